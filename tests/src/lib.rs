@@ -1,1 +1,3 @@
-//! Skeleton.
+//! The testbed: a real Envoy with the real filter, and a stand-in for the providers and the gateway behind it.
+
+pub mod tools;
