@@ -1,0 +1,128 @@
+//! The stand-in upstream: one HTTPS server in the place of the gateway and of every provider.
+//!
+//! It records what reached it, as requests and as raw bytes, and answers in the shapes of the services. It runs on
+//! threads of its own, so a test may block while it answers.
+
+mod answer;
+mod anthropic;
+mod certificate;
+mod gemini;
+mod openai;
+mod received;
+mod server;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tokio::{runtime, sync::watch};
+
+pub use received::Received;
+use received::Record;
+
+/// The names that the stand-in answers for: the upstreams of the shipped bootstrap.
+pub const UPSTREAM_HOSTS: [&str; 4] =
+    ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
+
+/// A running stand-in; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Standin {
+    address: SocketAddr,
+    certificates: TempDir,
+    record: Arc<Record>,
+    held: watch::Sender<bool>,
+    runtime: Option<runtime::Runtime>,
+}
+
+impl Standin {
+    /// Starts on a free port.
+    pub fn start() -> Result<Self> {
+        Self::start_with(0, &UPSTREAM_HOSTS)
+    }
+
+    /// Starts on `port` with a certificate for `hosts`, signed by a new certificate authority.
+    pub fn start_with(port: u16, hosts: &[&str]) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
+        let certificates = tempfile::tempdir()?;
+        let tls = certificate::issue(hosts, &certificates.path().join("ca.pem"))
+            .context("cannot issue the stand-in's certificate")?;
+        let standin = Self {
+            address: listener.local_addr()?,
+            certificates,
+            record: Arc::default(),
+            held: watch::Sender::new(false),
+            runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
+        };
+        let server = server::Server::new(tls, Arc::clone(&standin.record), standin.held.subscribe());
+        standin.runtime().spawn(server.run(listener));
+        Ok(standin)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The PEM file of the authority that signed its certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.certificates.path().join("ca.pem")
+    }
+
+    /// All requests that have arrived in full, oldest first.
+    pub fn received(&self) -> Vec<Received> {
+        self.record.requests()
+    }
+
+    /// Like [`Self::received`], and forgets them and the bytes of [`Self::wire`].
+    pub fn take(&self) -> Vec<Received> {
+        self.record.take()
+    }
+
+    /// Every byte that arrived inside TLS, also of requests that were cut off or could not be parsed.
+    pub fn wire(&self) -> Vec<u8> {
+        self.record.wire()
+    }
+
+    /// Calls `watcher` with each request that arrives from now on.
+    pub fn watch(&self, watcher: impl Fn(&Received) + Send + Sync + 'static) {
+        self.record.watch(Box::new(watcher));
+    }
+
+    /// From now on every event stream sends its first event and then waits for the release.
+    pub fn hold(&self) -> Hold {
+        self.held.send_replace(true);
+        Hold(self.held.clone())
+    }
+
+    fn runtime(&self) -> &runtime::Runtime {
+        self.runtime.as_ref().unwrap_or_else(|| unreachable!("the runtime is only taken by drop"))
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Event streams are held as long as this lives.
+#[derive(Debug)]
+pub struct Hold(watch::Sender<bool>);
+
+impl Hold {
+    /// Lets the held streams go on.
+    pub fn release(self) {}
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
+}

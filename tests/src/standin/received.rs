@@ -1,0 +1,136 @@
+//! What reached the stand-in.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// The headers in which a provider or the gateway looks for a credential.
+const CREDENTIAL_HEADERS: [&str; 6] =
+    ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key", "cf-aig-authorization"];
+
+/// One request as it arrived. Header names are in lower case, values and the target are untouched.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The server name that the TLS client asked for.
+    pub sni: String,
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// The headers in the order of their first occurrence, `host` among them.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The trailers.
+    pub trailers: Vec<(String, Vec<u8>)>,
+}
+
+impl Received {
+    /// The value of the first header of that name, if there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(header, _)| header == name);
+        values.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// How many headers of that name arrived.
+    pub fn header_count(&self, name: &str) -> usize {
+        self.headers.iter().filter(|(header, _)| header == name).count()
+    }
+
+    /// The path without the query.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+    }
+
+    /// The body as JSON; `null` if it is not JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Every credential that a service would find in this request, as `name: value`.
+    pub fn credentials(&self) -> Vec<String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let in_query =
+            query.split('&').filter(|pair| pair.starts_with("key=")).map(|pair| format!("?{pair}"));
+        let in_headers = self
+            .headers
+            .iter()
+            .filter(|(name, _)| CREDENTIAL_HEADERS.contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
+        in_headers.chain(in_query).collect()
+    }
+
+    /// Whether `needle` occurs anywhere in the request.
+    pub fn contains(&self, needle: &str) -> bool {
+        let fields = self.headers.iter().chain(&self.trailers);
+        let mut parts = fields.flat_map(|(name, value)| [name.as_bytes(), value]).chain([
+            self.sni.as_bytes(),
+            self.method.as_bytes(),
+            self.target.as_bytes(),
+            &self.body,
+        ]);
+        parts.any(|part| part.windows(needle.len().max(1)).any(|window| window == needle.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} {} (sni {})", self.method, self.target, self.sni)?;
+        for (name, value) in self.headers.iter().chain(&self.trailers) {
+            writeln!(f, "{name}: {}", value.escape_ascii())?;
+        }
+        write!(f, "\n{}", String::from_utf8_lossy(&self.body))
+    }
+}
+
+type Watcher = Box<dyn Fn(&Received) + Send + Sync>;
+
+/// The memory of a stand-in.
+#[derive(Default)]
+pub(super) struct Record {
+    requests: Mutex<Vec<Received>>,
+    wire: Mutex<Vec<u8>>,
+    watcher: Mutex<Option<Watcher>>,
+}
+
+impl Record {
+    pub(super) fn add(&self, request: Received) {
+        if let Some(watcher) = &*locked(&self.watcher) {
+            watcher(&request);
+        }
+        locked(&self.requests).push(request);
+    }
+
+    pub(super) fn add_bytes(&self, bytes: &[u8]) {
+        locked(&self.wire).extend_from_slice(bytes);
+    }
+
+    pub(super) fn requests(&self) -> Vec<Received> {
+        locked(&self.requests).clone()
+    }
+
+    pub(super) fn wire(&self) -> Vec<u8> {
+        locked(&self.wire).clone()
+    }
+
+    pub(super) fn take(&self) -> Vec<Received> {
+        locked(&self.wire).clear();
+        std::mem::take(&mut locked(&self.requests))
+    }
+
+    pub(super) fn watch(&self, watcher: Watcher) {
+        *locked(&self.watcher) = Some(watcher);
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("requests", &self.requests).finish_non_exhaustive()
+    }
+}
+
+/// A watcher that panicked has nothing half-written here.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

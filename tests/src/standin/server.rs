@@ -1,0 +1,161 @@
+//! The stand-in's connections: TLS, HTTP/1.1, the record of what arrives, and streams that can be held.
+
+use std::{
+    io,
+    net::TcpListener,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Channel, Either, Full, channel::Sender};
+use hyper::{
+    HeaderMap, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::CONTENT_TYPE,
+    http::request::Parts,
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::watch,
+};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
+
+use super::{
+    answer::{Answer, Content, answer},
+    received::{Received, Record},
+};
+
+type Body = Either<Full<Bytes>, Channel<Bytes>>;
+
+#[derive(Clone)]
+pub(super) struct Server {
+    tls: TlsAcceptor,
+    record: Arc<Record>,
+    held: watch::Receiver<bool>,
+}
+
+impl Server {
+    pub(super) fn new(tls: Arc<ServerConfig>, record: Arc<Record>, held: watch::Receiver<bool>) -> Self {
+        Self { tls: tls.into(), record, held }
+    }
+
+    pub(super) async fn run(self, listener: TcpListener) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            if let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(self.clone().serve(connection));
+            }
+        }
+    }
+
+    /// A connection that fails has told its client; what it sent until then is in the record.
+    async fn serve(self, connection: TcpStream) {
+        let Ok(tls) = self.tls.accept(connection).await else { return };
+        let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
+        let connection = Tap { inner: tls, record: Arc::clone(&self.record) };
+        let service = service_fn(|request| self.respond(&sni, request));
+        let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+    }
+
+    async fn respond(&self, sni: &str, request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+        let (head, body) = request.into_parts();
+        let received = receive(sni, &head, body).await?;
+        let answer = answer(&received);
+        self.record.add(received);
+        Ok(self.response(answer))
+    }
+
+    fn response(&self, answer: Answer) -> Response<Body> {
+        let (content_type, body) = match answer.content {
+            Content::Json(json) => ("application/json", Either::Left(Full::from(json.to_string()))),
+            Content::Events(events) => {
+                ("text/event-stream; charset=utf-8", Either::Right(self.stream(events)))
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        response.headers_mut().extend(answer.headers);
+        if let Ok(value) = content_type.parse() {
+            response.headers_mut().insert(CONTENT_TYPE, value);
+        }
+        response
+    }
+
+    fn stream(&self, events: Vec<String>) -> Channel<Bytes> {
+        let (sender, body) = Channel::new(1);
+        tokio::spawn(send_events(sender, events, self.held.clone()));
+        body
+    }
+}
+
+/// Ends early when the client has gone.
+async fn send_events(mut sender: Sender<Bytes>, events: Vec<String>, mut held: watch::Receiver<bool>) {
+    for (number, event) in events.into_iter().enumerate() {
+        if number == 1 && held.wait_for(|held| !held).await.is_err() {
+            return;
+        }
+        if sender.send_data(Bytes::from(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn receive(sni: &str, head: &Parts, body: Incoming) -> hyper::Result<Received> {
+    let body = if body.is_end_stream() { None } else { Some(body.collect().await?) };
+    let trailers = body.as_ref().and_then(|body| body.trailers()).map(fields).unwrap_or_default();
+    Ok(Received {
+        sni: sni.to_owned(),
+        method: head.method.to_string(),
+        target: head.uri.to_string(),
+        headers: fields(&head.headers),
+        body: body.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
+        trailers,
+    })
+}
+
+fn fields(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+}
+
+/// Copies what is read into the record.
+struct Tap<T> {
+    inner: T,
+    record: Arc<Record>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        self.record.add_bytes(buffer.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
