@@ -1,0 +1,37 @@
+// One JSON object a line on standard output, written at once: what the tests read.
+
+import { writeSync } from 'node:fs';
+
+const HEADERS = ['x-keyswap-reason', 'www-authenticate', 'retry-after'];
+
+export function emit(event, fields) {
+  writeSync(1, `${JSON.stringify({ event, ...fields })}\n`);
+}
+
+// Reports every delta as it arrives, then the whole text.
+export async function emitStream(texts) {
+  let whole = '';
+  for await (const text of texts) {
+    whole += text;
+    emit('chunk', { text });
+  }
+  emit('done', { text: whole });
+}
+
+// Reports what a developer would see who catches the SDK's exception.
+export function emitError(error) {
+  const present = HEADERS.filter((name) => error.headers?.has(name));
+  emit('error', {
+    class: error.constructor.name,
+    status: error.status ?? null,
+    message: error.message,
+    code: error.code ?? error.errorCode ?? null,
+    type: error.type ?? error.error?.error?.type ?? null,
+    headers: Object.fromEntries(present.map((name) => [name, error.headers.get(name)])),
+  });
+}
+
+// `KEYSWAP_EXTRA_HEADERS`, where null leaves out a header that the SDK would send.
+export function extraHeaders() {
+  return JSON.parse(process.env.KEYSWAP_EXTRA_HEADERS || '{}');
+}
