@@ -1,5 +1,6 @@
 //! The testbed: a real Envoy with the real filter, and a stand-in for the providers and the gateway behind it.
 
+pub mod clients;
 mod standin;
 pub mod tools;
 

@@ -19,7 +19,7 @@ const MODES = {
     emit('done', { text: texts.join('') });
   },
   async stream(client) {
-    await emitStream(textDeltas(client.messages.stream(MESSAGE)));
+    await emitStream(client.messages.stream(MESSAGE), ({ delta }) => delta?.text);
   },
   async models(client) {
     const ids = [];
@@ -27,12 +27,6 @@ const MODES = {
     emit('done', { text: ids.join(' ') });
   },
 };
-
-async function* textDeltas(events) {
-  for await (const event of events) {
-    if (event.type === 'content_block_delta' && event.delta.type === 'text_delta') yield event.delta.text;
-  }
-}
 
 const key = mode === 'auth-token' ? 'authToken' : 'apiKey';
 const client = new Anthropic({

@@ -8,10 +8,11 @@ export function emit(event, fields) {
   writeSync(1, `${JSON.stringify({ event, ...fields })}\n`);
 }
 
-// Reports every delta as it arrives, then the whole text.
-export async function emitStream(texts) {
+// Reports the text of every event of a stream as it arrives, empty or not, then the whole text.
+export async function emitStream(events, textOf) {
   let whole = '';
-  for await (const text of texts) {
+  for await (const event of events) {
+    const text = textOf(event) ?? '';
     whole += text;
     emit('chunk', { text });
   }

@@ -15,13 +15,15 @@ const MODES = {
     emit('done', { text: completion.choices[0].message.content });
   },
   async stream(client) {
-    await emitStream(chatDeltas(await client.chat.completions.create({ model, messages, stream: true })));
+    const chunks = await client.chat.completions.create({ model, messages, stream: true });
+    await emitStream(chunks, (chunk) => chunk.choices[0]?.delta.content);
   },
   async responses(client) {
     emit('done', { text: (await client.responses.create({ model, input })).output_text });
   },
   async 'responses-stream'(client) {
-    await emitStream(responseDeltas(await client.responses.create({ model, input, stream: true })));
+    const events = await client.responses.create({ model, input, stream: true });
+    await emitStream(events, ({ type, delta }) => (type === 'response.output_text.delta' ? delta : ''));
   },
   async models(client) {
     const ids = [];
@@ -29,19 +31,6 @@ const MODES = {
     emit('done', { text: ids.join(' ') });
   },
 };
-
-async function* chatDeltas(chunks) {
-  for await (const chunk of chunks) {
-    const text = chunk.choices[0]?.delta.content;
-    if (text) yield text;
-  }
-}
-
-async function* responseDeltas(events) {
-  for await (const event of events) {
-    if (event.type === 'response.output_text.delta') yield event.delta;
-  }
-}
 
 const client = new OpenAI({
   baseURL: `${process.env.KEYSWAP_BASE_URL}/v1`,

@@ -24,7 +24,7 @@ def chat(client: anthropic.Anthropic) -> None:
 
 def stream(client: anthropic.Anthropic) -> None:
     with client.messages.stream(**MESSAGE) as events:
-        emit_stream(events.text_stream)
+        emit_stream(event.text if event.type == "text" else "" for event in events)
 
 
 def models(client: anthropic.Anthropic) -> None:

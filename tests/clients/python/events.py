@@ -11,7 +11,7 @@ def emit(event: str, **fields: object) -> None:
 
 
 def emit_stream(texts) -> None:
-    """Report every delta as it arrives, then the whole text."""
+    """Report the text of every event of a stream as it arrives, empty or not, then the whole text."""
     whole = ""
     for text in texts:
         whole += text

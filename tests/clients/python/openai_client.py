@@ -22,8 +22,7 @@ def chat(client: openai.OpenAI, headers: dict) -> None:
 
 def stream(client: openai.OpenAI, headers: dict) -> None:
     chunks = client.chat.completions.create(model=MODEL, messages=MESSAGES, stream=True, extra_headers=headers)
-    deltas = (chunk.choices[0].delta.content for chunk in chunks if chunk.choices)
-    emit_stream(text for text in deltas if text)
+    emit_stream((chunk.choices[0].delta.content or "") if chunk.choices else "" for chunk in chunks)
 
 
 def responses(client: openai.OpenAI, headers: dict) -> None:
@@ -33,7 +32,7 @@ def responses(client: openai.OpenAI, headers: dict) -> None:
 
 def responses_stream(client: openai.OpenAI, headers: dict) -> None:
     events = client.responses.create(model=MODEL, input=PROMPT, stream=True, extra_headers=headers)
-    emit_stream(event.delta for event in events if event.type == "response.output_text.delta")
+    emit_stream(event.delta if event.type == "response.output_text.delta" else "" for event in events)
 
 
 def models(client: openai.OpenAI, headers: dict) -> None:
