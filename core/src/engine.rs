@@ -1,0 +1,115 @@
+//! The engine: one policy with its secrets, ready to judge requests.
+//!
+//! A request passes the stages Route → Extract → Verify → Scope → Rewrite; the first check that fails ends it.
+//! [`Grant`] makes the order binding: a rewrite cannot be written without one.
+
+use crate::credential;
+use crate::decision::{Check, Decision, Verdict};
+use crate::fault::Fault;
+use crate::grant::Grant;
+use crate::head::RequestHead;
+use crate::path::RequestPath;
+use crate::policy::{Policy, PolicyErrors};
+use crate::provider::{AuthStyle, Dialect, OPENAI};
+use crate::reply::LocalReply;
+use crate::rewrite::{Rewrite, Rules};
+use crate::route::Route;
+use crate::secret::Environment;
+use crate::time::UnixTime;
+use crate::token::{Principal, TokenTable, VerifiedToken};
+use crate::upstream::{self, Upstream};
+
+/// A policy, compiled together with the secrets it names.
+pub struct Engine {
+    policy: Policy,
+    tokens: TokenTable,
+    upstreams: Vec<Upstream>,
+    extra_slots: Vec<String>,
+}
+
+impl Engine {
+    /// Compiles a policy. Every secret that it needs is looked up here, once.
+    ///
+    /// # Errors
+    /// All secrets that are missing or cannot stand in a header, each with its place in the policy and the name
+    /// of its variable, never its value.
+    pub fn new(policy: Policy, environment: &dyn Environment) -> Result<Self, PolicyErrors> {
+        let upstreams = upstream::build_all(&policy, environment)?;
+        let extra_slots = policy
+            .enabled_providers()
+            .filter_map(|provider| match &provider.auth {
+                AuthStyle::Bearer => None,
+                AuthStyle::Header(name) => Some(name.clone()),
+            })
+            .filter(|name| !crate::is_protected(name.as_bytes()))
+            .collect();
+        let tokens = TokenTable::new(policy.tokens.iter().cloned());
+        Ok(Self { policy, tokens, upstreams, extra_slots })
+    }
+
+    /// Whether a trailer of this name is removed from every forwarded request: a slot is a slot there, too.
+    pub fn strips_trailer(&self, name: &[u8]) -> bool {
+        crate::is_protected(name)
+            || self.extra_slots.iter().any(|slot| crate::protected::is_spelling_of(name, slot))
+    }
+
+    /// Judges one request.
+    pub fn decide<'a>(&'a self, head: &RequestHead<'a>, now: UnixTime) -> Decision<'a> {
+        let mut trail = Trail { checks: Vec::with_capacity(8), route: None, principal: None };
+        let verdict = match self.judge(head, now, &mut trail) {
+            Ok(rewrite) => {
+                trail.checks.push(Check::Rewritten(rewrite.authority));
+                Verdict::Forward(rewrite)
+            }
+            Err(fault) => {
+                trail.checks.push(Check::Refused(fault));
+                let dialect = trail.route.map_or(Dialect::OpenAi, |route| route.dialect);
+                Verdict::Reply(fault.reason(), LocalReply::refuse(fault.reason(), dialect))
+            }
+        };
+        let provider = trail.route.map_or(OPENAI, |route| route.provider);
+        Decision { verdict, checks: trail.checks, provider, principal: trail.principal }
+    }
+
+    fn judge<'a>(
+        &'a self,
+        head: &RequestHead<'a>,
+        now: UnixTime,
+        trail: &mut Trail<'a>,
+    ) -> Result<Rewrite<'a>, Fault<'a>> {
+        if matches!(head.method, b"" | b"CONNECT" | b"TRACE") {
+            return Err(Fault::Method);
+        }
+        let path = RequestPath::parse(head.path).map_err(Fault::Path)?;
+        trail.checks.push(Check::PathAccepted);
+
+        // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
+        let found = credential::find(&self.policy.slots, head, &path);
+        let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
+        let route = Route::find(&self.policy.providers, &path, slot);
+        trail.route = Some(route);
+        trail.checks.push(Check::Routed { provider: route.provider, by: route.by });
+
+        let credential = found.map_err(Fault::CredentialAmbiguous)?.ok_or(Fault::CredentialMissing)?;
+        trail.checks.push(Check::CredentialFound(credential.slot));
+
+        let record = self.tokens.find(&credential.token).ok_or(Fault::TokenUnknown)?;
+        trail.principal = Some(Principal::of(record));
+        let token = VerifiedToken::judge(record, now)?;
+        trail.checks.push(Check::TokenValid(record.expires_at));
+
+        let upstream = self.upstreams.iter().find(|upstream| upstream.provider == route.provider);
+        let grant = Grant::new(token, upstream).ok_or(Fault::OutOfScope(route.provider))?;
+        trail.checks.push(Check::InScope(route.provider));
+
+        let rules = Rules { extra_slots: &self.extra_slots, metadata: self.policy.metadata() };
+        Ok(Rewrite::for_grant(&grant, &rules, head, &path, &route))
+    }
+}
+
+/// What was found on the way to a verdict.
+struct Trail<'a> {
+    checks: Vec<Check<'a>>,
+    route: Option<Route<'a>>,
+    principal: Option<Principal>,
+}

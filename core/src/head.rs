@@ -1,0 +1,37 @@
+//! The head of a request, borrowed from the host: what the engine judges.
+
+/// One header line. Names may come in any case; values are bytes, because HTTP allows more than ASCII in them.
+#[derive(Clone, Copy)]
+pub struct Header<'a> {
+    /// The field name, without the colon.
+    pub name: &'a [u8],
+    /// The field value, as it came.
+    pub value: &'a [u8],
+}
+
+/// A request head. `Debug` is left out on purpose: it holds the caller's credential.
+#[derive(Clone, Copy)]
+pub struct RequestHead<'a> {
+    /// The method; empty where the host had none.
+    pub method: &'a [u8],
+    /// The request target as it came (`:path`); empty where the host had none.
+    pub path: &'a [u8],
+    /// Every header line in order, pseudo-headers left out.
+    pub headers: &'a [Header<'a>],
+}
+
+impl<'a> RequestHead<'a> {
+    /// All values of the header `name` (lower case), in order.
+    pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|header| header.value)
+    }
+
+    /// Whether this asks for a WebSocket (RFC 6455, section 4.1). Envoy shows an HTTP/2 extended CONNECT in the
+    /// same form.
+    pub(crate) fn is_websocket_upgrade(&self) -> bool {
+        self.values("upgrade").any(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    }
+}

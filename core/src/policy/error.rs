@@ -1,0 +1,46 @@
+//! What is wrong with a policy: every error at once, each with its place.
+//!
+//! An error never repeats a value of the document or of the environment: either may be a secret in a wrong place.
+
+use std::fmt;
+
+/// One error in a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// The place in the document: `tokens[1].sha256`. Empty for the document as a whole.
+    pub path: String,
+    /// What is wrong there, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "error: {}", self.message),
+            path => write!(f, "error at `{path}`: {}", self.message),
+        }
+    }
+}
+
+/// All errors of a policy, in the order of the document's description. There is at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyErrors(pub Vec<PolicyError>);
+
+impl PolicyErrors {
+    pub(crate) fn one(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(vec![PolicyError { path: path.into(), message: message.into() }])
+    }
+}
+
+impl fmt::Display for PolicyErrors {
+    /// One error a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut errors = self.0.iter();
+        if let Some(first) = errors.next() {
+            write!(f, "{first}")?;
+        }
+        errors.try_for_each(|error| write!(f, "\n{error}"))
+    }
+}
+
+impl std::error::Error for PolicyErrors {}

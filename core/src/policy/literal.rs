@@ -1,0 +1,51 @@
+//! Recognises strings that are credentials rather than names of credentials.
+//!
+//! It errs towards letting through: it is a guard against a slip, not a scanner.
+
+/// How keys of well-known services begin, and how many characters follow at least.
+const KEY_PREFIXES: [(&str, usize); 10] = [
+    ("sk-", 16),
+    ("sk_", 16),
+    ("AIza", 30),
+    ("gsk_", 16),
+    ("xai-", 16),
+    ("AKIA", 16),
+    ("ghp_", 20),
+    ("ptk_", 32),
+    ("dgk_", 16),
+    ("vck_", 16),
+];
+
+pub(super) fn looks_like_a_secret(text: &str) -> bool {
+    let is_key = |(prefix, length): &(&str, usize)| {
+        text.strip_prefix(prefix).is_some_and(|rest| {
+            rest.len() >= *length
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+    };
+    let is_jwt = || text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2;
+    KEY_PREFIXES.iter().any(is_key) || is_jwt() || text.starts_with("Bearer ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_from_names() {
+        for text in [
+            "sk-proj-0123456789abcdefXYZ",
+            "sk-ant-api03-0123456789abcdef",
+            "AIzaSyA0123456789012345678901234567890",
+            "ptk_0123456789abcdefghijklmnopqrstuv",
+            "eyJhbGciOi.eyJzdWIi.c2ln",
+            "Bearer x",
+        ] {
+            assert!(looks_like_a_secret(text), "{text}");
+        }
+        for text in ["OPENAI_API_KEY", "sk-team", "alice-laptop", "https://api.openai.com", "", "sk-", "AIza"]
+        {
+            assert!(!looks_like_a_secret(text), "{text}");
+        }
+    }
+}

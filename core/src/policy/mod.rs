@@ -1,0 +1,159 @@
+//! The policy document: read once, checked whole, and from then on only meaning, no syntax.
+//!
+//! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). What is not said is strict.
+
+mod credentials;
+mod error;
+mod gateway;
+mod literal;
+mod providers;
+mod reader;
+mod tokens;
+
+use serde_json::Value;
+
+use self::credentials::Credentials;
+pub use self::error::{PolicyError, PolicyErrors};
+pub(crate) use self::gateway::{Gateway, GatewayMode};
+use self::reader::{Errors, Node};
+use crate::json;
+use crate::metadata::Claim;
+use crate::provider::Provider;
+use crate::slot::Slot;
+use crate::token::TokenRecord;
+
+/// The version of the document that this engine reads.
+const VERSION: &str = "keyswap/v1";
+
+/// A checked policy. The secrets it names are not in it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub(crate) tokens: Vec<TokenRecord>,
+    pub(crate) credentials: Credentials,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Policy {
+    /// Reads a policy from JSON.
+    ///
+    /// # Errors
+    /// Every error of the document, each with its path; for JSON that does not parse, the line and column.
+    pub fn from_json(document: &[u8]) -> Result<Self, PolicyErrors> {
+        let value = json::parse(document)
+            .map_err(|error| PolicyErrors::one("", format!("not valid JSON: {error}")))?;
+        Self::from_value(&value)
+    }
+
+    fn from_value(document: &Value) -> Result<Self, PolicyErrors> {
+        let errors = Errors::default();
+        let root = Node::root(document, &errors);
+        root.refuse_literal_secrets();
+        let policy = read(&root, &errors);
+        match (policy, errors.into_inner()) {
+            (Some(policy), errors) if errors.is_empty() => Ok(policy),
+            (_, errors) => Err(PolicyErrors(errors)),
+        }
+    }
+
+    /// The providers that a request can be forwarded to: those whose key we have, or the gateway.
+    pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers
+            .iter()
+            .filter(|provider| !self.needs_key(provider) || self.credentials.contains(&provider.credential))
+    }
+
+    /// The members of `cf-aig-metadata`.
+    pub(crate) fn metadata(&self) -> &[(String, Claim)] {
+        self.gateway.as_ref().map_or(&[], |gateway| &gateway.metadata)
+    }
+
+    fn needs_key(&self, provider: &Provider) -> bool {
+        match &self.gateway {
+            Some(gateway) if provider.via_gateway => gateway.mode == GatewayMode::ProviderKey,
+            _ => true,
+        }
+    }
+
+    /// What is wrong with naming this provider in a scope, if anything is.
+    fn why_not_enabled(&self, name: &str) -> Option<String> {
+        if self.enabled_providers().any(|provider| provider.id == name) {
+            return None;
+        }
+        let known = || {
+            let ids: Vec<String> =
+                self.providers.iter().map(|provider| format!("`{}`", provider.id)).collect();
+            format!("no such provider; expected one of {}", ids.join(", "))
+        };
+        let keyless = |provider: &Provider| {
+            format!("the provider has no key: add `{}` to `credentials`", provider.credential)
+        };
+        Some(self.providers.iter().find(|provider| provider.id == name).map_or_else(known, keyless))
+    }
+
+    fn check_credentials(&self, errors: &Errors) {
+        if let Some(gateway) = &self.gateway
+            && !self.credentials.contains(&gateway.credential)
+        {
+            errors.add("gateway.cloudflare.credential", "no such credential in `credentials`");
+        }
+        for name in self.credentials.names() {
+            let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
+            let of_provider = self.providers.iter().any(|it| it.credential == name && self.needs_key(it));
+            if !of_gateway && !of_provider {
+                errors.add(
+                    format!("credentials.{name}"),
+                    "nothing uses this credential: remove it, or name it in a provider",
+                );
+            }
+        }
+    }
+}
+
+fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
+    let mut fields = root.fields()?;
+    let version = fields.required("version").and_then(|node| node.choice(&[(VERSION, ())]));
+    let credentials = fields.required("credentials").map(|node| Credentials::read(&node));
+    let gateway = fields.optional("gateway").map(|node| Gateway::read(&node));
+    let providers = providers::read(fields.optional("providers").as_ref(), gateway.is_some());
+    let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
+    let tokens = fields.optional("tokens");
+    fields.finish();
+
+    // A gateway that was written but could not be read is an error, never "no gateway".
+    let gateway = gateway.map_or(Some(None), |gateway| gateway.map(Some));
+    let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
+        tokens: Vec::new(),
+        credentials,
+        providers,
+        gateway,
+        slots,
+    });
+    if let Some(policy) = &policy {
+        policy.check_credentials(errors);
+    }
+    // Without the rest, names cannot be checked; the tokens are read all the same, for their own errors.
+    let why_not = |name: &str| policy.as_ref().and_then(|policy| policy.why_not_enabled(name));
+    let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
+    if let Some(policy) = &mut policy {
+        policy.tokens = tokens;
+    }
+    policy
+}
+
+fn read_slots(node: &Node<'_>) -> Vec<Slot> {
+    let names = Slot::ALL.map(|slot| (slot.name(), slot));
+    let mut slots = Vec::new();
+    for item in node.items() {
+        match item.choice(&names) {
+            Some(slot) if slots.contains(&slot) => item.fail("this slot stands twice in the list"),
+            Some(slot) => slots.push(slot),
+            None => {}
+        }
+    }
+    if slots.is_empty() {
+        node.fail("expected at least one slot");
+    }
+    slots
+}

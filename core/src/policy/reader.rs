@@ -1,0 +1,146 @@
+//! Walks a JSON document with the path in hand, and collects errors instead of stopping at the first.
+//!
+//! Unknown fields are errors: a misspelled restriction would otherwise restrict nothing.
+
+use std::cell::RefCell;
+
+use serde_json::{Map, Value};
+
+use super::error::PolicyError;
+use super::literal::looks_like_a_secret;
+
+/// The errors found so far.
+#[derive(Default)]
+pub(super) struct Errors(RefCell<Vec<PolicyError>>);
+
+impl Errors {
+    pub(super) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.borrow_mut().push(PolicyError { path: path.into(), message: message.into() });
+    }
+
+    pub(super) fn into_inner(self) -> Vec<PolicyError> {
+        self.0.into_inner()
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub(super) struct Node<'d> {
+    value: &'d Value,
+    path: String,
+    errors: &'d Errors,
+}
+
+impl<'d> Node<'d> {
+    pub(super) fn root(value: &'d Value, errors: &'d Errors) -> Self {
+        Self { value, path: String::new(), errors }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn fail(&self, message: impl Into<String>) {
+        self.errors.add(self.path.clone(), message);
+    }
+
+    /// `reading`, or an error here.
+    pub(super) fn check<T>(&self, reading: Option<T>, expected: &str) -> Option<T> {
+        if reading.is_none() {
+            self.fail(expected);
+        }
+        reading
+    }
+
+    pub(super) fn text(&self) -> Option<&'d str> {
+        self.check(self.value.as_str(), "expected a string")
+    }
+
+    /// A string that is one of a few.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let found = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
+        let expected = || {
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+            format!("expected one of {}", names.join(", "))
+        };
+        if found.is_none() {
+            self.fail(expected());
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn items(&self) -> Vec<Self> {
+        let items = self.check(self.value.as_array(), "expected a list");
+        let child =
+            |(index, value)| Self { value, path: format!("{}[{index}]", self.path), errors: self.errors };
+        items.into_iter().flatten().enumerate().map(child).collect()
+    }
+
+    /// The members of an object whose names are the user's own.
+    pub(super) fn entries(&self) -> Vec<(&'d str, Self)> {
+        let map = self.check(self.value.as_object(), "expected an object");
+        map.into_iter().flatten().map(|(name, value)| (name.as_str(), self.child(name, value))).collect()
+    }
+
+    /// The fields of an object whose names are given.
+    pub(super) fn fields(&self) -> Option<Fields<'d>> {
+        let map = self.check(self.value.as_object(), "expected an object")?;
+        Some(Fields { node: self.clone(), map, known: Vec::new() })
+    }
+
+    /// Reports every string, and every name of a member, that looks like a credential.
+    pub(super) fn refuse_literal_secrets(&self) {
+        const MESSAGE: &str =
+            "this looks like a credential: a policy only names secrets, as in `{env: OPENAI_API_KEY}`";
+        match self.value {
+            Value::String(text) if looks_like_a_secret(text) => self.fail(MESSAGE),
+            Value::Array(_) => self.items().iter().for_each(Self::refuse_literal_secrets),
+            Value::Object(_) => {
+                for (name, child) in self.entries() {
+                    if looks_like_a_secret(name) {
+                        child.fail(MESSAGE);
+                    }
+                    child.refuse_literal_secrets();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn child(&self, name: &str, value: &'d Value) -> Self {
+        let name = if looks_like_a_secret(name) { "…" } else { name };
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { value, path, errors: self.errors }
+    }
+}
+
+/// An object whose fields are taken one by one; [`Fields::finish`] reports those that nobody asked for.
+pub(super) struct Fields<'d> {
+    node: Node<'d>,
+    map: &'d Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl<'d> Fields<'d> {
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
+        self.known.push(name);
+        self.map.get(name).map(|value| self.node.child(name, value))
+    }
+
+    pub(super) fn required(&mut self, name: &'static str) -> Option<Node<'d>> {
+        let node = self.optional(name);
+        if node.is_none() {
+            self.node.fail(format!("the field `{name}` is missing"));
+        }
+        node
+    }
+
+    pub(super) fn finish(self) {
+        for (name, value) in self.map {
+            if !self.known.contains(&name.as_str()) {
+                let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+                self.node.child(name, value).fail(format!("unknown field; expected {}", known.join(", ")));
+            }
+        }
+    }
+}

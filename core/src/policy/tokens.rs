@@ -1,0 +1,77 @@
+//! Inline tokens in a policy: records by digest, for teams that need no registry.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::reader::Node;
+use crate::time::UnixTime;
+use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+
+/// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
+pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<TokenRecord> {
+    let mut records = Vec::new();
+    let mut places: BTreeMap<TokenDigest, String> = BTreeMap::new();
+    for item in node.items() {
+        let Some(record) = read_token(&item, why_not) else { continue };
+        match places.entry(record.digest) {
+            Entry::Occupied(first) => item.fail(format!("the same `sha256` as `{}`", first.get())),
+            Entry::Vacant(place) => _ = place.insert(item.path().to_owned()),
+        }
+        records.push(record);
+    }
+    records
+}
+
+fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<TokenRecord> {
+    let mut fields = node.fields()?;
+    let digest = fields.required("sha256").and_then(|node| {
+        node.check(
+            TokenDigest::from_hex(node.text()?),
+            "expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
+        )
+    });
+    let label = fields.required("label").and_then(|node| read_text(&node, 64));
+    let owner = fields.optional("owner").map(|node| read_text(&node, 254));
+    let providers = fields.required("providers").map(|node| read_providers(&node, why_not));
+    let status = fields.optional("status").map_or(Some(TokenStatus::Active), |node| {
+        node.choice(&[("active", TokenStatus::Active), ("disabled", TokenStatus::Disabled)])
+    });
+    let expires_at = fields.optional("expires_at").map(|node| {
+        node.check(
+            UnixTime::from_rfc3339(node.text()?),
+            "expected a time with an offset such as `2027-06-30T00:00:00Z`",
+        )
+    });
+    fields.finish();
+    Some(TokenRecord {
+        digest: digest?,
+        label: label?,
+        owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
+        status: status?,
+        providers: providers?,
+        expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
+    })
+}
+
+/// One line of text that people wrote.
+fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
+    let text = node.text()?.trim();
+    let fits = (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
+}
+
+fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let items = node.items();
+    if items.is_empty() {
+        node.fail("expected at least one provider");
+    }
+    let read = |item: &Node<'_>| {
+        let name = item.text()?;
+        match why_not(name) {
+            Some(message) => item.fail(message),
+            None => return Some(name.to_owned()),
+        }
+        None
+    };
+    items.iter().filter_map(read).collect()
+}

@@ -1,0 +1,112 @@
+//! Header names that a client may not send upstream: every auth slot, every identity that somebody might trust,
+//! and the gateway's own controls.
+//!
+//! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
+//! `x-api-key` as one. Removing is for all spellings; judging a credential is only for the standard one.
+
+/// The `cf-aig-*` headers that a client may set: they steer caching, retries and logging of its own request.
+/// The others choose whose key is used, whom a request is billed to, or what another caller is served from cache.
+const GATEWAY_CONTROLS: [&[u8]; 8] = [
+    b"cf-aig-backoff",
+    b"cf-aig-cache-ttl",
+    b"cf-aig-collect-log",
+    b"cf-aig-collect-log-payload",
+    b"cf-aig-max-attempts",
+    b"cf-aig-request-timeout",
+    b"cf-aig-retry-delay",
+    b"cf-aig-skip-cache",
+];
+
+/// No protected name is longer; a longer name is judged by its beginning.
+const LONGEST: usize = 64;
+
+/// Whether the header is removed from every forwarded request, whatever it holds.
+pub fn is_protected(name: &[u8]) -> bool {
+    let mut buffer = [0; LONGEST];
+    let name = normal(name, &mut buffer);
+    match name {
+        b"authorization"
+        | b"proxy-authorization"
+        | b"api-key"
+        | b"x-api-key"
+        | b"x-goog-api-key"
+        | b"xi-api-key"
+        | b"cookie"
+        | b"x-vercel-oidc-token"
+        | b"x-http-method"
+        | b"x-http-method-override"
+        | b"x-method-override" => true,
+        _ if name.starts_with(b"cf-aig-") => !GATEWAY_CONTROLS.contains(&name),
+        _ => name.starts_with(b"cf-access-") || name.starts_with(b"x-keyswap-"),
+    }
+}
+
+/// Whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
+pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
+    name.len() == canonical.len()
+        && name.iter().zip(canonical.bytes()).all(|(byte, other)| normal_byte(*byte) == other)
+}
+
+fn normal<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST]) -> &'a [u8] {
+    for (to, from) in buffer.iter_mut().zip(name) {
+        *to = normal_byte(*from);
+    }
+    buffer.get(..name.len()).unwrap_or(buffer)
+}
+
+fn normal_byte(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_protected_name_is_recognised() {
+        for name in [
+            "authorization",
+            "Authorization",
+            "AUTHORIZATION",
+            "x_api_key",
+            "X.Api.Key",
+            "x-api_key",
+            "X_Goog.Api-Key",
+            "api_key",
+            "cookie",
+            "cf-aig-authorization",
+            "cf_aig_authorization",
+            "CF-AIG-Metadata",
+            "cf-aig-cache-key",
+            "cf-aig-byok-alias",
+            "cf-aig-anything-new",
+            "cf-access-jwt-assertion",
+            "Cf.Access.Token",
+            "x-vercel-oidc-token",
+            "x-keyswap-shadow",
+            "x-http-method-override",
+        ] {
+            assert!(is_protected(name.as_bytes()), "{name}");
+        }
+        assert!(is_protected(format!("cf-access-{}", "x".repeat(200)).as_bytes()));
+    }
+
+    #[test]
+    fn other_headers_pass() {
+        for name in [
+            "",
+            "content-type",
+            "anthropic-version",
+            "x-api-keys",
+            "cf-aig-cache-ttl",
+            "CF-AIG-Skip-Cache",
+            "openai-beta",
+        ] {
+            assert!(!is_protected(name.as_bytes()), "{name}");
+        }
+        assert!(!is_protected("x".repeat(200).as_bytes()));
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a request is refused: the one place that gives a reason its code, its status and its words.
+//!
+//! Codes are stable: they stand in replies, logs, metrics and explanations alike. The words are fixed, so that
+//! nothing of a request is ever reflected. An unknown, a disabled and a malformed token share one reason, so that
+//! nobody learns which tokens exist.
+
+use std::fmt;
+
+/// The reason of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A method that is never forwarded, or a request without one.
+    MethodNotAllowed,
+    /// A request target that two parsers could read differently.
+    PathInvalid,
+    /// One slot holds several credentials.
+    CredentialAmbiguous,
+    /// No slot holds a credential.
+    CredentialMissing,
+    /// The token is unknown or disabled.
+    TokenInvalid,
+    /// The token was valid once.
+    TokenExpired,
+    /// The token is valid, but not for this provider.
+    ProviderNotAllowed,
+}
+
+impl Reason {
+    /// Every reason, in the order in which requests are judged.
+    pub const ALL: [Self; 7] = [
+        Self::MethodNotAllowed,
+        Self::PathInvalid,
+        Self::CredentialAmbiguous,
+        Self::CredentialMissing,
+        Self::TokenInvalid,
+        Self::TokenExpired,
+        Self::ProviderNotAllowed,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PathInvalid => "path_invalid",
+            Self::CredentialAmbiguous => "credential_ambiguous",
+            Self::CredentialMissing => "credential_missing",
+            Self::TokenInvalid => "token_invalid",
+            Self::TokenExpired => "token_expired",
+            Self::ProviderNotAllowed => "provider_not_allowed",
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::MethodNotAllowed => 405,
+            Self::PathInvalid | Self::CredentialAmbiguous => 400,
+            Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
+            Self::ProviderNotAllowed => 403,
+        }
+    }
+
+    /// What the developer who sees it should know.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::MethodNotAllowed => "method not allowed: CONNECT and TRACE are never forwarded",
+            Self::PathInvalid => {
+                "invalid path: dot segments, empty segments, encoded slashes or dots, `;` and `#` are refused"
+            }
+            Self::CredentialAmbiguous => "more than one credential in the same place: send one token, once",
+            Self::CredentialMissing => "missing token: send a proxy token where your SDK sends its API key",
+            Self::TokenInvalid => "invalid or revoked token: ask your platform team for a valid proxy token",
+            Self::TokenExpired => "token expired: ask your platform team for a new proxy token",
+            Self::ProviderNotAllowed => {
+                "token not allowed for provider: ask your platform team to widen the token's providers"
+            }
+        }
+    }
+
+    /// The value of `WWW-Authenticate`, for reasons that concern the credential (RFC 6750 section 3). Without a
+    /// credential there is no `error`, as its section 3.1 asks.
+    pub const fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::MethodNotAllowed | Self::PathInvalid => None,
+            Self::CredentialMissing => Some(r#"Bearer realm="keyswap""#),
+            Self::CredentialAmbiguous => Some(
+                r#"Bearer realm="keyswap", error="invalid_request", error_description="more than one credential""#,
+            ),
+            Self::TokenInvalid => Some(
+                r#"Bearer realm="keyswap", error="invalid_token", error_description="invalid or revoked token""#,
+            ),
+            Self::TokenExpired => {
+                Some(r#"Bearer realm="keyswap", error="invalid_token", error_description="token expired""#)
+            }
+            Self::ProviderNotAllowed => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for provider""#,
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

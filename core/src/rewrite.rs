@@ -1,0 +1,119 @@
+//! The rewrite of a granted request: every slot stripped, the right one written, host and path of the upstream.
+//!
+//! [`Rewrite::for_grant`] is the only code that reads upstream secrets. What it does not name passes byte for byte:
+//! the rest of the path and query, every other header, the body.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::grant::Grant;
+use crate::head::RequestHead;
+use crate::metadata::{self, Claim};
+use crate::path::RequestPath;
+use crate::protected::{is_protected, is_spelling_of};
+use crate::provider::Dialect;
+use crate::query;
+use crate::route::Route;
+use crate::subprotocol;
+
+/// What a host does to a request head before it forwards it: first `remove`, then `set`.
+///
+/// It holds upstream secrets; `Debug` shows none of them.
+pub struct Rewrite<'a> {
+    /// The authority to forward to.
+    pub authority: &'a str,
+    /// The new request target.
+    pub path: Vec<u8>,
+    /// Names of headers to remove, all their lines, as the client spelled them.
+    pub remove: Vec<&'a [u8]>,
+    /// Headers to set, replacing all lines of the same name. Names are in lower case.
+    pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
+}
+
+const SUBPROTOCOL: &str = "sec-websocket-protocol";
+
+/// What of the policy a rewrite needs beside the grant.
+pub(crate) struct Rules<'a> {
+    /// Header names that the policy's own providers use for their key, in lower case.
+    pub(crate) extra_slots: &'a [String],
+    /// The members of `cf-aig-metadata`.
+    pub(crate) metadata: &'a [(String, Claim)],
+}
+
+impl<'a> Rewrite<'a> {
+    pub(crate) fn for_grant(
+        grant: &Grant<'a>,
+        rules: &Rules<'a>,
+        head: &RequestHead<'a>,
+        path: &RequestPath<'a>,
+        route: &Route<'a>,
+    ) -> Self {
+        let upstream = grant.upstream();
+        let (mut remove, mut set) = (slots_to_remove(head, rules.extra_slots), Vec::new());
+
+        let key =
+            if route.dialect == Dialect::OpenAi { &upstream.bearer_auth } else { &upstream.native_auth };
+        let header = |auth: &'a crate::upstream::AuthHeader| (auth.name.as_str(), revealed(auth, grant));
+        set.extend(key.as_ref().map(header));
+        if let Some(auth) = &upstream.gateway_auth {
+            set.push(header(auth));
+            let metadata = metadata::render(rules.metadata, grant.record());
+            set.extend(metadata.map(|text| ("cf-aig-metadata", Cow::Owned(text.into_bytes()))));
+        }
+
+        if head.values(SUBPROTOCOL).any(subprotocol::has_key) {
+            remove.push(SUBPROTOCOL.as_bytes());
+            set.extend(
+                subprotocol::without_keys(head.values(SUBPROTOCOL)).map(|kept| (SUBPROTOCOL, kept.into())),
+            );
+        }
+        Self { authority: &upstream.authority, path: target(&upstream.path_prefix, path, route), remove, set }
+    }
+}
+
+fn revealed<'a>(auth: &'a crate::upstream::AuthHeader, grant: &Grant<'_>) -> Cow<'a, [u8]> {
+    Cow::Borrowed(auth.value.reveal(grant))
+}
+
+/// The names of the request's protected headers, each spelling once.
+fn slots_to_remove<'a>(head: &RequestHead<'a>, extra_slots: &[String]) -> Vec<&'a [u8]> {
+    let mut names: Vec<&[u8]> = Vec::new();
+    for header in head.headers {
+        let protected =
+            is_protected(header.name) || extra_slots.iter().any(|slot| is_spelling_of(header.name, slot));
+        if protected && !names.contains(&header.name) {
+            names.push(header.name);
+        }
+    }
+    names
+}
+
+fn target(prefix: &str, path: &RequestPath<'_>, route: &Route<'_>) -> Vec<u8> {
+    let query = path.query.and_then(|query| match query::keys(query).next() {
+        None => Some(Cow::Borrowed(query)),
+        Some(_) => query::without_keys(query).map(Cow::Owned),
+    });
+    let mut target = Vec::with_capacity(
+        prefix.len() + route.path.len() + query.as_ref().map_or(0, |query| query.len() + 1),
+    );
+    target.extend_from_slice(prefix.as_bytes());
+    target.extend_from_slice(route.path);
+    if target.is_empty() {
+        target.push(b'/');
+    }
+    if let Some(query) = query {
+        target.push(b'?');
+        target.extend_from_slice(&query);
+    }
+    target
+}
+
+impl fmt::Debug for Rewrite<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set: Vec<&str> = self.set.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Rewrite")
+            .field("authority", &self.authority)
+            .field("set", &set)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+//! Which provider a request is for, and in which dialect it speaks.
+//!
+//! In order: an explicit first segment, the shape of the path, the slot that carried the token, openai. Whatever
+//! the answer, it decides the scope that is checked and the credential that is written together, so that no
+//! disagreement between the two can be made.
+
+use std::fmt;
+
+use crate::path::RequestPath;
+use crate::provider::{self, Dialect, Provider};
+use crate::slot::Slot;
+
+/// What told the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoutedBy {
+    /// The first segment of the path names it.
+    Segment,
+    /// The path is one that only its API has.
+    Path,
+    /// Its SDK uses the slot that carried the token.
+    Slot(Slot),
+    /// Nothing: it is the default.
+    Default,
+}
+
+impl fmt::Display for RoutedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment => f.write_str("the first segment of the path"),
+            Self::Path => f.write_str("the shape of the path"),
+            Self::Slot(slot) => write!(f, "the slot `{slot}`"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// Where a request goes, as far as its head tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Route<'a> {
+    /// The provider's name. It need not be one that the policy enables: then no token has it in scope.
+    pub(crate) provider: &'a str,
+    pub(crate) by: RoutedBy,
+    pub(crate) dialect: Dialect,
+    /// The client's path without the segment that named the provider.
+    pub(crate) path: &'a [u8],
+}
+
+/// Paths that only one provider's API has. The first that matches wins.
+const PATHS: [(&str, &str, Dialect); 4] = [
+    ("/v1/messages", provider::ANTHROPIC, Dialect::Anthropic),
+    ("/v1beta/openai", provider::GEMINI, Dialect::OpenAi),
+    ("/v1beta", provider::GEMINI, Dialect::Google),
+    ("/upload/v1beta", provider::GEMINI, Dialect::Google),
+];
+
+impl<'a> Route<'a> {
+    pub(crate) fn find<'p: 'a>(
+        providers: &'p [Provider],
+        path: &RequestPath<'a>,
+        slot: Option<Slot>,
+    ) -> Self {
+        let (segment, rest) = path.split_first_segment();
+        if let Some(provider) = providers.iter().find(|provider| provider.slug.as_bytes() == segment) {
+            // The rest may speak the OpenAI dialect of a provider that has one.
+            let below = RequestPath { path: rest, query: None };
+            let dialect = by_path(&below)
+                .filter(|(id, _)| *id == provider.id)
+                .map_or(provider.dialect, |(_, dialect)| dialect);
+            return Self { provider: &provider.id, by: RoutedBy::Segment, dialect, path: rest };
+        }
+        if let Some((provider, dialect)) = by_path(path) {
+            return Self { provider, by: RoutedBy::Path, dialect, path: path.path };
+        }
+        let provider = slot.map_or(provider::OPENAI, provider::of_slot);
+        let dialect = provider::BUILT_IN
+            .iter()
+            .find(|row| row.id == provider)
+            .map_or(Dialect::OpenAi, |row| row.dialect);
+        Self { provider, by: slot.map_or(RoutedBy::Default, RoutedBy::Slot), dialect, path: path.path }
+    }
+}
+
+fn by_path(path: &RequestPath<'_>) -> Option<(&'static str, Dialect)> {
+    PATHS
+        .iter()
+        .find(|(prefix, ..)| path.is_under(prefix))
+        .map(|(_, provider, dialect)| (*provider, *dialect))
+}
