@@ -1,7 +1,40 @@
-//! The testbed: a real Envoy with the real filter, and a stand-in for the providers and the gateway behind it.
+//! The testbed: a real Envoy with the real filter, and a stand-in for the gateway and the providers behind it.
+//!
+//! ```no_run
+//! use keyswap_tests::{Envoy, Request, Standin};
+//! use serde_json::json;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let policy = json!({"version": "keyswap/v1"});
+//! let standin = Standin::start()?;
+//! let envoy = Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(&standin).start()?;
+//!
+//! let chat = json!({"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]});
+//! let answer = envoy.send(&Request::post("/v1/chat/completions", &chat).bearer("ptk_token"))?;
+//! assert_eq!(answer.status, 200);
+//! assert_eq!(standin.received()[0].header("authorization"), Some("Bearer sk-real"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Standin`] is one HTTPS server for all upstreams. It records every request, and every byte, and answers in the
+//!   shapes of the services; a stream can be held after its first event.
+//! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
+//! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
+//!
+//! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
+//! process. Everything listens on free loopback ports and ends when its value is dropped.
 
+mod bootstrap;
 pub mod clients;
+mod envoy;
+mod filter;
+mod http;
 mod standin;
 pub mod tools;
 
+pub use bootstrap::Bootstrap;
+pub use envoy::{Envoy, Setup};
+pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
+pub use http::{Answer, Request, Response};
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};

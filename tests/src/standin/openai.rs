@@ -1,4 +1,4 @@
-//! The dialect of `OpenAI`: chat completions, responses, embeddings, models.
+//! The OpenAI dialect: chat completions, responses, embeddings, models.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};

@@ -1,0 +1,109 @@
+//! The shipped bootstrap, with what a test or a first try must replace: ports, the filter's file, the policy, the
+//! names of the environment, and the addresses and the authority of the upstreams. All else is what users copy.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::tools::project_root;
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const PLUGIN: &str = "/http_filters/0/typed_config/config";
+/// Where systems keep the certificate authorities that they trust.
+const SYSTEM_CA_FILES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// An Envoy bootstrap.
+#[derive(Debug, Clone)]
+pub struct Bootstrap(Value);
+
+impl Bootstrap {
+    /// `envoy/bootstrap.yaml` as it is.
+    pub fn shipped() -> Result<Self> {
+        let file = project_root().join("envoy/bootstrap.yaml");
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bootstrap = serde_saphyr::from_str(&text).context("`envoy/bootstrap.yaml` is not YAML")?;
+        Ok(Self(bootstrap))
+    }
+
+    /// The bootstrap itself, for changes that have no method here.
+    pub fn json(&mut self) -> &mut Value {
+        &mut self.0
+    }
+
+    /// The policy in it.
+    pub fn policy(&self) -> Result<Value> {
+        let text = self.0.pointer(&format!("{MANAGER}{PLUGIN}/configuration/value")).and_then(Value::as_str);
+        serde_json::from_str(text.context("the bootstrap holds no policy")?).context("the policy is not JSON")
+    }
+
+    /// Replaces the policy.
+    pub fn set_policy(&mut self, policy: &Value) -> Result<()> {
+        self.set(&format!("{MANAGER}{PLUGIN}/configuration/value"), json!(policy.to_string()))
+    }
+
+    /// Replaces the ports of the listener and of the admin interface; 0 is any free port.
+    pub fn set_ports(&mut self, listener: u16, admin: u16) -> Result<()> {
+        self.set("/static_resources/listeners/0/address/socket_address/port_value", json!(listener))?;
+        self.set("/admin/address/socket_address/port_value", json!(admin))
+    }
+
+    /// Replaces the file that the filter is loaded from.
+    pub fn set_filter(&mut self, wasm: &Path) -> Result<()> {
+        self.set(&format!("{MANAGER}{PLUGIN}/vm_config/code/local/filename"), json!(wasm))
+    }
+
+    /// Replaces the names of the environment variables that the filter sees.
+    pub fn set_environment<'a>(&mut self, names: impl Iterator<Item = &'a String>) -> Result<()> {
+        let names: Vec<_> = names.collect();
+        self.set(&format!("{MANAGER}{PLUGIN}/vm_config/environment_variables/host_env_keys"), json!(names))
+    }
+
+    /// Sends what is for the upstreams to `address`, and trusts the authority in `ca_file` there.
+    pub fn set_upstream(&mut self, address: SocketAddr, ca_file: &Path) -> Result<()> {
+        self.each_cluster(|cluster| {
+            let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+            let endpoint_json = json!({"address": address.ip().to_string(), "port_value": address.port()});
+            replace(cluster, endpoint, endpoint_json)?;
+            set_ca(cluster, ca_file)
+        })
+    }
+
+    /// Trusts the authorities of this system, wherever it keeps them.
+    pub fn set_system_ca(&mut self) -> Result<()> {
+        let mut candidates = SYSTEM_CA_FILES.iter().map(PathBuf::from);
+        let file = candidates.find(|file| file.is_file()).with_context(|| {
+            format!("no certificate authorities found in {SYSTEM_CA_FILES:?}: install `ca-certificates`")
+        })?;
+        self.each_cluster(|cluster| set_ca(cluster, &file))
+    }
+
+    fn each_cluster(&mut self, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {
+        let clusters = self.0.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters.context("the bootstrap has no clusters")?.iter_mut().try_for_each(change)
+    }
+
+    fn set(&mut self, pointer: &str, value: Value) -> Result<()> {
+        replace(&mut self.0, pointer, value)
+    }
+}
+
+fn set_ca(cluster: &mut Value, ca_file: &Path) -> Result<()> {
+    let trusted = "/transport_socket/typed_config/common_tls_context/validation_context/trusted_ca/filename";
+    replace(cluster, trusted, json!(ca_file))
+}
+
+/// Only replaces: what the shipped file does not say would not be what users run.
+fn replace(json: &mut Value, pointer: &str, value: Value) -> Result<()> {
+    let place = json.pointer_mut(pointer);
+    ensure!(place.is_some(), "`envoy/bootstrap.yaml` has nothing at `{pointer}`");
+    if let Some(place) = place {
+        *place = value;
+    }
+    Ok(())
+}

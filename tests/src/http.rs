@@ -1,0 +1,258 @@
+//! A small HTTP/1.1 client that sends exactly the bytes it is given, and shows an answer while it arrives.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+/// Longer than any orderly answer takes; a test that reaches it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_HEADERS: usize = 256;
+
+/// A request, written as it will be sent. Nothing is added but `host`, `content-length` and `connection: close`.
+#[derive(Debug, Clone)]
+pub struct Request {
+    method: String,
+    target: Vec<u8>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// A request for a target, which is sent unchanged.
+    pub fn new(method: &str, target: impl AsRef<[u8]>) -> Self {
+        let target = target.as_ref().to_vec();
+        Self { method: method.to_owned(), target, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A GET.
+    pub fn get(target: impl AsRef<[u8]>) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// A POST of `json`.
+    pub fn post(target: impl AsRef<[u8]>, json: &Value) -> Self {
+        Self::new("POST", target).header("content-type", "application/json").body(json.to_string())
+    }
+
+    /// Adds a header; several of one name are sent as several lines.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds `authorization: Bearer …`.
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// Replaces the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
+        let has =
+            |name: &str| self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name.as_bytes()));
+        if !has("host") {
+            bytes.extend(b"host: keyswap.test\r\n");
+        }
+        if !has("connection") {
+            bytes.extend(b"connection: close\r\n");
+        }
+        if !has("content-length") && !has("transfer-encoding") && !self.body.is_empty() {
+            bytes.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
+        }
+        for (name, value) in &self.headers {
+            bytes.extend([name.as_slice(), b": ", value, b"\r\n"].concat());
+        }
+        bytes.extend(b"\r\n");
+        bytes.extend(&self.body);
+        bytes
+    }
+}
+
+/// An answer that has arrived in full.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers in order, names in lower case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, without its transfer coding.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of that name, if there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.iter().filter(|(header, _)| header == name);
+        values.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("status {}, and the body is not JSON: {}", self.status, self.text()))
+    }
+}
+
+/// Sends `request` and waits for the whole answer.
+pub(crate) fn send(address: SocketAddr, request: &Request) -> Result<Response> {
+    open(address, request)?.finish()
+}
+
+/// Sends `request` and returns when the head of the answer is there.
+pub(crate) fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
+    open_raw(address, &request.bytes())
+}
+
+/// Sends bytes that need not be a request at all.
+pub(crate) fn open_raw(address: SocketAddr, bytes: &[u8]) -> Result<Answer> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    // The peer may have answered and closed before it read everything.
+    let _ = connection.write_all(bytes);
+    Answer::read_head(BufReader::new(connection))
+}
+
+#[derive(Debug)]
+enum Remaining {
+    Bytes(usize),
+    Chunks,
+    UntilClose,
+}
+
+/// An answer of which the head has arrived.
+#[derive(Debug)]
+pub struct Answer {
+    head: Response,
+    remaining: Remaining,
+    /// What arrived together with the last event.
+    pending: Vec<u8>,
+    connection: BufReader<TcpStream>,
+}
+
+impl Answer {
+    fn read_head(mut connection: BufReader<TcpStream>) -> Result<Self> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = connection.read_until(b'\n', &mut head).context("the answer did not arrive")?;
+            ensure!(read > 0, "the connection was closed after {:?}", String::from_utf8_lossy(&head));
+        }
+        let head = parse_head(&head)?;
+        let remaining = if matches!(head.status, 101 | 204 | 304) {
+            Remaining::Bytes(0)
+        } else if head.header("transfer-encoding") == Some("chunked") {
+            Remaining::Chunks
+        } else if let Some(length) = head.header("content-length") {
+            Remaining::Bytes(length.parse()?)
+        } else {
+            Remaining::UntilClose
+        };
+        Ok(Self { head, remaining, pending: Vec::new(), connection })
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The first header of that name, if there is one and it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+
+    /// The next event of an event stream, as its text; `None` at the end. Waits until the event is there.
+    pub fn next_event(&mut self) -> Result<Option<String>> {
+        loop {
+            if let Some(end) = end_of_event(&self.pending) {
+                let rest = self.pending.split_off(end);
+                let event = std::mem::replace(&mut self.pending, rest);
+                return Ok(Some(String::from_utf8(event)?));
+            }
+            let Some(bytes) = self.next_bytes()? else {
+                ensure!(self.pending.is_empty(), "the stream ended inside of an event");
+                return Ok(None);
+            };
+            self.pending.extend(bytes);
+        }
+    }
+
+    /// Waits for the rest of the answer.
+    pub fn finish(mut self) -> Result<Response> {
+        let mut body = std::mem::take(&mut self.pending);
+        while let Some(bytes) = self.next_bytes()? {
+            body.extend(bytes);
+        }
+        Ok(Response { body, ..self.head })
+    }
+
+    /// A chunk, or whatever there is.
+    fn next_bytes(&mut self) -> Result<Option<Vec<u8>>> {
+        let bytes = match &mut self.remaining {
+            Remaining::Chunks => return self.next_chunk(),
+            Remaining::Bytes(length) => {
+                let mut bytes = vec![0; std::mem::take(length)];
+                self.connection.read_exact(&mut bytes).context("the answer was cut off")?;
+                bytes
+            }
+            Remaining::UntilClose => {
+                let bytes = self.connection.fill_buf()?.to_vec();
+                self.connection.consume(bytes.len());
+                bytes
+            }
+        };
+        Ok(if bytes.is_empty() { None } else { Some(bytes) })
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut line = String::new();
+        ensure!(self.connection.read_line(&mut line)? > 0, "the answer was cut off");
+        let size =
+            usize::from_str_radix(line.trim(), 16).with_context(|| format!("`{line}` is no chunk size"))?;
+        let mut chunk = vec![0; size.saturating_add(2)];
+        self.connection.read_exact(&mut chunk).context("the answer was cut off")?;
+        chunk.truncate(size);
+        if size == 0 {
+            self.remaining = Remaining::Bytes(0);
+            return Ok(None);
+        }
+        Ok(Some(chunk))
+    }
+}
+
+/// After the empty line.
+fn end_of_event(bytes: &[u8]) -> Option<usize> {
+    let ends = ["\n\n", "\r\n\r\n"].into_iter().filter_map(|end| {
+        let position = bytes.windows(end.len()).position(|window| window == end.as_bytes())?;
+        position.checked_add(end.len())
+    });
+    ends.min()
+}
+
+fn parse_head(bytes: &[u8]) -> Result<Response> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Response::new(&mut headers);
+    if head.parse(bytes)?.is_partial() {
+        bail!("the head of the answer is incomplete");
+    }
+    let headers =
+        head.headers.iter().map(|header| (header.name.to_ascii_lowercase(), header.value.to_vec())).collect();
+    Ok(Response { status: head.code.context("an answer without a status")?, headers, body: Vec::new() })
+}
