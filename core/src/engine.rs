@@ -77,8 +77,10 @@ impl Engine {
         now: UnixTime,
         trail: &mut Trail<'a>,
     ) -> Result<Rewrite<'a>, Fault<'a>> {
-        if matches!(head.method, b"" | b"CONNECT" | b"TRACE") {
-            return Err(Fault::Method);
+        match head.method {
+            b"" => return Err(Fault::HeadUnreadable),
+            b"CONNECT" | b"TRACE" => return Err(Fault::Method),
+            _ => {}
         }
         let path = RequestPath::parse(head.path).map_err(Fault::Path)?;
         trail.checks.push(Check::PathAccepted);

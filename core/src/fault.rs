@@ -14,6 +14,8 @@ use crate::time::UnixTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault<'a> {
+    /// The host had no request head to show: Envoy hands over none of more than 1024 headers or 1 MiB.
+    HeadUnreadable,
     /// CONNECT would open a tunnel, TRACE would echo the upstream credential.
     Method,
     /// The request target can be read in more than one way.
@@ -36,6 +38,7 @@ impl Fault<'_> {
     /// What the caller is told.
     pub const fn reason(&self) -> Reason {
         match self {
+            Self::HeadUnreadable => Reason::HeadUnreadable,
             Self::Method => Reason::MethodNotAllowed,
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) => Reason::CredentialAmbiguous,
@@ -48,7 +51,7 @@ impl Fault<'_> {
 
     pub(crate) const fn stage(&self) -> Stage {
         match self {
-            Self::Method | Self::Path(_) => Stage::Route,
+            Self::HeadUnreadable | Self::Method | Self::Path(_) => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
             Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) => Stage::Verify,
             Self::OutOfScope(_) => Stage::Scope,
@@ -59,7 +62,10 @@ impl Fault<'_> {
 impl fmt::Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method => f.write_str("the method is CONNECT or TRACE, or there is none"),
+            Self::HeadUnreadable => {
+                f.write_str("the request has too many headers, or too large ones, to be judged")
+            }
+            Self::Method => f.write_str("the method is CONNECT or TRACE"),
             Self::Path(fault) => fault.fmt(f),
             Self::CredentialAmbiguous(slot) => write!(f, "the slot `{slot}` holds more than one credential"),
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),

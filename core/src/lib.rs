@@ -28,6 +28,7 @@ mod fault;
 mod grant;
 mod head;
 mod json;
+mod log;
 mod metadata;
 mod path;
 mod policy;

@@ -10,7 +10,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A method that is never forwarded, or a request without one.
+    /// The request head is too large to be judged.
+    HeadUnreadable,
+    /// A method that is never forwarded.
     MethodNotAllowed,
     /// A request target that two parsers could read differently.
     PathInvalid,
@@ -24,11 +26,14 @@ pub enum Reason {
     TokenExpired,
     /// The token is valid, but not for this provider.
     ProviderNotAllowed,
+    /// The host could not carry out the decision.
+    HostFailure,
 }
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
+        Self::HeadUnreadable,
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -36,11 +41,13 @@ impl Reason {
         Self::TokenInvalid,
         Self::TokenExpired,
         Self::ProviderNotAllowed,
+        Self::HostFailure,
     ];
 
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::HeadUnreadable => "head_unreadable",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PathInvalid => "path_invalid",
             Self::CredentialAmbiguous => "credential_ambiguous",
@@ -48,22 +55,26 @@ impl Reason {
             Self::TokenInvalid => "token_invalid",
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
+            Self::HostFailure => "host_failure",
         }
     }
 
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
+            Self::HeadUnreadable => 431,
             Self::MethodNotAllowed => 405,
             Self::PathInvalid | Self::CredentialAmbiguous => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::ProviderNotAllowed => 403,
+            Self::HostFailure => 503,
         }
     }
 
     /// What the developer who sees it should know.
     pub const fn message(self) -> &'static str {
         match self {
+            Self::HeadUnreadable => "request headers too large: send fewer or smaller ones",
             Self::MethodNotAllowed => "method not allowed: CONNECT and TRACE are never forwarded",
             Self::PathInvalid => {
                 "invalid path: dot segments, empty segments, encoded slashes or dots, `;` and `#` are refused"
@@ -75,6 +86,7 @@ impl Reason {
             Self::ProviderNotAllowed => {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
             }
+            Self::HostFailure => "the request could not be processed: try again",
         }
     }
 
@@ -82,7 +94,7 @@ impl Reason {
     /// credential there is no `error`, as its section 3.1 asks.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::MethodNotAllowed | Self::PathInvalid => None,
+            Self::HeadUnreadable | Self::MethodNotAllowed | Self::PathInvalid | Self::HostFailure => None,
             Self::CredentialMissing => Some(r#"Bearer realm="keyswap""#),
             Self::CredentialAmbiguous => Some(
                 r#"Bearer realm="keyswap", error="invalid_request", error_description="more than one credential""#,

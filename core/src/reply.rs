@@ -18,6 +18,11 @@ pub struct LocalReply {
 }
 
 impl LocalReply {
+    /// What a host answers when it cannot carry a decision out: it never forwards instead.
+    pub fn host_failure() -> Self {
+        Self::refuse(Reason::HostFailure, Dialect::OpenAi)
+    }
+
     /// The refusal for `reason`.
     pub(crate) fn refuse(reason: Reason, dialect: Dialect) -> Self {
         let mut headers = vec![
@@ -27,10 +32,13 @@ impl LocalReply {
             ("x-keyswap-reason", reason.code()),
         ];
         headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge)));
-        if reason == Reason::MethodNotAllowed {
+        headers.extend(match reason {
             // RFC 9110 section 15.5.6 requires it.
-            headers.push(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-        }
+            Reason::MethodNotAllowed => Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
+            // In seconds: a host that failed was rebuilt by then.
+            Reason::HostFailure => Some(("retry-after", "1")),
+            _ => None,
+        });
         Self { status: reason.status(), headers, body: body(reason, dialect) }
     }
 }
@@ -71,6 +79,7 @@ impl ErrorKind {
                 anthropic: "permission_error",
                 google: "PERMISSION_DENIED",
             },
+            503 => Self { openai: "server_error", anthropic: "api_error", google: "UNAVAILABLE" },
             _ => Self {
                 openai: "invalid_request_error",
                 anthropic: "invalid_request_error",

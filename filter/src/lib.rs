@@ -1,1 +1,28 @@
-//! Skeleton.
+//! Keyswap as a proxy-wasm filter: it hands each request head to the engine and carries out the decision.
+//!
+//! It decides nothing itself: which request is refused, with what status, and what is rewritten is `keyswap-core`'s.
+//! It refuses to forward whatever it could not rewrite completely.
+//!
+//! A panic traps the VM for every stream of the worker, so nothing here can panic: host calls return errors
+//! ([`host`]), and the lints forbid the rest. Outside Wasm the crate is empty.
+
+#![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, reason = "nobody links to a Wasm module, and the SDK adds an undocumented export")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+mod environment;
+mod host;
+mod metrics;
+mod plugin;
+mod stream;
+
+proxy_wasm::main! {{
+    host::install_logger();
+    proxy_wasm::set_root_context(|_| Box::new(plugin::Plugin::default()));
+}}
