@@ -32,6 +32,7 @@ pub struct Setup {
     env: BTreeMap<String, String>,
     concurrency: u32,
     log_level: String,
+    filter_log_level: String,
 }
 
 impl Setup {
@@ -41,7 +42,8 @@ impl Setup {
             bootstrap: Bootstrap::shipped(),
             env: BTreeMap::new(),
             concurrency: 1,
-            log_level: "info".to_owned(),
+            log_level: "warning".to_owned(),
+            filter_log_level: "info".to_owned(),
         };
         setup.change(|bootstrap| {
             bootstrap.set_policy(policy)?;
@@ -81,10 +83,17 @@ impl Setup {
         self
     }
 
-    /// The level of Envoy's log, or `wasm:trace`: the level of one component.
+    /// The level of Envoy's own log. At `debug` and below Envoy logs the headers of requests.
     #[must_use]
     pub fn log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.log_level);
+        self
+    }
+
+    /// The level of what the filter logs.
+    #[must_use]
+    pub fn filter_log_level(mut self, level: &str) -> Self {
+        level.clone_into(&mut self.filter_log_level);
         self
     }
 
@@ -150,14 +159,15 @@ impl Setup {
         let file = folder.path().join("bootstrap.json");
         fs::write(&file, bootstrap.json().to_string())?;
 
-        let level = if self.log_level.contains(':') { "--component-log-level" } else { "--log-level" };
         let mut command = Command::new(tools::envoy()?);
         command
             .arg("--config-path")
             .arg(&file)
             .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
             .args(["--concurrency", &self.concurrency.to_string()])
-            .args([level, &self.log_level])
+            .args(["--log-level", &self.log_level])
+            .arg("--component-log-level")
+            .arg(format!("wasm:{}", self.filter_log_level))
             .arg("--admin-address-path")
             .arg(folder.path().join("admin"))
             .args(arguments)

@@ -124,6 +124,7 @@ pub(crate) fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
 /// Sends bytes that need not be a request at all.
 pub(crate) fn open_raw(address: SocketAddr, bytes: &[u8]) -> Result<Answer> {
     let mut connection = TcpStream::connect(address)?;
+    connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     // The peer may have answered and closed before it read everything.

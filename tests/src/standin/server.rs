@@ -56,6 +56,8 @@ impl Server {
 
     /// A connection that fails has told its client; what it sent until then is in the record.
     async fn serve(self, connection: TcpStream) {
+        // Events leave at once, not together with the next.
+        let _ = connection.set_nodelay(true);
         let Ok(tls) = self.tls.accept(connection).await else { return };
         let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
         let connection = Tap { inner: tls, record: Arc::clone(&self.record) };
