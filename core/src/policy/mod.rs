@@ -57,6 +57,21 @@ impl Policy {
         }
     }
 
+    /// How many tokens stand in the policy itself.
+    pub fn token_count(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The names of the providers that a request can be forwarded to.
+    pub fn provider_names(&self) -> impl Iterator<Item = &str> {
+        self.enabled_providers().map(|provider| provider.id.as_str())
+    }
+
+    /// The authority of the gateway, where the policy has one.
+    pub fn gateway_authority(&self) -> Option<&str> {
+        self.gateway.as_ref().map(|gateway| gateway.url.authority.as_str())
+    }
+
     /// The providers that a request can be forwarded to: those whose key we have, or the gateway.
     pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers
