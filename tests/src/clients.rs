@@ -6,23 +6,19 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fmt, fs,
-    fs::File,
+    fmt,
+    fs::{self, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    io::{Read as _, Seek as _},
+    io::{self, BufRead as _, BufReader, Read as _, Seek as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Duration,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader, Lines},
-    process::{Child, ChildStdout},
-    task::spawn_blocking,
-    time::{Instant, timeout_at},
-};
 
 use crate::tools::{installed, project_root, run};
 
@@ -145,20 +141,19 @@ impl Client {
     ];
 
     /// Makes a call and waits for its end.
-    pub async fn run(self, call: &Call<'_>) -> Result<Vec<Event>> {
-        self.start(call).await?.finish().await
+    pub fn run(self, call: &Call<'_>) -> Result<Vec<Event>> {
+        self.start(call)?.finish()
     }
 
     /// Starts a call; its events are read one by one.
-    pub async fn start(self, call: &Call<'_>) -> Result<Running> {
-        let mode = call.mode;
-        let mut command = spawn_blocking(move || self.command(mode)).await??;
+    pub fn start(self, call: &Call<'_>) -> Result<Running> {
+        let mut command = self.command(call.mode)?;
         let headers: BTreeMap<_, _> = call.headers.iter().copied().collect();
         command
             .env("KEYSWAP_BASE_URL", call.base_url)
             .env("KEYSWAP_TOKEN", call.token)
             .env("KEYSWAP_EXTRA_HEADERS", serde_json::to_string(&headers)?);
-        Running::spawn(format!("the {self} in mode `{}`", mode.name()), command)
+        Running::spawn(format!("the {self} in mode `{}`", call.mode.name()), command)
     }
 
     /// The command that runs the script, after installing what it needs.
@@ -292,51 +287,53 @@ fn fingerprint(files: &[PathBuf]) -> Result<String> {
 pub struct Running {
     description: String,
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<io::Result<String>>,
     stderr: File,
     deadline: Instant,
 }
 
 impl Running {
     fn spawn(description: String, mut command: Command) -> Result<Self> {
-        let stderr = tempfile::tempfile()?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
         let remedy = if command.get_program() == "node" { NODE_REMEDY } else { PYTHON_REMEDY };
-        let mut child = tokio::process::Command::from(command)
-            .kill_on_drop(true)
+        let stderr = tempfile::tempfile()?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr.try_clone()?)
             .spawn()
             .with_context(|| format!("cannot start {description}: {remedy}"))?;
         let stdout = child.stdout.take().context("the process has no standard output")?;
-        let lines = BufReader::new(stdout).lines();
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || BufReader::new(stdout).lines().try_for_each(|line| sender.send(line)));
         Ok(Self { description, child, lines, stderr, deadline: Instant::now() + TIMEOUT })
     }
 
-    /// The next event; `None` when the process has ended as it should.
-    pub async fn next_event(&mut self) -> Result<Option<Event>> {
-        match timeout_at(self.deadline, self.read()).await {
-            Ok(event) => event,
-            Err(_) => bail!("{} took longer than {TIMEOUT:?}:\n{}", self.description, self.printed()?),
+    /// Waits for the next event; `None` when the process has ended as it should.
+    pub fn next_event(&mut self) -> Result<Option<Event>> {
+        match self.lines.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => self.event(&line?).map(Some),
+            Err(RecvTimeoutError::Disconnected) => self.ended().map(|()| None),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("{} took longer than {TIMEOUT:?}:\n{}", self.description, self.printed()?)
+            }
         }
     }
 
-    /// The events that are still to come.
-    pub async fn finish(mut self) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        while let Some(event) = self.next_event().await? {
-            events.push(event);
-        }
-        Ok(events)
+    /// Waits for the events that are still to come.
+    pub fn finish(mut self) -> Result<Vec<Event>> {
+        std::iter::from_fn(|| self.next_event().transpose()).collect()
     }
 
-    async fn read(&mut self) -> Result<Option<Event>> {
-        if let Some(line) = self.lines.next_line().await? {
-            let event = serde_json::from_str(&line)
-                .with_context(|| format!("{} printed `{line}`, which is no event", self.description))?;
-            return Ok(Some(event));
-        }
-        let status = self.child.wait().await?;
+    fn event(&self, line: &str) -> Result<Event> {
+        serde_json::from_str(line)
+            .with_context(|| format!("{} printed `{line}`, which is no event", self.description))
+    }
+
+    /// Without standard output, the process is about to end.
+    fn ended(&mut self) -> Result<()> {
+        let status = self.child.wait()?;
         ensure!(status.success(), "{} failed ({status}):\n{}", self.description, self.printed()?);
-        Ok(None)
+        Ok(())
     }
 
     /// What the process has written to its standard error.
@@ -349,18 +346,26 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Either fails only for a process that has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_script_that_fails_shows_its_traceback() {
+    #[test]
+    fn a_script_that_fails_shows_its_traceback() {
         for language in [Language::Python, Language::Node] {
             let client = Client { language, sdk: Sdk::OpenAi };
             // The OpenAI SDK has no such mode.
             let call =
                 Call { mode: Mode::AuthToken, base_url: "http://127.0.0.1:1", token: "token", headers: &[] };
-            let error = client.run(&call).await.unwrap_err().to_string();
+            let error = client.run(&call).unwrap_err().to_string();
             assert!(error.contains("openai_client."), "{error}");
         }
     }
