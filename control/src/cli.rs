@@ -1,0 +1,50 @@
+//! The command line: what can be asked, and how an answer becomes an exit code.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::command::Command;
+use crate::exit::{self, Exit};
+use crate::output;
+
+/// Check and explain Keyswap policies, and mint proxy tokens.
+///
+/// Keyswap lets people, apps and agents call LLM providers with a proxy token in place of the real key.
+#[derive(Parser)]
+#[command(
+    name = "keyswap",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = exit::help(
+        "  keyswap policy check policy.yaml\n  keyswap token create --label alice-laptop --provider openai"
+    )
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Does what the command line asks.
+pub(crate) fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return show(&answer),
+    };
+    cli.command.run().unwrap_or_else(|error| {
+        for line in format!("{error:#}").lines() {
+            output::note(&format!("error: {line}"));
+        }
+        Exit::Failure
+    })
+}
+
+/// Help and version are asked for; everything else is wrong usage, which is 1 here and not clap's own 2.
+fn show(answer: &clap::Error) -> Exit {
+    // Nobody is left to tell if this cannot be written.
+    let _ = answer.print();
+    match answer.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
+        _ => Exit::Failure,
+    }
+}

@@ -1,0 +1,31 @@
+//! The subcommands, one file each.
+
+mod completions;
+mod policy;
+mod token;
+
+use clap::Subcommand;
+
+use crate::exit::Exit;
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Check a policy, or explain what it decides
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Mint proxy tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Policy(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}

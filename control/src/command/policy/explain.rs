@@ -1,0 +1,105 @@
+//! `keyswap policy explain`: what a policy decides about a request, and every check on the way.
+//!
+//! No real secret is looked up: a placeholder stands for each. The caller's credential is never shown.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+use clap::Args;
+use keyswap_core::{Engine, Environment, PolicyErrors, UnixTime};
+
+use super::explanation::Explanation;
+use crate::exit::{self, Exit};
+use crate::input;
+use crate::mask::Mask;
+use crate::output::{self, Format};
+use crate::policy_file::PolicyFile;
+use crate::request_head::HeadText;
+
+const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// Explain what a policy decides about a request
+///
+/// The request is not sent, and no secret is looked up: `<OPENAI_API_KEY>` stands for the value of that variable.
+/// The caller's token is never shown.
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  keyswap policy explain policy.yaml request.txt\n  \
+     printf 'GET /v1/models HTTP/1.1\\nAuthorization: Bearer %s\\n' \"$TOKEN\" | keyswap policy explain policy.yaml -"
+))]
+pub(crate) struct Explain {
+    /// The policy, in YAML or JSON; `-` is standard input
+    policy: PathBuf,
+    /// The head of a request as HTTP/1.1 has it: request line and headers; `-` is standard input
+    request: PathBuf,
+    /// Judge as of this time, such as `2027-06-30T00:00:00Z`, and not as of now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Explain {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        if input::is_stdin(&self.policy) && input::is_stdin(&self.request) {
+            bail!("policy and request cannot both be `-`: name a file for one of them");
+        }
+        let now = self.time()?;
+        let file = PolicyFile::read(&self.policy)?;
+        let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
+        match file.policy().and_then(|policy| Engine::new(policy, &Placeholders)) {
+            Ok(engine) => self.explain(&engine, &text, now),
+            Err(errors) => self.report_invalid(&file.name, &errors),
+        }
+    }
+
+    fn time(&self) -> anyhow::Result<UnixTime> {
+        let Some(text) = &self.at else { return Ok(now()) };
+        match UnixTime::from_rfc3339(text) {
+            Some(time) => Ok(time),
+            None => {
+                bail!("invalid time `{text}`: expected one with an offset such as `2027-06-30T00:00:00Z`")
+            }
+        }
+    }
+
+    fn explain(&self, engine: &Engine, text: &HeadText, now: UnixTime) -> anyhow::Result<Exit> {
+        let parsed = text.parse()?;
+        let head = parsed.head();
+        let mask = Mask::of(&head, |name| engine.strips_trailer(name));
+        let explanation = Explanation::of(&engine.decide(&head, now), now, &mask);
+        match self.format {
+            Format::Human => output::print(explanation.to_string().trim_end())?,
+            Format::Json => output::print_json(&explanation)?,
+        }
+        Ok(if explanation.is_forward() { Exit::Ok } else { Exit::Refused })
+    }
+
+    /// The errors are not what was asked for, so they do not go where an explanation would.
+    fn report_invalid(&self, name: &str, errors: &PolicyErrors) -> anyhow::Result<Exit> {
+        match self.format {
+            Format::Human => {
+                output::note(&super::error_lines(errors));
+                super::note_count(name, errors);
+            }
+            Format::Json => super::print_errors_as_json(errors)?,
+        }
+        Ok(Exit::Invalid)
+    }
+}
+
+/// Has a value for every variable: its name in angle brackets.
+struct Placeholders;
+
+impl Environment for Placeholders {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        Some(format!("<{name}>").into_bytes())
+    }
+}
+
+fn now() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,170 @@
+//! A decision as data, for programs, and as text, for people. Both hold the same, and no credential.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
+
+use keyswap_core::{Check, Decision, LocalReply, Principal, Rewrite, UnixTime, Verdict};
+use serde::Serialize;
+
+use crate::mask::{self, Mask};
+use crate::output::visible;
+
+/// What is decided about a request, and why.
+#[derive(Serialize)]
+pub(super) struct Explanation {
+    verdict: &'static str,
+    reason: &'static str,
+    judged_at: String,
+    provider: String,
+    principal: Option<Caller>,
+    checks: Vec<CheckMade>,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+/// Who the request is from.
+#[derive(Serialize)]
+struct Caller {
+    id: String,
+    label: String,
+    email: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CheckMade {
+    stage: &'static str,
+    passed: bool,
+    message: String,
+}
+
+/// What happens to the request.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Forward { authority: String, path: String, remove: Vec<String>, set: Vec<Field> },
+    Reply { status: u16, headers: Vec<Field>, body: String },
+}
+
+/// A header. It has no value where that would be the caller's own.
+#[derive(Serialize)]
+struct Field {
+    name: String,
+    value: Option<String>,
+}
+
+impl Explanation {
+    pub(super) fn of(decision: &Decision<'_>, judged_at: UnixTime, mask: &Mask) -> Self {
+        Self {
+            verdict: decision.verdict_name(),
+            reason: decision.reason_code(),
+            judged_at: judged_at.to_string(),
+            provider: decision.provider.to_owned(),
+            principal: decision.principal.as_ref().map(Caller::of),
+            checks: decision.checks.iter().map(CheckMade::of).collect(),
+            outcome: match &decision.verdict {
+                Verdict::Forward(rewrite) => Outcome::forward(rewrite, mask),
+                Verdict::Reply(_, reply) => Outcome::reply(reply),
+            },
+        }
+    }
+
+    pub(super) fn is_forward(&self) -> bool {
+        matches!(self.outcome, Outcome::Forward { .. })
+    }
+}
+
+impl Caller {
+    fn of(principal: &Principal) -> Self {
+        Self {
+            id: principal.id(),
+            label: principal.label().to_owned(),
+            email: principal.email().map(str::to_owned),
+        }
+    }
+}
+
+impl CheckMade {
+    fn of(check: &Check<'_>) -> Self {
+        Self { stage: check.stage().name(), passed: check.passed(), message: check.to_string() }
+    }
+}
+
+impl Outcome {
+    fn forward(rewrite: &Rewrite<'_>, mask: &Mask) -> Self {
+        let set = |(name, value): &(&str, Cow<'_, [u8]>)| {
+            // What is kept of the subprotocols is the caller's own; every other value is the policy's.
+            let is_ours = !mask::is_subprotocol(name.as_bytes());
+            Field { name: (*name).to_owned(), value: is_ours.then(|| mask.apply(value)) }
+        };
+        Self::Forward {
+            authority: rewrite.authority.to_owned(),
+            path: mask.apply(&rewrite.path),
+            remove: rewrite.remove.iter().map(|name| mask.apply(name)).collect(),
+            set: rewrite.set.iter().map(set).collect(),
+        }
+    }
+
+    fn reply(reply: &LocalReply) -> Self {
+        let header = |(name, value): &(&str, &str)| Field {
+            name: (*name).to_owned(),
+            value: Some((*value).to_owned()),
+        };
+        Self::Reply {
+            status: reply.status,
+            headers: reply.headers.iter().map(header).collect(),
+            body: reply.body.clone(),
+        }
+    }
+}
+
+impl Display for Explanation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.verdict, self.reason)?;
+        for check in &self.checks {
+            let mark = if check.passed { "ok     " } else { "refused" };
+            writeln!(f, "  {:8} {mark}  {}", check.stage, visible(&check.message))?;
+        }
+        writeln!(f, "provider: {}", self.provider)?;
+        if let Some(caller) = &self.principal {
+            writeln!(f, "principal: {caller}")?;
+        }
+        writeln!(f, "judged at: {}", self.judged_at)?;
+        self.outcome.fmt(f)
+    }
+}
+
+impl Display for Caller {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, label {}", self.id, self.label)?;
+        self.email.iter().try_for_each(|email| write!(f, ", email {email}"))
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forward { authority, path, remove, set } => {
+                writeln!(f, "forwarded as:")?;
+                writeln!(f, "  authority: {authority}")?;
+                writeln!(f, "  path: {}", visible(path))?;
+                remove.iter().try_for_each(|name| writeln!(f, "  remove {}", visible(name)))?;
+                set.iter().try_for_each(|field| writeln!(f, "  set {field}"))
+            }
+            Self::Reply { status, headers, body } => {
+                writeln!(f, "answered with:")?;
+                writeln!(f, "  status: {status}")?;
+                headers.iter().try_for_each(|field| writeln!(f, "  {field}"))?;
+                writeln!(f, "  {body}")
+            }
+        }
+    }
+}
+
+impl Display for Field {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}: {}", self.name, visible(value)),
+            None => write!(f, "{}: (the caller's own, without credentials)", self.name),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Exit codes: the contract with scripts. They are stable, and no other code is ever used.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, and the answer is yes.
+    Ok,
+    /// It could not be done: wrong usage, an unreadable file, a malformed request.
+    Failure,
+    /// `policy explain`: the request is refused.
+    Refused,
+    /// The policy is invalid.
+    Invalid,
+}
+
+const CODES: &str = "\
+Exit codes:
+  0  done; `policy explain`: the request is forwarded
+  1  it could not be done: wrong usage, an unreadable file, a malformed request
+  2  `policy explain`: the request is refused
+  3  the policy is invalid";
+
+/// The end of a command's help: an example, and what its exit code means.
+pub(crate) fn help(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{CODES}")
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failure => 1,
+            Exit::Refused => 2,
+            Exit::Invalid => 3,
+        })
+    }
+}

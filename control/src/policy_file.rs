@@ -1,0 +1,63 @@
+//! Policy files: JSON goes to the engine byte for byte, YAML as the JSON it stands for.
+
+use std::path::Path;
+
+use keyswap_core::{Policy, PolicyError, PolicyErrors};
+
+use crate::{input, yaml};
+
+/// Room for some 50,000 inline tokens, where a registry serves better.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// The text of a policy and where it is from.
+pub(crate) struct PolicyFile {
+    /// What output calls it.
+    pub(crate) name: String,
+    bytes: Vec<u8>,
+    syntax: Syntax,
+}
+
+#[derive(Clone, Copy)]
+enum Syntax {
+    Json,
+    Yaml,
+}
+
+impl PolicyFile {
+    /// Reads the file, or standard input for `-`.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let bytes = input::read(path, MAX_BYTES)?;
+        let syntax = Syntax::of(path, &bytes);
+        let name = if input::is_stdin(path) { input::name(path) } else { path.display().to_string() };
+        Ok(Self { name, bytes, syntax })
+    }
+
+    /// Reads the policy in it, as the engine does.
+    pub(crate) fn policy(&self) -> Result<Policy, PolicyErrors> {
+        match self.syntax {
+            Syntax::Json => Policy::from_json(&self.bytes),
+            Syntax::Yaml => {
+                let document = yaml::parse(&self.bytes).map_err(whole)?;
+                Policy::from_json(document.to_string().as_bytes())
+            }
+        }
+    }
+}
+
+impl Syntax {
+    /// The extension tells; without one of the known, a `{` at the beginning is JSON.
+    fn of(path: &Path, bytes: &[u8]) -> Self {
+        let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+        match extension.as_ref().and_then(|extension| extension.to_str()) {
+            Some("json") => Self::Json,
+            Some("yaml" | "yml") => Self::Yaml,
+            _ if bytes.trim_ascii_start().starts_with(b"{") => Self::Json,
+            _ => Self::Yaml,
+        }
+    }
+}
+
+/// An error of the document as a whole.
+fn whole(message: String) -> PolicyErrors {
+    PolicyErrors(vec![PolicyError { path: String::new(), message }])
+}
