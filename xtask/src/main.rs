@@ -1,2 +1,33 @@
-//! Skeleton.
-fn main() {}
+//! What cargo cannot say: `cargo xtask up` and `cargo xtask test`.
+
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks of the Keyswap repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Run Keyswap in Envoy on this machine, in front of a stand-in gateway or of the real one.
+    Up(up::Options),
+    /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Task::parse() {
+        Task::Up(options) => up::run(&options),
+        Task::Test(options) => test::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without the backtrace that `{error:?}` may add: it is the user's problem, not a defect.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

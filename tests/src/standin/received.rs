@@ -78,7 +78,7 @@ impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {} (sni {})", self.method, self.target, self.sni)?;
         for (name, value) in self.headers.iter().chain(&self.trailers) {
-            writeln!(f, "{name}: {}", value.escape_ascii())?;
+            writeln!(f, "{name}: {}", String::from_utf8_lossy(value))?;
         }
         write!(f, "\n{}", String::from_utf8_lossy(&self.body))
     }

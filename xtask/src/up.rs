@@ -1,0 +1,174 @@
+//! `cargo xtask up`: a running Keyswap, from nothing but Rust and Python.
+
+mod console;
+mod instructions;
+mod upstream;
+
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use keyswap_tests::{Envoy, Standin, UPSTREAM_HOSTS, filter_wasm, keyswap_command, tools};
+use serde_json::{Value, json};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use console::Progress;
+use upstream::Upstream;
+
+/// How often it is looked whether Envoy still runs.
+const HEARTBEAT: Duration = Duration::from_millis(200);
+
+/// What `cargo xtask up` takes. Port 0 is any free port.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The port on which Keyswap listens.
+    #[arg(long, default_value_t = 10000)]
+    port: u16,
+    /// The port of Envoy's admin interface.
+    #[arg(long, default_value_t = 9901)]
+    admin_port: u16,
+    /// The port of the stand-in gateway [default: any free port].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    gateway_port: u16,
+}
+
+/// A token as `keyswap token create` mints it.
+struct Minted {
+    token: String,
+    record: Value,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    options.check_ports()?;
+    let upstream = Upstream::chosen();
+    let mut progress = Progress::of(5);
+
+    let command = progress.step("building the filter and the `keyswap` command", || {
+        filter_wasm()?;
+        keyswap_command()
+    })?;
+    progress.step("getting Envoy", tools::envoy)?;
+    let minted = progress.step("minting a proxy token", || mint(&command, upstream.providers()))?;
+
+    // From here on there is something to end.
+    let runtime = Runtime::new()?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let standin = progress.step(upstream.step(), || upstream.start_standin(options.gateway_port))?;
+    let envoy = progress.step("starting Envoy with the filter", || {
+        start_envoy(options, &upstream, standin.as_ref(), &minted)
+    })?;
+
+    console::print(&instructions::text(&envoy, &upstream, &minted.token));
+    if let Some(standin) = &standin {
+        standin.watch(|received| console::print(&console::request(received)));
+    }
+    runtime.block_on(wait(&mut signals, envoy))?;
+    console::print("\nKeyswap and all that it started have ended.\n");
+    Ok(())
+}
+
+impl Options {
+    /// Before anything is built, so that nobody waits for this error.
+    fn check_ports(&self) -> Result<()> {
+        let ports =
+            [("--port", self.port), ("--admin-port", self.admin_port), ("--gateway-port", self.gateway_port)];
+        ports.into_iter().try_for_each(|(flag, port)| check_port(flag, port))
+    }
+}
+
+fn check_port(flag: &str, port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("port {port} is taken: choose another with `{flag}` (`{flag} 0` takes any free one)")
+        }
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot listen on port {port}: choose another with `{flag}`"))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn mint(keyswap: &Path, providers: &[&str]) -> Result<Minted> {
+    let mut command = Command::new(keyswap);
+    command.args([
+        "token",
+        "create",
+        "--label",
+        "cargo-xtask-up",
+        "--owner",
+        "you@example.com",
+        "--format",
+        "json",
+    ]);
+    command.args(providers.iter().flat_map(|provider| ["--provider", provider]));
+    let output = tools::run(&mut command, "it was built a moment ago")?;
+    let mut minted: Value =
+        serde_json::from_str(&output).context("`keyswap token create` printed no JSON")?;
+    let token = minted["token"].as_str().context("`keyswap token create` printed no token")?.to_owned();
+    Ok(Minted { token, record: minted["record"].take() })
+}
+
+fn start_envoy(
+    options: &Options,
+    upstream: &Upstream,
+    standin: Option<&Standin>,
+    minted: &Minted,
+) -> Result<Envoy> {
+    let mut policy = upstream.policy()?;
+    policy["tokens"] = json!([minted.record]);
+    let mut setup = Envoy::with(&policy).ports(options.port, options.admin_port);
+    for (name, value) in upstream.environment() {
+        setup = setup.env(name, value);
+    }
+    match standin {
+        Some(standin) => setup.upstream(standin),
+        None => setup.real_upstreams(),
+    }
+    .start()
+}
+
+/// The ways in which a user ends a program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Until a signal; an Envoy that ends by itself is an error.
+async fn wait(signals: &mut Signals, mut envoy: Envoy) -> Result<()> {
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.hangup.recv() => return Ok(()),
+            _ = heartbeat.tick() => if let Some(status) = envoy.ended()? {
+                return Err(anyhow!("Envoy has ended ({status}):\n{}", envoy.last_lines()));
+            },
+        }
+    }
+}
+
+/// Starts the stand-in; the port was free a moment ago.
+fn start_standin(port: u16) -> Result<Standin> {
+    Standin::start_with(port, &UPSTREAM_HOSTS)
+        .with_context(|| format!("cannot start the stand-in on port {port}"))
+}

@@ -1,0 +1,63 @@
+//! What the user sees while things start, and of each request that the stand-in receives.
+
+use std::{
+    io::Write as _,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use keyswap_tests::Received;
+
+/// How often a step that takes long says that it still runs.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of a body is shown.
+const SHOWN: usize = 2000;
+
+/// Numbers the steps, and says how long each took.
+pub(super) struct Progress {
+    step: usize,
+    steps: usize,
+}
+
+impl Progress {
+    pub(super) fn of(steps: usize) -> Self {
+        Self { step: 0, steps }
+    }
+
+    pub(super) fn step<T>(&mut self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.step += 1;
+        let number = format!("[{}/{}]", self.step, self.steps);
+        print(&format!("{number} {what} …\n"));
+        let started = Instant::now();
+        let (done, running) = mpsc::channel::<()>();
+        let ticker = thread::spawn(move || {
+            while running.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                print(&format!("      still at it after {} s\n", started.elapsed().as_secs()));
+            }
+        });
+        let result = work();
+        drop(done);
+        let _ = ticker.join();
+        if result.is_ok() {
+            print(&format!("      done in {:.1} s\n", started.elapsed().as_secs_f32()));
+        }
+        result
+    }
+}
+
+/// Prints at once. Nobody may be reading any more, and that ends nothing.
+pub(super) fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// A request as the stand-in received it.
+pub(super) fn request(received: &Received) -> String {
+    let text = format!("{received:?}");
+    let shown: String = text.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { " …" } else { "" };
+    let shown = format!("{shown}{more}");
+    format!("\nthe stand-in received\n  | {}\n", shown.trim_end().replace('\n', "\n  | "))
+}

@@ -1,0 +1,123 @@
+//! What to try, as text that a shell runs as it stands: titles are comments.
+
+use std::fmt::Write as _;
+
+use keyswap_tests::Envoy;
+
+use super::upstream::Upstream;
+
+const PLACEHOLDERS: [&str; 2] = ["{url}", "{token}"];
+
+/// One thing to try. `needs` is the provider without which it cannot work.
+struct Snippet {
+    title: &'static str,
+    needs: &'static [&'static str],
+    script: &'static str,
+}
+
+const SNIPPETS: [Snippet; 8] = [
+    Snippet {
+        title: "curl: the OpenAI API",
+        needs: &["openai"],
+        script: r#"curl {url}/v1/chat/completions \
+  -H 'Authorization: Bearer {token}' \
+  -H 'Content-Type: application/json' \
+  -d '{"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Say hello."}]}'"#,
+    },
+    Snippet {
+        title: "curl: the Anthropic API, as a stream",
+        needs: &["anthropic"],
+        script: r#"curl -N {url}/v1/messages \
+  -H 'x-api-key: {token}' \
+  -H 'anthropic-version: 2023-06-01' \
+  -H 'Content-Type: application/json' \
+  -d '{"model": "claude-haiku-4-5", "max_tokens": 100, "stream": true, "messages": [{"role": "user", "content": "Say hello."}]}'"#,
+    },
+    Snippet {
+        title: "curl: the Gemini API",
+        needs: &["gemini"],
+        script: r#"curl {url}/v1beta/models/gemini-2.5-flash:generateContent \
+  -H 'x-goog-api-key: {token}' \
+  -H 'Content-Type: application/json' \
+  -d '{"contents": [{"parts": [{"text": "Say hello."}]}]}'"#,
+    },
+    Snippet {
+        title: "curl: a token that nobody minted is refused",
+        needs: &[],
+        script: "curl -i {url}/v1/models -H 'Authorization: Bearer ptk_nobody'",
+    },
+    Snippet {
+        title: "Python: get the SDKs",
+        needs: &[],
+        script: "python3 -m venv /tmp/keyswap-python && /tmp/keyswap-python/bin/pip install openai anthropic",
+    },
+    Snippet {
+        title: "Python: OpenAI SDK",
+        needs: &["openai"],
+        script: r#"/tmp/keyswap-python/bin/python - <<'EOF'
+from openai import OpenAI
+
+client = OpenAI(base_url="{url}/v1", api_key="{token}")
+answer = client.chat.completions.create(
+    model="gpt-5-mini",
+    messages=[{"role": "user", "content": "Say hello."}],
+)
+print(answer.choices[0].message.content)
+EOF"#,
+    },
+    Snippet {
+        title: "Python: Anthropic SDK",
+        needs: &["anthropic"],
+        script: r#"/tmp/keyswap-python/bin/python - <<'EOF'
+from anthropic import Anthropic
+
+client = Anthropic(base_url="{url}", api_key="{token}")
+answer = client.messages.create(
+    model="claude-haiku-4-5",
+    max_tokens=100,
+    messages=[{"role": "user", "content": "Say hello."}],
+)
+print(answer.content[0].text)
+EOF"#,
+    },
+    Snippet {
+        title: "Node: OpenAI SDK, as a stream",
+        needs: &["openai"],
+        script: r#"mkdir -p /tmp/keyswap-node && cd /tmp/keyswap-node && npm install openai && node --input-type=module - <<'EOF'
+import OpenAI from "openai";
+
+const client = new OpenAI({ baseURL: "{url}/v1", apiKey: "{token}" });
+const stream = await client.chat.completions.create({
+  model: "gpt-5-mini",
+  messages: [{ role: "user", content: "Say hello." }],
+  stream: true,
+});
+for await (const chunk of stream) process.stdout.write(chunk.choices[0]?.delta?.content ?? "");
+console.log();
+EOF"#,
+    },
+];
+
+pub(super) fn text(envoy: &Envoy, upstream: &Upstream, token: &str) -> String {
+    let mut text = format!(
+        "\nKeyswap is ready.\n\n  proxy token  {token}\n  base URL     {}\n  admin        http://{}\n  upstream     {}\n",
+        envoy.url(),
+        envoy.admin_address(),
+        upstream.remark(),
+    );
+    text.push_str("\nWhat to try, from another terminal:\n");
+    for snippet in SNIPPETS.iter().filter(|snippet| snippet.works_with(upstream.providers())) {
+        let [url, placeholder] = PLACEHOLDERS;
+        let script = snippet.script.replace(url, &envoy.url()).replace(placeholder, token);
+        let _ = write!(text, "\n# --- {}\n{script}\n", snippet.title);
+    }
+    text.push_str("\n# --- Ctrl-C ends everything");
+    text.push_str(if upstream.is_real() { ".\n" } else { ". What the stand-in receives is shown below.\n" });
+    text
+}
+
+impl Snippet {
+    fn works_with(&self, providers: &[&str]) -> bool {
+        self.needs.iter().all(|provider| providers.contains(provider))
+    }
+}
