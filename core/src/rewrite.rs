@@ -15,6 +15,7 @@ use crate::provider::Dialect;
 use crate::query;
 use crate::route::Route;
 use crate::subprotocol;
+use crate::upstream::AuthHeader;
 
 /// What a host does to a request head before it forwards it: first `remove`, then `set`.
 ///
@@ -51,9 +52,8 @@ impl<'a> Rewrite<'a> {
         let upstream = grant.upstream();
         let (mut remove, mut set) = (slots_to_remove(head, rules.extra_slots), Vec::new());
 
-        let key =
-            if route.dialect == Dialect::OpenAi { &upstream.bearer_auth } else { &upstream.native_auth };
-        let header = |auth: &'a crate::upstream::AuthHeader| (auth.name.as_str(), revealed(auth, grant));
+        let key = if route.dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
+        let header = |auth: &'a AuthHeader| (auth.name.as_str(), revealed(auth, grant));
         set.extend(key.as_ref().map(header));
         if let Some(auth) = &upstream.gateway_auth {
             set.push(header(auth));
@@ -71,7 +71,7 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-fn revealed<'a>(auth: &'a crate::upstream::AuthHeader, grant: &Grant<'_>) -> Cow<'a, [u8]> {
+fn revealed<'a>(auth: &'a AuthHeader, grant: &Grant<'_>) -> Cow<'a, [u8]> {
     Cow::Borrowed(auth.value.reveal(grant))
 }
 

@@ -4,7 +4,7 @@
 //! a credential cannot reach another host than the policy bound it to, whatever a path, query or `Host` says.
 
 use crate::policy::{Gateway, GatewayMode, Policy, PolicyErrors};
-use crate::provider::{AuthStyle, Provider};
+use crate::provider::{AuthStyle, Dialect, Provider};
 use crate::secret::{Environment, Secret};
 
 /// A header that carries an upstream secret.
@@ -24,9 +24,10 @@ pub(crate) struct Upstream {
     /// What stands in front of the client's path: empty, or `/…` without a slash at the end.
     pub(crate) path_prefix: String,
     /// The provider's own credential, in its native slot; `None` where the gateway supplies it.
-    pub(crate) native_auth: Option<AuthHeader>,
-    /// The same credential as Bearer, for requests in the OpenAI dialect.
-    pub(crate) bearer_auth: Option<AuthHeader>,
+    pub(crate) auth: Option<AuthHeader>,
+    /// The same credential where requests in the OpenAI dialect carry it: as Bearer, unless that dialect is the
+    /// provider's own.
+    pub(crate) openai_auth: Option<AuthHeader>,
     /// `cf-aig-authorization`: present only where `authority` is the gateway's.
     pub(crate) gateway_auth: Option<AuthHeader>,
 }
@@ -59,17 +60,18 @@ fn build(
         Some(gateway) => (gateway.url.authority.clone(), gateway.path_prefix(&provider.slug)),
         None => (provider.url.authority.clone(), provider.url.path.clone()),
     };
+    let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &AuthStyle::Bearer };
     Upstream {
         provider: provider.id.clone(),
         authority,
         path_prefix,
-        native_auth: key.map(|key| native(&provider.auth, key)),
-        bearer_auth: key.map(|key| bearer("authorization", key)),
+        auth: key.map(|key| auth(&provider.auth, key)),
+        openai_auth: key.map(|key| auth(openai_style, key)),
         gateway_auth: gateway_key.map(|key| bearer("cf-aig-authorization", key)),
     }
 }
 
-fn native(style: &AuthStyle, key: &Secret) -> AuthHeader {
+fn auth(style: &AuthStyle, key: &Secret) -> AuthHeader {
     match style {
         AuthStyle::Bearer => bearer("authorization", key),
         AuthStyle::Header(name) => AuthHeader { name: name.clone(), value: key.clone() },

@@ -26,6 +26,7 @@
 //! process. Everything listens on free loopback ports and ends when its value is dropped.
 
 mod bootstrap;
+pub mod cases;
 pub mod clients;
 mod envoy;
 mod filter;

@@ -1,0 +1,204 @@
+//! Runs the case corpus in every host, which must agree with the file and with each other.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::{Engine, Environment, Header, Policy, Reason, RequestHead, Rewrite, UnixTime, Verdict};
+use keyswap_tests::cases::{Case, CaseRequest, Forwarded, Reply, Suite, corpus};
+use keyswap_tests::{Envoy, Received, Request, Response, Standin};
+use serde_json::Value;
+
+/// What became of a request, to the byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    Forwarded(Forwarded),
+    Replied { status: u16, headers: BTreeMap<String, String>, body: String },
+}
+
+#[test]
+fn core_decides_every_case_as_written() -> Result<()> {
+    for (file, suite) in corpus()? {
+        let engine = engine(&suite)?;
+        for case in &suite.cases {
+            let outcome = in_core(&engine, &case.request);
+            check(case, &outcome).with_context(|| format!("{}: `{}`", file.display(), case.name))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
+    for (file, suite) in corpus()? {
+        let engine = engine(&suite)?;
+        let standin = Standin::start()?;
+        // Names with an underscore reach the filter here, so that its own stripping is what is tested.
+        let mut setup = Envoy::with(&suite.policy).upstream(&standin).tweak(|bootstrap| {
+            let options = bootstrap.pointer_mut(
+                "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
+            );
+            options.expect("the bootstrap has these options")["headers_with_underscores_action"] = "ALLOW".into();
+        });
+        for (name, value) in &suite.env {
+            setup = setup.env(name, value);
+        }
+        let envoy = setup.start()?;
+        for case in &suite.cases {
+            let context = || format!("{}: `{}`, in Envoy", file.display(), case.name);
+            let response = send(&envoy, &case.request).with_context(context)?;
+            let received = standin.take();
+            if let Some(status) = case.envoy {
+                ensure!(
+                    response.status == status && received.is_empty(),
+                    "{}: {}",
+                    context(),
+                    response.status
+                );
+                continue;
+            }
+            let (envoy, core) = (in_envoy(&received, &response), in_core(&engine, &case.request));
+            ensure!(envoy == core, "{}:\n Envoy: {envoy:?}\n core:  {core:?}", context());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
+    let suites = corpus()?;
+    let cases = suites.iter().flat_map(|(_, suite)| &suite.cases);
+    let covered: Vec<&str> =
+        cases.filter_map(|case| case.reply.as_ref()).map(|reply| reply.reason.as_str()).collect();
+    for reason in Reason::ALL {
+        // These two come from a host's limits, not from a head: `hostile.rs` has them.
+        let of_host = matches!(reason, Reason::HeadUnreadable | Reason::HostFailure);
+        ensure!(of_host || covered.contains(&reason.code()), "no case for `{reason}`");
+    }
+    Ok(())
+}
+
+fn check(case: &Case, outcome: &Outcome) -> Result<()> {
+    match (outcome, &case.forward, &case.reply) {
+        (Outcome::Forwarded(found), Some(expected), None) => {
+            ensure!(found == expected, "forwarded otherwise:\n found:    {found:?}\n expected: {expected:?}");
+        }
+        (Outcome::Replied { status, headers, body }, None, Some(expected)) => {
+            let body: Value = serde_json::from_str(body)?;
+            let reason = headers.get("x-keyswap-reason").cloned().unwrap_or_default();
+            let found = Reply { status: *status, reason, dialect: dialect(&body).to_owned() };
+            ensure!(found == *expected, "replied otherwise:\n found:    {found:?}\n expected: {expected:?}");
+        }
+        _ => anyhow::bail!("the verdict is another one: {outcome:?}"),
+    }
+    Ok(())
+}
+
+/// Whose SDK would understand this error body.
+fn dialect(body: &Value) -> &'static str {
+    let error = &body["error"];
+    match (body["type"] == "error", error["code"].is_string(), error["status"].is_string()) {
+        (true, false, false) if error["type"].is_string() => "anthropic",
+        (false, true, false) if error["type"].is_string() => "openai",
+        (false, false, true) if error["code"].is_number() => "google",
+        _ => "unknown",
+    }
+}
+
+fn engine(suite: &Suite) -> Result<Engine> {
+    struct Env<'a>(&'a BTreeMap<String, String>);
+    impl Environment for Env<'_> {
+        fn variable(&self, name: &str) -> Option<Vec<u8>> {
+            self.0.get(name).map(|value| value.clone().into_bytes())
+        }
+    }
+    let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
+    Ok(Engine::new(policy, &Env(&suite.env))?)
+}
+
+fn in_core(engine: &Engine, request: &CaseRequest) -> Outcome {
+    let headers: Vec<Header<'_>> = request
+        .headers
+        .iter()
+        .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+        .collect();
+    let head =
+        RequestHead { method: request.method.as_bytes(), path: request.target.as_bytes(), headers: &headers };
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match engine.decide(&head, UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))).verdict {
+        Verdict::Forward(rewrite) => Outcome::Forwarded(apply(&rewrite, &head)),
+        Verdict::Reply(_, reply) => Outcome::Replied {
+            status: reply.status,
+            headers: reply
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            body: reply.body,
+        },
+    }
+}
+
+/// What an upstream sees of a head after a rewrite.
+fn apply(rewrite: &Rewrite<'_>, head: &RequestHead<'_>) -> Forwarded {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut headers = BTreeMap::new();
+    for header in head.headers.iter().filter(|header| !rewrite.remove.contains(&header.name)) {
+        headers.insert(text(header.name).to_ascii_lowercase(), text(header.value));
+    }
+    for (name, value) in &rewrite.set {
+        headers.insert((*name).to_owned(), text(value));
+    }
+    headers.retain(|name, _| !of_connection(name));
+    Forwarded { authority: rewrite.authority.to_owned(), target: text(&rewrite.path), headers }
+}
+
+fn send(envoy: &Envoy, case: &CaseRequest) -> Result<Response> {
+    let mut request = Request::new(&case.method, &case.target);
+    for (name, value) in &case.headers {
+        request = request.header(name, value);
+    }
+    envoy.send(&request)
+}
+
+fn in_envoy(received: &[Received], response: &Response) -> Outcome {
+    if let [request] = received {
+        let mut headers = BTreeMap::new();
+        for (name, value) in &request.headers {
+            let value = String::from_utf8_lossy(value).into_owned();
+            // A second line of one name would be a difference, so it must not vanish in the map.
+            headers
+                .entry(name.clone())
+                .and_modify(|first: &mut String| first.push_str(&value))
+                .or_insert(value);
+        }
+        let authority = headers.get("host").cloned().unwrap_or_default();
+        assert_eq!(request.sni, authority, "TLS was made with another name than the request's");
+        headers.retain(|name, _| !of_connection(name));
+        return Outcome::Forwarded(Forwarded { authority, target: request.target.clone(), headers });
+    }
+    assert!(received.is_empty(), "one request became {}", received.len());
+    let headers = response.headers.iter().filter(|(name, _)| !of_connection(name));
+    Outcome::Replied {
+        status: response.status,
+        headers: headers
+            .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
+            .collect(),
+        body: response.text(),
+    }
+}
+
+/// Headers that belong to a connection or that Envoy adds for itself.
+fn of_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "connection"
+            | "content-length"
+            | "transfer-encoding"
+            | "date"
+            | "server"
+            | "x-request-id"
+            | "upgrade"
+    )
+}
