@@ -237,7 +237,8 @@ fn python_packages(lock: &Path) -> Result<PathBuf> {
             .arg(folder)
             .arg("-r")
             .arg(lock);
-        run(&mut pip, PYTHON_REMEDY).context(PYTHON_REMEDY)?;
+        run(&mut pip, PYTHON_REMEDY)
+            .context("the SDKs need Python 3.10 or newer with pip, and a package index that pip reaches")?;
         Ok(())
     })
 }
@@ -263,7 +264,8 @@ fn node_program() -> Result<PathBuf> {
         }
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        run(&mut npm, NODE_REMEDY).context(NODE_REMEDY)?;
+        run(&mut npm, NODE_REMEDY)
+            .context("the SDKs need Node.js 20 or newer with npm, and a registry that npm reaches")?;
         Ok(())
     })
 }
