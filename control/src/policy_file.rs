@@ -6,7 +6,7 @@ use keyswap_core::{Policy, PolicyError, PolicyErrors};
 
 use crate::{input, yaml};
 
-/// Room for some 50,000 inline tokens, where a registry serves better.
+/// Room for some 20,000 inline tokens, where a registry has long served better.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The text of a policy and where it is from.

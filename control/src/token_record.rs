@@ -104,3 +104,23 @@ impl fmt::Display for DraftErrors {
 }
 
 impl std::error::Error for DraftErrors {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_looks_like_a_number_stays_text() {
+        for hex in ["1".repeat(64), format!("{}e5", "1".repeat(62)), format!("0b{}", "0".repeat(62))] {
+            let draft = Draft {
+                label: "a".to_owned(),
+                owner: None,
+                providers: vec!["openai".to_owned()],
+                expires_at: None,
+            };
+            let record = TokenRecord::new(TokenDigest::from_hex(&hex).unwrap(), draft).unwrap();
+            let read = crate::yaml::parse(record.to_yaml().unwrap().as_bytes()).unwrap();
+            assert_eq!(read, json!([record]));
+        }
+    }
+}

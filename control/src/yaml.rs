@@ -53,6 +53,8 @@ fn words(error: &Error) -> Cow<'static, str> {
         Error::UnsupportedTag { .. } => "tags are not supported: remove it",
         Error::NonFiniteFloat { .. } => "a number out of range: put it in quotes if it is text",
         Error::MultipleDocuments { .. } => "a second document: a policy is one",
+        Error::UnknownAnchor { .. } => "an alias without an anchor",
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias within its own anchor",
         Error::Budget { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }

@@ -11,10 +11,8 @@ use crate::exit::Exit;
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Check a policy, or explain what it decides
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Mint proxy tokens
     #[command(subcommand)]
     Token(token::Command),
     Completions(completions::Completions),

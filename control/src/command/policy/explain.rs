@@ -17,7 +17,8 @@ use crate::output::{self, Format};
 use crate::policy_file::PolicyFile;
 use crate::request_head::HeadText;
 
-const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+/// Envoy takes 60 KiB unless told otherwise.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// Explain what a policy decides about a request
 ///

@@ -8,10 +8,14 @@ use clap::Subcommand;
 use keyswap_core::PolicyErrors;
 use serde_json::json;
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::output;
 
+/// Check a policy, or explain what it decides
 #[derive(Subcommand)]
+#[command(after_help = exit::help(
+    "  keyswap policy check policy.yaml\n  keyswap policy explain policy.yaml request.txt"
+))]
 pub(crate) enum Command {
     Check(check::Check),
     Explain(explain::Explain),

@@ -4,9 +4,11 @@ mod create;
 
 use clap::Subcommand;
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 
+/// Mint proxy tokens
 #[derive(Subcommand)]
+#[command(after_help = exit::help("  keyswap token create --label alice-laptop --provider openai"))]
 pub(crate) enum Command {
     Create(create::Create),
 }

@@ -1,0 +1,271 @@
+//! `policy check`: every error with its place, whatever the file.
+
+use serde_json::json;
+
+use crate::support::{Folder, Run, keyswap, keyswap_with, policy};
+
+const BROKEN: &str = "\
+version: keyswap/v2
+credentials:
+  openai: [{env: 1KEY}]
+tokens:
+  - sha256: 5E88DAXX
+    label: alice-laptop
+    providers: []
+    expires_at: 2027-06-30
+    rights: all
+";
+
+const BROKEN_LINES: [&str; 6] = [
+    "error at `version`: expected one of `keyswap/v1`",
+    "error at `credentials.openai[0].env`: expected the name of an environment variable such as `OPENAI_API_KEY`",
+    "error at `tokens[0].sha256`: expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
+    "error at `tokens[0].providers`: expected at least one provider",
+    "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
+    "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `providers`, `status`, \
+     `expires_at`",
+];
+
+fn as_json(yaml: &str) -> String {
+    let value: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+    value.to_string()
+}
+
+fn check(name: &str, content: impl AsRef<[u8]>) -> Run {
+    let folder = Folder::new();
+    keyswap(&["policy", "check", &folder.file(name, content)])
+}
+
+#[test]
+fn a_good_policy_is_summed_up_in_a_line() {
+    let cases = [
+        (policy(""), "1 token, providers openai, anthropic, through gateway.ai.cloudflare.com\n"),
+        ("version: keyswap/v1\ncredentials: {}\n".to_owned(), "no tokens, no providers\n"),
+        (
+            "version: keyswap/v1\ncredentials: {openai: [{env: K}]}\n".to_owned(),
+            "no tokens, provider openai\n",
+        ),
+    ];
+    for (yaml, summary) in cases {
+        let run = check("policy.yaml", &yaml);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{yaml}");
+        assert!(run.stdout.ends_with(&format!("/policy.yaml: ok: {summary}")), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn all_errors_come_at_once_in_the_order_of_the_engine() {
+    let run = check("policy.yaml", BROKEN);
+    assert_eq!(run.code, 3);
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), BROKEN_LINES);
+    assert!(run.stderr.ends_with("policy.yaml: 6 errors\n"), "{}", run.stderr);
+}
+
+#[test]
+fn yaml_and_json_and_standard_input_agree() {
+    let folder = Folder::new();
+    for yaml in [BROKEN, &policy(""), "[]", "3", "version: keyswap/v1"] {
+        let json = as_json(yaml);
+        let from_yaml = keyswap(&["policy", "check", &folder.file("policy.yml", yaml)]);
+        let from_json = keyswap(&["policy", "check", &folder.file("policy.json", &json)]);
+        let tail =
+            |run: &Run| run.stdout.split_once(": ok: ").map_or(run.stdout.clone(), |it| it.1.to_owned());
+        assert_eq!((from_yaml.code, tail(&from_yaml)), (from_json.code, tail(&from_json)), "{yaml}");
+        for stdin in [yaml, &json] {
+            let run = keyswap_with(&["policy", "check", "-"], stdin.as_bytes(), &[]);
+            assert_eq!((run.code, tail(&run)), (from_yaml.code, tail(&from_yaml)), "{stdin}");
+        }
+    }
+}
+
+#[test]
+fn json_output_has_the_errors_as_data() {
+    let folder = Folder::new();
+    let run = keyswap(&["policy", "check", "--format", "json", &folder.file("p.yaml", BROKEN)]);
+    assert_eq!((run.code, run.stderr.as_str()), (3, ""));
+    let answer = run.json();
+    assert_eq!(answer["valid"], json!(false));
+    assert_eq!(answer["errors"].as_array().map(Vec::len), Some(BROKEN_LINES.len()));
+    assert_eq!(answer["errors"][0], json!({"path": "version", "message": "expected one of `keyswap/v1`"}));
+
+    let run = keyswap(&["policy", "check", "--format", "json", &folder.file("p.yaml", policy(""))]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let expect = json!({
+        "valid": true, "errors": [], "tokens": 1, "providers": ["openai", "anthropic"],
+        "gateway": "gateway.ai.cloudflare.com",
+    });
+    assert_eq!(run.json(), expect);
+}
+
+#[test]
+fn what_is_no_policy_document_is_one_error_with_its_place() {
+    let deep = "[".repeat(100_000);
+    let steps: String =
+        (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<Vec<_>>().concat();
+    let cases: [(&str, &[u8], &str); 22] = [
+        ("p.yaml", b"", "error: the document is empty"),
+        ("p.yaml", b"# nothing\n", "error: the document is empty"),
+        ("p.json", b"", "error: not valid JSON: EOF while parsing a value at line 1 column 0"),
+        ("p.json", b"version: keyswap/v1", "error: not valid JSON: expected value at line 1 column 1"),
+        (
+            "p.json",
+            b"{\"a\":1,\n\"a\":2}",
+            "error: not valid JSON: a member stands twice in one object at line 2",
+        ),
+        ("p.json", b"{\"a\":\"\xff\"}", "error: not valid JSON: "),
+        ("p.json", deep.as_bytes(), "error: not valid JSON: recursion limit exceeded at line 1 column 128"),
+        (
+            "p.yaml",
+            b"a: 1\nb: {c: 1,\n  c: 2}\n",
+            "error: not valid YAML: a key stands twice in one mapping at line 3 column 3",
+        ),
+        (
+            "p.yaml",
+            b"a: &a {b: c}\nd:\n  <<: *a\n",
+            "error: not valid YAML: merge keys (`<<`) are not supported: write the fields out at line 3 column 3",
+        ),
+        ("p.yaml", b"a: !secret b\n", "error: not valid YAML: tags are not supported: remove it at line 1"),
+        (
+            "p.yaml",
+            b"a: .nan\n",
+            "error: not valid YAML: a number out of range: put it in quotes if it is text at line 1 column 4",
+        ),
+        (
+            "p.yaml",
+            b"a: 1\n---\nb: 2\n",
+            "error: not valid YAML: a second document: a policy is one at line 3 column 1",
+        ),
+        ("p.yaml", b"~: x\n", "error: not valid YAML: a key that is not text at line 1 column 1"),
+        ("p.yaml", b"a: *b\n", "error: not valid YAML: an alias without an anchor at line 1 column 4"),
+        (
+            "p.yaml",
+            b"a: &a [*a]\n",
+            "error: not valid YAML: an alias within its own anchor at line 1 column 8",
+        ),
+        ("p.yaml", b"a:\n\tb: c\n", "error: not valid YAML: tabs disallowed"),
+        ("p.yaml", b"a: \"b\n", "error: not valid YAML: unclosed quote at line 1 column 4"),
+        ("p.yaml", b"a: b\0\n", "error: not valid YAML: unexpected character: `\\u{0}' at line 1 column 5"),
+        ("p.yaml", b"a: \xff\n", "error: not valid YAML: the byte at position 3 is not UTF-8"),
+        ("p.yaml", b"\xff\xfea\0:\0", "error: not valid YAML: the byte at position 0 is not UTF-8"),
+        ("p.yaml", deep.as_bytes(), "error: not valid YAML: recursion limit exceeded at line 1 column 256"),
+        (
+            "p.yaml",
+            steps.as_bytes(),
+            "error: not valid YAML: more values, nesting or aliases than a policy has at line 65",
+        ),
+    ];
+    for (name, content, expect) in cases {
+        let run = check(name, content);
+        assert_eq!((run.code, run.stdout.lines().count()), (3, 1), "{expect}: {}", run.all());
+        assert!(run.stdout.starts_with(expect), "{expect}: {}", run.stdout);
+        assert!(run.stderr.ends_with(": 1 error\n"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn aliases_cannot_blow_a_small_file_up() {
+    let step = |level: u8| {
+        let (name, below) = (char::from(b'a' + level), char::from(b'a' + level - 1));
+        format!("{name}: &{name} [{}]\n", vec![format!("*{below}"); 9].join(", "))
+    };
+    let laughs = format!("a: &a [x, x, x]\n{}", (1..20).map(step).collect::<String>());
+    let text = "x".repeat(4_000_000);
+    let copies = format!("a: &a \"{text}\"\nb: [{}]\n", vec!["*a"; 9_000].join(","));
+    for bomb in [laughs, copies] {
+        let run = check("p.yaml", &bomb);
+        assert_eq!(run.code, 3);
+        assert!(run.stdout.contains("more values, nesting or aliases than a policy has"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_few_aliases_are_fine() {
+    let yaml = policy("").replace("[openai]", "&scope [openai]")
+        + &format!("  - {{sha256: {}, label: b, providers: *scope}}\n", "ab".repeat(32));
+    let run = check("p.yaml", yaml);
+    assert_eq!(run.code, 0, "{}", run.all());
+}
+
+#[test]
+fn thousands_of_tokens_are_checked() {
+    let more: String = (0..20_000)
+        .map(|n| format!("  - {{sha256: \"{n:064x}\", label: token-{n}, providers: [openai]}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    let run = check("p.yaml", policy(&more));
+    assert_eq!(run.code, 0, "{}", run.all());
+    assert!(run.stdout.contains("ok: 20001 tokens"), "{}", run.stdout);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_verdict_on_a_policy() {
+    let folder = Folder::new();
+    let huge = folder.file("huge.yaml", vec![b'#'; 9 << 20]);
+    let missing = folder.path("missing.yaml").to_str().unwrap().to_owned();
+    let here = folder.path("").to_str().unwrap().to_owned();
+    for (path, words) in [(huge, "is larger than"), (missing, "cannot read `"), (here, "cannot read `")] {
+        let run = keyswap(&["policy", "check", &path]);
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{path}");
+        assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1);
+    }
+}
+
+#[test]
+fn the_environment_is_looked_at_only_when_asked() {
+    let folder = Folder::new();
+    let file = folder.file("p.yaml", policy(""));
+    let good = [("OPENAI_API_KEY", "sk-1"), ("ANTHROPIC_API_KEY", "sk-2"), ("CF_AIG_TOKEN", "t")];
+    let bad = [("OPENAI_API_KEY", "sentinel\r\nx: y"), ("ANTHROPIC_API_KEY", "")];
+    for environment in [&good[..], &bad[..], &[]] {
+        let run = keyswap_with(&["policy", "check", &file], b"", environment);
+        assert_eq!(run.code, 0, "{}", run.all());
+    }
+    let run = keyswap_with(&["policy", "check", "--with-env", &file], b"", &good);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let run = keyswap_with(&["policy", "check", "--with-env", &file], b"", &bad);
+    let expect = [
+        "error at `credentials.anthropic[0].env`: the value of the environment variable `ANTHROPIC_API_KEY` is empty",
+        "error at `credentials.cf_aig`: the environment variable `CF_AIG_TOKEN` is not set",
+        "error at `credentials.openai[0].env`: the value of the environment variable `OPENAI_API_KEY` has a byte at \
+         position 8 that is not visible ASCII: a credential has none",
+    ];
+    assert_eq!((run.code, run.stdout.lines().collect::<Vec<_>>()), (3, expect.to_vec()));
+    assert!(!run.all().contains("sentinel"));
+}
+
+#[test]
+fn a_secret_in_a_wrong_place_is_never_repeated() {
+    const SECRET: &str = "sk-SENTINELsentinelSENTINEL0";
+    let cases = [
+        ("p.yaml", format!("version: {SECRET}\ncredentials: {{{SECRET}: [{{env: {SECRET}}}]}}\n")),
+        ("p.yaml", format!("{SECRET}: 1\n{SECRET}: 2\n")),
+        ("p.yaml", format!("a: *{SECRET}\n")),
+        ("p.yaml", format!("a: !{SECRET} b\n")),
+        ("p.yaml", format!("? [{SECRET}]\n: b\n")),
+        ("p.yaml", format!("a: !!int {SECRET}\n")),
+        ("p.yaml", format!("%{SECRET} x\na: b\n")),
+        ("p.yaml", format!("a: \"{SECRET}\n")),
+        ("p.yaml", format!("a: {SECRET}\n {SECRET}: b\n")),
+        ("p.yaml", format!("a: [{SECRET}}}\n")),
+        ("p.json", format!("{{\"{SECRET}\": 1, \"{SECRET}\": 2}}")),
+        ("p.json", format!("{{\"version\": \"{SECRET}\" {SECRET}}}")),
+        ("p.json", SECRET.to_owned()),
+    ];
+    for (name, content) in cases {
+        for format in ["human", "json"] {
+            let folder = Folder::new();
+            let file = folder.file(name, &content);
+            let run = keyswap(&["policy", "check", "--format", format, &file]);
+            assert_eq!(run.code, 3, "{content}");
+            assert!(!run.all().contains("SENTINEL"), "{content}: {}", run.all());
+        }
+    }
+}
+
+#[test]
+fn names_in_a_policy_neither_move_the_cursor_nor_start_a_line() {
+    let run = check("p.json", r#"{"version":"keyswap/v1","credentials":{},"a\n\u001b[2J\u009bb":1}"#);
+    assert_eq!((run.code, run.stdout.lines().count()), (3, 1));
+    assert!(run.stdout.starts_with(r"error at `a\n\u{1b}[2J\u{9b}b`: unknown field"), "{}", run.stdout);
+}

@@ -1,0 +1,148 @@
+//! `token create`: a token that is shown once, and a record that works.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::support::{Folder, Run, keyswap, policy};
+
+fn create(args: &[&str]) -> Run {
+    keyswap(&[&["token", "create"], args].concat())
+}
+
+fn is_token(text: &str) -> bool {
+    text.strip_prefix("ptk_").is_some_and(|rest| {
+        rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    })
+}
+
+/// Labels and owners that a careless quoting would break.
+const AWKWARD: [&str; 12] = [
+    "alice-laptop",
+    "true",
+    "null",
+    "~",
+    "1e99",
+    "- a: b # c",
+    "\"quoted\" 'twice' \\",
+    "Zoë's 🦀 laptop",
+    "{a: [b]}",
+    "*anchor",
+    "!tag",
+    "2027-06-30",
+];
+
+#[test]
+fn a_new_token_works_once_its_record_is_pasted_into_a_policy() {
+    for label in AWKWARD {
+        let (as_label, as_owner) = (format!("--label={label}"), format!("--owner={label}"));
+        let run = create(&[&as_label, &as_owner, "--provider", "anthropic,openai"]);
+        assert_eq!(run.code, 0, "{label}: {}", run.stderr);
+        let token = run.stdout.trim_end();
+        assert!(is_token(token), "{}", run.stdout);
+
+        let folder = Folder::new();
+        // All of standard error can be pasted: the words are comments.
+        let file = folder.file("policy.yaml", policy(&run.stderr));
+        let check = keyswap(&["policy", "check", &file]);
+        assert_eq!(check.code, 0, "{label}: {}\n{}", check.all(), run.stderr);
+
+        let request = folder.file("r.txt", format!("POST /v1/messages HTTP/1.1\nx-api-key: {token}\n"));
+        let explain = keyswap(&["policy", "explain", &file, &request, "--format", "json"]);
+        assert_eq!(explain.code, 0, "{label}: {}", explain.all());
+        let principal = &explain.json()["principal"];
+        assert_eq!((&principal["label"], &principal["email"]), (&json!(label), &json!(label)));
+    }
+}
+
+#[test]
+fn people_are_told_that_the_token_is_shown_once() {
+    let run = create(&["--label", "ci", "--provider", "openai"]);
+    assert_eq!(run.stdout.lines().count(), 1);
+    assert!(run.stderr.contains("shown once and never again"), "{}", run.stderr);
+    assert!(!run.stderr.contains(run.stdout.trim_end()));
+}
+
+#[test]
+fn json_has_token_digest_and_record() {
+    let run = create(&[
+        "--format",
+        "json",
+        "--label",
+        " ci ",
+        "--provider",
+        "openai",
+        "--provider",
+        "mistral",
+        "--provider",
+        "openai",
+        "--owner",
+        "a@acme.example",
+        "--expires-at",
+        "2030-01-01T01:00:00+01:00",
+    ]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let answer = run.json();
+    assert!(is_token(answer["token"].as_str().unwrap()));
+    let expect = json!({
+        "sha256": answer["sha256"],
+        "label": "ci",
+        "owner": "a@acme.example",
+        "providers": ["openai", "mistral"],
+        "expires_at": "2030-01-01T00:00:00Z",
+    });
+    assert_eq!(answer["record"], expect);
+    assert_eq!(answer["sha256"].as_str().map(str::len), Some(64));
+
+    let bare = create(&["--format", "json", "--label", "ci", "--provider", "openai"]).json();
+    let names: Vec<&String> = bare["record"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["label", "providers", "sha256"]);
+}
+
+#[test]
+fn no_two_tokens_are_alike() {
+    let tokens: BTreeSet<String> =
+        (0..20).map(|_| create(&["--label", "a", "--provider", "openai"]).stdout).collect();
+    assert_eq!(tokens.len(), 20);
+}
+
+#[test]
+fn a_wrong_request_is_told_in_full_and_mints_nothing() {
+    let long = "x".repeat(65);
+    let secret = "sk-SENTINELsentinelSENTINEL0";
+    let good = ["--label", "a", "--provider", "openai"];
+    let cases: [(&[&str], &[&str]); 14] = [
+        (&[], &["label is required", "pick at least one provider"]),
+        (&["--label", "  ", "--provider", "openai"], &["label is required"]),
+        (&["--label", "a"], &["pick at least one provider"]),
+        (&["--label", &long, "--provider", "openai"], &["invalid label: expected 1 to 64 characters"]),
+        (&["--label", "a\nb", "--provider", "openai"], &["invalid label: expected 1 to 64 characters"]),
+        (&["--label", secret, "--provider", "openai"], &["invalid label: this looks like a credential"]),
+        (&["--label", "a", "--provider", ""], &["invalid provider ``: expected a name"]),
+        (&["--label", "a", "--provider", "OpenAI"], &["invalid provider `OpenAI`: expected a name"]),
+        (&["--label", "a", "--provider", "v1"], &["invalid provider `v1`: "]),
+        (&[&good[..], &["--owner", ""]].concat(), &["invalid owner: expected 1 to 254 characters"]),
+        (
+            &[&good[..], &["--expires-at", "tomorrow"]].concat(),
+            &["invalid expiry: expected a time with an offset"],
+        ),
+        (
+            &[&good[..], &["--expires-at", "2030-01-01T00:00:00"]].concat(),
+            &["invalid expiry: expected a time"],
+        ),
+        (&[&good[..], &["--expires-at", ""]].concat(), &["invalid expiry: expected a time with an offset"]),
+        (&["--label", "", "--expires-at", "x"], &["label is required", "pick at least", "invalid expiry: "]),
+    ];
+    for (args, expect) in cases {
+        for format in ["human", "json"] {
+            let run = create(&[args, &["--format", format]].concat());
+            assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
+            let lines: Vec<&str> = run.stderr.lines().collect();
+            assert_eq!(lines.len(), expect.len(), "{args:?}: {}", run.stderr);
+            for (line, words) in lines.iter().zip(expect) {
+                assert!(line.starts_with(&format!("error: {words}")), "{args:?}: {line}");
+            }
+            assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
+        }
+    }
+}
