@@ -88,7 +88,7 @@ impl Engine {
         // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
         let found = credential::find(&self.policy.slots, head, &path);
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
-        let route = Route::find(&self.policy.providers, &path, slot);
+        let route = Route::find(&self.policy.providers, head, &path, slot);
         trail.route = Some(route);
         trail.checks.push(Check::Routed { provider: route.provider, by: route.by });
 

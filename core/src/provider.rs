@@ -10,7 +10,7 @@ use crate::url::BaseUrl;
 pub enum Dialect {
     /// `{"error": {"message", "type", "param", "code"}}`
     OpenAi,
-    /// `{"type": "error", "error": {"type", "message"}}`
+    /// `{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`
     Anthropic,
     /// `{"error": {"code", "message", "status"}}`
     Google,

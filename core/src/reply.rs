@@ -50,7 +50,10 @@ fn body(reason: Reason, dialect: Dialect) -> String {
             json!({"error": {"message": reason.message(), "type": kind.openai, "param": null, "code": reason.code()}})
         }
         Dialect::Anthropic => {
-            json!({"type": "error", "error": {"type": kind.anthropic, "message": reason.message()}})
+            // The SDKs offer `details.error_code` as a field of their exceptions.
+            json!({"type": "error", "error": {
+                "type": kind.anthropic, "message": reason.message(), "details": {"error_code": reason.code()},
+            }})
         }
         Dialect::Google => {
             json!({"error": {"code": reason.status(), "message": reason.message(), "status": kind.google}})

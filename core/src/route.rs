@@ -1,11 +1,13 @@
 //! Which provider a request is for, and in which dialect it speaks.
 //!
-//! In order: an explicit first segment, the shape of the path, the slot that carried the token, openai. Whatever
+//! In order: an explicit first segment, the shape of the path, a header that only one API has, the slot that carried
+//! the token, openai. Whatever
 //! the answer, it decides the scope that is checked and the credential that is written together, so that no
 //! disagreement between the two can be made.
 
 use std::fmt;
 
+use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::provider::{self, Dialect, Provider};
 use crate::slot::Slot;
@@ -18,6 +20,8 @@ pub enum RoutedBy {
     Segment,
     /// The path is one that only its API has.
     Path,
+    /// A header that only its API has.
+    Header,
     /// Its SDK uses the slot that carried the token.
     Slot(Slot),
     /// Nothing: it is the default.
@@ -29,6 +33,7 @@ impl fmt::Display for RoutedBy {
         match self {
             Self::Segment => f.write_str("the first segment of the path"),
             Self::Path => f.write_str("the shape of the path"),
+            Self::Header => f.write_str("a header of its API"),
             Self::Slot(slot) => write!(f, "the slot `{slot}`"),
             Self::Default => f.write_str("default"),
         }
@@ -54,9 +59,14 @@ const PATHS: [(&str, &str, Dialect); 4] = [
     ("/upload/v1beta", provider::GEMINI, Dialect::Google),
 ];
 
+/// Anthropic's API requires it of every request; its SDKs send their key as Bearer like everybody's, also where the
+/// path is one that others have too (`/v1/models`, `/v1/files`).
+const ANTHROPIC_HEADER: &str = "anthropic-version";
+
 impl<'a> Route<'a> {
-    pub(crate) fn find<'p: 'a>(
-        providers: &'p [Provider],
+    pub(crate) fn find(
+        providers: &'a [Provider],
+        head: &RequestHead<'a>,
         path: &RequestPath<'a>,
         slot: Option<Slot>,
     ) -> Self {
@@ -72,12 +82,15 @@ impl<'a> Route<'a> {
         if let Some((provider, dialect)) = by_path(path) {
             return Self { provider, by: RoutedBy::Path, dialect, path: path.path };
         }
-        let provider = slot.map_or(provider::OPENAI, provider::of_slot);
-        let dialect = provider::BUILT_IN
-            .iter()
-            .find(|row| row.id == provider)
-            .map_or(Dialect::OpenAi, |row| row.dialect);
-        Self { provider, by: slot.map_or(RoutedBy::Default, RoutedBy::Slot), dialect, path: path.path }
+        let (provider, by) = if head.values(ANTHROPIC_HEADER).next().is_some() {
+            (provider::ANTHROPIC, RoutedBy::Header)
+        } else {
+            slot.map_or((provider::OPENAI, RoutedBy::Default), |slot| {
+                (provider::of_slot(slot), RoutedBy::Slot(slot))
+            })
+        };
+        let row = provider::BUILT_IN.iter().find(|row| row.id == provider);
+        Self { provider, by, dialect: row.map_or(Dialect::OpenAi, |row| row.dialect), path: path.path }
     }
 }
 

@@ -81,13 +81,14 @@ const fn route(sdk: Sdk, mode: Mode, base_path: &'static str, arrives_at: &'stat
     Route { sdk, mode, base_path, arrives_at }
 }
 
-const WHOLE_ANSWERS: [Route; 9] = [
+const WHOLE_ANSWERS: [Route; 10] = [
     route(Sdk::OpenAi, Mode::Chat, "", "/openai/v1/chat/completions"),
     route(Sdk::OpenAi, Mode::Chat, "/openai", "/openai/v1/chat/completions"),
     route(Sdk::OpenAi, Mode::Responses, "", "/openai/v1/responses"),
     route(Sdk::OpenAi, Mode::Models, "", "/openai/v1/models"),
     route(Sdk::Anthropic, Mode::Chat, "", "/anthropic/v1/messages"),
     route(Sdk::Anthropic, Mode::AuthToken, "", "/anthropic/v1/messages"),
+    route(Sdk::Anthropic, Mode::Models, "", "/anthropic/v1/models"),
     route(Sdk::Anthropic, Mode::Models, "/anthropic", "/anthropic/v1/models"),
     route(Sdk::AnthropicXApiKey, Mode::Chat, "", "/anthropic/v1/messages"),
     route(Sdk::AnthropicXApiKey, Mode::Models, "", "/anthropic/v1/models"),
@@ -303,7 +304,8 @@ fn assert_tells(failure: &Failure, client: Client, refusal: &Refusal) {
     assert!(!failure.message.contains(refusal.token), "{context}");
     let kind = if refusal.status == 403 { "permission_error" } else { "authentication_error" };
     assert_eq!(failure.kind.as_deref(), Some(kind), "{context}");
-    if client.sdk == Sdk::OpenAi {
+    // The older releases of Anthropic's SDK have no field for it.
+    if client.sdk != Sdk::AnthropicXApiKey {
         assert_eq!(failure.code.as_deref(), Some(refusal.reason), "{context}");
     }
     let header = |name| failure.headers.get(name).map_or("", String::as_str);

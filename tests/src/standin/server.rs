@@ -62,7 +62,8 @@ impl Server {
         let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
         let connection = Tap { inner: tls, record: Arc::clone(&self.record) };
         let service = service_fn(|request| self.respond(&sni, request));
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
+        let _ =
+            http1::Builder::new().max_headers(4096).serve_connection(TokioIo::new(connection), service).await;
     }
 
     async fn respond(&self, sni: &str, request: Request<Incoming>) -> hyper::Result<Response<Body>> {

@@ -1,0 +1,232 @@
+//! Whatever a client sends, the filter gives an orderly answer and goes on working.
+
+use anyhow::{Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::{Envoy, Request, Setup, Standin};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "ptk_hostile";
+
+fn setup(standin: &Standin) -> Setup {
+    let policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    });
+    Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(standin)
+}
+
+fn connection_manager(bootstrap: &mut Value) -> &mut Value {
+    bootstrap
+        .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
+        .expect("the bootstrap has a connection manager")
+}
+
+/// A request that any working filter forwards.
+fn good() -> Request {
+    Request::get("/v1/models").bearer(TOKEN)
+}
+
+/// Envoy with the filter, and how many VMs it had at the start.
+struct Patient {
+    envoy: Envoy,
+    vms: String,
+}
+
+impl Patient {
+    fn start(setup: Setup) -> Result<Self> {
+        let envoy = setup.start()?;
+        let vms = vms(&envoy)?;
+        Ok(Self { envoy, vms })
+    }
+
+    /// No VM ended, none was built anew, and a good request passes.
+    fn assert_unharmed(&self) -> Result<()> {
+        let status = self.envoy.send(&good())?.status;
+        ensure!(status == 200, "a good request gets {status} afterwards");
+        let vms = vms(&self.envoy)?;
+        ensure!(vms == self.vms, "VMs ended or were built anew:\n{vms}\ninstead of\n{}", self.vms);
+        Ok(())
+    }
+}
+
+fn vms(envoy: &Envoy) -> Result<String> {
+    let stats = envoy.admin("/stats?filter=^wasm\\.(envoy|keyswap|wasm_vm)")?;
+    ensure!(
+        stats.contains("wasm.keyswap.vm_reload: 0") && stats.contains("v8.created"),
+        "no VM statistics: {stats}"
+    );
+    Ok(stats)
+}
+
+#[test]
+fn any_byte_in_any_header_is_a_pass_or_a_4xx() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin))?;
+    let envoy = &patient.envoy;
+    let headers = [
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        "cookie",
+        "x-request-id",
+        "sec-websocket-protocol",
+        "x-any",
+    ];
+    for byte in 0..=u8::MAX {
+        for name in headers {
+            let value = [b"a", &[byte][..], b"b"].concat();
+            // The byte stands in another slot than the one that is judged, and in the one that is.
+            for request in [good().header(name, &value), Request::get("/v1/models").header(name, &value)] {
+                let status = envoy.send(&request)?.status;
+                ensure!(
+                    status == 200 || (400..500).contains(&status),
+                    "byte {byte:#04x} in `{name}`: {status}"
+                );
+            }
+        }
+        let bearer =
+            Request::get("/v1/models").header("authorization", [b"Bearer a", &[byte][..], b"b"].concat());
+        let status = envoy.send(&bearer)?.status;
+        ensure!((400..500).contains(&status), "byte {byte:#04x} in a token: {status}");
+        let target = Request::get([b"/v1/models", &[byte][..], b"x?key=", &[byte][..]].concat());
+        let status = envoy.send(&target)?.status;
+        ensure!((400..500).contains(&status), "byte {byte:#04x} in the target: {status}");
+    }
+    patient.assert_unharmed()
+}
+
+#[test]
+fn long_tokens_paths_and_many_headers_are_a_pass_or_a_4xx() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin))?;
+    let envoy = &patient.envoy;
+    let many =
+        |count: usize| (0..count).fold(good(), |request, index| request.header(format!("x-{index}"), "v"));
+    for (what, request, expected) in [
+        ("an 8 KiB token", Request::get("/v1/models").bearer(&"t".repeat(8192)), 401),
+        ("a longer token", Request::get("/v1/models").bearer(&"t".repeat(8193)), 401),
+        ("a 40 KiB token", Request::get("/v1/models").bearer(&"t".repeat(40_000)), 401),
+        ("a 40 KiB path", Request::get(format!("/v1/{}", "a".repeat(40_000))).bearer(TOKEN), 200),
+        (
+            "a query of a thousand keys",
+            Request::get(format!("/v1?{}", "key=a&".repeat(1000))).bearer(TOKEN),
+            400,
+        ),
+        ("a thousand headers", many(1000), 431),
+        ("a megabyte of dots", Request::get("/v1/models").bearer(&".".repeat(1 << 20)), 431),
+    ] {
+        let status = envoy.send(&request)?.status;
+        ensure!(status == expected, "{what}: {status} instead of {expected}");
+    }
+    patient.assert_unharmed()
+}
+
+#[test]
+fn a_head_of_any_size_that_envoy_lets_in_is_judged_to_its_end() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin)
+        .tweak(|bootstrap| {
+            let manager = connection_manager(bootstrap);
+            manager["common_http_protocol_options"]["max_headers_count"] = 4000.into();
+            manager["common_http_protocol_options"]["headers_with_underscores_action"] = "ALLOW".into();
+            manager["max_request_headers_kb"] = 2048.into();
+            let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+            for cluster in clusters.into_iter().flatten() {
+                let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+                cluster["typed_extension_protocol_options"][options]["common_http_protocol_options"]
+                    ["max_headers_count"] = 4000.into();
+            }
+        }))?;
+    let envoy = &patient.envoy;
+    let many = (0..1500).fold(good(), |request, index| request.header(format!("x-{index}"), "v"));
+    let large = good().header("x-large", "v".repeat(1_500_000));
+    for (what, request) in [("1500 headers", many), ("a header of 1.5 MB", large)] {
+        let status =
+            envoy.send(&request.header("x_api_key", "sentinel").header("cookie", "sentinel"))?.status;
+        ensure!(status == 200, "{what}: {status}");
+        let received = standin.take();
+        ensure!(received.len() == 1 && !received[0].contains("sentinel"), "{what}: a credential went on");
+    }
+    patient.assert_unharmed()
+}
+
+#[test]
+fn a_request_without_a_path_is_a_4xx() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin))?;
+    let envoy = &patient.envoy;
+    // HTTP/2: literal header fields without indexing (RFC 7541, section 6.2.2), and no `:path` among them.
+    let field = |name: &str, value: &str| {
+        let length = |text: &str| u8::try_from(text.len()).expect("a short text");
+        [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+    };
+    let block = [
+        field(":method", "GET"),
+        field(":scheme", "http"),
+        field(":authority", "keyswap.test"),
+        field("authorization", &format!("Bearer {TOKEN}")),
+    ]
+    .concat();
+    let length = u32::try_from(block.len())?.to_be_bytes();
+    let (settings, end_stream_and_headers) = ([0, 0, 0, 4, 0, 0, 0, 0, 0], 5);
+    let headers = [&length[1..], &[1, end_stream_and_headers, 0, 0, 0, 1], &block].concat();
+    let bytes = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers].concat();
+    // The answer is HTTP/2, which the client of these tests does not read: that it comes at all is enough here.
+    drop(envoy.open_raw(&bytes));
+
+    let status =
+        envoy.open_raw(b"CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n")?.status();
+    ensure!(status == 405, "CONNECT: {status}");
+    patient.assert_unharmed()?;
+    ensure!(standin.take().len() == 1, "something else than the good request was forwarded");
+    Ok(())
+}
+
+#[test]
+fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin).tweak(|bootstrap| {
+        connection_manager(bootstrap)["http_protocol_options"] = json!({"enable_trailers": true});
+        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        for cluster in clusters.into_iter().flatten() {
+            let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+            cluster["typed_extension_protocol_options"][options]["explicit_http_config"] =
+                json!({"http_protocol_options": {"enable_trailers": true}});
+        }
+    }))?;
+    let envoy = &patient.envoy;
+    let request = |credential: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{credential}\
+             transfer-encoding: chunked\r\ntrailer: authorization, x-checksum\r\n\r\n\
+             2\r\n{{}}\r\n0\r\nauthorization: Bearer {TOKEN}\r\nX-Api-Key: sentinel\r\nx-checksum: 7\r\n\r\n"
+        )
+    };
+    let status = envoy.open_raw(request("").as_bytes())?.status();
+    ensure!(status == 401, "a trailer was judged: {status}");
+    let credential = format!("authorization: Bearer {TOKEN}\r\n");
+    let response = envoy.open_raw(request(&credential).as_bytes())?.finish()?;
+    ensure!(response.status == 200, "{}", response.status);
+    let received = standin.take();
+    let [upstream] = received.as_slice() else { anyhow::bail!("one request became {}", received.len()) };
+    let names: Vec<&str> = upstream.trailers.iter().map(|(name, _)| name.as_str()).collect();
+    ensure!(names == ["x-checksum"], "trailers that went on: {names:?}");
+    patient.assert_unharmed()
+}
+
+#[test]
+fn a_client_that_leaves_at_any_moment_harms_nobody() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin))?;
+    let envoy = &patient.envoy;
+    for index in 0..300 {
+        let hold = (index % 3 == 0).then(|| standin.hold());
+        let body = json!({"model": "m", "stream": true, "messages": []});
+        // Dropping the answer closes the connection with the stream still open.
+        drop(envoy.open(&Request::post("/v1/chat/completions", &body).bearer(TOKEN)));
+        drop(envoy.open_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{"));
+        drop(hold);
+    }
+    patient.assert_unharmed()
+}
