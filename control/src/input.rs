@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
+use crate::output::visible;
+
 /// Reads a file, or standard input for `-`. More than `limit` bytes are refused.
 pub(crate) fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     let read = if is_stdin(path) {
@@ -27,7 +29,11 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 
 /// What messages call the input.
 pub(crate) fn name(path: &Path) -> String {
-    if is_stdin(path) { "standard input".to_owned() } else { format!("`{}`", path.display()) }
+    if is_stdin(path) {
+        "standard input".to_owned()
+    } else {
+        format!("`{}`", visible(&path.display().to_string()))
+    }
 }
 
 fn read_limited(from: impl Read, limit: usize) -> io::Result<Vec<u8>> {

@@ -37,12 +37,12 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// `text` with its control characters escaped: what comes from a file or a request moves no cursor and starts no
-/// line of its own.
+/// `text` with its control characters escaped: what comes from a file or a request moves no cursor, starts no
+/// line of its own and turns none around.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
-        if char.is_control() {
+        if char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
             shown.extend(char.escape_default());
         } else {
             shown.push(char);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use keyswap_core::{Policy, PolicyError, PolicyErrors};
 
-use crate::{input, yaml};
+use crate::{input, output, yaml};
 
 /// Room for some 20,000 inline tokens, where a registry has long served better.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -28,7 +28,11 @@ impl PolicyFile {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let bytes = input::read(path, MAX_BYTES)?;
         let syntax = Syntax::of(path, &bytes);
-        let name = if input::is_stdin(path) { input::name(path) } else { path.display().to_string() };
+        let name = if input::is_stdin(path) {
+            input::name(path)
+        } else {
+            output::visible(&path.display().to_string())
+        };
         Ok(Self { name, bytes, syntax })
     }
 

@@ -265,7 +265,11 @@ fn a_secret_in_a_wrong_place_is_never_repeated() {
 
 #[test]
 fn names_in_a_policy_neither_move_the_cursor_nor_start_a_line() {
-    let run = check("p.json", r#"{"version":"keyswap/v1","credentials":{},"a\n\u001b[2J\u009bb":1}"#);
+    let run = check("p.json", r#"{"version":"keyswap/v1","credentials":{},"a\n\u001b[2J\u009b\u202eb":1}"#);
     assert_eq!((run.code, run.stdout.lines().count()), (3, 1));
-    assert!(run.stdout.starts_with(r"error at `a\n\u{1b}[2J\u{9b}b`: unknown field"), "{}", run.stdout);
+    assert!(
+        run.stdout.starts_with(r"error at `a\n\u{1b}[2J\u{9b}\u{202e}b`: unknown field"),
+        "{}",
+        run.stdout
+    );
 }

@@ -51,7 +51,7 @@ impl Check {
 
     fn report_valid(&self, name: &str, policy: &Policy) -> anyhow::Result<Exit> {
         match self.format {
-            Format::Human => output::print(&output::visible(&format!("{name}: ok: {}", summary(policy))))?,
+            Format::Human => output::print(&format!("{name}: ok: {}", summary(policy)))?,
             Format::Json => output::print_json(&summary_as_json(policy))?,
         }
         Ok(Exit::Ok)

@@ -60,9 +60,10 @@ impl Explain {
         let Some(text) = &self.at else { return Ok(now()) };
         match UnixTime::from_rfc3339(text) {
             Some(time) => Ok(time),
-            None => {
-                bail!("invalid time `{text}`: expected one with an offset such as `2027-06-30T00:00:00Z`")
-            }
+            None => bail!(
+                "invalid time `{}`: expected one with an offset such as `2027-06-30T00:00:00Z`",
+                output::visible(text)
+            ),
         }
     }
 
