@@ -76,11 +76,16 @@ impl Bootstrap {
 
     /// Trusts the authorities of this system, wherever it keeps them.
     pub fn set_system_ca(&mut self) -> Result<()> {
-        let mut candidates = SYSTEM_CA_FILES.iter().map(PathBuf::from);
-        let file = candidates.find(|file| file.is_file()).with_context(|| {
-            format!("no certificate authorities found in {SYSTEM_CA_FILES:?}: install `ca-certificates`")
-        })?;
+        let file = Self::system_ca_file()?;
         self.each_cluster(|cluster| set_ca(cluster, &file))
+    }
+
+    /// Where this system keeps the authorities that it trusts.
+    pub fn system_ca_file() -> Result<PathBuf> {
+        let mut candidates = SYSTEM_CA_FILES.iter().map(PathBuf::from);
+        candidates.find(|file| file.is_file()).with_context(|| {
+            format!("no certificate authorities found in {SYSTEM_CA_FILES:?}: install `ca-certificates`")
+        })
     }
 
     fn each_cluster(&mut self, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {

@@ -1,0 +1,189 @@
+//! The promise of `cargo xtask up` to a newcomer: what it prints works, and Ctrl-C leaves nothing behind.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read as _, Seek as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use keyswap_tests::tools;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A first start builds and installs.
+const PATIENCE: Duration = Duration::from_mins(4);
+const CREDENTIAL: &str = "authorization: Bearer sk-stand-in-openai-key";
+
+#[test]
+fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
+    let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
+    let instructions = up.read_until("# --- Ctrl-C")?;
+    let proxy = address(&instructions, "base URL     http://")?;
+    let admin = address(&instructions, "admin        http://")?;
+
+    assert!(shell(&snippet(&instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
+    let stream = shell(&snippet(&instructions, "curl: the Anthropic API, as a stream")?)?;
+    assert!(stream.contains("event: message_stop"), "{stream}");
+    let gemini = shell(&snippet(&instructions, "curl: the Gemini API")?)?;
+    assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
+    let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
+    assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
+
+    // The user sees what the upstream saw, and it is not the token.
+    let shown = up.read_until("contents")?;
+    assert!(shown.contains(CREDENTIAL), "{shown}");
+    assert!(!shown.contains("ptk_"), "{shown}");
+
+    assert!(up.signal(Signal::INT)?.success());
+    assert!(up.read_rest().contains("have ended"));
+    for address in [proxy, admin] {
+        assert!(TcpStream::connect(&address).is_err(), "something still listens on {address}");
+    }
+    assert_eq!(fs::read_dir(up.temporary.path())?.count(), 0, "temporary files were left");
+    Ok(())
+}
+
+#[test]
+fn terminating_it_is_a_clean_end_too() -> Result<()> {
+    let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
+    up.read_until("# --- Ctrl-C")?;
+    assert!(up.signal(Signal::TERM)?.success());
+    Ok(())
+}
+
+#[test]
+fn an_envoy_that_ends_by_itself_is_a_failure() -> Result<()> {
+    let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
+    let admin = address(&up.read_until("# --- Ctrl-C")?, "admin        http://")?;
+    shell(&format!("curl --silent --show-error --request POST http://{admin}/quitquitquit"))?;
+    assert!(!up.wait()?.success());
+    assert!(up.errors()?.contains("Envoy has ended"));
+    Ok(())
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_names_the_flag() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port().to_string();
+    for flag in ["--port", "--admin-port", "--gateway-port"] {
+        // The ports that are not under test are free.
+        let others = ["--port", "--admin-port"].into_iter().filter(|other| *other != flag);
+        let mut arguments: Vec<_> = others.flat_map(|other| [other, "0"]).collect();
+        arguments.extend([flag, port.as_str()]);
+        let mut up = Up::start(&arguments)?;
+        assert!(!up.wait()?.success());
+        let expected = format!("port {port} is taken: choose another with `{flag}`");
+        let errors = up.errors()?;
+        assert!(errors.contains(&expected), "{errors}");
+    }
+    Ok(())
+}
+
+/// A running `cargo xtask up`.
+struct Up {
+    child: Child,
+    lines: Receiver<String>,
+    stderr: File,
+    temporary: TempDir,
+}
+
+impl Up {
+    fn start(arguments: &[&str]) -> Result<Self> {
+        let temporary = tempfile::tempdir()?;
+        let stderr = tempfile::tempfile()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        // No gateway of whoever runs the tests.
+        for name in ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"] {
+            command.env_remove(name);
+        }
+        let mut child = command
+            .arg("up")
+            .args(arguments)
+            .env("TMPDIR", temporary.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr.try_clone()?)
+            .spawn()?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Ok(Self { child, lines, stderr, temporary })
+    }
+
+    /// What it prints, up to and with the line that contains `end`.
+    fn read_until(&mut self, end: &str) -> Result<String> {
+        let mut text = String::new();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => text.extend([line.as_str(), "\n"]),
+                Err(_) => bail!("`{end}` was not printed:\n{text}\n{}", self.errors()?),
+            }
+            if text.lines().last().is_some_and(|line| line.contains(end)) {
+                return Ok(text);
+            }
+        }
+    }
+
+    fn read_rest(&self) -> String {
+        self.lines.iter().collect::<Vec<_>>().join("\n")
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<ExitStatus> {
+        kill_process(Pid::from_child(&self.child), signal)?;
+        self.wait()
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(started.elapsed() < PATIENCE, "it did not end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// What it has printed on standard error.
+    fn errors(&mut self) -> Result<String> {
+        let mut errors = String::new();
+        self.stderr.rewind()?;
+        self.stderr.read_to_string(&mut errors)?;
+        Ok(errors)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The script under a title.
+fn snippet(instructions: &str, title: &str) -> Result<String> {
+    let start = format!("# --- {title}\n");
+    let (_, rest) =
+        instructions.split_once(&start).with_context(|| format!("no `{title}` in {instructions}"))?;
+    let (script, _) = rest.split_once("# --- ").context("the last snippet has an end")?;
+    Ok(script.to_owned())
+}
+
+fn shell(script: &str) -> Result<String> {
+    let output = tools::run(Command::new("sh").args(["-e", "-c", script]), "a POSIX shell is needed");
+    output.context("the printed commands need `curl`")
+}
+
+/// The address behind a label of the instructions.
+fn address(instructions: &str, label: &str) -> Result<String> {
+    let line = instructions.lines().find_map(|line| line.trim_start().strip_prefix(label));
+    Ok(line.with_context(|| format!("no `{label}` in {instructions}"))?.to_owned())
+}
