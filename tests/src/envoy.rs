@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -261,6 +262,11 @@ impl Envoy {
             ensure!(started.elapsed() < PATIENCE, "the access log has {} lines, not {lines}", found.len());
             pause(started);
         }
+    }
+
+    /// The folder of `envoy.log` and `access.log`; it goes when this is dropped.
+    pub fn log_folder(&self) -> &Path {
+        self.process.folder.path()
     }
 
     /// How it ended, if it has.

@@ -99,12 +99,17 @@ EOF"#,
 ];
 
 pub(super) fn text(envoy: &Envoy, upstream: &Upstream, token: &str) -> String {
-    let mut text = format!(
-        "\nKeyswap is ready.\n\n  proxy token  {token}\n  base URL     {}\n  admin        http://{}\n  upstream     {}\n",
-        envoy.url(),
-        envoy.admin_address(),
-        upstream.remark(),
-    );
+    let mut text = "\nKeyswap is ready.\n\n".to_owned();
+    let facts = [
+        ("proxy token", token.to_owned()),
+        ("base URL", envoy.url()),
+        ("admin", format!("http://{}", envoy.admin_address())),
+        ("logs", format!("envoy.log and access.log in {}", envoy.log_folder().display())),
+        ("upstream", upstream.remark().to_owned()),
+    ];
+    for (name, fact) in facts {
+        let _ = writeln!(text, "  {name:<13}{fact}");
+    }
     text.push_str("\nWhat to try, from another terminal:\n");
     for snippet in SNIPPETS.iter().filter(|snippet| snippet.works_with(upstream.providers())) {
         let [url, placeholder] = PLACEHOLDERS;
