@@ -28,7 +28,7 @@ impl Mask {
             .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         // A word that contains another goes first.
-        hidden.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        hidden.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         hidden.dedup();
         Self(hidden)
     }
