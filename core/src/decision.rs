@@ -128,7 +128,7 @@ impl fmt::Display for Check<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PathAccepted => f.write_str("the path can be read in one way only"),
-            Self::Routed { provider, by } => write!(f, "the provider is `{provider}`, told by {by}"),
+            Self::Routed { provider, by } => write!(f, "the provider is `{provider}`: {by}"),
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),

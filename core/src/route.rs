@@ -31,11 +31,11 @@ pub enum RoutedBy {
 impl fmt::Display for RoutedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Segment => f.write_str("the first segment of the path"),
-            Self::Path => f.write_str("the shape of the path"),
-            Self::Header => f.write_str("a header of its API"),
-            Self::Slot(slot) => write!(f, "the slot `{slot}`"),
-            Self::Default => f.write_str("default"),
+            Self::Segment => f.write_str("the first segment of the path names it"),
+            Self::Path => f.write_str("the path is one of its API"),
+            Self::Header => f.write_str("a header is one of its API"),
+            Self::Slot(slot) => write!(f, "its SDKs use the slot `{slot}`"),
+            Self::Default => f.write_str("nothing names another"),
         }
     }
 }

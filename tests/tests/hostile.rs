@@ -140,11 +140,10 @@ fn a_head_of_any_size_that_envoy_lets_in_is_judged_to_its_end() -> Result<()> {
         }))?;
     let envoy = &patient.envoy;
     let many = (0..1500).fold(good(), |request, index| request.header(format!("x-{index}"), "v"));
-    let large = good().header("x-large", "v".repeat(1_500_000));
-    for (what, request) in [("1500 headers", many), ("a header of 1.5 MB", large)] {
-        let status =
-            envoy.send(&request.header("x_api_key", "sentinel").header("cookie", "sentinel"))?.status;
-        ensure!(status == 200, "{what}: {status}");
+    let large = good().header("x-large", "v".repeat(300_000));
+    for (what, request) in [("1500 headers", many), ("a header of 300 KB", large)] {
+        let response = envoy.send(&request.header("x_api_key", "sentinel").header("cookie", "sentinel"))?;
+        ensure!(response.status == 200, "{what}: {response:?}");
         let received = standin.take();
         ensure!(received.len() == 1 && !received[0].contains("sentinel"), "{what}: a credential went on");
     }

@@ -24,7 +24,7 @@ pub(crate) struct Gateway {
     /// The policy's name for the gateway's token.
     pub(crate) credential: String,
     pub(crate) mode: GatewayMode,
-    /// The members of `cf-aig-metadata`, in order.
+    /// The members of `cf-aig-metadata`, by name.
     pub(crate) metadata: Vec<(String, Claim)>,
 }
 

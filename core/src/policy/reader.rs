@@ -53,7 +53,9 @@ impl<'d> Node<'d> {
     }
 
     pub(super) fn text(&self) -> Option<&'d str> {
-        self.check(self.value.as_str(), "expected a string")
+        let expected =
+            if self.value.is_number() { "expected a string: put it in quotes" } else { "expected a string" };
+        self.check(self.value.as_str(), expected)
     }
 
     /// A string that is one of a few.
@@ -61,7 +63,8 @@ impl<'d> Node<'d> {
         let found = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
         let expected = || {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-            format!("expected one of {}", names.join(", "))
+            let one_of = if names.len() > 1 { "one of " } else { "" };
+            format!("expected {one_of}{}", names.join(", "))
         };
         if found.is_none() {
             self.fail(expected());
@@ -108,10 +111,23 @@ impl<'d> Node<'d> {
     }
 
     fn child(&self, name: &str, value: &'d Value) -> Self {
-        let name = if looks_like_a_secret(name) { "…" } else { name };
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        let name = printable(name);
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Self { value, path, errors: self.errors }
     }
+}
+
+/// A member's name as errors show it: never a secret, and nothing that could forge a line of a log.
+fn printable(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
+    if looks_like_a_secret(name) {
+        return "…".to_owned();
+    }
+    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(64).collect();
+    format!("\"{}\"", start.escape_default())
 }
 
 /// An object whose fields are taken one by one; [`Fields::finish`] reports those that nobody asked for.

@@ -31,7 +31,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
         )
     });
     let label = fields.required("label").and_then(|node| read_text(&node, 64));
-    let owner = fields.optional("owner").map(|node| read_text(&node, 254));
+    let owner = fields.optional("owner").map(|node| read_email(&node));
     let providers = fields.required("providers").map(|node| read_providers(&node, why_not));
     let status = fields.optional("status").map_or(Some(TokenStatus::Active), |node| {
         node.choice(&[("active", TokenStatus::Active), ("disabled", TokenStatus::Disabled)])
@@ -60,18 +60,30 @@ fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
 }
 
+/// An address as far as its form can be told without sending to it.
+fn read_email(node: &Node<'_>) -> Option<String> {
+    let is_email = |text: &String| {
+        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+            && !text.contains(char::is_whitespace)
+    };
+    node.check(read_text(node, 254).filter(is_email), "expected an email address such as `alice@example.com`")
+}
+
 fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let items = node.items();
     if items.is_empty() {
         node.fail("expected at least one provider");
     }
-    let read = |item: &Node<'_>| {
-        let name = item.text()?;
-        match why_not(name) {
-            Some(message) => item.fail(message),
-            None => return Some(name.to_owned()),
+    let mut providers = Vec::new();
+    for item in &items {
+        let Some(name) = item.text() else { continue };
+        if let Some(message) = why_not(name) {
+            item.fail(message);
+        } else if providers.iter().any(|other| other == name) {
+            item.fail("this provider stands twice in the list");
+        } else {
+            providers.push(name.to_owned());
         }
-        None
-    };
-    items.iter().filter_map(read).collect()
+    }
+    providers
 }
