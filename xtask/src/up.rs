@@ -51,11 +51,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let upstream = Upstream::chosen();
     let mut progress = Progress::of(5);
 
+    progress.step("getting Envoy", tools::envoy)?;
     let command = progress.step("building the filter and the `keyswap` command", || {
         filter_wasm()?;
         keyswap_command()
     })?;
-    progress.step("getting Envoy", tools::envoy)?;
     let minted = progress.step("minting a proxy token", || mint(&command, upstream.providers()))?;
 
     // From here on there is something to end.

@@ -62,8 +62,10 @@ impl Server {
         let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
         let connection = Tap { inner: tls, record: Arc::clone(&self.record) };
         let service = service_fn(|request| self.respond(&sni, request));
-        let _ =
-            http1::Builder::new().max_headers(4096).serve_connection(TokioIo::new(connection), service).await;
+        let mut http = http1::Builder::new();
+        // What Envoy lets through is never refused here.
+        http.max_headers(4096).max_buf_size(4 << 20);
+        let _ = http.serve_connection(TokioIo::new(connection), service).await;
     }
 
     async fn respond(&self, sni: &str, request: Request<Incoming>) -> hyper::Result<Response<Body>> {
