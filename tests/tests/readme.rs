@@ -1,0 +1,123 @@
+//! What the documents say is true: examples are files that are tested, commands run, tables are generated.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::Reason;
+use keyswap_tests::{Bootstrap, keyswap_command};
+
+/// Set, it makes this test write the generated parts anew.
+const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
+    let file = repository().join("README.md");
+    let text = fs::read_to_string(&file)?;
+    let mut current = text.clone();
+    let policy = fs::read_to_string(repository().join("envoy/policy.yaml"))?;
+    current = replace_between(&current, "<!-- file: envoy/policy.yaml -->\n```yaml\n", "```\n", &policy)?;
+    current =
+        replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
+    if env::var_os(UPDATE).is_some() {
+        fs::write(&file, &current)?;
+        return Ok(());
+    }
+    ensure!(text == current, "README.md is out of date: run this test with {UPDATE}=1");
+    Ok(())
+}
+
+#[test]
+fn the_commands_of_the_readme_run() -> Result<()> {
+    let text = fs::read_to_string(repository().join("README.md"))?;
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(fs::canonicalize(repository().join("envoy"))?, folder.path().join("envoy"))?;
+    let command = keyswap_command()?;
+    let beside = command.parent().context("the command is in a folder")?;
+    let path = env::join_paths(
+        std::iter::once(beside.to_owned()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
+    )?;
+    let scripts: Vec<&str> = text
+        .split("<!-- run -->\n```sh\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect();
+    ensure!(!scripts.is_empty(), "README.md has no commands to run");
+    for script in scripts {
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(folder.path())
+            .env("PATH", &path)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "this fails:\n{script}\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_policy_of_the_bootstrap_is_the_one_of_the_readme() -> Result<()> {
+    let text = fs::read_to_string(repository().join("envoy/policy.yaml"))?;
+    let policy: serde_json::Value = serde_saphyr::from_str(&text)?;
+    ensure!(Bootstrap::shipped()?.policy()? == policy, "envoy/bootstrap.yaml and envoy/policy.yaml differ");
+    Ok(())
+}
+
+/// Links between documents, and to files, lead somewhere.
+#[test]
+fn every_local_link_leads_to_a_file() -> Result<()> {
+    for document in
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "envoy/README.md"]
+    {
+        let file = repository().join(document);
+        let text = fs::read_to_string(&file).with_context(|| document.to_owned())?;
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            let target = file.parent().context("a document is in a folder")?.join(link);
+            ensure!(target.exists(), "{document}: the link `{link}` leads nowhere");
+        }
+    }
+    Ok(())
+}
+
+/// The paths that documents name in backticks exist.
+#[test]
+fn every_path_that_a_document_names_exists() -> Result<()> {
+    let is_path = |text: &str| {
+        ["core/", "filter/", "control/", "tests/", "xtask/", "envoy/"]
+            .iter()
+            .any(|folder| text.starts_with(folder))
+            && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
+    };
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        let text = fs::read_to_string(repository().join(document)).with_context(|| document.to_owned())?;
+        for name in text.split('`').skip(1).step_by(2).filter(|name| is_path(name)) {
+            ensure!(repository().join(name).exists(), "{document} names `{name}`, which is not there");
+        }
+    }
+    Ok(())
+}
+
+fn reasons() -> String {
+    let mut table = "| code | status | what the caller reads |\n|---|---|---|\n".to_owned();
+    for reason in Reason::ALL {
+        let _ = writeln!(table, "| `{reason}` | {} | {} |", reason.status(), reason.message());
+    }
+    table
+}
+
+fn replace_between(text: &str, start: &str, end: &str, with: &str) -> Result<String> {
+    let (before, rest) = text.split_once(start).with_context(|| format!("README.md lacks `{start}`"))?;
+    let at = rest.find(end).with_context(|| format!("README.md lacks `{end}` after `{start}`"))?;
+    Ok(format!("{before}{start}{with}{}", &rest[at..]))
+}
