@@ -22,17 +22,36 @@ pub(crate) struct Draft {
 #[derive(Serialize)]
 pub(crate) struct TokenRecord {
     pub(crate) sha256: String,
-    label: String,
+    pub(crate) label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<String>,
-    providers: Vec<String>,
+    pub(crate) owner: Option<String>,
+    pub(crate) providers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
+    pub(crate) expires_at: Option<String>,
 }
 
-/// All that is wrong with a draft, one a line.
+/// All that is wrong with a draft: in the words of the command line, one a line.
 #[derive(Debug)]
-pub(crate) struct DraftErrors(Vec<String>);
+pub(crate) struct DraftErrors(Vec<DraftError>);
+
+/// What is wrong with a field of a draft.
+#[derive(Debug)]
+pub(crate) struct DraftError {
+    pub(crate) field: Field,
+    pub(crate) message: String,
+}
+
+/// Where something is wrong, or missing.
+#[derive(Debug)]
+pub(crate) enum Field {
+    NoLabel,
+    Label,
+    Owner,
+    NoProviders,
+    Provider(String),
+    ExpiresAt,
+    Other(String),
+}
 
 impl TokenRecord {
     pub(crate) fn new(digest: TokenDigest, draft: Draft) -> Result<Self, DraftErrors> {
@@ -54,7 +73,7 @@ impl TokenRecord {
         };
         match Policy::from_json(record.policy().to_string().as_bytes()) {
             Ok(_) => Ok(record),
-            Err(errors) => Err(DraftErrors(errors.0.iter().map(|error| record.words(error)).collect())),
+            Err(errors) => Err(DraftErrors(errors.0.into_iter().map(|error| record.error(error)).collect())),
         }
     }
 
@@ -80,26 +99,60 @@ impl TokenRecord {
         })
     }
 
-    fn words(&self, error: &PolicyError) -> String {
-        let message = &error.message;
-        match error.path.strip_prefix("tokens[0].") {
-            Some("label") if self.label.is_empty() => {
-                "label is required: name the token with `--label`".to_owned()
-            }
-            Some("providers") => "pick at least one provider: name it with `--provider`".to_owned(),
-            Some("expires_at") => format!("invalid expiry: {message}"),
-            Some(field) => format!("invalid {field}: {message}"),
+    fn error(&self, error: PolicyError) -> DraftError {
+        let field = match error.path.strip_prefix("tokens[0].") {
+            Some("label") if self.label.is_empty() => Field::NoLabel,
+            Some("label") => Field::Label,
+            Some("owner") => Field::Owner,
+            Some("providers") => Field::NoProviders,
+            Some("expires_at") => Field::ExpiresAt,
+            Some(field) => Field::Other(field.to_owned()),
             None => match error.path.strip_prefix("providers.") {
-                Some(name) => format!("invalid provider `{name}`: {message}"),
-                None => error.to_string(),
+                Some(name) => Field::Provider(name.to_owned()),
+                None => Field::Other(error.path),
             },
-        }
+        };
+        DraftError { field, message: error.message }
+    }
+}
+
+impl DraftErrors {
+    /// The first in the order of the fields.
+    pub(crate) fn first(&self) -> Option<&DraftError> {
+        self.0.iter().min_by_key(|error| match error.field {
+            Field::NoLabel | Field::Label => 0,
+            Field::Owner => 1,
+            Field::NoProviders | Field::Provider(_) => 2,
+            Field::ExpiresAt => 3,
+            Field::Other(_) => 4,
+        })
     }
 }
 
 impl fmt::Display for DraftErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for DraftError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = &self.message;
+        match &self.field {
+            Field::NoLabel => f.write_str("label is required: name the token with `--label`"),
+            Field::NoProviders => f.write_str("pick at least one provider: name it with `--provider`"),
+            Field::Label => write!(f, "invalid label: {message}"),
+            Field::Owner => write!(f, "invalid owner: {message}"),
+            Field::ExpiresAt => write!(f, "invalid expiry: {message}"),
+            Field::Provider(name) => write!(f, "invalid provider `{name}`: {message}"),
+            Field::Other(field) => write!(f, "invalid {field}: {message}"),
+        }
     }
 }
 

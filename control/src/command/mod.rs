@@ -2,6 +2,7 @@
 
 mod completions;
 mod policy;
+mod serve;
 mod token;
 
 use clap::Subcommand;
@@ -15,6 +16,7 @@ pub(crate) enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Token(token::Command),
+    Serve(serve::Serve),
     Completions(completions::Completions),
 }
 
@@ -23,6 +25,7 @@ impl Command {
         match self {
             Self::Policy(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::Serve(command) => command.run(),
             Self::Completions(command) => command.run(),
         }
     }

@@ -1,13 +1,12 @@
 //! `keyswap token create`: a new proxy token, shown once, and the record by which a policy knows it.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Args;
 use keyswap_core::TokenDigest;
 use serde_json::json;
 
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
+use crate::registry::SecretText;
 use crate::token_record::{Draft, TokenRecord};
 
 /// Mint a proxy token
@@ -44,7 +43,8 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let token = mint()?;
+        let token = SecretText::mint()?;
+        let token = token.expose();
         let record = TokenRecord::new(
             TokenDigest::of(token.as_bytes()),
             Draft {
@@ -55,20 +55,13 @@ impl Create {
             },
         )?;
         match self.format {
-            Format::Human => print_human(&token, &record)?,
+            Format::Human => print_human(token, &record)?,
             Format::Json => {
                 output::print_json(&json!({"token": token, "sha256": record.sha256, "record": record}))?;
             }
         }
         Ok(Exit::Ok)
     }
-}
-
-/// 192 random bits behind a prefix that people and secret scanners recognise.
-fn mint() -> anyhow::Result<String> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random)?;
-    Ok(format!("ptk_{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
 }
 
 fn print_human(token: &str, record: &TokenRecord) -> anyhow::Result<()> {

@@ -1,0 +1,82 @@
+//! `keyswap serve`: runs the registry's server until it is told to stop.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::{self, Exit};
+use crate::output;
+use crate::registry::{DatabaseUrl, Registry};
+use crate::serve::{self, State, settings};
+
+/// Serve the token registry
+///
+/// Data planes sign in with the credential in `KEYSWAP_REGISTRY_TOKEN`, or in the file that
+/// `KEYSWAP_REGISTRY_TOKEN_FILE` names. The address that the server listens on is printed when it is ready. It stops
+/// on SIGTERM and SIGINT, when it has answered all that it was asked.
+#[derive(Args)]
+#[command(
+    after_help = exit::help(
+        "  KEYSWAP_REGISTRY_TOKEN=$(openssl rand -hex 32) keyswap serve\n  \
+         keyswap serve --listen 0.0.0.0:7070 --database postgres://keyswap@db/keyswap"
+    )
+)]
+pub(crate) struct Serve {
+    /// The address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "KEYSWAP_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    listen: SocketAddr,
+    /// Where the registry is kept: `sqlite://FILE`, which is made on the first start, or `postgres://…`
+    #[arg(
+        long,
+        env = "KEYSWAP_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "sqlite://keyswap.db"
+    )]
+    database: String,
+    /// What to log to standard error, such as `debug` or `keyswap=trace,sqlx=warn`
+    #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let filter = EnvFilter::builder().parse(&self.log).context("invalid `--log`")?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init();
+        let registry_token = settings::REGISTRY_TOKEN.require()?;
+        let admin_password = settings::ADMIN_PASSWORD.read()?;
+        let database: DatabaseUrl = self.database.parse()?;
+        let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+        runtime.block_on(async {
+            let stop = stop()?;
+            let registry = Registry::open(&database).await?;
+            let listener = TcpListener::bind(self.listen)
+                .await
+                .with_context(|| format!("cannot listen on {}", self.listen))?;
+            output::print(&format!("listening on http://{}", listener.local_addr()?))?;
+            serve::run(listener, State::new(registry, registry_token, admin_password), stop).await?;
+            Ok(Exit::Ok)
+        })
+    }
+}
+
+/// Returns a future that ends when the process is told to stop.
+fn stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

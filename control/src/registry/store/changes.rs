@@ -1,0 +1,41 @@
+//! The change feed's rows.
+
+use super::Store;
+use crate::registry::error::RegistryError;
+use crate::registry::feed::{Change, Subject};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    key: String,
+    sequence: i64,
+}
+
+impl Store {
+    /// The number of the newest change. All changes up to it can be seen.
+    pub(in crate::registry) async fn sequence(&self) -> Result<i64, RegistryError> {
+        let value = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_one(&self.reader).await?;
+        Ok(value)
+    }
+
+    /// The first `limit` changes after `since`, the oldest first.
+    pub(in crate::registry) async fn changes(
+        &self,
+        since: i64,
+        limit: i64,
+    ) -> Result<Vec<Change>, RegistryError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT kind, key, sequence FROM changes WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+        )
+        .bind(since)
+        .bind(limit)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let kind = Subject::from_name(&row.kind).ok_or(RegistryError::Corrupt("kind of change"))?;
+                Ok(Change { kind, key: row.key, sequence: row.sequence })
+            })
+            .collect()
+    }
+}

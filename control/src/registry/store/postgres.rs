@@ -1,0 +1,73 @@
+//! PostgreSQL: for several replicas of the server.
+//!
+//! Replicas that start together bring the tables up to date one after the other, behind an advisory lock. They tell
+//! each other of changes by LISTEN and NOTIFY.
+
+use std::time::Duration;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::postgres::{PgConnection, PgListener};
+use sqlx::{Connection as _, Executor as _};
+
+use super::{Background, Dialect, Store};
+use crate::registry::error::RegistryError;
+use crate::registry::wake::Wake;
+
+const DIALECT: Dialect = Dialect {
+    begin: "BEGIN",
+    lock: "SELECT value FROM change_sequence FOR UPDATE",
+    notify: Some("NOTIFY keyswap_changes"),
+};
+
+const CHANNEL: &str = "keyswap_changes";
+
+const CONNECTIONS: u32 = 16;
+
+/// How long a server that does not answer is left alone.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::migrate!("migrations/postgres").run(&mut connection).await?;
+    connection.close().await?;
+
+    let pool = AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(10))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // Whoever hangs in a transaction does not keep everybody else waiting for ever.
+                connection.execute("SET idle_in_transaction_session_timeout = '30s'").await?;
+                connection.execute("SET lock_timeout = '10s'").await?;
+                connection.execute("SET synchronous_commit = on").await?;
+                Ok(())
+            })
+        })
+        .connect(url)
+        .await?;
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
+    let wake = Wake::new();
+    Ok(Store {
+        reader: pool.clone(),
+        writer: pool,
+        dialect: DIALECT,
+        wake: wake.clone(),
+        _listener: Background(tokio::spawn(listen(listener, wake))),
+    })
+}
+
+/// Announces what is notified. A connection that was lost and is back may have missed something, so that is
+/// announced as well.
+async fn listen(mut listener: PgListener, wake: Wake) {
+    loop {
+        match listener.try_recv().await {
+            Ok(_) => wake.announce(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for changes of other replicas");
+                wake.announce();
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! SQLite: one file, one writer at a time, readers that never wait.
+//!
+//! An acknowledged write is on the disk: the log is flushed at every commit (`synchronous=FULL`). Changes that other
+//! processes make, such as the command line beside a server, are noticed by polling, and only while somebody waits.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Executor as _};
+
+use super::{Background, Dialect, Store};
+use crate::registry::error::RegistryError;
+use crate::registry::wake::Wake;
+
+const DIALECT: Dialect =
+    Dialect { begin: "BEGIN IMMEDIATE", lock: "SELECT value FROM change_sequence", notify: None };
+
+/// How long a writer waits for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How soon another process's change is noticed.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
+
+const READERS: u32 = 4;
+
+pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
+    let path = std::path::absolute(path)?;
+    let watched = prepare(&path).await?;
+    let url = url_of(&path)?;
+    let pool = |size| pool(&url, size);
+    let wake = Wake::new();
+    Ok(Store {
+        reader: pool(READERS).await?,
+        writer: pool(1).await?,
+        dialect: DIALECT,
+        wake: wake.clone(),
+        _listener: Background(tokio::spawn(watch(watched, wake))),
+    })
+}
+
+async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
+    let options = AnyPoolOptions::new()
+        .max_connections(size)
+        // A file does not go away between two statements.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let busy_timeout = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
+                connection.execute(sqlx::AssertSqlSafe(busy_timeout)).await?;
+                connection.execute("PRAGMA synchronous = FULL").await?;
+                connection.execute("PRAGMA foreign_keys = ON").await?;
+                Ok(())
+            })
+        });
+    Ok(options.connect(url).await?)
+}
+
+/// Makes the file and its tables, one process at a time. The connection is for [`watch`].
+async fn prepare(path: &Path) -> Result<SqliteConnection, RegistryError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let lock = lock(path.to_owned()).await?;
+    let mut connection = options.connect().await?;
+    sqlx::migrate!("migrations/sqlite").run(&mut connection).await?;
+    drop(lock);
+    Ok(connection)
+}
+
+/// Takes the lock beside the database. SQLite's own locks do not cover the switch to write-ahead logging.
+async fn lock(path: PathBuf) -> Result<File, RegistryError> {
+    let take = move || {
+        let mut beside = path.clone().into_os_string();
+        beside.push("-lock");
+        let lock = private(Path::new(&beside))?;
+        lock.lock()?;
+        // SQLite gives its other files the permissions of this one.
+        private(&path)?;
+        Ok(lock)
+    };
+    match tokio::task::spawn_blocking(take).await {
+        Ok(taken) => taken.map_err(RegistryError::File),
+        Err(error) => Err(RegistryError::File(std::io::Error::other(error))),
+    }
+}
+
+/// Opens a file, and makes it, for its owner alone, if it is not there.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The file as the address that the pool takes, whatever characters are in it.
+fn url_of(path: &Path) -> Result<String, RegistryError> {
+    let text = path.to_str().ok_or(RegistryError::DatabaseUrl("the file's name is not UTF-8"))?;
+    let escape = |byte: u8| match byte {
+        b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let path: String = text.bytes().map(escape).collect();
+    Ok(format!("sqlite://{path}?mode=rw"))
+}
+
+/// Announces what any connection but this one writes. The version is remembered from one wait to the next, so a
+/// change in between is announced, too.
+async fn watch(mut connection: SqliteConnection, wake: Wake) {
+    let mut known: Option<i64> = None;
+    loop {
+        wake.until_somebody_waits().await;
+        match sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut connection).await {
+            Ok(version) if known == Some(version) => {}
+            Ok(version) => {
+                known = Some(version);
+                wake.announce();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch the database for changes");
+                wake.announce();
+            }
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! The tokens' rows.
+
+use keyswap_core::{TokenDigest, UnixTime};
+use sqlx::Any;
+
+use super::{Store, Write, containing, from_json, to_json};
+use crate::registry::day::Day;
+use crate::registry::error::RegistryError;
+use crate::registry::model::{Listing, Page, Status, Token};
+use crate::registry::rate_limit::RateLimit;
+use crate::registry::usage::Mark;
+
+macro_rules! columns {
+    () => {
+        "digest, ordinal, label, owner, last4, providers, models, status, created_at, expires_at, rate_requests, \
+         rate_per, successor, retires_at, last_used, version"
+    };
+}
+
+macro_rules! matches {
+    () => {
+        "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
+    };
+}
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE digest = $1");
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    digest: String,
+    ordinal: i64,
+    label: String,
+    owner: Option<String>,
+    last4: String,
+    providers: String,
+    models: String,
+    status: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    rate_requests: Option<i64>,
+    rate_per: Option<i64>,
+    successor: Option<String>,
+    retires_at: Option<i64>,
+    last_used: Option<i64>,
+    version: i64,
+}
+
+impl Store {
+    pub(in crate::registry) async fn token(&self, digest: &TokenDigest) -> Result<Token, RegistryError> {
+        let row: Option<Row> =
+            sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(&self.reader).await?;
+        row.ok_or(RegistryError::UnknownToken)?.try_into()
+    }
+
+    pub(in crate::registry) async fn token_page(
+        &self,
+        listing: &Listing,
+    ) -> Result<Page<Token>, RegistryError> {
+        let search = containing(listing.search.as_deref());
+        let status = listing.status.map_or("", Status::name);
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM tokens WHERE ",
+            matches!(),
+            " AND ordinal < $3 ORDER BY ordinal DESC LIMIT $4"
+        ))
+        .bind(&search)
+        .bind(status)
+        .bind(listing.after.unwrap_or(i64::MAX))
+        .bind(listing.size_and_one())
+        .fetch_all(&self.reader)
+        .await?;
+        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM tokens WHERE ", matches!()))
+            .bind(&search)
+            .bind(status)
+            .fetch_one(&self.reader)
+            .await?;
+        Page::of(rows, listing, total, |row| row.ordinal, Token::try_from)
+    }
+
+    /// Marks tokens as used, each on its day at the latest; unknown ones are left out.
+    pub(in crate::registry) async fn mark_used(&self, marks: &[Mark]) -> Result<(), RegistryError> {
+        let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
+        for Mark { digest, day } in marks {
+            sqlx::query(
+                "UPDATE tokens SET last_used = $2 WHERE digest = $1 AND (last_used IS NULL OR last_used < $2)",
+            )
+            .bind(digest.to_hex())
+            .bind(day.0)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+impl Write {
+    pub(in crate::registry) async fn token(&mut self, digest: &TokenDigest) -> Result<Token, RegistryError> {
+        let row: Option<Row> =
+            sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(self.connection()).await?;
+        row.ok_or(RegistryError::UnknownToken)?.try_into()
+    }
+
+    /// Adds a token, unless it is there.
+    pub(in crate::registry) async fn insert_token(&mut self, token: &Token) -> Result<(), RegistryError> {
+        let hex = token.digest.to_hex();
+        let search =
+            format!("{} {} {hex} {}", token.label, token.owner.as_deref().unwrap_or(""), token.last4);
+        let (requests, seconds) = split(token.rate_limit);
+        let done = sqlx::query::<Any>(
+            "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
+                 expires_at, rate_requests, rate_per, version, search)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13)
+             ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(hex)
+        .bind(token.version)
+        .bind(&token.label)
+        .bind(token.owner.as_deref())
+        .bind(&token.last4)
+        .bind(to_json(&token.providers))
+        .bind(to_json(&token.models))
+        .bind(token.status.name())
+        .bind(token.created_at.0)
+        .bind(token.own_expiry.map(|at| at.0))
+        .bind(requests)
+        .bind(seconds)
+        .bind(search.to_lowercase())
+        .execute(self.connection())
+        .await?;
+        (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
+    }
+
+    /// Writes what may change of a token.
+    pub(in crate::registry) async fn update_token(&mut self, token: &Token) -> Result<(), RegistryError> {
+        let done = sqlx::query(
+            "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6
+             WHERE digest = $1",
+        )
+        .bind(token.digest.to_hex())
+        .bind(token.status.name())
+        .bind(token.own_expiry.map(|at| at.0))
+        .bind(token.successor.map(|digest| digest.to_hex()))
+        .bind(token.retires_at.map(|at| at.0))
+        .bind(token.version)
+        .execute(self.connection())
+        .await?;
+        (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
+    }
+
+    pub(in crate::registry) async fn delete_token(
+        &mut self,
+        digest: &TokenDigest,
+    ) -> Result<(), RegistryError> {
+        for sql in ["DELETE FROM rate_limits WHERE key = $1", "DELETE FROM tokens WHERE digest = $1"] {
+            sqlx::query(sql).bind(digest.to_hex()).execute(self.connection()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<Row> for Token {
+    type Error = RegistryError;
+
+    fn try_from(row: Row) -> Result<Self, RegistryError> {
+        let digest = |hex: &str| TokenDigest::from_hex(hex).ok_or(RegistryError::Corrupt("digest"));
+        Ok(Self {
+            digest: digest(&row.digest)?,
+            label: row.label,
+            owner: row.owner,
+            last4: row.last4,
+            providers: from_json(&row.providers)?,
+            models: from_json(&row.models)?,
+            status: Status::from_name(&row.status).ok_or(RegistryError::Corrupt("status"))?,
+            created_at: UnixTime(row.created_at),
+            own_expiry: row.expires_at.map(UnixTime),
+            rate_limit: join(row.rate_requests, row.rate_per)?,
+            successor: row.successor.as_deref().map(digest).transpose()?,
+            retires_at: row.retires_at.map(UnixTime),
+            last_used: row.last_used.map(Day),
+            version: row.version,
+        })
+    }
+}
+
+/// A rate limit as its two columns.
+pub(super) fn split(limit: Option<RateLimit>) -> (Option<i64>, Option<i64>) {
+    (limit.map(|limit| limit.requests().into()), limit.map(|limit| limit.seconds().into()))
+}
+
+/// A rate limit from its two columns.
+pub(super) fn join(requests: Option<i64>, seconds: Option<i64>) -> Result<Option<RateLimit>, RegistryError> {
+    let corrupt = || RegistryError::Corrupt("rate limit");
+    let number = |value: i64| u32::try_from(value).map_err(|_| corrupt());
+    match (requests, seconds) {
+        (None, None) => Ok(None),
+        (Some(requests), Some(seconds)) => {
+            RateLimit::new(number(requests)?, number(seconds)?).map(Some).map_err(|_| corrupt())
+        }
+        _ => Err(corrupt()),
+    }
+}

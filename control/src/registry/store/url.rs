@@ -1,0 +1,67 @@
+//! The address of a database.
+//!
+//! It may hold a password, so no error and no `Debug` shows it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::registry::error::RegistryError;
+use crate::registry::secret_text::SecretText;
+
+/// Where the registry is kept.
+#[derive(Clone, Debug)]
+pub enum DatabaseUrl {
+    /// `sqlite://keyswap.db`, `sqlite:///var/lib/keyswap/keyswap.db`: a file.
+    Sqlite(PathBuf),
+    /// `postgres://…`: a PostgreSQL database, for several replicas.
+    Postgres(SecretText),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = RegistryError;
+
+    fn from_str(url: &str) -> Result<Self, RegistryError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(SecretText::new(url.to_owned())));
+        }
+        let path = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+            .ok_or(RegistryError::DatabaseUrl("expected `sqlite://FILE` or `postgres://…`"))?;
+        match path {
+            "" => Err(RegistryError::DatabaseUrl("`sqlite://` needs the name of a file")),
+            ":memory:" => {
+                Err(RegistryError::DatabaseUrl("a database in memory is gone when the command ends"))
+            }
+            path if path.contains('?') => {
+                Err(RegistryError::DatabaseUrl("`sqlite://FILE` takes no parameters"))
+            }
+            path => Ok(Self::Sqlite(PathBuf::from(path))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_files_and_servers_and_shows_no_password() {
+        for (url, file) in [
+            ("sqlite://keyswap.db", "keyswap.db"),
+            ("sqlite:keyswap.db", "keyswap.db"),
+            ("sqlite:///var/lib/Key swap.db", "/var/lib/Key swap.db"),
+        ] {
+            let Ok(DatabaseUrl::Sqlite(path)) = url.parse() else { panic!("{url}") };
+            assert_eq!(path, PathBuf::from(file));
+        }
+        let server: DatabaseUrl = "postgres://keyswap:SENTINEL@db/keyswap".parse().unwrap();
+        assert!(!format!("{server:?}").contains("SENTINEL"));
+        for url in
+            ["", "keyswap.db", "sqlite://", "sqlite::memory:", "sqlite://a?mode=ro", "mysql://SENTINEL@a/b"]
+        {
+            let error = url.parse::<DatabaseUrl>().unwrap_err().to_string();
+            assert!(!error.contains("SENTINEL"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The users' rows.
+
+use keyswap_core::UnixTime;
+use sqlx::Any;
+
+use super::tokens::{join, split};
+use super::{Store, Write, containing, from_json, to_json};
+use crate::registry::error::RegistryError;
+use crate::registry::model::{Listing, Page, Status, User};
+
+macro_rules! columns {
+    () => {
+        "email, ordinal, label, providers, models, status, created_at, rate_requests, rate_per, version"
+    };
+}
+
+macro_rules! matches {
+    () => {
+        "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
+    };
+}
+
+const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE email = $1");
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    email: String,
+    ordinal: i64,
+    label: Option<String>,
+    providers: String,
+    models: String,
+    status: String,
+    created_at: i64,
+    rate_requests: Option<i64>,
+    rate_per: Option<i64>,
+    version: i64,
+}
+
+impl Store {
+    pub(in crate::registry) async fn user(&self, email: &str) -> Result<User, RegistryError> {
+        let row: Option<Row> = sqlx::query_as(FIND).bind(email).fetch_optional(&self.reader).await?;
+        row.ok_or(RegistryError::UnknownUser)?.try_into()
+    }
+
+    pub(in crate::registry) async fn user_page(
+        &self,
+        listing: &Listing,
+    ) -> Result<Page<User>, RegistryError> {
+        let search = containing(listing.search.as_deref());
+        let status = listing.status.map_or("", Status::name);
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM users WHERE ",
+            matches!(),
+            " AND ordinal < $3 ORDER BY ordinal DESC LIMIT $4"
+        ))
+        .bind(&search)
+        .bind(status)
+        .bind(listing.after.unwrap_or(i64::MAX))
+        .bind(listing.size_and_one())
+        .fetch_all(&self.reader)
+        .await?;
+        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM users WHERE ", matches!()))
+            .bind(&search)
+            .bind(status)
+            .fetch_one(&self.reader)
+            .await?;
+        Page::of(rows, listing, total, |row| row.ordinal, User::try_from)
+    }
+}
+
+impl Write {
+    pub(in crate::registry) async fn user(&mut self, email: &str) -> Result<User, RegistryError> {
+        let row: Option<Row> = sqlx::query_as(FIND).bind(email).fetch_optional(self.connection()).await?;
+        row.ok_or(RegistryError::UnknownUser)?.try_into()
+    }
+
+    /// Adds a user, unless they are there.
+    pub(in crate::registry) async fn insert_user(&mut self, user: &User) -> Result<(), RegistryError> {
+        let (requests, seconds) = split(user.rate_limit);
+        let done = sqlx::query::<Any>(
+            "INSERT INTO users (email, ordinal, label, providers, models, status, created_at, rate_requests,
+                 rate_per, version, search)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $2, $10)
+             ON CONFLICT (email) DO NOTHING",
+        )
+        .bind(&user.email)
+        .bind(user.version)
+        .bind(user.label.as_deref())
+        .bind(to_json(&user.providers))
+        .bind(to_json(&user.models))
+        .bind(user.status.name())
+        .bind(user.created_at.0)
+        .bind(requests)
+        .bind(seconds)
+        .bind(searched(user))
+        .execute(self.connection())
+        .await?;
+        (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateUser)
+    }
+
+    /// Writes what may change of a user.
+    pub(in crate::registry) async fn update_user(&mut self, user: &User) -> Result<(), RegistryError> {
+        let (requests, seconds) = split(user.rate_limit);
+        let done = sqlx::query::<Any>(
+            "UPDATE users SET label = $2, providers = $3, models = $4, status = $5, rate_requests = $6,
+                 rate_per = $7, version = $8, search = $9
+             WHERE email = $1",
+        )
+        .bind(&user.email)
+        .bind(user.label.as_deref())
+        .bind(to_json(&user.providers))
+        .bind(to_json(&user.models))
+        .bind(user.status.name())
+        .bind(requests)
+        .bind(seconds)
+        .bind(user.version)
+        .bind(searched(user))
+        .execute(self.connection())
+        .await?;
+        (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownUser)
+    }
+
+    pub(in crate::registry) async fn delete_user(&mut self, email: &str) -> Result<(), RegistryError> {
+        sqlx::query("DELETE FROM users WHERE email = $1").bind(email).execute(self.connection()).await?;
+        Ok(())
+    }
+}
+
+fn searched(user: &User) -> String {
+    format!("{} {}", user.label.as_deref().unwrap_or(""), user.email).to_lowercase()
+}
+
+impl TryFrom<Row> for User {
+    type Error = RegistryError;
+
+    fn try_from(row: Row) -> Result<Self, RegistryError> {
+        Ok(Self {
+            email: row.email,
+            label: row.label,
+            status: Status::from_name(&row.status).ok_or(RegistryError::Corrupt("status"))?,
+            providers: from_json(&row.providers)?,
+            models: from_json(&row.models)?,
+            created_at: UnixTime(row.created_at),
+            rate_limit: join(row.rate_requests, row.rate_per)?,
+            version: row.version,
+        })
+    }
+}

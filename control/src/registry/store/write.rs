@@ -1,0 +1,84 @@
+//! A transaction that changes something.
+//!
+//! It holds the change sequence from its beginning to its end, so changes are made one after the other, are
+//! committed in the order of their numbers, and see all that was committed before. Dropped, it leaves nothing.
+
+use serde_json::Value;
+use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::{Executor as _, Transaction};
+
+use super::Dialect;
+use crate::registry::actor::Actor;
+use crate::registry::error::RegistryError;
+use crate::registry::feed::Subject;
+use crate::registry::wake::Wake;
+
+/// A change that is being made.
+pub(in crate::registry) struct Write {
+    transaction: Transaction<'static, Any>,
+    dialect: Dialect,
+    wake: Wake,
+}
+
+impl Write {
+    pub(super) async fn begin(pool: &AnyPool, dialect: Dialect, wake: Wake) -> Result<Self, RegistryError> {
+        let mut transaction = pool.begin_with(dialect.begin).await?;
+        transaction.execute(dialect.lock).await?;
+        Ok(Self { transaction, dialect, wake })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// Takes the next number for a change of `key`.
+    pub(in crate::registry) async fn change(
+        &mut self,
+        subject: Subject,
+        key: &str,
+    ) -> Result<i64, RegistryError> {
+        let sequence: i64 =
+            sqlx::query_scalar("UPDATE change_sequence SET value = value + 1 RETURNING value")
+                .fetch_one(self.connection())
+                .await?;
+        sqlx::query(
+            "INSERT INTO changes (kind, key, sequence) VALUES ($1, $2, $3)
+             ON CONFLICT (kind, key) DO UPDATE SET sequence = excluded.sequence",
+        )
+        .bind(subject.name())
+        .bind(key)
+        .bind(sequence)
+        .execute(self.connection())
+        .await?;
+        Ok(sequence)
+    }
+
+    /// Writes a line into the audit log.
+    pub(in crate::registry) async fn audit(
+        &mut self,
+        actor: &Actor,
+        action: &str,
+        subject: &str,
+        detail: &Value,
+    ) -> Result<(), RegistryError> {
+        sqlx::query("INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)")
+            .bind(crate::registry::now().0)
+            .bind(actor.name())
+            .bind(action)
+            .bind(subject)
+            .bind(detail.to_string())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Makes the change durable and wakes whoever waits for one.
+    pub(in crate::registry) async fn commit(mut self) -> Result<(), RegistryError> {
+        if let Some(notify) = self.dialect.notify {
+            self.transaction.execute(notify).await?;
+        }
+        self.transaction.commit().await?;
+        self.wake.announce();
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! What can be done with tokens. Each change is one transaction, with its line in the audit log.
+
+use std::time::Duration;
+
+use keyswap_core::{TokenDigest, UnixTime};
+use serde_json::{Value, json};
+
+use super::actor::Actor;
+use super::draft::{NewToken, Source, ValidToken, check_expiry};
+use super::feed::Subject;
+use super::model::{Listing, Page, Status, Token};
+use super::secret_text::SecretText;
+use super::store::Write;
+use super::{Registry, RegistryError, Result, now};
+
+/// The longest time in which a token and its successor both work: a year.
+const LONGEST_GRACE: u64 = 366 * 86_400;
+
+/// A token that came into the registry.
+#[derive(Debug)]
+pub struct Created {
+    /// The token itself, unless only its digest was given. It can be had here and never again.
+    pub token: Option<SecretText>,
+    /// What is kept of it.
+    pub record: Token,
+}
+
+/// A token that was replaced.
+#[derive(Debug)]
+pub struct Rotation {
+    /// The new one.
+    pub successor: Created,
+    /// The old one, which works until it retires.
+    pub retiring: Token,
+}
+
+impl Registry {
+    /// Puts a token into the registry.
+    pub async fn create_token(&self, source: Source, new: NewToken, actor: &Actor) -> Result<Created> {
+        let valid = new.check()?;
+        let (token, digest, last4) = source.take()?;
+        let mut write = self.0.write().await?;
+        let record = insert(&mut write, digest, last4, valid).await?;
+        write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
+        write.commit().await?;
+        Ok(Created { token, record })
+    }
+
+    /// What is kept of a token.
+    pub async fn token(&self, digest: &TokenDigest) -> Result<Token> {
+        self.0.token(digest).await
+    }
+
+    /// A part of the list of tokens.
+    pub async fn tokens(&self, listing: &Listing) -> Result<Page<Token>> {
+        self.0.token_page(listing).await
+    }
+
+    /// Takes a token back, or gives it again.
+    pub async fn set_token_status(
+        &self,
+        digest: &TokenDigest,
+        status: Status,
+        actor: &Actor,
+    ) -> Result<Token> {
+        let mut write = self.0.write().await?;
+        let mut token = write.token(digest).await?;
+        if token.status == status {
+            return Ok(token);
+        }
+        token.status = status;
+        let action = match status {
+            Status::Active => "token.enable",
+            Status::Disabled => "token.disable",
+        };
+        update(&mut write, &mut token).await?;
+        write.audit(actor, action, &digest.to_hex(), &json!({"label": token.label})).await?;
+        write.commit().await?;
+        Ok(token)
+    }
+
+    /// Sets when a token expires: a time with an offset, or never if there is none.
+    pub async fn set_token_expiry(
+        &self,
+        digest: &TokenDigest,
+        expires_at: Option<&str>,
+        actor: &Actor,
+    ) -> Result<Token> {
+        let expiry = check_expiry(expires_at)?;
+        let mut write = self.0.write().await?;
+        let mut token = write.token(digest).await?;
+        if token.own_expiry == expiry {
+            return Ok(token);
+        }
+        let detail = json!({"label": token.label, "from": shown(token.own_expiry), "to": shown(expiry)});
+        token.own_expiry = expiry;
+        update(&mut write, &mut token).await?;
+        write.audit(actor, "token.set_expiry", &digest.to_hex(), &detail).await?;
+        write.commit().await?;
+        Ok(token)
+    }
+
+    /// Makes a successor with the same rights. The old token works for `grace` longer, and then no more.
+    pub async fn rotate_token(
+        &self,
+        digest: &TokenDigest,
+        source: Source,
+        grace: Duration,
+        actor: &Actor,
+    ) -> Result<Rotation> {
+        let grace = i64::try_from(grace.as_secs().min(LONGEST_GRACE)).unwrap_or_default();
+        let (token, successor, last4) = source.take()?;
+        let mut write = self.0.write().await?;
+        let now = now();
+        let mut retiring = write.token(digest).await?;
+        may_rotate(&retiring, now)?;
+        let heir = ValidToken {
+            label: retiring.label.clone(),
+            owner: retiring.owner.clone(),
+            providers: retiring.providers.clone(),
+            models: retiring.models.clone(),
+            expires_at: retiring.own_expiry,
+            rate_limit: retiring.rate_limit,
+        };
+        let record = insert(&mut write, successor, last4, heir).await?;
+        retiring.successor = Some(successor);
+        retiring.retires_at = Some(UnixTime(now.0.saturating_add(grace)));
+        update(&mut write, &mut retiring).await?;
+        let detail = json!({
+            "label": retiring.label,
+            "successor": successor.to_hex(),
+            "retires_at": shown(retiring.retires_at),
+        });
+        write.audit(actor, "token.rotate", &digest.to_hex(), &detail).await?;
+        write.commit().await?;
+        Ok(Rotation { successor: Created { token, record }, retiring })
+    }
+
+    /// Takes a token out of the registry, for good.
+    pub async fn delete_token(&self, digest: &TokenDigest, actor: &Actor) -> Result<()> {
+        let mut write = self.0.write().await?;
+        let token = write.token(digest).await?;
+        write.delete_token(digest).await?;
+        write.change(Subject::Token, &digest.to_hex()).await?;
+        write.audit(actor, "token.delete", &digest.to_hex(), &described(&token)).await?;
+        write.commit().await
+    }
+}
+
+async fn insert(write: &mut Write, digest: TokenDigest, last4: String, valid: ValidToken) -> Result<Token> {
+    let token = Token {
+        version: write.change(Subject::Token, &digest.to_hex()).await?,
+        digest,
+        label: valid.label,
+        owner: valid.owner,
+        last4,
+        providers: valid.providers,
+        models: valid.models,
+        status: Status::Active,
+        created_at: now(),
+        own_expiry: valid.expires_at,
+        rate_limit: valid.rate_limit,
+        successor: None,
+        retires_at: None,
+        last_used: None,
+    };
+    write.insert_token(&token).await?;
+    Ok(token)
+}
+
+async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
+    token.version = write.change(Subject::Token, &token.digest.to_hex()).await?;
+    write.update_token(token).await
+}
+
+/// A token that is no longer of use gets no successor that would be.
+fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
+    if token.successor.is_some() {
+        Err(RegistryError::AlreadyRotated)
+    } else if token.status == Status::Disabled {
+        Err(RegistryError::TokenDisabled)
+    } else if !token.is_active(now) {
+        Err(RegistryError::TokenExpired)
+    } else {
+        Ok(())
+    }
+}
+
+fn described(token: &Token) -> Value {
+    json!({
+        "label": token.label,
+        "owner": token.owner,
+        "providers": token.providers,
+        "models": token.models,
+        "expires_at": shown(token.own_expiry),
+        "rate_limit": token.rate_limit,
+    })
+}
+
+fn shown(at: Option<UnixTime>) -> Option<String> {
+    at.map(|at| at.to_string())
+}

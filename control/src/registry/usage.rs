@@ -1,0 +1,38 @@
+//! When tokens were last used, to the day.
+
+use keyswap_core::TokenDigest;
+
+use super::day::Day;
+use super::{Registry, RegistryError, Result, now};
+
+/// The most marks at once.
+const MOST: usize = 500;
+
+/// A token was used on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The token.
+    pub digest: TokenDigest,
+    /// The day.
+    pub day: Day,
+}
+
+impl Registry {
+    /// Remembers when tokens were last used, all or none of it. Unknown tokens are left out: they may have been
+    /// deleted since. It changes no version and no record.
+    pub async fn mark_used(&self, mut marks: Vec<Mark>) -> Result<()> {
+        let invalid = |expected: String| RegistryError::Invalid { field: "marks", expected };
+        if marks.len() > MOST {
+            return Err(invalid(format!("expected at most {MOST}")));
+        }
+        // A data plane's clock may be ahead, but a day far away would hide every use until then.
+        let tomorrow = Day(Day::of(now()).0 + 1);
+        if marks.iter().any(|mark| mark.day > tomorrow) {
+            return Err(invalid("expected no day after tomorrow".to_owned()));
+        }
+        // In one order everywhere, so that two batches with the same tokens do not wait for each other.
+        marks.sort_unstable();
+        marks.dedup();
+        self.0.mark_used(&marks).await
+    }
+}

@@ -1,0 +1,102 @@
+//! What can be done with users: people who sign in elsewhere, known here by their email address.
+
+use serde_json::{Value, json};
+
+use super::actor::Actor;
+use super::draft::{NewUser, UserPatch};
+use super::feed::Subject;
+use super::model::{Listing, Page, Status, User};
+use super::{Registry, Result, now};
+
+impl Registry {
+    /// Puts a user into the registry.
+    pub async fn create_user(&self, new: NewUser, actor: &Actor) -> Result<User> {
+        let valid = new.check()?;
+        let mut write = self.0.write().await?;
+        let user = User {
+            version: write.change(Subject::User, &valid.email).await?,
+            email: valid.email,
+            label: valid.label,
+            status: Status::Active,
+            providers: valid.providers,
+            models: valid.models,
+            created_at: now(),
+            rate_limit: valid.rate_limit,
+        };
+        write.insert_user(&user).await?;
+        write.audit(actor, "user.create", &user.email, &described(&user)).await?;
+        write.commit().await?;
+        Ok(user)
+    }
+
+    /// What is kept of a user. Case does not matter in the address.
+    pub async fn user(&self, email: &str) -> Result<User> {
+        self.0.user(&normal(email)).await
+    }
+
+    /// A part of the list of users.
+    pub async fn users(&self, listing: &Listing) -> Result<Page<User>> {
+        self.0.user_page(listing).await
+    }
+
+    /// Changes what the patch names, and nothing else.
+    pub async fn update_user(&self, email: &str, patch: UserPatch, actor: &Actor) -> Result<User> {
+        let mut write = self.0.write().await?;
+        let before = write.user(&normal(email)).await?;
+        let mut user = patched(&before, patch)?;
+        if user == before {
+            return Ok(user);
+        }
+        user.version = write.change(Subject::User, &user.email).await?;
+        write.update_user(&user).await?;
+        write.audit(actor, "user.update", &user.email, &described(&user)).await?;
+        write.commit().await?;
+        Ok(user)
+    }
+
+    /// Takes a user out of the registry.
+    pub async fn delete_user(&self, email: &str, actor: &Actor) -> Result<()> {
+        let mut write = self.0.write().await?;
+        let user = write.user(&normal(email)).await?;
+        write.delete_user(&user.email).await?;
+        write.change(Subject::User, &user.email).await?;
+        write.audit(actor, "user.delete", &user.email, &described(&user)).await?;
+        write.commit().await
+    }
+}
+
+/// The user after the patch, which is checked as a new one would be.
+fn patched(before: &User, patch: UserPatch) -> Result<User> {
+    let valid = NewUser {
+        email: before.email.clone(),
+        label: patch.label.or_else(|| before.label.clone()),
+        providers: patch.providers.unwrap_or_else(|| before.providers.clone()),
+        models: patch.models.unwrap_or_else(|| before.models.clone()),
+        rate_limit: patch.rate_limit.unwrap_or(before.rate_limit),
+    }
+    .check()?;
+    Ok(User {
+        email: valid.email,
+        label: valid.label,
+        status: patch.status.unwrap_or(before.status),
+        providers: valid.providers,
+        models: valid.models,
+        created_at: before.created_at,
+        rate_limit: valid.rate_limit,
+        version: before.version,
+    })
+}
+
+fn normal(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+fn described(user: &User) -> Value {
+    json!({
+        "label": user.label,
+        "status": user.status,
+        "providers": user.providers,
+        "models": user.models,
+        "rate_limit": user.rate_limit,
+    })
+}

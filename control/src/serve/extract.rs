@@ -1,0 +1,118 @@
+//! What handlers take from a request; whatever does not fit is a [`Problem`] that names the place and repeats nothing.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A body in JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+/// A body as HTML forms send it.
+pub(super) struct Form<T>(pub(super) T);
+
+/// The parameters behind the `?`.
+pub(super) struct Parameters<T>(pub(super) T);
+
+/// A segment of the path.
+pub(super) struct Segment(pub(super) String);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_type(request.headers(), "application/json")?;
+        let body = body(request, state).await?;
+        let reader = &mut serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
+            let place = error.path().to_string();
+            let error = error.into_inner();
+            if error.is_data() { misfit(&place) } else { malformed(&error) }
+        })?;
+        reader.end().map_err(|error| malformed(&error))?;
+        Ok(Self(value))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_type(request.headers(), "application/x-www-form-urlencoded")?;
+        let body = body(request, state).await?;
+        serde_urlencoded::from_bytes(&body).map(Self).map_err(|_| {
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                "the form lacks a field, or has one twice",
+            )
+        })
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(_) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_parameter",
+                "a parameter behind the `?` is missing, unknown, there twice, or not what it should be",
+            )),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(segment)) => Ok(Self(segment)),
+            Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not UTF-8")),
+        }
+    }
+}
+
+fn require_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = given.split(';').next().unwrap_or_default().trim();
+    given.eq_ignore_ascii_case(expected).then_some(()).ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            format!("the body must be `{expected}`"),
+        )
+    })
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the body has more than {} bytes", super::BODY_LIMIT);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body could not be read"),
+    })
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let detail = format!("the body is not JSON: line {}, column {}", error.line(), error.column());
+    Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+}
+
+fn misfit(place: &str) -> Problem {
+    let detail = match place {
+        "." => "a field of the body is missing, or the body is not what it should be".to_owned(),
+        place if place.len() > 64 || place.chars().any(char::is_control) => {
+            "the body has an unknown field".to_owned()
+        }
+        place => format!("`{place}` in the body is unknown or not what it should be"),
+    };
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
+}

@@ -1,0 +1,113 @@
+//! `keyswap serve`: the registry over HTTP.
+//!
+//! It decides who may ask and how an answer looks; what is true is the registry's to say. It logs the route, the
+//! status and the time of a request, and nothing that a caller sent.
+
+mod access_log;
+mod bearer;
+mod data_plane;
+mod extract;
+mod health;
+pub mod problem;
+pub mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::registry::{Registry, SecretText};
+use problem::Problem;
+
+/// The most bytes in the body of a request.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a shutdown waits for requests that are under way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What every handler can reach. Clones share it.
+#[derive(Clone)]
+pub struct State(Arc<Shared>);
+
+struct Shared {
+    registry: Registry,
+    registry_token: SecretText,
+    admin_password: Option<SecretText>,
+    stopping: watch::Sender<bool>,
+}
+
+impl State {
+    /// A server's state, with the credential of the data planes and, where the environment has one, the
+    /// administrator's password.
+    pub fn new(registry: Registry, registry_token: SecretText, admin_password: Option<SecretText>) -> Self {
+        Self(Arc::new(Shared {
+            registry,
+            registry_token,
+            admin_password,
+            stopping: watch::Sender::new(false),
+        }))
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// The administrator's password, where the environment has one.
+    pub fn admin_password(&self) -> Option<&SecretText> {
+        self.0.admin_password.as_ref()
+    }
+
+    /// Returns when the server is to stop: whoever waits for something answers now.
+    async fn stopping(&self) {
+        // The sender lives as long as this does, so the wait ends in one way only.
+        let _ = self.0.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// All routes.
+///
+/// The administration's routes, with a sign-in of their own, are merged here beside the data planes'.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .merge(data_plane::router(&state))
+        .merge(health::router())
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+        })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(access_log::log))
+        .with_state(state)
+}
+
+/// Serves until `stop`, then answers those who wait and lets requests that are under way finish.
+pub async fn run(
+    listener: TcpListener,
+    state: State,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let told = state.clone();
+    let stopped = async move {
+        stop.await;
+        tracing::info!("stopping");
+        told.0.stopping.send_replace(true);
+    };
+    let patience = async {
+        state.stopping().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let server = axum::serve(listener, router(state.clone())).with_graceful_shutdown(stopped);
+    tokio::select! {
+        ended = server.into_future() => ended,
+        () = patience => {
+            tracing::warn!("some requests did not finish in time");
+            Ok(())
+        }
+    }
+}
