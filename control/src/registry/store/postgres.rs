@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
-use sqlx::postgres::{PgConnection, PgListener};
-use sqlx::{Connection as _, Executor as _};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::{Background, Dialect, Store};
 use crate::registry::error::RegistryError;
@@ -27,9 +27,9 @@ const CONNECTIONS: u32 = 16;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
-    let mut connection = PgConnection::connect(url).await?;
-    sqlx::migrate!("migrations/postgres").run(&mut connection).await?;
-    connection.close().await?;
+    let once = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    sqlx::migrate!("migrations/postgres").run(&once).await?;
+    once.close().await;
 
     let pool = AnyPoolOptions::new()
         .max_connections(CONNECTIONS)

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use super::{Background, Dialect, Store};
@@ -54,7 +56,6 @@ async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
                 let busy_timeout = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
                 connection.execute(sqlx::AssertSqlSafe(busy_timeout)).await?;
                 connection.execute("PRAGMA synchronous = FULL").await?;
-                connection.execute("PRAGMA foreign_keys = ON").await?;
                 Ok(())
             })
         });
@@ -68,12 +69,14 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, RegistryError> {
         .create_if_missing(false)
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        // The polls would drown everything else.
+        .disable_statement_logging();
     let lock = lock(path.to_owned()).await?;
-    let mut connection = options.connect().await?;
-    sqlx::migrate!("migrations/sqlite").run(&mut connection).await?;
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+    sqlx::migrate!("migrations/sqlite").run(&pool).await?;
     drop(lock);
-    Ok(connection)
+    Ok(pool.acquire().await?.detach())
 }
 
 /// Takes the lock beside the database. SQLite's own locks do not cover the switch to write-ahead logging.

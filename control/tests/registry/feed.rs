@@ -1,0 +1,80 @@
+//! The change feed: nothing is missed, and whoever waits is woken.
+
+use std::time::Duration;
+
+use keyswap::registry::{NewUser, Status, Subject};
+
+use crate::support::{Database, admin, create, on_both_databases};
+
+on_both_databases!(
+    each_key_is_there_once_with_its_newest_change,
+    a_wait_ends_with_the_change_of_another_replica,
+    a_wait_without_a_change_ends_empty,
+    a_reader_that_is_ahead_begins_anew,
+    a_long_feed_comes_in_parts,
+);
+
+/// Longer than any test runs: a wait that ends before was ended by a change.
+const LONG: Duration = Duration::from_secs(200);
+
+async fn each_key_is_there_once_with_its_newest_change(database: &Database) {
+    let registry = database.open().await;
+    let first = create(&registry, "a").await.record.digest;
+    let second = create(&registry, "b").await.record.digest;
+    let providers = vec!["openai".to_owned()];
+    let user = NewUser { email: "a@b.example".to_owned(), providers, ..NewUser::default() };
+    registry.create_user(user, &admin()).await.unwrap();
+    let seen = registry.changes(0, Duration::ZERO).await.unwrap();
+    assert_eq!((seen.sequence, seen.reset), (3, false));
+    registry.set_token_status(&first, Status::Disabled, &admin()).await.unwrap();
+    registry.delete_token(&second, &admin()).await.unwrap();
+    registry.set_token_status(&first, Status::Active, &admin()).await.unwrap();
+    let feed = registry.changes(seen.sequence, LONG).await.unwrap();
+    let keys: Vec<_> =
+        feed.changes.iter().map(|change| (change.kind, change.key.clone(), change.sequence)).collect();
+    assert_eq!(keys, [(Subject::Token, second.to_hex(), 5), (Subject::Token, first.to_hex(), 6)]);
+    let all = registry.changes(0, LONG).await.unwrap();
+    assert_eq!(all.changes.len(), 3);
+    assert!(registry.changes(feed.sequence, Duration::ZERO).await.unwrap().changes.is_empty());
+}
+
+async fn a_wait_ends_with_the_change_of_another_replica(database: &Database) {
+    let (reader, writer) = (database.open().await, database.open().await);
+    let mut since = 0;
+    // More than once, with a change while somebody waits and, as likely, between two waits.
+    for round in 0..5 {
+        let waiting = {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.changes(since, LONG).await.unwrap() })
+        };
+        let digest = create(&writer, &format!("round {round}")).await.record.digest;
+        let feed = waiting.await.unwrap();
+        assert_eq!(feed.changes.len(), 1);
+        assert_eq!(feed.changes[0].key, digest.to_hex());
+        since = feed.sequence;
+    }
+}
+
+async fn a_wait_without_a_change_ends_empty(database: &Database) {
+    let registry = database.open().await;
+    let feed = registry.changes(0, Duration::from_millis(200)).await.unwrap();
+    assert_eq!((feed.sequence, feed.reset, feed.changes.len()), (0, false, 0));
+}
+
+async fn a_reader_that_is_ahead_begins_anew(database: &Database) {
+    let registry = database.open().await;
+    create(&registry, "a").await;
+    let feed = registry.changes(7, LONG).await.unwrap();
+    assert_eq!((feed.sequence, feed.reset, feed.changes.len()), (1, true, 1));
+}
+
+async fn a_long_feed_comes_in_parts(database: &Database) {
+    let registry = database.open().await;
+    for label in 0..1001 {
+        create(&registry, &label.to_string()).await;
+    }
+    let first = registry.changes(0, LONG).await.unwrap();
+    assert_eq!((first.changes.len(), first.sequence), (1000, 1000));
+    let second = registry.changes(first.sequence, LONG).await.unwrap();
+    assert_eq!((second.changes.len(), second.sequence), (1, 1001));
+}

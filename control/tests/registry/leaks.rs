@@ -1,0 +1,56 @@
+//! Raw tokens and passwords are in no database and in no log, whatever is asked and however it goes wrong.
+
+use keyswap::registry::{SecretText, Source};
+use serde_json::json;
+
+use crate::server::{CREDENTIAL, Server};
+use crate::support::{Database, admin, create, new_token, on_both_databases};
+
+on_both_databases!(no_secret_is_in_the_database_or_the_logs);
+
+const CUSTOM: &str = "SENTINEL-custom-token-0123456789";
+
+async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
+    let registry = database.open().await;
+    let minted = create(&registry, "minted").await.token.unwrap();
+    let custom = Source::Custom(SecretText::new(CUSTOM.to_owned()));
+    registry.create_token(custom, new_token("custom"), &admin()).await.unwrap();
+    let shown = format!("{minted:?} {:?}", Source::Custom(SecretText::new(CUSTOM.to_owned())));
+    assert!(!shown.contains(minted.expose()) && !shown.contains("SENTINEL"));
+
+    let server = Server::start(&database.url());
+    let mut answers = String::new();
+    for token in [minted.expose(), CUSTOM] {
+        let requests = [
+            server.post("/introspect").form(&[("token", token)]),
+            server.post("/introspect").form(&[("other", token)]),
+            // Tokens in wrong places.
+            server.get(&format!("/v1/tokens/{token}")),
+            server.get(&format!("/v1/principals/{token}")),
+            server.get(&format!("/{token}?token={token}")),
+            server.get(&format!("/v1/changes?since={token}")),
+            server.post("/v1/limits").json(&json!({"sha256": token})),
+            server.post("/v1/limits").json(&json!({"sha256": token, "requests": token})),
+            server.post("/v1/usage").json(&json!({"marks": [{"sha256": token, "day": token}]})),
+            server.post("/v1/usage").body(token.to_owned()),
+            server.client.get(format!("{}/v1/changes?since=0", server.url)).bearer_auth(token),
+            server.client.get(format!("{}/v1/changes?since=0", server.url)).basic_auth("admin", Some(token)),
+        ];
+        for request in requests {
+            let response = request.send().await.unwrap();
+            answers.push_str(&format!("{response:?}").replace(response.url().as_str(), ""));
+            answers.push_str(&response.text().await.unwrap());
+        }
+    }
+    server.terminate();
+    let (status, log) = server.wait();
+    assert!(status.success());
+    assert!(log.contains("/introspect"), "there is no log");
+    let dump = database.dump();
+    assert!(String::from_utf8_lossy(&dump).contains("minted"), "there is no dump");
+    for secret in [minted.expose(), "SENTINEL", CREDENTIAL] {
+        assert!(!log.contains(secret), "in the log");
+        assert!(!answers.contains(secret), "in an answer");
+        assert!(!dump.windows(secret.len()).any(|window| window == secret.as_bytes()), "in the database");
+    }
+}
