@@ -22,6 +22,7 @@ mod command;
 mod exit;
 mod input;
 mod mask;
+mod object;
 mod output;
 mod policy_file;
 pub mod registry;

@@ -5,10 +5,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
+use crate::object::Object;
 
 /// So many requests in such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Text", into = "Text")]
+#[serde(try_from = "Object<Text>", into = "Text")]
 pub struct RateLimit {
     requests: u32,
     seconds: u32,
@@ -70,10 +71,10 @@ struct Text {
     per: String,
 }
 
-impl TryFrom<Text> for RateLimit {
+impl TryFrom<Object<Text>> for RateLimit {
     type Error = RegistryError;
 
-    fn try_from(text: Text) -> Result<Self, RegistryError> {
+    fn try_from(Object(text): Object<Text>) -> Result<Self, RegistryError> {
         Self::parse(text.requests, &text.per)
     }
 }

@@ -4,25 +4,37 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
 pub(super) async fn log(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = name(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    tracing::trace!(method, route, "request begins");
     let response = next.run(request).await;
     tracing::debug!(
-        // A method that is none of HTTP's is a caller's own word.
-        method = if method.is_safe() || method.is_idempotent() || method == "POST" || method == "PATCH" {
-            method.as_str()
-        } else {
-            "other"
-        },
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        method,
+        route,
         status = response.status().as_u16(),
         microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "request"
     );
     response
+}
+
+/// A method that is none of HTTP's own is a word of the caller's.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }

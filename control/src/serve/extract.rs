@@ -4,11 +4,12 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem::Problem;
+use crate::object::Object;
 
-/// A body in JSON.
+/// A body in JSON: an object.
 pub(super) struct Json<T>(pub(super) T);
 
 /// A body as HTML forms send it.
@@ -26,13 +27,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_type(request.headers(), "application/json")?;
         let body = body(request, state).await?;
+        // Whether it is JSON comes first, so that half a document is never a wrong field.
+        serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| malformed(&error))?;
         let reader = &mut serde_json::Deserializer::from_slice(&body);
-        let value = serde_path_to_error::deserialize(&mut *reader).map_err(|error| {
-            let place = error.path().to_string();
-            let error = error.into_inner();
-            if error.is_data() { misfit(&place) } else { malformed(&error) }
-        })?;
-        reader.end().map_err(|error| malformed(&error))?;
+        let Object(value) =
+            serde_path_to_error::deserialize(reader).map_err(|error| misfit(&error.path().to_string()))?;
         Ok(Self(value))
     }
 }

@@ -180,6 +180,7 @@ async fn every_error_is_a_problem_with_a_code(database: &Database) {
     }
     for body in [
         json!([]),
+        json!([hex]),
         json!(null),
         json!({}),
         json!({"sha256": 1}),
@@ -197,7 +198,7 @@ async fn every_error_is_a_problem_with_a_code(database: &Database) {
     }
     problem(limits(json!({"sha256": hex})), 404, "unknown_token").await;
     let deep = server.post("/v1/limits").header("content-type", "application/json").body("[".repeat(60_000));
-    problem(deep, 422, "invalid_body").await;
+    problem(deep, 400, "malformed_json").await;
     let large = server.post("/v1/limits").header("content-type", "application/json").body(" ".repeat(65_537));
     problem(large, 413, "body_too_large").await;
     problem(server.post("/v1/limits").body("{}"), 415, "unsupported_media_type").await;
@@ -209,6 +210,8 @@ async fn every_error_is_a_problem_with_a_code(database: &Database) {
     problem(form("token=a&token=b"), 400, "invalid_request").await;
     let day = json!({"marks": [{"sha256": hex, "day": "2026-02-30"}]});
     problem(server.post("/v1/usage").json(&day), 422, "invalid_body").await;
+    let array = json!({"marks": [[hex, "2026-01-01"]]});
+    problem(server.post("/v1/usage").json(&array), 422, "invalid_body").await;
     let future = json!({"marks": [{"sha256": hex, "day": "9999-01-01"}]});
     problem(server.post("/v1/usage").json(&future), 422, "invalid_field").await;
     assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
@@ -231,15 +234,14 @@ async fn only_data_planes_are_let_in(database: &Database) {
 }
 
 async fn a_stop_answers_those_who_wait(database: &Database) {
-    let server = Server::start(&database.url());
-    // Asked on a connection of its own, and known to have been received when a second request on it is not read.
+    let mut server = Server::start(&database.url());
     let address = server.url.strip_prefix("http://").unwrap();
     let mut waiting = TcpStream::connect(address).unwrap();
     let head = format!(
         "GET /v1/changes?since=0&wait=60 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {CREDENTIAL}\r\n\r\n"
     );
     waiting.write_all(head.as_bytes()).unwrap();
-    assert_eq!(server.get("/readyz").send().await.unwrap().status(), 200);
+    server.until_logged(&["request begins", "/v1/changes"]);
     server.terminate();
     waiting.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut answer = String::new();

@@ -1,12 +1,11 @@
 //! A server that is killed loses nothing that it acknowledged, and leaves nothing half done.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keyswap::registry::{Day, Listing};
 use keyswap_core::TokenDigest;
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::Server;
@@ -27,11 +26,11 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
         pairs.push((one, other));
     }
     let mut server = Server::start(&database.url());
-    let answered = Arc::new(AtomicUsize::new(0));
+    let answered = watch::Sender::new(0);
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         let request = server.post("/v1/usage");
-        let (pairs, answered) = (pairs.clone(), Arc::clone(&answered));
+        let (pairs, answered) = (pairs.clone(), answered.clone());
         writers.spawn(async move {
             let mut acknowledged = BTreeMap::new();
             for write in (writer..WRITES).step_by(usize::try_from(WRITERS).unwrap()) {
@@ -44,7 +43,7 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
                 match request.try_clone().unwrap().json(&marks).send().await {
                     Ok(response) if response.status() == 204 => {
                         acknowledged.insert(one, Day(1 + write));
-                        answered.fetch_add(1, Ordering::Relaxed);
+                        answered.send_modify(|count| *count += 1);
                     }
                     Ok(response) => panic!("{response:?}"),
                     // It is gone, in the middle of this or another write.
@@ -54,9 +53,7 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
             acknowledged
         });
     }
-    while answered.load(Ordering::Relaxed) < 300 {
-        tokio::task::yield_now().await;
-    }
+    answered.subscribe().wait_for(|count| *count >= 300).await.unwrap();
     server.kill();
     let mut newest: BTreeMap<TokenDigest, Day> = BTreeMap::new();
     for (digest, day) in writers.join_all().await.into_iter().flatten() {
@@ -64,7 +61,7 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
     }
     let (status, _) = server.wait();
     assert!(!status.success());
-    assert!(answered.load(Ordering::Relaxed) < usize::try_from(WRITES).unwrap(), "it was killed too late");
+    assert!(*answered.borrow() < WRITES, "it was killed too late");
 
     let again = Server::start(&database.url());
     assert_eq!(again.get("/readyz").send().await.unwrap().status(), 200);

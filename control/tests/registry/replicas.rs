@@ -64,7 +64,7 @@ async fn one_of_many_rotations_wins(database: &Database) {
     for client in 0..CLIENTS {
         let registry = replicas[client % 2].clone();
         clients.spawn(async move {
-            registry.rotate_token(&digest, Source::Mint, Duration::from_secs(60), &admin()).await
+            registry.rotate_token(&digest, Source::Mint, Duration::from_mins(1), &admin()).await
         });
     }
     let mut winners = clients.join_all().await.into_iter().filter_map(Result::ok);
@@ -102,7 +102,7 @@ async fn fifty_clients_lose_no_update_and_a_reader_misses_nothing(database: &Dat
 async fn live(here: Registry, there: Registry, client: usize) -> Vec<Token> {
     let first = create(&here, &format!("{client} first")).await.record;
     let rotation =
-        there.rotate_token(&first.digest, Source::Mint, Duration::from_secs(600), &admin()).await.unwrap();
+        there.rotate_token(&first.digest, Source::Mint, Duration::from_mins(10), &admin()).await.unwrap();
     let heir = rotation.successor.record.digest;
     there.set_token_status(&heir, Status::Disabled, &admin()).await.unwrap();
     let expiry = Some("2099-01-01T00:00:00Z");

@@ -1,8 +1,8 @@
 //! A real `keyswap serve`, killed when dropped.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 
 use reqwest::{Client, RequestBuilder};
 
@@ -14,7 +14,8 @@ pub(crate) const PASSWORD: &str = "SENTINEL-admin-password-0123456789";
 
 pub(crate) struct Server {
     process: Child,
-    log: Option<JoinHandle<String>>,
+    log: Receiver<String>,
+    logged: String,
     pub(crate) url: String,
     pub(crate) client: Client,
 }
@@ -30,19 +31,22 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stderr = process.stderr.take().unwrap();
-        let log = std::thread::spawn(move || {
-            let mut log = Vec::new();
-            stderr.read_to_end(&mut log).unwrap();
-            String::from_utf8_lossy(&log).into_owned()
-        });
+        let (sender, log) = std::sync::mpsc::channel();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        std::thread::spawn(move || stderr.lines().try_for_each(|line| sender.send(line.unwrap())));
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(url) = line.trim().strip_prefix("listening on ") else {
-            panic!("{line}{}", log.join().unwrap());
+            panic!("{line}{}", log.iter().collect::<String>());
         };
         let url = url.to_owned();
-        Self { process, log: Some(log), url, client: Client::builder().no_proxy().build().unwrap() }
+        Self {
+            process,
+            log,
+            logged: String::new(),
+            url,
+            client: Client::builder().no_proxy().build().unwrap(),
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -64,10 +68,22 @@ impl Server {
         self.process.kill().unwrap();
     }
 
+    /// Waits until all of `words` stand in one line of the log.
+    pub(crate) fn until_logged(&mut self, words: &[&str]) {
+        loop {
+            let line = self.log.recv().unwrap_or_else(|_| panic!("{words:?}: {}", self.logged));
+            self.logged.push_str(&line);
+            if words.iter().all(|word| line.contains(word)) {
+                return;
+            }
+        }
+    }
+
     /// Waits for the end, and returns how it ended and all that was logged.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.process.wait().unwrap();
-        (status, self.log.take().unwrap().join().unwrap())
+        self.logged.extend(self.log.iter());
+        (status, std::mem::take(&mut self.logged))
     }
 }
 

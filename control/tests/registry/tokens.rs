@@ -112,7 +112,7 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
         ..new_token("a")
     };
     let old = registry.create_token(Source::Mint, new, &admin()).await.unwrap().record;
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     let rotation = registry.rotate_token(&old.digest, Source::Mint, hour, &admin()).await.unwrap();
     let heir = &rotation.successor.record;
     assert_eq!((&heir.label, &heir.owner, &heir.models), (&old.label, &old.owner, &old.models));
@@ -191,7 +191,10 @@ async fn lists_are_paged_and_searched(database: &Database) {
     ] {
         let (found, _, total) =
             labels(Listing { search: Some(search.to_owned()), ..Listing::default() }).await;
-        assert_eq!((&found, total), (&expect.iter().map(ToString::to_string).collect(), found.len() as i64));
+        assert_eq!(
+            (&found, total),
+            (&expect.iter().map(ToString::to_string).collect(), i64::try_from(found.len()).unwrap())
+        );
     }
     let token = &registry.tokens(&Listing::default()).await.unwrap().items[0];
     registry.set_token_status(&token.digest, Status::Disabled, &admin()).await.unwrap();

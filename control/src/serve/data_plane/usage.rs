@@ -6,6 +6,7 @@ use keyswap_core::TokenDigest;
 use serde::Deserialize;
 
 use super::read_digest;
+use crate::object::Object;
 use crate::registry::{Day, Mark};
 use crate::serve::State;
 use crate::serve::extract::Json;
@@ -14,7 +15,7 @@ use crate::serve::problem::Problem;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Usage {
-    marks: Vec<Use>,
+    marks: Vec<Object<Use>>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +30,8 @@ pub(super) async fn usage(
     Extract(state): Extract<State>,
     Json(usage): Json<Usage>,
 ) -> Result<StatusCode, Problem> {
-    let marks = usage.marks.into_iter().map(|used| Mark { digest: used.sha256, day: used.day }).collect();
+    let marks =
+        usage.marks.into_iter().map(|Object(used)| Mark { digest: used.sha256, day: used.day }).collect();
     state.registry().mark_used(marks).await?;
     Ok(StatusCode::NO_CONTENT)
 }
