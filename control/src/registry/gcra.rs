@@ -14,8 +14,8 @@ const NANOSECONDS: i64 = 1_000_000_000;
 #[derive(Clone, Copy)]
 pub(super) struct Gcra {
     limit: u32,
-    pub(super) interval: i64,
-    pub(super) burst: i64,
+    interval: i64,
+    burst: i64,
 }
 
 /// What became of asking for one request.
@@ -39,9 +39,22 @@ impl Gcra {
         Self { limit: limit.requests(), interval, burst: interval * i64::from(limit.requests()) }
     }
 
-    /// The answer for a theoretical arrival time after the request was counted, or not counted.
-    pub(super) fn answer(self, allowed: bool, tat: i64, now: i64) -> Taken {
-        let ahead = tat.saturating_sub(now).clamp(0, self.burst);
+    /// Takes one request from a budget: the theoretical arrival time after it, and what became of it.
+    pub(super) fn take(self, tat: Option<i64>, now: i64) -> (i64, Taken) {
+        // Before now the budget is full. Beyond the burst was a clock that was put back, or a limit that was higher;
+        // nobody is kept out for longer than the limit that holds now.
+        let furthest = now.saturating_add(self.burst);
+        let tat = tat.unwrap_or(now).clamp(now, furthest);
+        let after = tat.saturating_add(self.interval);
+        if after <= furthest {
+            (after, self.answer(true, after - now))
+        } else {
+            (tat, self.answer(false, tat - now))
+        }
+    }
+
+    /// The answer, where the theoretical arrival time is so far `ahead`.
+    fn answer(self, allowed: bool, ahead: i64) -> Taken {
         let free = self.burst - ahead;
         Taken {
             allowed,
@@ -61,29 +74,45 @@ fn seconds_up(nanoseconds: i64) -> u32 {
 mod tests {
     use super::*;
 
+    const NOW: i64 = 1_000 * NANOSECONDS;
+
     #[test]
     fn a_budget_is_spent_and_comes_back() {
         let gcra = Gcra::new(RateLimit::new(3, 60).unwrap());
-        assert_eq!(gcra.burst, 60 * NANOSECONDS);
-        let full = gcra.answer(true, 0, NANOSECONDS);
-        assert_eq!((full.remaining, full.retry_after, full.reset), (3, 0, 0));
-        let empty = gcra.answer(false, 61 * NANOSECONDS, NANOSECONDS);
-        assert_eq!((empty.remaining, empty.retry_after, empty.reset), (0, 20, 60));
-        let one = gcra.answer(true, 41 * NANOSECONDS, NANOSECONDS);
-        assert_eq!((one.remaining, one.retry_after, one.reset), (1, 0, 40));
+        let mut tat = None;
+        for expect in
+            [(true, 2, 0, 20), (true, 1, 0, 40), (true, 0, 20, 60), (false, 0, 20, 60), (false, 0, 20, 60)]
+        {
+            let (after, taken) = gcra.take(tat, NOW);
+            assert_eq!((taken.allowed, taken.remaining, taken.retry_after, taken.reset), expect);
+            tat = Some(after);
+        }
+        let (_, early) = gcra.take(tat, NOW + 20 * NANOSECONDS - 1);
+        assert_eq!((early.allowed, early.retry_after), (false, 1));
+        let (_, again) = gcra.take(tat, NOW + 20 * NANOSECONDS);
+        assert_eq!((again.allowed, again.remaining), (true, 0));
+        let (_, full) = gcra.take(tat, NOW + 60 * NANOSECONDS);
+        assert_eq!((full.allowed, full.remaining), (true, 2));
     }
 
     #[test]
     fn a_limit_that_does_not_divide_the_time_is_still_exact() {
-        let gcra = Gcra::new(RateLimit::new(7, 60).unwrap());
-        assert_eq!(gcra.burst, gcra.interval * 7);
-        assert!(gcra.burst <= 60 * NANOSECONDS);
+        for (requests, seconds) in [(7, 60), (999_983, 1), (1_000_000, 1), (1, 86_400)] {
+            let gcra = Gcra::new(RateLimit::new(requests, seconds).unwrap());
+            let mut tat = None;
+            for _ in 0..requests {
+                let (after, taken) = gcra.take(tat, NOW);
+                assert!(taken.allowed);
+                tat = Some(after);
+            }
+            assert!(!gcra.take(tat, NOW).1.allowed);
+        }
     }
 
     #[test]
     fn a_clock_that_was_put_back_keeps_nobody_out_for_longer_than_the_limit() {
         let gcra = Gcra::new(RateLimit::new(3, 60).unwrap());
-        let answer = gcra.answer(false, 3600 * NANOSECONDS, 0);
-        assert_eq!((answer.remaining, answer.retry_after, answer.reset), (0, 20, 60));
+        let (_, taken) = gcra.take(Some(NOW + 3600 * NANOSECONDS), NOW);
+        assert_eq!((taken.allowed, taken.remaining, taken.retry_after, taken.reset), (false, 0, 20, 60));
     }
 }

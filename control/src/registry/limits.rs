@@ -1,6 +1,6 @@
 //! Taking from rate limits, for hosts that share no memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use keyswap_core::TokenDigest;
 
@@ -12,8 +12,6 @@ use super::{Registry, RegistryError, Result, since_1970};
 /// How often the keys with a full budget are forgotten, in seconds.
 const FORGET_INTERVAL: u64 = 60;
 
-static FORGOTTEN_AT: AtomicU64 = AtomicU64::new(0);
-
 impl Registry {
     /// Takes one request from the limit of `key`: a token, or whatever else a data plane counts under a SHA-256.
     /// The token's own limit goes before `default`.
@@ -24,19 +22,23 @@ impl Registry {
             Err(error) => return Err(error),
         };
         let limit = own.or(default).ok_or(RegistryError::NoRateLimit)?;
-        let since_1970 = since_1970();
-        let now = i64::try_from(since_1970.as_nanos()).unwrap_or(i64::MAX);
-        let taken = self.0.take(&key.to_hex(), Gcra::new(limit), now).await?;
-        if is_time_to_forget(since_1970.as_secs()) {
-            self.0.forget_full(now).await?;
+        let taken = self.0.take(key, Gcra::new(limit), nanoseconds).await?;
+        if self.is_time_to_forget() {
+            self.0.forget_full(nanoseconds()).await?;
         }
         Ok(taken)
     }
+
+    /// True for one caller in each interval.
+    fn is_time_to_forget(&self) -> bool {
+        let now = since_1970().as_secs();
+        let last = self.0.forgotten_at.load(Ordering::Relaxed);
+        now.abs_diff(last) >= FORGET_INTERVAL
+            && self.0.forgotten_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 }
 
-/// True for one caller in each interval.
-fn is_time_to_forget(now: u64) -> bool {
-    let last = FORGOTTEN_AT.load(Ordering::Relaxed);
-    now.abs_diff(last) >= FORGET_INTERVAL
-        && FORGOTTEN_AT.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+/// The time as rate limits count it.
+fn nanoseconds() -> i64 {
+    i64::try_from(since_1970().as_nanos()).unwrap_or(i64::MAX)
 }

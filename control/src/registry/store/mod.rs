@@ -12,6 +12,8 @@ mod url;
 mod users;
 mod write;
 
+use std::sync::atomic::AtomicU64;
+
 use sqlx::AnyPool;
 use tokio::task::JoinHandle;
 
@@ -29,6 +31,8 @@ pub(super) struct Store {
     writer: AnyPool,
     dialect: Dialect,
     wake: Wake,
+    /// When the rate limits with a full budget were last forgotten, in seconds since 1970.
+    pub(super) forgotten_at: AtomicU64,
     /// Announces what others change in the database.
     _listener: Background,
 }
@@ -40,6 +44,8 @@ struct Dialect {
     begin: &'static str,
     /// Reads the change sequence and keeps everybody else from changing anything until the transaction's end.
     lock: &'static str,
+    /// Keeps everybody else from a key of the rate limits until the transaction's end, where beginning did not.
+    lock_key: Option<&'static str>,
     /// Tells the other replicas, when the transaction is committed, that it was.
     notify: Option<&'static str>,
 }

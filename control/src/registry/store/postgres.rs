@@ -3,6 +3,7 @@
 //! Replicas that start together bring the tables up to date one after the other, behind an advisory lock. They tell
 //! each other of changes by LISTEN and NOTIFY.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::Executor as _;
@@ -16,6 +17,7 @@ use crate::registry::wake::Wake;
 const DIALECT: Dialect = Dialect {
     begin: "BEGIN",
     lock: "SELECT value FROM change_sequence FOR UPDATE",
+    lock_key: Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"),
     notify: Some("NOTIFY keyswap_changes"),
 };
 
@@ -53,6 +55,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         writer: pool,
         dialect: DIALECT,
         wake: wake.clone(),
+        forgotten_at: AtomicU64::new(0),
         _listener: Background(tokio::spawn(listen(listener, wake))),
     })
 }

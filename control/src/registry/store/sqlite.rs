@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::AnyPool;
@@ -18,8 +19,13 @@ use super::{Background, Dialect, Store};
 use crate::registry::error::RegistryError;
 use crate::registry::wake::Wake;
 
-const DIALECT: Dialect =
-    Dialect { begin: "BEGIN IMMEDIATE", lock: "SELECT value FROM change_sequence", notify: None };
+const DIALECT: Dialect = Dialect {
+    // Nobody else writes until the transaction's end.
+    begin: "BEGIN IMMEDIATE",
+    lock: "SELECT value FROM change_sequence",
+    lock_key: None,
+    notify: None,
+};
 
 /// How long a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +46,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
         writer: pool(1).await?,
         dialect: DIALECT,
         wake: wake.clone(),
+        forgotten_at: AtomicU64::new(0),
         _listener: Background(tokio::spawn(watch(watched, wake))),
     })
 }
