@@ -25,7 +25,7 @@ pub struct Rewrite<'a> {
     pub authority: &'a str,
     /// The new request target.
     pub path: Vec<u8>,
-    /// Names of headers to remove, all their lines, as the client spelled them.
+    /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
     pub remove: Vec<&'a [u8]>,
     /// Headers to set, replacing all lines of the same name. Names are in lower case.
     pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
@@ -50,7 +50,7 @@ impl<'a> Rewrite<'a> {
         route: &Route<'a>,
     ) -> Self {
         let upstream = grant.upstream();
-        let (mut remove, mut set) = (slots_to_remove(head, rules.extra_slots), Vec::new());
+        let mut set = Vec::new();
 
         let key = if route.dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
         let header = |auth: &'a AuthHeader| (auth.name.as_str(), revealed(auth, grant));
@@ -62,12 +62,16 @@ impl<'a> Rewrite<'a> {
         }
 
         if head.values(SUBPROTOCOL).any(subprotocol::has_key) {
-            remove.push(SUBPROTOCOL.as_bytes());
             set.extend(
                 subprotocol::without_keys(head.values(SUBPROTOCOL)).map(|kept| (SUBPROTOCOL, kept.into())),
             );
         }
-        Self { authority: &upstream.authority, path: target(&upstream.path_prefix, path, route), remove, set }
+        Self {
+            authority: &upstream.authority,
+            path: target(&upstream.path_prefix, path, route),
+            remove: slots_to_remove(head, rules.extra_slots),
+            set,
+        }
     }
 }
 
@@ -75,17 +79,18 @@ fn revealed<'a>(auth: &'a AuthHeader, grant: &Grant<'_>) -> Cow<'a, [u8]> {
     Cow::Borrowed(auth.value.reveal(grant))
 }
 
-/// The names of the request's protected headers, each spelling once.
+/// The names of the headers that hold a credential or could hold one, line by line.
 fn slots_to_remove<'a>(head: &RequestHead<'a>, extra_slots: &[String]) -> Vec<&'a [u8]> {
-    let mut names: Vec<&[u8]> = Vec::new();
-    for header in head.headers {
-        let protected =
-            is_protected(header.name) || extra_slots.iter().any(|slot| is_spelling_of(header.name, slot));
-        if protected && !names.contains(&header.name) {
-            names.push(header.name);
-        }
-    }
-    names
+    let holds_key = |name: &[u8], value: &[u8]| {
+        is_protected(name)
+            || extra_slots.iter().any(|slot| is_spelling_of(name, slot))
+            || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
+    };
+    head.headers
+        .iter()
+        .filter(|header| holds_key(header.name, header.value))
+        .map(|header| header.name)
+        .collect()
 }
 
 fn target(prefix: &str, path: &RequestPath<'_>, route: &Route<'_>) -> Vec<u8> {
