@@ -3,9 +3,9 @@
 //! The rules are the engine's: a draft is read as part of a small policy, and its errors are told in the words of
 //! the command line.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::bail;
 use keyswap_core::{Policy, PolicyError, TokenDigest, UnixTime};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,32 +30,26 @@ pub(crate) struct TokenRecord {
     expires_at: Option<String>,
 }
 
-/// All that is wrong with a draft, one a line.
-#[derive(Debug)]
-pub(crate) struct DraftErrors(Vec<String>);
-
 impl TokenRecord {
-    pub(crate) fn new(digest: TokenDigest, draft: Draft) -> Result<Self, DraftErrors> {
-        let mut providers: Vec<String> = Vec::new();
-        for provider in draft.providers {
-            if !providers.contains(&provider) {
-                providers.push(provider);
-            }
-        }
+    /// The record, or all that is wrong with the draft, one a line.
+    pub(crate) fn new(digest: TokenDigest, draft: Draft) -> anyhow::Result<Self> {
+        let mut seen = BTreeSet::new();
+        let is_new = |provider: &String| seen.insert(provider.clone());
         let record = Self {
             sha256: digest.to_hex(),
             label: draft.label.trim().to_owned(),
             owner: draft.owner.map(|owner| owner.trim().to_owned()),
-            providers,
+            providers: draft.providers.into_iter().filter(is_new).collect(),
             // In UTC, as every time of ours is shown; what is no time stays, and is refused below.
             expires_at: draft
                 .expires_at
                 .map(|text| UnixTime::from_rfc3339(&text).map_or(text, |time| time.to_string())),
         };
-        match Policy::from_json(record.policy().to_string().as_bytes()) {
-            Ok(_) => Ok(record),
-            Err(errors) => Err(DraftErrors(errors.0.iter().map(|error| record.words(error)).collect())),
+        if let Err(errors) = Policy::from_json(record.policy().to_string().as_bytes()) {
+            let lines: Vec<String> = errors.0.iter().map(|error| record.words(error)).collect();
+            bail!(lines.join("\n"));
         }
+        Ok(record)
     }
 
     /// The record as an item of the list `tokens` in a policy.
@@ -96,14 +90,6 @@ impl TokenRecord {
         }
     }
 }
-
-impl fmt::Display for DraftErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for DraftErrors {}
 
 #[cfg(test)]
 mod tests {
