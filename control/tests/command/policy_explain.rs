@@ -239,15 +239,12 @@ fn the_token_is_shown_nowhere_wherever_the_caller_put_it() {
     }
 }
 
+const HOSTILE: &str = "a\u{2028}\u{202e}\u{2066}b";
+
 #[test]
-fn neither_policy_nor_request_writes_anything_but_text_to_the_terminal() {
-    const HOSTILE: &str = "a\u{2028}\u{202e}\u{2066}b";
+fn a_request_writes_nothing_but_text_to_the_terminal() {
     let folder = Folder::new();
-    let policy = policy("")
-        .replace("label: alice-laptop", &format!("label: \"{HOSTILE}\""))
-        .replace("alice@acme", "\"\u{202e}alice@acme")
-        .replace("example\n    providers", "example\"\n    providers");
-    let policy = folder.file("policy.yaml", policy);
+    let policy = folder.file("policy.yaml", policy(""));
     let credential = format!("Authorization: Bearer {TOKEN}\n");
     let cases = [
         (format!("GET /v1/models?{HOSTILE} HTTP/1.1\nx-other: {HOSTILE}\n{credential}"), 0),
@@ -259,6 +256,21 @@ fn neither_policy_nor_request_writes_anything_but_text_to_the_terminal() {
         assert_eq!(run.code, code, "{}", run.all());
         assert_only_text(&run);
     }
+}
+
+#[test]
+fn a_label_or_an_owner_that_could_turn_text_around_is_refused() {
+    let folder = Folder::new();
+    let policy = policy("")
+        .replace("label: alice-laptop", &format!("label: \"{HOSTILE}\""))
+        .replace("alice@acme", "\"\u{202e}alice@acme")
+        .replace("example\n    providers", "example\"\n    providers");
+    let run = keyswap(&["policy", "check", &folder.file("policy.yaml", policy)]);
+    assert_eq!(run.code, 3, "{}", run.all());
+    for path in ["tokens[0].label", "tokens[0].owner"] {
+        assert!(run.stdout.contains(&format!("error at `{path}`: expected ")), "{}", run.all());
+    }
+    assert_only_text(&run);
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
 }
 
 fn why_unknown(providers: &[Provider], name: &str) -> Option<String> {
-    let ids: Vec<String> = providers.iter().map(|provider| format!("`{}`", provider.id)).collect();
+    let ids = providers.iter().map(|provider| provider.id.as_str()).filter(|id| providers::is_id(id));
+    let ids: Vec<String> = ids.map(|id| format!("`{id}`")).collect();
     let known = providers.iter().any(|provider| provider.id == name);
     (!known).then(|| format!("no such provider; expected one of {}", ids.join(", ")))
 }
