@@ -129,10 +129,32 @@ fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
     let is_name = |name: &&str| {
         (1..=64).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !has_another_meaning(name)
     };
     let style = match node.text()? {
         "bearer" => Some(AuthStyle::Bearer),
         text => text.strip_prefix("header:").filter(is_name).map(|name| AuthStyle::Header(name.to_owned())),
     };
-    node.check(style, "expected `bearer`, or `header:` and the name of a header in lower case")
+    node.check(
+        style,
+        "expected `bearer`, or `header:` and the name of a header in lower case that carries nothing else",
+    )
+}
+
+/// Headers that frame a message, steer a proxy or belong to the gateway.
+fn has_another_meaning(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    const PREFIXES: [&str; 8] =
+        ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
