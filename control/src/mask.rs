@@ -3,7 +3,7 @@
 //! The engine strips every slot, but a caller may have put its token elsewhere as well: in the path, in another
 //! parameter, in the name of a header. It hides too much rather than too little.
 
-use keyswap_core::{RequestHead, is_protected};
+use keyswap_core::RequestHead;
 
 /// What hidden text is replaced by.
 const HIDDEN: &str = "…";
@@ -17,11 +17,8 @@ pub(crate) struct Mask(Vec<String>);
 impl Mask {
     /// Hides what stands in the slots of `head`; `is_slot` knows the policy's own.
     pub(crate) fn of(head: &RequestHead<'_>, is_slot: impl Fn(&[u8]) -> bool) -> Self {
-        let in_headers = head
-            .headers
-            .iter()
-            .filter(|header| is_protected(header.name) || is_slot(header.name) || is_subprotocol(header.name))
-            .flat_map(|header| words(header.value));
+        let in_headers =
+            head.headers.iter().filter(|header| is_slot(header.name)).flat_map(|header| words(header.value));
         let mut hidden: Vec<String> = in_headers
             .chain(query_keys(head.path).flat_map(words))
             .filter(|word| word.len() >= SHORTEST)

@@ -3,7 +3,7 @@
 //! The rules are the engine's: a draft is read as part of a small policy, and its errors are told in the words of
 //! the command line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use keyswap_core::{Policy, PolicyError, TokenDigest, UnixTime};
@@ -51,21 +51,19 @@ pub(crate) enum Field {
     Provider(String),
     ExpiresAt,
     Other(String),
+    /// Somewhere in the small policy; the message names the place.
+    Elsewhere,
 }
 
 impl TokenRecord {
     pub(crate) fn new(digest: TokenDigest, draft: Draft) -> Result<Self, DraftErrors> {
-        let mut providers: Vec<String> = Vec::new();
-        for provider in draft.providers {
-            if !providers.contains(&provider) {
-                providers.push(provider);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let is_new = |provider: &String| seen.insert(provider.clone());
         let record = Self {
             sha256: digest.to_hex(),
             label: draft.label.trim().to_owned(),
             owner: draft.owner.map(|owner| owner.trim().to_owned()),
-            providers,
+            providers: draft.providers.into_iter().filter(is_new).collect(),
             // In UTC, as every time of ours is shown; what is no time stays, and is refused below.
             expires_at: draft
                 .expires_at
@@ -109,7 +107,7 @@ impl TokenRecord {
             Some(field) => Field::Other(field.to_owned()),
             None => match error.path.strip_prefix("providers.") {
                 Some(name) => Field::Provider(name.to_owned()),
-                None => Field::Other(error.path),
+                None => return DraftError { field: Field::Elsewhere, message: error.to_string() },
             },
         };
         DraftError { field, message: error.message }
@@ -124,7 +122,7 @@ impl DraftErrors {
             Field::Owner => 1,
             Field::NoProviders | Field::Provider(_) => 2,
             Field::ExpiresAt => 3,
-            Field::Other(_) => 4,
+            Field::Other(_) | Field::Elsewhere => 4,
         })
     }
 }
@@ -152,6 +150,7 @@ impl fmt::Display for DraftError {
             Field::ExpiresAt => write!(f, "invalid expiry: {message}"),
             Field::Provider(name) => write!(f, "invalid provider `{name}`: {message}"),
             Field::Other(field) => write!(f, "invalid {field}: {message}"),
+            Field::Elsewhere => f.write_str(message),
         }
     }
 }

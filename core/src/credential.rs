@@ -19,7 +19,7 @@ pub(crate) struct Credential<'a> {
 }
 
 /// Looks through the slots in order. All of them are looked at, so that an ambiguity in a later one counts; the
-/// error is a slot that holds more than one credential.
+/// error is a slot that holds something else than one credential.
 pub(crate) fn find<'a>(
     slots: &[Slot],
     head: &RequestHead<'a>,
@@ -42,29 +42,39 @@ pub(crate) fn find<'a>(
     Ok(found)
 }
 
-/// The one value of a slot, or `None` where it is absent or empty. A list (`a, b`) is two values: proxies join
-/// repeated header lines with a comma, and no token has one.
-fn only<'a>(slot: Slot, mut values: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Slot> {
-    let value = values.next().unwrap_or_default().trim_ascii();
-    if values.next().is_some() || value.iter().any(|byte| matches!(byte, b',' | b' ' | b'\t')) {
-        return Err(slot);
+/// The one credential among the lines of a slot, or `None` where all are empty. A comma separates credentials, since
+/// proxies join repeated lines with one; a token has neither commas nor spaces.
+fn only<'a>(slot: Slot, lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Slot> {
+    let mut credentials = elements(lines);
+    match (credentials.next(), credentials.next()) {
+        (None, _) => Ok(None),
+        (Some(token), None) if !token.iter().any(u8::is_ascii_whitespace) => Ok(Some(token)),
+        _ => Err(slot),
     }
-    Ok((!value.is_empty()).then_some(value))
 }
 
-/// RFC 6750 section 2.1. Another scheme is no credential of ours, and the slot counts as absent.
+/// RFC 6750 section 2.1. Another scheme is no credential of ours, and the slot counts as absent; beside a Bearer it
+/// makes the slot ambiguous.
 fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Slot> {
-    let mut lines = head.values("authorization");
-    let line = lines.next().unwrap_or_default().trim_ascii();
-    if lines.next().is_some() {
+    let mut tokens = elements(head.values("authorization")).filter_map(bearer_token);
+    let Some(token) = tokens.next() else { return Ok(None) };
+    if elements(head.values("authorization")).nth(1).is_some() {
         return Err(Slot::Authorization);
     }
-    match line.split_at_checked("Bearer".len()) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer") && token.starts_with(b" ") => {
-            only(Slot::Authorization, std::iter::once(token))
-        }
-        _ => Ok(None),
-    }
+    only(Slot::Authorization, std::iter::once(token))
+}
+
+/// What stands behind the scheme, which may be nothing; `None` for another scheme.
+fn bearer_token(element: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = element.split_at_checked("Bearer".len())?;
+    let ends = token.first().is_none_or(u8::is_ascii_whitespace);
+    (ends && scheme.eq_ignore_ascii_case(b"Bearer")).then_some(token)
+}
+
+/// The non-empty elements of a list that may stand on several lines (RFC 9110 section 5.6.1).
+fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let split = |line: &'a [u8]| line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    lines.flat_map(split).filter(|element| !element.is_empty())
 }
 
 fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Slot> {

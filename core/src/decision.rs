@@ -34,6 +34,14 @@ pub enum Verdict<'a> {
 }
 
 impl Decision<'_> {
+    /// The decision, where its rewrite could not be carried out in full: nothing is forwarded.
+    #[must_use]
+    pub fn failed(mut self) -> Self {
+        self.checks.push(Check::Refused(Fault::Host));
+        self.verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
+        self
+    }
+
     /// `forward` or `reply`, as metrics and logs have it.
     pub fn verdict_name(&self) -> &'static str {
         match self.verdict {

@@ -3,18 +3,21 @@
 //! A request passes the stages Route → Extract → Verify → Scope → Rewrite; the first check that fails ends it.
 //! [`Grant`] makes the order binding: a rewrite cannot be written without one.
 
-use crate::credential;
+use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
 use crate::fault::Fault;
 use crate::grant::Grant;
 use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
+use crate::protected::{Protected, is_protected, is_spelling_of};
 use crate::provider::{AuthStyle, Dialect, OPENAI};
+use crate::reason::METHODS;
 use crate::reply::LocalReply;
-use crate::rewrite::{Rewrite, Rules};
+use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
+use crate::slot::Slot;
 use crate::time::UnixTime;
 use crate::token::{Principal, TokenTable, VerifiedToken};
 use crate::upstream::{self, Upstream};
@@ -24,7 +27,7 @@ pub struct Engine {
     policy: Policy,
     tokens: TokenTable,
     upstreams: Vec<Upstream>,
-    extra_slots: Vec<String>,
+    protected: Protected,
 }
 
 impl Engine {
@@ -35,22 +38,18 @@ impl Engine {
     /// of its variable, never its value.
     pub fn new(policy: Policy, environment: &dyn Environment) -> Result<Self, PolicyErrors> {
         let upstreams = upstream::build_all(&policy, environment)?;
-        let extra_slots = policy
-            .enabled_providers()
-            .filter_map(|provider| match &provider.auth {
-                AuthStyle::Bearer => None,
-                AuthStyle::Header(name) => Some(name.clone()),
-            })
-            .filter(|name| !crate::is_protected(name.as_bytes()))
-            .collect();
+        let headers = policy.enabled_providers().filter_map(|provider| match &provider.auth {
+            AuthStyle::Bearer => None,
+            AuthStyle::Header(name) => Some(name.clone()),
+        });
+        let protected = Protected(headers.filter(|name| !is_protected(name.as_bytes())).collect());
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
-        Ok(Self { policy, tokens, upstreams, extra_slots })
+        Ok(Self { policy, tokens, upstreams, protected })
     }
 
-    /// Whether a trailer of this name is removed from every forwarded request: a slot is a slot there, too.
-    pub fn strips_trailer(&self, name: &[u8]) -> bool {
-        crate::is_protected(name)
-            || self.extra_slots.iter().any(|slot| crate::protected::is_spelling_of(name, slot))
+    /// Whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
+    pub fn is_slot(&self, name: &[u8]) -> bool {
+        self.protected.has(name) || is_spelling_of(name, SUBPROTOCOL)
     }
 
     /// Judges one request.
@@ -77,18 +76,21 @@ impl Engine {
         now: UnixTime,
         trail: &mut Trail<'a>,
     ) -> Result<Rewrite<'a>, Fault<'a>> {
-        match head.method {
-            b"" => return Err(Fault::HeadUnreadable),
-            b"CONNECT" | b"TRACE" => return Err(Fault::Method),
-            _ => {}
+        if !METHODS.iter().any(|method| method.as_bytes() == head.method) {
+            return Err(Fault::Method);
         }
-        let path = RequestPath::parse(head.path).map_err(Fault::Path)?;
+        let path = match RequestPath::parse(head.path) {
+            Ok(path) => path,
+            Err(fault) => {
+                // For the dialect of the refusal, as far as headers tell.
+                trail.route = Some(self.route(head, &RequestPath::ROOT).1);
+                return Err(Fault::Path(fault));
+            }
+        };
         trail.checks.push(Check::PathAccepted);
 
         // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
-        let found = credential::find(&self.policy.slots, head, &path);
-        let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
-        let route = Route::find(&self.policy.providers, head, &path, slot);
+        let (found, route) = self.route(head, &path);
         trail.route = Some(route);
         trail.checks.push(Check::Routed { provider: route.provider, by: route.by });
 
@@ -100,12 +102,29 @@ impl Engine {
         let token = VerifiedToken::judge(record, now)?;
         trail.checks.push(Check::TokenValid(record.expires_at));
 
-        let upstream = self.upstreams.iter().find(|upstream| upstream.provider == route.provider);
-        let grant = Grant::new(token, upstream).ok_or(Fault::OutOfScope(route.provider))?;
+        let grant = Grant::new(token, route, &self.upstreams).ok_or(Fault::OutOfScope(route.provider))?;
         trail.checks.push(Check::InScope(route.provider));
 
-        let rules = Rules { extra_slots: &self.extra_slots, metadata: self.policy.metadata() };
-        Ok(Rewrite::for_grant(&grant, &rules, head, &path, &route))
+        let original = Original {
+            head,
+            path: &path,
+            token: &credential.token,
+            protected: &self.protected,
+            metadata: self.policy.metadata(),
+        };
+        Rewrite::for_grant(&grant, &original)
+    }
+
+    /// The credential and the route that it helps to tell.
+    fn route<'a>(
+        &'a self,
+        head: &RequestHead<'a>,
+        path: &RequestPath<'a>,
+    ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
+        let found = credential::find(&self.policy.slots, head, path);
+        let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
+        let route = Route::find(&self.policy.providers, head, path, slot);
+        (found, route)
     }
 }
 

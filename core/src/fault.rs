@@ -14,13 +14,11 @@ use crate::time::UnixTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault<'a> {
-    /// The host had no request head to show: Envoy hands over none of more than 1024 headers or 1 MiB.
-    HeadUnreadable,
-    /// CONNECT would open a tunnel, TRACE would echo the upstream credential.
+    /// The method is none of those that are forwarded.
     Method,
     /// The request target can be read in more than one way.
     Path(PathFault),
-    /// A slot holds several credentials.
+    /// A slot holds something else than one credential.
     CredentialAmbiguous(Slot),
     /// No slot holds one.
     CredentialMissing,
@@ -28,33 +26,39 @@ pub enum Fault<'a> {
     TokenUnknown,
     /// The token was taken back.
     TokenDisabled,
+    /// The token also stands in the path or query.
+    TokenInTarget,
     /// The token was valid until this time.
     TokenExpired(UnixTime),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
+    /// The host could not carry out a rewrite in full.
+    Host,
 }
 
 impl Fault<'_> {
     /// What the caller is told.
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::HeadUnreadable => Reason::HeadUnreadable,
             Self::Method => Reason::MethodNotAllowed,
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
+            Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
+            Self::Host => Reason::HostFailure,
         }
     }
 
     pub(crate) const fn stage(&self) -> Stage {
         match self {
-            Self::HeadUnreadable | Self::Method | Self::Path(_) => Stage::Route,
+            Self::Method | Self::Path(_) => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
             Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) => Stage::Verify,
             Self::OutOfScope(_) => Stage::Scope,
+            Self::TokenInTarget | Self::Host => Stage::Rewrite,
         }
     }
 }
@@ -62,15 +66,16 @@ impl Fault<'_> {
 impl fmt::Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HeadUnreadable => {
-                f.write_str("the request has too many headers, or too large ones, to be judged")
-            }
-            Self::Method => f.write_str("the method is CONNECT or TRACE"),
+            Self::Method => f.write_str("the method is none of those that are forwarded"),
             Self::Path(fault) => fault.fmt(f),
-            Self::CredentialAmbiguous(slot) => write!(f, "the slot `{slot}` holds more than one credential"),
+            Self::CredentialAmbiguous(slot) => {
+                write!(f, "the slot `{slot}` holds something else than one credential")
+            }
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
+            Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
+            Self::Host => f.write_str("the host could not carry out the rewrite"),
             Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }

@@ -53,7 +53,6 @@ pub use fault::Fault;
 pub use head::{Header, RequestHead};
 pub use path::PathFault;
 pub use policy::{Policy, PolicyError, PolicyErrors};
-pub use protected::is_protected;
 pub use provider::Dialect;
 pub use reason::Reason;
 pub use reply::LocalReply;

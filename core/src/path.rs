@@ -31,7 +31,8 @@ pub enum PathFault {
     ForbiddenByte,
     /// A `%` that is not followed by two hexadecimal digits.
     BrokenEscape,
-    /// An escaped slash, backslash, dot, percent sign or control character.
+    /// An escape that some decoders read as part of the path's structure: a slash, backslash, dot, percent sign,
+    /// `?`, `#`, `;`, a control character, or a byte that no UTF-8 has.
     AmbiguousEscape,
     /// A `.` or `..` segment.
     DotSegment,
@@ -49,9 +50,7 @@ impl fmt::Display for PathFault {
             Self::Fragment => "the path has a fragment (`#`)",
             Self::ForbiddenByte => "the path has a character that no path may have",
             Self::BrokenEscape => "the path has a `%` without two hexadecimal digits",
-            Self::AmbiguousEscape => {
-                "the path has an escaped slash, backslash, dot, percent sign or control character"
-            }
+            Self::AmbiguousEscape => "the path has an escape that could be read as part of its structure",
             Self::DotSegment => "the path has a `.` or `..` segment",
             Self::EmptySegment => "the path has an empty segment (`//`)",
             Self::PathParameter => "the path has a `;`",
@@ -60,6 +59,9 @@ impl fmt::Display for PathFault {
 }
 
 impl<'a> RequestPath<'a> {
+    /// `/`, which says nothing.
+    pub(crate) const ROOT: Self = Self { path: b"/", query: None };
+
     pub(crate) fn parse(target: &'a [u8]) -> Result<Self, PathFault> {
         match target.first() {
             None => return Err(PathFault::Missing),
@@ -93,7 +95,11 @@ fn judge_path(path: &[u8]) -> Result<(), PathFault> {
         rest = match rest {
             [] => break,
             [b'%', high, low, tail @ ..] => match unescape(*high, *low).ok_or(PathFault::BrokenEscape)? {
-                b'/' | b'\\' | b'.' | b'%' | 0..=0x1f | 0x7f => return Err(PathFault::AmbiguousEscape),
+                b'/' | b'\\' | b'.' | b'%' | b'?' | b'#' | b';' | 0..=0x1f | 0x7f => {
+                    return Err(PathFault::AmbiguousEscape);
+                }
+                // No UTF-8 has these bytes; lenient decoders read `%C0%AE` as a dot.
+                0xc0 | 0xc1 | 0xf5.. => return Err(PathFault::AmbiguousEscape),
                 _ => tail,
             },
             [b'%', ..] => return Err(PathFault::BrokenEscape),
@@ -148,6 +154,11 @@ mod tests {
             ("/v1%5Cmodels", PathFault::AmbiguousEscape),
             ("/v1%252fmodels", PathFault::AmbiguousEscape),
             ("/v1%00", PathFault::AmbiguousEscape),
+            ("/v1/%c0%ae%c0%ae/x", PathFault::AmbiguousEscape),
+            ("/v1/x%3fkey=t", PathFault::AmbiguousEscape),
+            ("/v1/x%23", PathFault::AmbiguousEscape),
+            ("/v1/x%3B", PathFault::AmbiguousEscape),
+            ("/v1/x%FF", PathFault::AmbiguousEscape),
             ("/v1%0d%0ax: y", PathFault::AmbiguousEscape),
             ("/v1\\models", PathFault::ForbiddenByte),
             ("/v1/a b", PathFault::ForbiddenByte),

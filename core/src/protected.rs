@@ -1,16 +1,14 @@
-//! Header names that a client may not send upstream: every auth slot, every identity that somebody might trust,
-//! and the gateway's own controls.
+//! Header names that a client may not send upstream: every auth slot, every identity or account that somebody might
+//! trust, and the gateway's own controls.
 //!
 //! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
 //! `x-api-key` as one. Removing is for all spellings; judging a credential is only for the standard one.
 
-/// The `cf-aig-*` headers that a client may set: they steer caching, retries and logging of its own request.
-/// The others choose whose key is used, whom a request is billed to, or what another caller is served from cache.
-const GATEWAY_CONTROLS: [&[u8]; 8] = [
+/// The `cf-aig-*` headers that a client may set: they steer caching and retries of its own request. The others choose
+/// whose key is used, whom a request is billed to, what is kept for audits, or what another caller is served from cache.
+const GATEWAY_CONTROLS: [&[u8]; 6] = [
     b"cf-aig-backoff",
     b"cf-aig-cache-ttl",
-    b"cf-aig-collect-log",
-    b"cf-aig-collect-log-payload",
     b"cf-aig-max-attempts",
     b"cf-aig-request-timeout",
     b"cf-aig-retry-delay",
@@ -21,7 +19,7 @@ const GATEWAY_CONTROLS: [&[u8]; 8] = [
 const LONGEST: usize = 64;
 
 /// Whether the header is removed from every forwarded request, whatever it holds.
-pub fn is_protected(name: &[u8]) -> bool {
+pub(crate) fn is_protected(name: &[u8]) -> bool {
     let mut buffer = [0; LONGEST];
     let name = normal(name, &mut buffer);
     match name {
@@ -33,11 +31,28 @@ pub fn is_protected(name: &[u8]) -> bool {
         | b"xi-api-key"
         | b"cookie"
         | b"x-vercel-oidc-token"
+        | b"x-forwarded-access-token"
+        // Whom the credential's owner is billed as.
+        | b"openai-organization"
+        | b"openai-project"
+        | b"x-goog-user-project"
+        // What some servers take for the method or the path.
+        | b"x-original-url"
+        | b"x-rewrite-url"
         | b"x-http-method"
         | b"x-http-method-override"
         | b"x-method-override" => true,
         _ if name.starts_with(b"cf-aig-") => !GATEWAY_CONTROLS.contains(&name),
         _ => name.starts_with(b"cf-access-") || name.starts_with(b"x-keyswap-"),
+    }
+}
+
+/// The protected names of one policy: everybody's, and the headers in which its own providers take their key.
+pub(crate) struct Protected(pub(crate) Vec<String>);
+
+impl Protected {
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        is_protected(name) || self.0.iter().any(|slot| is_spelling_of(name, slot))
     }
 }
 
@@ -88,6 +103,9 @@ mod tests {
             "x-vercel-oidc-token",
             "x-keyswap-shadow",
             "x-http-method-override",
+            "cf-aig-collect-log",
+            "OpenAI-Organization",
+            "x-original-url",
         ] {
             assert!(is_protected(name.as_bytes()), "{name}");
         }

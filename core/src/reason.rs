@@ -6,22 +6,26 @@
 
 use std::fmt;
 
+/// The methods that are forwarded. CONNECT would open a tunnel and TRACE would echo the upstream credential; others no
+/// API here has, and a server may take `trace` for TRACE.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request head is too large to be judged.
-    HeadUnreadable,
     /// A method that is never forwarded.
     MethodNotAllowed,
     /// A request target that two parsers could read differently.
     PathInvalid,
-    /// One slot holds several credentials.
+    /// One slot holds something else than one credential.
     CredentialAmbiguous,
     /// No slot holds a credential.
     CredentialMissing,
     /// The token is unknown or disabled.
     TokenInvalid,
+    /// The token also stands where it would be forwarded and logged: in the URL.
+    TokenMisplaced,
     /// The token was valid once.
     TokenExpired,
     /// The token is valid, but not for this provider.
@@ -33,12 +37,12 @@ pub enum Reason {
 impl Reason {
     /// Every reason, in the order in which requests are judged.
     pub const ALL: [Self; 9] = [
-        Self::HeadUnreadable,
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
         Self::CredentialMissing,
         Self::TokenInvalid,
+        Self::TokenMisplaced,
         Self::TokenExpired,
         Self::ProviderNotAllowed,
         Self::HostFailure,
@@ -47,12 +51,12 @@ impl Reason {
     /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::HeadUnreadable => "head_unreadable",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PathInvalid => "path_invalid",
             Self::CredentialAmbiguous => "credential_ambiguous",
             Self::CredentialMissing => "credential_missing",
             Self::TokenInvalid => "token_invalid",
+            Self::TokenMisplaced => "token_misplaced",
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::HostFailure => "host_failure",
@@ -62,9 +66,8 @@ impl Reason {
     /// The HTTP status.
     pub const fn status(self) -> u16 {
         match self {
-            Self::HeadUnreadable => 431,
             Self::MethodNotAllowed => 405,
-            Self::PathInvalid | Self::CredentialAmbiguous => 400,
+            Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::ProviderNotAllowed => 403,
             Self::HostFailure => 503,
@@ -74,14 +77,20 @@ impl Reason {
     /// What the developer who sees it should know.
     pub const fn message(self) -> &'static str {
         match self {
-            Self::HeadUnreadable => "request headers too large: send fewer or smaller ones",
-            Self::MethodNotAllowed => "method not allowed: CONNECT and TRACE are never forwarded",
+            Self::MethodNotAllowed => {
+                "method not allowed: GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are forwarded"
+            }
             Self::PathInvalid => {
                 "invalid path: dot segments, empty segments, encoded slashes or dots, `;` and `#` are refused"
             }
-            Self::CredentialAmbiguous => "more than one credential in the same place: send one token, once",
+            Self::CredentialAmbiguous => {
+                "not exactly one credential in its place: send one token, once, without spaces or commas"
+            }
             Self::CredentialMissing => "missing token: send a proxy token where your SDK sends its API key",
             Self::TokenInvalid => "invalid or revoked token: ask your platform team for a valid proxy token",
+            Self::TokenMisplaced => {
+                "the token stands in the URL, where logs would keep it: send it only where your SDK sends its API key"
+            }
             Self::TokenExpired => "token expired: ask your platform team for a new proxy token",
             Self::ProviderNotAllowed => {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
@@ -94,13 +103,16 @@ impl Reason {
     /// credential there is no `error`, as its section 3.1 asks.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::HeadUnreadable | Self::MethodNotAllowed | Self::PathInvalid | Self::HostFailure => None,
+            Self::MethodNotAllowed | Self::PathInvalid | Self::HostFailure => None,
             Self::CredentialMissing => Some(r#"Bearer realm="keyswap""#),
             Self::CredentialAmbiguous => Some(
-                r#"Bearer realm="keyswap", error="invalid_request", error_description="more than one credential""#,
+                r#"Bearer realm="keyswap", error="invalid_request", error_description="not exactly one credential""#,
             ),
             Self::TokenInvalid => Some(
                 r#"Bearer realm="keyswap", error="invalid_token", error_description="invalid or revoked token""#,
+            ),
+            Self::TokenMisplaced => Some(
+                r#"Bearer realm="keyswap", error="invalid_request", error_description="the token stands in the URL""#,
             ),
             Self::TokenExpired => {
                 Some(r#"Bearer realm="keyswap", error="invalid_token", error_description="token expired""#)

@@ -1,19 +1,21 @@
 //! The rewrite of a granted request: every slot stripped, the right one written, host and path of the upstream.
 //!
 //! [`Rewrite::for_grant`] is the only code that reads upstream secrets. What it does not name passes byte for byte:
-//! the rest of the path and query, every other header, the body.
+//! the rest of the path and query, every other header, the body. The token that was judged passes nowhere: a header
+//! that holds it is removed whatever its name.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::ascii::percent_decode;
+use crate::fault::Fault;
 use crate::grant::Grant;
 use crate::head::RequestHead;
 use crate::metadata::{self, Claim};
 use crate::path::RequestPath;
-use crate::protected::{is_protected, is_spelling_of};
+use crate::protected::{Protected, is_spelling_of};
 use crate::provider::Dialect;
 use crate::query;
-use crate::route::Route;
 use crate::subprotocol;
 use crate::upstream::AuthHeader;
 
@@ -25,79 +27,99 @@ pub struct Rewrite<'a> {
     pub authority: &'a str,
     /// The new request target.
     pub path: Vec<u8>,
-    /// Names of headers to remove, all their lines, as the client spelled them.
+    /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
     pub remove: Vec<&'a [u8]>,
     /// Headers to set, replacing all lines of the same name. Names are in lower case.
     pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
 }
 
-const SUBPROTOCOL: &str = "sec-websocket-protocol";
+pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
-/// What of the policy a rewrite needs beside the grant.
-pub(crate) struct Rules<'a> {
-    /// Header names that the policy's own providers use for their key, in lower case.
-    pub(crate) extra_slots: &'a [String],
+/// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.
+const SHORTEST_SOUGHT: usize = 12;
+
+/// What a rewrite needs beside the grant.
+pub(crate) struct Original<'a, 'r> {
+    pub(crate) head: &'r RequestHead<'a>,
+    pub(crate) path: &'r RequestPath<'a>,
+    /// The token that was judged.
+    pub(crate) token: &'r [u8],
+    /// The header names that carry credentials.
+    pub(crate) protected: &'r Protected,
     /// The members of `cf-aig-metadata`.
-    pub(crate) metadata: &'a [(String, Claim)],
+    pub(crate) metadata: &'r [(String, Claim)],
 }
 
 impl<'a> Rewrite<'a> {
-    pub(crate) fn for_grant(
-        grant: &Grant<'a>,
-        rules: &Rules<'a>,
-        head: &RequestHead<'a>,
-        path: &RequestPath<'a>,
-        route: &Route<'a>,
-    ) -> Self {
-        let upstream = grant.upstream();
-        let (mut remove, mut set) = (slots_to_remove(head, rules.extra_slots), Vec::new());
-
-        let key = if route.dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
-        let header = |auth: &'a AuthHeader| (auth.name.as_str(), revealed(auth, grant));
-        set.extend(key.as_ref().map(header));
-        if let Some(auth) = &upstream.gateway_auth {
-            set.push(header(auth));
-            let metadata = metadata::render(rules.metadata, grant.record());
-            set.extend(metadata.map(|text| ("cf-aig-metadata", Cow::Owned(text.into_bytes()))));
+    /// Writes the rewrite. It refuses a request whose token also stands in the path or query: what is forwarded there
+    /// cannot be cut out without changing what it means.
+    pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Result<Self, Fault<'a>> {
+        let path = target(grant, original.path);
+        if holds_token(&path, original.token) {
+            return Err(Fault::TokenInTarget);
         }
-
-        if head.values(SUBPROTOCOL).any(subprotocol::has_key) {
-            remove.push(SUBPROTOCOL.as_bytes());
-            set.extend(
-                subprotocol::without_keys(head.values(SUBPROTOCOL)).map(|kept| (SUBPROTOCOL, kept.into())),
-            );
-        }
-        Self { authority: &upstream.authority, path: target(&upstream.path_prefix, path, route), remove, set }
+        let mut set = Vec::with_capacity(5);
+        set.extend(credentials(grant, original.metadata));
+        set.extend(upgrade(original));
+        Ok(Self { authority: &grant.upstream().authority, path, remove: to_remove(original), set })
     }
 }
 
-fn revealed<'a>(auth: &'a AuthHeader, grant: &Grant<'_>) -> Cow<'a, [u8]> {
-    Cow::Borrowed(auth.value.reveal(grant))
+fn credentials<'a>(
+    grant: &Grant<'a>,
+    metadata: &[(String, Claim)],
+) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+    let upstream = grant.upstream();
+    let key = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
+    let header = |auth: &'a AuthHeader| (auth.name.as_str(), Cow::Borrowed(auth.value.reveal(grant)));
+    let metadata = upstream.gateway_auth.as_ref().and_then(|_| metadata::render(metadata, grant.record()));
+    key.as_ref()
+        .map(header)
+        .into_iter()
+        .chain(upstream.gateway_auth.as_ref().map(header))
+        .chain(metadata.map(|text| ("cf-aig-metadata", Cow::Owned(text.into_bytes()))))
 }
 
-/// The names of the request's protected headers, each spelling once.
-fn slots_to_remove<'a>(head: &RequestHead<'a>, extra_slots: &[String]) -> Vec<&'a [u8]> {
-    let mut names: Vec<&[u8]> = Vec::new();
-    for header in head.headers {
-        let protected =
-            is_protected(header.name) || extra_slots.iter().any(|slot| is_spelling_of(header.name, slot));
-        if protected && !names.contains(&header.name) {
-            names.push(header.name);
-        }
-    }
-    names
+/// What a WebSocket upgrade says of itself: the subprotocols without credentials, and in `connection` nothing but the
+/// upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
+fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+    let head = original.head;
+    let connection = head.is_websocket_upgrade().then_some(("connection", Cow::Borrowed(&b"upgrade"[..])));
+    let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
+    let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
+    let subprotocols = subprotocols.filter(|kept| !holds_token(kept, original.token));
+    connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, Cow::Owned(kept))))
 }
 
-fn target(prefix: &str, path: &RequestPath<'_>, route: &Route<'_>) -> Vec<u8> {
+/// The names of the headers that hold a credential or could hold one, line by line.
+fn to_remove<'a>(original: &Original<'a, '_>) -> Vec<&'a [u8]> {
+    let holds_credential = |name: &[u8], value: &[u8]| {
+        original.protected.has(name)
+            || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
+            || holds_token(value, original.token)
+    };
+    let headers = original.head.headers.iter();
+    headers.filter(|header| holds_credential(header.name, header.value)).map(|header| header.name).collect()
+}
+
+/// Whether the token stands in the text, as it is or percent-encoded.
+fn holds_token(text: &[u8], token: &[u8]) -> bool {
+    let has = |text: &[u8]| text.windows(token.len()).any(|window| window == token);
+    token.len() >= SHORTEST_SOUGHT
+        && text.len() >= token.len()
+        && (has(text) || (text.contains(&b'%') && has(&percent_decode(text).collect::<Vec<u8>>())))
+}
+
+fn target(grant: &Grant<'_>, path: &RequestPath<'_>) -> Vec<u8> {
+    let (prefix, rest) = (grant.upstream().path_prefix.as_bytes(), grant.route().path);
     let query = path.query.and_then(|query| match query::keys(query).next() {
         None => Some(Cow::Borrowed(query)),
         Some(_) => query::without_keys(query).map(Cow::Owned),
     });
-    let mut target = Vec::with_capacity(
-        prefix.len() + route.path.len() + query.as_ref().map_or(0, |query| query.len() + 1),
-    );
-    target.extend_from_slice(prefix.as_bytes());
-    target.extend_from_slice(route.path);
+    let query_length = query.as_ref().map_or(0, |query| query.len() + 1);
+    let mut target = Vec::with_capacity(prefix.len() + rest.len() + query_length + 1);
+    target.extend_from_slice(prefix);
+    target.extend_from_slice(rest);
     if target.is_empty() {
         target.push(b'/');
     }

@@ -1,9 +1,8 @@
 //! Which provider a request is for, and in which dialect it speaks.
 //!
 //! In order: an explicit first segment, the shape of the path, a header that only one API has, the slot that carried
-//! the token, openai. Whatever
-//! the answer, it decides the scope that is checked and the credential that is written together, so that no
-//! disagreement between the two can be made.
+//! the token, openai. Whatever the answer, it decides both the scope that is checked and the credential that is written,
+//! so the two cannot disagree.
 
 use std::fmt;
 

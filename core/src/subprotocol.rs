@@ -30,10 +30,11 @@ fn entries(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
+/// Whether a prefix stands anywhere in the entry: quotes and odd separators hide no key.
 fn is_key(entry: &[u8]) -> bool {
-    KEY_PREFIXES.iter().any(|prefix| {
-        entry.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
-    })
+    let has =
+        |prefix: &&str| entry.windows(prefix.len()).any(|part| part.eq_ignore_ascii_case(prefix.as_bytes()));
+    KEY_PREFIXES.iter().any(has)
 }
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod tests {
             (&["OpenAI-Insecure-API-Key.t"], None),
             (&["cf-aig-authorization.t,xi-api-key.k , fal-api-key.k"], None),
             (&["a,,b"], Some("a, b")),
+            (&["a, \"openai-insecure-api-key.t\", b openai-insecure-api-key.t"], Some("a")),
             (&["openai-insecure-api-key"], Some("openai-insecure-api-key")),
         ] {
             let kept = without_keys(values.iter().map(|value| value.as_bytes()));

@@ -121,7 +121,9 @@ pub(crate) struct HeaderMap {
 impl HeaderMap {
     const CALL: &str = "get_header_map_pairs";
 
-    pub(crate) fn read(map: Map) -> Result<Self, HostError> {
+    /// Reads the map, which has `count` pairs as the host said when it announced it. One that cannot be read to its end
+    /// might hide a header.
+    pub(crate) fn read(map: Map, count: usize) -> Result<Self, HostError> {
         // SAFETY: the pointers are valid for the call.
         let bytes = receive(Self::CALL, |data, size| unsafe {
             abi::proxy_get_header_map_pairs(map as u32, data, size)
@@ -129,8 +131,11 @@ impl HeaderMap {
         let pairs =
             if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(HostError::Malformed(Self::CALL))? };
         let map = Self { bytes, pairs };
-        // A map that cannot be read to its end might hide a header.
-        if map.iter().count() == pairs { Ok(map) } else { Err(HostError::Malformed(Self::CALL)) }
+        if pairs == count && map.iter().count() == pairs {
+            Ok(map)
+        } else {
+            Err(HostError::Malformed(Self::CALL))
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -209,13 +214,14 @@ pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
     let _ = unsafe { abi::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-/// Makes Envoy choose the route again. Not every host has the function, and some do it unasked.
-pub(crate) fn clear_route_cache() {
+/// Makes Envoy choose the route again. A request must not go on without: its route was chosen by the client's authority.
+pub(crate) fn clear_route_cache() -> Result<(), HostError> {
     const NAME: &str = "clear_route_cache";
     // SAFETY: the pointers are valid for the call.
-    let _ = receive(NAME, |data, size| unsafe {
+    let results = receive(NAME, |data, size| unsafe {
         abi::proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), null(), 0, data, size)
     });
+    results.map(|_| ())
 }
 
 /// Answers the stream from here.

@@ -18,21 +18,18 @@ pub(crate) struct Stream {
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        match self.judge() {
-            Ok(action) => action,
-            Err(error) => {
-                log::error!("a decision could not be carried out: {error}");
-                reply(&LocalReply::host_failure())
-            }
-        }
+    fn on_http_request_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
+        self.judge(count).unwrap_or_else(|error| {
+            log::error!("a request could not be judged: {error}");
+            reply(&LocalReply::host_failure())
+        })
     }
 
     /// Trailers are no place for a credential: none is read from there, and none is let through.
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
         let Some(shared) = &self.shared else { return Action::Pause };
-        let Ok(trailers) = HeaderMap::read(Map::RequestTrailers) else { return Action::Pause };
-        for (name, _) in trailers.iter().filter(|(name, _)| shared.engine.strips_trailer(name)) {
+        let Ok(trailers) = HeaderMap::read(Map::RequestTrailers, count) else { return Action::Pause };
+        for (name, _) in trailers.iter().filter(|(name, _)| shared.engine.is_slot(name)) {
             if host::remove(Map::RequestTrailers, name).is_err() {
                 return Action::Pause;
             }
@@ -42,9 +39,9 @@ impl HttpContext for Stream {
 }
 
 impl Stream {
-    fn judge(&self) -> Result<Action, HostError> {
+    fn judge(&self, count: usize) -> Result<Action, HostError> {
         let shared = self.shared.as_ref().ok_or(HostError::NoPolicy)?;
-        let map = HeaderMap::read(Map::RequestHeaders)?;
+        let map = HeaderMap::read(Map::RequestHeaders, count)?;
         let mut headers = Vec::with_capacity(map.len());
         let mut head = RequestHead { method: b"", path: b"", headers: &[] };
         for (name, value) in map.iter() {
@@ -57,16 +54,22 @@ impl Stream {
         }
         head.headers = &headers;
 
-        let decision = shared.engine.decide(&head, host::now()?);
+        let mut decision = shared.engine.decide(&head, host::now()?);
+        if let Verdict::Forward(rewrite) = &decision.verdict
+            && let Err(error) = apply(rewrite)
+        {
+            log::error!("a rewrite could not be carried out: {error}");
+            decision = decision.failed();
+        }
         shared.metrics.count(&decision);
         metrics::publish(&decision);
         if let Some(line) = decision.log_line(&head) {
             log::info!("{line}");
         }
-        match &decision.verdict {
-            Verdict::Forward(rewrite) => apply(rewrite).map(|()| Action::Continue),
-            Verdict::Reply(_, local_reply) => Ok(reply(local_reply)),
-        }
+        Ok(match &decision.verdict {
+            Verdict::Forward(_) => Action::Continue,
+            Verdict::Reply(_, local_reply) => reply(local_reply),
+        })
     }
 }
 
@@ -80,8 +83,7 @@ fn apply(rewrite: &Rewrite<'_>) -> Result<(), HostError> {
     }
     host::set(Map::RequestHeaders, b":authority", rewrite.authority.as_bytes())?;
     host::set(Map::RequestHeaders, b":path", &rewrite.path)?;
-    host::clear_route_cache();
-    Ok(())
+    host::clear_route_cache()
 }
 
 /// Ends the stream here. Where even that fails, the stream stays paused: it is never forwarded.

@@ -1,5 +1,11 @@
 //! Whatever a client sends, the filter gives an orderly answer and goes on working.
 
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
 use anyhow::{Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::{Envoy, Request, Setup, Standin};
@@ -150,30 +156,62 @@ fn a_head_of_any_size_that_envoy_lets_in_is_judged_to_its_end() -> Result<()> {
     patient.assert_unharmed()
 }
 
-#[test]
-fn a_request_without_a_path_is_a_4xx() -> Result<()> {
-    let standin = Standin::start()?;
-    let patient = Patient::start(setup(&standin))?;
-    let envoy = &patient.envoy;
-    // HTTP/2: literal header fields without indexing (RFC 7541, section 6.2.2), and no `:path` among them.
-    let field = |name: &str, value: &str| {
-        let length = |text: &str| u8::try_from(text.len()).expect("a short text");
-        [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
-    };
-    let block = [
-        field(":method", "GET"),
-        field(":scheme", "http"),
-        field(":authority", "keyswap.test"),
-        field("authorization", &format!("Bearer {TOKEN}")),
-    ]
-    .concat();
+/// Sends one HTTP/2 request on a connection of its own and waits for its answer, of whichever kind.
+fn send_h2(envoy: &Envoy, fields: &[(&str, &str)]) -> Result<()> {
+    const ANSWERS: [u8; 3] = [1, 3, 7]; // HEADERS, RST_STREAM, GOAWAY
+    let mut connection = TcpStream::connect(envoy.address())?;
+    connection.set_read_timeout(Some(Duration::from_secs(30)))?;
+    connection.write_all(&h2(fields)?)?;
+    loop {
+        let mut head = [0; 9];
+        match connection.read_exact(&mut head) {
+            // Closing the connection is an answer, too.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            result => result?,
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        io::copy(&mut (&mut connection).take(length.into()), &mut io::sink())?;
+        if ANSWERS.contains(&head[3]) {
+            return Ok(());
+        }
+    }
+}
+
+/// A connection's first bytes: literal header fields without indexing (RFC 7541, section 6.2.2).
+fn h2(fields: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.extend([&[0, u8::try_from(name.len())?], name.as_bytes()].concat());
+        block.extend([&[u8::try_from(value.len())?], value.as_bytes()].concat());
+    }
     let length = u32::try_from(block.len())?.to_be_bytes();
     let (settings, end_stream_and_headers) = ([0, 0, 0, 4, 0, 0, 0, 0, 0], 5);
     let headers = [&length[1..], &[1, end_stream_and_headers, 0, 0, 0, 1], &block].concat();
-    let bytes = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers].concat();
-    // The answer is HTTP/2, which the client of these tests does not read: that it comes at all is enough here.
-    drop(envoy.open_raw(&bytes));
+    Ok([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers].concat())
+}
 
+#[test]
+fn what_only_http2_can_say_is_not_forwarded() -> Result<()> {
+    let standin = Standin::start()?;
+    let patient = Patient::start(setup(&standin))?;
+    let envoy = &patient.envoy;
+    let bearer = format!("Bearer {TOKEN}");
+    let authority = (":authority", "keyswap.test");
+    let (http, path, token) =
+        ((":scheme", "http"), (":path", "/v1/models"), ("authorization", bearer.as_str()));
+    send_h2(envoy, &[(":method", "GET"), http, authority, path, token])?;
+    ensure!(standin.take().len() == 1, "an ordinary request was not forwarded");
+    for fields in [
+        &[(":method", "GET"), http, authority, token][..],
+        &[(":method", "trace"), http, authority, path, token],
+        &[(":method", "TRACK"), http, authority, path, token],
+        &[(":method", "get"), http, authority, path, token],
+        &[(":method", "CONNECT"), authority, token],
+        &[(":method", "CONNECT"), (":protocol", "websocket"), http, authority, path, token],
+    ] {
+        send_h2(envoy, fields)?;
+        ensure!(standin.take().is_empty(), "forwarded: {fields:?}");
+    }
     let status =
         envoy.open_raw(b"CONNECT api.openai.com:443 HTTP/1.1\r\nhost: api.openai.com:443\r\n\r\n")?.status();
     ensure!(status == 405, "CONNECT: {status}");
@@ -199,7 +237,8 @@ fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{credential}\
              transfer-encoding: chunked\r\ntrailer: authorization, x-checksum\r\n\r\n\
-             2\r\n{{}}\r\n0\r\nauthorization: Bearer {TOKEN}\r\nX-Api-Key: sentinel\r\nx-checksum: 7\r\n\r\n"
+             2\r\n{{}}\r\n0\r\nauthorization: Bearer {TOKEN}\r\nX-Api-Key: sentinel\r\n\
+             sec-websocket-protocol: openai-insecure-api-key.{TOKEN}\r\nx-checksum: 7\r\n\r\n"
         )
     };
     let status = envoy.open_raw(request("").as_bytes())?.status();

@@ -45,7 +45,7 @@ fn requests(token: &str) -> Vec<Request> {
         Request::post(format!("/v1beta/models/g:generateContent?key={token}"), &json!({})),
         Request::get(format!("/v1/models?a=b&KEY={token}")).header("api-key", token),
         Request::get("/v1/realtime?model=m")
-            .header("connection", "upgrade")
+            .header("connection", "Upgrade, cf-aig-metadata, cf-aig-authorization")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
@@ -126,6 +126,11 @@ fn an_upstream_sees_the_real_credential_once_and_the_token_never() -> Result<()>
         let credentials = upstream.credentials();
         let gateway: Vec<_> = credentials.iter().filter(|it| it.contains("sentinel-gateway-216a")).collect();
         ensure!(gateway == ["cf-aig-authorization: Bearer sentinel-gateway-216a"], "{credentials:?}");
+        let connection = upstream.header("connection");
+        ensure!(
+            connection.is_none_or(|it| it == "upgrade"),
+            "a header may be dropped on the way: {connection:?}"
+        );
         ensure!(credentials.len() == 2, "not exactly one provider credential: {credentials:?}");
     }
     let wire = standin.wire();

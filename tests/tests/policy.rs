@@ -34,7 +34,7 @@ fn envoy_refuses_a_bad_policy_with_the_errors_of_policy_check() -> Result<()> {
     ensure!(checked.status.code() == Some(3), "`policy check` ends with {}", checked.status);
     let text = String::from_utf8(checked.stdout)? + &String::from_utf8(checked.stderr)?;
     let expected: Vec<&str> = text.lines().filter(|line| line.starts_with("error at ")).collect();
-    ensure!(expected.len() >= 14, "`policy check` finds only {}:\n{text}", expected.len());
+    ensure!(expected.len() >= 15, "`policy check` finds only {}:\n{text}", expected.len());
 
     let standin = Standin::start()?;
     let log = Envoy::with(&policy).upstream(&standin).refused()?;

@@ -34,6 +34,18 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
     assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
 
+    // The SDKs, with what is installed for them in a folder of this test.
+    let folder = tempfile::tempdir()?;
+    let sdk = |title| {
+        let script = snippet(&instructions, title)?;
+        ensure!(script.contains("/tmp/keyswap-"), "no folder in {script}");
+        shell(&script.replace("/tmp/", &format!("{}/", folder.path().display())))
+    };
+    sdk("Python: get the SDKs")?;
+    assert!(sdk("Python: OpenAI SDK")?.contains(CREDENTIAL));
+    assert!(sdk("Python: Anthropic SDK")?.contains("x-api-key: sk-ant-stand-in"));
+    assert!(sdk("Node: OpenAI SDK, as a stream")?.contains(CREDENTIAL));
+
     // The user sees what the upstream saw, and it is not the token.
     let shown = up.read_until("contents")?;
     assert!(shown.contains(CREDENTIAL), "{shown}");

@@ -169,7 +169,7 @@ fn check(draft: Draft) -> Result<TokenRecord, RegistryError> {
             Field::ExpiresAt => RegistryError::InvalidExpiry,
             Field::Label => invalid("label"),
             Field::Owner => invalid("email address"),
-            Field::Provider(_) | Field::Other(_) => invalid("provider"),
+            Field::Provider(_) | Field::Other(_) | Field::Elsewhere => invalid("provider"),
         }
     })
 }

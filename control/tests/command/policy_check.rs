@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Folder, Run, keyswap, keyswap_with, policy};
+use crate::support::{Folder, Run, assert_only_text, keyswap, keyswap_with, policy};
 
 const BROKEN: &str = "\
 version: keyswap/v2
@@ -14,16 +14,24 @@ tokens:
     providers: []
     expires_at: 2027-06-30
     rights: all
+  - sha256: 1111111111111111111111111111111111111111111111111111111111111111
+    label: 2027
+    owner: alice
+    providers: [openai, openai]
 ";
 
-const BROKEN_LINES: [&str; 6] = [
-    "error at `version`: expected one of `keyswap/v1`",
+const BROKEN_LINES: [&str; 10] = [
+    "error at `version`: expected `keyswap/v1`",
     "error at `credentials.openai[0].env`: expected the name of an environment variable such as `OPENAI_API_KEY`",
     "error at `tokens[0].sha256`: expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
     "error at `tokens[0].providers`: expected at least one provider",
     "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
     "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `providers`, `status`, \
      `expires_at`",
+    "error at `tokens[1].sha256`: expected a string: put it in quotes",
+    "error at `tokens[1].label`: expected a string: put it in quotes",
+    "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
+    "error at `tokens[1].providers[1]`: this provider stands twice in the list",
 ];
 
 fn as_json(yaml: &str) -> String {
@@ -58,7 +66,7 @@ fn all_errors_come_at_once_in_the_order_of_the_engine() {
     let run = check("policy.yaml", BROKEN);
     assert_eq!(run.code, 3);
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), BROKEN_LINES);
-    assert!(run.stderr.ends_with("policy.yaml: 6 errors\n"), "{}", run.stderr);
+    assert!(run.stderr.ends_with("policy.yaml: 10 errors\n"), "{}", run.stderr);
 }
 
 #[test]
@@ -86,7 +94,7 @@ fn json_output_has_the_errors_as_data() {
     let answer = run.json();
     assert_eq!(answer["valid"], json!(false));
     assert_eq!(answer["errors"].as_array().map(Vec::len), Some(BROKEN_LINES.len()));
-    assert_eq!(answer["errors"][0], json!({"path": "version", "message": "expected one of `keyswap/v1`"}));
+    assert_eq!(answer["errors"][0], json!({"path": "version", "message": "expected `keyswap/v1`"}));
 
     let run = keyswap(&["policy", "check", "--format", "json", &folder.file("p.yaml", policy(""))]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
@@ -268,8 +276,47 @@ fn names_in_a_policy_neither_move_the_cursor_nor_start_a_line() {
     let run = check("p.json", r#"{"version":"keyswap/v1","credentials":{},"a\n\u001b[2J\u009b\u202eb":1}"#);
     assert_eq!((run.code, run.stdout.lines().count()), (3, 1));
     assert!(
-        run.stdout.starts_with(r"error at `a\n\u{1b}[2J\u{9b}\u{202e}b`: unknown field"),
+        run.stdout.starts_with(r#"error at `"a\n\u{1b}[2J\u{9b}\u{202e}b"`: unknown field"#),
         "{}",
         run.stdout
     );
+}
+
+#[test]
+fn no_text_of_a_policy_writes_anything_but_text_to_the_terminal() {
+    const HOSTILE: &str = "a\n\r\u{1b}[2J\u{7f}\u{9b}\u{2028}\u{202e}\u{2066}b";
+    let url = "https://provider.example";
+    let documents = [
+        json!({"version": HOSTILE, "credentials": {}}),
+        json!({"version": "keyswap/v1", "credentials": {HOSTILE: [{"env": HOSTILE}]}}),
+        json!({"version": "keyswap/v1", "credentials": {HOSTILE: [{"env": "K"}]}}),
+        json!({
+            "version": "keyswap/v1",
+            "credentials": {HOSTILE: [{"env": "K"}]},
+            "providers": {"p": {"url": url, "credential": HOSTILE}},
+        }),
+        json!({
+            "version": "keyswap/v1",
+            "credentials": {},
+            "providers": {HOSTILE: {"url": HOSTILE, "slug": HOSTILE}, "p": {"url": url, "credential": HOSTILE}},
+            "slots": [HOSTILE],
+            "tokens": [{
+                "sha256": HOSTILE, "label": HOSTILE, "owner": HOSTILE, "status": HOSTILE, "expires_at": HOSTILE,
+                "providers": [HOSTILE, "p", "nobody"], HOSTILE: HOSTILE,
+            }],
+        }),
+    ];
+    let files = documents.iter().map(|document| ("p.json", document.to_string())).chain(
+        HOSTILE
+            .chars()
+            .flat_map(|char| [("p.yaml", format!("a: {char}\"`")), ("p.json", format!("{{{char}"))]),
+    );
+    for (name, content) in files {
+        let folder = Folder::new();
+        let run = keyswap(&["policy", "check", "--with-env", &folder.file(name, &content)]);
+        assert_eq!(run.code, 3, "{content}");
+        assert_only_text(&run);
+        assert!(run.stdout.lines().all(|line| line.starts_with("error")), "{}", run.stdout);
+        assert!(run.stderr.contains(&format!(": {} error", run.stdout.lines().count())), "{}", run.all());
+    }
 }

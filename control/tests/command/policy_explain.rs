@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Run, THEN, TOKEN, keyswap, keyswap_with, policy};
+use crate::support::{Folder, Run, THEN, TOKEN, assert_only_text, keyswap, keyswap_with, policy};
 
 /// Explains a request under the usual policy at a time when its token is valid.
 fn explain(request: impl AsRef<[u8]>, more: &[&str]) -> Run {
@@ -27,7 +27,7 @@ fn a_forwarded_request_shows_what_is_sent_in_its_place() {
     let expect = "\
 forward: allowed
   route    ok       the path can be read in one way only
-  route    ok       the provider is `openai`, told by the slot `authorization`
+  route    ok       the provider is `openai`: its SDKs use the slot `authorization`
   extract  ok       the slot `authorization` holds a credential
   verify   ok       the token is valid until 2027-06-30T00:00:00Z
   scope    ok       the token is for `openai`
@@ -52,7 +52,7 @@ fn a_refused_request_shows_the_reply() {
     let run = explain(chat("Authorization: Basic eA=="), &[]);
     let expect = r#"reply: credential_missing
   route    ok       the path can be read in one way only
-  route    ok       the provider is `openai`, told by default
+  route    ok       the provider is `openai`: nothing names another
   extract  refused  no auth slot holds a credential
 provider: openai
 judged at: 2026-06-30T00:00:00Z
@@ -239,6 +239,40 @@ fn the_token_is_shown_nowhere_wherever_the_caller_put_it() {
     }
 }
 
+const HOSTILE: &str = "a\u{2028}\u{202e}\u{2066}b";
+
+#[test]
+fn a_request_writes_nothing_but_text_to_the_terminal() {
+    let folder = Folder::new();
+    let policy = folder.file("policy.yaml", policy(""));
+    let credential = format!("Authorization: Bearer {TOKEN}\n");
+    let cases = [
+        (format!("GET /v1/models?{HOSTILE} HTTP/1.1\nx-other: {HOSTILE}\n{credential}"), 0),
+        (format!("GET /v1/{HOSTILE} HTTP/1.1\n{credential}"), 2),
+        (format!("GET /v1/models HTTP/1.1\nx-{HOSTILE}: 1\n{credential}"), 1),
+    ];
+    for (request, code) in cases {
+        let run = keyswap(&["policy", "explain", &policy, &folder.file("r.txt", request), "--at", THEN]);
+        assert_eq!(run.code, code, "{}", run.all());
+        assert_only_text(&run);
+    }
+}
+
+#[test]
+fn a_label_or_an_owner_that_could_turn_text_around_is_refused() {
+    let folder = Folder::new();
+    let policy = policy("")
+        .replace("label: alice-laptop", &format!("label: \"{HOSTILE}\""))
+        .replace("alice@acme", "\"\u{202e}alice@acme")
+        .replace("example\n    providers", "example\"\n    providers");
+    let run = keyswap(&["policy", "check", &folder.file("policy.yaml", policy)]);
+    assert_eq!(run.code, 3, "{}", run.all());
+    for path in ["tokens[0].label", "tokens[0].owner"] {
+        assert!(run.stdout.contains(&format!("error at `{path}`: expected ")), "{}", run.all());
+    }
+    assert_only_text(&run);
+}
+
 #[test]
 fn kept_subprotocols_are_told_of_but_not_shown() {
     let request = chat(&format!(
@@ -288,7 +322,7 @@ fn an_invalid_policy_explains_nothing_but_its_errors() {
     let (policy, request) = (folder.file("p.yaml", "version: 1\n"), folder.file("r.txt", chat("A: b")));
     let run = keyswap(&["policy", "explain", &policy, &request]);
     assert_eq!((run.code, run.stdout.as_str()), (3, ""));
-    assert!(run.stderr.starts_with("error at `version`: expected one of `keyswap/v1`\n"), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error at `version`: expected `keyswap/v1`\n"), "{}", run.stderr);
     let run = keyswap(&["policy", "explain", "--format", "json", &policy, &request]);
     assert_eq!((run.code, &run.json()["valid"]), (3, &json!(false)));
 }

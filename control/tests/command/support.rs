@@ -57,6 +57,16 @@ pub(crate) fn keyswap_with(args: &[&str], stdin: &[u8], environment: &[(&str, &s
     }
 }
 
+/// Nothing that was said moves the cursor or turns text around.
+pub(crate) fn assert_only_text(run: &Run) {
+    let all = run.all();
+    let is_text = |char: char| {
+        char == '\n'
+            || !(char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
+    assert!(all.chars().all(is_text), "{all:?}");
+}
+
 /// A folder with files in it, gone when dropped.
 pub(crate) struct Folder(TempDir);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::support::{Folder, Run, keyswap, policy};
+use crate::support::{Folder, Run, assert_only_text, keyswap, policy};
 
 fn create(args: &[&str]) -> Run {
     keyswap(&[&["token", "create"], args].concat())
@@ -16,7 +16,7 @@ fn is_token(text: &str) -> bool {
     })
 }
 
-/// Labels and owners that a careless quoting would break.
+/// Labels and, without their spaces, names of mailboxes that a careless quoting would break.
 const AWKWARD: [&str; 12] = [
     "alice-laptop",
     "true",
@@ -35,7 +35,8 @@ const AWKWARD: [&str; 12] = [
 #[test]
 fn a_new_token_works_once_its_record_is_pasted_into_a_policy() {
     for label in AWKWARD {
-        let (as_label, as_owner) = (format!("--label={label}"), format!("--owner={label}"));
+        let owner = format!("{}@acme.example", label.replace(' ', ""));
+        let (as_label, as_owner) = (format!("--label={label}"), format!("--owner={owner}"));
         let run = create(&[&as_label, &as_owner, "--provider", "anthropic,openai"]);
         assert_eq!(run.code, 0, "{label}: {}", run.stderr);
         let token = run.stdout.trim_end();
@@ -51,7 +52,7 @@ fn a_new_token_works_once_its_record_is_pasted_into_a_policy() {
         let explain = keyswap(&["policy", "explain", &file, &request, "--format", "json"]);
         assert_eq!(explain.code, 0, "{label}: {}", explain.all());
         let principal = &explain.json()["principal"];
-        assert_eq!((&principal["label"], &principal["email"]), (&json!(label), &json!(label)));
+        assert_eq!((&principal["label"], &principal["email"]), (&json!(label), &json!(owner)));
     }
 }
 
@@ -111,17 +112,24 @@ fn a_wrong_request_is_told_in_full_and_mints_nothing() {
     let long = "x".repeat(65);
     let secret = "sk-SENTINELsentinelSENTINEL0";
     let good = ["--label", "a", "--provider", "openai"];
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 15] = [
         (&[], &["label is required", "pick at least one provider"]),
         (&["--label", "  ", "--provider", "openai"], &["label is required"]),
         (&["--label", "a"], &["pick at least one provider"]),
         (&["--label", &long, "--provider", "openai"], &["invalid label: expected 1 to 64 characters"]),
         (&["--label", "a\nb", "--provider", "openai"], &["invalid label: expected 1 to 64 characters"]),
         (&["--label", secret, "--provider", "openai"], &["invalid label: this looks like a credential"]),
-        (&["--label", "a", "--provider", ""], &["invalid provider ``: expected a name"]),
+        (&["--label", "a", "--provider", ""], &["invalid provider `\"\"`: expected a name"]),
         (&["--label", "a", "--provider", "OpenAI"], &["invalid provider `OpenAI`: expected a name"]),
         (&["--label", "a", "--provider", "v1"], &["invalid provider `v1`: "]),
-        (&[&good[..], &["--owner", ""]].concat(), &["invalid owner: expected 1 to 254 characters"]),
+        (
+            &["--label", "a", "--provider", "a\n\u{1b}[2J\u{202e}b"],
+            &[r#"invalid provider `"a\n\u{1b}[2J\u{202e}b"`: expected a name"#],
+        ),
+        (
+            &[&good[..], &["--owner", "alice"]].concat(),
+            &["invalid owner: expected an email address such as "],
+        ),
         (
             &[&good[..], &["--expires-at", "tomorrow"]].concat(),
             &["invalid expiry: expected a time with an offset"],
@@ -143,6 +151,28 @@ fn a_wrong_request_is_told_in_full_and_mints_nothing() {
                 assert!(line.starts_with(&format!("error: {words}")), "{args:?}: {line}");
             }
             assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
+            assert_only_text(&run);
         }
     }
+}
+
+#[test]
+fn an_owner_is_an_email_address() {
+    let create = |owner: &str| create(&["--label", "a", "--provider", "openai", "--owner", owner]);
+    for owner in ["alice@acme.example", " alice@acme.example "] {
+        assert_eq!(create(owner).code, 0, "{owner}");
+    }
+    for owner in ["", " ", "@", "alice", "@acme.example", "alice@", "al ice@acme.example", "a@b\nc", "5"] {
+        let run = create(owner);
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{owner}");
+        let is_told = |line: &str| line.starts_with("error: invalid owner: expected ");
+        assert!(run.stderr.lines().all(is_told), "{owner}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("expected an email address such as `alice@example.com`"),
+            "{owner}: {}",
+            run.stderr
+        );
+    }
+    let help = keyswap(&["token", "create", "--help"]).stdout;
+    assert!(help.contains("--owner <EMAIL>\n") && help.contains("The email address of"), "{help}");
 }

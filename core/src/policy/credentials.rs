@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{PolicyError, PolicyErrors};
-use super::reader::Node;
+use super::reader::{NAME_EXPECTED, Node, is_name};
 use crate::secret::{Environment, Secret, SecretFault};
 
 /// A place that an upstream credential comes from.
@@ -19,7 +19,15 @@ pub(crate) struct Credentials(BTreeMap<String, Vec<Source>>);
 
 impl Credentials {
     pub(super) fn read(node: &Node<'_>) -> Self {
-        Self(node.entries().into_iter().map(|(name, chain)| (name.to_owned(), read_chain(&chain))).collect())
+        let mut chains = BTreeMap::new();
+        for (name, chain) in node.entries() {
+            // Later errors repeat the name, in logs too.
+            match chain.check(Some(name).filter(|name| is_name(name)), NAME_EXPECTED) {
+                Some(name) => _ = chains.insert(name.to_owned(), read_chain(&chain)),
+                None => _ = read_chain(&chain),
+            }
+        }
+        Self(chains)
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {

@@ -49,9 +49,9 @@ fn read_cloudflare(node: &Node<'_>) -> Option<Gateway> {
         Some(url) => read_url(&url),
         None => BaseUrl::parse("https://gateway.ai.cloudflare.com").ok(),
     };
-    let account = fields.required("account").and_then(|node| read_segment(&node));
-    let name = fields.required("gateway").and_then(|node| read_segment(&node));
-    let credential = fields.required("credential").and_then(|node| node.text().map(str::to_owned));
+    let account = fields.required("account").and_then(|node| node.name());
+    let name = fields.required("gateway").and_then(|node| node.name());
+    let credential = fields.required("credential").and_then(|node| node.name());
     let mode = fields.required("mode").and_then(|node| {
         node.choice(&[
             ("provider_key", GatewayMode::ProviderKey),
@@ -73,17 +73,6 @@ fn read_cloudflare(node: &Node<'_>) -> Option<Gateway> {
 
 pub(super) fn read_url(node: &Node<'_>) -> Option<BaseUrl> {
     BaseUrl::parse(node.text()?).map_err(|message| node.fail(message)).ok()
-}
-
-/// A path segment that stands for itself: it can neither climb nor split.
-pub(super) fn read_segment(node: &Node<'_>) -> Option<String> {
-    let is_segment = |text: &&str| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    let text = node.text()?;
-    node.check(Some(text).filter(is_segment), "expected 1 to 64 letters, digits, `-` or `_`")
-        .map(str::to_owned)
 }
 
 fn read_metadata(node: &Node<'_>) -> Vec<(String, Claim)> {

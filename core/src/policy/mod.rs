@@ -93,18 +93,11 @@ impl Policy {
 
     /// What is wrong with naming this provider in a scope, if anything is.
     fn why_not_enabled(&self, name: &str) -> Option<String> {
-        if self.enabled_providers().any(|provider| provider.id == name) {
-            return None;
-        }
-        let known = || {
-            let ids: Vec<String> =
-                self.providers.iter().map(|provider| format!("`{}`", provider.id)).collect();
-            format!("no such provider; expected one of {}", ids.join(", "))
+        let Some(provider) = self.providers.iter().find(|provider| provider.id == name) else {
+            return why_unknown(&self.providers, name);
         };
-        let keyless = |provider: &Provider| {
-            format!("the provider has no key: add `{}` to `credentials`", provider.credential)
-        };
-        Some(self.providers.iter().find(|provider| provider.id == name).map_or_else(known, keyless))
+        let enabled = self.enabled_providers().any(|enabled| enabled.id == name);
+        (!enabled).then(|| format!("the provider has no key: add `{}` to `credentials`", provider.credential))
     }
 
     fn check_credentials(&self, errors: &Errors) {
@@ -141,20 +134,30 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
         tokens: Vec::new(),
         credentials,
-        providers,
+        providers: providers.clone(),
         gateway,
         slots,
     });
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
     }
-    // Without the rest, names cannot be checked; the tokens are read all the same, for their own errors.
-    let why_not = |name: &str| policy.as_ref().and_then(|policy| policy.why_not_enabled(name));
+    // Without the rest nobody can say which providers have a key; the tokens are read all the same, for their errors.
+    let why_not = |name: &str| match &policy {
+        Some(policy) => policy.why_not_enabled(name),
+        None => why_unknown(&providers, name),
+    };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
     if let Some(policy) = &mut policy {
         policy.tokens = tokens;
     }
     policy
+}
+
+fn why_unknown(providers: &[Provider], name: &str) -> Option<String> {
+    let ids = providers.iter().map(|provider| provider.id.as_str()).filter(|id| providers::is_id(id));
+    let ids: Vec<String> = ids.map(|id| format!("`{id}`")).collect();
+    let known = providers.iter().any(|provider| provider.id == name);
+    (!known).then(|| format!("no such provider; expected one of {}", ids.join(", ")))
 }
 
 fn read_slots(node: &Node<'_>) -> Vec<Slot> {

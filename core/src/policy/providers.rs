@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::gateway::{read_segment, read_url};
-use super::reader::Node;
+use super::gateway::read_url;
+use super::reader::{Node, is_name};
 use crate::provider::{AuthStyle, BUILT_IN, BuiltIn, Dialect, Provider};
 use crate::url::BaseUrl;
 
@@ -45,9 +45,9 @@ pub(super) fn read(node: Option<&Node<'_>>, has_gateway: bool) -> Vec<Provider> 
 impl<'d> Entry<'d> {
     fn read(node: Node<'d>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let credential = fields.optional("credential").and_then(|node| node.text().map(str::to_owned));
+        let credential = fields.optional("credential").and_then(|node| node.name());
         let url = fields.optional("url").and_then(|node| read_url(&node));
-        let slug = fields.optional("slug").and_then(|node| read_segment(&node));
+        let slug = fields.optional("slug").and_then(|node| node.name());
         let auth = fields.optional("auth").and_then(|node| read_auth(&node));
         let dialect = fields.optional("dialect").and_then(|node| {
             node.choice(&[
@@ -121,19 +121,40 @@ impl<'d> Entry<'d> {
     }
 }
 
-fn is_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+pub(super) fn is_id(id: &str) -> bool {
+    is_name(id) && !id.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
 fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
     let is_name = |name: &&str| {
         (1..=64).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !has_another_meaning(name)
     };
     let style = match node.text()? {
         "bearer" => Some(AuthStyle::Bearer),
         text => text.strip_prefix("header:").filter(is_name).map(|name| AuthStyle::Header(name.to_owned())),
     };
-    node.check(style, "expected `bearer`, or `header:` and the name of a header in lower case")
+    node.check(
+        style,
+        "expected `bearer`, or `header:` and the name of a header in lower case that carries nothing else",
+    )
+}
+
+/// Headers that frame a message, steer a proxy or belong to the gateway.
+fn has_another_meaning(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    const PREFIXES: [&str; 8] =
+        ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

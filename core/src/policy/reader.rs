@@ -58,6 +58,12 @@ impl<'d> Node<'d> {
         self.check(self.value.as_str(), expected)
     }
 
+    /// A name of the policy's own.
+    pub(super) fn name(&self) -> Option<String> {
+        let text = self.text()?;
+        self.check(Some(text).filter(|text| is_name(text)), NAME_EXPECTED).map(str::to_owned)
+    }
+
     /// A string that is one of a few.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let found = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
@@ -115,6 +121,15 @@ impl<'d> Node<'d> {
         let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Self { value, path, errors: self.errors }
     }
+}
+
+/// What a name of the policy's own must look like: it can stand in a path, a log and an error as it is.
+pub(super) const NAME_EXPECTED: &str = "expected 1 to 64 letters, digits, `-` or `_`";
+
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && !looks_like_a_secret(text)
 }
 
 /// A member's name as errors show it: never a secret, and nothing that could forge a line of a log.

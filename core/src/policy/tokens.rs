@@ -56,17 +56,26 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
 /// One line of text that people wrote.
 fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     let text = node.text()?.trim();
-    let fits = (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let fits = (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text);
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
+}
+
+/// Whether a character ends a line or turns its direction, and so could make a log or a page lie.
+fn moves_text(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// An address as far as its form can be told without sending to it.
 fn read_email(node: &Node<'_>) -> Option<String> {
-    let is_email = |text: &String| {
-        text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-            && !text.contains(char::is_whitespace)
+    let is_email = |text: &&str| {
+        text.len() <= 254
+            && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+            && !text.chars().any(|char| char.is_whitespace() || moves_text(char))
     };
-    node.check(read_text(node, 254).filter(is_email), "expected an email address such as `alice@example.com`")
+    let text = node.text()?.trim();
+    node.check(Some(text).filter(is_email), "expected an email address such as `alice@example.com`")
+        .map(str::to_owned)
 }
 
 fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

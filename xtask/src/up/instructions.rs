@@ -6,7 +6,9 @@ use keyswap_tests::Envoy;
 
 use super::upstream::Upstream;
 
-const PLACEHOLDERS: [&str; 2] = ["{url}", "{token}"];
+/// The releases that the end-to-end tests use, so that what is printed is what was tested.
+const PYTHON_SDKS: &str = include_str!("../../../tests/clients/python/requirements.in");
+const NODE_SDKS: &str = include_str!("../../../tests/clients/node/package.json");
 
 /// One thing to try. `needs` is the provider without which it cannot work.
 struct Snippet {
@@ -49,7 +51,7 @@ const SNIPPETS: [Snippet; 8] = [
     Snippet {
         title: "Python: get the SDKs",
         needs: &[],
-        script: "python3 -m venv /tmp/keyswap-python && /tmp/keyswap-python/bin/pip install openai anthropic",
+        script: "python3 -m venv /tmp/keyswap-python && /tmp/keyswap-python/bin/pip install {python}",
     },
     Snippet {
         title: "Python: OpenAI SDK",
@@ -83,7 +85,7 @@ EOF"#,
     Snippet {
         title: "Node: OpenAI SDK, as a stream",
         needs: &["openai"],
-        script: r#"mkdir -p /tmp/keyswap-node && cd /tmp/keyswap-node && npm install openai && node --input-type=module - <<'EOF'
+        script: r#"mkdir -p /tmp/keyswap-node && cd /tmp/keyswap-node && npm install {node} && node --input-type=module - <<'EOF'
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: "{url}/v1", apiKey: "{token}" });
@@ -112,13 +114,33 @@ pub(super) fn text(envoy: &Envoy, upstream: &Upstream, token: &str) -> String {
     }
     text.push_str("\nWhat to try, from another terminal:\n");
     for snippet in SNIPPETS.iter().filter(|snippet| snippet.works_with(upstream.providers())) {
-        let [url, placeholder] = PLACEHOLDERS;
-        let script = snippet.script.replace(url, &envoy.url()).replace(placeholder, token);
+        let script = fill(snippet.script, &envoy.url(), token);
         let _ = write!(text, "\n# --- {}\n{script}\n", snippet.title);
     }
     text.push_str("\n# --- Ctrl-C ends everything");
     text.push_str(if upstream.is_real() { ".\n" } else { ". What the stand-in receives is shown below.\n" });
     text
+}
+
+fn fill(script: &str, url: &str, token: &str) -> String {
+    script
+        .replace("{url}", url)
+        .replace("{token}", token)
+        .replace("{python}", &python_packages())
+        .replace("{node}", &node_package("openai"))
+}
+
+fn python_packages() -> String {
+    let lines = PYTHON_SDKS.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect::<Vec<_>>().join(" ")
+}
+
+fn node_package(name: &str) -> String {
+    let package: serde_json::Value = serde_json::from_str(NODE_SDKS).unwrap_or_default();
+    match package["dependencies"][name].as_str() {
+        Some(version) => format!("{name}@{version}"),
+        None => name.to_owned(),
+    }
 }
 
 impl Snippet {

@@ -70,7 +70,7 @@ impl Explain {
     fn explain(&self, engine: &Engine, text: &HeadText, now: UnixTime) -> anyhow::Result<Exit> {
         let parsed = text.parse()?;
         let head = parsed.head();
-        let mask = Mask::of(&head, |name| engine.strips_trailer(name));
+        let mask = Mask::of(&head, |name| engine.is_slot(name));
         let explanation = Explanation::of(&engine.decide(&head, now), now, &mask);
         match self.format {
             Format::Human => output::print(explanation.to_string().trim_end())?,

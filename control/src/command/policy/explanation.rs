@@ -122,7 +122,7 @@ impl Display for Explanation {
         writeln!(f, "{}: {}", self.verdict, self.reason)?;
         for check in &self.checks {
             let mark = if check.passed { "ok     " } else { "refused" };
-            writeln!(f, "  {:8} {mark}  {}", check.stage, visible(&check.message))?;
+            writeln!(f, "  {:8} {mark}  {}", check.stage, check.message)?;
         }
         writeln!(f, "provider: {}", self.provider)?;
         if let Some(caller) = &self.principal {
@@ -135,8 +135,8 @@ impl Display for Explanation {
 
 impl Display for Caller {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, label {}", self.id, self.label)?;
-        self.email.iter().try_for_each(|email| write!(f, ", email {email}"))
+        write!(f, "{}, label {}", self.id, visible(&self.label))?;
+        self.email.iter().try_for_each(|email| write!(f, ", email {}", visible(email)))
     }
 }
 
@@ -147,7 +147,7 @@ impl Display for Outcome {
                 writeln!(f, "forwarded as:")?;
                 writeln!(f, "  authority: {authority}")?;
                 writeln!(f, "  path: {}", visible(path))?;
-                remove.iter().try_for_each(|name| writeln!(f, "  remove {}", visible(name)))?;
+                remove.iter().try_for_each(|name| writeln!(f, "  remove {name}"))?;
                 set.iter().try_for_each(|field| writeln!(f, "  set {field}"))
             }
             Self::Reply { status, headers, body } => {

@@ -30,7 +30,8 @@ impl Command {
     }
 }
 
-/// Every error on a line of its own, in the words that the filter logs.
+/// Every error on a line of its own, in the words that the filter logs. They are printable as they come from the
+/// engine; a parser may quote a character that is not, and no error may write to the terminal but text.
 fn error_lines(errors: &PolicyErrors) -> String {
     let lines: Vec<String> = errors.0.iter().map(|error| output::visible(&error.to_string())).collect();
     lines.join("\n")

@@ -30,7 +30,7 @@ pub(crate) struct Create {
     /// A provider that the token is for, by its name in the policy; repeat it, or separate names by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<String>,
-    /// The email address of who answers for the token
+    /// The email address of the person who answers for the token
     #[arg(long, value_name = "EMAIL")]
     owner: Option<String>,
     /// When the token ends, such as `2027-06-30T00:00:00Z`; without it the token does not expire
