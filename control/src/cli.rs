@@ -7,7 +7,7 @@ use crate::command::Command;
 use crate::exit::{self, Exit};
 use crate::output;
 
-/// Check and explain Keyswap policies, and mint proxy tokens.
+/// Check and explain Keyswap policies, mint proxy tokens, keep them in a registry.
 ///
 /// Keyswap lets people, apps and agents call LLM providers with a proxy token in place of the real key.
 #[derive(Parser)]

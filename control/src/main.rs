@@ -1,4 +1,4 @@
-//! The `keyswap` command: checks and explains policies, mints proxy tokens, serves the token registry.
+//! The `keyswap` command: checks and explains policies, mints proxy tokens, serves and looks after the registry.
 
 #![forbid(unsafe_code)]
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use keyswap_core::{Policy, PolicyError, PolicyErrors};
+use serde_json::Value;
 
 use crate::{input, output, yaml};
 
@@ -44,6 +45,16 @@ impl PolicyFile {
                 let document = yaml::parse(&self.bytes).map_err(whole)?;
                 Policy::from_json(document.to_string().as_bytes())
             }
+        }
+    }
+
+    /// The document as it stands, whatever is in it. The error repeats nothing of it.
+    pub(crate) fn document(&self) -> Result<Value, String> {
+        match self.syntax {
+            Syntax::Json => serde_json::from_slice(&self.bytes).map_err(|error| {
+                format!("not valid JSON at line {} column {}", error.line(), error.column())
+            }),
+            Syntax::Yaml => yaml::parse(&self.bytes),
         }
     }
 }

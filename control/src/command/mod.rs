@@ -1,9 +1,15 @@
 //! The subcommands, one file each.
 
 mod completions;
+mod confirm;
+mod list_options;
 mod policy;
+mod rate;
 mod serve;
+mod table;
+mod target;
 mod token;
+mod user;
 
 use clap::Subcommand;
 
@@ -16,6 +22,8 @@ pub(crate) enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    User(user::Command),
     Serve(serve::Serve),
     Completions(completions::Completions),
 }
@@ -25,6 +33,7 @@ impl Command {
         match self {
             Self::Policy(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::User(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Completions(command) => command.run(),
         }

@@ -114,6 +114,11 @@ impl Source {
 }
 
 impl NewToken {
+    /// Whether it may be put into the registry.
+    pub fn validate(&self) -> Result<(), RegistryError> {
+        self.clone().check().map(drop)
+    }
+
     pub(super) fn check(self) -> Result<ValidToken, RegistryError> {
         let record = check(Draft {
             label: self.label,

@@ -35,9 +35,10 @@ pub use feed::{Change, Feed, Subject};
 pub use limits::Taken;
 pub use model::{AuditEntry, Listing, Page, Status, Token, TokenRecord, User};
 pub use rate_limit::RateLimit;
+pub(crate) use rate_limit::seconds;
 pub use secret_text::SecretText;
 pub use store::DatabaseUrl;
-pub use tokens::{Created, Rotation};
+pub use tokens::{Created, LONGEST_GRACE, Rotation};
 pub use usage::Mark;
 
 use store::Store;

@@ -14,7 +14,7 @@ use super::store::Write;
 use super::{Registry, RegistryError, Result, now};
 
 /// The longest time in which a token and its successor both work: a year.
-const LONGEST_GRACE: u64 = 366 * 86_400;
+pub const LONGEST_GRACE: Duration = Duration::from_hours(366 * 24);
 
 /// A token that came into the registry.
 #[derive(Debug)]
@@ -40,10 +40,37 @@ impl Registry {
         let valid = new.check()?;
         let (token, digest, last4) = source.take()?;
         let mut write = self.0.write().await?;
-        let record = insert(&mut write, digest, last4, valid).await?;
+        let record = insert(&mut write, digest, last4, valid, Status::Active).await?;
         write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
         write.commit().await?;
         Ok(Created { token, record })
+    }
+
+    /// Puts tokens into the registry that are known by their digests, as in a policy: all of them or none. Those that
+    /// are there already stay as they are. Answers which were added.
+    pub async fn import_tokens(
+        &self,
+        tokens: Vec<(TokenDigest, NewToken, Status)>,
+        actor: &Actor,
+    ) -> Result<Vec<Token>> {
+        let mut write = self.0.write().await?;
+        let mut added = Vec::new();
+        for (digest, new, status) in tokens {
+            match write.token(&digest).await {
+                Ok(_) => continue,
+                Err(RegistryError::UnknownToken) => {}
+                Err(error) => return Err(error),
+            }
+            let record = insert(&mut write, digest, String::new(), new.check()?, status).await?;
+            let mut detail = described(&record);
+            if let Some(detail) = detail.as_object_mut() {
+                detail.insert("status".to_owned(), json!(status));
+            }
+            write.audit(actor, "token.import", &digest.to_hex(), &detail).await?;
+            added.push(record);
+        }
+        write.commit().await?;
+        Ok(added)
     }
 
     /// What is kept of a token.
@@ -108,7 +135,7 @@ impl Registry {
         grace: Duration,
         actor: &Actor,
     ) -> Result<Rotation> {
-        let grace = i64::try_from(grace.as_secs().min(LONGEST_GRACE)).unwrap_or_default();
+        let grace = i64::try_from(grace.min(LONGEST_GRACE).as_secs()).unwrap_or_default();
         let (token, successor, last4) = source.take()?;
         let mut write = self.0.write().await?;
         let now = now();
@@ -122,7 +149,7 @@ impl Registry {
             expires_at: retiring.own_expiry,
             rate_limit: retiring.rate_limit,
         };
-        let record = insert(&mut write, successor, last4, heir).await?;
+        let record = insert(&mut write, successor, last4, heir, Status::Active).await?;
         retiring.successor = Some(successor);
         retiring.retires_at = Some(UnixTime(now.0.saturating_add(grace)));
         update(&mut write, &mut retiring).await?;
@@ -147,7 +174,13 @@ impl Registry {
     }
 }
 
-async fn insert(write: &mut Write, digest: TokenDigest, last4: String, valid: ValidToken) -> Result<Token> {
+async fn insert(
+    write: &mut Write,
+    digest: TokenDigest,
+    last4: String,
+    valid: ValidToken,
+    status: Status,
+) -> Result<Token> {
     let token = Token {
         version: write.change(Subject::Token, &digest.to_hex()).await?,
         digest,
@@ -156,7 +189,7 @@ async fn insert(write: &mut Write, digest: TokenDigest, last4: String, valid: Va
         last4,
         providers: valid.providers,
         models: valid.models,
-        status: Status::Active,
+        status,
         created_at: now(),
         own_expiry: valid.expires_at,
         rate_limit: valid.rate_limit,

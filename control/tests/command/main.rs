@@ -4,4 +4,6 @@ mod policy_check;
 mod policy_explain;
 mod support;
 mod token_create;
+mod tokens;
 mod usage;
+mod users;

@@ -5,13 +5,26 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Folder, keyswap};
 
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["policy"],
     &["policy", "check"],
     &["policy", "explain"],
     &["token"],
     &["token", "create"],
+    &["token", "list"],
+    &["token", "show"],
+    &["token", "rotate"],
+    &["token", "disable"],
+    &["token", "enable"],
+    &["token", "delete"],
+    &["token", "import"],
+    &["user"],
+    &["user", "create"],
+    &["user", "list"],
+    &["user", "show"],
+    &["user", "update"],
+    &["user", "delete"],
     &["completions"],
 ];
 

@@ -1,0 +1,29 @@
+//! `keyswap token disable`: takes a token back.
+
+use clap::Args;
+
+use super::selector::Selector;
+use super::view;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+use crate::registry::Status;
+
+/// Take a token back, until it is enabled again
+#[derive(Args)]
+#[command(after_help = exit::help("  keyswap token disable alice-laptop --database sqlite://keyswap.db"))]
+pub(crate) struct Disable {
+    #[command(flatten)]
+    selector: Selector,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Disable {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        let token = self.selector.find(&session)?;
+        let set = session.registry.set_token_status(&token.digest, Status::Disabled, &session.actor);
+        view::print(&session.wait(set)?, self.target.format)?;
+        Ok(Exit::Ok)
+    }
+}

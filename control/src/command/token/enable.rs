@@ -1,0 +1,29 @@
+//! `keyswap token enable`: gives a disabled token again.
+
+use clap::Args;
+
+use super::selector::Selector;
+use super::view;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+use crate::registry::Status;
+
+/// Give a disabled token again
+#[derive(Args)]
+#[command(after_help = exit::help("  keyswap token enable alice-laptop --database sqlite://keyswap.db"))]
+pub(crate) struct Enable {
+    #[command(flatten)]
+    selector: Selector,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Enable {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        let token = self.selector.find(&session)?;
+        let set = session.registry.set_token_status(&token.digest, Status::Active, &session.actor);
+        view::print(&session.wait(set)?, self.target.format)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,89 @@
+//! `keyswap token import`: the tokens of a policy, by their digests.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use keyswap_core::TokenDigest;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+use crate::object::Object;
+use crate::output::{self, Format, visible};
+use crate::policy_file::PolicyFile;
+use crate::registry::{NewToken, Status};
+
+/// Bring the tokens of a policy into the registry
+///
+/// They are known by their digests, so whoever holds them notices nothing. All come in or none does; those that are
+/// in the registry already stay as they are there, so an import can be repeated.
+#[derive(Args)]
+#[command(after_help = exit::help("  keyswap token import policy.yaml --database sqlite://keyswap.db"))]
+pub(crate) struct Import {
+    /// A policy, or a document with its `tokens` only, in YAML or JSON; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// A record as policies have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    sha256: String,
+    label: String,
+    owner: Option<String>,
+    providers: Vec<String>,
+    expires_at: Option<String>,
+    status: Option<Status>,
+}
+
+impl Import {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let tokens = read(&PolicyFile::read(&self.file)?)?;
+        let count = tokens.len();
+        let session = self.target.open_or_make()?;
+        let added = session.wait(session.registry.import_tokens(tokens, &session.actor))?;
+        let known = count - added.len();
+        match self.target.format {
+            Format::Human => output::print(&format!("{} imported, {known} there already", added.len()))?,
+            Format::Json => output::print_json(&json!({"imported": added, "known": known}))?,
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// The tokens of the document. An error names the place and repeats nothing of what stands there.
+fn read(file: &PolicyFile) -> anyhow::Result<Vec<(TokenDigest, NewToken, Status)>> {
+    // A whole policy holds as a whole; a document with tokens only is read token by token.
+    let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
+    if document.get("version").is_some()
+        && let Err(errors) = file.policy()
+    {
+        let lines: Vec<String> = errors.0.iter().map(|error| visible(&error.to_string())).collect();
+        bail!("{}", lines.join("\n"));
+    }
+    let Some(Value::Array(records)) = document.get("tokens") else {
+        bail!("{} has no list `tokens`", file.name);
+    };
+    let read = |(index, record): (usize, &Value)| {
+        let Object(record): Object<Record> = Object::deserialize(record)
+            .ok()
+            .with_context(|| format!("tokens[{index}] is not the record of a token"))?;
+        let digest = TokenDigest::from_hex(&record.sha256)
+            .with_context(|| format!("tokens[{index}].sha256: expected 64 lower-case hexadecimal digits"))?;
+        let new = NewToken {
+            label: record.label,
+            owner: record.owner,
+            providers: record.providers,
+            expires_at: record.expires_at,
+            ..NewToken::default()
+        };
+        new.validate().with_context(|| format!("tokens[{index}]"))?;
+        Ok((digest, new, record.status.unwrap_or(Status::Active)))
+    };
+    records.iter().enumerate().map(read).collect()
+}

@@ -1,0 +1,61 @@
+//! `keyswap token rotate`: a successor with the same rights, shown once; the old token works a while longer.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::selector::Selector;
+use super::view;
+use crate::command::rate;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+use crate::output::{self, Format};
+use crate::registry::{SecretText, Source};
+
+/// Replace a token: the new one is printed once, the old one works until the grace is over
+///
+/// Standard output gets the new token alone; `--format json` prints `{"token", "sha256", "record", "retiring"}`.
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  TOKEN=$(keyswap token rotate alice-laptop --grace 24h --database sqlite://keyswap.db)"
+))]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    selector: Selector,
+    /// How long the old token works on: `0s`, `10m`, `24h`, `7d`; a year at most
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = rate::parse_grace)]
+    grace: Duration,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Rotate {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        let token = self.selector.find(&session)?;
+        let rotate = session.registry.rotate_token(&token.digest, Source::Mint, self.grace, &session.actor);
+        let rotation = session.wait(rotate)?;
+        let record = &rotation.successor.record;
+        let token = rotation.successor.token.as_ref().map(SecretText::expose).unwrap_or_default();
+        match self.target.format {
+            Format::Human => {
+                output::note("# The new token is shown once and never again: keep it now.");
+                output::print(token)?;
+                output::note(&view::details(record));
+                output::note(&format!(
+                    "# The old token {} works until {}.",
+                    rotation.retiring.id(),
+                    rotation.retiring.expires_at().map(|at| at.to_string()).unwrap_or_default()
+                ));
+            }
+            Format::Json => output::print_json(&json!({
+                "token": token,
+                "sha256": record.digest.to_hex(),
+                "record": record,
+                "retiring": rotation.retiring,
+            }))?,
+        }
+        Ok(Exit::Ok)
+    }
+}

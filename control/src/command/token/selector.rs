@@ -1,0 +1,85 @@
+//! Naming a token without saying it.
+
+use std::fmt::Write as _;
+
+use anyhow::bail;
+use clap::Args;
+use keyswap_core::TokenDigest;
+
+use super::{stdin, view};
+use crate::command::target::Session;
+use crate::output::visible;
+use crate::registry::{Listing, RegistryError, Token};
+
+/// The fewest digits of a SHA-256 that name a token.
+const FEWEST_DIGITS: usize = 8;
+
+/// The most matches that an error lists.
+const MOST_LISTED: usize = 10;
+
+/// Which token.
+#[derive(Args)]
+pub(super) struct Selector {
+    /// The token: its label, the beginning of its label, or 8 digits or more of its SHA-256
+    ///
+    /// With `-`, the token itself is read from standard input. It is not taken as an argument, which others could read.
+    #[arg(value_name = "TOKEN")]
+    token: String,
+}
+
+impl Selector {
+    /// The one token that is meant. No error repeats what was given: it may be a token.
+    pub(super) fn find(&self, session: &Session) -> anyhow::Result<Token> {
+        if self.token == "-" {
+            let token = stdin::read_token()?;
+            let digest = TokenDigest::of(token.expose().as_bytes());
+            return session.wait(session.registry.token(&digest));
+        }
+        if self.token.starts_with("ptk_") {
+            bail!("others can read the arguments of a process: give a token on standard input, and `-` here");
+        }
+        if self.token.trim().is_empty() {
+            bail!("which token? Give its label or digits of its SHA-256");
+        }
+        if let Some(digest) = TokenDigest::from_hex(&self.token.to_ascii_lowercase()) {
+            return session.wait(session.registry.token(&digest));
+        }
+        let mut candidates = self.candidates(session)?;
+        // A whole label goes before longer ones that begin with it.
+        if candidates.iter().any(|token| token.label == self.token) {
+            candidates.retain(|token| token.label == self.token);
+        }
+        match (candidates.pop(), candidates.len()) {
+            (None, _) => Err(RegistryError::UnknownToken.into()),
+            (Some(token), 0) => Ok(token),
+            (Some(last), _) => {
+                candidates.push(last);
+                Err(anyhow::Error::msg(ambiguous(&candidates)))
+            }
+        }
+    }
+
+    fn candidates(&self, session: &Session) -> anyhow::Result<Vec<Token>> {
+        let listing = Listing { search: Some(self.token.clone()), ..Listing::default() };
+        let page =
+            session.collect(listing, usize::MAX, async |listing| session.registry.tokens(&listing).await)?;
+        Ok(page.items.into_iter().filter(|token| self.matches(token)).collect())
+    }
+
+    fn matches(&self, token: &Token) -> bool {
+        let digits = self.token.to_ascii_lowercase();
+        let is_digest = digits.len() >= FEWEST_DIGITS && token.digest.to_hex().starts_with(&digits);
+        is_digest || token.label.starts_with(&self.token)
+    }
+}
+
+fn ambiguous(matches: &[Token]) -> String {
+    let mut text = format!("{} tokens match: name one by digits of its SHA-256", matches.len());
+    for token in matches.iter().take(MOST_LISTED) {
+        let _ = write!(text, "\n{}  {}  {}", token.id(), view::status(token), visible(&token.label));
+    }
+    if matches.len() > MOST_LISTED {
+        let _ = write!(text, "\nand {} more", matches.len() - MOST_LISTED);
+    }
+    text
+}

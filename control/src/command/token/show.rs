@@ -1,0 +1,29 @@
+//! `keyswap token show`: all that is known of a token.
+
+use clap::Args;
+
+use super::selector::Selector;
+use super::view;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+
+/// Show all that is known of a token
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  keyswap token show alice-laptop --database sqlite://keyswap.db\n  \
+     printf %s \"$TOKEN\" | keyswap token show - --format json"
+))]
+pub(crate) struct Show {
+    #[command(flatten)]
+    selector: Selector,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Show {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        view::print(&self.selector.find(&session)?, self.target.format)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,37 @@
+//! `keyswap user delete`: takes a user out of a registry, for good.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::command::confirm::confirm;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+use crate::output::{self, Format, visible};
+
+/// Take a user out of the registry, for good
+#[derive(Args)]
+#[command(after_help = exit::help("  keyswap user delete alice@example.com --yes --database sqlite://keyswap.db"))]
+pub(crate) struct Delete {
+    /// The user's email address
+    email: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Delete {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        let email = session.wait(session.registry.user(&self.email))?.email;
+        let name = visible(&email);
+        confirm(&format!("Delete the user {name}?"), self.yes)?;
+        session.wait(session.registry.delete_user(&email, &session.actor))?;
+        match self.target.format {
+            Format::Human => output::print(&format!("deleted {name}"))?,
+            Format::Json => output::print_json(&json!({"deleted": email}))?,
+        }
+        Ok(Exit::Ok)
+    }
+}

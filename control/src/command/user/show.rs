@@ -1,0 +1,25 @@
+//! `keyswap user show`: all that is known of a user.
+
+use clap::Args;
+
+use super::view;
+use crate::command::target::Target;
+use crate::exit::{self, Exit};
+
+/// Show all that is known of a user
+#[derive(Args)]
+#[command(after_help = exit::help("  keyswap user show alice@example.com --database sqlite://keyswap.db"))]
+pub(crate) struct Show {
+    /// The user's email address
+    email: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Show {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let session = self.target.open()?;
+        view::print(&session.wait(session.registry.user(&self.email))?, self.target.format)?;
+        Ok(Exit::Ok)
+    }
+}

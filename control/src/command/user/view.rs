@@ -1,0 +1,32 @@
+//! Users as people see them.
+
+use crate::command::table::{NONE, Table};
+use crate::output::{self, Format};
+use crate::registry::User;
+
+const COLUMNS: &[&str] = &["email", "label", "providers", "models", "status", "created", "rate limit"];
+
+/// A row a user.
+pub(super) fn table(users: &[User]) -> Table {
+    let mut table = Table::new(COLUMNS);
+    for user in users {
+        table.add([
+            user.email.clone(),
+            user.label.clone().unwrap_or_else(|| NONE.to_owned()),
+            user.providers.join(","),
+            user.models.join(","),
+            user.status.name().to_owned(),
+            user.created_at.to_string(),
+            user.rate_limit.map_or_else(|| NONE.to_owned(), |limit| limit.to_string()),
+        ]);
+    }
+    table
+}
+
+/// Prints all that is known of a user.
+pub(super) fn print(user: &User, format: Format) -> anyhow::Result<()> {
+    match format {
+        Format::Json => output::print_json(user),
+        Format::Human => output::print(&table(std::slice::from_ref(user)).as_paragraphs()),
+    }
+}

@@ -1,0 +1,53 @@
+//! `user …` on a registry.
+
+use serde_json::json;
+
+use crate::tokens::Home;
+
+#[test]
+fn a_user_is_created_changed_listed_and_deleted() {
+    let home = Home::new();
+    let created =
+        home.json(&["user", "create", "Alice@acme.example", "--provider", "openai", "--rate-limit", "5/1s"]);
+    assert_eq!(created["email"], json!("alice@acme.example"));
+    assert_eq!(created["rate_limit"], json!({"requests": 5, "per": "1s"}));
+    for (args, field, expect) in [
+        (&["--label", "Alice"][..], "label", json!("Alice")),
+        (&["--provider", "openai,gemini"], "providers", json!(["openai", "gemini"])),
+        (&["--model", "gpt-5"], "models", json!(["gpt-5"])),
+        (&["--status", "disabled"], "status", json!("disabled")),
+        (&["--no-rate-limit"], "rate_limit", json!(null)),
+    ] {
+        let updated = home.json(&[&["user", "update", "ALICE@acme.example"], args].concat());
+        assert_eq!(updated[field], expect, "{args:?}");
+        assert_eq!(home.json(&["user", "show", "alice@acme.example"]), updated);
+    }
+    let run = home.run(&["user", "list"]);
+    assert_eq!((run.code, run.stdout.lines().count()), (0, 2));
+    assert!(run.stdout.starts_with("EMAIL ") && run.stdout.contains("openai,gemini"), "{}", run.stdout);
+    assert_eq!(home.json(&["user", "list", "--search", "nobody"]), json!({"items": [], "total": 0}));
+
+    assert_eq!(home.run(&["user", "delete", "alice@acme.example"]).code, 1);
+    let deleted = home.json(&["user", "delete", "alice@acme.example", "--yes"]);
+    assert_eq!(deleted, json!({"deleted": "alice@acme.example"}));
+    assert_eq!(home.run(&["user", "show", "alice@acme.example"]).stderr, "error: no such user\n");
+}
+
+#[test]
+fn what_is_wrong_with_a_user_is_told() {
+    let home = Home::new();
+    home.json(&["user", "create", "a@acme.example", "--provider", "openai"]);
+    for (args, words) in [
+        (&["create", "a@acme.example", "--provider", "openai"][..], "this user is in the registry already"),
+        (&["create", "b@acme.example"], "pick at least one provider"),
+        (&["create", "b", "--provider", "openai"], "invalid email address"),
+        (&["create", "b@acme.example", "--provider", "Open\u{1b}[2J"], "invalid provider"),
+        (&["update", "b@acme.example", "--label", "x"], "no such user"),
+        (&["update", "a@acme.example", "--rate-limit", "1/1s", "--no-rate-limit"], "cannot be used with"),
+        (&["delete", "b@acme.example", "--yes"], "no such user"),
+    ] {
+        let run = home.run(&[&["user"], args].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
+        assert!(run.stderr.contains(words), "{args:?}: {}", run.stderr);
+    }
+}
