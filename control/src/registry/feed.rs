@@ -14,7 +14,7 @@ use super::{Registry, Result};
 const MOST: i64 = 1000;
 
 /// What a change is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// A token, by its digest.
@@ -37,7 +37,7 @@ impl Subject {
 }
 
 /// A token or user that changed, came or went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Change {
     /// What it is.
     pub kind: Subject,
@@ -48,7 +48,7 @@ pub struct Change {
 }
 
 /// A part of the feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Feed {
     /// Where to go on.
     pub sequence: i64,

@@ -19,7 +19,7 @@ pub(super) struct Gcra {
 }
 
 /// What became of asking for one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Taken {
     /// Whether the request may go on.
     pub allowed: bool,

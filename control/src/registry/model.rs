@@ -7,7 +7,7 @@ use super::day::Day;
 use super::rate_limit::RateLimit;
 
 /// Whether a token or a user may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It may.
@@ -108,7 +108,7 @@ impl Token {
 }
 
 /// A token as data planes get it. It changes only when [`Token::version`] does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TokenRecord<'a> {
     sha256: String,
     label: &'a str,
@@ -118,6 +118,7 @@ pub struct TokenRecord<'a> {
     models: &'a [String],
     created_at: String,
     expires_at: Option<String>,
+    #[schema(value_type = Option<super::rate_limit::Text>)]
     rate_limit: Option<RateLimit>,
     successor: Option<String>,
     retires_at: Option<String>,
@@ -138,7 +139,7 @@ impl Serialize for Token {
 }
 
 /// Somebody who signs in elsewhere and is known here by an email address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct User {
     /// The address, in lower case.
     pub email: String,
@@ -152,8 +153,10 @@ pub struct User {
     pub models: Vec<String>,
     /// When the user came into the registry.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// How often the user may call, where that differs from the policy.
+    #[schema(value_type = Option<super::rate_limit::Text>)]
     pub rate_limit: Option<RateLimit>,
     /// The number of the user's last change.
     pub version: i64,

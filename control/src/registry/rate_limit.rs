@@ -65,10 +65,13 @@ pub(crate) fn seconds(text: &str) -> Option<u32> {
 }
 
 /// The form in JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Text {
+#[schema(as = RateLimit)]
+pub(super) struct Text {
+    /// How many requests.
     requests: u32,
+    /// In which time, such as `60s`.
     per: String,
 }
 

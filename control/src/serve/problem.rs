@@ -44,17 +44,24 @@ impl From<RegistryError> for Problem {
     }
 }
 
+/// A problem as it is sent.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ProblemBody<'a> {
+    /// `about:blank`: the title is the status's
+    r#type: &'static str,
+    /// The status in words
+    title: &'static str,
+    /// The status
+    status: u16,
+    /// A stable name of the problem
+    code: &'static str,
+    /// A sentence for people
+    detail: &'a str,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            r#type: &'static str,
-            title: &'static str,
-            status: u16,
-            code: &'static str,
-            detail: &'a str,
-        }
-        let body = Body {
+        let body = ProblemBody {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),

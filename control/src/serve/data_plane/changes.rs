@@ -10,19 +10,38 @@ use serde::Deserialize;
 use crate::registry::Feed;
 use crate::serve::State;
 use crate::serve::extract::Parameters;
-use crate::serve::problem::Problem;
+use crate::serve::problem::{Problem, ProblemBody};
 
 /// The longest wait, in seconds.
 const LONGEST_WAIT: u64 = 60;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Since {
+    /// The number that the last answer gave; 0 at first
+    #[param(minimum = 0)]
     since: i64,
+    /// How many seconds to wait
     #[serde(default)]
+    #[param(maximum = 60)]
     wait: u64,
 }
 
+/// What changed after a number, or a wait until something does
+#[utoipa::path(
+    get,
+    path = "/v1/changes",
+    tag = "changes",
+    params(Since),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "What changed", body = Feed),
+        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn changes(
     Extract(state): Extract<State>,
     Parameters(Since { since, wait }): Parameters<Since>,

@@ -12,14 +12,31 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{RegistryError, SecretText, Token};
 use crate::serve::State;
 use crate::serve::extract::Form;
-use crate::serve::problem::Problem;
+use crate::serve::problem::{Problem, ProblemBody};
 
 /// Parameters that are not known, `token_type_hint` among them, are ignored, as the RFC has it.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Question {
+    /// The token
     token: String,
 }
 
+/// Whether a token may be used (RFC 7662)
+#[utoipa::path(
+    post,
+    path = "/introspect",
+    tag = "introspection",
+    request_body(content = Question, content_type = "application/x-www-form-urlencoded"),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "Whether it may", body = Introspection),
+        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 415, description = "The body has another type", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn introspect(
     Extract(state): Extract<State>,
     Form(question): Form<Question>,
@@ -27,47 +44,48 @@ pub(super) async fn introspect(
     let token = SecretText::new(question.token);
     let digest = TokenDigest::of(token.expose().as_bytes());
     let answer = match state.registry().token(&digest).await {
-        Ok(token) if token.is_active_now() => Answer::of(&token),
-        Ok(_) | Err(RegistryError::UnknownToken) => Answer::default(),
+        Ok(token) if token.is_active_now() => Introspection::of(&token),
+        Ok(_) | Err(RegistryError::UnknownToken) => Introspection::default(),
         Err(error) => return Err(error.into()),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 /// The members of RFC 7662, section 2.2, and three of our own. Only `active` is there if it is false.
-#[derive(Default, Serialize)]
-struct Answer {
+#[derive(Default, Serialize, utoipa::ToSchema)]
+struct Introspection {
+    /// Whether the token may be used
     active: bool,
-    #[serde(flatten)]
-    about: Option<About>,
-}
-
-#[derive(Serialize)]
-struct About {
-    token_type: &'static str,
-    sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    iat: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
-    label: String,
-    providers: Vec<String>,
-    models: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<String>>,
 }
 
-impl Answer {
+impl Introspection {
     fn of(token: &Token) -> Self {
-        let about = About {
-            token_type: "Bearer",
-            sub: token.id(),
+        Self {
+            active: true,
+            token_type: Some("Bearer"),
+            sub: Some(token.id()),
             username: token.owner.clone(),
-            iat: token.created_at.0,
+            iat: Some(token.created_at.0),
             exp: token.expires_at().map(|at| at.0),
-            label: token.label.clone(),
-            providers: token.providers.clone(),
-            models: token.models.clone(),
-        };
-        Self { active: true, about: Some(about) }
+            label: Some(token.label.clone()),
+            providers: Some(token.providers.clone()),
+            models: Some(token.models.clone()),
+        }
     }
 }

@@ -9,10 +9,30 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::digest;
+use crate::registry::{TokenRecord, User};
 use crate::serve::State;
 use crate::serve::extract::Segment;
-use crate::serve::problem::Problem;
+use crate::serve::problem::{Problem, ProblemBody};
 
+/// What is known of a token
+#[utoipa::path(
+    get,
+    path = "/v1/tokens/{sha256}",
+    tag = "lookups",
+    params(
+        ("sha256" = String, Path, description = "The SHA-256 of the token", pattern = "^[0-9a-f]{64}$"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of a record that the client has"),
+    ),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "The record", body = TokenRecord<'static>, headers(("ETag" = String, description = "The version of the record"))),
+        (status = 304, description = "The client has this version"),
+        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such token", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn token(
     Extract(state): Extract<State>,
     Segment(sha256): Segment,
@@ -22,6 +42,25 @@ pub(super) async fn token(
     Ok(conditional(&headers, token.version, &token.record()))
 }
 
+/// What is known of a user
+#[utoipa::path(
+    get,
+    path = "/v1/principals/{email}",
+    tag = "lookups",
+    params(
+        ("email" = String, Path, description = "The address, in any case"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of a record that the client has"),
+    ),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "The user", body = User, headers(("ETag" = String, description = "The version of the record"))),
+        (status = 304, description = "The client has this version"),
+        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such user", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn principal(
     Extract(state): Extract<State>,
     Segment(email): Segment,

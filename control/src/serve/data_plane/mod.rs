@@ -1,32 +1,37 @@
 //! What data planes ask: lookups, changes, limits, introspection; and what they report: uses.
 //!
-//! All of it needs the data planes' credential.
+//! All of it needs the data planes' credential, except for the description of it all.
 
 mod changes;
 mod introspect;
 mod limits;
 mod lookup;
+mod openapi;
 mod usage;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{get, post};
 use keyswap_core::TokenDigest;
 use serde::{Deserialize, Deserializer};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::problem::Problem;
 use super::{State, bearer};
 
 pub(super) fn router(state: &State) -> Router<State> {
-    Router::new()
-        .route("/v1/tokens/{sha256}", get(lookup::token))
-        .route("/v1/principals/{email}", get(lookup::principal))
-        .route("/v1/changes", get(changes::changes))
-        .route("/v1/usage", post(usage::usage))
-        .route("/v1/limits", post(limits::limits))
-        .route("/introspect", post(introspect::introspect))
+    let (router, api) = OpenApiRouter::with_openapi(openapi::document())
+        .routes(routes!(lookup::token))
+        .routes(routes!(lookup::principal))
+        .routes(routes!(changes::changes))
+        .routes(routes!(usage::usage))
+        .routes(routes!(limits::limits))
+        .routes(routes!(introspect::introspect))
+        .split_for_parts();
+    router
         .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require))
+        .merge(openapi::router(&api))
 }
 
 /// A digest in a path.
