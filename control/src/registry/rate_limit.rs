@@ -50,7 +50,8 @@ impl fmt::Display for RateLimit {
     }
 }
 
-fn seconds(text: &str) -> Option<u32> {
+/// Reads `60s`, `10m`, `1h`, `1d`.
+pub(crate) fn seconds(text: &str) -> Option<u32> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
         "s" => 1,

@@ -1,5 +1,7 @@
 //! Drives the registry, on SQLite and on PostgreSQL, and its server.
 
+mod admin;
+mod admin_errors;
 mod api;
 mod crash;
 mod feed;
@@ -8,6 +10,7 @@ mod limits;
 mod postgres;
 mod replicas;
 mod server;
+mod sign_in;
 mod support;
 mod tokens;
 mod users;
