@@ -4,6 +4,7 @@ mod admin;
 mod admin_errors;
 mod api;
 mod crash;
+mod dashboard;
 mod feed;
 mod leaks;
 mod limits;

@@ -1,9 +1,10 @@
-//! The administration: signing in, the API under `/admin/api/`.
+//! The administration: signing in, the API under `/admin/api/`, the dashboard under `/admin`.
 //!
 //! Everything but the sign-in needs a session, and nothing is done for another site's page.
 
 mod api;
 mod client;
+mod dashboard;
 mod origin;
 pub(super) mod password;
 mod session;
@@ -32,6 +33,7 @@ pub(super) fn router(state: &State) -> Router<State> {
         .route_layer(middleware::from_fn_with_state(state.clone(), session::require));
     Router::new()
         .merge(signed_in)
+        .merge(dashboard::router(state))
         .route("/admin/session", post(sign_in::sign_in))
         .route_layer(middleware::from_fn(origin::require_own))
         .route_layer(middleware::map_response(protect))

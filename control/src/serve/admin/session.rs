@@ -3,7 +3,7 @@
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use keyswap_core::TokenDigest;
 
 use super::client::Client;
@@ -40,6 +40,19 @@ pub(super) async fn require(Extract(state): Extract<State>, request: Request, ne
     match is_open(&state, request.headers()).await {
         Ok(true) => next.run(request).await,
         Ok(false) => unauthorized("unauthorized", "sign in first").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Lets only requests of a session through; others are led to the sign-in.
+pub(super) async fn require_on_page(
+    Extract(state): Extract<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match is_open(&state, request.headers()).await {
+        Ok(true) => next.run(request).await,
+        Ok(false) => Redirect::to("/admin/sign-in").into_response(),
         Err(error) => Problem::from(error).into_response(),
     }
 }

@@ -8,6 +8,8 @@ use axum::Router;
 use axum::routing::{get, post};
 use serde::{Deserialize, Deserializer};
 
+pub(super) use tokens::grace;
+
 use crate::registry::{Listing, Status};
 use crate::serve::State;
 
