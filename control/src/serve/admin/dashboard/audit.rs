@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::html;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::layout::{Failure, Place, more, page};
 use super::time;
@@ -48,7 +49,7 @@ pub(super) async fn list(
                                     td data-label="Who" { (entry.actor) }
                                     td data-label="What" { (entry.action) }
                                     td .long data-label="Subject" { code { (entry.subject) } }
-                                    td .long data-label="Detail" { code { (entry.detail) } }
+                                    td .long data-label="Detail" { (words(&entry.detail)) }
                                 }
                             }
                         }
@@ -59,4 +60,34 @@ pub(super) async fn list(
         }
     };
     Ok(page(StatusCode::OK, Place::Audit, "Audit log", &content))
+}
+
+/// What is worth knowing, as people read it; what is null is left out.
+fn words(detail: &Value) -> String {
+    match detail {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let field =
+                |(name, value): (&String, &Value)| format!("{}: {}", name.replace('_', " "), words(value));
+            fields.map(field).collect::<Vec<_>>().join(" · ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::words;
+
+    #[test]
+    fn details_are_read_by_people() {
+        let detail = json!({"label": "a", "models": ["x", "y"], "rate_limit": {"per": "1s", "requests": 2}, "to": null});
+        assert_eq!(words(&detail), "label: a · models: x, y · rate limit: per: 1s · requests: 2");
+        assert_eq!(words(&json!({})), "");
+    }
 }
