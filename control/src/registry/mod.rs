@@ -16,6 +16,7 @@ mod limits;
 mod model;
 mod rate_limit;
 mod secret_text;
+mod sign_in;
 mod store;
 mod tokens;
 mod usage;

@@ -4,6 +4,7 @@
 //! status and the time of a request, and nothing that a caller sent.
 
 mod access_log;
+mod admin;
 mod bearer;
 mod data_plane;
 mod extract;
@@ -11,6 +12,7 @@ mod health;
 pub mod problem;
 pub mod settings;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use axum::middleware;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::output;
 use crate::registry::{Registry, SecretText};
 use problem::Problem;
 
@@ -71,11 +74,10 @@ impl State {
 }
 
 /// All routes.
-///
-/// The administration's routes, with a sign-in of their own, are merged here beside the data planes'.
 pub fn router(state: State) -> Router {
     Router::new()
         .merge(data_plane::router(&state))
+        .merge(admin::router(&state))
         .merge(health::router())
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
         .method_not_allowed_fallback(async || {
@@ -86,12 +88,17 @@ pub fn router(state: State) -> Router {
         .with_state(state)
 }
 
-/// Serves until `stop`, then answers those who wait and lets requests that are under way finish.
+/// Sees to it that there is an administrator's password, and prints it if it was made just now. Serves until `stop`, then answers those who wait and lets requests that are under way finish.
 pub async fn run(
     listener: TcpListener,
     state: State,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let first = admin::password::prepare(state.registry(), state.admin_password()).await;
+    if let Some(password) = first.map_err(std::io::Error::other)? {
+        let line = format!("first password: {} (it is not shown again)", password.expose());
+        output::print(&line).map_err(std::io::Error::other)?;
+    }
     let told = state.clone();
     let stopped = async move {
         stop.await;
@@ -102,7 +109,8 @@ pub async fn run(
         state.stopping().await;
         tokio::time::sleep(DRAIN).await;
     };
-    let server = axum::serve(listener, router(state.clone())).with_graceful_shutdown(stopped);
+    let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
     tokio::select! {
         ended = server.into_future() => ended,
         () = patience => {

@@ -1,9 +1,10 @@
 //! Raw tokens and passwords are in no database and in no log, whatever is asked and however it goes wrong.
 
 use keyswap::registry::{SecretText, Source};
+use reqwest::Method;
 use serde_json::json;
 
-use crate::server::{CREDENTIAL, Server};
+use crate::server::{CREDENTIAL, PASSWORD, Server};
 use crate::support::{Database, admin, create, new_token, on_both_databases};
 
 on_both_databases!(no_secret_is_in_the_database_or_the_logs);
@@ -42,13 +43,38 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
             answers.push_str(&response.text().await.unwrap());
         }
     }
+    let cookie = server.sign_in().await;
+    let ask = |path: &str| server.admin(&cookie, Method::POST, path);
+    let new = json!({"label": "SENTINEL-2", "providers": ["openai"]});
+    for request in [
+        ask("/session").json(&json!({"password": CUSTOM})),
+        ask("/api/tokens").json(&json!({"label": CUSTOM, "token": CUSTOM, "sha256": CUSTOM})),
+        ask("/api/tokens").json(&json!({"token": CUSTOM})),
+        ask("/api/tokens").json(&json!({"label": "a", "providers": ["openai"], "owner": CUSTOM})),
+        ask("/api/tokens").json(&json!({"label": "a", "providers": ["openai"], "expires_at": CUSTOM})),
+        ask("/api/tokens").json(&json!({"label": "custom", "providers": ["openai"], "token": CUSTOM})),
+        ask(&format!("/api/tokens/{CUSTOM}/rotate")).json(&json!({"grace": CUSTOM})),
+        ask(&format!("/api/{CUSTOM}?a={CUSTOM}")).json(&new),
+        ask("/sign-in").form(&[("password", CUSTOM)]),
+        ask("/tokens").form(&[("label", ""), ("token", CUSTOM)]),
+    ] {
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_client_error(), "{response:?}");
+        answers.push_str(&format!("{response:?}").replace(response.url().as_str(), ""));
+        answers.push_str(&response.text().await.unwrap());
+    }
+    let shown = ask("/tokens").form(&[("label", "shown"), ("provider", "openai")]).send().await.unwrap();
+    let shown = shown.text().await.unwrap();
+    let shown = shown.split("ptk_").nth(1).unwrap().get(..32).unwrap();
     server.terminate();
     let (status, log) = server.wait();
     assert!(status.success());
     assert!(log.contains("/introspect"), "there is no log");
     let dump = database.dump();
     assert!(String::from_utf8_lossy(&dump).contains("minted"), "there is no dump");
-    for secret in [minted.expose(), "SENTINEL", CREDENTIAL] {
+    for secret in
+        [minted.expose(), "SENTINEL", CREDENTIAL, PASSWORD, shown, cookie.split_once('=').unwrap().1]
+    {
         assert!(!log.contains(secret), "in the log");
         assert!(!answers.contains(secret), "in an answer");
         assert!(!dump.windows(secret.len()).any(|window| window == secret.as_bytes()), "in the database");

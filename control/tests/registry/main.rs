@@ -1,13 +1,17 @@
 //! Drives the registry, on SQLite and on PostgreSQL, and its server.
 
+mod admin;
+mod admin_errors;
 mod api;
 mod crash;
+mod dashboard;
 mod feed;
 mod leaks;
 mod limits;
 mod postgres;
 mod replicas;
 mod server;
+mod sign_in;
 mod support;
 mod tokens;
 mod users;

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::json;
 
 /// The data planes' credential. It must turn up nowhere.
 pub(crate) const CREDENTIAL: &str = "SENTINEL-registry-token-0123456789";
@@ -23,10 +24,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that logs all it can, and waits until it is ready.
     pub(crate) fn start(database: &str) -> Self {
-        let mut process = command()
+        Self::run(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD), database)
+    }
+
+    /// Starts a server whose database has a password.
+    pub(crate) fn start_without_password(database: &str) -> Self {
+        Self::run(&mut command(), database)
+    }
+
+    fn run(command: &mut Command, database: &str) -> Self {
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--database", database])
             .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
-            .env("KEYSWAP_ADMIN_PASSWORD", PASSWORD)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -55,6 +64,20 @@ impl Server {
 
     pub(crate) fn post(&self, path: &str) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.url)).bearer_auth(CREDENTIAL)
+    }
+
+    /// Signs the administrator in, and returns what the cookie holds.
+    pub(crate) async fn sign_in(&self) -> String {
+        let request = self.client.post(format!("{}/admin/session", self.url));
+        let response = request.json(&json!({"password": PASSWORD})).send().await.unwrap();
+        assert_eq!(response.status(), 204, "{response:?}");
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// A request of the administrator.
+    pub(crate) fn admin(&self, cookie: &str, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}/admin{path}", self.url)).header("cookie", cookie)
     }
 
     /// Tells the server to stop.

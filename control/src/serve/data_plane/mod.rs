@@ -35,7 +35,7 @@ pub(super) fn router(state: &State) -> Router<State> {
 }
 
 /// A digest in a path.
-fn digest(text: &str) -> Result<TokenDigest, Problem> {
+pub(super) fn digest(text: &str) -> Result<TokenDigest, Problem> {
     TokenDigest::from_hex(text).ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,

@@ -1,0 +1,55 @@
+//! What the administration keeps: the hash of its password, and who is signed in.
+//!
+//! It is in the database so that a restart ends no session and replicas know each other's.
+
+use keyswap_core::{TokenDigest, UnixTime};
+use serde_json::json;
+
+use super::actor::Actor;
+use super::{Registry, Result, now};
+
+impl Registry {
+    /// The hash of the administrator's password, once there is one.
+    pub async fn password_hash(&self) -> Result<Option<String>> {
+        self.0.password_hash().await
+    }
+
+    /// Keeps the hash of the first password. False if there is one already: then nothing changed.
+    pub async fn set_first_password(&self, hash: &str, actor: &Actor) -> Result<bool> {
+        let mut write = self.0.write().await?;
+        if !write.insert_password_hash(hash).await? {
+            return Ok(false);
+        }
+        write.audit(actor, "admin.set_password", "admin", &json!({})).await?;
+        write.commit().await?;
+        Ok(true)
+    }
+
+    /// Replaces the hash of the password; whoever was signed in no longer is.
+    pub async fn replace_password(&self, hash: &str, actor: &Actor) -> Result<()> {
+        let mut write = self.0.write().await?;
+        write.replace_password_hash(hash).await?;
+        write.audit(actor, "admin.set_password", "admin", &json!({})).await?;
+        write.commit().await
+    }
+
+    /// Begins a session that is known by the digest of its secret.
+    pub async fn begin_session(&self, id: &TokenDigest, seconds: u32) -> Result<()> {
+        self.0.insert_session(id, UnixTime(now().0.saturating_add(i64::from(seconds)))).await
+    }
+
+    /// Whether the session was begun and is not over.
+    pub async fn has_session(&self, id: &TokenDigest) -> Result<bool> {
+        self.0.has_session(id, now()).await
+    }
+
+    /// Ends a session, and forgets those that are over.
+    pub async fn end_session(&self, id: &TokenDigest) -> Result<()> {
+        self.0.delete_session(id, now()).await
+    }
+
+    /// Gives a key that was taken from its full budget back.
+    pub async fn refill(&self, key: &TokenDigest) -> Result<()> {
+        self.0.refill(key).await
+    }
+}

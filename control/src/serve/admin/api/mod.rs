@@ -1,0 +1,49 @@
+//! The administration as JSON: what the dashboard does, for programs.
+
+mod audit;
+mod tokens;
+mod users;
+
+use axum::Router;
+use axum::routing::{get, post};
+use serde::{Deserialize, Deserializer};
+
+pub(super) use tokens::grace;
+
+use crate::registry::{Listing, Status};
+use crate::serve::State;
+
+pub(super) fn router() -> Router<State> {
+    Router::new()
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{sha256}", get(tokens::show).patch(tokens::change).delete(tokens::delete))
+        .route("/tokens/{sha256}/rotate", post(tokens::rotate))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{email}", get(users::show).patch(users::change).delete(users::delete))
+        .route("/audit", get(audit::list))
+}
+
+/// Which part of a list is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    search: Option<String>,
+    status: Option<Status>,
+    after: Option<i64>,
+    limit: Option<u32>,
+}
+
+impl From<Wanted> for Listing {
+    fn from(wanted: Wanted) -> Self {
+        let Wanted { search, status, after, limit } = wanted;
+        Self { search, status, after, limit }
+    }
+}
+
+/// A field that may be there as `null`: `Some(None)`, which is not the same as not being there.
+#[expect(clippy::option_option, reason = "there are three cases")]
+fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,131 @@
+//! `/admin/api/tokens`: proxy tokens. A token itself is in the answer that made it, and in no other.
+
+use std::time::Duration;
+
+use axum::Json as Answer;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use keyswap_core::TokenDigest;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Wanted, nullable};
+use crate::registry::{self, NewToken, Page, RateLimit, RegistryError, SecretText, Source, Status, Token};
+use crate::serve::State;
+use crate::serve::admin::actor;
+use crate::serve::data_plane::digest;
+use crate::serve::extract::{Json, Parameters, Segment};
+use crate::serve::problem::Problem;
+
+/// A new token: minted here, unless it is there as text or as a digest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    #[serde(default)]
+    label: String,
+    owner: Option<String>,
+    #[serde(default)]
+    providers: Vec<String>,
+    #[serde(default)]
+    models: Vec<String>,
+    expires_at: Option<String>,
+    rate_limit: Option<RateLimit>,
+    token: Option<String>,
+    sha256: Option<String>,
+}
+
+/// What is not there stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "there are three cases")]
+pub(super) struct Change {
+    status: Option<Status>,
+    #[serde(default, deserialize_with = "nullable")]
+    expires_at: Option<Option<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotate {
+    grace: Option<String>,
+}
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Answer<Page<Token>>, Problem> {
+    Ok(Answer(state.registry().tokens(&wanted.into()).await?))
+}
+
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Json(new): Json<New>,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let New { label, owner, providers, models, expires_at, rate_limit, token, sha256 } = new;
+    let source = match (token.map(SecretText::new), sha256) {
+        (None, None) => Source::Mint,
+        (Some(token), None) => Source::Custom(token),
+        (None, Some(sha256)) => Source::Digest(digest(&sha256)?),
+        (Some(_), Some(_)) => {
+            let detail = "`token` and `sha256` do not belong together";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
+        }
+    };
+    let new = NewToken { label, owner, providers, models, expires_at, rate_limit };
+    let created = state.registry().create_token(source, new, &actor()).await?;
+    let token = created.token.as_ref().map(SecretText::expose);
+    Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
+}
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Segment(sha256): Segment,
+) -> Result<Answer<Token>, Problem> {
+    Ok(Answer(state.registry().token(&digest(&sha256)?).await?))
+}
+
+pub(super) async fn change(
+    Extract(state): Extract<State>,
+    Segment(sha256): Segment,
+    Json(change): Json<Change>,
+) -> Result<Answer<Token>, Problem> {
+    let (registry, digest) = (state.registry(), digest(&sha256)?);
+    // The expiry may be refused, and comes first: then nothing of it was done.
+    if let Some(expires_at) = change.expires_at {
+        registry.set_token_expiry(&digest, expires_at.as_deref(), &actor()).await?;
+    }
+    Ok(Answer(match change.status {
+        Some(status) => registry.set_token_status(&digest, status, &actor()).await?,
+        None => registry.token(&digest).await?,
+    }))
+}
+
+pub(super) async fn rotate(
+    Extract(state): Extract<State>,
+    Segment(sha256): Segment,
+    Json(rotate): Json<Rotate>,
+) -> Result<Answer<Value>, Problem> {
+    let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
+    let digest: TokenDigest = digest(&sha256)?;
+    let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor()).await?;
+    let created = rotation.successor;
+    let token = created.token.as_ref().map(SecretText::expose);
+    Ok(Answer(json!({"token": token, "record": created.record, "retiring": rotation.retiring})))
+}
+
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Segment(sha256): Segment,
+) -> Result<StatusCode, Problem> {
+    state.registry().delete_token(&digest(&sha256)?, &actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How long a token works beside its successor.
+pub(in crate::serve::admin) fn grace(text: &str) -> Result<Duration, RegistryError> {
+    let seconds = registry::seconds(text).filter(|seconds| *seconds <= 366 * 86_400);
+    seconds.map(|seconds| Duration::from_secs(u64::from(seconds))).ok_or_else(|| RegistryError::Invalid {
+        field: "grace",
+        expected: "expected a time such as `0s`, `30m`, `24h` or `7d`, at most `366d`".to_owned(),
+    })
+}

@@ -1,0 +1,40 @@
+//! The fields with the providers and models that a token or a user is for.
+
+use maud::{Markup, html};
+
+use super::fields::Fields;
+
+const BUILT_IN: [(&str, &str); 3] = [("openai", "OpenAI"), ("anthropic", "Anthropic"), ("gemini", "Gemini")];
+
+/// The boxes and the fields, filled with what is there already.
+pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
+    let others: Vec<&str> = providers
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !BUILT_IN.iter().any(|(id, _)| id == name))
+        .collect();
+    html! {
+        fieldset {
+            legend { "Providers" }
+            div .boxes {
+                @for (id, name) in BUILT_IN {
+                    label .box {
+                        input type="checkbox" name="provider" value=(id) checked[providers.iter().any(|name| name == id)];
+                        (name)
+                    }
+                }
+            }
+        }
+        label { "Other providers" span .hint { "names from your policy" }
+            input name="other_providers" autocomplete="off" value=(others.join(", ")); }
+        label { "Models" span .hint { "all, unless some are named" }
+            input name="models" autocomplete="off" value=(if models == ["*"] { String::new() } else { models.join(", ") }); }
+    }
+}
+
+/// The providers that a form names.
+pub(super) fn providers(fields: &Fields) -> Vec<String> {
+    let mut all: Vec<String> = fields.all("provider").map(str::to_owned).collect();
+    all.extend(fields.list("other_providers"));
+    all
+}

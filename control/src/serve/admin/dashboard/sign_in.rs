@@ -1,0 +1,55 @@
+//! The page to sign in.
+
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::html;
+
+use super::fields::Fields;
+use super::layout::{Failure, Place, alert, page};
+use crate::registry::SecretText;
+use crate::serve::State;
+use crate::serve::admin::client::Client;
+use crate::serve::admin::sign_in::{Try, attempt, leave};
+
+pub(super) async fn form() -> Response {
+    answer(StatusCode::OK, None)
+}
+
+pub(super) async fn sign_in(
+    Extract(state): Extract<State>,
+    client: Client,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let password = SecretText::new(fields.text("password").to_owned());
+    Ok(match attempt(state.registry(), &client, password).await? {
+        Try::Right(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/admin")).into_response(),
+        Try::Wrong => answer(StatusCode::UNAUTHORIZED, Some("the password is wrong")),
+        Try::TooMany(seconds) => {
+            let message = format!("too many tries; wait {seconds} seconds");
+            let retry = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
+            (retry, answer(StatusCode::TOO_MANY_REQUESTS, Some(&message))).into_response()
+        }
+    })
+}
+
+pub(super) async fn sign_out(
+    Extract(state): Extract<State>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let cookie = leave(state.registry(), &client, &headers).await?;
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/admin/sign-in")).into_response())
+}
+
+fn answer(status: StatusCode, message: Option<&str>) -> Response {
+    let content = html! {
+        form .card.narrow method="post" action="/admin/sign-in" {
+            (alert(message))
+            label { "Administrator's password"
+                input type="password" name="password" autocomplete="current-password" required autofocus; }
+            button .primary { "Sign in" }
+        }
+    };
+    page(status, Place::Outside, "Sign in", &content)
+}

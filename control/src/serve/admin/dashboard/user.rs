@@ -1,0 +1,109 @@
+//! One user, and what can be changed of them.
+
+use std::fmt::Write as _;
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::html;
+
+use super::fields::Fields;
+use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::provider;
+use crate::registry::{User, UserPatch};
+use crate::serve::State;
+use crate::serve::admin::actor;
+use crate::serve::extract::Segment;
+use crate::serve::problem::Problem;
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Segment(email): Segment,
+) -> Result<Response, Failure> {
+    Ok(answer(StatusCode::OK, &state.registry().user(&email).await?, None))
+}
+
+pub(super) async fn change(
+    Extract(state): Extract<State>,
+    Segment(email): Segment,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let patch = UserPatch {
+        label: Some(fields.text("label").to_owned()),
+        providers: Some(provider::providers(&fields)),
+        models: Some(fields.list("models")),
+        ..UserPatch::default()
+    };
+    update(&state, &email, patch).await
+}
+
+pub(super) async fn set_status(
+    Extract(state): Extract<State>,
+    Segment(email): Segment,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let patch = UserPatch { status: Some(fields.status()), ..UserPatch::default() };
+    update(&state, &email, patch).await
+}
+
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Segment(email): Segment,
+) -> Result<Response, Failure> {
+    state.registry().delete_user(&email, &actor()).await?;
+    Ok(Redirect::to("/admin/users").into_response())
+}
+
+async fn update(state: &State, email: &str, patch: UserPatch) -> Result<Response, Failure> {
+    match state.registry().update_user(email, patch, &actor()).await {
+        Ok(user) => Ok(Redirect::to(&address(&user.email)).into_response()),
+        Err(error) => {
+            let user = state.registry().user(email).await?;
+            let problem = Problem::from(error);
+            Ok(answer(problem.status(), &user, Some(problem.detail())))
+        }
+    }
+}
+
+/// The address of a user's page.
+pub(super) fn address(email: &str) -> String {
+    let mut address = "/admin/users/".to_owned();
+    for byte in email.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            address.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(address, "%{byte:02X}");
+        }
+    }
+    address
+}
+
+fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
+    let address = address(&user.email);
+    let content = html! {
+        p { a href="/admin/users" { "← All users" } }
+        (alert(message))
+        section .card {
+            p { (badge(user.status.name())) }
+            (toggle(&format!("{address}/status"), user.status, &user.email))
+        }
+        section .card {
+            h2 { "What the user may call" }
+            form .grid method="post" action=(address) {
+                label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
+                (provider::inputs(&user.providers, &user.models))
+                div .actions { button .primary { "Save" } }
+            }
+        }
+        section .card {
+            h2 { "Deletion" }
+            details {
+                summary { "Delete this user…" }
+                p { "The user is refused from then on." }
+                form method="post" action={ (address) "/delete" } { button .danger { "Delete for good" } }
+            }
+        }
+    };
+    page(status, Place::Users, &user.email, &content)
+}

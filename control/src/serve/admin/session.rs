@@ -1,0 +1,90 @@
+//! Who is signed in: a cookie with a random secret, of which the database has the SHA-256.
+
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use keyswap_core::TokenDigest;
+
+use super::client::Client;
+use crate::registry::{Registry, RegistryError, SecretText};
+use crate::serve::State;
+use crate::serve::problem::Problem;
+
+const COOKIE: &str = "keyswap_session";
+
+/// How long a session lasts, in seconds.
+const LIFETIME: u32 = 86_400;
+
+/// Begins a session, and returns the `Set-Cookie` of it.
+pub(super) async fn begin(registry: &Registry, client: &Client) -> Result<HeaderValue, RegistryError> {
+    let secret = SecretText::random()?;
+    registry.begin_session(&TokenDigest::of(secret.expose().as_bytes()), LIFETIME).await?;
+    set_cookie(secret.expose(), LIFETIME, client)
+}
+
+/// Ends the session of a request, if there is one, and returns the `Set-Cookie` that removes the cookie.
+pub(super) async fn end(
+    registry: &Registry,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<HeaderValue, RegistryError> {
+    if let Some(id) = id(headers) {
+        registry.end_session(&id).await?;
+    }
+    set_cookie("", 0, client)
+}
+
+/// Lets only requests of a session through; others get a problem.
+pub(super) async fn require(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
+    match is_open(&state, request.headers()).await {
+        Ok(true) => next.run(request).await,
+        Ok(false) => unauthorized("unauthorized", "sign in first").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Lets only requests of a session through; others are led to the sign-in.
+pub(super) async fn require_on_page(
+    Extract(state): Extract<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match is_open(&state, request.headers()).await {
+        Ok(true) => next.run(request).await,
+        Ok(false) => Redirect::to("/admin/sign-in").into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// 401 with the challenge that HTTP wants there.
+pub(super) fn unauthorized(code: &'static str, detail: &'static str) -> impl IntoResponse {
+    let challenge = [(header::WWW_AUTHENTICATE, "Cookie realm=\"keyswap\"")];
+    (challenge, Problem::new(StatusCode::UNAUTHORIZED, code, detail))
+}
+
+async fn is_open(state: &State, headers: &HeaderMap) -> Result<bool, RegistryError> {
+    match id(headers) {
+        Some(id) => state.registry().has_session(&id).await,
+        None => Ok(false),
+    }
+}
+
+fn id(headers: &HeaderMap) -> Option<TokenDigest> {
+    let secret = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
+    (!secret.is_empty()).then(|| TokenDigest::of(secret.as_bytes()))
+}
+
+fn set_cookie(value: &str, seconds: u32, client: &Client) -> Result<HeaderValue, RegistryError> {
+    let secure = if client.is_local { "" } else { "; Secure" };
+    let cookie =
+        format!("{COOKIE}={value}; Path=/admin; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let mut value = HeaderValue::try_from(cookie).map_err(|_| RegistryError::Corrupt("cookie"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,95 @@
+//! Signing in and out: 10 tries a minute from one address, each in the audit log.
+//!
+//! Tries are counted before the password is looked at, and in the database, so that neither many connections nor
+//! many replicas give more of them. The right password gives them back.
+
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use keyswap_core::TokenDigest;
+use serde::Deserialize;
+
+use super::client::Client;
+use super::{actor, password, session};
+use crate::registry::{RateLimit, Registry, RegistryError, SecretText};
+use crate::serve::State;
+use crate::serve::extract::Json;
+use crate::serve::problem::Problem;
+
+const TRIES: u32 = 10;
+const SECONDS: u32 = 60;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    password: String,
+}
+
+/// What became of a try.
+pub(super) enum Try {
+    /// It was right; this is the `Set-Cookie` of the session.
+    Right(HeaderValue),
+    /// It was wrong.
+    Wrong,
+    /// There were too many; ask again in so many seconds.
+    TooMany(u32),
+}
+
+pub(super) async fn sign_in(
+    Extract(state): Extract<State>,
+    client: Client,
+    Json(credential): Json<Credential>,
+) -> Result<Response, Problem> {
+    let password = SecretText::new(credential.password);
+    Ok(match attempt(state.registry(), &client, password).await? {
+        Try::Right(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
+        Try::Wrong => session::unauthorized("wrong_password", "the password is wrong").into_response(),
+        Try::TooMany(seconds) => {
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many tries");
+            ([(header::RETRY_AFTER, HeaderValue::from(seconds))], problem).into_response()
+        }
+    })
+}
+
+pub(super) async fn sign_out(
+    Extract(state): Extract<State>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let cookie = leave(state.registry(), &client, &headers).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Tries a password.
+pub(super) async fn attempt(
+    registry: &Registry,
+    client: &Client,
+    password: SecretText,
+) -> Result<Try, RegistryError> {
+    let name = client.name();
+    let key = TokenDigest::of(format!("sign-in from {name}").as_bytes());
+    let taken = registry.take(&key, Some(RateLimit::new(TRIES, SECONDS)?)).await?;
+    if !taken.allowed {
+        return Ok(Try::TooMany(taken.retry_after.max(1)));
+    }
+    let hash = registry.password_hash().await?;
+    if !password::is_right(password, hash).await? {
+        registry.note(&actor(), "admin.sign_in_failed", &name).await?;
+        return Ok(Try::Wrong);
+    }
+    registry.refill(&key).await?;
+    let cookie = session::begin(registry, client).await?;
+    registry.note(&actor(), "admin.sign_in", &name).await?;
+    Ok(Try::Right(cookie))
+}
+
+/// Ends the session of a request.
+pub(super) async fn leave(
+    registry: &Registry,
+    client: &Client,
+    headers: &HeaderMap,
+) -> Result<HeaderValue, RegistryError> {
+    let cookie = session::end(registry, headers, client).await?;
+    registry.note(&actor(), "admin.sign_out", &client.name()).await?;
+    Ok(cookie)
+}

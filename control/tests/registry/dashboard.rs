@@ -1,0 +1,132 @@
+//! The dashboard as plain HTTP: what its pages say, and what they need no script for.
+
+use reqwest::{Client, Method, Response, redirect};
+use serde_json::json;
+
+use crate::server::{PASSWORD, Server};
+use crate::support::{Database, admin, create, on_both_databases, run};
+
+on_both_databases!(forms_do_what_they_say);
+
+fn client() -> Client {
+    Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap()
+}
+
+fn location(response: &Response) -> String {
+    assert_eq!(response.status(), 303, "{response:?}");
+    response.headers()["location"].to_str().unwrap().to_owned()
+}
+
+async fn forms_do_what_they_say(database: &Database) {
+    let registry = database.open().await;
+    let server = Server::start(&database.url());
+    let client = client();
+    let url = |path: &str| format!("{}/admin{path}", server.url);
+    assert_eq!(location(&client.get(url("")).send().await.unwrap()), "/admin/sign-in");
+    let form = [("password", PASSWORD)];
+    let response = client.post(url("/sign-in")).form(&form).send().await.unwrap();
+    assert_eq!(location(&response), "/admin");
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        client.post(url(path)).header("cookie", &cookie).form(form).send().await.unwrap()
+    };
+    let get = async |path: &str| {
+        let response = client.get(url(path)).header("cookie", &cookie).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+
+    let token = create(&registry, "<script>alert(1)</script>").await;
+    let hex = token.record.digest.to_hex();
+    let path = format!("/tokens/{hex}");
+    for page in [get("").await.1, get(&path).await.1] {
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+        assert!(!page.contains("<script>alert") && !page.contains(token.token.as_ref().unwrap().expose()));
+    }
+    let now = async || registry.token(&token.record.digest).await.unwrap();
+    let page = format!("/admin{path}");
+    assert_eq!(location(&post(&format!("{path}/status"), &[("status", "disabled")]).await), page);
+    assert_eq!(now().await.status.name(), "disabled");
+    post(&format!("{path}/status"), &[("status", "active")]).await;
+    post(&format!("{path}/expiry"), &[("expires_at", "2099-01-01T00:00")]).await;
+    assert_eq!(now().await.own_expiry.unwrap().to_string(), "2099-01-01T00:00:00Z");
+    post(&format!("{path}/expiry"), &[("expires_at", "2099-01-01T00:00"), ("clear", "yes")]).await;
+    assert_eq!(now().await.own_expiry, None);
+    for (action, form, status, said) in [
+        ("expiry", [("expires_at", "soon")], 422, "invalid expiry"),
+        ("rotate", [("grace", "long")], 422, "invalid grace"),
+        ("rotate", [("grace", "1h")], 200, "Token rotated"),
+        ("rotate", [("grace", "1h")], 409, "the token has a successor already"),
+    ] {
+        let response = post(&format!("{path}/{action}"), &form).await;
+        assert_eq!(response.status(), status);
+        assert!(response.text().await.unwrap().contains(said), "{said}");
+    }
+    assert_eq!(location(&post(&format!("{path}/delete"), &[]).await), "/admin");
+    let (status, text) = get(&path).await;
+    assert!(status == 404 && text.contains("no such token") && text.contains("<h1>"), "{text}");
+    for (form, said) in [
+        (vec![("label", " "), ("provider", "openai")], "label is required"),
+        (vec![("label", "a\"b")], "pick at least one provider"),
+        (vec![("label", "a"), ("provider", "openai"), ("token", "short")], "custom token too short"),
+    ] {
+        let response = post("/tokens", &form).await;
+        assert_eq!(response.status(), 422);
+        assert!(response.text().await.unwrap().contains(said), "{said}");
+    }
+    let new =
+        [("label", "two"), ("provider", "openai"), ("provider", "gemini"), ("other_providers", "acme, b")];
+    assert_eq!(post("/tokens", &new).await.status(), 201);
+    let list = registry.tokens(&keyswap::registry::Listing::default()).await.unwrap();
+    assert_eq!(list.items[0].providers, ["openai", "gemini", "acme", "b"]);
+    assert_eq!(location(&post("/sign-out", &[]).await), "/admin/sign-in");
+    assert_eq!(
+        location(&client.get(url("")).header("cookie", &cookie).send().await.unwrap()),
+        "/admin/sign-in"
+    );
+}
+
+#[test]
+fn pages_are_protected_and_not_kept() {
+    run(
+        async |database| {
+            let registry = database.open().await;
+            create(&registry, "a").await;
+            let server = Server::start(&database.url());
+            let cookie = server.sign_in().await;
+            for path in ["", "/sign-in", "/users", "/audit", "/style.css", "/script.js", "/tokens/abc"] {
+                let response = server.admin(&cookie, Method::GET, path).send().await.unwrap();
+                let headers = response.headers();
+                for (name, value) in [
+                    (
+                        "content-security-policy",
+                        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src \
+                         'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+                    ),
+                    ("x-content-type-options", "nosniff"),
+                    ("referrer-policy", "no-referrer"),
+                    ("cache-control", "no-store"),
+                ] {
+                    assert_eq!(headers[name], value, "{path}");
+                }
+                assert_eq!(response.status(), if path == "/tokens/abc" { 400 } else { 200 }, "{path}");
+            }
+            for _ in 0..10 {
+                let wrong = [("password", "wrong")];
+                server.admin("a=b", Method::POST, "/sign-in").form(&wrong).send().await.unwrap();
+            }
+            let request = server.admin("a=b", Method::POST, "/sign-in").form(&[("password", "wrong")]);
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), 429);
+            assert!(response.headers().contains_key("retry-after"));
+            assert!(response.text().await.unwrap().contains("too many tries; wait"));
+            let foreign =
+                server.admin(&cookie, Method::POST, "/sign-out").header("origin", "https://evil.example");
+            assert_eq!(foreign.form(&json!({})).send().await.unwrap().status(), 403);
+            registry.note(&admin(), "test", "<i>subject</i>").await.unwrap();
+            let audit =
+                server.admin(&cookie, Method::GET, "/audit").send().await.unwrap().text().await.unwrap();
+            assert!(audit.contains("&lt;i&gt;subject"));
+        },
+        &Database::sqlite(),
+    );
+}

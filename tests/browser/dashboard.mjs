@@ -1,0 +1,217 @@
+// Drives the dashboard in Chromium, as people do. Arguments: its address, the password, the data planes' credential,
+// the folder for screenshots. What does not hold ends it.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [url, password, credential, screenshots] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const browser = await chromium.launch({
+  executablePath: process.env.KEYSWAP_CHROMIUM,
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+  ],
+});
+const errors = [];
+
+async function newPage(options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    // A page with an error's status is said on the console, too, and is meant.
+    if (message.type() === "error" && !message.text().includes("the server responded with a status")) errors.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith("data:")) errors.push(`loads ${request.url()}`);
+  });
+  return page;
+}
+
+async function signIn(page) {
+  await page.goto(`${url}/admin`);
+  assert.equal(new URL(page.url()).pathname, "/admin/sign-in");
+  await page.getByLabel("Administrator's password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
+}
+
+async function status(token) {
+  const sha256 = createHash("sha256").update(token).digest("hex");
+  const response = await fetch(`${url}/v1/tokens/${sha256}`, { headers: { authorization: `Bearer ${credential}` } });
+  return response.status === 200 ? (await response.json()).status : response.status;
+}
+
+/// Nothing serious that axe finds, no scrolling to the side; in both colour schemes, wide and narrow.
+async function check(page, name) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 900 });
+      const place = `${name}-${colorScheme}-${width}`;
+      await page.screenshot({ path: `${screenshots}/${place}.png`, fullPage: true });
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(over <= 0, `${place}: ${over} pixels too wide`);
+      const run = "axe.run(document, { resultTypes: ['violations'] })";
+      const { violations } = await page.evaluate(`${axe}; ${run}`);
+      const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      assert.deepEqual(bad.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], place);
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 900 });
+}
+
+async function byMouse() {
+  const page = await newPage({ permissions: ["clipboard-read", "clipboard-write"] });
+  await page.goto(`${url}/admin/sign-in`);
+  await check(page, "sign-in");
+  await page.getByLabel("Administrator's password").fill("wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").getByText("the password is wrong").waitFor();
+  await check(page, "sign-in-wrong");
+  await signIn(page);
+  await check(page, "tokens-none");
+
+  await page.getByText("New token").click();
+  await check(page, "token-new");
+  await page.getByLabel("Label").fill("<b>alice</b>-laptop");
+  await page.getByLabel("Owner").fill("alice@acme.example");
+  await page.getByRole("button", { name: "Create token" }).click();
+  await page.getByRole("alert").getByText("pick at least one provider").waitFor();
+  assert.equal(await page.getByLabel("Label").inputValue(), "<b>alice</b>-laptop");
+  await check(page, "token-refused");
+  for (const provider of ["OpenAI", "Anthropic", "Gemini"]) await page.getByLabel(provider, { exact: true }).check();
+  await page.getByRole("button", { name: "Create token" }).click();
+  await page.getByRole("heading", { name: "Token created" }).waitFor();
+  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByText("Copied.").waitFor();
+  const token = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(token, /^ptk_[\w-]{32}$/);
+  assert.equal(await status(token), "active");
+  await check(page, "token-created");
+
+  await page.getByRole("link", { name: "To the list" }).click();
+  await page.getByRole("link", { name: "<b>alice</b>-laptop" }).waitFor();
+  assert.ok(!(await page.content()).includes(token));
+  await page.getByRole("button", { name: "Disable" }).click();
+  await page.getByRole("button", { name: "Enable" }).waitFor();
+  assert.equal(await status(token), "disabled");
+  await page.getByRole("button", { name: "Enable" }).click();
+  await page.getByRole("button", { name: "Disable" }).waitFor();
+  assert.equal(await status(token), "active");
+
+  await page.getByLabel("Expires").fill("2030-01-01T12:30");
+  await page.getByRole("button", { name: "Set expiry" }).click();
+  await page.getByRole("definition").getByText("2030-01-01 12:30").waitFor();
+  await check(page, "token");
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await page.getByRole("heading", { name: "Token rotated" }).waitFor();
+  const successor = await page.locator("#token").textContent();
+  assert.notEqual(successor, token);
+  assert.deepEqual([await status(token), await status(successor)], ["active", "active"]);
+  await page.getByRole("link", { name: "To the token" }).click();
+  await page.getByLabel("Expires").fill("2020-01-01T00:00");
+  await page.getByRole("button", { name: "Set expiry" }).click();
+  await page.getByText("expired", { exact: true }).waitFor();
+  await page.goto(`${url}/admin`);
+  await check(page, "tokens");
+
+  await page.getByLabel("Status").selectOption("active");
+  await page.getByLabel("Search").fill("ALICE");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByText("2 tokens").waitFor();
+  await page.getByRole("row").filter({ hasText: "retiring" }).getByRole("link").click();
+  await page.getByText("Delete this token…").click();
+  await page.getByRole("button", { name: "Delete for good" }).click();
+  await page.getByText("1 token", { exact: true }).waitFor();
+  assert.equal(await status(token), 404);
+
+  await page.getByRole("link", { name: "Users" }).click();
+  await page.getByText("New user").click();
+  await page.getByLabel("Email").fill("bob+x@acme.example");
+  await page.getByLabel("OpenAI", { exact: true }).check();
+  await page.getByRole("button", { name: "Create user" }).click();
+  await page.getByRole("link", { name: "bob+x@acme.example" }).waitFor();
+  await check(page, "users");
+  await page.getByRole("link", { name: "bob+x@acme.example" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("Bob");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Disable" }).click();
+  await page.getByText("disabled", { exact: true }).waitFor();
+  await check(page, "user");
+  await page.getByRole("link", { name: "Audit log" }).click();
+  await page.getByText("token.rotate").waitFor();
+  await check(page, "audit");
+  assert.ok(!(await page.content()).includes(token));
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  await page.goto(`${url}/admin/audit`);
+  assert.equal(new URL(page.url()).pathname, "/admin/sign-in");
+}
+
+/// The list follows what is done elsewhere.
+async function live() {
+  const page = await newPage();
+  await page.clock.install();
+  await signIn(page);
+  await page.locator("#content").focus();
+  const context = page.context().request;
+  const created = await context.post(`${url}/admin/api/tokens`, { data: { label: "from elsewhere", providers: ["openai"] } });
+  assert.equal(created.status(), 201);
+  await page.clock.fastForward(11_000);
+  await page.getByRole("link", { name: "from elsewhere" }).waitFor();
+}
+
+/// No mouse and no script: keys alone.
+async function byKeyboard() {
+  const page = await newPage({ javaScriptEnabled: false });
+  await page.goto(`${url}/admin/sign-in`);
+  const reach = async (locator) => {
+    for (let presses = 0; presses < 60; presses += 1) {
+      if (await locator.evaluate((element) => element === document.activeElement).catch(() => false)) return;
+      await page.keyboard.press("Tab");
+    }
+    assert.fail(`no key leads to ${locator}`);
+  };
+  await reach(page.getByLabel("Administrator's password"));
+  await page.keyboard.type(password);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  await page.keyboard.press("Enter");
+  await reach(page.getByText("New token"));
+  await page.keyboard.press("Enter");
+  await reach(page.getByLabel("Label"));
+  await page.keyboard.type("by keys");
+  await reach(page.getByLabel("Anthropic", { exact: true }));
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Token created" }).waitFor();
+  const token = await page.locator("#token").textContent();
+  assert.equal(await status(token), "active");
+  await reach(page.getByRole("link", { name: "To the token" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "by keys" }).waitFor();
+  await reach(page.getByText("Delete this token…"));
+  await page.keyboard.press("Enter");
+  await reach(page.getByRole("button", { name: "Delete for good" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
+  assert.equal(await status(token), 404);
+}
+
+try {
+  await byMouse();
+  await live();
+  await byKeyboard();
+  assert.deepEqual(errors, []);
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,100 @@
+//! The dashboard in a real Chromium: by mouse, by keys alone, wide, narrow, light and dark, and for everybody.
+//!
+//! `tests/browser/dashboard.mjs` does it and says what does not hold. Its screenshots are in `target/screenshots`.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_tests::keyswap_command;
+use keyswap_tests::tools::{installed, on_path, project_root, run};
+
+const PASSWORD: &str = "the-password-of-a-test";
+const CREDENTIAL: &str = "the-credential-of-a-test";
+const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
+const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_dashboard_works_in_a_browser() -> Result<()> {
+    let chromium = chromium()?;
+    let driver = driver()?;
+    let screenshots = project_root().join("target/screenshots");
+    fs::create_dir_all(&screenshots)?;
+    let folder = tempfile::tempdir()?;
+    let (_server, url) = serve(folder.path())?;
+    run(
+        Command::new("node")
+            .arg("dashboard.mjs")
+            .args([&url, PASSWORD, CREDENTIAL])
+            .arg(&screenshots)
+            .current_dir(driver)
+            .env("KEYSWAP_CHROMIUM", chromium),
+        NODE_REMEDY,
+    )?;
+    ensure!(screenshots.join("tokens-light-360.png").is_file(), "there are no screenshots");
+    Ok(())
+}
+
+/// A registry, and its address.
+fn serve(folder: &Path) -> Result<(Server, String)> {
+    let mut process = Command::new(keyswap_command()?)
+        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--database", "sqlite://keyswap.db"])
+        .current_dir(folder)
+        .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
+        .env("KEYSWAP_ADMIN_PASSWORD", PASSWORD)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = process.stdout.take();
+    let server = Server(process);
+    let mut line = String::new();
+    BufReader::new(stdout.context("the output is piped")?).read_line(&mut line)?;
+    let url = line.trim().strip_prefix("listening on ").context("the server did not start")?;
+    Ok((server, url.to_owned()))
+}
+
+/// The script with its packages.
+fn driver() -> Result<PathBuf> {
+    let source = project_root().join("tests/browser");
+    let mut hasher = DefaultHasher::new();
+    for name in FILES {
+        fs::read(source.join(name))?.hash(&mut hasher);
+    }
+    installed("browser-driver", &format!("{:016x}", hasher.finish()), |folder| {
+        for name in FILES {
+            fs::copy(source.join(name), folder.join(name))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        run(&mut npm, NODE_REMEDY).map(drop)
+    })
+}
+
+/// Chromium: the one on PATH, else Debian's, which is installed if this may be done.
+fn chromium() -> Result<PathBuf> {
+    if let Some(chromium) = on_path("chromium") {
+        return Ok(chromium);
+    }
+    let remedy = "install Chromium (Debian: `apt install chromium`)";
+    let may_install =
+        run(Command::new("id").arg("-u"), remedy)?.trim() == "0" && on_path("apt-get").is_some();
+    ensure!(may_install, "`chromium` is not on PATH: {remedy}");
+    for arguments in
+        [&["update", "--quiet"][..], &["install", "--yes", "--no-install-recommends", "chromium"]]
+    {
+        let mut install = Command::new("apt-get");
+        run(install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), remedy).context(remedy)?;
+    }
+    on_path("chromium").context(remedy)
+}
