@@ -3,13 +3,15 @@
 use std::fmt;
 
 use crate::fault::Fault;
+use crate::fetch::Fetch;
 use crate::reason::Reason;
-use crate::reply::LocalReply;
+use crate::registry::Origin;
+use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::Rewrite;
 use crate::route::RoutedBy;
 use crate::slot::Slot;
 use crate::time::UnixTime;
-use crate::token::Principal;
+use crate::token::{Principal, TokenDigest};
 
 /// What to do with a request, and why.
 #[derive(Debug)]
@@ -22,6 +24,12 @@ pub struct Decision<'a> {
     pub provider: &'a str,
     /// Who the request is from, once that is known; also where it is refused afterwards.
     pub principal: Option<Principal>,
+    /// Where the record of the token was found; `None` where the policy itself has it, or nothing has.
+    pub origin: Option<Origin>,
+    /// What to do to the answer of an upstream, and to that of the host where it has none. A reply has it already.
+    pub response: ResponseHeaders,
+    /// A fetch that is due, and that this request does not wait for.
+    pub refresh: Option<Fetch>,
 }
 
 /// What to do with a request.
@@ -29,8 +37,10 @@ pub struct Decision<'a> {
 pub enum Verdict<'a> {
     /// Forward it, rewritten.
     Forward(Rewrite<'a>),
-    /// Answer it, for this reason.
+    /// Refuse it, for this reason.
     Reply(Reason, LocalReply),
+    /// Answer it: it asks for nothing of an upstream's.
+    Answer(LocalReply),
 }
 
 impl Decision<'_> {
@@ -42,19 +52,26 @@ impl Decision<'_> {
         self
     }
 
-    /// `forward` or `reply`, as metrics and logs have it.
+    /// The token to report as used when the request is answered: one that the registry knows.
+    pub fn used(&self) -> Option<TokenDigest> {
+        self.origin.and(self.principal.as_ref()).map(Principal::digest)
+    }
+
+    /// `forward`, `reply` or `answer`, as metrics and logs have it.
     pub fn verdict_name(&self) -> &'static str {
         match self.verdict {
             Verdict::Forward(_) => "forward",
             Verdict::Reply(..) => "reply",
+            Verdict::Answer(_) => "answer",
         }
     }
 
-    /// The code of the reason: [`Reason::code`], or `allowed`.
+    /// The code of the reason: [`Reason::code`], or `allowed`, or `preflight`.
     pub fn reason_code(&self) -> &'static str {
         match self.verdict {
             Verdict::Forward(_) => "allowed",
             Verdict::Reply(reason, _) => reason.code(),
+            Verdict::Answer(_) => "preflight",
         }
     }
 }
@@ -71,6 +88,8 @@ pub enum Stage {
     Verify,
     /// Whether it is good for this provider.
     Scope,
+    /// Whether it has a request left.
+    RateLimit,
     /// What is forwarded.
     Rewrite,
 }
@@ -83,6 +102,7 @@ impl Stage {
             Self::Extract => "extract",
             Self::Verify => "verify",
             Self::Scope => "scope",
+            Self::RateLimit => "rate_limit",
             Self::Rewrite => "rewrite",
         }
     }
@@ -103,10 +123,19 @@ pub enum Check<'a> {
     },
     /// A credential was found.
     CredentialFound(Slot),
+    /// The token's record was found.
+    LookedUp(Origin),
     /// The token is valid, until then if it ends.
     TokenValid(Option<UnixTime>),
     /// The provider is in the token's scope.
     InScope(&'a str),
+    /// The token had a request left.
+    WithinLimit {
+        /// How many are left now.
+        remaining: u32,
+    },
+    /// The request could not be counted, which the policy allows.
+    Uncounted,
     /// The request is forwarded to this authority.
     Rewritten(&'a str),
     /// The check failed: the last one of a refusal.
@@ -119,8 +148,9 @@ impl Check<'_> {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
             Self::CredentialFound(_) => Stage::Extract,
-            Self::TokenValid(_) => Stage::Verify,
+            Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
             Self::InScope(_) => Stage::Scope,
+            Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
             Self::Refused(fault) => fault.stage(),
         }
@@ -138,9 +168,12 @@ impl fmt::Display for Check<'_> {
             Self::PathAccepted => f.write_str("the path can be read in one way only"),
             Self::Routed { provider, by } => write!(f, "the provider is `{provider}`: {by}"),
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
+            Self::LookedUp(from) => write!(f, "the token's record is from the {}", from.name()),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
             Self::InScope(provider) => write!(f, "the token is for `{provider}`"),
+            Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),
+            Self::Uncounted => f.write_str("the request could not be counted, which the policy allows"),
             Self::Rewritten(authority) => write!(f, "forwarded to `{authority}` with its own credential"),
             Self::Refused(fault) => fault.fmt(f),
         }

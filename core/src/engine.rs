@@ -1,34 +1,72 @@
 //! The engine: one policy with its secrets, ready to judge requests.
 //!
-//! A request passes the stages Route → Extract → Verify → Scope → Rewrite; the first check that fails ends it.
-//! [`Grant`] makes the order binding: a rewrite cannot be written without one.
+//! A request passes the stages Route → Extract → Verify → Scope → Limit → Rewrite; the first check that fails ends
+//! it. [`Grant`](crate::grant::Grant) makes the order binding: a rewrite cannot be written without one.
+//!
+//! Judging is a function of the head, the time, the store, and what fetches resolved to. Where it lacks something it
+//! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
+//! to keep, and nothing is charged twice: the budget is the last thing that is asked.
 
+use std::sync::Arc;
+
+use crate::cors;
 use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
 use crate::fault::Fault;
-use crate::grant::Grant;
+use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
+use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
 use crate::protected::{Protected, is_protected, is_spelling_of};
 use crate::provider::{AuthStyle, Dialect, OPENAI};
 use crate::reason::METHODS;
-use crate::reply::LocalReply;
+use crate::registry::{Lookup, Origin, Registry};
+use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
 use crate::slot::Slot;
-use crate::time::UnixTime;
-use crate::token::{Principal, TokenTable, VerifiedToken};
+use crate::store::Store;
+use crate::time::Moment;
+use crate::token::{Principal, TokenDigest, TokenRecord, TokenTable, VerifiedToken};
 use crate::upstream::{self, Upstream};
 
-/// A policy, compiled together with the secrets it names.
+/// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
 pub struct Engine {
     policy: Policy,
     tokens: TokenTable,
+    registry: Option<Registry>,
     upstreams: Vec<Upstream>,
     protected: Protected,
 }
+
+/// What a host does next with a request.
+#[must_use]
+#[allow(clippy::large_enum_variant, reason = "a decision is what it nearly always is")]
+pub enum Step<'a> {
+    /// Carry out the decision.
+    Decide(Decision<'a>),
+    /// Fetch something, and then go on with [`Engine::resume`]. Requests that want the same key share one fetch.
+    Fetch(Box<Fetch>, Pending),
+}
+
+/// A request that waits for a fetch. It holds nothing of the head, so the host must keep that, or read it again.
+pub struct Pending {
+    wanted: FetchKey,
+    known: Known,
+}
+
+/// What fetches resolved to for one request.
+#[derive(Default)]
+struct Known {
+    resolutions: Vec<(FetchKey, Resolution)>,
+    /// How often an answer was out of date when it came.
+    again: u8,
+}
+
+/// An answer that is out of date is asked for anew so many times.
+const MOST_AGAIN: u8 = 2;
 
 impl Engine {
     /// Compiles a policy. Every secret that it needs is looked up here, once.
@@ -37,14 +75,16 @@ impl Engine {
     /// All secrets that are missing or cannot stand in a header, each with its place in the policy and the name
     /// of its variable, never its value.
     pub fn new(policy: Policy, environment: &dyn Environment) -> Result<Self, PolicyErrors> {
-        let upstreams = upstream::build_all(&policy, environment)?;
+        let upstreams = upstream::build_all(&policy, environment);
+        let registry = policy.open_registry(environment);
+        let (upstreams, registry) = PolicyErrors::both(upstreams, registry)?;
         let headers = policy.enabled_providers().filter_map(|provider| match &provider.auth {
             AuthStyle::Bearer => None,
             AuthStyle::Header(name) => Some(name.clone()),
         });
         let protected = Protected(headers.filter(|name| !is_protected(name.as_bytes())).collect());
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
-        Ok(Self { policy, tokens, upstreams, protected })
+        Ok(Self { policy, tokens, registry, upstreams, protected })
     }
 
     /// Whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
@@ -53,38 +93,96 @@ impl Engine {
     }
 
     /// Judges one request.
-    pub fn decide<'a>(&'a self, head: &RequestHead<'a>, now: UnixTime) -> Decision<'a> {
-        let mut trail = Trail { checks: Vec::with_capacity(8), route: None, principal: None };
-        let verdict = match self.judge(head, now, &mut trail) {
+    pub fn begin<'a>(&'a self, head: &RequestHead<'a>, now: Moment, store: &dyn Store) -> Step<'a> {
+        self.step(head, Known::default(), now, store)
+    }
+
+    /// Goes on with a request, now that its fetch is done.
+    pub fn resume<'a>(
+        &'a self,
+        pending: Pending,
+        resolution: Resolution,
+        head: &RequestHead<'a>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Step<'a> {
+        let Pending { wanted, mut known } = pending;
+        match resolution {
+            Resolution::Again if known.again < MOST_AGAIN => known.again += 1,
+            Resolution::Again => known.resolutions.push((wanted, Resolution::Unavailable)),
+            resolution => known.resolutions.push((wanted, resolution)),
+        }
+        self.step(head, known, now, store)
+    }
+
+    /// Takes the answer to a fetch. The resolution is for every request that waits for this key.
+    pub fn accept(
+        &self,
+        key: &FetchKey,
+        asked: Asked,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (FetchOutcome, Resolution) {
+        let Some(registry) = &self.registry else { return (FetchOutcome::Failed, Resolution::Unavailable) };
+        match key.0 {
+            Subject::Token(digest) => registry.accept_token(digest, answer, asked, now, store),
+            Subject::Changes => (registry.accept_changes(answer, now, store), Resolution::Unavailable),
+            Subject::Usage => (registry.accept_usage(answer, now), Resolution::Unavailable),
+        }
+    }
+
+    /// The fetches that are due and that no request waits for. A host asks about once a second.
+    pub fn due(&self, now: Moment) -> Vec<Fetch> {
+        self.registry.as_ref().map(|registry| registry.due(now)).unwrap_or_default()
+    }
+
+    /// Notes that a forwarded request was answered, for the report of used tokens.
+    pub fn mark_used(&self, token: TokenDigest, now: Moment) {
+        if let Some(registry) = &self.registry {
+            registry.mark_used(token, now);
+        }
+    }
+
+    fn step<'a>(&'a self, head: &RequestHead<'a>, known: Known, now: Moment, store: &dyn Store) -> Step<'a> {
+        let mut trail = Trail::default();
+        let inputs = Inputs { head, known: &known, now, store };
+        let judged = self.judge(&inputs, &mut trail);
+        trail.response.cross_origin(cors::headers(&self.policy.origins, head), head);
+        let verdict = match judged {
             Ok(rewrite) => {
                 trail.checks.push(Check::Rewritten(rewrite.authority));
                 Verdict::Forward(rewrite)
             }
-            Err(fault) => {
+            Err(Stop::Answer(reply)) => Verdict::Answer(reply),
+            Err(Stop::Refuse(fault)) => {
                 trail.checks.push(Check::Refused(fault));
                 let dialect = trail.route.map_or(Dialect::OpenAi, |route| route.dialect);
-                Verdict::Reply(fault.reason(), LocalReply::refuse(fault.reason(), dialect))
+                let headers = trail.response.for_reply(&fault);
+                Verdict::Reply(fault.reason(), LocalReply::refuse(fault.reason(), dialect, headers))
+            }
+            Err(Stop::Fetch(fetch)) => {
+                let pending = Pending { wanted: fetch.key.clone(), known };
+                return Step::Fetch(fetch, pending);
             }
         };
-        let provider = trail.route.map_or(OPENAI, |route| route.provider);
-        Decision { verdict, checks: trail.checks, provider, principal: trail.principal }
+        Step::Decide(trail.decide(verdict))
     }
 
-    fn judge<'a>(
-        &'a self,
-        head: &RequestHead<'a>,
-        now: UnixTime,
-        trail: &mut Trail<'a>,
-    ) -> Result<Rewrite<'a>, Fault<'a>> {
+    fn judge<'a>(&'a self, inputs: &Inputs<'a, '_>, trail: &mut Trail<'a>) -> Result<Rewrite<'a>, Stop<'a>> {
+        let head = inputs.head;
         if !METHODS.iter().any(|method| method.as_bytes() == head.method) {
-            return Err(Fault::Method);
+            return Err(Fault::Method.into());
+        }
+        if let Some(answer) = cors::preflight(&self.policy.origins, head) {
+            return Err(Stop::Answer(answer));
         }
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
             Err(fault) => {
                 // For the dialect of the refusal, as far as headers tell.
                 trail.route = Some(self.route(head, &RequestPath::ROOT).1);
-                return Err(Fault::Path(fault));
+                return Err(Fault::Path(fault).into());
             }
         };
         trail.checks.push(Check::PathAccepted);
@@ -97,13 +195,16 @@ impl Engine {
         let credential = found.map_err(Fault::CredentialAmbiguous)?.ok_or(Fault::CredentialMissing)?;
         trail.checks.push(Check::CredentialFound(credential.slot));
 
-        let record = self.tokens.find(&credential.token).ok_or(Fault::TokenUnknown)?;
-        trail.principal = Some(Principal::of(record));
-        let token = VerifiedToken::judge(record, now)?;
+        let record = self.record(&credential.token, inputs, trail)?;
+        trail.principal = Some(Principal::of(&record));
+        let token = VerifiedToken::judge(&record, inputs.now.unix())?;
         trail.checks.push(Check::TokenValid(record.expires_at));
 
-        let grant = Grant::new(token, route, &self.upstreams).ok_or(Fault::OutOfScope(route.provider))?;
+        let scoped = Scoped::new(token, route, &self.upstreams)?;
         trail.checks.push(Check::InScope(route.provider));
+
+        let grant = scoped.admit(self.policy.rate_limit, inputs.now, inputs.store)?;
+        self.note_budget(&grant, trail);
 
         let original = Original {
             head,
@@ -112,7 +213,46 @@ impl Engine {
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Rewrite::for_grant(&grant, &original)
+        Ok(Rewrite::for_grant(&grant, &original)?)
+    }
+
+    /// What is known of the token: the policy's own are looked for first.
+    fn record<'a>(
+        &'a self,
+        token: &[u8],
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Arc<TokenRecord>, Stop<'a>> {
+        if let Some(record) = self.tokens.find(token) {
+            return Ok(Arc::clone(record));
+        }
+        let Some(registry) = &self.registry else { return Err(Fault::TokenUnknown.into()) };
+        let (record, from) = match inputs.known.token(token) {
+            Some(Resolution::Record(record)) => (Arc::clone(record), Origin::Registry),
+            Some(Resolution::Unknown) => return Err(Fault::TokenUnknown.into()),
+            Some(_) => return Err(Fault::RegistryUnavailable.into()),
+            None => match registry.find(token, inputs.now, inputs.store) {
+                Lookup::Known { record, from, refresh } => {
+                    trail.refresh = refresh;
+                    (record, from)
+                }
+                Lookup::Unknown => return Err(Fault::TokenUnknown.into()),
+                Lookup::Unavailable => return Err(Fault::RegistryUnavailable.into()),
+                Lookup::Ask(fetch) => return Err(Stop::Fetch(Box::new(fetch))),
+            },
+        };
+        trail.origin = Some(from);
+        trail.checks.push(Check::LookedUp(from));
+        Ok(record)
+    }
+
+    fn note_budget<'a>(&'a self, grant: &Grant<'a>, trail: &mut Trail<'a>) {
+        if let Some(taken) = grant.taken() {
+            trail.checks.push(Check::WithinLimit { remaining: taken.remaining });
+            trail.response.budget(taken);
+        } else if grant.record().rate_limit.is_some() || self.policy.rate_limit.is_some() {
+            trail.checks.push(Check::Uncounted);
+        }
     }
 
     /// The credential and the route that it helps to tell.
@@ -128,9 +268,59 @@ impl Engine {
     }
 }
 
+/// What a request is judged by.
+struct Inputs<'a, 'r> {
+    head: &'r RequestHead<'a>,
+    known: &'r Known,
+    now: Moment,
+    store: &'r dyn Store,
+}
+
+impl Known {
+    fn token(&self, token: &[u8]) -> Option<&Resolution> {
+        // Most requests wait for nothing, and need no digest here.
+        if self.resolutions.is_empty() {
+            return None;
+        }
+        let key = FetchKey(Subject::Token(TokenDigest::of(token)));
+        self.resolutions.iter().find(|(known, _)| *known == key).map(|(_, resolution)| resolution)
+    }
+}
+
+/// Why judging ends before a rewrite.
+enum Stop<'a> {
+    Refuse(Fault<'a>),
+    Answer(LocalReply),
+    Fetch(Box<Fetch>),
+}
+
+impl<'a> From<Fault<'a>> for Stop<'a> {
+    fn from(fault: Fault<'a>) -> Self {
+        Self::Refuse(fault)
+    }
+}
+
 /// What was found on the way to a verdict.
+#[derive(Default)]
 struct Trail<'a> {
     checks: Vec<Check<'a>>,
     route: Option<Route<'a>>,
     principal: Option<Principal>,
+    origin: Option<Origin>,
+    refresh: Option<Fetch>,
+    response: ResponseHeaders,
+}
+
+impl<'a> Trail<'a> {
+    fn decide(self, verdict: Verdict<'a>) -> Decision<'a> {
+        Decision {
+            verdict,
+            checks: self.checks,
+            provider: self.route.map_or(OPENAI, |route| route.provider),
+            principal: self.principal,
+            origin: self.origin,
+            response: self.response,
+            refresh: self.refresh,
+        }
+    }
 }

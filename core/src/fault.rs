@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::decision::Stage;
+use crate::limit::Taken;
 use crate::path::PathFault;
 use crate::reason::Reason;
 use crate::slot::Slot;
@@ -32,6 +33,14 @@ pub enum Fault<'a> {
     TokenExpired(UnixTime),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
+    /// The token is restricted to models, and what model a request is for is not known here.
+    ModelsRestricted,
+    /// The token has no request left.
+    RateLimited(Taken),
+    /// Nobody can count the token's requests now.
+    LimitUnavailable,
+    /// The token would have to be looked up, and cannot be now.
+    RegistryUnavailable,
     /// The host could not carry out a rewrite in full.
     Host,
 }
@@ -48,6 +57,10 @@ impl Fault<'_> {
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
+            Self::ModelsRestricted => Reason::ModelNotAllowed,
+            Self::RateLimited(_) => Reason::RateLimited,
+            Self::LimitUnavailable => Reason::RateLimitUnavailable,
+            Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
             Self::Host => Reason::HostFailure,
         }
     }
@@ -56,8 +69,11 @@ impl Fault<'_> {
         match self {
             Self::Method | Self::Path(_) => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
-            Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) => Stage::Verify,
-            Self::OutOfScope(_) => Stage::Scope,
+            Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) | Self::RegistryUnavailable => {
+                Stage::Verify
+            }
+            Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
+            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
             Self::TokenInTarget | Self::Host => Stage::Rewrite,
         }
     }
@@ -77,6 +93,14 @@ impl fmt::Display for Fault<'_> {
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::Host => f.write_str("the host could not carry out the rewrite"),
             Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
+            Self::ModelsRestricted => {
+                f.write_str("the token is restricted to models, which are not checked here")
+            }
+            Self::RateLimited(taken) => {
+                write!(f, "the token's limit of {} requests per {} s is spent", taken.limit, taken.window)
+            }
+            Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
+            Self::RegistryUnavailable => f.write_str("the registry cannot tell of the token"),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

@@ -1,28 +1,72 @@
-//! The grant: proof that a verified token has the request's provider in its scope.
+//! The grant: proof that a verified token has the request's provider in its scope and a request left in its budget.
 //!
-//! Only a grant opens an upstream secret ([`crate::Secret`]), and only [`Grant::new`] makes one.
+//! Only a grant opens an upstream secret ([`crate::Secret`]), and only [`Scoped::admit`] makes one.
 
+use crate::fault::Fault;
+use crate::limit::{self, Rule, Taken};
 use crate::route::Route;
+use crate::store::Store;
+use crate::time::Moment;
 use crate::token::{TokenRecord, VerifiedToken};
 use crate::upstream::Upstream;
 
 /// A verified token, a route that its scope allows, and the upstream of that route's provider.
-pub(crate) struct Grant<'a> {
+pub(crate) struct Scoped<'a> {
     token: VerifiedToken,
     route: Route<'a>,
     upstream: &'a Upstream,
 }
 
-impl<'a> Grant<'a> {
+impl<'a> Scoped<'a> {
     /// Checks the scope. Names are compared whole, so that `open` is no scope for `openai`.
     ///
     /// A provider that the policy does not enable has no upstream, and is refused like one out of scope.
-    pub(crate) fn new(token: VerifiedToken, route: Route<'a>, upstreams: &'a [Upstream]) -> Option<Self> {
-        let upstream = upstreams.iter().find(|upstream| upstream.provider == route.provider)?;
-        let in_scope = token.record().providers.contains(&upstream.provider);
-        in_scope.then_some(Self { token, route, upstream })
+    pub(crate) fn new(
+        token: VerifiedToken,
+        route: Route<'a>,
+        upstreams: &'a [Upstream],
+    ) -> Result<Self, Fault<'a>> {
+        let upstream = upstreams.iter().find(|upstream| upstream.provider == route.provider);
+        let in_scope = |upstream: &&Upstream| token.record().providers.contains(&upstream.provider);
+        let upstream = upstream.filter(in_scope).ok_or(Fault::OutOfScope(route.provider))?;
+        // What a request says of its model stands in its body, which is not read here.
+        if token.record().restricts_models() {
+            return Err(Fault::ModelsRestricted);
+        }
+        Ok(Self { token, route, upstream })
     }
 
+    /// Takes one request from the token's budget: its own limit, else the policy's, else there is none.
+    pub(crate) fn admit(
+        self,
+        rule: Option<Rule>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<Grant<'a>, Fault<'a>> {
+        let record = self.token.record();
+        let limit = record.rate_limit.or(rule.map(|rule| rule.limit));
+        let taken = match limit.map(|limit| limit::take(store, &record.digest, limit, now)) {
+            Some(Ok(taken)) if !taken.allowed => return Err(Fault::RateLimited(taken)),
+            Some(Err(_)) if rule.is_none_or(|rule| !rule.failure_mode_allow) => {
+                return Err(Fault::LimitUnavailable);
+            }
+            Some(Ok(taken)) => Some(taken),
+            Some(Err(_)) | None => None,
+        };
+        let Self { token, route, upstream } = self;
+        Ok(Grant { token, route, upstream, taken })
+    }
+}
+
+/// What [`Scoped`] holds, and what was taken from the budget.
+pub(crate) struct Grant<'a> {
+    token: VerifiedToken,
+    route: Route<'a>,
+    upstream: &'a Upstream,
+    taken: Option<Taken>,
+}
+
+impl<'a> Grant<'a> {
     pub(crate) fn route(&self) -> &Route<'a> {
         &self.route
     }
@@ -33,5 +77,10 @@ impl<'a> Grant<'a> {
 
     pub(crate) fn record(&self) -> &TokenRecord {
         self.token.record()
+    }
+
+    /// What is left of the budget, where there is one.
+    pub(crate) fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
     }
 }

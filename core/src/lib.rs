@@ -6,7 +6,8 @@
 //! It does no I/O, reads no clock and draws no randomness; whoever hosts it (Envoy, a command line, a test)
 //! hands those in. So every host decides alike, and every decision can be replayed.
 //!
-//! The way through it is [`Policy::from_json`] → [`Engine::new`] → [`Engine::decide`].
+//! The way through it is [`Policy::from_json`] → [`Engine::new`] → [`Engine::begin`], and [`Engine::resume`] where that
+//! asks for something to be fetched.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -21,13 +22,17 @@
 )]
 
 mod ascii;
+mod cache;
+mod cors;
 mod credential;
 mod decision;
 mod engine;
 mod fault;
+mod fetch;
 mod grant;
 mod head;
 mod json;
+mod limit;
 mod log;
 mod metadata;
 mod path;
@@ -36,11 +41,13 @@ mod protected;
 mod provider;
 mod query;
 mod reason;
+mod registry;
 mod reply;
 mod rewrite;
 mod route;
 mod secret;
 mod slot;
+mod store;
 mod subprotocol;
 mod time;
 mod token;
@@ -48,17 +55,21 @@ mod upstream;
 mod url;
 
 pub use decision::{Check, Decision, Stage, Verdict};
-pub use engine::Engine;
+pub use engine::{Engine, Pending, Step};
 pub use fault::Fault;
+pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution};
 pub use head::{Header, RequestHead};
+pub use limit::{Gcra, RateLimit, Taken};
 pub use path::PathFault;
 pub use policy::{Policy, PolicyError, PolicyErrors};
 pub use provider::Dialect;
 pub use reason::Reason;
-pub use reply::LocalReply;
+pub use registry::Origin;
+pub use reply::{LocalReply, ResponseHeader, ResponseHeaders};
 pub use rewrite::Rewrite;
 pub use route::RoutedBy;
 pub use secret::{Environment, Secret, SecretFault};
 pub use slot::Slot;
-pub use time::UnixTime;
+pub use store::{EMPTY_SLOT, MemoryStore, Store, StoreError, Update, keys};
+pub use time::{Moment, UnixTime};
 pub use token::{Principal, TokenDigest, TokenRecord, TokenStatus};

@@ -73,7 +73,9 @@ mod tests {
             owner: owner.map(str::to_owned),
             status: TokenStatus::Active,
             providers: Vec::new(),
+            models: TokenRecord::all_models(),
             expires_at: None,
+            rate_limit: None,
         }
     }
 

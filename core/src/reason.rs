@@ -30,13 +30,21 @@ pub enum Reason {
     TokenExpired,
     /// The token is valid, but not for this provider.
     ProviderNotAllowed,
+    /// The token is restricted to models, which cannot be told.
+    ModelNotAllowed,
+    /// The token's requests are spent for now.
+    RateLimited,
+    /// The token's requests cannot be counted.
+    RateLimitUnavailable,
+    /// Whether the token is valid cannot be told.
+    TokenStoreUnavailable,
     /// The host could not carry out the decision.
     HostFailure,
 }
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -44,7 +52,11 @@ impl Reason {
         Self::TokenInvalid,
         Self::TokenMisplaced,
         Self::TokenExpired,
+        Self::TokenStoreUnavailable,
         Self::ProviderNotAllowed,
+        Self::ModelNotAllowed,
+        Self::RateLimited,
+        Self::RateLimitUnavailable,
         Self::HostFailure,
     ];
 
@@ -59,6 +71,10 @@ impl Reason {
             Self::TokenMisplaced => "token_misplaced",
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::RateLimited => "rate_limited",
+            Self::RateLimitUnavailable => "rate_limit_unavailable",
+            Self::TokenStoreUnavailable => "token_store_unavailable",
             Self::HostFailure => "host_failure",
         }
     }
@@ -69,8 +85,9 @@ impl Reason {
             Self::MethodNotAllowed => 405,
             Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
-            Self::ProviderNotAllowed => 403,
-            Self::HostFailure => 503,
+            Self::ProviderNotAllowed | Self::ModelNotAllowed => 403,
+            Self::RateLimited => 429,
+            Self::RateLimitUnavailable | Self::TokenStoreUnavailable | Self::HostFailure => 503,
         }
     }
 
@@ -95,6 +112,13 @@ impl Reason {
             Self::ProviderNotAllowed => {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
             }
+            Self::ModelNotAllowed => {
+                "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
+                 team for a token without that restriction"
+            }
+            Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
+            Self::RateLimitUnavailable => "rate limit unavailable: try again",
+            Self::TokenStoreUnavailable => "token store unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
         }
     }
@@ -103,7 +127,12 @@ impl Reason {
     /// credential there is no `error`, as its section 3.1 asks.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::MethodNotAllowed | Self::PathInvalid | Self::HostFailure => None,
+            Self::MethodNotAllowed
+            | Self::PathInvalid
+            | Self::RateLimited
+            | Self::RateLimitUnavailable
+            | Self::TokenStoreUnavailable
+            | Self::HostFailure => None,
             Self::CredentialMissing => Some(r#"Bearer realm="keyswap""#),
             Self::CredentialAmbiguous => Some(
                 r#"Bearer realm="keyswap", error="invalid_request", error_description="not exactly one credential""#,
@@ -117,6 +146,9 @@ impl Reason {
             Self::TokenExpired => {
                 Some(r#"Bearer realm="keyswap", error="invalid_token", error_description="token expired""#)
             }
+            Self::ModelNotAllowed => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for model""#,
+            ),
             Self::ProviderNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for provider""#,
             ),

@@ -1,10 +1,59 @@
 //! Replies that the engine gives in an upstream's stead, in the dialect of the SDK that called, so that its typed
 //! exceptions and messages work.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
+use crate::fault::Fault;
+use crate::head::RequestHead;
+use crate::limit::Taken;
 use crate::provider::Dialect;
 use crate::reason::Reason;
+
+/// A header of a response: its name in lower case, and its value.
+pub type ResponseHeader = (&'static str, Cow<'static, str>);
+
+/// What is done to the headers of whatever answers a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    /// Set in place of all lines of the name.
+    pub set: Vec<ResponseHeader>,
+    /// Added to what is there.
+    pub add: Vec<ResponseHeader>,
+}
+
+impl ResponseHeaders {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty()
+    }
+
+    /// An answer to a request with an origin depends on it, also where the origin is not allowed.
+    pub(crate) fn cross_origin(&mut self, headers: Vec<ResponseHeader>, head: &RequestHead<'_>) {
+        self.set.extend(headers);
+        if head.values("origin").next().is_some() {
+            self.add.push(("vary", Cow::Borrowed("Origin")));
+        }
+    }
+
+    /// What is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
+    pub(crate) fn budget(&mut self, taken: &Taken) {
+        let Taken { limit, remaining, reset, window, .. } = taken;
+        self.set.push(("ratelimit-policy", Cow::Owned(format!("\"token\";q={limit};w={window}"))));
+        self.set.push(("ratelimit", Cow::Owned(format!("\"token\";r={remaining};t={reset}"))));
+    }
+
+    /// The same for an answer of ours.
+    pub(crate) fn for_reply(&mut self, fault: &Fault<'_>) -> Vec<ResponseHeader> {
+        if let Fault::RateLimited(taken) = fault {
+            self.budget(taken);
+            self.set.push(("retry-after", Cow::Owned(taken.retry_after.to_string())));
+        }
+        let Self { set, add } = std::mem::take(self);
+        set.into_iter().chain(add).collect()
+    }
+}
 
 /// A reply to send instead of forwarding. It holds nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,33 +61,38 @@ pub struct LocalReply {
     /// The HTTP status.
     pub status: u16,
     /// Headers in lower case, to be sent as they are.
-    pub headers: Vec<(&'static str, &'static str)>,
-    /// The JSON body.
+    pub headers: Vec<ResponseHeader>,
+    /// The body: JSON, or nothing.
     pub body: String,
 }
 
 impl LocalReply {
     /// What a host answers when it cannot carry a decision out: it never forwards instead.
     pub fn host_failure() -> Self {
-        Self::refuse(Reason::HostFailure, Dialect::OpenAi)
+        Self::refuse(Reason::HostFailure, Dialect::OpenAi, Vec::new())
     }
 
-    /// The refusal for `reason`.
-    pub(crate) fn refuse(reason: Reason, dialect: Dialect) -> Self {
-        let mut headers = vec![
-            ("content-type", "application/json"),
+    /// The refusal for `reason`, with headers that belong to the request.
+    pub(crate) fn refuse(reason: Reason, dialect: Dialect, own: Vec<ResponseHeader>) -> Self {
+        let mut headers: Vec<ResponseHeader> = vec![
+            ("content-type", "application/json".into()),
             // No cache may serve one caller's refusal to another.
-            ("cache-control", "no-store"),
-            ("x-keyswap-reason", reason.code()),
+            ("cache-control", "no-store".into()),
+            ("x-keyswap-reason", reason.code().into()),
         ];
-        headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge)));
+        headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge.into())));
         headers.extend(match reason {
             // RFC 9110 section 15.5.6 requires it.
-            Reason::MethodNotAllowed => Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
-            // In seconds: a host that failed was rebuilt by then.
-            Reason::HostFailure => Some(("retry-after", "1")),
+            Reason::MethodNotAllowed => {
+                Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into()))
+            }
+            // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
+            Reason::HostFailure | Reason::TokenStoreUnavailable | Reason::RateLimitUnavailable => {
+                Some(("retry-after", "1".into()))
+            }
             _ => None,
         });
+        headers.extend(own);
         Self { status: reason.status(), headers, body: body(reason, dialect) }
     }
 }
@@ -81,6 +135,11 @@ impl ErrorKind {
                 openai: "permission_error",
                 anthropic: "permission_error",
                 google: "PERMISSION_DENIED",
+            },
+            429 => Self {
+                openai: "rate_limit_error",
+                anthropic: "rate_limit_error",
+                google: "RESOURCE_EXHAUSTED",
             },
             503 => Self { openai: "server_error", anthropic: "api_error", google: "UNAVAILABLE" },
             _ => Self {

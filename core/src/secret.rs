@@ -2,13 +2,14 @@
 //!
 //! A [`Secret`] is never printed, never serialised, wiped from memory when dropped, and read in one place only:
 //! [`Secret::reveal`] asks for a [`Grant`], so no code can reach a real credential before a caller was verified
-//! and found in scope.
+//! and found in scope. The registry's own credential goes to the registry only.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 use crate::grant::Grant;
+use crate::registry::Registry;
 
 /// Where the host's named secrets are looked up, once, when an engine is built.
 pub trait Environment {
@@ -69,6 +70,12 @@ impl Secret {
         value.push(b' ');
         value.extend_from_slice(&self.0);
         Self(value)
+    }
+
+    /// The text, for a call to the registry that it is bound to.
+    pub(crate) fn reveal_to_registry(&self, _proof: &Registry) -> Zeroizing<String> {
+        // A credential is visible ASCII, so nothing is lost.
+        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
     }
 
     /// The bytes, for a caller that was verified and is in scope.

@@ -1,8 +1,9 @@
-//! Points in time, in whole seconds.
+//! Points in time: in whole seconds for what documents say, in nanoseconds for what the host's clock says.
 //!
 //! Reads RFC 3339 date-times; one without an offset is refused, since nobody can say when it is.
 
 use std::fmt;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,6 +18,39 @@ impl UnixTime {
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self(at.unix_timestamp()))
     }
+}
+
+/// A reading of the host's clock: nanoseconds since 1970-01-01T00:00:00Z. The clock may be put back or forth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The second it lies in.
+    pub fn unix(self) -> UnixTime {
+        UnixTime(i64::try_from(self.0 / 1_000_000_000).unwrap_or(i64::MAX))
+    }
+
+    /// A later moment; the latest there is where it would lie beyond.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(nanoseconds(duration)))
+    }
+
+    /// Whether `from` is not in the future and lies less than `span` back. After the clock was put back, what was
+    /// written under the later time is within no span: it counts as old.
+    pub fn is_within(self, span: Duration, from: Self) -> bool {
+        self.0.checked_sub(from.0).is_some_and(|age| age < nanoseconds(span))
+    }
+}
+
+impl From<UnixTime> for Moment {
+    fn from(time: UnixTime) -> Self {
+        Self(u64::try_from(time.0).unwrap_or_default().saturating_mul(1_000_000_000))
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for UnixTime {

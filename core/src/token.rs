@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::fault::Fault;
+use crate::limit::RateLimit;
 use crate::time::UnixTime;
 
 /// Longer tokens are refused unread. An identity JWT may come near it; a proxy token has 36 characters.
@@ -30,6 +31,10 @@ impl TokenDigest {
         let mut digest = [0; 32];
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         (lower && hex::decode_to_slice(text, &mut digest).is_ok()).then_some(Self(digest))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The digest as 64 lower-case hexadecimal digits.
@@ -66,11 +71,25 @@ pub struct TokenRecord {
     pub status: TokenStatus,
     /// The names of the providers it is for.
     pub providers: Vec<String>,
+    /// The models it is for; `*` is all.
+    pub models: Vec<String>,
     /// From this moment on it is refused.
     pub expires_at: Option<UnixTime>,
+    /// Its own rate limit, in place of the policy's.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl TokenRecord {
+    /// What a token is for that is not restricted to models.
+    pub(crate) fn all_models() -> Vec<String> {
+        vec!["*".to_owned()]
+    }
+
+    /// Whether it is restricted to some models.
+    pub(crate) fn restricts_models(&self) -> bool {
+        !self.models.iter().any(|model| model == "*")
+    }
+
     /// A stable name for the token: the first 16 hexadecimal digits of its digest. It cannot be used as a token.
     pub fn id(&self) -> String {
         let mut id = self.digest.to_hex();
@@ -86,6 +105,11 @@ pub struct Principal(Arc<TokenRecord>);
 impl Principal {
     pub(crate) fn of(record: &Arc<TokenRecord>) -> Self {
         Self(Arc::clone(record))
+    }
+
+    /// The digest of the token.
+    pub fn digest(&self) -> TokenDigest {
+        self.0.digest
     }
 
     /// The token's stable name, see [`TokenRecord::id`].
@@ -162,7 +186,9 @@ mod tests {
                 owner: None,
                 status,
                 providers: Vec::new(),
+                models: TokenRecord::all_models(),
                 expires_at,
+                rate_limit: None,
             })
         };
         let judge = |record: Arc<TokenRecord>| VerifiedToken::judge(&record, UnixTime(100)).err();
@@ -184,7 +210,9 @@ mod tests {
             owner: None,
             status: TokenStatus::Active,
             providers: Vec::new(),
+            models: TokenRecord::all_models(),
             expires_at: None,
+            rate_limit: None,
         }]);
         assert!(table.find(&long).is_none());
     }

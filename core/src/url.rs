@@ -12,6 +12,14 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
+    /// The authority without the port.
+    pub(crate) fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.authority,
+        }
+    }
+
     /// Reads a URL; an error says what is wrong with it without repeating it.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (default_port, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {

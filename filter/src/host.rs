@@ -9,7 +9,8 @@
 use std::fmt;
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
-use keyswap_core::{LocalReply, UnixTime};
+use keyswap_core::{FetchRequest, LocalReply, Moment, ResponseHeader};
+use proxy_wasm::hostcalls;
 
 /// Proxy-Wasm ABI 0.2.1, as far as it is used here. Each returns a status, 0 for success.
 mod abi {
@@ -51,6 +52,37 @@ mod abi {
             headers_size: usize,
             grpc_status: i32,
         ) -> u32;
+        pub(super) fn proxy_add_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_get_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+            cas: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+            cas: u32,
+        ) -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
         pub(super) fn proxy_call_foreign_function(
             name: *const u8,
             name_size: usize,
@@ -71,6 +103,8 @@ pub(crate) enum HostError {
     Malformed(&'static str),
     /// The stream came before a policy was accepted.
     NoPolicy,
+    /// What the stream needs is in use by another.
+    Busy,
 }
 
 impl fmt::Display for HostError {
@@ -79,6 +113,7 @@ impl fmt::Display for HostError {
             Self::Status(call, status) => write!(f, "`{call}` answered status {status}"),
             Self::Malformed(call) => write!(f, "the answer of `{call}` is malformed"),
             Self::NoPolicy => f.write_str("there is no policy"),
+            Self::Busy => f.write_str("what it needs is in use"),
         }
     }
 }
@@ -107,6 +142,8 @@ fn receive(
 pub(crate) enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
+    ResponseHeaders = 2,
+    CallResponseHeaders = 6,
 }
 
 /// A whole header map, read in one call.
@@ -189,23 +226,113 @@ pub(crate) fn remove(map: Map, name: &[u8]) -> Result<(), HostError> {
     accept("remove_header_map_value", status)
 }
 
+/// Adds a line of a header to those that are there.
+pub(crate) fn add(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: the slices are valid for the call.
+    let status = unsafe {
+        abi::proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
+    accept("add_header_map_value", status)
+}
+
+/// The value of a header.
+fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: the slice and the pointers are valid for the call.
+    receive("get_header_map_value", |data, size| unsafe {
+        abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })
+}
+
 /// The plugin's configuration; empty where there is none.
 pub(crate) fn plugin_configuration() -> Vec<u8> {
     const PLUGIN_CONFIGURATION: u32 = 7;
+    buffer(PLUGIN_CONFIGURATION, usize::MAX).unwrap_or_default()
+}
+
+fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are valid for the call.
-    let bytes = receive("get_buffer_bytes", |data, size| unsafe {
-        abi::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size)
-    });
-    bytes.unwrap_or_default()
+    receive("get_buffer_bytes", |data, size| unsafe {
+        abi::proxy_get_buffer_bytes(buffer, 0, most, data, size)
+    })
 }
 
 /// The time of day.
-pub(crate) fn now() -> Result<UnixTime, HostError> {
-    const CALL: &str = "get_current_time_nanoseconds";
+pub(crate) fn now() -> Result<Moment, HostError> {
     let mut nanoseconds = 0;
     // SAFETY: the pointer is valid for the call.
-    accept(CALL, unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut nanoseconds) })?;
-    i64::try_from(nanoseconds / 1_000_000_000).map(UnixTime).map_err(|_| HostError::Malformed(CALL))
+    accept("get_current_time_nanoseconds", unsafe {
+        abi::proxy_get_current_time_nanoseconds(&raw mut nanoseconds)
+    })?;
+    Ok(Moment(nanoseconds))
+}
+
+/// Makes a call; its answer comes to the context that is active now, so only the root context makes them: it outlives
+/// every stream. The answer has the number that this returns.
+pub(crate) fn dispatch(request: &FetchRequest) -> Result<u32, HostError> {
+    let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let body = request.body.as_ref().map(|body| body.as_slice());
+    // The SDK keeps the number, and would panic at an answer whose number it does not know. Of the statuses this call
+    // can have it panics at none.
+    hostcalls::dispatch_http_call(&request.cluster, headers, body, Vec::new(), request.timeout)
+        .map_err(|status| HostError::Status("http_call", status as u32))
+}
+
+/// The answer to a call; `None` where there is none.
+pub(crate) fn call_response(headers: usize, body: usize) -> Option<(u16, Vec<u8>)> {
+    const CALL_RESPONSE_BODY: u32 = 4;
+    if headers == 0 {
+        return None;
+    }
+    let status = String::from_utf8(get(Map::CallResponseHeaders, b":status").ok()?).ok()?.parse().ok()?;
+    let body = if body == 0 { Vec::new() } else { buffer(CALL_RESPONSE_BODY, body).ok()? };
+    Some((status, body))
+}
+
+/// Has the following calls concern this context.
+pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
+    // SAFETY: a plain number.
+    accept("set_effective_context", unsafe { abi::proxy_set_effective_context(context) })
+}
+
+/// Lets a paused request go on.
+pub(crate) fn continue_request() -> Result<(), HostError> {
+    const REQUEST: u32 = 0;
+    // SAFETY: a plain number.
+    accept("continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
+}
+
+/// Has the root context called so often.
+pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
+    // SAFETY: a plain number.
+    accept("set_tick_period", unsafe { abi::proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// A value of the shared data, and the number of its state for [`set_shared`]; `None` where there is none.
+pub(crate) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+    const CALL: &str = "get_shared_data";
+    const NOT_FOUND: u32 = 1;
+    let mut cas = 0;
+    // SAFETY: the slice and the pointers are valid for the call.
+    let value = receive(CALL, |data, size| unsafe {
+        abi::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas)
+    });
+    match value {
+        Ok(value) => Ok(Some((value, cas))),
+        Err(HostError::Status(CALL, NOT_FOUND)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets a value of the shared data, if its state is still the one of that number; 0 is any. Says whether it was.
+pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Result<bool, HostError> {
+    const CAS_MISMATCH: u32 = 8;
+    // SAFETY: the slices are valid for the call.
+    let status =
+        unsafe { abi::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    if status == CAS_MISMATCH {
+        return Ok(false);
+    }
+    accept("set_shared_data", status).map(|()| true)
 }
 
 /// Sets `wasm.<name>` in the filter state. It serves logs only, so failing is not an error.
@@ -245,14 +372,14 @@ pub(crate) fn send_local_reply(reply: &LocalReply) -> Result<(), HostError> {
 }
 
 /// Header pairs in the host's form, see [`HeaderMap`].
-fn serialize(headers: &[(&'static str, &'static str)]) -> Vec<u8> {
+fn serialize(headers: &[ResponseHeader]) -> Vec<u8> {
     let number = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
     let mut bytes = number(headers.len()).to_vec();
     for (name, value) in headers {
         bytes.extend(number(name.len()));
         bytes.extend(number(value.len()));
     }
-    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+    for text in headers.iter().flat_map(|(name, value)| [*name, value]) {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }

@@ -17,12 +17,14 @@
 )]
 
 mod environment;
+mod fetcher;
 mod host;
 mod metrics;
 mod plugin;
+mod store;
 mod stream;
 
 proxy_wasm::main! {{
     host::install_logger();
-    proxy_wasm::set_root_context(|_| Box::new(plugin::Plugin::default()));
+    proxy_wasm::set_root_context(|id| Box::new(plugin::Plugin::new(id)));
 }}

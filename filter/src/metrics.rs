@@ -1,41 +1,61 @@
-//! Counters of decisions, defined with the host when they are first needed.
+//! Counters of decisions, lookups and fetches, defined with the host when they are first needed.
 //!
-//! Their names hold a verdict, a reason and a provider, all of them ours or the policy's: a client cannot make more
-//! of them.
+//! Their names hold words that are ours or the policy's: a client cannot make more of them.
 
 use std::cell::RefCell;
 
-use keyswap_core::Decision;
+use keyswap_core::{Decision, FetchOutcome};
 
 use crate::host::{self, Counter};
 
-/// The counters defined so far. There are at most as many as reasons times providers.
+/// The counters defined so far. There are at most as many as reasons times providers, and a few.
 #[derive(Default)]
 pub(crate) struct Metrics(RefCell<Vec<Row>>);
 
+/// A counter by what it counts: a family, a word of ours, and a word of ours or the policy's.
 struct Row {
-    reason: &'static str,
-    provider: Box<str>,
+    family: &'static str,
+    word: &'static str,
+    other: Box<str>,
     counter: Counter,
 }
 
 impl Metrics {
-    /// Counts a decision. A host that cannot count is not a reason to refuse a request.
+    /// Counts a decision.
     pub(crate) fn count(&self, decision: &Decision<'_>) {
         let reason = decision.reason_code();
+        self.increment("decisions", reason, decision.provider, || {
+            let (verdict, provider) = (decision.verdict_name(), decision.provider);
+            format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
+        });
+        if let Some(origin) = decision.origin {
+            let from = origin.name();
+            self.increment("lookups", from, "", || format!("keyswap.lookups.from.{from}"));
+        }
+    }
+
+    /// Counts a fetch.
+    pub(crate) fn count_fetch(&self, kind: &'static str, outcome: FetchOutcome) {
+        let outcome = outcome.name();
+        self.increment("fetches", kind, outcome, || format!("keyswap.fetches.kind.{kind}.outcome.{outcome}"));
+    }
+
+    /// A host that cannot count is not a reason to refuse a request.
+    fn increment(
+        &self,
+        family: &'static str,
+        word: &'static str,
+        other: &str,
+        name: impl FnOnce() -> String,
+    ) {
         let Ok(mut rows) = self.0.try_borrow_mut() else { return };
-        if let Some(row) = rows.iter().find(|row| row.reason == reason && *row.provider == *decision.provider)
-        {
+        let is_it = |row: &&Row| row.family == family && row.word == word && *row.other == *other;
+        if let Some(row) = rows.iter().find(is_it) {
             return row.counter.increment();
         }
-        let name = format!(
-            "keyswap.decisions.verdict.{}.reason.{reason}.provider.{}",
-            decision.verdict_name(),
-            decision.provider
-        );
-        if let Some(counter) = Counter::define(&name) {
+        if let Some(counter) = Counter::define(&name()) {
             counter.increment();
-            rows.push(Row { reason, provider: decision.provider.into(), counter });
+            rows.push(Row { family, word, other: other.into(), counter });
         }
     }
 }

@@ -1,38 +1,76 @@
-//! The plugin: one policy per VM, compiled when Envoy configures it.
+//! The plugin: one policy per VM, compiled when Envoy configures it, and the calls that its requests need.
 //!
 //! A policy that does not hold is refused as a whole, and Envoy with it refuses the configuration.
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
-use keyswap_core::{Engine, Policy, PolicyErrors};
+use keyswap_core::{Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::environment::HostEnvironment;
+use crate::fetcher::{Call, Fetcher};
 use crate::host;
 use crate::metrics::Metrics;
-use crate::stream::Stream;
+use crate::store::{SharedData, seed};
+use crate::stream::{self, Stream};
+
+/// How often the engine is asked what is due.
+const ROUND: Duration = Duration::from_millis(900);
 
 /// What all streams of a worker share.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) metrics: Metrics,
+    pub(crate) fetcher: RefCell<Fetcher>,
+    last_round: Cell<Moment>,
 }
 
 /// The root context.
-#[derive(Default)]
 pub(crate) struct Plugin {
+    id: u32,
     /// `None` until a policy was accepted: streams that come before are refused.
     shared: Option<Rc<Shared>>,
 }
 
-impl Context for Plugin {}
+impl Plugin {
+    pub(crate) fn new(id: u32) -> Self {
+        Self { id, shared: None }
+    }
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, number: u32, headers: usize, body: usize, _trailers: usize) {
+        let Some(shared) = &self.shared else { return };
+        let Some(call) = shared.with_fetcher(|fetcher| fetcher.answered(number)) else { return };
+        let response = host::call_response(headers, body);
+        let answer = match &response {
+            Some((status, body)) => FetchAnswer::Response { status: *status, body },
+            None => FetchAnswer::Failed,
+        };
+        self.settle(shared, &call, &answer);
+        self.work(shared);
+    }
+}
 
 impl RootContext for Plugin {
     fn on_configure(&mut self, _size: usize) -> bool {
         match compile() {
             Ok(engine) => {
-                self.shared = Some(Rc::new(Shared { engine, metrics: Metrics::default() }));
+                if let Err(error) = seed() {
+                    log::error!("the shared data cannot be prepared: {error}");
+                    return false;
+                }
+                let shared = Shared {
+                    engine,
+                    metrics: Metrics::default(),
+                    fetcher: RefCell::default(),
+                    last_round: Cell::default(),
+                };
+                shared.with_fetcher(Fetcher::schedule);
+                self.shared = Some(Rc::new(shared));
                 true
             }
             Err(errors) => {
@@ -48,12 +86,84 @@ impl RootContext for Plugin {
         }
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { shared: self.shared.clone() }))
+    fn on_tick(&mut self) {
+        if let Some(shared) = &self.shared {
+            self.work(shared);
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream::new(id, self.shared.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+impl Plugin {
+    /// Makes the calls that are due.
+    fn work(&self, shared: &Shared) {
+        let Ok(now) = host::now() else { return };
+        if !now.is_within(ROUND, shared.last_round.get()) {
+            shared.last_round.set(now);
+            for fetch in shared.engine.due(now) {
+                shared.with_fetcher(|fetcher| fetcher.start(fetch, now));
+            }
+        }
+        while let Some(fetch) = shared.with_fetcher(|fetcher| fetcher.overdue(now)) {
+            self.resolve(shared, &fetch.key, &Resolution::Unavailable);
+        }
+        while let Some(fetch) = shared.with_fetcher(Fetcher::next) {
+            self.call(shared, fetch);
+        }
+        shared.with_fetcher(Fetcher::schedule);
+    }
+
+    /// A call that cannot even be made has failed.
+    fn call(&self, shared: &Shared, fetch: Fetch) {
+        let call = Call { key: fetch.key, asked: fetch.asked };
+        match host::dispatch(&fetch.request) {
+            Ok(number) => shared.with_fetcher(|fetcher| fetcher.called(number, call)),
+            Err(error) => {
+                log::error!("no call to the cluster `{}`: {error}", fetch.request.cluster);
+                self.settle(shared, &call, &FetchAnswer::Failed);
+            }
+        }
+    }
+
+    fn settle(&self, shared: &Shared, call: &Call, answer: &FetchAnswer<'_>) {
+        let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
+        let (outcome, resolution) = shared.engine.accept(&call.key, call.asked, answer, now, &SharedData);
+        shared.metrics.count_fetch(call.key.kind(), outcome);
+        if !outcome.is_healthy() {
+            log::warn!("a fetch of kind `{}` came to nothing: {}", call.key.kind(), outcome.name());
+        }
+        self.resolve(shared, &call.key, &resolution);
+    }
+
+    /// Goes on with every request that waits for this.
+    fn resolve(&self, shared: &Shared, key: &FetchKey, resolution: &Resolution) {
+        let waiters = shared.with_fetcher(|fetcher| fetcher.release(key));
+        if waiters.is_empty() {
+            return;
+        }
+        for waiter in waiters {
+            stream::resume(shared, waiter, resolution.clone());
+        }
+        if let Err(error) = host::set_effective_context(self.id) {
+            log::error!("the root context is not to be had back: {error}");
+        }
+    }
+}
+
+impl Shared {
+    /// Nothing that is done with the fetcher calls back, so nobody else has it.
+    pub(crate) fn with_fetcher<T: Default>(&self, work: impl FnOnce(&mut Fetcher) -> T) -> T {
+        match self.fetcher.try_borrow_mut() {
+            Ok(mut fetcher) => work(&mut fetcher),
+            Err(_) => T::default(),
+        }
     }
 }
 

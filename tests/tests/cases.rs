@@ -123,15 +123,14 @@ fn in_core(engine: &Engine, request: &CaseRequest) -> Outcome {
         .collect();
     let head =
         RequestHead { method: request.method.as_bytes(), path: request.target.as_bytes(), headers: &headers };
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match engine.decide(&head, UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))).verdict {
+    match decide(engine, &head, registry).verdict {
         Verdict::Forward(rewrite) => Outcome::Forwarded(apply(&rewrite, &head)),
-        Verdict::Reply(_, reply) => Outcome::Replied {
+        Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::Replied {
             status: reply.status,
             headers: reply
                 .headers
                 .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (name.to_owned(), value.into_owned()))
                 .collect(),
             body: reply.body,
         },

@@ -8,7 +8,7 @@ use crate::secret::{Environment, Secret, SecretFault};
 
 /// A place that an upstream credential comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     /// An environment variable of the host.
     Env(String),
 }
@@ -46,7 +46,7 @@ impl Credentials {
         let mut secrets = BTreeMap::new();
         let mut errors = Vec::new();
         for (name, chain) in &self.0 {
-            match resolve_chain(name, chain, environment) {
+            match resolve_chain(&format!("credentials.{name}"), chain, environment) {
                 Ok(secret) => {
                     secrets.insert(name.as_str(), secret);
                 }
@@ -65,7 +65,7 @@ fn read_chain(node: &Node<'_>) -> Vec<Source> {
     items.iter().filter_map(read_source).collect()
 }
 
-fn read_source(node: &Node<'_>) -> Option<Source> {
+pub(super) fn read_source(node: &Node<'_>) -> Option<Source> {
     let mut fields = node.fields()?;
     let variable = fields.required("env").and_then(|node| read_variable(&node));
     fields.finish();
@@ -87,10 +87,10 @@ fn read_variable(node: &Node<'_>) -> Option<String> {
 }
 
 /// A variable that is set but unusable is an error even where a later source would do: somebody meant it.
-fn resolve_chain(name: &str, chain: &[Source], environment: &dyn Environment) -> Result<Secret, PolicyError> {
-    for (index, Source::Env(variable)) in chain.iter().enumerate() {
-        if let Some(value) = environment.variable(variable) {
-            return Secret::new(value).map_err(|fault| unusable(name, index, variable, fault));
+fn resolve_chain(path: &str, chain: &[Source], environment: &dyn Environment) -> Result<Secret, PolicyError> {
+    for (index, source) in chain.iter().enumerate() {
+        if let Some(secret) = source.resolve(&format!("{path}[{index}]"), environment) {
+            return secret;
         }
     }
     let variables: Vec<String> = chain.iter().map(|Source::Env(variable)| format!("`{variable}`")).collect();
@@ -98,12 +98,26 @@ fn resolve_chain(name: &str, chain: &[Source], environment: &dyn Environment) ->
         [variable] => format!("the environment variable {variable} is not set"),
         _ => format!("none of the environment variables {} is set", variables.join(", ")),
     };
-    Err(PolicyError { path: format!("credentials.{name}"), message })
+    Err(PolicyError { path: path.to_owned(), message })
 }
 
-fn unusable(name: &str, index: usize, variable: &str, fault: SecretFault) -> PolicyError {
-    PolicyError {
-        path: format!("credentials.{name}[{index}].env"),
-        message: format!("the value of the environment variable `{variable}` {fault}"),
+impl Source {
+    /// The secret, if the source has a value; `path` is the source's place in the policy.
+    fn resolve(&self, path: &str, environment: &dyn Environment) -> Option<Result<Secret, PolicyError>> {
+        let Self::Env(variable) = self;
+        let unusable = |fault: SecretFault| PolicyError {
+            path: format!("{path}.env"),
+            message: format!("the value of the environment variable `{variable}` {fault}"),
+        };
+        environment.variable(variable).map(|value| Secret::new(value).map_err(unusable))
+    }
+
+    /// The secret of a place that has this one source.
+    pub(super) fn require(&self, path: &str, environment: &dyn Environment) -> Result<Secret, PolicyError> {
+        let Self::Env(variable) = self;
+        self.resolve(path, environment).unwrap_or_else(|| {
+            let message = format!("the environment variable `{variable}` is not set");
+            Err(PolicyError { path: path.to_owned(), message })
+        })
     }
 }

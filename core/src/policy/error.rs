@@ -32,6 +32,20 @@ impl PolicyErrors {
     }
 }
 
+impl PolicyErrors {
+    /// Both results, or the errors of both.
+    pub(crate) fn both<A, B>(first: Result<A, Self>, second: Result<B, Self>) -> Result<(A, B), Self> {
+        match (first, second) {
+            (Ok(first), Ok(second)) => Ok((first, second)),
+            (Err(mut first), Err(second)) => {
+                first.0.extend(second.0);
+                Err(first)
+            }
+            (Err(errors), _) | (_, Err(errors)) => Err(errors),
+        }
+    }
+}
+
 impl fmt::Display for PolicyErrors {
     /// One error a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

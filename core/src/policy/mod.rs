@@ -2,23 +2,34 @@
 //!
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). What is not said is strict.
 
+mod cors;
 mod credentials;
+mod duration;
 mod error;
 mod gateway;
 mod literal;
 mod providers;
+mod rate_limit;
 mod reader;
+mod registry;
 mod tokens;
 
 use serde_json::Value;
 
 use self::credentials::Credentials;
+pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
 pub(crate) use self::gateway::{Gateway, GatewayMode};
 use self::reader::{Errors, Node};
+pub(crate) use self::registry::{Protocol, RegistryPolicy};
+pub(crate) use self::tokens::is_line;
+use crate::cors::Origins;
 use crate::json;
+use crate::limit::Rule;
 use crate::metadata::Claim;
 use crate::provider::Provider;
+use crate::registry::Registry;
+use crate::secret::Environment;
 use crate::slot::Slot;
 use crate::token::TokenRecord;
 
@@ -29,6 +40,9 @@ const VERSION: &str = "keyswap/v1";
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) tokens: Vec<TokenRecord>,
+    registry: Option<RegistryPolicy>,
+    pub(crate) rate_limit: Option<Rule>,
+    pub(crate) origins: Origins,
     pub(crate) credentials: Credentials,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
@@ -60,6 +74,22 @@ impl Policy {
     /// How many tokens stand in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// The authority of the registry, where the policy has one.
+    pub fn registry_authority(&self) -> Option<&str> {
+        self.registry.as_ref().map(|registry| registry.url.authority.as_str())
+    }
+
+    /// The registry with its credential.
+    pub(crate) fn open_registry(
+        &self,
+        environment: &dyn Environment,
+    ) -> Result<Option<Registry>, PolicyErrors> {
+        let Some(policy) = &self.registry else { return Ok(None) };
+        let credential = policy.credential.require("registry.credential", environment);
+        let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
+        Ok(Some(Registry::new(policy.clone(), &credential)))
     }
 
     /// The names of the providers that a request can be forwarded to.
@@ -127,12 +157,19 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let providers = providers::read(fields.optional("providers").as_ref(), gateway.is_some());
     let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
     let tokens = fields.optional("tokens");
+    let registry = fields.optional("registry");
+    let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_rule(&node));
+    let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
     fields.finish();
 
     // A gateway that was written but could not be read is an error, never "no gateway".
     let gateway = gateway.map_or(Some(None), |gateway| gateway.map(Some));
     let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
         tokens: Vec::new(),
+        registry: None,
+        rate_limit: rate_limit.flatten(),
+        // Unreadable: an error was reported, and nobody uses this policy.
+        origins: origins.unwrap_or(Origins::Any),
         credentials,
         providers: providers.clone(),
         gateway,
@@ -147,8 +184,10 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         None => why_unknown(&providers, name),
     };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
+    let registry = registry.and_then(|node| RegistryPolicy::read(&node, &why_not));
     if let Some(policy) = &mut policy {
         policy.tokens = tokens;
+        policy.registry = registry;
     }
     policy
 }

@@ -58,6 +58,14 @@ impl<'d> Node<'d> {
         self.check(self.value.as_str(), expected)
     }
 
+    pub(super) fn number(&self) -> Option<u64> {
+        self.check(self.value.as_u64(), "expected a whole number from 0")
+    }
+
+    pub(super) fn flag(&self) -> Option<bool> {
+        self.check(self.value.as_bool(), "expected `true` or `false`")
+    }
+
     /// A name of the policy's own.
     pub(super) fn name(&self) -> Option<String> {
         let text = self.text()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::rate_limit;
 use super::reader::Node;
 use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
@@ -42,6 +43,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
             "expected a time with an offset such as `2027-06-30T00:00:00Z`",
         )
     });
+    let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     Some(TokenRecord {
         digest: digest?,
@@ -49,15 +51,22 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
         status: status?,
         providers: providers?,
+        models: TokenRecord::all_models(),
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
+        rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })
 }
 
 /// One line of text that people wrote.
 fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     let text = node.text()?.trim();
-    let fits = (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text);
+    let fits = is_line(text, longest);
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
+}
+
+/// Whether it is text on one line, of at most so many characters.
+pub(crate) fn is_line(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text)
 }
 
 /// Whether a character ends a line or turns its direction, and so could make a log or a page lie.
@@ -78,7 +87,7 @@ fn read_email(node: &Node<'_>) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+pub(super) fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let items = node.items();
     if items.is_empty() {
         node.fail("expected at least one provider");

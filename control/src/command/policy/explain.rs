@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::{Engine, Environment, PolicyErrors, UnixTime};
+use keyswap_core::{
+    Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Resolution, Step, UnixTime,
+};
 
 use super::explanation::Explanation;
 use crate::exit::{self, Exit};
@@ -56,10 +58,10 @@ impl Explain {
         }
     }
 
-    fn time(&self) -> anyhow::Result<UnixTime> {
+    fn time(&self) -> anyhow::Result<Moment> {
         let Some(text) = &self.at else { return Ok(now()) };
         match UnixTime::from_rfc3339(text) {
-            Some(time) => Ok(time),
+            Some(time) => Ok(Moment::from(time)),
             None => bail!(
                 "invalid time `{}`: expected one with an offset such as `2027-06-30T00:00:00Z`",
                 output::visible(text)
@@ -67,11 +69,11 @@ impl Explain {
         }
     }
 
-    fn explain(&self, engine: &Engine, text: &HeadText, now: UnixTime) -> anyhow::Result<Exit> {
+    fn explain(&self, engine: &Engine, text: &HeadText, now: Moment) -> anyhow::Result<Exit> {
         let parsed = text.parse()?;
         let head = parsed.head();
         let mask = Mask::of(&head, |name| engine.is_slot(name));
-        let explanation = Explanation::of(&engine.decide(&head, now), now, &mask);
+        let explanation = Explanation::of(&decide(engine, &head, now), now.unix(), &mask);
         match self.format {
             Format::Human => output::print(explanation.to_string().trim_end())?,
             Format::Json => output::print_json(&explanation)?,
@@ -92,6 +94,20 @@ impl Explain {
     }
 }
 
+/// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so.
+fn decide<'a>(engine: &'a Engine, head: &RequestHead<'a>, now: Moment) -> Decision<'a> {
+    let store = MemoryStore::default();
+    let mut step = engine.begin(head, now, &store);
+    loop {
+        match step {
+            Step::Decide(decision) => return decision,
+            Step::Fetch(_, pending) => {
+                step = engine.resume(pending, Resolution::Unavailable, head, now, &store);
+            }
+        }
+    }
+}
+
 /// Has a value for every variable: its name in angle brackets.
 struct Placeholders;
 
@@ -101,7 +117,7 @@ impl Environment for Placeholders {
     }
 }
 
-fn now() -> UnixTime {
+fn now() -> Moment {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use keyswap_core::{Check, Decision, LocalReply, Principal, Rewrite, UnixTime, Verdict};
+use keyswap_core::{Check, Decision, LocalReply, Principal, ResponseHeader, Rewrite, UnixTime, Verdict};
 use serde::Serialize;
 
 use crate::mask::{self, Mask};
@@ -63,7 +63,7 @@ impl Explanation {
             checks: decision.checks.iter().map(CheckMade::of).collect(),
             outcome: match &decision.verdict {
                 Verdict::Forward(rewrite) => Outcome::forward(rewrite, mask),
-                Verdict::Reply(_, reply) => Outcome::reply(reply),
+                Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::reply(reply),
             },
         }
     }
@@ -105,9 +105,9 @@ impl Outcome {
     }
 
     fn reply(reply: &LocalReply) -> Self {
-        let header = |(name, value): &(&str, &str)| Field {
+        let header = |(name, value): &ResponseHeader| Field {
             name: (*name).to_owned(),
-            value: Some((*value).to_owned()),
+            value: Some(value.clone().into_owned()),
         };
         Self::Reply {
             status: reply.status,

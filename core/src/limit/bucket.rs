@@ -1,0 +1,131 @@
+//! Budgets in shared memory: a fixed number of slots, each with the budgets of the tokens that fall into it.
+//!
+//! A budget that is full again says nothing and is dropped, so a slot holds active tokens only. If there are too many
+//! of them, newcomers share one budget: they may be told to slow down too early, never too late.
+
+use super::gcra::{Gcra, Taken};
+use crate::store::{Kind, Store, StoreError, Update};
+use crate::token::TokenDigest;
+
+/// The form of the value: this byte, then the entries. Anything else is no value.
+const FORM: u8 = 1;
+/// A digest and its theoretical arrival time, little-endian.
+const ENTRY: usize = 32 + 8;
+/// So many tokens of one slot have budgets of their own.
+const MOST: usize = 64;
+/// Whose budget the others share: no token has this digest.
+const SHARED: [u8; 32] = [0; 32];
+
+type Entry = ([u8; 32], i64);
+
+pub(super) fn take(
+    store: &dyn Store,
+    token: &TokenDigest,
+    gcra: Gcra,
+    now: i64,
+) -> Result<Taken, StoreError> {
+    let mut answer = Err(StoreError::Unavailable);
+    store.update(&Kind::Limit.key(token.bytes()), &mut |value| {
+        let mut entries = read(value, now);
+        let (tat, result) = gcra.take(find(&entries, token.bytes()), now);
+        answer = Ok(result);
+        if !result.allowed {
+            return Update::Keep;
+        }
+        put(&mut entries, token.bytes(), tat);
+        Update::Set(write(&entries))
+    })?;
+    answer
+}
+
+/// The entries that still say something. Garbage says nothing.
+fn read(value: Option<&[u8]>, now: i64) -> Vec<Entry> {
+    let Some((&FORM, rest)) = value.and_then(<[u8]>::split_first) else { return Vec::new() };
+    let (entries, []) = rest.as_chunks::<ENTRY>() else { return Vec::new() };
+    let entry = |bytes: &[u8; ENTRY]| {
+        let (digest, tat) = bytes.split_first_chunk::<32>()?;
+        Some((*digest, i64::from_le_bytes(tat.try_into().ok()?)))
+    };
+    entries.iter().filter_map(entry).filter(|(_, tat)| *tat > now).take(MOST + 1).collect()
+}
+
+fn find(entries: &[Entry], token: &[u8; 32]) -> Option<i64> {
+    let of = |digest: &[u8; 32]| entries.iter().find(|(key, _)| key == digest).map(|(_, tat)| *tat);
+    of(token).or_else(|| if entries.len() < MOST { None } else { of(&SHARED) })
+}
+
+fn put(entries: &mut Vec<Entry>, token: &[u8; 32], tat: i64) {
+    let has_own = entries.iter().any(|(key, _)| key == token);
+    let key = if has_own || entries.len() < MOST { token } else { &SHARED };
+    match entries.iter_mut().find(|(other, _)| other == key) {
+        Some(entry) => entry.1 = tat,
+        None => entries.push((*key, tat)),
+    }
+}
+
+fn write(entries: &[Entry]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(1 + entries.len() * ENTRY);
+    value.push(FORM);
+    for (digest, tat) in entries {
+        value.extend_from_slice(digest);
+        value.extend_from_slice(&tat.to_le_bytes());
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::RateLimit;
+    use crate::store::MemoryStore;
+
+    const NOW: i64 = 1_800_000_000_000_000_000;
+
+    fn allowed(store: &MemoryStore, token: &TokenDigest, now: i64) -> bool {
+        take(store, token, Gcra::new(RateLimit::new(3, 60).unwrap()), now).unwrap().allowed
+    }
+
+    /// Digests that fall into one slot.
+    fn crowd(count: u16) -> Vec<TokenDigest> {
+        (1..=count).map(|number| TokenDigest::from_hex(&format!("abcd{number:060x}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn tokens_of_one_slot_have_budgets_of_their_own() {
+        let store = MemoryStore::default();
+        let crowd = crowd(60);
+        for token in &crowd {
+            assert_eq!((0..5).filter(|_| allowed(&store, token, NOW)).count(), 3);
+        }
+        for token in &crowd {
+            assert!(!allowed(&store, token, NOW));
+        }
+    }
+
+    #[test]
+    fn in_an_overfull_slot_nobody_gets_more_than_the_limit_and_the_value_stays_bounded() {
+        let store = MemoryStore::default();
+        let crowd = crowd(500);
+        let all: usize =
+            crowd.iter().map(|token| (0..5).filter(|_| allowed(&store, token, NOW)).count()).sum();
+        assert_eq!(all, (MOST + 1) * 3);
+        assert!(!allowed(&store, &crowd[0], NOW), "an active budget was given up");
+        let value = store.get(&Kind::Limit.key(crowd[0].bytes())).unwrap().unwrap();
+        assert_eq!(value.len(), 1 + (MOST + 1) * ENTRY);
+        assert!(
+            crowd.iter().take(60).all(|token| allowed(&store, token, NOW + 61_000_000_000)),
+            "a minute later"
+        );
+    }
+
+    #[test]
+    fn garbage_is_no_budget_and_no_panic() {
+        for garbage in [&b""[..], b"\0", b"\x01\x02", &[1; 1 + ENTRY], &[0xff; 100], &[1; 70]] {
+            let store = MemoryStore::default();
+            let token = TokenDigest::of(b"t");
+            let key = Kind::Limit.key(token.bytes());
+            store.update(&key, &mut |_| Update::Set(garbage.to_vec())).unwrap();
+            assert_eq!((0..5).filter(|_| allowed(&store, &token, NOW)).count(), 3, "{garbage:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Cross-origin requests in a policy: which pages may call from a browser.
+
+use super::reader::Node;
+use crate::cors::Origins;
+
+/// Any page may, unless the policy names those that may: no cookie is ever accepted, so a page can only use a token
+/// that it was given.
+pub(super) fn read(node: &Node<'_>) -> Option<Origins> {
+    let mut fields = node.fields()?;
+    let origins = fields.required("allow_origins").map(|node| read_origins(&node));
+    fields.finish();
+    origins
+}
+
+fn read_origins(node: &Node<'_>) -> Origins {
+    let items = node.items();
+    let names: Vec<&str> = items.iter().filter_map(Node::text).collect();
+    if names == ["*"] {
+        return Origins::Any;
+    }
+    let is_origin = |text: &str| {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        host.is_some_and(|host| {
+            !host.is_empty()
+                && host.bytes().all(|byte| {
+                    byte.is_ascii_graphic() && !matches!(byte, b'/' | b'*' | b'?' | b'#' | b'@' | b',')
+                })
+                && host == host.to_ascii_lowercase()
+        })
+    };
+    for item in &items {
+        if item.text().is_some_and(|text| !is_origin(text)) {
+            item.fail("expected an origin such as `https://app.example.com`, or `*` alone");
+        }
+    }
+    Origins::These(names.into_iter().map(str::to_owned).collect())
+}

@@ -1,0 +1,94 @@
+//! The registry in a policy: where tokens are looked up that the policy does not name.
+
+use std::time::Duration;
+
+use super::credentials::{self, Source};
+use super::duration;
+use super::gateway::read_url;
+use super::reader::Node;
+use crate::url::BaseUrl;
+
+/// How the registry is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// As `keyswap serve` answers: by digest, with a feed of changes.
+    Keyswap,
+    /// Token introspection (RFC 7662).
+    Introspection {
+        /// The scope of tokens whose answer has none.
+        providers: Vec<String>,
+    },
+}
+
+/// Where tokens are looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryPolicy {
+    pub(crate) url: BaseUrl,
+    /// Envoy's name for where to connect to.
+    pub(crate) cluster: String,
+    pub(crate) credential: Source,
+    pub(crate) timeout: Duration,
+    /// How long a record is believed.
+    pub(crate) positive: Duration,
+    /// How long a token stays unknown.
+    pub(crate) negative: Duration,
+    pub(crate) protocol: Protocol,
+}
+
+impl RegistryPolicy {
+    pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+        let mut fields = node.fields()?;
+        let url = fields.required("url").and_then(|node| read_url(&node));
+        let cluster = fields.optional("cluster").map(|node| read_cluster(&node));
+        let credential = fields.required("credential").and_then(|node| credentials::read_source(&node));
+        let timeout = fields.optional("timeout").map(|node| {
+            let timeout = duration::read(&node)?;
+            node.check(Some(timeout).filter(|it| *it <= Duration::from_secs(30)), "expected at most `30s`")
+        });
+        let cache = fields.optional("cache").map(|node| read_cache(&node));
+        let introspection = fields.optional("introspection").map(|node| read_introspection(&node, why_not));
+        fields.finish();
+        let url = url?;
+        let (positive, negative) = cache.unwrap_or(Some(DEFAULT_CACHE))?;
+        Some(Self {
+            cluster: cluster.unwrap_or_else(|| Some(url.host().to_owned()))?,
+            url,
+            credential: credential?,
+            timeout: timeout.unwrap_or(Some(Duration::from_millis(500)))?,
+            positive,
+            negative,
+            protocol: introspection.unwrap_or(Some(Protocol::Keyswap))?,
+        })
+    }
+}
+
+const DEFAULT_CACHE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_secs(10));
+
+fn read_cache(node: &Node<'_>) -> Option<(Duration, Duration)> {
+    let mut fields = node.fields()?;
+    let positive = fields.optional("positive").map(|node| read_span(&node, Duration::from_hours(1)));
+    let negative = fields.optional("negative").map(|node| read_span(&node, Duration::from_mins(10)));
+    fields.finish();
+    Some((positive.unwrap_or(Some(DEFAULT_CACHE.0))?, negative.unwrap_or(Some(DEFAULT_CACHE.1))?))
+}
+
+/// A token that was taken back may be believed for so long when the registry cannot tell of it.
+fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
+    let span = duration::read(node)?;
+    let expected = format!("expected at most `{}s`", longest.as_secs());
+    node.check(Some(span).filter(|span| *span <= longest), &expected)
+}
+
+fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
+    let mut fields = node.fields()?;
+    let providers = fields.required("providers").map(|node| super::tokens::read_providers(&node, why_not));
+    fields.finish();
+    Some(Protocol::Introspection { providers: providers? })
+}
+
+fn read_cluster(node: &Node<'_>) -> Option<String> {
+    let is_name =
+        |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = node.text()?;
+    node.check(Some(text).filter(is_name), "expected the name of an Envoy cluster").map(str::to_owned)
+}

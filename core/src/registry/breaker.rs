@@ -1,0 +1,78 @@
+//! Leaves a registry alone that does not answer: after some failures in a row one call per pause probes it.
+
+use std::time::Duration;
+
+use crate::time::Moment;
+
+/// Failures in a row until it opens.
+const FAILURES: u32 = 5;
+/// A registry that is back is noticed within a second.
+const PAUSE: Duration = Duration::from_millis(900);
+
+#[derive(Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    next_probe: Moment,
+}
+
+impl Breaker {
+    /// Whether a call may be made now. Where it probes, it is the only one until the pause is over.
+    pub(super) fn admit(&mut self, now: Moment) -> bool {
+        if self.failures < FAILURES {
+            return true;
+        }
+        // A clock that was put back keeps the probe waiting for no longer than one pause.
+        let is_due = self.next_probe <= now || self.next_probe > now.after(PAUSE * 2);
+        if is_due {
+            self.next_probe = now.after(pause(now));
+        }
+        is_due
+    }
+
+    pub(super) fn record(&mut self, healthy: bool, now: Moment) {
+        self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
+        if self.failures == FAILURES {
+            self.next_probe = now.after(pause(now));
+        }
+    }
+}
+
+/// The pause, and up to an eighth less. The low bits of the clock differ between workers, which is all that is needed
+/// to keep them from probing together.
+fn pause(now: Moment) -> Duration {
+    let eighth = PAUSE / 8;
+    let share = u32::try_from(now.0 / 1000 % 1000).unwrap_or_default();
+    PAUSE.saturating_sub(eighth * share / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_probes_once_a_pause_and_closes_with_an_answer() {
+        let at = |milliseconds: u64| Moment(1_000_000_000_000 + milliseconds * 1_000_000);
+        let mut breaker = Breaker::default();
+        for _ in 0..4 {
+            assert!(breaker.admit(at(0)));
+            breaker.record(false, at(0));
+        }
+        breaker.record(true, at(0));
+        for _ in 0..5 {
+            assert!(breaker.admit(at(0)));
+            breaker.record(false, at(0));
+        }
+        let admitted = (0..10_000).filter(|milliseconds| breaker.admit(at(*milliseconds))).count();
+        assert!((10..=13).contains(&admitted), "{admitted} probes in ten seconds");
+        breaker.record(true, at(10_000));
+        assert!(breaker.admit(at(10_000)) && breaker.admit(at(10_000)));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_does_not_keep_it_open() {
+        let mut breaker = Breaker::default();
+        let late = Moment(3_600_000_000_000);
+        (0..5).for_each(|_| breaker.record(false, late));
+        assert!(breaker.admit(Moment(1_000_000_000)));
+    }
+}

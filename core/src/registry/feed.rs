@@ -1,0 +1,154 @@
+//! The registry's change feed, as one worker has followed it.
+//!
+//! A record that was asked for before a change of its token and comes after it must not be believed. So the worker
+//! keeps the newest changes; a record that may be older than what is kept of them is not believed either.
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use crate::json;
+use crate::token::TokenDigest;
+
+/// So many changes are kept.
+const KEPT: usize = 2048;
+/// A longer answer is not read.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// What is known of changes.
+#[derive(Default)]
+pub(super) struct Feed {
+    /// The number of the newest change that was told; `None` until the registry told one.
+    position: Option<u64>,
+    /// Changes up to this number are not among those kept.
+    floor: u64,
+    changes: VecDeque<(TokenDigest, u64)>,
+}
+
+/// A part of the feed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) position: u64,
+    /// The registry was put back to an earlier state.
+    pub(super) reset: bool,
+    pub(super) tokens: Vec<(TokenDigest, u64)>,
+}
+
+impl Feed {
+    pub(super) fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// Goes on with a part. Whoever holds records must bury those of `part.tokens`, or after `reset` all of them.
+    pub(super) fn follow(&mut self, part: &Part) {
+        if part.reset || self.position.is_none() {
+            self.changes.clear();
+            self.floor = part.position;
+        }
+        self.position = Some(part.position);
+        self.changes.extend(&part.tokens);
+        while self.changes.len() > KEPT {
+            if let Some((_, sequence)) = self.changes.pop_front() {
+                self.floor = self.floor.max(sequence);
+            }
+        }
+    }
+
+    /// Whether a record with this version may be believed, which was asked for when the feed stood at `as_of`.
+    pub(super) fn believes(&self, digest: &TokenDigest, version: u64, as_of: u64) -> bool {
+        if self.position.is_none() {
+            return true;
+        }
+        let newest = self.changes.iter().rev().find(|(changed, _)| changed == digest);
+        match newest {
+            Some((_, sequence)) => version >= *sequence,
+            None => as_of >= self.floor,
+        }
+    }
+}
+
+/// Reads an answer of the registry. Changes of users are left out here.
+pub(super) fn read(body: &[u8]) -> Option<Part> {
+    if body.len() > MAX_BYTES {
+        return None;
+    }
+    let part = json::parse(body).ok()?;
+    let tokens =
+        part.get("changes")?.as_array()?.iter().filter(|change| change.get("kind") != Some(&"user".into()));
+    let token = |change: &Value| {
+        let digest = TokenDigest::from_hex(change.get("key")?.as_str()?)?;
+        Some((digest, change.get("sequence")?.as_u64()?))
+    };
+    Some(Part {
+        position: part.get("sequence")?.as_u64()?,
+        reset: part.get("reset")?.as_bool()?,
+        tokens: tokens.map(token).collect::<Option<_>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(number: u64) -> TokenDigest {
+        TokenDigest::of(&number.to_be_bytes())
+    }
+
+    fn part(position: u64, tokens: &[(u64, u64)]) -> Part {
+        let tokens = tokens.iter().map(|(number, sequence)| (digest(*number), *sequence)).collect();
+        Part { position, reset: false, tokens }
+    }
+
+    #[test]
+    fn a_record_from_before_a_change_is_not_believed() {
+        let mut feed = Feed::default();
+        assert!(feed.believes(&digest(1), 3, 0), "without a feed the time to live is the bound");
+        feed.follow(&part(10, &[]));
+        assert!(feed.believes(&digest(1), 3, 10));
+        assert!(!feed.believes(&digest(1), 3, 9), "what changed in between is not known");
+        feed.follow(&part(12, &[(1, 11), (2, 12)]));
+        assert!(!feed.believes(&digest(1), 3, 10));
+        assert!(!feed.believes(&digest(1), 3, 12), "the registry answered with an old version");
+        assert!(feed.believes(&digest(1), 11, 10));
+        assert!(feed.believes(&digest(3), 3, 10));
+    }
+
+    #[test]
+    fn changes_that_are_no_longer_kept_make_older_records_unbelievable() {
+        let mut feed = Feed::default();
+        feed.follow(&part(1, &[]));
+        for sequence in 2..=5000 {
+            feed.follow(&part(sequence, &[(sequence, sequence)]));
+        }
+        assert_eq!(feed.changes.len(), KEPT);
+        assert!(!feed.believes(&digest(7), 1, 1), "its change is forgotten");
+        assert!(feed.believes(&digest(70_000), 1, 5000));
+    }
+
+    #[test]
+    fn a_registry_that_was_put_back_starts_anew() {
+        let mut feed = Feed::default();
+        feed.follow(&part(100, &[(1, 100)]));
+        feed.follow(&Part { position: 5, reset: true, tokens: Vec::new() });
+        assert!(feed.believes(&digest(1), 3, 5));
+        assert_eq!(feed.position(), Some(5));
+    }
+
+    #[test]
+    fn only_a_feed_is_read_as_one() {
+        let key = digest(1).to_hex();
+        let body = format!(
+            r#"{{"sequence":9,"reset":false,"changes":[{{"kind":"token","key":"{key}","sequence":8}},{{"kind":"user","key":"a@b","sequence":9}}]}}"#
+        );
+        assert_eq!(read(body.as_bytes()), Some(part(9, &[(1, 8)])));
+        for bad in [
+            "",
+            "{}",
+            r#"{"sequence":-1,"reset":false,"changes":[]}"#,
+            r#"{"sequence":1,"reset":"no","changes":[]}"#,
+            r#"{"sequence":1,"reset":false,"changes":[{"kind":"token","key":"x","sequence":1}]}"#,
+        ] {
+            assert_eq!(read(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Token introspection (RFC 7662), for teams whose tokens are known to another authorization server.
+//!
+//! The token goes to the server in the body of a POST, over the connection that the policy names, and nowhere else.
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::Found;
+use super::record::{self, line, member, names};
+use crate::json;
+use crate::time::{Moment, UnixTime};
+use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+
+/// `token=…`, form-encoded. The buffer is as large as it may get, so that no copy of the token is left behind.
+pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
+    let mut body = Zeroizing::new(Vec::with_capacity(6 + token.len() * 3));
+    body.extend_from_slice(b"token=");
+    for byte in token.iter().copied() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
+            body.push(byte);
+        } else {
+            body.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    body
+}
+
+/// Reads an answer. `providers` is the scope of tokens whose answer has none. `None` for anything that is no answer.
+pub(super) fn read(body: &[u8], digest: &TokenDigest, providers: &[String], now: Moment) -> Option<Found> {
+    if body.len() > record::MAX_BYTES {
+        return None;
+    }
+    let Value::Object(members) = json::parse(body).ok()? else { return None };
+    if !members.get("active")?.as_bool()? {
+        return Some(Found::Nothing);
+    }
+    let text = |name: &str| member(&members, name, line);
+    let seconds = |name: &str| member(&members, name, Value::as_i64);
+    let names = |name: &str| member(&members, name, names);
+    // The server says `active`; a time that says otherwise is a contradiction.
+    if seconds("nbf").ok()?.is_some_and(|from| UnixTime(from) > now.unix()) {
+        return Some(Found::Nothing);
+    }
+    let (username, subject) = (text("username").ok()?, text("sub").ok()?);
+    let label = text("label").ok()?.or_else(|| username.clone()).or(subject);
+    let record = TokenRecord {
+        digest: *digest,
+        label: label.unwrap_or_else(|| "introspected".to_owned()),
+        owner: username.filter(|name| name.contains('@')),
+        status: TokenStatus::Active,
+        providers: names("providers").ok()?.unwrap_or_else(|| providers.to_vec()),
+        models: names("models").ok()?.unwrap_or_else(TokenRecord::all_models),
+        expires_at: seconds("exp").ok()?.map(UnixTime),
+        rate_limit: None,
+    };
+    let shared = shared_form(&record);
+    Some(Found::Record(record, 0, shared))
+}
+
+/// The record as a registry of ours would tell it: the one form in shared memory.
+fn shared_form(record: &TokenRecord) -> Vec<u8> {
+    let form = serde_json::json!({
+        "sha256": record.digest.to_hex(),
+        "label": record.label,
+        "owner": record.owner,
+        "providers": record.providers,
+        "models": record.models,
+        "expires_at": record.expires_at.map(|at| at.to_string()),
+    });
+    form.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(body: &str) -> Option<Found> {
+        read(body.as_bytes(), &TokenDigest::of(b"t"), &["openai".to_owned()], Moment(1_000_000_000_000))
+    }
+
+    #[test]
+    fn the_question_is_form_encoded_and_nothing_moves() {
+        let body = question(b"a+b/=~ &\xff-_.");
+        assert_eq!(*body, b"token=a%2Bb%2F%3D%7E%20%26%FF-_.");
+        assert!(body.capacity() >= body.len());
+    }
+
+    #[test]
+    fn an_active_token_has_the_scope_that_is_told_or_the_policys() {
+        let Some(Found::Record(record, ..)) = found(r#"{"active":true,"username":"a@b","exp":2000}"#) else {
+            panic!("not found");
+        };
+        assert_eq!((record.label.as_str(), record.owner.as_deref()), ("a@b", Some("a@b")));
+        assert_eq!((record.providers, record.expires_at), (vec!["openai".to_owned()], Some(UnixTime(2000))));
+        let Some(Found::Record(record, _, shared)) = found(r#"{"active":true,"providers":["gemini"]}"#)
+        else {
+            panic!("not found");
+        };
+        assert_eq!(record.providers, ["gemini"]);
+        assert_eq!(record::read(&shared, &TokenDigest::of(b"t")), Some((record, 0)));
+    }
+
+    #[test]
+    fn what_is_not_active_is_nothing_and_what_is_no_answer_is_none() {
+        for body in [r#"{"active":false}"#, r#"{"active":false,"exp":5}"#, r#"{"active":true,"nbf":5000}"#] {
+            assert!(matches!(found(body), Some(Found::Nothing)), "{body}");
+        }
+        for body in [
+            "",
+            "{}",
+            "true",
+            r#"{"active":"true"}"#,
+            r#"{"active":1}"#,
+            r#"{"active":true,"exp":"soon"}"#,
+            r#"{"active":true,"active":false}"#,
+            r#"{"active":true,"providers":"all"}"#,
+        ] {
+            assert!(found(body).is_none(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! Tokens that are known elsewhere: looked up by digest, remembered for a while, forgotten when they change.
+//!
+//! A record is taken from the worker's memory, else from the memory that workers share, else from the registry. None of
+//! them is believed for longer than the policy says, nor after the registry told of a change. Whoever cannot be asked
+//! lets nobody in: only what is remembered still counts.
+
+mod breaker;
+mod feed;
+mod introspection;
+mod record;
+mod slot;
+mod usage;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use self::breaker::Breaker;
+use self::feed::Feed;
+use self::slot::Slot;
+use self::usage::Usage;
+use crate::cache::Cache;
+use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
+use crate::limit::{Gcra, RateLimit};
+use crate::policy::{Protocol, RegistryPolicy};
+use crate::secret::Secret;
+use crate::store::{Kind, Store};
+use crate::time::Moment;
+use crate::token::{TokenDigest, TokenRecord};
+
+/// So many records a worker holds.
+const RECORDS: usize = 4096;
+/// So many unknown tokens a worker remembers.
+const UNKNOWN: usize = 1024;
+/// So many unknown tokens a second may be asked for: whoever guesses tokens does not load the registry with it.
+const UNKNOWN_PER_SECOND: u32 = 50;
+/// A worker that asks anew for a record has so long for it.
+const LEASE: Duration = Duration::from_secs(5);
+/// Tokens of these lengths can be in a registry.
+const LENGTHS: std::ops::RangeInclusive<usize> = 12..=4096;
+/// The feed is asked to wait so long for a change; a connection that died is noticed after that.
+const FEED_WAIT: Duration = Duration::from_secs(4);
+/// The longest pause after the feed failed.
+const LONGEST_FEED_PAUSE: Duration = Duration::from_secs(10);
+/// An answer that never came is no longer waited for.
+const LOST: Duration = Duration::from_secs(30);
+
+/// The registry of a policy, and what is remembered of it.
+pub(crate) struct Registry {
+    policy: RegistryPolicy,
+    authorization: Secret,
+    state: RefCell<State>,
+}
+
+struct State {
+    records: Cache<Held>,
+    unknown: Cache<Moment>,
+    /// How far ahead the budget for unknown tokens is spent, see [`Gcra`].
+    spent: Option<i64>,
+    breaker: Breaker,
+    feed: Feed,
+    feed_failures: u32,
+    feed_due: Moment,
+    usage: Usage,
+}
+
+/// A record in the worker's memory.
+struct Held {
+    record: Arc<TokenRecord>,
+    version: u64,
+    asked_at: Moment,
+    /// When to think of asking anew.
+    refresh_at: Moment,
+}
+
+/// What is known of a token.
+pub(crate) enum Lookup {
+    Known {
+        record: Arc<TokenRecord>,
+        from: Origin,
+        refresh: Option<Fetch>,
+    },
+    Unknown,
+    Ask(Fetch),
+    /// It would have to be asked for, and cannot be now.
+    Unavailable,
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// In the worker's own memory.
+    Worker,
+    /// In the memory that the workers share.
+    Process,
+    /// At the registry.
+    Registry,
+}
+
+impl Origin {
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Process => "process",
+            Self::Registry => "registry",
+        }
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(policy: RegistryPolicy, credential: &Secret) -> Self {
+        let state = State {
+            records: Cache::new(RECORDS),
+            unknown: Cache::new(UNKNOWN),
+            spent: None,
+            breaker: Breaker::default(),
+            feed: Feed::default(),
+            feed_failures: 0,
+            feed_due: Moment::default(),
+            usage: Usage::default(),
+        };
+        Self { policy, authorization: credential.with_scheme("Bearer"), state: RefCell::new(state) }
+    }
+
+    /// What is known of a token. Without a call of its own to make it is decided at once.
+    pub(crate) fn find(&self, token: &[u8], now: Moment, store: &dyn Store) -> Lookup {
+        let digest = TokenDigest::of(token);
+        // Nobody else borrows it: nothing below calls back.
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Lookup::Unavailable };
+        if let Some(record) = state.remembered(&digest, self.policy.positive, now) {
+            let refresh = self.refresh(&mut state, token, &digest, now, store);
+            return Lookup::Known { record, from: Origin::Worker, refresh };
+        }
+        if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
+            return Lookup::Unknown;
+        }
+        if let Some(record) = self.shared(&mut state, &digest, now, store) {
+            return Lookup::Known { record, from: Origin::Process, refresh: None };
+        }
+        if !can_be_token(token) {
+            return Lookup::Unknown;
+        }
+        if !state.may_ask(now) {
+            return Lookup::Unavailable;
+        }
+        Lookup::Ask(self.fetch(&state, token, digest, now))
+    }
+
+    /// What came of asking for a token. The resolution is for the requests that wait for it.
+    pub(crate) fn accept_token(
+        &self,
+        digest: TokenDigest,
+        answer: &FetchAnswer<'_>,
+        asked: Asked,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (FetchOutcome, Resolution) {
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return (FetchOutcome::Failed, Resolution::Unavailable);
+        };
+        let found = self.read(answer, &digest, now);
+        let outcome = match &found {
+            Ok(found) if !state.feed.believes(&digest, found.version(), asked.as_of) => FetchOutcome::Stale,
+            Ok(Found::Record(..)) => FetchOutcome::Found,
+            Ok(Found::Nothing) => FetchOutcome::NotFound,
+            Err(outcome) => *outcome,
+        };
+        state.breaker.record(outcome.is_healthy(), now);
+        let resolution = match found {
+            Ok(Found::Record(record, version, body)) if outcome == FetchOutcome::Found => {
+                let slot = Slot {
+                    digest,
+                    version,
+                    as_of: asked.as_of,
+                    asked_at: asked.at,
+                    leased_until: Moment::default(),
+                    record: Some(&body),
+                };
+                // A record that cannot be shared is looked up by each worker.
+                let _ = slot::fill(store, &slot);
+                let record = Arc::new(record);
+                state.hold(Arc::clone(&record), version, asked.at, self.policy.positive);
+                Resolution::Record(record)
+            }
+            Ok(Found::Nothing) if outcome == FetchOutcome::NotFound => {
+                state.records.remove(&digest);
+                state.unknown.insert(digest, asked.at);
+                state.spend(now);
+                Resolution::Unknown
+            }
+            Ok(_) => Resolution::Again,
+            Err(_) => Resolution::Unavailable,
+        };
+        (outcome, resolution)
+    }
+
+    /// What came of asking for changes.
+    pub(crate) fn accept_changes(
+        &self,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> FetchOutcome {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
+        let part = match answer {
+            FetchAnswer::Response { status: 200, body } => feed::read(body).ok_or(FetchOutcome::Malformed),
+            FetchAnswer::Response { .. } => Err(FetchOutcome::Unavailable),
+            FetchAnswer::Failed => Err(FetchOutcome::Failed),
+        };
+        match part {
+            Ok(part) => {
+                state.follow(&part, store);
+                state.feed_failures = 0;
+                state.feed_due = now;
+                FetchOutcome::Found
+            }
+            Err(outcome) => {
+                let pause = Duration::from_secs(1) * 2_u32.saturating_pow(state.feed_failures.min(8));
+                state.feed_failures = state.feed_failures.saturating_add(1);
+                state.feed_due = now.after(pause.min(LONGEST_FEED_PAUSE));
+                outcome
+            }
+        }
+    }
+
+    /// What came of reporting.
+    pub(crate) fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
+        let outcome = match answer {
+            FetchAnswer::Response { status: 200..=299, .. } => FetchOutcome::Found,
+            FetchAnswer::Response { .. } => FetchOutcome::Unavailable,
+            FetchAnswer::Failed => FetchOutcome::Failed,
+        };
+        state.usage.settle(outcome == FetchOutcome::Found, now);
+        outcome
+    }
+
+    /// Notes that a token was used.
+    pub(crate) fn mark_used(&self, digest: TokenDigest, now: Moment) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && self.policy.protocol == Protocol::Keyswap
+        {
+            state.usage.mark(digest, now);
+        }
+    }
+
+    /// The calls that are due and that no request waits for.
+    pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };
+        if self.policy.protocol != Protocol::Keyswap {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        // A clock that was put back does not stop the feed.
+        if state.feed_due <= now || state.feed_due > now.after(LOST * 2) {
+            state.feed_due = now.after(LOST);
+            due.push(self.changes(&state, now));
+        }
+        if let Some(body) = state.usage.report(now) {
+            let fields =
+                vec![(":method", "POST".to_owned()), ("content-type", "application/json".to_owned())];
+            let request = self.request("/v1/usage", fields, Some(body.into()), self.policy.timeout);
+            due.push(Fetch::new(FetchKey(Subject::Usage), request, state.asked(now)));
+        }
+        due
+    }
+
+    fn read(
+        &self,
+        answer: &FetchAnswer<'_>,
+        digest: &TokenDigest,
+        now: Moment,
+    ) -> Result<Found, FetchOutcome> {
+        let (status, body) = match answer {
+            FetchAnswer::Response { status, body } => (*status, *body),
+            FetchAnswer::Failed => return Err(FetchOutcome::Failed),
+        };
+        match (&self.policy.protocol, status) {
+            (Protocol::Keyswap, 200) => record::read(body, digest)
+                .map(|(record, version)| Found::Record(record, version, body.to_vec()))
+                .ok_or(FetchOutcome::Malformed),
+            (Protocol::Keyswap, 404) => Ok(Found::Nothing),
+            (Protocol::Introspection { providers }, 200) => {
+                introspection::read(body, digest, providers, now).ok_or(FetchOutcome::Malformed)
+            }
+            (_, 204..=299) => Err(FetchOutcome::Malformed),
+            _ => Err(FetchOutcome::Unavailable),
+        }
+    }
+
+    /// A record that another worker looked up.
+    fn shared(
+        &self,
+        state: &mut State,
+        digest: &TokenDigest,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Arc<TokenRecord>> {
+        let value = store.get(&Kind::Record.key(digest.bytes())).ok()??;
+        let slot = Slot::decode(&value, digest)?;
+        let is_fresh = now.is_within(self.policy.positive, slot.asked_at);
+        if !is_fresh || !state.feed.believes(digest, slot.version, slot.as_of) {
+            return None;
+        }
+        let (record, _) = record::read(slot.record?, digest)?;
+        let record = Arc::new(record);
+        state.hold(Arc::clone(&record), slot.version, slot.asked_at, self.policy.positive);
+        Some(record)
+    }
+
+    /// The call that renews a record before it is too old, if one is due and this worker is the one to make it.
+    fn refresh(
+        &self,
+        state: &mut State,
+        token: &[u8],
+        digest: &TokenDigest,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Fetch> {
+        let held = state.records.get_mut(digest)?;
+        if now < held.refresh_at {
+            return None;
+        }
+        held.refresh_at = now.after(LEASE);
+        let version = held.version;
+        let asked_at = held.asked_at;
+        // Another worker may have renewed it already.
+        if let Some(record) = self.shared_newer(state, digest, version, asked_at, now, store) {
+            state.records.insert(*digest, record);
+            return None;
+        }
+        let may_ask = slot::lease(store, digest, now, now.after(LEASE)) && state.breaker.admit(now);
+        may_ask.then(|| self.fetch(state, token, *digest, now))
+    }
+
+    fn shared_newer(
+        &self,
+        state: &State,
+        digest: &TokenDigest,
+        version: u64,
+        asked_at: Moment,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Held> {
+        let value = store.get(&Kind::Record.key(digest.bytes())).ok()??;
+        let slot = Slot::decode(&value, digest)?;
+        let is_newer = slot.asked_at > asked_at && slot.asked_at <= now && slot.version >= version;
+        if !is_newer || !state.feed.believes(digest, slot.version, slot.as_of) {
+            return None;
+        }
+        let (record, _) = record::read(slot.record?, digest)?;
+        Some(Held::new(Arc::new(record), slot.version, slot.asked_at, self.policy.positive))
+    }
+
+    fn fetch(&self, state: &State, token: &[u8], digest: TokenDigest, now: Moment) -> Fetch {
+        let request = match self.policy.protocol {
+            Protocol::Keyswap => {
+                let path = format!("/v1/tokens/{}", digest.to_hex());
+                self.request(&path, vec![(":method", "GET".to_owned())], None, self.policy.timeout)
+            }
+            Protocol::Introspection { .. } => {
+                let fields = vec![
+                    (":method", "POST".to_owned()),
+                    ("content-type", "application/x-www-form-urlencoded".to_owned()),
+                ];
+                self.request("", fields, Some(introspection::question(token)), self.policy.timeout)
+            }
+        };
+        Fetch::new(FetchKey(Subject::Token(digest)), request, state.asked(now))
+    }
+
+    fn changes(&self, state: &State, now: Moment) -> Fetch {
+        let path = match state.feed.position() {
+            Some(position) => format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs()),
+            None => "/v1/changes".to_owned(),
+        };
+        let timeout = FEED_WAIT + self.policy.timeout;
+        let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
+        Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
+    }
+
+    fn request(
+        &self,
+        path: &str,
+        fields: Vec<(&'static str, String)>,
+        body: Option<Zeroizing<Vec<u8>>>,
+        timeout: Duration,
+    ) -> FetchRequest {
+        let mut headers: Vec<(&'static str, Zeroizing<String>)> = vec![
+            (":path", format!("{}{path}", self.policy.url.path).into()),
+            (":authority", self.policy.url.authority.clone().into()),
+            ("accept", "application/json".to_owned().into()),
+            ("authorization", self.authorization.reveal_to_registry(self)),
+        ];
+        // Pseudo-headers come first.
+        for (name, value) in fields {
+            let at = if name.starts_with(':') { 0 } else { headers.len() };
+            headers.insert(at, (name, value.into()));
+        }
+        FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
+    }
+}
+
+/// What a registry said.
+enum Found {
+    /// A record, its version, and its form for the shared memory.
+    Record(TokenRecord, u64, Vec<u8>),
+    Nothing,
+}
+
+impl Found {
+    fn version(&self) -> u64 {
+        match self {
+            Self::Record(_, version, _) => *version,
+            Self::Nothing => 0,
+        }
+    }
+}
+
+impl State {
+    fn remembered(
+        &mut self,
+        digest: &TokenDigest,
+        positive: Duration,
+        now: Moment,
+    ) -> Option<Arc<TokenRecord>> {
+        let held = self.records.get(digest)?;
+        if now.is_within(positive, held.asked_at) {
+            return Some(Arc::clone(&held.record));
+        }
+        self.records.remove(digest);
+        None
+    }
+
+    fn hold(&mut self, record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) {
+        self.unknown.remove(&record.digest);
+        self.records.insert(record.digest, Held::new(record, version, asked_at, positive));
+    }
+
+    fn may_ask(&mut self, now: Moment) -> bool {
+        budget().is_some_and(|budget| budget.take(self.spent, nanoseconds(now)).1.allowed)
+            && self.breaker.admit(now)
+    }
+
+    fn spend(&mut self, now: Moment) {
+        self.spent = budget().map(|budget| budget.take(self.spent, nanoseconds(now)).0);
+    }
+
+    fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
+        if part.reset || self.feed.position().is_none() {
+            self.records.clear();
+            self.unknown.clear();
+        }
+        for (digest, sequence) in &part.tokens {
+            if self.records.get(digest).is_some_and(|held| held.version < *sequence) {
+                self.records.remove(digest);
+            }
+            self.unknown.remove(digest);
+            // Where it cannot be buried for all, each worker still does not believe it.
+            let _ = slot::bury(store, *digest, *sequence);
+        }
+        self.feed.follow(part);
+    }
+
+    fn asked(&self, now: Moment) -> Asked {
+        Asked { at: now, as_of: self.feed.position().unwrap_or_default() }
+    }
+}
+
+impl Held {
+    fn new(record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) -> Self {
+        Self { record, version, asked_at, refresh_at: asked_at.after(positive / 2) }
+    }
+}
+
+fn budget() -> Option<Gcra> {
+    RateLimit::new(UNKNOWN_PER_SECOND, 1).map(Gcra::new)
+}
+
+fn nanoseconds(now: Moment) -> i64 {
+    i64::try_from(now.0).unwrap_or(i64::MAX)
+}
+
+/// Whether it can be in a registry at all: what cannot is not asked for.
+fn can_be_token(token: &[u8]) -> bool {
+    LENGTHS.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic)
+}

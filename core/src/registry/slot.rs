@@ -1,0 +1,178 @@
+//! A record in shared memory, so that what one worker looked up serves all of them.
+//!
+//! The value holds the whole digest: another token's value in the same slot is a miss. It holds the version, so that
+//! a late answer never takes the place of a newer one; a tombstone says which version is the least to be believed.
+//! Garbage is a miss.
+
+use crate::store::{Kind, Store, StoreError, Update};
+use crate::time::Moment;
+use crate::token::TokenDigest;
+
+/// The first byte of a value, which is the form of all the rest.
+const RECORD: u8 = 1;
+const TOMBSTONE: u8 = 2;
+
+/// A value: numbers are 64 bits, little-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slot<'a> {
+    pub(super) digest: TokenDigest,
+    /// The record's version, or the least that is to be believed.
+    pub(super) version: u64,
+    /// Up to which change of the registry the record was known to be right when it was asked for.
+    pub(super) as_of: u64,
+    /// When it was asked for.
+    pub(super) asked_at: Moment,
+    /// Until when a worker has it to itself to ask anew.
+    pub(super) leased_until: Moment,
+    /// The registry's answer; `None` is a tombstone.
+    pub(super) record: Option<&'a [u8]>,
+}
+
+impl<'a> Slot<'a> {
+    pub(super) fn decode(value: &'a [u8], digest: &TokenDigest) -> Option<Self> {
+        let (kind, rest) = value.split_first()?;
+        let (found, rest) = rest.split_first_chunk::<32>()?;
+        let (version, rest) = number(rest)?;
+        let (as_of, rest) = number(rest)?;
+        let (asked_at, rest) = number(rest)?;
+        let (leased_until, rest) = number(rest)?;
+        let record = match *kind {
+            RECORD => Some(rest),
+            TOMBSTONE if rest.is_empty() => None,
+            _ => return None,
+        };
+        (found == digest.bytes()).then_some(Self {
+            digest: *digest,
+            version,
+            as_of,
+            asked_at: Moment(asked_at),
+            leased_until: Moment(leased_until),
+            record,
+        })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let record = self.record.unwrap_or_default();
+        let mut value = Vec::with_capacity(1 + 32 + 4 * 8 + record.len());
+        value.push(if self.record.is_some() { RECORD } else { TOMBSTONE });
+        value.extend_from_slice(self.digest.bytes());
+        for number in [self.version, self.as_of, self.asked_at.0, self.leased_until.0] {
+            value.extend_from_slice(&number.to_le_bytes());
+        }
+        value.extend_from_slice(record);
+        value
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    Some((u64::from_le_bytes(*number), rest))
+}
+
+/// Puts a record there, unless what is there is newer. A record that could not be shared is looked up by each worker.
+pub(super) fn fill(store: &dyn Store, slot: &Slot<'_>) -> Result<(), StoreError> {
+    store.update(&Kind::Record.key(slot.digest.bytes()), &mut |value| {
+        let present = value.and_then(|value| Slot::decode(value, &slot.digest));
+        match present {
+            Some(present) if present.version > slot.version => Update::Keep,
+            _ => Update::Set(slot.encode()),
+        }
+    })
+}
+
+/// Believes no version of a token before this one any more.
+pub(super) fn bury(store: &dyn Store, digest: TokenDigest, version: u64) -> Result<(), StoreError> {
+    let none = Moment::default();
+    let tombstone =
+        Slot { digest, version, as_of: version, asked_at: none, leased_until: none, record: None };
+    store.update(&Kind::Record.key(digest.bytes()), &mut |value| {
+        let present = value.and_then(|value| Slot::decode(value, &digest));
+        match present {
+            Some(present) if present.version >= version => Update::Keep,
+            _ => Update::Set(tombstone.encode()),
+        }
+    })
+}
+
+/// Whether this worker may ask anew: no other has asked within the lease. A slot that is not the token's is nobody's.
+pub(super) fn lease(store: &dyn Store, digest: &TokenDigest, now: Moment, until: Moment) -> bool {
+    let mut won = false;
+    let done = store.update(&Kind::Record.key(digest.bytes()), &mut |value| {
+        won = false;
+        let Some(present) = value.and_then(|value| Slot::decode(value, digest)) else {
+            won = true;
+            return Update::Keep;
+        };
+        // A lease beyond ours was taken before the clock was put back.
+        if present.leased_until > now && present.leased_until <= until {
+            return Update::Keep;
+        }
+        won = true;
+        Update::Set(Slot { leased_until: until, ..present }.encode())
+    });
+    won && done.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn slot(version: u64) -> Slot<'static> {
+        Slot {
+            digest: TokenDigest::of(b"t"),
+            version,
+            as_of: 5,
+            asked_at: Moment(7),
+            leased_until: Moment(0),
+            record: Some(b"{}"),
+        }
+    }
+
+    fn read(store: &MemoryStore) -> Vec<u8> {
+        store.get(&Kind::Record.key(TokenDigest::of(b"t").bytes())).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_another_token_in_the_slot_is_a_miss() {
+        let value = slot(3).encode();
+        assert_eq!(Slot::decode(&value, &TokenDigest::of(b"t")), Some(slot(3)));
+        assert_eq!(Slot::decode(&value, &TokenDigest::of(b"u")), None);
+    }
+
+    #[test]
+    fn a_late_fill_does_not_bring_back_what_was_buried() {
+        let store = MemoryStore::default();
+        fill(&store, &slot(3)).unwrap();
+        bury(&store, TokenDigest::of(b"t"), 9).unwrap();
+        fill(&store, &slot(3)).unwrap();
+        fill(&store, &slot(8)).unwrap();
+        assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")).unwrap().record, None);
+        fill(&store, &slot(9)).unwrap();
+        assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)));
+        bury(&store, TokenDigest::of(b"t"), 9).unwrap();
+        assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)), "it is that version");
+    }
+
+    #[test]
+    fn one_worker_has_the_lease_at_a_time() {
+        let store = MemoryStore::default();
+        let token = TokenDigest::of(b"t");
+        fill(&store, &slot(3)).unwrap();
+        assert!(lease(&store, &token, Moment(100), Moment(200)));
+        assert!(!lease(&store, &token, Moment(150), Moment(250)));
+        assert!(lease(&store, &token, Moment(200), Moment(300)));
+        assert!(lease(&store, &token, Moment(10), Moment(110)), "the clock was put back");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_a_miss_or_is_read_as_it_stands(value in prop::collection::vec(any::<u8>(), 0..120)) {
+            if let Some(slot) = Slot::decode(&value, &TokenDigest::of(b"t")) {
+                prop_assert_eq!(slot.encode(), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Memory that the host shares between the workers of a process, as the engine sees it.
+//!
+//! A store may forget, and other programs may write garbage into it. Neither may ever turn a refused token into an
+//! accepted one: what is read is judged like any input, and what is missing is looked up again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Why a store could not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Others changed the value again and again meanwhile.
+    Contended,
+    /// There is no memory to share, or the host refused.
+    Unavailable,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contended => "others changed the value again and again",
+            Self::Unavailable => "there is no shared memory",
+        })
+    }
+}
+
+/// What becomes of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// It stays.
+    Keep,
+    /// It is replaced.
+    Set(Vec<u8>),
+}
+
+/// Bounded memory under the keys of [`keys`]. An absent value and an empty one are the same.
+pub trait Store {
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// When the host cannot say.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Changes a value atomically. `change` sees the present value and may run again when another worker was faster.
+    ///
+    /// # Errors
+    /// When the host cannot, or others were faster every time.
+    fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError>;
+}
+
+/// A kind of value, each in so many slots. Their number is fixed, so what clients send cannot make it grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Records of tokens, see `registry::slot`.
+    Record,
+    /// Rate limits, see `limit::bucket`.
+    Limit,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Record, Self::Limit];
+
+    /// A power of two.
+    const fn slots(self) -> u16 {
+        match self {
+            Self::Record => 8192,
+            Self::Limit => 4096,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Limit => "limit",
+        }
+    }
+
+    /// The slot of a digest, told by its first bits: SHA-256 spreads them evenly.
+    pub(crate) fn key(self, digest: &[u8; 32]) -> String {
+        let [first, second, ..] = *digest;
+        self.slot(u16::from_be_bytes([first, second]) & (self.slots() - 1))
+    }
+
+    /// The number says which form the values have; a new form takes new keys.
+    fn slot(self, index: u16) -> String {
+        format!("keyswap.1.{}.{index:04x}", self.name())
+    }
+}
+
+/// Every key that the engine uses. A host whose compare-and-swap needs a value to be there puts an empty record under
+/// each before it serves.
+pub fn keys() -> impl Iterator<Item = String> {
+    Kind::ALL.into_iter().flat_map(|kind| (0..kind.slots()).map(move |index| kind.slot(index)))
+}
+
+/// What a host writes to make a slot exist. Every reader takes it for nothing.
+pub const EMPTY_SLOT: &[u8] = &[0];
+
+/// A store for a host whose one process has one worker, and for tests.
+#[derive(Default)]
+pub struct MemoryStore(RefCell<BTreeMap<String, Vec<u8>>>);
+
+impl Store for MemoryStore {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let values = self.0.try_borrow().map_err(|_| StoreError::Unavailable)?;
+        Ok(values.get(key).cloned())
+    }
+
+    fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
+        let mut values = self.0.try_borrow_mut().map_err(|_| StoreError::Unavailable)?;
+        if let Update::Set(value) = change(values.get(key).map(Vec::as_slice)) {
+            values.insert(key.to_owned(), value);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Envoy's shared data as the engine's store: one memory for all workers of a process.
+//!
+//! Envoy ignores compare-and-swap on a key that is absent, so two workers that write first would both win. Therefore
+//! every key is given an empty record before the first request ([`seed`]).
+
+use keyswap_core::{EMPTY_SLOT, Store, StoreError, Update, keys};
+
+use crate::host::{self, HostError};
+
+/// Another worker was faster so often: then there is more to it than bad luck.
+const ATTEMPTS: usize = 8;
+
+/// The shared data of the process.
+pub(crate) struct SharedData;
+
+impl Store for SharedData {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match host::shared(key) {
+            Ok(value) => Ok(value.map(|(value, _)| value)),
+            Err(_) => Err(StoreError::Unavailable),
+        }
+    }
+
+    fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let present = host::shared(key).map_err(|_| StoreError::Unavailable)?;
+            let (value, cas) =
+                present.as_ref().map_or((None, 0), |(value, cas)| (Some(value.as_slice()), *cas));
+            let Update::Set(new) = change(value) else { return Ok(()) };
+            match host::set_shared(key, &new, cas) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(_) => return Err(StoreError::Unavailable),
+            }
+        }
+        Err(StoreError::Contended)
+    }
+}
+
+/// Makes every key exist. Envoy configures a plugin on its main thread before any worker has it, so nobody else writes
+/// while the first seeds; whoever comes later finds the keys there.
+pub(crate) fn seed() -> Result<(), HostError> {
+    for key in keys() {
+        if host::shared(&key)?.is_none() {
+            host::set_shared(&key, EMPTY_SLOT, 0)?;
+        }
+    }
+    Ok(())
+}
