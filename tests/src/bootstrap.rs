@@ -66,18 +66,22 @@ impl Bootstrap {
 
     /// Sends what is for the upstreams to `address`, and trusts the authority in `ca_file` there.
     pub fn set_upstream(&mut self, address: SocketAddr, ca_file: &Path) -> Result<()> {
-        self.each_cluster(|cluster| {
-            let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-            let endpoint_json = json!({"address": address.ip().to_string(), "port_value": address.port()});
-            replace(cluster, endpoint, endpoint_json)?;
+        self.each_upstream(|cluster| {
+            set_endpoint(cluster, address)?;
             set_ca(cluster, ca_file)
         })
+    }
+
+    /// Looks tokens up at `address`.
+    pub fn set_registry(&mut self, address: SocketAddr) -> Result<()> {
+        let registry = self.clusters()?.iter_mut().find(|cluster| cluster["name"] == "keyswap-registry");
+        set_endpoint(registry.context("the bootstrap has no cluster `keyswap-registry`")?, address)
     }
 
     /// Trusts the authorities of this system, wherever it keeps them.
     pub fn set_system_ca(&mut self) -> Result<()> {
         let file = Self::system_ca_file()?;
-        self.each_cluster(|cluster| set_ca(cluster, &file))
+        self.each_upstream(|cluster| set_ca(cluster, &file))
     }
 
     /// Where this system keeps the authorities that it trusts.
@@ -88,14 +92,25 @@ impl Bootstrap {
         })
     }
 
-    fn each_cluster(&mut self, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {
+    /// The clusters that are reached by TLS.
+    fn each_upstream(&mut self, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {
+        let upstreams = self.clusters()?.iter_mut().filter(|it| it.get("transport_socket").is_some());
+        upstreams.into_iter().try_for_each(change)
+    }
+
+    fn clusters(&mut self) -> Result<&mut Vec<Value>> {
         let clusters = self.0.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-        clusters.context("the bootstrap has no clusters")?.iter_mut().try_for_each(change)
+        clusters.context("the bootstrap has no clusters")
     }
 
     fn set(&mut self, pointer: &str, value: Value) -> Result<()> {
         replace(&mut self.0, pointer, value)
     }
+}
+
+fn set_endpoint(cluster: &mut Value, address: SocketAddr) -> Result<()> {
+    let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    replace(cluster, endpoint, json!({"address": address.ip().to_string(), "port_value": address.port()}))
 }
 
 fn set_ca(cluster: &mut Value, ca_file: &Path) -> Result<()> {

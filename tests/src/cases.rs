@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// One file: a policy and its cases.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// What the cases have in common.
@@ -21,12 +21,51 @@ pub struct Suite {
     pub env: BTreeMap<String, String>,
     /// The policy.
     pub policy: Value,
+    /// What the registry answers, where the policy has one.
+    #[serde(default)]
+    pub registry: Vec<Registered>,
     /// The cases.
     pub cases: Vec<Case>,
 }
 
+/// What the registry answers for a token; it knows no others.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registered {
+    /// The token.
+    pub token: String,
+    /// The record, to which the token's digest is added where it has none.
+    pub record: Option<Value>,
+    /// The status, where it is not 200.
+    pub status: Option<u16>,
+    /// The body, where it is no record.
+    pub body: Option<String>,
+}
+
+impl Suite {
+    /// The registry's answer to a request.
+    pub fn registry_answer(&self, target: &str) -> (u16, Vec<u8>) {
+        let Some(digest) = target.strip_prefix("/v1/tokens/") else {
+            return (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec());
+        };
+        let of_token = |entry: &&Registered| TokenDigest::of(entry.token.as_bytes()).to_hex() == digest;
+        let Some(entry) = self.registry.iter().find(of_token) else { return (404, b"{}".to_vec()) };
+        let body = match (&entry.record, &entry.body) {
+            (Some(record), _) => {
+                let mut record = record.clone();
+                if let Some(members) = record.as_object_mut() {
+                    members.entry("sha256").or_insert_with(|| digest.into());
+                }
+                record.to_string()
+            }
+            (None, body) => body.clone().unwrap_or_default(),
+        };
+        (entry.status.unwrap_or(200), body.into_bytes())
+    }
+}
+
 /// A request and what must become of it.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The behaviour it shows.
@@ -37,12 +76,14 @@ pub struct Case {
     pub forward: Option<Forwarded>,
     /// What the caller gets instead.
     pub reply: Option<Reply>,
+    /// What the caller gets where the request asks for nothing of an upstream's.
+    pub answer: Option<Answered>,
     /// The status with which Envoy answers before the filter sees the request.
     pub envoy: Option<u16>,
 }
 
 /// A request head.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseRequest {
     /// The method.
@@ -62,6 +103,16 @@ pub struct Forwarded {
     pub authority: String,
     /// The request target.
     pub target: String,
+    /// All headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// An answer that is no refusal.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
     /// All headers, names in lower case.
     pub headers: BTreeMap<String, String>,
 }

@@ -65,6 +65,12 @@ impl Setup {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
     }
 
+    /// Tokens are looked up at `address`.
+    #[must_use]
+    pub fn registry(self, address: SocketAddr) -> Self {
+        self.change(|bootstrap| bootstrap.set_registry(address))
+    }
+
     /// The true upstreams, verified with the authorities of this system.
     #[must_use]
     pub fn real_upstreams(self) -> Self {

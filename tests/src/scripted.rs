@@ -1,0 +1,222 @@
+//! A plain HTTP server that answers as a test says, well or badly, and counts what it is asked: in the place of a
+//! registry or of any other service that the filter calls.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    runtime, time,
+};
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: String,
+    /// The request target.
+    pub target: String,
+    /// The header lines, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Script {
+    /// An answer, with headers of its own.
+    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// The same after a while.
+    After(Duration, Box<Self>),
+    /// Nothing, on an open connection.
+    Hang,
+    /// An answer, a byte a second.
+    Drip,
+    /// An answer that ends in its middle.
+    CutOff,
+    /// The connection is closed.
+    Close,
+}
+
+impl Script {
+    /// An answer without headers of its own.
+    pub fn answer(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::Answer(status, Vec::new(), body.into())
+    }
+}
+
+type Handler = dyn Fn(&Call) -> Script + Send + Sync;
+
+struct State {
+    handler: Mutex<Arc<Handler>>,
+    calls: Mutex<Vec<Call>>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// A running server; it ends when this is dropped.
+pub struct Scripted {
+    address: SocketAddr,
+    state: Arc<State>,
+    runtime: Option<runtime::Runtime>,
+}
+
+impl Scripted {
+    /// Starts on a free port.
+    pub fn start(handler: impl Fn(&Call) -> Script + Send + Sync + 'static) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            handler: Mutex::new(Arc::new(handler)),
+            calls: Mutex::default(),
+            now: AtomicUsize::default(),
+            most: AtomicUsize::default(),
+        });
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let shared = Arc::clone(&state);
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            loop {
+                let (stream, _) = listener.accept().await?;
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+            #[expect(unreachable_code, reason = "it tells the type of the error")]
+            anyhow::Ok(())
+        });
+        Ok(Self { address, state, runtime: Some(runtime) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers otherwise from now on.
+    pub fn now(&self, handler: impl Fn(&Call) -> Script + Send + Sync + 'static) {
+        *lock(&self.state.handler) = Arc::new(handler);
+    }
+
+    /// What it was asked so far, the oldest first.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.state.calls).clone()
+    }
+
+    /// How often it was asked for a target that begins so.
+    pub fn count(&self, prefix: &str) -> usize {
+        lock(&self.state.calls).iter().filter(|call| call.target.starts_with(prefix)).count()
+    }
+
+    /// How many it was asked at once at most, of those that were not asked to wait.
+    pub fn most_at_once(&self) -> usize {
+        self.state.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<State>) -> Result<()> {
+    let mut buffer = Vec::new();
+    while let Some(call) = read(&mut stream, &mut buffer).await? {
+        let handler = Arc::clone(&lock(&state.handler));
+        lock(&state.calls).push(call.clone());
+        let counts = !call.target.contains("wait=");
+        if counts {
+            let now = state.now.fetch_add(1, Ordering::SeqCst) + 1;
+            state.most.fetch_max(now, Ordering::SeqCst);
+        }
+        let done = follow(&mut stream, handler(&call)).await;
+        if counts {
+            state.now.fetch_sub(1, Ordering::SeqCst);
+        }
+        if !done? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Says whether the connection can go on.
+async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
+    while let Script::After(pause, then) = script {
+        time::sleep(pause).await;
+        script = *then;
+    }
+    match script {
+        Script::Answer(status, headers, body) => {
+            stream.write_all(head(status, &headers, body.len()).as_bytes()).await?;
+            stream.write_all(&body).await?;
+            return Ok(true);
+        }
+        // The other side gives up first.
+        Script::Hang => _ = stream.read(&mut [0]).await?,
+        Script::Drip => {
+            for byte in head(200, &[], 100).bytes() {
+                stream.write_all(&[byte]).await?;
+                time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        Script::CutOff => {
+            stream.write_all(format!("{}{{\"sha256\":", head(200, &[], 500)).as_bytes()).await?
+        }
+        Script::Close | Script::After(..) => {}
+    }
+    Ok(false)
+}
+
+fn head(status: u16, headers: &[(&'static str, String)], length: usize) -> String {
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = if status == 204 { String::new() } else { format!("content-length: {length}\r\n") };
+    format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n{length}{lines}\r\n")
+}
+
+async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<Call>> {
+    loop {
+        if let Some((call, length)) = parse(buffer)? {
+            buffer.drain(..length);
+            return Ok(Some(call));
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+/// The first request in the buffer and its length, once it is there in full.
+fn parse(buffer: &[u8]) -> Result<Option<(Call, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(length) = request.parse(buffer)? else { return Ok(None) };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: Vec<(String, String)> =
+        request.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
+    let size = headers.iter().find(|(name, _)| name == "content-length");
+    let size: usize = size.map_or(Ok(0), |(_, value)| value.parse()).context("content-length")?;
+    let Some(body) = buffer.get(length..length + size) else { return Ok(None) };
+    let call = Call {
+        method: request.method.unwrap_or_default().to_owned(),
+        target: request.path.unwrap_or_default().to_owned(),
+        headers,
+        body: body.to_vec(),
+    };
+    Ok(Some((call, length + size)))
+}
