@@ -26,6 +26,10 @@ impl<V> Cache<V> {
         self.values.get_mut(digest)
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.values_mut()
+    }
+
     pub(crate) fn insert(&mut self, digest: TokenDigest, value: V) {
         if self.values.insert(digest, value).is_none() {
             self.order.push_back(digest);

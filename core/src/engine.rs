@@ -115,6 +115,16 @@ impl Engine {
         self.step(head, known, now, store)
     }
 
+    /// Whether the call for a fetch may be made, asked once when it is about to be. A fetch that may not has failed
+    /// without having been tried: its resolution is [`Resolution::Unavailable`].
+    pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
+        match (&key.0, &self.registry) {
+            (Subject::Token(_), Some(registry)) => registry.may_call(now),
+            (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
+            (_, None) => false,
+        }
+    }
+
     /// Takes the answer to a fetch. The resolution is for every request that waits for this key.
     pub fn accept(
         &self,

@@ -121,13 +121,21 @@ impl Fetcher {
         }
     }
 
+    /// Has the root context called back at once.
+    pub(crate) fn begin(&mut self) {
+        self.set_period(SOON);
+    }
+
     /// Has the root context called back when it is needed next.
     pub(crate) fn schedule(&mut self) {
-        let period = match (self.queue.is_empty(), self.calls.len() < MOST_CALLS) {
+        self.set_period(match (self.queue.is_empty(), self.calls.len() < MOST_CALLS) {
             (true, _) => IDLE,
             (false, true) => SOON,
             (false, false) => WATCHFUL,
-        };
+        });
+    }
+
+    fn set_period(&mut self, period: u32) {
         if period != self.period && host::set_tick_period(period).is_ok() {
             self.period = period;
         }

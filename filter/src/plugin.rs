@@ -69,7 +69,7 @@ impl RootContext for Plugin {
                     fetcher: RefCell::default(),
                     last_round: Cell::default(),
                 };
-                shared.with_fetcher(Fetcher::schedule);
+                shared.with_fetcher(Fetcher::begin);
                 self.shared = Some(Rc::new(shared));
                 true
             }
@@ -115,7 +115,11 @@ impl Plugin {
             self.resolve(shared, &fetch.key, &Resolution::Unavailable);
         }
         while let Some(fetch) = shared.with_fetcher(Fetcher::next) {
-            self.call(shared, fetch);
+            if shared.engine.may_call(&fetch.key, now) {
+                self.call(shared, fetch);
+            } else {
+                self.resolve(shared, &fetch.key, &Resolution::Unavailable);
+            }
         }
         shared.with_fetcher(Fetcher::schedule);
     }

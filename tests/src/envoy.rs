@@ -238,6 +238,19 @@ impl Envoy {
         http::open_raw(self.address, bytes).with_context(|| self.process.last_lines())
     }
 
+    /// Sends all requests at once, each on a connection of its own, and waits for all answers.
+    pub fn burst(&self, requests: &[Request]) -> Result<Vec<Response>> {
+        http::burst(self.address, requests).with_context(|| self.process.last_lines())
+    }
+
+    /// The memory that it holds, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()))?;
+        let resident =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
+    }
+
     /// What the admin interface says at a path such as `/stats`.
     pub fn admin(&self, path: &str) -> Result<String> {
         admin(self.admin, path)
@@ -358,9 +371,9 @@ fn pause(started: Instant) {
     thread::sleep((started.elapsed() / 10).clamp(Duration::from_millis(2), Duration::from_millis(100)));
 }
 
-/// Ctrl-C in a terminal is for the parent alone, which then ends its Envoy. On Linux the kernel ends Envoy when the
+/// Ctrl-C in a terminal is for the parent alone, which then ends its child. On Linux the kernel ends the child when the
 /// thread that started it is gone, so that not even a killed test leaves one behind.
-fn end_with_parent(command: &mut Command) {
+pub(crate) fn end_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
     command.process_group(0);
     #[cfg(target_os = "linux")]

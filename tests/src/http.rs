@@ -123,13 +123,25 @@ pub(crate) fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
 
 /// Sends bytes that need not be a request at all.
 pub(crate) fn open_raw(address: SocketAddr, bytes: &[u8]) -> Result<Answer> {
+    Answer::read_head(BufReader::new(connect(address, bytes)?))
+}
+
+fn connect(address: SocketAddr, bytes: &[u8]) -> Result<TcpStream> {
     let mut connection = TcpStream::connect(address)?;
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     // The peer may have answered and closed before it read everything.
     let _ = connection.write_all(bytes);
-    Answer::read_head(BufReader::new(connection))
+    Ok(connection)
+}
+
+/// Sends all requests at once, each on a connection of its own, and waits for all answers.
+pub(crate) fn burst(address: SocketAddr, requests: &[Request]) -> Result<Vec<Response>> {
+    let send = |request: &Request| connect(address, &request.bytes());
+    let connections: Vec<TcpStream> = requests.iter().map(send).collect::<Result<_>>()?;
+    let receive = |connection| Answer::read_head(BufReader::new(connection))?.finish();
+    connections.into_iter().map(receive).collect()
 }
 
 #[derive(Debug)]

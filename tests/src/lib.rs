@@ -21,6 +21,7 @@
 //!   shapes of the services; a stream can be held after its first event.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
 //! - [`Scripted`] is a plain HTTP server that answers as a test says, well or badly: a registry, for example.
+//! - [`Registry`] is `keyswap serve` on a database of its own, with a way to put tokens in.
 //! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
 //!
 //! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
@@ -32,6 +33,7 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod registry;
 mod scripted;
 mod standin;
 pub mod tools;
@@ -40,5 +42,6 @@ pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
+pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};

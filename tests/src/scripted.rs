@@ -184,9 +184,14 @@ async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
 }
 
 fn head(status: u16, headers: &[(&'static str, String)], length: usize) -> String {
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = if status == 204 { String::new() } else { format!("content-length: {length}\r\n") };
-    format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n{length}{lines}\r\n")
+    let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n");
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    if status != 204 {
+        head.extend(["content-length: ", &length.to_string(), "\r\n"]);
+    }
+    head + "\r\n"
 }
 
 async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<Call>> {

@@ -28,6 +28,15 @@ fn connection_manager(bootstrap: &mut Value) -> &mut Value {
         .expect("the bootstrap has a connection manager")
 }
 
+/// How Envoy speaks HTTP with the upstreams.
+fn upstream_options(bootstrap: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+    clusters.into_iter().flatten().filter_map(|cluster| {
+        let options = cluster.get_mut("typed_extension_protocol_options")?;
+        options.get_mut("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")
+    })
+}
+
 /// A request that any working filter forwards.
 fn good() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
@@ -131,19 +140,15 @@ fn long_tokens_paths_and_many_headers_are_a_pass_or_a_4xx() -> Result<()> {
 #[test]
 fn a_head_of_any_size_that_envoy_lets_in_is_judged_to_its_end() -> Result<()> {
     let standin = Standin::start()?;
-    let patient = Patient::start(setup(&standin)
-        .tweak(|bootstrap| {
-            let manager = connection_manager(bootstrap);
-            manager["common_http_protocol_options"]["max_headers_count"] = 4000.into();
-            manager["common_http_protocol_options"]["headers_with_underscores_action"] = "ALLOW".into();
-            manager["max_request_headers_kb"] = 2048.into();
-            let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-            for cluster in clusters.into_iter().flatten() {
-                let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-                cluster["typed_extension_protocol_options"][options]["common_http_protocol_options"]
-                    ["max_headers_count"] = 4000.into();
-            }
-        }))?;
+    let patient = Patient::start(setup(&standin).tweak(|bootstrap| {
+        let manager = connection_manager(bootstrap);
+        manager["common_http_protocol_options"]["max_headers_count"] = 4000.into();
+        manager["common_http_protocol_options"]["headers_with_underscores_action"] = "ALLOW".into();
+        manager["max_request_headers_kb"] = 2048.into();
+        for options in upstream_options(bootstrap) {
+            options["common_http_protocol_options"]["max_headers_count"] = 4000.into();
+        }
+    }))?;
     let envoy = &patient.envoy;
     let many = (0..1500).fold(good(), |request, index| request.header(format!("x-{index}"), "v"));
     let large = good().header("x-large", "v".repeat(300_000));
@@ -225,11 +230,8 @@ fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
     let standin = Standin::start()?;
     let patient = Patient::start(setup(&standin).tweak(|bootstrap| {
         connection_manager(bootstrap)["http_protocol_options"] = json!({"enable_trailers": true});
-        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-        for cluster in clusters.into_iter().flatten() {
-            let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-            cluster["typed_extension_protocol_options"][options]["explicit_http_config"] =
-                json!({"http_protocol_options": {"enable_trailers": true}});
+        for options in upstream_options(bootstrap) {
+            options["explicit_http_config"] = json!({"http_protocol_options": {"enable_trailers": true}});
         }
     }))?;
     let envoy = &patient.envoy;

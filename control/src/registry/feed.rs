@@ -60,6 +60,11 @@ pub struct Feed {
 }
 
 impl Registry {
+    /// Where a reader begins that knows nothing yet.
+    pub async fn newest_change(&self) -> Result<Feed> {
+        Ok(Feed { sequence: self.0.sequence().await?, reset: false, changes: Vec::new() })
+    }
+
     /// What changed after `since`. If nothing did, waits until something does, for `wait` at most.
     pub async fn changes(&self, since: i64, wait: Duration) -> Result<Feed> {
         let deadline = Instant::now() + wait;

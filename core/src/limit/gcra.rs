@@ -62,6 +62,12 @@ impl Gcra {
         }
     }
 
+    /// Gives back what was taken.
+    #[must_use]
+    pub(crate) fn give_back(self, tat: i64) -> i64 {
+        tat.saturating_sub(self.interval)
+    }
+
     /// The answer, where the theoretical arrival time is so far `ahead`.
     fn answer(self, allowed: bool, ahead: i64) -> Taken {
         let free = self.burst - ahead;

@@ -16,17 +16,19 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a call may be made now. Where it probes, it is the only one until the pause is over.
-    pub(super) fn admit(&mut self, now: Moment) -> bool {
-        if self.failures < FAILURES {
-            return true;
-        }
+    /// Whether a call might be made now.
+    pub(super) fn is_ready(&self, now: Moment) -> bool {
         // A clock that was put back keeps the probe waiting for no longer than one pause.
-        let is_due = self.next_probe <= now || self.next_probe > now.after(PAUSE * 2);
-        if is_due {
+        self.failures < FAILURES || self.next_probe <= now || self.next_probe > now.after(PAUSE * 2)
+    }
+
+    /// Whether a call is made now. Where it probes, it is the only one until the pause is over.
+    pub(super) fn admit(&mut self, now: Moment) -> bool {
+        let is_ready = self.is_ready(now);
+        if is_ready && self.failures >= FAILURES {
             self.next_probe = now.after(pause(now));
         }
-        is_due
+        is_ready
     }
 
     pub(super) fn record(&mut self, healthy: bool, now: Moment) {

@@ -34,8 +34,8 @@ use crate::token::{TokenDigest, TokenRecord};
 const RECORDS: usize = 4096;
 /// So many unknown tokens a worker remembers.
 const UNKNOWN: usize = 1024;
-/// So many unknown tokens a second may be asked for: whoever guesses tokens does not load the registry with it.
-const UNKNOWN_PER_SECOND: u32 = 50;
+/// So many unknown tokens in so many seconds may be asked for: whoever guesses tokens does not load the registry with it.
+const MOST_UNKNOWN: (u32, u32) = (100, 2);
 /// A worker that asks anew for a record has so long for it.
 const LEASE: Duration = Duration::from_secs(5);
 /// Tokens of these lengths can be in a registry.
@@ -57,7 +57,8 @@ pub(crate) struct Registry {
 struct State {
     records: Cache<Held>,
     unknown: Cache<Moment>,
-    /// How far ahead the budget for unknown tokens is spent, see [`Gcra`].
+    /// How far ahead the budget for unknown tokens is spent, see [`Gcra`]. A call takes from it, and gives back what it
+    /// took if the token is known.
     spent: Option<i64>,
     breaker: Breaker,
     feed: Feed,
@@ -144,10 +145,15 @@ impl Registry {
         if !can_be_token(token) {
             return Lookup::Unknown;
         }
-        if !state.may_ask(now) {
+        if !state.is_ready(now) {
             return Lookup::Unavailable;
         }
         Lookup::Ask(self.fetch(&state, token, digest, now))
+    }
+
+    /// Whether the call for a token is made: asked once for each.
+    pub(crate) fn may_call(&self, now: Moment) -> bool {
+        self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(now))
     }
 
     /// What came of asking for a token. The resolution is for the requests that wait for it.
@@ -170,6 +176,9 @@ impl Registry {
             Err(outcome) => *outcome,
         };
         state.breaker.record(outcome.is_healthy(), now);
+        if outcome != FetchOutcome::NotFound {
+            state.give_back();
+        }
         let resolution = match found {
             Ok(Found::Record(record, version, body)) if outcome == FetchOutcome::Found => {
                 let slot = Slot {
@@ -189,7 +198,6 @@ impl Registry {
             Ok(Found::Nothing) if outcome == FetchOutcome::NotFound => {
                 state.records.remove(&digest);
                 state.unknown.insert(digest, asked.at);
-                state.spend(now);
                 Resolution::Unknown
             }
             Ok(_) => Resolution::Again,
@@ -333,7 +341,7 @@ impl Registry {
             state.records.insert(*digest, record);
             return None;
         }
-        let may_ask = slot::lease(store, digest, now, now.after(LEASE)) && state.breaker.admit(now);
+        let may_ask = slot::lease(store, digest, now, now.after(LEASE));
         may_ask.then(|| self.fetch(state, token, *digest, now))
     }
 
@@ -441,18 +449,33 @@ impl State {
         self.records.insert(record.digest, Held::new(record, version, asked_at, positive));
     }
 
-    fn may_ask(&mut self, now: Moment) -> bool {
-        budget().is_some_and(|budget| budget.take(self.spent, nanoseconds(now)).1.allowed)
-            && self.breaker.admit(now)
+    fn is_ready(&self, now: Moment) -> bool {
+        let has_budget = budget().is_some_and(|budget| budget.take(self.spent, nanoseconds(now)).1.allowed);
+        has_budget && self.breaker.is_ready(now)
     }
 
-    fn spend(&mut self, now: Moment) {
-        self.spent = budget().map(|budget| budget.take(self.spent, nanoseconds(now)).0);
+    fn may_call(&mut self, now: Moment) -> bool {
+        let Some((spent, taken)) = budget().map(|budget| budget.take(self.spent, nanoseconds(now))) else {
+            return false;
+        };
+        let may_call = taken.allowed && self.breaker.admit(now);
+        if may_call {
+            self.spent = Some(spent);
+        }
+        may_call
+    }
+
+    fn give_back(&mut self) {
+        self.spent = self.spent.zip(budget()).map(|(spent, budget)| budget.give_back(spent));
     }
 
     fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
-        if part.reset || self.feed.position().is_none() {
+        if part.reset {
             self.records.clear();
+            self.unknown.clear();
+        } else if self.feed.position().is_none() {
+            // What changed between a lookup and the beginning of the feed is not known: each is renewed when it is used.
+            self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
             self.unknown.clear();
         }
         for (digest, sequence) in &part.tokens {
@@ -478,7 +501,7 @@ impl Held {
 }
 
 fn budget() -> Option<Gcra> {
-    RateLimit::new(UNKNOWN_PER_SECOND, 1).map(Gcra::new)
+    RateLimit::new(MOST_UNKNOWN.0, MOST_UNKNOWN.1).map(Gcra::new)
 }
 
 fn nanoseconds(now: Moment) -> i64 {

@@ -1,4 +1,5 @@
-//! `GET /v1/changes?since=N[&wait=SECONDS]`: what changed after N, or a wait until something does.
+//! `GET /v1/changes?since=N[&wait=SECONDS]`: what changed after N, or a wait until something does. Without `since` it
+//! tells the number to begin with, and no change.
 
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ const LONGEST_WAIT: u64 = 60;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Since {
-    /// The number that the last answer gave; 0 at first
+    /// The number that the last answer gave; left out at first
     #[param(minimum = 0)]
-    since: i64,
+    since: Option<i64>,
     /// How many seconds to wait
     #[serde(default)]
     #[param(maximum = 60)]
@@ -46,11 +47,12 @@ pub(super) async fn changes(
     Extract(state): Extract<State>,
     Parameters(Since { since, wait }): Parameters<Since>,
 ) -> Result<Json<Feed>, Problem> {
-    if since < 0 || wait > LONGEST_WAIT {
+    if since.is_some_and(|since| since < 0) || wait > LONGEST_WAIT {
         let detail = format!("expected `since` from 0, and `wait` up to {LONGEST_WAIT} seconds");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail));
     }
     let registry = state.registry();
+    let Some(since) = since else { return Ok(Json(registry.newest_change().await?)) };
     let feed = tokio::select! {
         feed = registry.changes(since, Duration::from_secs(wait)) => feed,
         () = state.stopping() => registry.changes(since, Duration::ZERO).await,

@@ -1,0 +1,456 @@
+//! Tokens that the filter looks up: how often it asks, whom it lets wait, and what becomes of requests while the
+//! registry is in whatever state.
+
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::{Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin};
+use serde_json::{Value, json};
+
+const GOOD: &str = "ptk_looked-up-and-good";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn policy(more: &Value) -> Value {
+    let mut policy = json!({
+        "version": "keyswap/v1",
+        "registry": {
+            "url": "http://registry.test",
+            "cluster": "keyswap-registry",
+            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+        },
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        policy["registry"][name] = value.clone();
+    }
+    policy
+}
+
+fn setup(policy: &Value, standin: &Standin) -> Setup {
+    Envoy::with(policy)
+        .env("OPENAI_API_KEY", "sk-real")
+        .env("KEYSWAP_REGISTRY_TOKEN", "the-registry-token-of-a-test")
+        .upstream(standin)
+}
+
+fn with(registry: &Scripted, standin: &Standin) -> Setup {
+    setup(&policy(&json!({})), standin).registry(registry.address())
+}
+
+fn models(token: &str) -> Request {
+    Request::get("/v1/models").bearer(token)
+}
+
+fn digest(token: &str) -> String {
+    TokenDigest::of(token.as_bytes()).to_hex()
+}
+
+fn record(digest: &str, version: u64) -> Vec<u8> {
+    let record = json!({"sha256": digest, "label": "good", "providers": ["openai"], "version": version});
+    record.to_string().into_bytes()
+}
+
+/// A registry that knows every token but those whose digest `knows` denies.
+fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
+    match call.target.strip_prefix("/v1/tokens/") {
+        Some(digest) if knows(digest) => Script::answer(200, record(digest, 1)),
+        Some(_) => Script::answer(404, "{}"),
+        None => quiet_feed(call),
+    }
+}
+
+/// A feed in which nothing happens.
+fn quiet_feed(call: &Call) -> Script {
+    let nothing = Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#);
+    if call.target.contains("wait=") {
+        return Script::After(Duration::from_secs(4), Box::new(nothing));
+    }
+    if call.target == "/v1/usage" { Script::answer(204, "") } else { nothing }
+}
+
+fn is_unavailable(response: &Response) -> bool {
+    let reason = response.header("x-keyswap-reason");
+    response.status == 503
+        && reason == Some("token_store_unavailable")
+        && response.header("retry-after") == Some("1")
+}
+
+/// Waits until so many workers follow the feed: what a worker learns before that it learns twice.
+fn until_followed(registry: &Scripted, workers: usize) -> Result<()> {
+    until("the feed is followed", || Ok(registry.count("/v1/changes?since=") >= workers)).map(drop)
+}
+
+/// Asks until it is so; how long that took.
+fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<Duration> {
+    let started = Instant::now();
+    while !holds()? {
+        ensure!(started.elapsed() < PATIENCE, "this did not come about: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(started.elapsed())
+}
+
+#[test]
+fn a_token_is_asked_for_once_with_the_registrys_credential_and_never_sent_itself() -> Result<()> {
+    let registry = Scripted::start(|call| healthy(call, |_| true))?;
+    let standin = Standin::start()?;
+    let envoy = with(&registry, &standin).start()?;
+    until_followed(&registry, 1)?;
+    for _ in 0..20 {
+        ensure!(envoy.send(&models(GOOD))?.status == 200);
+    }
+    let calls: Vec<Call> = registry.calls().into_iter().filter(|it| it.target.contains("/tokens/")).collect();
+    let [call] = calls.as_slice() else { anyhow::bail!("{} calls", calls.len()) };
+    ensure!(call.method == "GET" && call.target == format!("/v1/tokens/{}", digest(GOOD)), "{call:?}");
+    let credential = ("authorization".to_owned(), "Bearer the-registry-token-of-a-test".to_owned());
+    ensure!(call.headers.contains(&credential), "{call:?}");
+    ensure!(!format!("{:?}", registry.calls()).contains(GOOD), "the token itself was sent");
+    ensure!(standin.received().iter().all(|it| it.header("authorization") == Some("Bearer sk-real")));
+    let stats = envoy.admin("/stats?filter=keyswap")?;
+    ensure!(stats.contains("keyswap.lookups.from.registry: 1"), "{stats}");
+    ensure!(stats.contains("keyswap.lookups.from.worker: 19"), "{stats}");
+    ensure!(stats.contains("keyswap.fetches.kind.token.outcome.found: 1"), "{stats}");
+    Ok(())
+}
+
+#[test]
+fn a_thousand_callers_of_one_token_make_one_call_a_worker_and_the_first_to_leave_changes_nothing()
+-> Result<()> {
+    let registry = Scripted::start(|call| {
+        let answer = healthy(call, |_| true);
+        if call.target.contains("/tokens/") {
+            return Script::After(Duration::from_millis(300), Box::new(answer));
+        }
+        answer
+    })?;
+    let standin = Standin::start()?;
+    let envoy = with(&registry, &standin).concurrency(2).start()?;
+    until_followed(&registry, 2)?;
+    let head = format!("GET /v1/models HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {GOOD}\r\n\r\n");
+    let mut first = TcpStream::connect(envoy.address())?;
+    first.write_all(head.as_bytes())?;
+    until("the first request is waiting", || Ok(registry.count("/v1/tokens/") == 1))?;
+    drop(first);
+    let answers = envoy.burst(&vec![models(GOOD); 1000])?;
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    ensure!(served == 1000, "{served} of 1000 were served");
+    let calls = registry.count("/v1/tokens/");
+    ensure!(calls <= 2, "{calls} calls");
+    Ok(())
+}
+
+#[test]
+fn a_thousand_tokens_at_once_are_all_answered_and_never_more_than_the_cap_are_asked_for() -> Result<()> {
+    let registry = Scripted::start(|call| {
+        let answer = healthy(call, |_| true);
+        if call.target.contains("/tokens/") {
+            return Script::After(Duration::from_millis(20), Box::new(answer));
+        }
+        answer
+    })?;
+    let standin = Standin::start()?;
+    let envoy = with(&registry, &standin).concurrency(2).start()?;
+    let requests: Vec<Request> =
+        (0..1000).map(|number| models(&format!("ptk_distinct-{number:06}"))).collect();
+    let answers = envoy.burst(&requests)?;
+    ensure!(answers.iter().all(|answer| answer.status == 200 || is_unavailable(answer)));
+    let most = registry.most_at_once();
+    ensure!((2..=128).contains(&most), "{most} at once, with two workers that make 64 each");
+    // Those that waited too long in the queue are served when they come again.
+    for request in &requests {
+        until("every token is served", || Ok(envoy.send(request)?.status == 200))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn ten_thousand_bad_tokens_make_few_calls_take_no_memory_and_harm_no_good_one() -> Result<()> {
+    let good = digest(GOOD);
+    let registry = Scripted::start(move |call| healthy(call, |digest| digest == good))?;
+    let standin = Standin::start()?;
+    let envoy = with(&registry, &standin).concurrency(2).start()?;
+    for _ in 0..20 {
+        ensure!(envoy.send(&models(GOOD))?.status == 200);
+    }
+    let before = envoy.memory()?;
+    let started = Instant::now();
+    for batch in 0..50 {
+        let bad: Vec<Request> =
+            (0..200).map(|number| models(&format!("ptk_bad-{batch:03}-{number:03}"))).collect();
+        for answer in envoy.burst(&bad)? {
+            ensure!(answer.status == 401 || is_unavailable(&answer), "a bad token got {}", answer.status);
+        }
+        ensure!(envoy.send(&models(GOOD))?.status == 200, "a good token was refused");
+    }
+    // Each of two workers may ask for fifty unknown tokens a second, and for a hundred at once.
+    let seconds = usize::try_from(started.elapsed().as_secs())? + 1;
+    let calls = registry.count("/v1/tokens/");
+    ensure!(calls <= 2 * (50 * seconds + 100) + 2, "{calls} calls in {seconds} s");
+    let grown = envoy.memory()?.saturating_sub(before);
+    ensure!(grown < 64 * 1024 * 1024, "Envoy has grown by {grown} bytes");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_a_token_is_not_asked_for() -> Result<()> {
+    let registry = Scripted::start(|call| healthy(call, |_| true))?;
+    let standin = Standin::start()?;
+    let envoy = with(&registry, &standin).start()?;
+    for token in ["undefined", "null", "short", "caf\u{e9}-caf\u{e9}-caf\u{e9}", &"x".repeat(5000)] {
+        let status = envoy.send(&models(token))?.status;
+        ensure!(status == 401, "`{token:.20}`: {status}");
+    }
+    ensure!(registry.count("/v1/tokens/") == 0);
+    Ok(())
+}
+
+/// Every way in which a registry can be of no help.
+fn faults() -> Vec<(&'static str, Script)> {
+    let lie = record(&digest("ptk_somebody-else"), 1);
+    let redirect = vec![("location", format!("http://attacker.test/v1/tokens/{}", digest(GOOD)))];
+    vec![
+        ("it closes connections", Script::Close),
+        ("it hangs", Script::Hang),
+        ("it drips", Script::Drip),
+        ("it fails", Script::answer(500, "{}")),
+        ("it has too much to do", Script::answer(429, "{}")),
+        ("our credential is wrong", Script::answer(401, "{}")),
+        ("it answers no JSON", Script::answer(200, "<html>")),
+        ("it answers nothing", Script::answer(204, "")),
+        ("its answer is cut off", Script::CutOff),
+        ("its answer has 50 MB", Script::answer(200, vec![b' '; 50_000_000])),
+        ("it redirects", Script::Answer(302, redirect, Vec::new())),
+        ("it answers for another token", Script::answer(200, lie)),
+    ]
+}
+
+#[test]
+fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Result<()> {
+    let standin = Standin::start()?;
+    for (fault, script) in faults() {
+        let registry = Scripted::start(|call| healthy(call, |_| true))?;
+        let envoy = with(&registry, &standin).start()?;
+        until_followed(&registry, 1)?;
+        ensure!(envoy.send(&models(GOOD))?.status == 200);
+        let before = envoy.memory()?;
+        standin.take();
+        registry.now(
+            move |call| {
+                if call.target.contains("/tokens/") { script.clone() } else { quiet_feed(call) }
+            },
+        );
+        for number in 0..8 {
+            let started = Instant::now();
+            let answer = envoy.send(&models(&format!("ptk_nobody-knows-{number}")))?;
+            ensure!(is_unavailable(&answer), "while {fault}: {} {}", answer.status, answer.text());
+            ensure!(started.elapsed() < Duration::from_secs(5), "while {fault}: {:?}", started.elapsed());
+        }
+        ensure!(standin.take().is_empty(), "while {fault}: a request went on");
+        ensure!(envoy.send(&models(GOOD))?.status == 200, "while {fault}: a known token was refused");
+        let grown = envoy.memory()?.saturating_sub(before);
+        ensure!(grown < 16 * 1024 * 1024, "while {fault}: Envoy has grown by {grown} bytes");
+        // It leaves the registry alone, and notices when it is back.
+        let calls = registry.count("/v1/tokens/");
+        ensure!(calls <= 8, "while {fault}: {calls} calls");
+        registry.now(|call| healthy(call, |_| true));
+        until("the registry is back", || Ok(envoy.send(&models("ptk_after-the-fault"))?.status == 200))?;
+        let vms = envoy.admin("/stats?filter=vm_reload|wasm_vm")?;
+        ensure!(!vms.contains("vm_reload_success: 1"), "while {fault}: the filter was loaded anew\n{vms}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_registry_that_is_not_there_and_a_cluster_that_is_not_are_answered_at_once() -> Result<()> {
+    let standin = Standin::start()?;
+    let address = Scripted::start(|call| healthy(call, |_| true))?.address();
+    let gone = setup(&policy(&json!({})), &standin).registry(address).start()?;
+    ensure!(is_unavailable(&gone.send(&models(GOOD))?));
+    let misnamed = setup(&policy(&json!({"cluster": "no-such-cluster"})), &standin).start()?;
+    for _ in 0..10 {
+        ensure!(is_unavailable(&misnamed.send(&models(GOOD))?));
+    }
+    ensure!(standin.take().is_empty(), "a request went on");
+    Ok(())
+}
+
+#[test]
+fn a_token_that_is_taken_back_is_refused_on_every_worker_within_five_seconds() -> Result<()> {
+    let registry = Registry::start()?;
+    let standin = Standin::start()?;
+    let envoy = setup(&policy(&json!({})), &standin).registry(registry.address()).concurrency(2).start()?;
+    let changes: [(&str, &str, Value); 3] = [
+        ("it is disabled", "PATCH", json!({"status": "disabled"})),
+        ("it is deleted", "DELETE", Value::Null),
+        ("it expires", "PATCH", json!({"expires_at": "2020-01-01T00:00:00Z"})),
+    ];
+    for (change, method, body) in changes {
+        let created = registry.create_token(&json!({"label": "l", "providers": ["openai"]}))?;
+        let token = created["token"].as_str().unwrap_or_default();
+        let path = format!("/tokens/{}", digest(token));
+        // Each connection is some worker's: so many are all of them.
+        let served = |status: u16| {
+            let answers = envoy.burst(&vec![models(token); 40])?;
+            Ok(answers.iter().all(|answer| answer.status == status))
+        };
+        until("the token works on every worker", || served(200))?;
+        let started = Instant::now();
+        registry.admin(method, &path, &body)?;
+        until("the token works nowhere", || served(401))?;
+        ensure!(started.elapsed() < Duration::from_secs(5), "{change}: {:?}", started.elapsed());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_token_that_comes_into_being_is_known_although_it_was_unknown_before() -> Result<()> {
+    let registry = Registry::start()?;
+    let standin = Standin::start()?;
+    let envoy = setup(&policy(&json!({"cache": {"negative": "10m"}})), &standin)
+        .registry(registry.address())
+        .start()?;
+    let token = "a-token-of-my-own-choice";
+    ensure!(envoy.send(&models(token))?.status == 401);
+    registry.create_token(&json!({"label": "l", "providers": ["openai"], "token": token}))?;
+    until("the token works", || Ok(envoy.send(&models(token))?.status == 200))?;
+    Ok(())
+}
+
+#[test]
+fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
+    // The lookup is answered with the old record, and only after the feed told of the change.
+    let revoked = Arc::new(AtomicBool::new(false));
+    let told = Arc::new(AtomicBool::new(false));
+    let (is_revoked, was_told) = (Arc::clone(&revoked), Arc::clone(&told));
+    let registry = Scripted::start(move |call| {
+        if let Some(digest) = call.target.strip_prefix("/v1/tokens/") {
+            if is_revoked.load(Ordering::SeqCst) {
+                return Script::answer(404, "{}");
+            }
+            return Script::After(
+                Duration::from_millis(1500),
+                Box::new(Script::answer(200, record(digest, 1))),
+            );
+        }
+        if call.target.contains("wait=")
+            && is_revoked.load(Ordering::SeqCst)
+            && !was_told.swap(true, Ordering::SeqCst)
+        {
+            let change = json!({"kind": "token", "key": digest(GOOD), "sequence": 2});
+            return Script::answer(
+                200,
+                json!({"sequence": 2, "reset": false, "changes": [change]}).to_string(),
+            );
+        }
+        let position = if was_told.load(Ordering::SeqCst) { 2 } else { 1 };
+        let nothing = json!({"sequence": position, "reset": false, "changes": []}).to_string();
+        let pause = if call.target.contains("wait=") { 200 } else { 0 };
+        Script::After(Duration::from_millis(pause), Box::new(Script::answer(200, nothing)))
+    })?;
+    let standin = Standin::start()?;
+    let slow = json!({"timeout": "10s"});
+    let envoy = setup(&policy(&slow), &standin).registry(registry.address()).start()?;
+    until_followed(&registry, 1)?;
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| envoy.send(&models(GOOD)));
+        until("the lookup is on its way", || Ok(registry.count("/v1/tokens/") > 0))?;
+        revoked.store(true, Ordering::SeqCst);
+        let status = waiting.join().map_err(|_| anyhow::anyhow!("panicked"))??.status;
+        ensure!(told.load(Ordering::SeqCst), "the change was told too late for this test");
+        ensure!(status == 401, "the late answer let the request in: {status}");
+        ensure!(envoy.send(&models(GOOD))?.status == 401);
+        Ok(())
+    })
+}
+
+#[test]
+fn without_a_feed_the_time_to_live_is_the_bound_and_a_record_in_use_is_renewed_before_it() -> Result<()> {
+    let known = Arc::new(AtomicBool::new(true));
+    let is_known = Arc::clone(&known);
+    let registry = Scripted::start(move |call| {
+        let is_known = is_known.load(Ordering::SeqCst);
+        if call.target.contains("/tokens/") { healthy(call, |_| is_known) } else { Script::answer(404, "{}") }
+    })?;
+    let standin = Standin::start()?;
+    let short = json!({"cache": {"positive": "2s", "negative": "1s"}});
+    let envoy = setup(&policy(&short), &standin).registry(registry.address()).concurrency(2).start()?;
+    let started = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while started.elapsed() < Duration::from_secs(4) {
+        let asked = Instant::now();
+        ensure!(envoy.send(&models(GOOD))?.status == 200);
+        slowest = slowest.max(asked.elapsed());
+    }
+    let calls = registry.count("/v1/tokens/");
+    ensure!((3..=12).contains(&calls), "{calls} calls in four seconds");
+    known.store(false, Ordering::SeqCst);
+    let gone = until("the token is refused", || Ok(envoy.send(&models(GOOD))?.status == 401))?;
+    ensure!(gone < Duration::from_secs(3), "{gone:?}");
+    Ok(())
+}
+
+#[test]
+fn the_days_on_which_tokens_were_used_are_reported_once_and_again_after_a_failure() -> Result<()> {
+    let mut registry = Registry::start()?;
+    let standin = Standin::start()?;
+    let envoy = setup(&policy(&json!({})), &standin).registry(registry.address()).start()?;
+    let mut digests = BTreeSet::new();
+    for _ in 0..3 {
+        let created = registry.create_token(&json!({"label": "l", "providers": ["openai"]}))?;
+        let token = created["token"].as_str().unwrap_or_default();
+        for _ in 0..5 {
+            ensure!(envoy.send(&models(token))?.status == 200);
+        }
+        digests.insert(digest(token));
+    }
+    // The report falls into the time in which nobody takes it.
+    registry.kill();
+    until("a report fails", || Ok(envoy.admin("/stats?filter=kind.usage.outcome.failed")?.contains(": 1")))?;
+    registry.restart()?;
+    let used = |sha256: &String| {
+        let token = registry.admin("GET", &format!("/tokens/{sha256}"), &Value::Null)?;
+        Ok(token["last_used"].is_string())
+    };
+    until("every token was reported", || {
+        digests.iter().map(used).collect::<Result<Vec<bool>>>().map(|used| used.into_iter().all(|it| it))
+    })?;
+    Ok(())
+}
+
+#[test]
+fn another_authorization_server_can_tell_of_tokens() -> Result<()> {
+    let registry = Scripted::start(|call| {
+        let body = String::from_utf8_lossy(&call.body).into_owned();
+        match body.strip_prefix("token=") {
+            Some("opaque%2Ftoken%3D1") => {
+                Script::answer(200, r#"{"active":true,"username":"bob@example.com","exp":4000000000}"#)
+            }
+            Some(_) => Script::answer(200, r#"{"active":false}"#),
+            None => Script::answer(400, "{}"),
+        }
+    })?;
+    let standin = Standin::start()?;
+    let introspection =
+        json!({"url": "http://idp.test/oauth2/introspect", "introspection": {"providers": ["openai"]}});
+    let envoy = setup(&policy(&introspection), &standin).registry(registry.address()).start()?;
+    ensure!(envoy.send(&models("opaque/token=1"))?.status == 200);
+    ensure!(envoy.send(&models("opaque/token=1"))?.status == 200);
+    ensure!(envoy.send(&models("opaque/token=2"))?.status == 401);
+    let calls = registry.calls();
+    ensure!(calls.len() == 2, "{} calls", calls.len());
+    ensure!(calls.iter().all(|call| call.method == "POST" && call.target == "/oauth2/introspect"));
+    let log = envoy.log();
+    ensure!(!log.contains("opaque"), "the token is in the log");
+    Ok(())
+}
