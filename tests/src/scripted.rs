@@ -176,7 +176,7 @@ async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
             }
         }
         Script::CutOff => {
-            stream.write_all(format!("{}{{\"sha256\":", head(200, &[], 500)).as_bytes()).await?
+            stream.write_all(format!("{}{{\"sha256\":", head(200, &[], 500)).as_bytes()).await?;
         }
         Script::Close | Script::After(..) => {}
     }

@@ -56,12 +56,20 @@ impl Feed {
 
     /// Whether a record with this version may be believed, which was asked for when the feed stood at `as_of`.
     pub(super) fn believes(&self, digest: &TokenDigest, version: u64, as_of: u64) -> bool {
+        self.is_newer(digest, as_of, |sequence| version >= sequence)
+    }
+
+    /// The same for the answer that there is no such token.
+    pub(super) fn believes_absence(&self, digest: &TokenDigest, as_of: u64) -> bool {
+        self.is_newer(digest, as_of, |sequence| as_of >= sequence)
+    }
+
+    fn is_newer(&self, digest: &TokenDigest, as_of: u64, than: impl FnOnce(u64) -> bool) -> bool {
         if self.position.is_none() {
             return true;
         }
-        let newest = self.changes.iter().rev().find(|(changed, _)| changed == digest);
-        match newest {
-            Some((_, sequence)) => version >= *sequence,
+        match self.changes.iter().rev().find(|(changed, _)| changed == digest) {
+            Some((_, sequence)) => than(*sequence),
             None => as_of >= self.floor,
         }
     }
@@ -110,6 +118,8 @@ mod tests {
         assert!(!feed.believes(&digest(1), 3, 10));
         assert!(!feed.believes(&digest(1), 3, 12), "the registry answered with an old version");
         assert!(feed.believes(&digest(1), 11, 10));
+        assert!(!feed.believes_absence(&digest(1), 10), "it may have come into being since");
+        assert!(feed.believes_absence(&digest(1), 11));
         assert!(feed.believes(&digest(3), 3, 10));
     }
 

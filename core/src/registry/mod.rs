@@ -170,7 +170,7 @@ impl Registry {
         };
         let found = self.read(answer, &digest, now);
         let outcome = match &found {
-            Ok(found) if !state.feed.believes(&digest, found.version(), asked.as_of) => FetchOutcome::Stale,
+            Ok(found) if !found.is_believed(&state.feed, &digest, asked.as_of) => FetchOutcome::Stale,
             Ok(Found::Record(..)) => FetchOutcome::Found,
             Ok(Found::Nothing) => FetchOutcome::NotFound,
             Err(outcome) => *outcome,
@@ -421,10 +421,10 @@ enum Found {
 }
 
 impl Found {
-    fn version(&self) -> u64 {
+    fn is_believed(&self, feed: &Feed, digest: &TokenDigest, as_of: u64) -> bool {
         match self {
-            Self::Record(_, version, _) => *version,
-            Self::Nothing => 0,
+            Self::Record(_, version, _) => feed.believes(digest, *version, as_of),
+            Self::Nothing => feed.believes_absence(digest, as_of),
         }
     }
 }
