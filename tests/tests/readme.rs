@@ -21,8 +21,11 @@ fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
     let file = repository().join("README.md");
     let text = fs::read_to_string(&file)?;
     let mut current = text.clone();
-    let policy = fs::read_to_string(repository().join("envoy/policy.yaml"))?;
-    current = replace_between(&current, "<!-- file: envoy/policy.yaml -->\n```yaml\n", "```\n", &policy)?;
+    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml"] {
+        let policy = fs::read_to_string(repository().join(name))?;
+        let start = format!("<!-- file: {name} -->\n```yaml\n");
+        current = replace_between(&current, &start, "```\n", &policy)?;
+    }
     current =
         replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
     if env::var_os(UPDATE).is_some() {
