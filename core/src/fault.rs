@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::decision::Stage;
+use crate::jwt::JwtFault;
 use crate::path::PathFault;
 use crate::reason::Reason;
 use crate::slot::Slot;
@@ -30,6 +31,8 @@ pub enum Fault<'a> {
     TokenInTarget,
     /// The token was valid until this time.
     TokenExpired(UnixTime),
+    /// The identity JWT is refused.
+    Jwt(JwtFault<'a>),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The host could not carry out a rewrite in full.
@@ -47,6 +50,7 @@ impl Fault<'_> {
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
+            Self::Jwt(fault) => fault.reason(),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
             Self::Host => Reason::HostFailure,
         }
@@ -56,7 +60,7 @@ impl Fault<'_> {
         match self {
             Self::Method | Self::Path(_) => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
-            Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) => Stage::Verify,
+            Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) | Self::Jwt(_) => Stage::Verify,
             Self::OutOfScope(_) => Stage::Scope,
             Self::TokenInTarget | Self::Host => Stage::Rewrite,
         }
@@ -77,6 +81,7 @@ impl fmt::Display for Fault<'_> {
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::Host => f.write_str("the host could not carry out the rewrite"),
             Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
+            Self::Jwt(fault) => fault.fmt(f),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

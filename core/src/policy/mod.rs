@@ -3,8 +3,11 @@
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). What is not said is strict.
 
 mod credentials;
+mod duration;
 mod error;
 mod gateway;
+mod issuers;
+mod keys;
 mod literal;
 mod providers;
 mod reader;
@@ -17,6 +20,7 @@ pub use self::error::{PolicyError, PolicyErrors};
 pub(crate) use self::gateway::{Gateway, GatewayMode};
 use self::reader::{Errors, Node};
 use crate::json;
+use crate::jwt::Issuer;
 use crate::metadata::Claim;
 use crate::provider::Provider;
 use crate::slot::Slot;
@@ -29,6 +33,7 @@ const VERSION: &str = "keyswap/v1";
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(crate) tokens: Vec<TokenRecord>,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) credentials: Credentials,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
@@ -60,6 +65,16 @@ impl Policy {
     /// How many tokens stand in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Whose JWTs are accepted as identities.
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// The headers that carry identity JWTs, each once. None of them is forwarded.
+    pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
+        issuers::identity_headers(&self.issuers)
     }
 
     /// The names of the providers that a request can be forwarded to.
@@ -127,12 +142,14 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let providers = providers::read(fields.optional("providers").as_ref(), gateway.is_some());
     let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
     let tokens = fields.optional("tokens");
+    let issuers = fields.optional("issuers");
     fields.finish();
 
     // A gateway that was written but could not be read is an error, never "no gateway".
     let gateway = gateway.map_or(Some(None), |gateway| gateway.map(Some));
     let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
         tokens: Vec::new(),
+        issuers: Vec::new(),
         credentials,
         providers: providers.clone(),
         gateway,
@@ -141,14 +158,17 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
     }
-    // Without the rest nobody can say which providers have a key; the tokens are read all the same, for their errors.
+    // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
+    // errors.
     let why_not = |name: &str| match &policy {
         Some(policy) => policy.why_not_enabled(name),
         None => why_unknown(&providers, name),
     };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
+    let issuers = issuers.map(|node| issuers::read(&node, &why_not)).unwrap_or_default();
     if let Some(policy) = &mut policy {
         policy.tokens = tokens;
+        policy.issuers = issuers;
     }
     policy
 }
