@@ -22,7 +22,7 @@ pub struct PureRust;
 impl SignatureVerifier for PureRust {
     fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable> {
         Ok(match &check.parts {
-            Parts::Rsa(key, signature) => verify_rsa(key, check, signature).unwrap_or(false),
+            Parts::Rsa(key) => verify_rsa(key, check).unwrap_or(false),
             Parts::P256(key, signature) => key.as_ref().verify(check.text, signature).is_ok(),
             Parts::P384(key, signature) => key.as_ref().verify(check.text, signature).is_ok(),
             Parts::Ed25519(key, signature) => key.as_ref().verify(check.text, signature).is_ok(),
@@ -31,7 +31,7 @@ impl SignatureVerifier for PureRust {
 }
 
 /// `None`: the signature does not hold.
-fn verify_rsa(key: &RSAPublicKey, check: &SignatureCheck<'_>, signature: &[u8]) -> Option<bool> {
+fn verify_rsa(key: &RSAPublicKey, check: &SignatureCheck<'_>) -> Option<bool> {
     let (digest, padding) = match check.algorithm {
         Algorithm::Rs256 => (MessageDigest::sha256(), Padding::PKCS1),
         Algorithm::Rs384 => (MessageDigest::sha384(), Padding::PKCS1),
@@ -44,5 +44,5 @@ fn verify_rsa(key: &RSAPublicKey, check: &SignatureCheck<'_>, signature: &[u8]) 
     let mut verifier = Verifier::new(digest, &key).ok()?;
     verifier.set_rsa_padding(padding).ok()?;
     verifier.update(check.text).ok()?;
-    verifier.verify(signature).ok()
+    verifier.verify(check.signature).ok()
 }

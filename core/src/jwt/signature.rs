@@ -26,12 +26,14 @@ pub struct SignatureCheck<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) parts: Parts<'a>,
     pub(super) text: &'a [u8],
-    spki: &'a [u8],
+    /// As it stood in the token.
+    pub(super) signature: &'a [u8],
+    pub(super) spki: &'a [u8],
 }
 
 /// A key and a signature that fits it.
 pub(super) enum Parts<'a> {
-    Rsa(&'a RSAPublicKey, &'a [u8]),
+    Rsa(&'a RSAPublicKey),
     P256(&'a P256PublicKey, p256::ecdsa::Signature),
     P384(&'a P384PublicKey, p384::ecdsa::Signature),
     Ed25519(&'a Edwards25519PublicKey, ed25519_compact::Signature),
@@ -61,16 +63,14 @@ impl<'a> SignatureCheck<'a> {
             return None;
         }
         let parts = match jwk.key() {
-            PublicKey::Rsa { key, bytes } => {
-                (signature.len() == *bytes).then_some(Parts::Rsa(key, signature))?
-            }
+            PublicKey::Rsa { key, bytes } => (signature.len() == *bytes).then_some(Parts::Rsa(key))?,
             PublicKey::P256(key) => Parts::P256(key, p256::ecdsa::Signature::from_slice(signature).ok()?),
             PublicKey::P384(key) => Parts::P384(key, p384::ecdsa::Signature::from_slice(signature).ok()?),
             PublicKey::Ed25519(key) => {
                 Parts::Ed25519(key, ed25519_compact::Signature::from_slice(signature).ok()?)
             }
         };
-        Some(Self { algorithm, parts, text, spki: jwk.spki() })
+        Some(Self { algorithm, parts, text, signature, spki: jwk.spki() })
     }
 
     /// The check for a native verifier; `None` for PSS and `EdDSA`, which Envoy's has not.
@@ -82,7 +82,7 @@ impl<'a> SignatureCheck<'a> {
             Algorithm::Ps256 | Algorithm::EdDsa => return None,
         };
         let signature = match &self.parts {
-            Parts::Rsa(_, signature) => Cow::Borrowed(*signature),
+            Parts::Rsa(_) => Cow::Borrowed(self.signature),
             Parts::P256(_, signature) => Cow::Owned(signature.to_der().as_bytes().to_vec()),
             Parts::P384(_, signature) => Cow::Owned(signature.to_der().as_bytes().to_vec()),
             Parts::Ed25519(..) => return None,
