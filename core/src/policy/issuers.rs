@@ -118,7 +118,7 @@ impl Preset {
         }
         let domain = text.strip_suffix('/').unwrap_or(text);
         let domain = domain.strip_prefix("https://").unwrap_or(domain);
-        let url = BaseUrl::parse(&format!("https://{domain}")).ok().filter(|url| url.path.is_empty());
+        let url = BaseUrl::parse(&format!("https://{domain}")).ok().filter(|_| !domain.contains('/'));
         let expected = "expected the domain of a team such as `https://acme.cloudflareaccess.com`";
         node.check(url, expected).map(|url| format!("https://{}", url.authority))
     }
