@@ -428,7 +428,7 @@ fn j13_ecdsa_signatures_are_two_numbers_in_range_of_exactly_their_length() {
 fn j14_an_rsa_key_has_2048_to_4096_bits_and_the_usual_exponent() {
     let modulus = |bits: usize| {
         let mut bytes = vec![0xff; bits.div_ceil(8)];
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             bytes[0] = 0xff >> (8 - bits % 8);
         }
         bytes

@@ -181,3 +181,26 @@ fn a_fault_in_words_holds_nothing_of_the_token() {
     assert!(UnverifiedJwt::parse(token.as_bytes()).is_ok());
     assert_eq!(verify(&policy, &token).err(), Some(JwtFault::Key(NoKey::Unknown)));
 }
+
+#[test]
+fn the_record_of_an_identity_stays_the_same_from_token_to_token() {
+    let signer = Signer::new(7, "k1");
+    let policy = policy(&json!([
+        oidc(&json!([signer.jwk()])),
+        with(&oidc(&json!([signer.jwk()])), &json!({"name": "other", "issuer": "https://other.example"})),
+    ]));
+    let record = |changes: Value| {
+        let token = signer.sign(&with(&claims(), &changes));
+        verify(&policy, &token).unwrap().record(vec!["openai".to_owned()])
+    };
+    let alice = record(json!({}));
+    assert_eq!(
+        (alice.label.as_str(), alice.owner.as_deref()),
+        ("alice@example.com", Some("alice@example.com"))
+    );
+    assert_eq!(alice, record(json!({"iat": NOW, "exp": NOW + 60})));
+    assert_ne!(alice.id(), record(json!({"sub": "u2"})).id());
+    assert_ne!(alice.id(), record(json!({"iss": "https://other.example"})).id());
+    let nameless = record(json!({"email": null, "sub": "s".repeat(300)}));
+    assert_eq!((nameless.label, nameless.owner), ("s".repeat(64), None));
+}

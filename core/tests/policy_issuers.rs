@@ -36,8 +36,7 @@ fn errors(issuers: &Value) -> String {
         "issuers": issuers,
     });
     Policy::from_json(document.to_string().as_bytes())
-        .map(|_| String::new())
-        .unwrap_or_else(|it| it.to_string())
+        .map_or_else(|errors| errors.to_string(), |_| String::new())
 }
 
 fn remote(issuer: &Issuer) -> &RemoteKeys {

@@ -10,6 +10,10 @@ use serde_json::Value;
 use super::claims::{Claims, VerifiedClaims};
 use crate::text::{is_email, moves_text};
 use crate::time::UnixTime;
+use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+
+/// As long as the label of a token may be.
+const MAX_LABEL_CHARS: usize = 64;
 
 /// Proof that a token was signed by an issuer of the policy, and that its claims hold. Only [`super::Issuer::verify`]
 /// makes one.
@@ -106,6 +110,22 @@ impl VerifiedIdentity {
     /// `exp`: nothing may be remembered of the token beyond it.
     pub fn expires_at(&self) -> UnixTime {
         self.expires_at
+    }
+
+    /// The identity as a record with this scope. Its digest stands for issuer and subject, not for one token, so that id
+    /// and limits stay with the principal. It has no expiry of its own: the claims were judged.
+    pub fn record(&self, providers: Vec<String>) -> TokenRecord {
+        let name = self.email().unwrap_or(&self.subject);
+        // A name of the policy has no such separator.
+        let principal = [self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat();
+        TokenRecord {
+            digest: TokenDigest::of(&principal),
+            label: name.chars().take(MAX_LABEL_CHARS).collect(),
+            owner: self.email.clone(),
+            status: TokenStatus::Active,
+            providers,
+            expires_at: None,
+        }
     }
 }
 

@@ -265,3 +265,18 @@ pub(super) fn identity_headers(issuers: &[Issuer]) -> impl Iterator<Item = &str>
     let headers: BTreeSet<&str> = issuers.iter().flat_map(Issuer::slots).map(IdentitySlot::header).collect();
     headers.into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protected::is_protected;
+
+    #[test]
+    fn no_header_in_which_a_preset_finds_a_jwt_is_ever_forwarded() {
+        for preset in [Preset::CloudflareAccess, Preset::VercelOidc, Preset::Oidc] {
+            for slot in preset.slots() {
+                assert!(is_protected(slot.header().as_bytes()), "{slot}");
+            }
+        }
+    }
+}
