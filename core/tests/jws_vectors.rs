@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
 use keyswap_core::jwt::{
     Algorithm, JwkSet, JwsFault, NoKey, PureRust, SignatureCheck, SignatureVerifier, UnverifiedJws,
     VerifierUnavailable,
@@ -205,6 +206,54 @@ fn openssl_and_we_agree_on_signatures_and_on_the_der_of_keys_and_of_ecdsa_signat
     }
     algorithms.dedup();
     assert_eq!(algorithms, Algorithm::ALL.map(Algorithm::name));
+}
+
+/// Fails when it is asked.
+struct NeverAsked;
+
+impl SignatureVerifier for NeverAsked {
+    fn verify(&self, _: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable> {
+        Err(VerifierUnavailable)
+    }
+}
+
+#[test]
+fn a_signature_of_another_length_is_refused_before_any_verifier_is_asked() {
+    let vectors: Value = serde_json::from_str(OPENSSL).unwrap();
+    for case in vectors["cases"].as_array().unwrap() {
+        let token = text(&case["jws"]);
+        let (text, signature) = token.rsplit_once('.').unwrap();
+        let signature = Base64UrlSafeNoPadding::decode_to_vec(signature, None).unwrap();
+        for other in
+            [[&[0], &signature[..]].concat(), [&signature[..], &[0]].concat(), signature[1..].to_vec()]
+        {
+            let token = format!("{text}.{}", Base64UrlSafeNoPadding::encode_to_string(other).unwrap());
+            assert_eq!(judge_with(&case["jwk"], &token, &NeverAsked), Verdict::Invalid, "{}", case["alg"]);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_names_its_algorithm_is_for_no_other() {
+    let vectors: Value = serde_json::from_str(OPENSSL).unwrap();
+    for case in vectors["cases"].as_array().unwrap() {
+        let (own, token) = (case["alg"].as_str().unwrap(), text(&case["jws"]));
+        for algorithm in Algorithm::ALL {
+            let mut key = case["jwk"].clone();
+            key["alg"] = algorithm.name().into();
+            let verdict = judge(&key, &token);
+            let expect = match (own, algorithm.name()) {
+                (own, other) if own == other => Verdict::Valid,
+                // RSA keys are for four algorithms, so this is a key, but not for this token.
+                ("RS256" | "RS384" | "RS512" | "PS256", "RS256" | "RS384" | "RS512" | "PS256") => {
+                    Verdict::NoKey(NoKey::Algorithm)
+                }
+                // No such key: it was dropped.
+                _ => Verdict::NoKey(NoKey::Unknown),
+            };
+            assert_eq!(verdict, expect, "{own} {algorithm:?}");
+        }
+    }
 }
 
 #[test]
