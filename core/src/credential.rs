@@ -28,40 +28,44 @@ pub(crate) fn find<'a>(
     let mut found = None;
     for slot in slots.iter().copied() {
         let token = match slot {
-            Slot::XApiKey => only(slot, head.values("x-api-key"))?.map(Cow::Borrowed),
-            Slot::XGoogApiKey => only(slot, head.values("x-goog-api-key"))?.map(Cow::Borrowed),
-            Slot::ApiKey => only(slot, head.values("api-key"))?.map(Cow::Borrowed),
-            Slot::Authorization => bearer(head)?.map(Cow::Borrowed),
-            Slot::QueryKey => query_key(path)?,
-            Slot::Subprotocol => subprotocol_key(head)?.map(Cow::Borrowed),
+            Slot::XApiKey => only(head.values("x-api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::XGoogApiKey => only(head.values("x-goog-api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::ApiKey => only(head.values("api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::Authorization => bearer(head).map(|token| token.map(Cow::Borrowed)),
+            Slot::QueryKey => query_key(path),
+            Slot::Subprotocol => subprotocol_key(head).map(|token| token.map(Cow::Borrowed)),
         };
-        if let (None, Some(token)) = (&found, token) {
+        if let (None, Some(token)) = (&found, token.map_err(|Ambiguous| slot)?) {
             found = Some(Credential { slot, token });
         }
     }
     Ok(found)
 }
 
+/// A slot holds something else than one credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
 /// The one credential among the lines of a slot, or `None` where all are empty. A comma separates credentials, since
 /// proxies join repeated lines with one; a token has neither commas nor spaces.
-fn only<'a>(slot: Slot, lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Slot> {
+pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Ambiguous> {
     let mut credentials = elements(lines);
     match (credentials.next(), credentials.next()) {
         (None, _) => Ok(None),
         (Some(token), None) if !token.iter().any(u8::is_ascii_whitespace) => Ok(Some(token)),
-        _ => Err(slot),
+        _ => Err(Ambiguous),
     }
 }
 
 /// RFC 6750 section 2.1. Another scheme is no credential of ours, and the slot counts as absent; beside a Bearer it
 /// makes the slot ambiguous.
-fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Slot> {
+fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
     let mut tokens = elements(head.values("authorization")).filter_map(bearer_token);
     let Some(token) = tokens.next() else { return Ok(None) };
     if elements(head.values("authorization")).nth(1).is_some() {
-        return Err(Slot::Authorization);
+        return Err(Ambiguous);
     }
-    only(Slot::Authorization, std::iter::once(token))
+    only(std::iter::once(token))
 }
 
 /// What stands behind the scheme, which may be nothing; `None` for another scheme.
@@ -77,8 +81,8 @@ fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &
     lines.flat_map(split).filter(|element| !element.is_empty())
 }
 
-fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Slot> {
-    let Some(value) = only(Slot::QueryKey, path.query.into_iter().flat_map(query::keys))? else {
+fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+    let Some(value) = only(path.query.into_iter().flat_map(query::keys))? else {
         return Ok(None);
     };
     if value.contains(&b'%') {
@@ -87,9 +91,9 @@ fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Slot> 
     Ok(Some(Cow::Borrowed(value)))
 }
 
-fn subprotocol_key<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Slot> {
+fn subprotocol_key<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
     if !head.is_websocket_upgrade() {
         return Ok(None);
     }
-    only(Slot::Subprotocol, head.values("sec-websocket-protocol").flat_map(subprotocol::tokens))
+    only(head.values("sec-websocket-protocol").flat_map(subprotocol::tokens))
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::decision::Stage;
+use crate::jwt::JwtFault;
 use crate::limit::Taken;
 use crate::path::PathFault;
 use crate::reason::Reason;
@@ -31,6 +32,8 @@ pub enum Fault<'a> {
     TokenInTarget,
     /// The token was valid until this time.
     TokenExpired(UnixTime),
+    /// The identity JWT is refused.
+    Jwt(JwtFault<'a>),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The token is restricted to models, and what model a request is for is not known here.
@@ -56,6 +59,7 @@ impl Fault<'_> {
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
+            Self::Jwt(fault) => fault.reason(),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
@@ -69,9 +73,11 @@ impl Fault<'_> {
         match self {
             Self::Method | Self::Path(_) => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
-            Self::TokenUnknown | Self::TokenDisabled | Self::TokenExpired(_) | Self::RegistryUnavailable => {
-                Stage::Verify
-            }
+            Self::TokenUnknown
+            | Self::TokenDisabled
+            | Self::TokenExpired(_)
+            | Self::Jwt(_)
+            | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
             Self::TokenInTarget | Self::Host => Stage::Rewrite,
@@ -101,6 +107,7 @@ impl fmt::Display for Fault<'_> {
             }
             Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
             Self::RegistryUnavailable => f.write_str("the registry cannot tell of the token"),
+            Self::Jwt(fault) => fault.fmt(f),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

@@ -1,7 +1,7 @@
 //! Strict JSON: a repeated member is an error, where `serde_json` alone would keep the last one.
 //!
 //! Two readers of one document must not see different values, so there is no first or last to win. Depth is
-//! bounded by `serde_json` (128 levels).
+//! bounded: by the caller for what strangers send, by `serde_json` (128 levels) for the policy.
 
 use std::fmt;
 
@@ -10,14 +10,29 @@ use serde_json::{Map, Number, Value};
 
 /// Reads one JSON document and nothing after it.
 pub(crate) fn parse(document: &[u8]) -> Result<Value, serde_json::Error> {
+    parse_within(u8::MAX, document)
+}
+
+/// Reads one JSON document that nests arrays and objects `depth` levels deep at most.
+pub(crate) fn parse_within(depth: u8, document: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(document);
-    let value = Strict.deserialize(&mut deserializer)?;
+    let value = Strict { depth }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
 #[derive(Clone, Copy)]
-struct Strict;
+struct Strict {
+    /// How many levels may open from here.
+    depth: u8,
+}
+
+impl Strict {
+    fn inside<E: Error>(self) -> Result<Self, E> {
+        let depth = self.depth.checked_sub(1).ok_or_else(|| E::custom("nested too deep"))?;
+        Ok(Self { depth })
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Strict {
     type Value = Value;
@@ -59,20 +74,22 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
+        while let Some(item) = items.next_element_seed(inside)? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if map.contains_key(&name) {
                 return Err(A::Error::custom("a member stands twice in one object"));
             }
-            map.insert(name, members.next_value_seed(self)?);
+            map.insert(name, members.next_value_seed(inside)?);
         }
         Ok(Value::Object(map))
     }
@@ -98,6 +115,14 @@ mod tests {
             [r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"\u0062":2}}"#, "{} {}", "\u{feff}{}", "1e400", "", &deep]
         {
             assert!(parse(text.as_bytes()).is_err(), "{text:.40}");
+        }
+    }
+
+    #[test]
+    fn depth_is_counted_in_levels() {
+        for (text, depth) in [("1", 0), ("[]", 1), (r#"{"a":{"b":[1,2]},"c":[{}]}"#, 3), ("[[[[]]]]", 4)] {
+            assert!(parse_within(depth, text.as_bytes()).is_ok(), "{text}");
+            assert!(depth == 0 || parse_within(depth - 1, text.as_bytes()).is_err(), "{text}");
         }
     }
 }

@@ -1,33 +1,37 @@
-//! Durations as policies have them: `500ms`, `60s`, `10m`, `1h`, `7d`.
+//! Durations in a policy: a whole number with its unit, such as `500ms`, `60s`, `10m`, `1h`, `7d`.
 
 use std::time::Duration;
 
 use super::reader::Node;
 
-/// The longest that means anything here.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
-
-pub(super) fn read(node: &Node<'_>) -> Option<Duration> {
-    node.check(
-        parse(node.text()?),
-        "expected a duration such as `300s`: a whole number and `ms`, `s`, `m`, `h` or `d`",
-    )
+pub(super) fn duration(node: &Node<'_>) -> Option<Duration> {
+    node.check(parse(node.text()?), "expected a duration such as `500ms`, `60s`, `10m`, `1h` or `7d`")
 }
 
-/// A whole number and a unit; zero and more than a year are no durations.
+/// A duration between two others, which `expected` names.
+pub(super) fn duration_within(
+    node: &Node<'_>,
+    range: std::ops::RangeInclusive<Duration>,
+    expected: &str,
+) -> Option<Duration> {
+    let duration = duration(node)?;
+    node.check(range.contains(&duration).then_some(duration), expected)
+}
+
+/// Reads a duration.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
+    let unit = text.find(|char: char| !char.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit)?;
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit {
+        "ms" => return Some(Duration::from_millis(number)),
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
         _ => return None,
     };
-    let duration = Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?);
-    (!duration.is_zero() && duration <= LONGEST).then_some(duration)
+    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -35,16 +39,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_and_a_unit_are_a_duration() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("60s", 60_000), ("10m", 600_000), ("1h", 3_600_000), ("7d", 604_800_000)]
-        {
-            assert_eq!(parse(text), Some(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in
-            ["", "5", "s", "0s", "-1s", "1.5s", "1 s", "1S", "1w", "367d", "99999999999999999999s", "１s"]
-        {
-            assert_eq!(parse(text), None, "{text}");
+    fn a_duration_is_a_whole_number_with_its_unit() {
+        for (text, expect) in [
+            ("500ms", Some(Duration::from_millis(500))),
+            ("0s", Some(Duration::ZERO)),
+            ("60s", Some(Duration::from_mins(1))),
+            ("10m", Some(Duration::from_mins(10))),
+            ("1h", Some(Duration::from_hours(1))),
+            ("7d", Some(Duration::from_hours(168))),
+            ("18446744073709551615s", Some(Duration::from_secs(u64::MAX))),
+            ("18446744073709551615d", None),
+            ("99999999999999999999s", None),
+            ("", None),
+            ("60", None),
+            ("s", None),
+            ("-1s", None),
+            ("+1s", None),
+            ("1.5s", None),
+            ("1 s", None),
+            (" 1s", None),
+            ("1S", None),
+            ("1h30m", None),
+            ("1w", None),
+        ] {
+            assert_eq!(parse(text), expect, "{text}");
         }
     }
 }

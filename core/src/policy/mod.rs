@@ -7,6 +7,8 @@ mod credentials;
 mod duration;
 mod error;
 mod gateway;
+mod issuers;
+mod keys;
 mod literal;
 mod providers;
 mod rate_limit;
@@ -22,9 +24,9 @@ pub use self::error::{PolicyError, PolicyErrors};
 pub(crate) use self::gateway::{Gateway, GatewayMode};
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
-pub(crate) use self::tokens::is_line;
 use crate::cors::Origins;
 use crate::json;
+use crate::jwt::Issuer;
 use crate::limit::Rule;
 use crate::metadata::Claim;
 use crate::provider::Provider;
@@ -43,6 +45,7 @@ pub struct Policy {
     registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) credentials: Credentials,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
@@ -90,6 +93,16 @@ impl Policy {
         let credential = policy.credential.require("registry.credential", environment);
         let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
         Ok(Some(Registry::new(policy.clone(), &credential)))
+    }
+
+    /// Whose JWTs are accepted as identities.
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// The headers that carry identity JWTs, each once. None of them is forwarded.
+    pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
+        issuers::identity_headers(&self.issuers)
     }
 
     /// The names of the providers that a request can be forwarded to.
@@ -160,6 +173,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let registry = fields.optional("registry");
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_rule(&node));
     let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
+    let issuers = fields.optional("issuers");
     fields.finish();
 
     // A gateway that was written but could not be read is an error, never "no gateway".
@@ -170,6 +184,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         rate_limit: rate_limit.flatten(),
         // Unreadable: an error was reported, and nobody uses this policy.
         origins: origins.unwrap_or(Origins::Any),
+        issuers: Vec::new(),
         credentials,
         providers: providers.clone(),
         gateway,
@@ -178,16 +193,19 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
     }
-    // Without the rest nobody can say which providers have a key; the tokens are read all the same, for their errors.
+    // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
+    // errors.
     let why_not = |name: &str| match &policy {
         Some(policy) => policy.why_not_enabled(name),
         None => why_unknown(&providers, name),
     };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
+    let issuers = issuers.map(|node| issuers::read(&node, &why_not)).unwrap_or_default();
     let registry = registry.and_then(|node| RegistryPolicy::read(&node, &why_not));
     if let Some(policy) = &mut policy {
         policy.tokens = tokens;
         policy.registry = registry;
+        policy.issuers = issuers;
     }
     policy
 }

@@ -142,7 +142,7 @@ fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
 }
 
 /// Headers that frame a message, steer a proxy or belong to the gateway.
-fn has_another_meaning(name: &str) -> bool {
+pub(super) fn has_another_meaning(name: &str) -> bool {
     const NAMES: [&str; 9] = [
         "connection",
         "cookie",

@@ -10,7 +10,7 @@ const EXPECTED: &str = "expected 1 to 1000000 requests in `1s` to `1d`, a whole 
 pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
     let mut fields = node.fields()?;
     let requests = fields.optional("requests").map_or(Some(100), |node| node.number());
-    let per = fields.optional("per").map_or(duration::parse("60s"), |node| duration::read(&node));
+    let per = fields.optional("per").map_or(duration::parse("60s"), |node| duration::duration(&node));
     let failure_mode_allow = fields.optional("failure_mode_allow").map_or(Some(false), |node| node.flag());
     fields.finish();
     let limit = node.check(RateLimit::per(requests?, per?), EXPECTED)?;
@@ -21,7 +21,7 @@ pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
 pub(super) fn read_limit(node: &Node<'_>) -> Option<RateLimit> {
     let mut fields = node.fields()?;
     let requests = fields.required("requests").and_then(|node| node.number());
-    let per = fields.required("per").and_then(|node| duration::read(&node));
+    let per = fields.required("per").and_then(|node| duration::duration(&node));
     fields.finish();
     node.check(RateLimit::per(requests?, per?), EXPECTED)
 }

@@ -40,6 +40,11 @@ impl<'d> Node<'d> {
         &self.path
     }
 
+    /// The value itself, for readers of formats that are not ours.
+    pub(super) fn value(&self) -> &'d Value {
+        self.value
+    }
+
     pub(super) fn fail(&self, message: impl Into<String>) {
         self.errors.add(self.path.clone(), message);
     }

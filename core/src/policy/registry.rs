@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::credentials::{self, Source};
-use super::duration;
+use super::duration::duration_within;
 use super::gateway::read_url;
 use super::reader::Node;
 use crate::url::BaseUrl;
@@ -42,8 +42,8 @@ impl RegistryPolicy {
         let cluster = fields.optional("cluster").map(|node| read_cluster(&node));
         let credential = fields.required("credential").and_then(|node| credentials::read_source(&node));
         let timeout = fields.optional("timeout").map(|node| {
-            let timeout = duration::read(&node)?;
-            node.check(Some(timeout).filter(|it| *it <= Duration::from_secs(30)), "expected at most `30s`")
+            let range = Duration::from_millis(1)..=Duration::from_secs(30);
+            duration_within(&node, range, "expected a duration up to `30s`")
         });
         let cache = fields.optional("cache").map(|node| read_cache(&node));
         let introspection = fields.optional("introspection").map(|node| read_introspection(&node, why_not));
@@ -74,9 +74,8 @@ fn read_cache(node: &Node<'_>) -> Option<(Duration, Duration)> {
 
 /// A token that was taken back may be believed for so long when the registry cannot tell of it.
 fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
-    let span = duration::read(node)?;
-    let expected = format!("expected at most `{}s`", longest.as_secs());
-    node.check(Some(span).filter(|span| *span <= longest), &expected)
+    let expected = format!("expected a duration up to `{}s`", longest.as_secs());
+    duration_within(node, Duration::from_millis(1)..=longest, &expected)
 }
 
 fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use super::rate_limit;
 use super::reader::Node;
+use crate::text::{is_email, is_line};
 use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 
@@ -64,27 +65,14 @@ fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
 }
 
-/// Whether it is text on one line, of at most so many characters.
-pub(crate) fn is_line(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text)
-}
-
-/// Whether a character ends a line or turns its direction, and so could make a log or a page lie.
-fn moves_text(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// An address as far as its form can be told without sending to it.
 fn read_email(node: &Node<'_>) -> Option<String> {
-    let is_email = |text: &&str| {
-        text.len() <= 254
-            && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-            && !text.chars().any(|char| char.is_whitespace() || moves_text(char))
-    };
     let text = node.text()?.trim();
-    node.check(Some(text).filter(is_email), "expected an email address such as `alice@example.com`")
-        .map(str::to_owned)
+    node.check(
+        Some(text).filter(|text| is_email(text)),
+        "expected an email address such as `alice@example.com`",
+    )
+    .map(str::to_owned)
 }
 
 pub(super) fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::json;
 use crate::limit::RateLimit;
 use crate::policy;
+use crate::text::is_line;
 use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 
@@ -27,7 +28,7 @@ pub(super) fn read(body: &[u8], digest: &TokenDigest) -> Option<(TokenRecord, u6
     let version = member(&members, "version", Value::as_u64).ok()?.unwrap_or_default();
     let record = TokenRecord {
         digest: echoed,
-        label: members.get("label")?.as_str().filter(|text| policy::is_line(text, 256))?.to_owned(),
+        label: members.get("label")?.as_str().filter(|text| is_line(text, 256))?.to_owned(),
         owner: member(&members, "owner", line).ok()?,
         status: match members.get("status").map_or(Some("active"), Value::as_str)? {
             "active" => TokenStatus::Active,
@@ -58,7 +59,7 @@ pub(super) fn member<'a, T>(
 }
 
 pub(super) fn line(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| policy::is_line(text, 256)).map(str::to_owned)
+    value.as_str().filter(|text| is_line(text, 256)).map(str::to_owned)
 }
 
 pub(super) fn names(value: &Value) -> Option<Vec<String>> {

@@ -1,0 +1,142 @@
+//! An issuer of the policy: whose tokens are judged, with which keys, by which rules.
+
+use std::time::Duration;
+
+use super::algorithm::Algorithm;
+use super::claims::ClaimRules;
+use super::endpoint::Endpoint;
+use super::fault::JwtFault;
+use super::identity::{Subjects, VerifiedIdentity};
+use super::jwk_set::JwkSet;
+use super::signature::SignatureVerifier;
+use super::unverified::UnverifiedJwt;
+use crate::identity_slot::IdentitySlot;
+use crate::time::UnixTime;
+
+/// One entry of the policy's `issuers`.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    pub(crate) name: String,
+    pub(crate) rules: ClaimRules,
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// Whether its tokens always name their key.
+    pub(crate) names_keys: bool,
+    pub(crate) subjects: Subjects,
+    pub(crate) keys: KeySource,
+    pub(crate) slots: Vec<IdentitySlot>,
+    pub(crate) principals: Principals,
+    pub(crate) providers: Option<Vec<String>>,
+}
+
+/// Where an issuer's keys are.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the policy.
+    Inline(JwkSet),
+    /// At an address, as a key set.
+    Jwks(RemoteKeys),
+    /// At the address that the document at this address names: see [`super::jwks_endpoint`].
+    Discovery(RemoteKeys),
+}
+
+/// What is fetched, and how long it may be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteKeys {
+    /// What to fetch.
+    pub endpoint: Endpoint,
+    /// The host's name for the way there.
+    pub cluster: String,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How long a set is fresh.
+    pub cache_duration: Duration,
+    /// How long a set is used while no newer one can be had.
+    pub stale_if_error: Duration,
+    /// How often an unknown `kid` may lead to a fetch.
+    pub refetch_cooldown: Duration,
+}
+
+/// Who among an issuer's subjects is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principals {
+    /// Those whose email somebody registered, and services that the policy names.
+    Known,
+    /// All.
+    Any,
+}
+
+impl Issuer {
+    /// The issuer that judges a token: the one that the token names, if it takes tokens from where this one stood. Of two
+    /// entries for one issuer the one that the token is for.
+    ///
+    /// `slot` is `None` for an auth slot, which carries tokens of every issuer.
+    pub fn find<'p>(
+        issuers: &'p [Self],
+        jwt: &UnverifiedJwt<'_>,
+        slot: Option<&IdentitySlot>,
+    ) -> Result<&'p Self, JwtFault<'p>> {
+        let claims = jwt.unverified_claims();
+        let takes = |issuer: &&Self| {
+            issuer.rules.is_issuer(claims) && slot.is_none_or(|slot| issuer.slots.contains(slot))
+        };
+        let mut candidates = issuers.iter().filter(takes).peekable();
+        let first = candidates.peek().copied().ok_or(JwtFault::Issuer)?;
+        Ok(candidates.find(|issuer| issuer.rules.is_audience(claims)).unwrap_or(first))
+    }
+
+    /// Judges a token with the issuer's keys: key, signature, claims, subject, in this order.
+    pub fn verify(
+        &self,
+        jwt: UnverifiedJwt<'_>,
+        keys: &JwkSet,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+    ) -> Result<VerifiedIdentity, JwtFault<'_>> {
+        let jws = jwt.jws();
+        if !self.algorithms.contains(&jws.algorithm()) {
+            return Err(JwtFault::Algorithm);
+        }
+        if self.names_keys && jws.kid().is_none() {
+            return Err(JwtFault::KeyUnnamed);
+        }
+        let key = keys.select(jws).map_err(JwtFault::Key)?;
+        let claims = jwt.verify(key, verifier)?;
+        let expires_at = self.rules.judge(&claims, now).map_err(JwtFault::Claims)?;
+        VerifiedIdentity::new(&self.name, &self.subjects, &claims, expires_at).map_err(JwtFault::Identity)
+    }
+
+    /// The policy's name for it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its `iss`.
+    pub fn url(&self) -> &str {
+        &self.rules.issuer
+    }
+
+    /// Where its keys are.
+    pub fn keys(&self) -> &KeySource {
+        &self.keys
+    }
+
+    /// How far its clock and ours may be apart.
+    pub fn clock_skew(&self) -> Duration {
+        self.rules.clock_skew
+    }
+
+    /// The places besides the auth slots where its tokens stand, in the order in which they are judged.
+    pub fn slots(&self) -> &[IdentitySlot] {
+        &self.slots
+    }
+
+    /// Who among its subjects is let in.
+    pub fn principals(&self) -> Principals {
+        self.principals
+    }
+
+    /// The scope of its subjects; `None` where only their own records narrow it.
+    pub fn providers(&self) -> Option<&[String]> {
+        self.providers.as_deref()
+    }
+}

@@ -1,0 +1,170 @@
+//! JSON Web Signatures in the compact form (RFC 7515 section 7.1), split and read, not yet verified.
+//!
+//! One form, one reading: three non-empty parts of canonical base64url, and a header of strict JSON. Encryption (five
+//! parts), JSON serialization, `crit`, `b64` and `zip` are refused. A key or a place of one that the token itself brings
+//! (`jwk`, `jku`, `x5u`, `x5c`) is never looked at. Nothing here hands out the payload: [`super::UnverifiedJwt::verify`] does, for a signature.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::base64url;
+use super::jwk::Jwk;
+use super::signature::{SignatureCheck, SignatureVerifier, VerifierUnavailable};
+use crate::json;
+
+/// Longer tokens are refused unread.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How deep a token's JSON may nest.
+pub(super) const MAX_DEPTH: u8 = 16;
+
+/// Longer key ids are refused, in tokens and in key sets.
+const MAX_KID_BYTES: usize = 256;
+
+/// Why bytes are not a JWS that could be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwsFault {
+    /// More bytes than a token may have.
+    TooLong,
+    /// Not three non-empty parts between two dots.
+    Form,
+    /// A part is not canonical base64url.
+    Encoding,
+    /// The header is not one strict JSON object.
+    Header,
+    /// `alg` is missing, or none of those that can be accepted.
+    Algorithm,
+    /// `kid` is not a string of a sane length on one line.
+    KeyId,
+    /// `typ` says that this is no JWT.
+    Type,
+    /// `crit`, `b64` or `zip`: the token asks to be read in another way.
+    Extension,
+}
+
+impl fmt::Display for JwsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the token is longer than 8 KiB",
+            Self::Form => "the token has not three non-empty parts",
+            Self::Encoding => "a part of the token is not canonical base64url",
+            Self::Header => "the token's header is not one strict JSON object",
+            Self::Algorithm => "the token's `alg` is none of those that can be accepted",
+            Self::KeyId => "the token's `kid` is not a string of 1 to 256 bytes on one line",
+            Self::Type => "the token's `typ` says that it is no JWT",
+            Self::Extension => "the token's header has `crit`, `b64` or `zip`",
+        })
+    }
+}
+
+/// A well-formed JWS whose signature nobody has checked. It has no `Debug`: it is the caller's secret.
+pub struct UnverifiedJws<'a> {
+    header: Header,
+    signing_input: &'a [u8],
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+struct Header {
+    algorithm: Algorithm,
+    kid: Option<String>,
+}
+
+impl<'a> UnverifiedJws<'a> {
+    /// Splits and reads a token.
+    pub fn parse(token: &'a [u8]) -> Result<Self, JwsFault> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(JwsFault::TooLong);
+        }
+        let (signing_input, signature) = split_last(token).ok_or(JwsFault::Form)?;
+        let (header, payload) = split_last(signing_input).ok_or(JwsFault::Form)?;
+        if header.contains(&b'.') || [header, payload, signature].iter().any(|part| part.is_empty()) {
+            return Err(JwsFault::Form);
+        }
+        let decode = |part| base64url::decode(part).ok_or(JwsFault::Encoding);
+        let header = Header::parse(&decode(header)?)?;
+        Ok(Self { header, signing_input, payload: decode(payload)?, signature: decode(signature)? })
+    }
+
+    /// The algorithm that the token claims.
+    pub fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+
+    /// The key that the token claims to be signed with.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Whether the signature holds under a key of the issuer's.
+    pub fn signature_holds(
+        &self,
+        key: &Jwk,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<bool, VerifierUnavailable> {
+        SignatureCheck::new(self.header.algorithm, key, self.signing_input, &self.signature)
+            .map_or(Ok(false), |check| verifier.verify(&check))
+    }
+
+    /// What was signed, if it was signed.
+    pub(super) fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl Header {
+    fn parse(text: &[u8]) -> Result<Self, JwsFault> {
+        let Ok(Value::Object(members)) = json::parse_within(MAX_DEPTH, text) else {
+            return Err(JwsFault::Header);
+        };
+        if ["crit", "b64", "zip"].iter().any(|name| members.contains_key(*name)) {
+            return Err(JwsFault::Extension);
+        }
+        if !is_type_of_a_jwt(&members) {
+            return Err(JwsFault::Type);
+        }
+        let algorithm = members.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);
+        Ok(Self {
+            algorithm: algorithm.ok_or(JwsFault::Algorithm)?,
+            kid: read_kid(&members).map_err(|InvalidKid| JwsFault::KeyId)?,
+        })
+    }
+}
+
+/// `kid` is there and no key id.
+pub(super) struct InvalidKid;
+
+/// `kid` of a token or of a key. It is compared with others, and never used for anything else.
+pub(super) fn read_kid(members: &Map<String, Value>) -> Result<Option<String>, InvalidKid> {
+    match members.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if is_kid(kid) => Ok(Some(kid.clone())),
+        Some(_) => Err(InvalidKid),
+    }
+}
+
+fn is_kid(text: &str) -> bool {
+    (1..=MAX_KID_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// RFC 7519 section 5.1 and RFC 9068 section 2.1; other types are tokens for another purpose (RFC 8725 section 3.11).
+fn is_type_of_a_jwt(header: &Map<String, Value>) -> bool {
+    match header.get("typ") {
+        None => true,
+        Some(Value::String(text)) => {
+            let text = text.to_ascii_lowercase();
+            matches!(text.strip_prefix("application/").unwrap_or(&text), "jwt" | "at+jwt")
+        }
+        Some(_) => false,
+    }
+}
+
+/// What stands before and behind the last dot.
+fn split_last(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().rposition(|byte| *byte == b'.')?;
+    let (before, rest) = text.split_at_checked(at)?;
+    Some((before, rest.split_first()?.1))
+}

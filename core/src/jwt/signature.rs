@@ -1,0 +1,92 @@
+//! The check of one signature, prepared so that every verifier gives the same answer.
+//!
+//! What can be said without cryptography is said here: whether the key is for the algorithm, the length of the
+//! signature, the range of ECDSA's `r` and `s` (RFC 7518 section 3.4). Who computes the rest, the host or
+//! [`super::PureRust`], sees only checks that passed these.
+
+use std::borrow::Cow;
+
+use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey, RSAPublicKey};
+
+use super::algorithm::Algorithm;
+use super::jwk::{Jwk, PublicKey};
+
+/// Computes signature checks.
+pub trait SignatureVerifier {
+    /// Whether the signature holds. A verifier that cannot tell says so, and the request is refused.
+    fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable>;
+}
+
+/// A verifier could not compute a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifierUnavailable;
+
+/// A signature with the key, the algorithm and the text that belong to it.
+pub struct SignatureCheck<'a> {
+    pub(super) algorithm: Algorithm,
+    pub(super) parts: Parts<'a>,
+    pub(super) text: &'a [u8],
+    /// As it stood in the token.
+    pub(super) signature: &'a [u8],
+    pub(super) spki: &'a [u8],
+}
+
+/// A key and a signature that fits it.
+pub(super) enum Parts<'a> {
+    Rsa(&'a RSAPublicKey),
+    P256(&'a P256PublicKey, p256::ecdsa::Signature),
+    P384(&'a P384PublicKey, p384::ecdsa::Signature),
+    Ed25519(&'a Edwards25519PublicKey, ed25519_compact::Signature),
+}
+
+/// A check in the form that TLS libraries take: keys and ECDSA signatures in DER.
+pub struct NativeCheck<'a> {
+    /// The hash function: `sha256`, `sha384` or `sha512`.
+    pub hash: &'static str,
+    /// The key as a `SubjectPublicKeyInfo` (RFC 5280 section 4.1).
+    pub public_key: &'a [u8],
+    /// An RSA signature as it is; an ECDSA one as `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3).
+    pub signature: Cow<'a, [u8]>,
+    /// What was signed.
+    pub text: &'a [u8],
+}
+
+impl<'a> SignatureCheck<'a> {
+    /// `None`: the signature cannot hold, whatever the text.
+    pub(super) fn new(
+        algorithm: Algorithm,
+        jwk: &'a Jwk,
+        text: &'a [u8],
+        signature: &'a [u8],
+    ) -> Option<Self> {
+        if !jwk.is_for(algorithm) {
+            return None;
+        }
+        let parts = match jwk.key() {
+            PublicKey::Rsa { key, bytes } => (signature.len() == *bytes).then_some(Parts::Rsa(key))?,
+            PublicKey::P256(key) => Parts::P256(key, p256::ecdsa::Signature::from_slice(signature).ok()?),
+            PublicKey::P384(key) => Parts::P384(key, p384::ecdsa::Signature::from_slice(signature).ok()?),
+            PublicKey::Ed25519(key) => {
+                Parts::Ed25519(key, ed25519_compact::Signature::from_slice(signature).ok()?)
+            }
+        };
+        Some(Self { algorithm, parts, text, signature, spki: jwk.spki() })
+    }
+
+    /// The check for a native verifier; `None` for PSS and `EdDSA`, which Envoy's has not.
+    pub fn native(&self) -> Option<NativeCheck<'a>> {
+        let hash = match self.algorithm {
+            Algorithm::Rs256 | Algorithm::Es256 => "sha256",
+            Algorithm::Rs384 | Algorithm::Es384 => "sha384",
+            Algorithm::Rs512 => "sha512",
+            Algorithm::Ps256 | Algorithm::EdDsa => return None,
+        };
+        let signature = match &self.parts {
+            Parts::Rsa(_) => Cow::Borrowed(self.signature),
+            Parts::P256(_, signature) => Cow::Owned(signature.to_der().as_bytes().to_vec()),
+            Parts::P384(_, signature) => Cow::Owned(signature.to_der().as_bytes().to_vec()),
+            Parts::Ed25519(..) => return None,
+        };
+        Some(NativeCheck { hash, public_key: self.spki, signature, text: self.text })
+    }
+}

@@ -1,0 +1,169 @@
+//! Where the keys of an issuer are, in a policy: `jwks`.
+//!
+//! Left out, the preset knows the address; a generic issuer is asked for it (OpenID Connect Discovery).
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::duration::duration_within;
+use super::issuers::Preset;
+use super::reader::{Fields, Node};
+use crate::jwt::{Endpoint, JwkSet, KeySource, RemoteKeys};
+
+const SECOND: Duration = Duration::from_secs(1);
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// A duration of `jwks`: its name, what it is unless the policy says otherwise, and its bounds.
+struct Setting {
+    name: &'static str,
+    default: Duration,
+    range: RangeInclusive<Duration>,
+    expected: &'static str,
+}
+
+const TIMEOUT: Setting = Setting {
+    name: "timeout",
+    default: Duration::from_secs(5),
+    range: Duration::from_millis(1)..=Duration::from_mins(1),
+    expected: "expected a duration from `1ms` to `1m`",
+};
+const CACHE_DURATION: Setting = Setting {
+    name: "cache_duration",
+    default: Duration::from_mins(5),
+    range: SECOND..=WEEK,
+    expected: "expected a duration from `1s` to `7d`",
+};
+const STALE_IF_ERROR: Setting = Setting {
+    name: "stale_if_error",
+    default: Duration::from_hours(24),
+    range: Duration::ZERO..=WEEK,
+    expected: "expected a duration from `0s` to `7d`",
+};
+const REFETCH_COOLDOWN: Setting = Setting {
+    name: "refetch_cooldown",
+    default: Duration::from_secs(30),
+    range: SECOND..=WEEK,
+    expected: "expected a duration from `1s` to `7d`",
+};
+
+/// Reads `jwks` of the issuer at `url`, which is `None` where it could not be read.
+pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -> Option<KeySource> {
+    let Some(node) = node else {
+        return remote(preset, url?, None, None, Settings::default());
+    };
+    let mut fields = node.fields()?;
+    let inline = fields.optional("inline");
+    let address = fields.optional("url").map(|node| read_endpoint(&node));
+    let cluster = fields.optional("cluster").map(|node| read_cluster(&node));
+    let settings = Settings::read(&mut fields);
+    let is_alone = address.is_none() && cluster.is_none() && settings.is_default;
+    fields.finish();
+    if let Some(inline) = inline {
+        if !is_alone {
+            node.fail("`inline` keys are fetched from nowhere: remove the other fields");
+        }
+        return read_inline(&inline).map(KeySource::Inline);
+    }
+    // What was written but could not be read is an error, never a default.
+    let address = address.map_or(Some(None), |address| address.map(Some))?;
+    let cluster = cluster.map_or(Some(None), |cluster| cluster.map(Some))?;
+    let source = remote(preset, url?, address, cluster, settings);
+    node.check(source, "the issuer's URL leads to no address of keys: name one in `url`")
+}
+
+fn remote(
+    preset: Preset,
+    issuer: &str,
+    address: Option<Endpoint>,
+    cluster: Option<String>,
+    settings: Settings,
+) -> Option<KeySource> {
+    let beside = issuer.strip_suffix('/').unwrap_or(issuer);
+    let (endpoint, is_discovery) = match (address, preset) {
+        (Some(address), _) => (address, false),
+        (None, Preset::CloudflareAccess) => {
+            (Endpoint::parse(&format!("{beside}/cdn-cgi/access/certs")).ok()?, false)
+        }
+        (None, Preset::VercelOidc) => (Endpoint::parse(&format!("{beside}/.well-known/jwks")).ok()?, false),
+        (None, Preset::Oidc) => {
+            (Endpoint::parse(&format!("{beside}/.well-known/openid-configuration")).ok()?, true)
+        }
+    };
+    let keys = RemoteKeys {
+        cluster: cluster.unwrap_or_else(|| endpoint.host().to_owned()),
+        endpoint,
+        timeout: settings.timeout,
+        cache_duration: settings.cache_duration,
+        stale_if_error: settings.stale_if_error,
+        refetch_cooldown: settings.refetch_cooldown,
+    };
+    Some(if is_discovery { KeySource::Discovery(keys) } else { KeySource::Jwks(keys) })
+}
+
+/// How remote keys are fetched and kept.
+#[derive(Clone, Copy)]
+struct Settings {
+    timeout: Duration,
+    cache_duration: Duration,
+    stale_if_error: Duration,
+    refetch_cooldown: Duration,
+    is_default: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: TIMEOUT.default,
+            cache_duration: CACHE_DURATION.default,
+            stale_if_error: STALE_IF_ERROR.default,
+            refetch_cooldown: REFETCH_COOLDOWN.default,
+            is_default: true,
+        }
+    }
+}
+
+impl Settings {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let mut is_default = true;
+        let mut read = |setting: &Setting| {
+            let Some(node) = fields.optional(setting.name) else { return setting.default };
+            is_default = false;
+            // What could not be read is reported, and the policy refused; the default only stands in for it here.
+            duration_within(&node, setting.range.clone(), setting.expected).unwrap_or(setting.default)
+        };
+        let timeout = read(&TIMEOUT);
+        let cache_duration = read(&CACHE_DURATION);
+        let stale_if_error = read(&STALE_IF_ERROR);
+        let refetch_cooldown = read(&REFETCH_COOLDOWN);
+        Self { timeout, cache_duration, stale_if_error, refetch_cooldown, is_default }
+    }
+}
+
+fn read_endpoint(node: &Node<'_>) -> Option<Endpoint> {
+    Endpoint::parse(node.text()?).map_err(|message| node.fail(message)).ok()
+}
+
+fn read_cluster(node: &Node<'_>) -> Option<String> {
+    let is_cluster =
+        |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = node.text()?;
+    node.check(Some(text).filter(is_cluster), "expected the name of a cluster, without spaces")
+        .map(str::to_owned)
+}
+
+/// Keys in the policy are its author's: one that cannot be used is an error, not dropped.
+fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
+    let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
+    for (index, fault) in set.dropped() {
+        node.fail(format!("the key `keys[{index}]` cannot be used: {fault}"));
+    }
+    if set.keys().is_empty() && set.dropped().is_empty() {
+        node.fail("expected at least one key in `keys`");
+    }
+    let mut kids = BTreeSet::new();
+    if !set.keys().iter().filter_map(|key| key.kid()).all(|kid| kids.insert(kid)) {
+        node.fail("two keys have the same `kid`, so that neither would be used");
+    }
+    Some(set)
+}

@@ -1,0 +1,231 @@
+//! The section `issuers` of a policy: what a preset fills in, and every error with its place.
+
+mod support;
+
+use std::time::Duration;
+
+use keyswap_core::Policy;
+use keyswap_core::jwt::{Issuer, KeySource, Principals, RemoteKeys};
+use serde_json::{Value, json};
+use support::{Signer, oidc, policy, with};
+
+fn access() -> Value {
+    json!({
+        "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+        "audiences": ["4714c1358e65"],
+    })
+}
+
+fn vercel() -> Value {
+    json!({
+        "name": "vercel", "preset": "vercel_oidc", "issuer": "https://oidc.vercel.com/acme",
+        "audiences": ["https://vercel.com/acme"],
+        "claims": {"project_id": ["prj_123"], "environment": ["production"]},
+    })
+}
+
+fn generic() -> Value {
+    json!({"name": "id", "preset": "oidc", "issuer": "https://id.example/a/", "audiences": ["keyswap"]})
+}
+
+/// All errors, a line each.
+fn errors(issuers: &Value) -> String {
+    let document = json!({
+        "version": "keyswap/v1",
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+        "issuers": issuers,
+    });
+    Policy::from_json(document.to_string().as_bytes())
+        .map_or_else(|errors| errors.to_string(), |_| String::new())
+}
+
+fn remote(issuer: &Issuer) -> &RemoteKeys {
+    match issuer.keys() {
+        KeySource::Jwks(keys) | KeySource::Discovery(keys) => keys,
+        KeySource::Inline(_) => panic!("the keys are inline"),
+    }
+}
+
+fn address(issuer: &Issuer) -> String {
+    let keys = remote(issuer);
+    let scheme = if keys.endpoint.https { "https" } else { "http" };
+    format!("{scheme}://{}{} by {}", keys.endpoint.authority, keys.endpoint.path, keys.cluster)
+}
+
+#[test]
+fn a_preset_knows_slots_keys_and_principals() {
+    for (entry, url, keys, slots, principals) in [
+        (
+            access(),
+            "https://acme.cloudflareaccess.com",
+            "https://acme.cloudflareaccess.com/cdn-cgi/access/certs by acme.cloudflareaccess.com",
+            "header:cf-access-jwt-assertion header:cf-access-token cookie:CF_Authorization",
+            Principals::Known,
+        ),
+        (
+            vercel(),
+            "https://oidc.vercel.com/acme",
+            "https://oidc.vercel.com/acme/.well-known/jwks by oidc.vercel.com",
+            "header:x-vercel-oidc-token",
+            Principals::Any,
+        ),
+        (
+            generic(),
+            "https://id.example/a/",
+            "https://id.example/a/.well-known/openid-configuration by id.example",
+            "",
+            Principals::Known,
+        ),
+    ] {
+        let policy = policy(&json!([entry]));
+        let issuer = &policy.issuers()[0];
+        assert_eq!((issuer.url(), address(issuer).as_str()), (url, keys));
+        let own: Vec<String> = issuer.slots().iter().map(ToString::to_string).collect();
+        assert_eq!((own.join(" ").as_str(), issuer.principals()), (slots, principals));
+        assert_eq!(issuer.clock_skew(), Duration::from_mins(1));
+        assert_eq!(issuer.providers(), None);
+        let is_discovery = matches!(issuer.keys(), KeySource::Discovery(_));
+        assert_eq!(is_discovery, issuer.name() == "id");
+    }
+}
+
+#[test]
+fn a_team_domain_is_written_as_people_know_it() {
+    for text in [
+        "acme.cloudflareaccess.com",
+        "acme.cloudflareaccess.com/",
+        "https://acme.cloudflareaccess.com/",
+        "https://ACME.cloudflareaccess.com",
+    ] {
+        let policy = policy(&json!([with(&access(), &json!({"issuer": text}))]));
+        assert_eq!(policy.issuers()[0].url(), "https://acme.cloudflareaccess.com", "{text}");
+    }
+    for text in ["http://acme.cloudflareaccess.com", "acme.cloudflareaccess.com//", "acme/x", "", "https://"]
+    {
+        let text = errors(&json!([with(&access(), &json!({"issuer": text}))]));
+        assert!(text.starts_with("error at `issuers[0].issuer`: expected the domain of a team"), "{text}");
+    }
+}
+
+#[test]
+fn where_keys_come_from_and_how_long_they_are_kept_is_the_policys() {
+    let jwks = json!({
+        "url": "https://keys.example:8443/a?p=b", "cluster": "outbound|443||keys", "timeout": "500ms",
+        "cache_duration": "1h", "stale_if_error": "7d", "refetch_cooldown": "10s",
+    });
+    let policy = policy(&json!([with(
+        &generic(),
+        &json!({"jwks": jwks, "providers": ["openai"], "clock_skew": "0s"})
+    )]));
+    let issuer = &policy.issuers()[0];
+    assert_eq!(address(issuer), "https://keys.example:8443/a?p=b by outbound|443||keys");
+    let keys = remote(issuer);
+    assert_eq!(keys.timeout, Duration::from_millis(500));
+    assert_eq!(keys.cache_duration, Duration::from_hours(1));
+    assert_eq!(keys.stale_if_error, Duration::from_hours(168));
+    assert_eq!(keys.refetch_cooldown, Duration::from_secs(10));
+    assert_eq!(issuer.providers(), Some(&["openai".to_owned()][..]));
+    assert_eq!(issuer.clock_skew(), Duration::ZERO);
+    assert!(matches!(issuer.keys(), KeySource::Jwks(_)));
+}
+
+#[test]
+fn every_error_is_told_at_once_with_its_place() {
+    let entry = json!({
+        "name": "a b", "preset": "oidc", "issuer": "id.example", "audiences": ["", "x", "x"],
+        "algorithms": ["HS256", "none"], "clock_skew": "10m", "claims": {"aud": ["x"], "groups": [], "n": [1]},
+        "service_tokens": ["x"], "principals": "all", "slots": ["header:authorization", "header:host", "query:x"],
+        "providers": ["nobody"], "jwks": {"cache_duration": "5", "url": "ftp://x", "cluster": "a b", "x": 1},
+    });
+    let expect = "\
+error at `issuers[0].name`: expected 1 to 64 letters, digits, `-` or `_`
+error at `issuers[0].audiences[0]`: expected 1 to 1024 bytes
+error at `issuers[0].audiences[2]`: this stands twice in the list
+error at `issuers[0].algorithms[0]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`
+error at `issuers[0].algorithms[1]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`
+error at `issuers[0].algorithms`: expected at least one algorithm
+error at `issuers[0].clock_skew`: expected a duration from `0s` to `5m`
+error at `issuers[0].slots[0]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
+error at `issuers[0].slots[1]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
+error at `issuers[0].slots[2]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
+error at `issuers[0].providers[0]`: no such provider; expected one of `openai`, `anthropic`, `gemini`
+error at `issuers[0].issuer`: expected a URL that begins with `https://`
+error at `issuers[0].claims.aud`: this claim is always judged, by fields of its own: remove it
+error at `issuers[0].claims.groups`: expected at least one value
+error at `issuers[0].claims.n[0]`: expected a string, `true` or `false`
+error at `issuers[0].claims.n`: expected at least one value
+error at `issuers[0].service_tokens`: only `cloudflare_access` has service tokens: remove it
+error at `issuers[0].principals`: expected one of `known`, `any`
+error at `issuers[0].jwks.url`: expected a URL that begins with `https://`
+error at `issuers[0].jwks.cluster`: expected the name of a cluster, without spaces
+error at `issuers[0].jwks.cache_duration`: expected a duration such as `500ms`, `60s`, `10m`, `1h` or `7d`
+error at `issuers[0].jwks.x`: unknown field; expected `inline`, `url`, `cluster`, `timeout`, `cache_duration`, `stale_if_error`, `refetch_cooldown`";
+    assert_eq!(errors(&json!([entry])), expect);
+}
+
+#[test]
+fn what_is_missing_or_cannot_be_meant_is_an_error() {
+    for (issuers, expect) in [
+        (
+            json!([{}]),
+            "error at `issuers[0]`: the field `name` is missing\nerror at `issuers[0]`: the field `preset` is missing\nerror at `issuers[0]`: the field `issuer` is missing\nerror at `issuers[0]`: the field `audiences` is missing",
+        ),
+        (json!([generic(), generic()]), "error at `issuers[1]`: another issuer is named `id`, too"),
+        (
+            json!([with(&access(), &json!({"audiences": []}))]),
+            "error at `issuers[0].audiences`: expected at least one audience",
+        ),
+        (
+            json!([with(&access(), &json!({"claims": {"type": ["org"]}}))]),
+            "error at `issuers[0]`: the claim `type` is fixed to `app` by the preset: remove it",
+        ),
+        (
+            json!([with(&vercel(), &json!({"claims": {"project": ["web"]}}))]),
+            "error at `issuers[0]`: the claims need a `project_id` or an `owner_id`: names change hands, such as `claims: {project_id: [prj_123]}`",
+        ),
+        (
+            json!([with(&vercel(), &json!({"principals": "known"}))]),
+            "error at `issuers[0].principals`: people are known by their email, and a Vercel token has none: write `any`",
+        ),
+        (
+            json!([with(&generic(), &json!({"issuer": "https://id.example/?a"}))]),
+            "error at `issuers[0].issuer`: a URL here has no query",
+        ),
+    ] {
+        assert_eq!(errors(&issuers), expect);
+    }
+}
+
+#[test]
+fn inline_keys_are_the_authors_so_a_bad_one_is_an_error() {
+    let good = Signer::new(7, "k1").jwk();
+    let weak = json!({"kty": "RSA", "kid": "k2", "n": "AQAB", "e": "AQAB"});
+    let private = with(&good, &json!({"d": "AA"}));
+    for (keys, expect) in [
+        (json!([good]), ""),
+        (json!([]), "error at `issuers[0].jwks.inline`: expected at least one key in `keys`"),
+        (
+            json!([good, weak]),
+            "error at `issuers[0].jwks.inline`: the key `keys[1]` cannot be used: an RSA key must have 2048 to 4096 bits and the exponent 65537, another key must be a point on its curve",
+        ),
+        (
+            json!([private]),
+            "error at `issuers[0].jwks.inline`: the key `keys[0]` cannot be used: the private part of the key is published with it",
+        ),
+        (
+            json!([good, good]),
+            "error at `issuers[0].jwks.inline`: two keys have the same `kid`, so that neither would be used",
+        ),
+        (
+            json!({}),
+            "error at `issuers[0].jwks.inline`: the key set is not one strict JSON object with a list `keys`",
+        ),
+    ] {
+        assert_eq!(errors(&json!([oidc(&keys)])), expect);
+    }
+    let both = json!({"inline": {"keys": [good]}, "cache_duration": "1h"});
+    assert_eq!(
+        errors(&json!([with(&generic(), &json!({"jwks": both}))])),
+        "error at `issuers[0].jwks`: `inline` keys are fetched from nowhere: remove the other fields"
+    );
+}
