@@ -18,7 +18,7 @@
 //! ```
 //!
 //! - [`Standin`] is one HTTPS server for all upstreams. It records every request, and every byte, and answers in the
-//!   shapes of the services; a stream can be held after its first event.
+//!   shapes of the services; a stream can be held after its first text.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
 //! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
 //!
@@ -32,6 +32,7 @@ mod envoy;
 mod filter;
 mod http;
 mod standin;
+mod testbed;
 pub mod tools;
 
 pub use bootstrap::Bootstrap;
@@ -39,3 +40,4 @@ pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};
+pub use testbed::{TOKEN, Testbed};

@@ -10,6 +10,8 @@ mod gemini;
 mod openai;
 mod received;
 mod server;
+mod upload;
+mod websocket;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -44,7 +46,7 @@ impl Standin {
         Self::start_with(0, &UPSTREAM_HOSTS)
     }
 
-    /// Starts on `port` with a certificate for `hosts`, signed by a new certificate authority.
+    /// Starts on `port` with a certificate for `hosts` and its own address, signed by a new certificate authority.
     pub fn start_with(port: u16, hosts: &[&str]) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
@@ -58,7 +60,8 @@ impl Standin {
             held: watch::Sender::new(false),
             runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
         };
-        let server = server::Server::new(tls, Arc::clone(&standin.record), standin.held.subscribe());
+        let server =
+            server::Server::new(tls, standin.address, Arc::clone(&standin.record), standin.held.subscribe());
         standin.runtime().spawn(server.run(listener));
         Ok(standin)
     }
@@ -93,7 +96,7 @@ impl Standin {
         self.record.watch(Box::new(watcher));
     }
 
-    /// From now on every event stream sends its first event and then waits for the release.
+    /// From now on every event stream waits for the release after its first event that has text.
     pub fn hold(&self) -> Hold {
         self.held.send_replace(true);
         Hold(self.held.clone())

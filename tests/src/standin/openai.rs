@@ -33,6 +33,15 @@ fn model_card(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": CREATED, "owned_by": "stand-in"})
 }
 
+/// The greeting; as the member `text` of an object where the request asks for JSON.
+fn said(request: &Received) -> String {
+    let format = request.json().pointer("/response_format/type").and_then(Value::as_str).map(str::to_owned);
+    match format.as_deref() {
+        Some("json_object" | "json_schema") => json!({"text": greeting(request)}).to_string(),
+        _ => greeting(request),
+    }
+}
+
 fn chat(request: &Received) -> Value {
     json!({
         "id": "chatcmpl-standin",
@@ -42,7 +51,7 @@ fn chat(request: &Received) -> Value {
         "choices": [{
             "index": 0,
             "message": {
-                "role": "assistant", "content": greeting(request), "refusal": null, "annotations": [],
+                "role": "assistant", "content": said(request), "refusal": null, "annotations": [],
             },
             "logprobs": null,
             "finish_reason": "stop",
@@ -77,13 +86,13 @@ fn chat_stream(request: &Received) -> Content {
         chunk(choices, Value::Null)
     };
     let mut events = vec![choice(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
-    events.extend(pieces(request).iter().map(|piece| choice(json!({"content": piece}), Value::Null)));
+    events.extend(pieces(&said(request)).iter().map(|piece| choice(json!({"content": piece}), Value::Null)));
     events.push(choice(json!({}), json!("stop")));
     if request.json().pointer("/stream_options/include_usage") == Some(&json!(true)) {
         events.push(chunk(json!([]), chat_usage()));
     }
     events.push("data: [DONE]\n\n".to_owned());
-    Content::Events(events)
+    Content::Events { events, first_text: 1 }
 }
 
 fn response(request: &Received) -> Value {
@@ -145,7 +154,7 @@ fn response_stream(request: &Received) -> Content {
         json!({"type": "response.output_item.added", "item": output_message("", "in_progress")}),
         json!({"type": "response.content_part.added", "part": output_text("")}),
     ];
-    let deltas = pieces(request).into_iter();
+    let deltas = pieces(&greeting(request)).into_iter();
     events.extend(
         deltas.map(|delta| json!({"type": "response.output_text.delta", "delta": delta, "logprobs": []})),
     );
@@ -155,7 +164,8 @@ fn response_stream(request: &Received) -> Content {
         json!({"type": "response.output_item.done", "item": output_message(&text, "completed")}),
         json!({"type": "response.completed", "response": response(request)}),
     ]);
-    Content::Events(events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect())
+    let events = events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect();
+    Content::Events { events, first_text: 4 }
 }
 
 /// Adds what every event, or every event about an item, carries.
