@@ -20,6 +20,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{runtime, sync::watch};
 
@@ -30,13 +31,21 @@ use received::Record;
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
 
+/// What everybody is answered.
+#[derive(Debug, Clone)]
+struct Refusal {
+    status: u16,
+    body: Value,
+}
+
 /// A running stand-in; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
     record: Arc<Record>,
-    held: watch::Sender<bool>,
+    held: watch::Sender<Option<usize>>,
+    refusal: watch::Sender<Option<Refusal>>,
     runtime: Option<runtime::Runtime>,
 }
 
@@ -57,11 +66,17 @@ impl Standin {
             address: listener.local_addr()?,
             certificates,
             record: Arc::default(),
-            held: watch::Sender::new(false),
+            held: watch::Sender::new(None),
+            refusal: watch::Sender::new(None),
             runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
         };
-        let server =
-            server::Server::new(tls, standin.address, Arc::clone(&standin.record), standin.held.subscribe());
+        let server = server::Server::new(
+            tls,
+            standin.address,
+            Arc::clone(&standin.record),
+            standin.held.subscribe(),
+            standin.refusal.subscribe(),
+        );
         standin.runtime().spawn(server.run(listener));
         Ok(standin)
     }
@@ -98,8 +113,18 @@ impl Standin {
 
     /// From now on every event stream waits for the release after its first event that has text.
     pub fn hold(&self) -> Hold {
-        self.held.send_replace(true);
+        self.hold_after(1)
+    }
+
+    /// From now on every event stream waits for the release after that many events with text.
+    pub fn hold_after(&self, texts: usize) -> Hold {
+        self.held.send_replace(Some(texts));
         Hold(self.held.clone())
+    }
+
+    /// From now on every request is refused with this status and body.
+    pub fn refuse(&self, status: u16, body: Value) {
+        self.refusal.send_replace(Some(Refusal { status, body }));
     }
 
     fn runtime(&self) -> &runtime::Runtime {
@@ -117,7 +142,7 @@ impl Drop for Standin {
 
 /// Event streams are held as long as this lives.
 #[derive(Debug)]
-pub struct Hold(watch::Sender<bool>);
+pub struct Hold(watch::Sender<Option<usize>>);
 
 impl Hold {
     /// Lets the held streams go on.
@@ -126,6 +151,6 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.send_replace(false);
+        self.0.send_replace(None);
     }
 }

@@ -19,8 +19,7 @@ pub const NODE_GOOGLE: Library = Library::node("@google/genai", "google_genai_cl
 /// `ws`.
 pub const WS: Library = Library::node("ws", "websocket_client");
 
-const OPENAI_2: &str = "requirements-openai-2.txt";
-const GOOGLE_2: &str = "requirements-google-genai-2.txt";
+const OLDER: &str = "requirements-older-sdks.txt";
 
 /// A provider, as the stand-in and the policy of the tests know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +51,21 @@ pub struct Row {
     pub target: &'static str,
     /// The target of a stream, where it is another.
     pub stream_target: &'static str,
+    /// How many events with text must arrive before its users see the first.
+    pub texts_ahead: usize,
 }
 
 const fn row(library: Library, base_path: &'static str, provider: Provider, target: &'static str) -> Row {
-    Row { library, with: None, base_path, mode: Mode::Chat, provider, target, stream_target: target }
+    Row {
+        library,
+        with: None,
+        base_path,
+        mode: Mode::Chat,
+        provider,
+        target,
+        stream_target: target,
+        texts_ahead: 1,
+    }
 }
 
 const fn openai(library: Library) -> Row {
@@ -86,18 +96,24 @@ const AI_GOOGLE: Library = Library::node("@ai-sdk/google", "ai_sdk_client");
 /// All rows.
 pub const ROWS: [Row; 25] = [
     openai(PYTHON_OPENAI),
-    openai(Library::python("litellm", "litellm_client", OPENAI_2)),
-    openai(Library::python("instructor", "instructor_client", OPENAI_2)),
-    openai(Library::python("pydantic-ai-slim", "pydantic_ai_client", GOOGLE_2)),
+    openai(Library::python("litellm", "litellm_client", OLDER)),
+    // It gives its users an object when the next has come.
+    Row { texts_ahead: 2, ..openai(Library::python("instructor", "instructor_client", OLDER)) },
+    openai(Library::python("pydantic-ai-slim", "pydantic_ai_client", "requirements.txt")),
     openai(Library::python("langchain-openai", "langchain_client", "requirements.txt")),
-    openai(Library::python("llama-index-llms-openai", "llama_index_client", OPENAI_2)),
+    openai(Library::python("llama-index-llms-openai", "llama_index_client", OLDER)),
     anthropic(PYTHON_ANTHROPIC),
     Row { mode: Mode::AuthToken, ..anthropic(PYTHON_ANTHROPIC) },
     anthropic(Library::python("langchain-anthropic", "langchain_client", "requirements.txt")),
-    anthropic(Library::python("llama-index-llms-anthropic", "llama_index_client", GOOGLE_2)),
-    gemini(PYTHON_GOOGLE),
-    gemini(Library::python("langchain-google-genai", "langchain_client", GOOGLE_2)),
-    gemini(Library::python("llama-index-llms-google-genai", "llama_index_client", GOOGLE_2)),
+    anthropic(Library::python("llama-index-llms-anthropic", "llama_index_client", OLDER)),
+    // Its third major release asks for the stable version of the API.
+    Row {
+        target: "/v1/models/gemini-3-flash:generateContent",
+        stream_target: "/v1/models/gemini-3-flash:streamGenerateContent?alt=sse",
+        ..gemini(PYTHON_GOOGLE)
+    },
+    gemini(Library::python("langchain-google-genai", "langchain_client", OLDER)),
+    gemini(Library::python("llama-index-llms-google-genai", "llama_index_client", OLDER)),
     gemini_openai(PYTHON_OPENAI),
     openai(NODE_OPENAI),
     Row { target: "/v1/responses", stream_target: "/v1/responses", ..ai_sdk(AI_OPENAI, openai(AI_OPENAI)) },

@@ -28,8 +28,7 @@ pub(super) enum Content {
     /// Events, each with the empty line that ends it.
     Events {
         events: Vec<String>,
-        /// The number of the first that has text. A held stream waits after it: libraries show their users nothing
-        /// of what comes before.
+        /// The number of the first that has text; libraries show their users nothing of what comes before.
         first_text: usize,
     },
     /// A conversation over a WebSocket.

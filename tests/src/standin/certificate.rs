@@ -25,6 +25,8 @@ pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>>
     let own = Ipv4Addr::LOCALHOST.to_string();
     let names: Vec<_> = hosts.iter().map(ToString::to_string).chain([own]).collect();
     let mut leaf = CertificateParams::new(names)?;
+    // Tells apart the authorities of two stand-ins, which have the same name.
+    leaf.use_authority_key_identifier_extension = true;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.distinguished_name.push(DnType::CommonName, "Keyswap stand-in");
     let leaf_key = KeyPair::generate()?;

@@ -30,6 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
+    Refusal,
     answer::{Answer, Content, answer},
     received::{Received, Record},
     upload,
@@ -42,7 +43,8 @@ pub(super) struct Server {
     tls: TlsAcceptor,
     address: SocketAddr,
     record: Arc<Record>,
-    held: watch::Receiver<bool>,
+    held: watch::Receiver<Option<usize>>,
+    refusal: watch::Receiver<Option<Refusal>>,
 }
 
 impl Server {
@@ -50,9 +52,10 @@ impl Server {
         tls: Arc<ServerConfig>,
         address: SocketAddr,
         record: Arc<Record>,
-        held: watch::Receiver<bool>,
+        held: watch::Receiver<Option<usize>>,
+        refusal: watch::Receiver<Option<Refusal>>,
     ) -> Self {
-        Self { tls: tls.into(), address, record, held }
+        Self { tls: tls.into(), address, record, held, refusal }
     }
 
     pub(super) async fn run(self, listener: TcpListener) -> io::Result<()> {
@@ -82,9 +85,16 @@ impl Server {
         let upgrade = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
         let received = receive(sni, &head, body).await?;
-        let answer = upload::answer(&received, self.address).unwrap_or_else(|| answer(&received));
+        let answer = self.answer(&received);
         self.record.add(received);
         Ok(self.response(answer, upgrade))
+    }
+
+    fn answer(&self, request: &Received) -> Answer {
+        if let Some(Refusal { status, body }) = self.refusal.borrow().clone() {
+            return Answer { status, headers: HeaderMap::new(), content: Content::Json(body) };
+        }
+        upload::answer(request, self.address).unwrap_or_else(|| answer(request))
     }
 
     fn response(&self, answer: Answer, upgrade: OnUpgrade) -> Response<Body> {
@@ -119,10 +129,11 @@ async fn send_events(
     mut sender: Sender<Bytes>,
     events: Vec<String>,
     first_text: usize,
-    mut held: watch::Receiver<bool>,
+    mut held: watch::Receiver<Option<usize>>,
 ) {
     for (number, event) in events.into_iter().enumerate() {
-        if number == first_text + 1 && held.wait_for(|held| !held).await.is_err() {
+        let is_held = |held: &Option<usize>| held.is_some_and(|texts| number >= first_text + texts);
+        if held.wait_for(|held| !is_held(held)).await.is_err() {
             return;
         }
         if sender.send_data(Bytes::from(event)).await.is_err() {

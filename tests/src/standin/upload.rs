@@ -15,12 +15,17 @@ use super::{
     answer::{Answer, Content},
 };
 
-const SESSION: &str = "/upload-session";
+/// What makes a URL that of an upload under way.
+const SESSION: &str = "upload_id=standin";
 
 /// The answer to either leg; `None` for what is no upload.
 pub(super) fn answer(request: &Received, address: SocketAddr) -> Option<Answer> {
-    if request.path().ends_with("/upload/v1beta/files") {
-        let url = format!("https://{address}{SESSION}?upload_id=standin&upload_protocol=resumable");
+    let path = request.path();
+    if !path.starts_with("/upload/") {
+        return None;
+    }
+    if !request.target.contains(SESSION) {
+        let url = format!("https://{address}{path}?{SESSION}&upload_protocol=resumable");
         let mut headers = status("active");
         headers.insert(HeaderName::from_static("x-goog-upload-url"), url.parse().ok()?);
         let granularity = HeaderName::from_static("x-goog-upload-chunk-granularity");
@@ -33,11 +38,8 @@ pub(super) fn answer(request: &Received, address: SocketAddr) -> Option<Answer> 
         "sizeBytes": request.body.len().to_string(),
         "state": "ACTIVE",
     });
-    (request.path() == SESSION).then(|| Answer {
-        status: 200,
-        headers: status("final"),
-        content: Content::Json(json!({"file": file})),
-    })
+    let content = Content::Json(json!({"file": file}));
+    Some(Answer { status: 200, headers: status("final"), content })
 }
 
 fn status(status: &'static str) -> HeaderMap {
