@@ -34,7 +34,12 @@ impl Testbed {
 
     /// An Envoy that is to be started in front of `standin`.
     pub fn setup(standin: &Standin) -> Setup {
-        let setup = Envoy::with(&Self::policy()).upstream(standin);
+        Self::setup_with(&Self::policy(), standin)
+    }
+
+    /// The same with another policy, which may use the same credentials.
+    pub fn setup_with(policy: &Value, standin: &Standin) -> Setup {
+        let setup = Envoy::with(policy).upstream(standin);
         KEYS.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
