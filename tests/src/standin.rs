@@ -44,7 +44,7 @@ pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
     record: Arc<Record>,
-    held: watch::Sender<Option<usize>>,
+    held: watch::Sender<bool>,
     refusal: watch::Sender<Option<Refusal>>,
     runtime: Option<runtime::Runtime>,
 }
@@ -66,7 +66,7 @@ impl Standin {
             address: listener.local_addr()?,
             certificates,
             record: Arc::default(),
-            held: watch::Sender::new(None),
+            held: watch::Sender::new(false),
             refusal: watch::Sender::new(None),
             runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
         };
@@ -113,12 +113,7 @@ impl Standin {
 
     /// From now on every event stream waits for the release after its first event that has text.
     pub fn hold(&self) -> Hold {
-        self.hold_after(1)
-    }
-
-    /// From now on every event stream waits for the release after that many events with text.
-    pub fn hold_after(&self, texts: usize) -> Hold {
-        self.held.send_replace(Some(texts));
+        self.held.send_replace(true);
         Hold(self.held.clone())
     }
 
@@ -142,7 +137,7 @@ impl Drop for Standin {
 
 /// Event streams are held as long as this lives.
 #[derive(Debug)]
-pub struct Hold(watch::Sender<Option<usize>>);
+pub struct Hold(watch::Sender<bool>);
 
 impl Hold {
     /// Lets the held streams go on.
@@ -151,6 +146,6 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.send_replace(None);
+        self.0.send_replace(false);
     }
 }

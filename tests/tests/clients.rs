@@ -64,7 +64,7 @@ fn streamed(testbed: &Testbed, row: &Row) -> Result<()> {
     if row.mode == Mode::AuthToken {
         return Ok(());
     }
-    let held = testbed.standin.hold_after(row.texts_ahead);
+    let held = testbed.standin.hold();
     let base_url = format!("{}{}", testbed.envoy.url(), row.base_path);
     let mut running = row.library.start(&call(Mode::Stream, &base_url))?;
     let mut whole = String::new();

@@ -127,6 +127,20 @@ fn a_request_is_sent_once_more_and_no_more() -> Result<()> {
 }
 
 #[test]
+fn without_the_relay_a_block_is_a_502_and_without_openai_the_relay_answers() -> Result<()> {
+    let World { blocked, egress, envoy } = World::start()?;
+    drop(egress);
+    let response = envoy.send(&Request::get("/v1/models").bearer(TOKEN))?;
+    ensure!((response.status, &response.json()?["error"]["code"]) == (502, &json!("upstream_unreachable")));
+
+    let World { blocked: gone, egress, envoy } = World::start()?;
+    drop((blocked, gone));
+    ensure!(envoy.send(&Request::get("/v1/models").bearer(TOKEN))?.status == 200);
+    ensure!(egress.take().len() == 1);
+    Ok(())
+}
+
+#[test]
 fn a_body_up_to_the_limit_survives_and_a_longer_one_gets_the_refusal() -> Result<()> {
     let world = World::start()?;
     for (length, status, arrived) in [(LIMIT - 65_536, 200, [1, 1]), (LIMIT + 65_536, 403, [1, 0])] {

@@ -51,9 +51,12 @@ fn each_token_has_one_budget_for_all_envoys() -> Result<()> {
         ensure!(statuses == HashMap::from([(200, 5), (429, 3)]), "{statuses:?}");
         ensure!(standin.take().len() == 5, "a limited request reached the upstream");
     }
+    let limited = envoys[0].send(&Request::get("/v1/models").bearer(TOKEN))?;
+    ensure!((limited.status, limited.body.len()) == (429, 0), "{limited:?}");
+    ensure!(limited.header("x-envoy-ratelimited") == Some("true"), "{limited:?}");
     let descriptor = |token: &str| format!("principal={}", &TokenDigest::of(token.as_bytes()).to_hex()[..16]);
     let counts = service.counts();
-    ensure!(counts == [TOKEN, OTHER].map(|token| (descriptor(token), 8)).into(), "{counts:?}");
+    ensure!(counts == [(descriptor(TOKEN), 9), (descriptor(OTHER), 8)].into(), "{counts:?}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{
-    TOKEN, Testbed,
+    Standin, TOKEN, Testbed,
     clients::{
         Call, Event, Failure, Mode,
         matrix::{Provider, WS},
@@ -83,6 +83,34 @@ fn a_session_passes_both_ways_byte_for_byte_and_the_upstream_sees_only_the_real_
             "{context}"
         );
     }
+    Ok(())
+}
+
+/// The gateway has no `/v1/realtime`: its segment stands alone.
+#[test]
+fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
+    let mut policy = Testbed::policy();
+    policy["credentials"]["cf_aig"] = json!([{"env": "CF_AIG_TOKEN"}]);
+    policy["gateway"] = json!({"cloudflare": {
+        "account": "0123456789abcdef",
+        "gateway": "prod",
+        "credential": "cf_aig",
+        "mode": "provider_key",
+    }});
+    let standin = Standin::start()?;
+    let envoy = Testbed::setup_with(&policy, &standin).env("CF_AIG_TOKEN", "real-gateway-token").start()?;
+    let testbed = Testbed { standin, envoy };
+    let url = url(&testbed, "/openai?model=gpt-realtime");
+    let events = WS.run(&Call { mode: Mode::Subprotocol, base_url: &url, token: TOKEN, headers: &[] })?;
+    assert_eq!(events.first(), Some(&Event::Open { protocol: "realtime".to_owned() }));
+    assert_eq!(events.last(), Some(&Event::Done { text: "1000".to_owned() }));
+
+    let request = testbed.take_last()?;
+    assert_eq!(request.target, "/v1/0123456789abcdef/prod/openai?model=gpt-realtime");
+    let mut credentials = request.credentials();
+    credentials.sort();
+    let gateway = "cf-aig-authorization: Bearer real-gateway-token".to_owned();
+    assert_eq!(credentials, [Provider::OpenAi.credential(), gateway]);
     Ok(())
 }
 

@@ -37,4 +37,4 @@ def stream(client: instructor.Instructor) -> None:
 
 
 client = openai.OpenAI(base_url=os.environ["KEYSWAP_BASE_URL"], api_key=os.environ["KEYSWAP_TOKEN"])
-{"chat": chat, "stream": stream}[sys.argv[1]](instructor.from_openai(client, mode=instructor.Mode.JSON))
+{"chat": chat, "stream": stream}[sys.argv[1]](instructor.from_openai(client))

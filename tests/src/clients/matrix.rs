@@ -2,7 +2,9 @@
 //!
 //! The tests run each row, and the README's table is made of them.
 
-use super::{Library, Mode};
+use anyhow::Result;
+
+use super::{Language, Library, Mode};
 
 pub(super) const PYTHON_OPENAI: Library = Library::python("openai", "openai_client", "requirements.txt");
 pub(super) const PYTHON_ANTHROPIC: Library =
@@ -51,21 +53,10 @@ pub struct Row {
     pub target: &'static str,
     /// The target of a stream, where it is another.
     pub stream_target: &'static str,
-    /// How many events with text must arrive before its users see the first.
-    pub texts_ahead: usize,
 }
 
 const fn row(library: Library, base_path: &'static str, provider: Provider, target: &'static str) -> Row {
-    Row {
-        library,
-        with: None,
-        base_path,
-        mode: Mode::Chat,
-        provider,
-        target,
-        stream_target: target,
-        texts_ahead: 1,
-    }
+    Row { library, with: None, base_path, mode: Mode::Chat, provider, target, stream_target: target }
 }
 
 const fn openai(library: Library) -> Row {
@@ -97,8 +88,7 @@ const AI_GOOGLE: Library = Library::node("@ai-sdk/google", "ai_sdk_client");
 pub const ROWS: [Row; 25] = [
     openai(PYTHON_OPENAI),
     openai(Library::python("litellm", "litellm_client", OLDER)),
-    // It gives its users an object when the next has come.
-    Row { texts_ahead: 2, ..openai(Library::python("instructor", "instructor_client", OLDER)) },
+    openai(Library::python("instructor", "instructor_client", OLDER)),
     openai(Library::python("pydantic-ai-slim", "pydantic_ai_client", "requirements.txt")),
     openai(Library::python("langchain-openai", "langchain_client", "requirements.txt")),
     openai(Library::python("llama-index-llms-openai", "llama_index_client", OLDER)),
@@ -127,3 +117,22 @@ pub const ROWS: [Row; 25] = [
     gemini(Library::node("@langchain/google-genai", "langchain_client")),
     gemini(Library::node("genkit", "genkit_client")),
 ];
+
+impl Row {
+    /// Its name and release, as a table has them.
+    pub fn described(&self) -> Result<(String, String)> {
+        let (name, version) = (format!("`{}`", self.library.package), self.library.version()?);
+        if let Some(with) = self.with {
+            return Ok((
+                format!("`{}` with {name}", with.package),
+                format!("{}, {version}", with.version()?),
+            ));
+        }
+        let name = match (self.mode, self.library.language) {
+            (Mode::AuthToken, Language::Python) => format!("{name}, `auth_token`"),
+            (Mode::AuthToken, Language::Node) => format!("{name}, `authToken`"),
+            _ => name,
+        };
+        Ok((name, version))
+    }
+}

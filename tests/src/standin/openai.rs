@@ -33,16 +33,27 @@ fn model_card(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": CREATED, "owned_by": "stand-in"})
 }
 
-/// The greeting; as the member `text` of an object where the request asks for JSON.
-fn said(request: &Received) -> String {
-    let format = request.json().pointer("/response_format/type").and_then(Value::as_str).map(str::to_owned);
-    match format.as_deref() {
-        Some("json_object" | "json_schema") => json!({"text": greeting(request)}).to_string(),
-        _ => greeting(request),
-    }
+/// The tool that the request wants to see called, which is then called with the greeting as `text`.
+fn forced_tool(request: &Received) -> Option<String> {
+    request.json().pointer("/tool_choice/function/name").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn arguments(request: &Received) -> String {
+    json!({"text": greeting(request)}).to_string()
+}
+
+fn tool_call(name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!([{"index": 0, "id": "call_standin", "type": "function", "function": function}])
 }
 
 fn chat(request: &Received) -> Value {
+    let mut message =
+        json!({"role": "assistant", "content": greeting(request), "refusal": null, "annotations": []});
+    if let Some(name) = forced_tool(request) {
+        message["content"] = Value::Null;
+        message["tool_calls"] = tool_call(&name, &arguments(request));
+    }
     json!({
         "id": "chatcmpl-standin",
         "object": "chat.completion",
@@ -50,9 +61,7 @@ fn chat(request: &Received) -> Value {
         "model": model(request),
         "choices": [{
             "index": 0,
-            "message": {
-                "role": "assistant", "content": said(request), "refusal": null, "annotations": [],
-            },
+            "message": message,
             "logprobs": null,
             "finish_reason": "stop",
         }],
@@ -85,8 +94,16 @@ fn chat_stream(request: &Received) -> Content {
         let choices = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]);
         chunk(choices, Value::Null)
     };
-    let mut events = vec![choice(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
-    events.extend(pieces(&said(request)).iter().map(|piece| choice(json!({"content": piece}), Value::Null)));
+    let mut start = json!({"role": "assistant", "content": "", "refusal": null});
+    let deltas: Vec<Value> = if let Some(name) = forced_tool(request) {
+        start["tool_calls"] = tool_call(&name, "");
+        let delta = |piece| json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
+        pieces(&arguments(request)).into_iter().map(delta).collect()
+    } else {
+        pieces(&greeting(request)).into_iter().map(|piece| json!({"content": piece})).collect()
+    };
+    let mut events = vec![choice(start, Value::Null)];
+    events.extend(deltas.into_iter().map(|delta| choice(delta, Value::Null)));
     events.push(choice(json!({}), json!("stop")));
     if request.json().pointer("/stream_options/include_usage") == Some(&json!(true)) {
         events.push(chunk(json!([]), chat_usage()));

@@ -43,7 +43,7 @@ pub(super) struct Server {
     tls: TlsAcceptor,
     address: SocketAddr,
     record: Arc<Record>,
-    held: watch::Receiver<Option<usize>>,
+    held: watch::Receiver<bool>,
     refusal: watch::Receiver<Option<Refusal>>,
 }
 
@@ -52,7 +52,7 @@ impl Server {
         tls: Arc<ServerConfig>,
         address: SocketAddr,
         record: Arc<Record>,
-        held: watch::Receiver<Option<usize>>,
+        held: watch::Receiver<bool>,
         refusal: watch::Receiver<Option<Refusal>>,
     ) -> Self {
         Self { tls: tls.into(), address, record, held, refusal }
@@ -129,11 +129,10 @@ async fn send_events(
     mut sender: Sender<Bytes>,
     events: Vec<String>,
     first_text: usize,
-    mut held: watch::Receiver<Option<usize>>,
+    mut held: watch::Receiver<bool>,
 ) {
     for (number, event) in events.into_iter().enumerate() {
-        let is_held = |held: &Option<usize>| held.is_some_and(|texts| number >= first_text + texts);
-        if held.wait_for(|held| !is_held(held)).await.is_err() {
+        if number > first_text && held.wait_for(|held| !held).await.is_err() {
             return;
         }
         if sender.send_data(Bytes::from(event)).await.is_err() {
