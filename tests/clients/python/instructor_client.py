@@ -3,6 +3,7 @@
 `KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 """
 
+import asyncio
 import os
 import sys
 
@@ -10,8 +11,9 @@ import instructor
 import openai
 from pydantic import BaseModel
 
-from events import emit, emit_stream
+from events import emit
 
+SDK = {"base_url": os.environ["KEYSWAP_BASE_URL"], "api_key": os.environ["KEYSWAP_TOKEN"]}
 CALL = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Say hello."}]}
 
 
@@ -19,22 +21,23 @@ class Greeting(BaseModel):
     text: str
 
 
-def chat(client: instructor.Instructor) -> None:
+async def chat() -> None:
+    client = instructor.from_openai(openai.OpenAI(**SDK))
     emit("done", text=client.create(response_model=Greeting, **CALL).text)
 
 
-def stream(client: instructor.Instructor) -> None:
-    """Each partial object has the whole text so far; what it adds is told."""
+async def stream() -> None:
+    """Each partial object has the whole text so far; what it adds is told.
 
-    def additions():
-        seen = ""
-        for partial in client.create_partial(response_model=Greeting, **CALL):
-            text = partial.text or ""
-            yield text[len(seen) :]
-            seen = text
+    With the synchronous client this release collects all of them first.
+    """
+    client = instructor.from_openai(openai.AsyncOpenAI(**SDK))
+    seen = ""
+    async for partial in client.create_partial(response_model=Greeting, **CALL):
+        text = partial.text or ""
+        emit("chunk", text=text[len(seen) :])
+        seen = text
+    emit("done", text=seen)
 
-    emit_stream(additions())
 
-
-client = openai.OpenAI(base_url=os.environ["KEYSWAP_BASE_URL"], api_key=os.environ["KEYSWAP_TOKEN"])
-{"chat": chat, "stream": stream}[sys.argv[1]](instructor.from_openai(client))
+asyncio.run({"chat": chat, "stream": stream}[sys.argv[1]]())

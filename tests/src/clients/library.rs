@@ -195,7 +195,8 @@ fn node_programs() -> Result<PathBuf> {
             fs::copy(file, folder.join(file.file_name().unwrap_or_default()))
                 .with_context(|| format!("cannot copy `{}`", file.display()))?;
         }
-        Ok(symlink(packages.join("node_modules"), folder.join("node_modules"))?)
+        let beside = Path::new("..").join(packages.file_name().unwrap_or_default());
+        Ok(symlink(beside.join("node_modules"), folder.join("node_modules"))?)
     })
 }
 

@@ -41,7 +41,7 @@ pub enum Provider {
 pub struct Row {
     /// The library.
     pub library: Library,
-    /// What its users install beside it and name it by.
+    /// The package that it is a plugin of, if it is one.
     pub with: Option<Library>,
     /// What they add to the root of the proxy.
     pub base_path: &'static str,
@@ -115,7 +115,10 @@ pub const ROWS: [Row; 25] = [
     gemini(NODE_GOOGLE),
     ai_sdk(AI_GOOGLE, Row { base_path: "/v1beta", ..gemini(AI_GOOGLE) }),
     gemini(Library::node("@langchain/google-genai", "langchain_client")),
-    gemini(Library::node("genkit", "genkit_client")),
+    Row {
+        with: Some(Library::node("genkit", "genkit_client")),
+        ..gemini(Library::node("@genkit-ai/google-genai", "genkit_client"))
+    },
 ];
 
 impl Row {
