@@ -117,6 +117,16 @@ fn any_other_answer_is_not_asked_for_again() -> Result<()> {
 }
 
 #[test]
+fn a_403_too_long_to_be_read_is_an_error_and_not_asked_for_again() -> Result<()> {
+    let world = World::start()?;
+    world.blocked.refuse(403, json!({"error": {"message": "x".repeat(4 << 20)}}));
+    let response = world.envoy.send(&Request::get("/v1/models").bearer(TOKEN))?;
+    ensure!(response.status == 500, "{}", response.status);
+    ensure!(world.arrived()? == [1, 0]);
+    Ok(())
+}
+
+#[test]
 fn a_request_is_sent_once_more_and_no_more() -> Result<()> {
     let world = World::start()?;
     world.egress.refuse(403, geo_block());
