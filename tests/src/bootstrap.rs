@@ -2,12 +2,13 @@
 //! names of the environment, and the addresses and the authority of the upstreams. All else is what users copy.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::tools::project_root;
@@ -103,6 +104,29 @@ impl Bootstrap {
         clusters.context("the bootstrap has no clusters")
     }
 
+    /// Adds what another file of `envoy/` has: a part takes the place of the one of the same name, a new filter stands
+    /// between Keyswap and the router.
+    pub fn overlay(&mut self, file: &str) -> Result<()> {
+        let path = project_root().join("envoy").join(file);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let parts: BTreeMap<String, Vec<Value>> =
+            serde_saphyr::from_str(&text).with_context(|| format!("`{file}` is not lists of named parts"))?;
+        for (kind, parts) in parts {
+            let place = match kind.as_str() {
+                "clusters" => "/static_resources/clusters".to_owned(),
+                "virtual_hosts" => format!("{MANAGER}/route_config/virtual_hosts"),
+                "http_filters" => format!("{MANAGER}/http_filters"),
+                _ => bail!("`{file}` has `{kind}`, which has no place in a bootstrap"),
+            };
+            let list = self.0.pointer_mut(&place).and_then(Value::as_array_mut);
+            let list = list.with_context(|| format!("the bootstrap has no list at `{place}`"))?;
+            for part in parts {
+                put(list, part);
+            }
+        }
+        Ok(())
+    }
+
     fn set(&mut self, pointer: &str, value: Value) -> Result<()> {
         replace(&mut self.0, pointer, value)
     }
@@ -111,6 +135,14 @@ impl Bootstrap {
 fn set_endpoint(cluster: &mut Value, address: SocketAddr) -> Result<()> {
     let endpoint = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
     replace(cluster, endpoint, json!({"address": address.ip().to_string(), "port_value": address.port()}))
+}
+
+/// In the place of the part of that name, else before the last, which is the router where the order counts.
+fn put(list: &mut Vec<Value>, part: Value) {
+    match list.iter_mut().find(|other| other.get("name") == part.get("name")) {
+        Some(place) => *place = part,
+        None => list.insert(list.len().saturating_sub(1), part),
+    }
 }
 
 fn set_ca(cluster: &mut Value, ca_file: &Path) -> Result<()> {

@@ -77,6 +77,12 @@ impl Setup {
         self.change(Bootstrap::set_system_ca)
     }
 
+    /// Adds what another file of `envoy/` has.
+    #[must_use]
+    pub fn overlay(self, file: &str) -> Self {
+        self.change(|bootstrap| bootstrap.overlay(file))
+    }
+
     /// Fixed ports, for people.
     #[must_use]
     pub fn ports(self, listener: u16, admin: u16) -> Self {

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! - [`Standin`] is one HTTPS server for all upstreams. It records every request, and every byte, and answers in the
-//!   shapes of the services; a stream can be held after its first event.
+//!   shapes of the services; a stream can be held after its first text.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
 //! - [`Scripted`] is a plain HTTP server that answers as a test says, well or badly: a registry, for example.
 //! - [`Registry`] is `keyswap serve` on a database of its own, with a way to put tokens in.
@@ -33,15 +33,19 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod ratelimit;
 mod registry;
 mod scripted;
 mod standin;
+mod testbed;
 pub mod tools;
 
 pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
+pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};
+pub use testbed::{TOKEN, Testbed};

@@ -10,6 +10,8 @@ mod gemini;
 mod openai;
 mod received;
 mod server;
+mod upload;
+mod websocket;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -18,6 +20,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{runtime, sync::watch};
 
@@ -28,6 +31,13 @@ use received::Record;
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
 
+/// What everybody is answered.
+#[derive(Debug, Clone)]
+struct Refusal {
+    status: u16,
+    body: Value,
+}
+
 /// A running stand-in; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Standin {
@@ -35,6 +45,7 @@ pub struct Standin {
     certificates: TempDir,
     record: Arc<Record>,
     held: watch::Sender<bool>,
+    refusal: watch::Sender<Option<Refusal>>,
     runtime: Option<runtime::Runtime>,
 }
 
@@ -44,7 +55,7 @@ impl Standin {
         Self::start_with(0, &UPSTREAM_HOSTS)
     }
 
-    /// Starts on `port` with a certificate for `hosts`, signed by a new certificate authority.
+    /// Starts on `port` with a certificate for `hosts` and its own address, signed by a new certificate authority.
     pub fn start_with(port: u16, hosts: &[&str]) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
@@ -56,9 +67,16 @@ impl Standin {
             certificates,
             record: Arc::default(),
             held: watch::Sender::new(false),
+            refusal: watch::Sender::new(None),
             runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
         };
-        let server = server::Server::new(tls, Arc::clone(&standin.record), standin.held.subscribe());
+        let server = server::Server::new(
+            tls,
+            standin.address,
+            Arc::clone(&standin.record),
+            standin.held.subscribe(),
+            standin.refusal.subscribe(),
+        );
         standin.runtime().spawn(server.run(listener));
         Ok(standin)
     }
@@ -93,10 +111,15 @@ impl Standin {
         self.record.watch(Box::new(watcher));
     }
 
-    /// From now on every event stream sends its first event and then waits for the release.
+    /// From now on every event stream waits for the release after its first event that has text.
     pub fn hold(&self) -> Hold {
         self.held.send_replace(true);
         Hold(self.held.clone())
+    }
+
+    /// From now on every request is refused with this status and body.
+    pub fn refuse(&self, status: u16, body: Value) {
+        self.refusal.send_replace(Some(Refusal { status, body }));
     }
 
     fn runtime(&self) -> &runtime::Runtime {

@@ -7,7 +7,11 @@ use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::Reason;
-use keyswap_tests::{Bootstrap, keyswap_command};
+use keyswap_tests::{
+    Bootstrap,
+    clients::matrix::{ROWS, WS},
+    keyswap_command,
+};
 
 /// Set, it makes this test write the generated parts anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
@@ -28,6 +32,8 @@ fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
     }
     current =
         replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
+    let clients = format!("\n{}", clients()?);
+    current = replace_between(&current, "<!-- generated: clients -->\n", "\nA WebSocket", &clients)?;
     if env::var_os(UPDATE).is_some() {
         fs::write(&file, &current)?;
         return Ok(());
@@ -117,6 +123,17 @@ fn reasons() -> String {
         let _ = writeln!(table, "| `{reason}` | {} | {} |", reason.status(), reason.message());
     }
     table
+}
+
+fn clients() -> Result<String> {
+    let mut table = "| language | library | release | base URL |\n|---|---|---|---|\n".to_owned();
+    for row in &ROWS {
+        let (name, release) = row.described()?;
+        let _ = writeln!(table, "| {:?} | {name} | {release} | `W{}` |", row.library.language, row.base_path);
+    }
+    let _ = writeln!(table, "| Node | `ws`, realtime | {} | `W/v1/realtime` |", WS.version()?);
+    table.push_str("| | `curl` with `?key=` | the machine's | `W` |\n");
+    Ok(table)
 }
 
 fn replace_between(text: &str, start: &str, end: &str, with: &str) -> Result<String> {

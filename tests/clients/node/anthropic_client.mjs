@@ -1,5 +1,5 @@
 // The Anthropic SDK, unmodified, through Keyswap: `node anthropic_client.mjs MODE [PACKAGE]`.
-// `KEYSWAP_BASE_URL` is the proxy's root, `KEYSWAP_TOKEN` the proxy token.
+// `KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 
 import { emit, emitError, emitStream, extraHeaders } from './events.mjs';
 

@@ -32,6 +32,20 @@ export function emitError(error) {
   });
 }
 
+// Reports an answer where a WebSocket was asked for.
+export async function emitResponse(response) {
+  const body = Buffer.concat(await response.toArray()).toString();
+  const present = HEADERS.filter((name) => name in response.headers);
+  emit('error', {
+    class: 'unexpected-response',
+    status: response.statusCode,
+    message: body,
+    code: null,
+    type: null,
+    headers: Object.fromEntries(present.map((name) => [name, response.headers[name]])),
+  });
+}
+
 // `KEYSWAP_EXTRA_HEADERS`, where null leaves out a header that the SDK would send.
 export function extraHeaders() {
   return JSON.parse(process.env.KEYSWAP_EXTRA_HEADERS || '{}');

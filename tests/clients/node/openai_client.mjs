@@ -1,5 +1,5 @@
 // The OpenAI SDK, unmodified, through Keyswap: `node openai_client.mjs MODE`.
-// `KEYSWAP_BASE_URL` is the proxy's root, `KEYSWAP_TOKEN` the proxy token.
+// `KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 
 import OpenAI, { OpenAIError } from 'openai';
 
@@ -33,7 +33,7 @@ const MODES = {
 };
 
 const client = new OpenAI({
-  baseURL: `${process.env.KEYSWAP_BASE_URL}/v1`,
+  baseURL: process.env.KEYSWAP_BASE_URL,
   apiKey: process.env.KEYSWAP_TOKEN,
   defaultHeaders: extraHeaders(),
   maxRetries: 0,

@@ -1,6 +1,6 @@
 """The Anthropic SDK, unmodified, through Keyswap: `python3 anthropic_client.py MODE`.
 
-`KEYSWAP_BASE_URL` is the proxy's root, `KEYSWAP_TOKEN` the proxy token.
+`KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The OpenAI SDK, unmodified, through Keyswap: `python3 openai_client.py MODE`.
 
-`KEYSWAP_BASE_URL` is the proxy's root, `KEYSWAP_TOKEN` the proxy token.
+`KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 """
 
 import os
@@ -50,7 +50,7 @@ MODES = {
 
 def main() -> None:
     client = openai.OpenAI(
-        base_url=os.environ["KEYSWAP_BASE_URL"] + "/v1",
+        base_url=os.environ["KEYSWAP_BASE_URL"],
         api_key=os.environ["KEYSWAP_TOKEN"],
         max_retries=0,
     )

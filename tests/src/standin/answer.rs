@@ -9,7 +9,10 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use super::{Received, anthropic, gemini, openai};
+use super::{
+    Received, anthropic, gemini, openai,
+    websocket::{self, Conversation},
+};
 
 /// A whole answer, or the events of a stream.
 #[derive(Debug)]
@@ -22,8 +25,14 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Content {
     Json(Value),
-    /// Each with the empty line that ends it.
-    Events(Vec<String>),
+    /// Events, each with the empty line that ends it.
+    Events {
+        events: Vec<String>,
+        /// The number of the first that has text; libraries show their users nothing of what comes before.
+        first_text: usize,
+    },
+    /// A conversation over a WebSocket.
+    WebSocket(Conversation),
 }
 
 impl From<Value> for Content {
@@ -43,6 +52,9 @@ pub(super) fn answer(request: &Received) -> Answer {
     let dialect = dialect(request);
     if let Some(status) = request.header("x-standin-status").and_then(|status| status.parse().ok()) {
         return refusal(dialect, status);
+    }
+    if websocket::is_asked_for(request) {
+        return websocket::accept(request, headers(dialect));
     }
     let content = match dialect {
         Dialect::OpenAi => openai::answer(request),
@@ -107,9 +119,9 @@ pub(super) fn greeting(request: &Received) -> String {
     format!("Hello from the stand-in gateway. The {noun} that reached me: {}", credentials.join(", "))
 }
 
-/// The greeting in the pieces of a stream.
-pub(super) fn pieces(request: &Received) -> Vec<String> {
-    greeting(request).split_inclusive(' ').map(str::to_owned).collect()
+/// A text in the pieces of a stream.
+pub(super) fn pieces(text: &str) -> Vec<String> {
+    text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
 /// The model that the request names.

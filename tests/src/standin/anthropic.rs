@@ -71,7 +71,7 @@ fn stream(request: &Received) -> Content {
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         json!({"type": "ping"}),
     ];
-    events.extend(pieces(request).into_iter().map(|piece| {
+    events.extend(pieces(&greeting(request)).into_iter().map(|piece| {
         json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}})
     }));
     events.extend([
@@ -83,5 +83,5 @@ fn stream(request: &Received) -> Content {
         }),
         json!({"type": "message_stop"}),
     ]);
-    Content::Events(events.iter().map(named_event).collect())
+    Content::Events { events: events.iter().map(named_event).collect(), first_text: 3 }
 }

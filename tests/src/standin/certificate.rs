@@ -1,6 +1,6 @@
 //! The stand-in's certificates: a new authority and one leaf per start, never written to disk but for the CA.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};
 
 use anyhow::Result;
 use rcgen::{
@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// A TLS configuration with a certificate for `hosts`; the authority that signed it goes to `ca_file`.
+/// A TLS configuration with a certificate for `hosts` and the loopback address; the authority that signed it goes to `ca_file`.
 pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>> {
     let mut ca = CertificateParams::new([])?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -22,7 +22,11 @@ pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>>
     let ca_key = KeyPair::generate()?;
     fs::write(ca_file, ca.self_signed(&ca_key)?.pem())?;
 
-    let mut leaf = CertificateParams::new(hosts.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let own = Ipv4Addr::LOCALHOST.to_string();
+    let names: Vec<_> = hosts.iter().map(ToString::to_string).chain([own]).collect();
+    let mut leaf = CertificateParams::new(names)?;
+    // Tells apart the authorities of two stand-ins, which have the same name.
+    leaf.use_authority_key_identifier_extension = true;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.distinguished_name.push(DnType::CommonName, "Keyswap stand-in");
     let leaf_key = KeyPair::generate()?;

@@ -70,12 +70,13 @@ fn model(request: &Received) -> &str {
 
 /// Events with `alt=sse`, else one JSON array.
 fn stream(request: &Received) -> Content {
-    let pieces = pieces(request);
+    let pieces = pieces(&greeting(request));
     let last = pieces.len().saturating_sub(1);
     let chunks: Vec<Value> =
         pieces.iter().enumerate().map(|(number, piece)| chunk(request, piece, number == last)).collect();
     if !request.target.contains("alt=sse") {
         return json!(chunks).into();
     }
-    Content::Events(chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect())
+    let events = chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect();
+    Content::Events { events, first_text: 0 }
 }

@@ -33,7 +33,27 @@ fn model_card(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": CREATED, "owned_by": "stand-in"})
 }
 
+/// The tool that the request wants to see called, which is then called with the greeting as `text`.
+fn forced_tool(request: &Received) -> Option<String> {
+    request.json().pointer("/tool_choice/function/name").and_then(Value::as_str).map(str::to_owned)
+}
+
+fn arguments(request: &Received) -> String {
+    json!({"text": greeting(request)}).to_string()
+}
+
+fn tool_call(name: &str, arguments: &str) -> Value {
+    let function = json!({"name": name, "arguments": arguments});
+    json!([{"index": 0, "id": "call_standin", "type": "function", "function": function}])
+}
+
 fn chat(request: &Received) -> Value {
+    let mut message =
+        json!({"role": "assistant", "content": greeting(request), "refusal": null, "annotations": []});
+    if let Some(name) = forced_tool(request) {
+        message["content"] = Value::Null;
+        message["tool_calls"] = tool_call(&name, &arguments(request));
+    }
     json!({
         "id": "chatcmpl-standin",
         "object": "chat.completion",
@@ -41,9 +61,7 @@ fn chat(request: &Received) -> Value {
         "model": model(request),
         "choices": [{
             "index": 0,
-            "message": {
-                "role": "assistant", "content": greeting(request), "refusal": null, "annotations": [],
-            },
+            "message": message,
             "logprobs": null,
             "finish_reason": "stop",
         }],
@@ -76,14 +94,22 @@ fn chat_stream(request: &Received) -> Content {
         let choices = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]);
         chunk(choices, Value::Null)
     };
-    let mut events = vec![choice(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null)];
-    events.extend(pieces(request).iter().map(|piece| choice(json!({"content": piece}), Value::Null)));
+    let mut start = json!({"role": "assistant", "content": "", "refusal": null});
+    let deltas: Vec<Value> = if let Some(name) = forced_tool(request) {
+        start["tool_calls"] = tool_call(&name, "");
+        let delta = |piece| json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]});
+        pieces(&arguments(request)).into_iter().map(delta).collect()
+    } else {
+        pieces(&greeting(request)).into_iter().map(|piece| json!({"content": piece})).collect()
+    };
+    let mut events = vec![choice(start, Value::Null)];
+    events.extend(deltas.into_iter().map(|delta| choice(delta, Value::Null)));
     events.push(choice(json!({}), json!("stop")));
     if request.json().pointer("/stream_options/include_usage") == Some(&json!(true)) {
         events.push(chunk(json!([]), chat_usage()));
     }
     events.push("data: [DONE]\n\n".to_owned());
-    Content::Events(events)
+    Content::Events { events, first_text: 1 }
 }
 
 fn response(request: &Received) -> Value {
@@ -145,7 +171,7 @@ fn response_stream(request: &Received) -> Content {
         json!({"type": "response.output_item.added", "item": output_message("", "in_progress")}),
         json!({"type": "response.content_part.added", "part": output_text("")}),
     ];
-    let deltas = pieces(request).into_iter();
+    let deltas = pieces(&greeting(request)).into_iter();
     events.extend(
         deltas.map(|delta| json!({"type": "response.output_text.delta", "delta": delta, "logprobs": []})),
     );
@@ -155,7 +181,8 @@ fn response_stream(request: &Received) -> Content {
         json!({"type": "response.output_item.done", "item": output_message(&text, "completed")}),
         json!({"type": "response.completed", "response": response(request)}),
     ]);
-    Content::Events(events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect())
+    let events = events.into_iter().enumerate().map(|(number, event)| numbered(number, event)).collect();
+    Content::Events { events, first_text: 4 }
 }
 
 /// Adds what every event, or every event about an item, carries.

@@ -1,8 +1,10 @@
 //! The stand-in's connections: TLS, HTTP/1.1, the record of what arrives, and streams that can be held.
+//!
+//! What a WebSocket carries is in the record's bytes, not among its requests.
 
 use std::{
     io,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -13,10 +15,11 @@ use http_body_util::{BodyExt as _, Channel, Either, Full, channel::Sender};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::CONTENT_TYPE,
+    header::{CONTENT_TYPE, HeaderValue},
     http::request::Parts,
     server::conn::http1,
     service::service_fn,
+    upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -27,8 +30,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
+    Refusal,
     answer::{Answer, Content, answer},
     received::{Received, Record},
+    upload,
 };
 
 type Body = Either<Full<Bytes>, Channel<Bytes>>;
@@ -36,13 +41,21 @@ type Body = Either<Full<Bytes>, Channel<Bytes>>;
 #[derive(Clone)]
 pub(super) struct Server {
     tls: TlsAcceptor,
+    address: SocketAddr,
     record: Arc<Record>,
     held: watch::Receiver<bool>,
+    refusal: watch::Receiver<Option<Refusal>>,
 }
 
 impl Server {
-    pub(super) fn new(tls: Arc<ServerConfig>, record: Arc<Record>, held: watch::Receiver<bool>) -> Self {
-        Self { tls: tls.into(), record, held }
+    pub(super) fn new(
+        tls: Arc<ServerConfig>,
+        address: SocketAddr,
+        record: Arc<Record>,
+        held: watch::Receiver<bool>,
+        refusal: watch::Receiver<Option<Refusal>>,
+    ) -> Self {
+        Self { tls: tls.into(), address, record, held, refusal }
     }
 
     pub(super) async fn run(self, listener: TcpListener) -> io::Result<()> {
@@ -65,44 +78,61 @@ impl Server {
         let mut http = http1::Builder::new();
         // What Envoy lets through is never refused here.
         http.max_headers(4096).max_buf_size(4 << 20);
-        let _ = http.serve_connection(TokioIo::new(connection), service).await;
+        let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     }
 
-    async fn respond(&self, sni: &str, request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+    async fn respond(&self, sni: &str, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+        let upgrade = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
         let received = receive(sni, &head, body).await?;
-        let answer = answer(&received);
+        let answer = self.answer(&received);
         self.record.add(received);
-        Ok(self.response(answer))
+        Ok(self.response(answer, upgrade))
     }
 
-    fn response(&self, answer: Answer) -> Response<Body> {
+    fn answer(&self, request: &Received) -> Answer {
+        if let Some(Refusal { status, body }) = self.refusal.borrow().clone() {
+            return Answer { status, headers: HeaderMap::new(), content: Content::Json(body) };
+        }
+        upload::answer(request, self.address).unwrap_or_else(|| answer(request))
+    }
+
+    fn response(&self, answer: Answer, upgrade: OnUpgrade) -> Response<Body> {
         let (content_type, body) = match answer.content {
-            Content::Json(json) => ("application/json", Either::Left(Full::from(json.to_string()))),
-            Content::Events(events) => {
-                ("text/event-stream; charset=utf-8", Either::Right(self.stream(events)))
+            Content::Json(json) => (Some("application/json"), Either::Left(Full::from(json.to_string()))),
+            Content::Events { events, first_text } => {
+                (Some("text/event-stream; charset=utf-8"), Either::Right(self.stream(events, first_text)))
+            }
+            Content::WebSocket(conversation) => {
+                tokio::spawn(conversation.hold(upgrade));
+                (None, Either::Left(Full::default()))
             }
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         response.headers_mut().extend(answer.headers);
-        if let Ok(value) = content_type.parse() {
-            response.headers_mut().insert(CONTENT_TYPE, value);
+        if let Some(content_type) = content_type {
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         response
     }
 
-    fn stream(&self, events: Vec<String>) -> Channel<Bytes> {
+    fn stream(&self, events: Vec<String>, first_text: usize) -> Channel<Bytes> {
         let (sender, body) = Channel::new(1);
-        tokio::spawn(send_events(sender, events, self.held.clone()));
+        tokio::spawn(send_events(sender, events, first_text, self.held.clone()));
         body
     }
 }
 
 /// Ends early when the client has gone.
-async fn send_events(mut sender: Sender<Bytes>, events: Vec<String>, mut held: watch::Receiver<bool>) {
+async fn send_events(
+    mut sender: Sender<Bytes>,
+    events: Vec<String>,
+    first_text: usize,
+    mut held: watch::Receiver<bool>,
+) {
     for (number, event) in events.into_iter().enumerate() {
-        if number == 1 && held.wait_for(|held| !held).await.is_err() {
+        if number > first_text && held.wait_for(|held| !held).await.is_err() {
             return;
         }
         if sender.send_data(Bytes::from(event)).await.is_err() {

@@ -1,0 +1,163 @@
+//! A WebSocket through Keyswap: judged like any request, before the 101; then every byte passes.
+
+use anyhow::{Context as _, Result};
+use keyswap_tests::{
+    Standin, TOKEN, Testbed,
+    clients::{
+        Call, Event, Failure, Mode,
+        matrix::{Provider, WS},
+    },
+};
+use serde_json::{Value, json};
+
+/// What the program sends, in the words in which it tells of the echo.
+fn echoes() -> Vec<String> {
+    let every: Vec<u8> = (0..=u8::MAX).cycle().take(70_000).collect();
+    [r#"{"type":"response.create"}"#, "καλημέρα \u{0} 🦀", &format!("hex:{}", hex::encode(every)), "hex:"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// A WebSocket that opens.
+struct Session {
+    mode: Mode,
+    target: &'static str,
+    arrives_at: &'static str,
+    provider: Provider,
+    protocol: &'static str,
+    speaks_first: bool,
+}
+
+const REALTIME: &str = "/v1/realtime?model=gpt-realtime";
+const LIVE: &str = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?alt=ws";
+
+const SESSIONS: [Session; 3] = [
+    Session {
+        mode: Mode::Subprotocol,
+        target: REALTIME,
+        arrives_at: REALTIME,
+        provider: Provider::OpenAi,
+        protocol: "realtime",
+        speaks_first: true,
+    },
+    Session {
+        mode: Mode::Header,
+        target: REALTIME,
+        arrives_at: REALTIME,
+        provider: Provider::OpenAi,
+        protocol: "realtime",
+        speaks_first: true,
+    },
+    Session {
+        mode: Mode::Query,
+        target: LIVE,
+        arrives_at: LIVE,
+        provider: Provider::Gemini,
+        protocol: "",
+        speaks_first: false,
+    },
+];
+
+#[test]
+fn a_session_passes_both_ways_byte_for_byte_and_the_upstream_sees_only_the_real_credential() -> Result<()> {
+    let testbed = Testbed::start()?;
+    for session in &SESSIONS {
+        let context = format!("{:?} {}", session.mode, session.target);
+        let url = url(&testbed, session.target);
+        let events = WS.run(&Call { mode: session.mode, base_url: &url, token: TOKEN, headers: &[] })?;
+        let (first, rest) = events.split_first().context("the program told nothing")?;
+        assert_eq!(first, &Event::Open { protocol: session.protocol.to_owned() }, "{context}");
+        let (last, messages) = rest.split_last().context("the session did not end")?;
+        assert_eq!(last, &Event::Done { text: "1000".to_owned() }, "{context}: {last:?}");
+        let (greetings, heard): (Vec<_>, Vec<_>) =
+            texts(messages).into_iter().partition(|text| text.contains("session.created"));
+        assert!(heard == echoes(), "{context}: what came back differs");
+        assert_eq!(greetings.len(), usize::from(session.speaks_first), "{context}");
+
+        let request = testbed.take_last()?;
+        session.provider.check(&request).context(context.clone())?;
+        assert_eq!(request.target, session.arrives_at, "{context}");
+        assert_eq!(
+            request.header("sec-websocket-protocol").unwrap_or_default(),
+            session.protocol,
+            "{context}"
+        );
+    }
+    Ok(())
+}
+
+/// The gateway has no `/v1/realtime`: its segment stands alone.
+#[test]
+fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
+    let mut policy = Testbed::policy();
+    policy["credentials"]["cf_aig"] = json!([{"env": "CF_AIG_TOKEN"}]);
+    policy["gateway"] = json!({"cloudflare": {
+        "account": "0123456789abcdef",
+        "gateway": "prod",
+        "credential": "cf_aig",
+        "mode": "provider_key",
+    }});
+    let standin = Standin::start()?;
+    let envoy = Testbed::setup_with(&policy, &standin).env("CF_AIG_TOKEN", "real-gateway-token").start()?;
+    let testbed = Testbed { standin, envoy };
+    let url = url(&testbed, "/openai?model=gpt-realtime");
+    let events = WS.run(&Call { mode: Mode::Subprotocol, base_url: &url, token: TOKEN, headers: &[] })?;
+    assert_eq!(events.first(), Some(&Event::Open { protocol: "realtime".to_owned() }));
+    assert_eq!(events.last(), Some(&Event::Done { text: "1000".to_owned() }));
+
+    let request = testbed.take_last()?;
+    assert_eq!(request.target, "/v1/0123456789abcdef/prod/openai?model=gpt-realtime");
+    let mut credentials = request.credentials();
+    credentials.sort();
+    let gateway = "cf-aig-authorization: Bearer real-gateway-token".to_owned();
+    assert_eq!(credentials, [Provider::OpenAi.credential(), gateway]);
+    Ok(())
+}
+
+#[test]
+fn a_bad_token_is_refused_before_the_101() -> Result<()> {
+    let testbed = Testbed::start()?;
+    for mode in [Mode::Subprotocol, Mode::Header, Mode::Query] {
+        let failure = refused(&testbed, mode, "ptk_nobody-knows-0123456789abcdefghijk", &[])?;
+        assert_eq!(failure.status, Some(401), "{mode:?}: {failure:?}");
+        let reason = failure.headers.get("x-keyswap-reason").map(String::as_str);
+        assert_eq!(reason, Some("token_invalid"), "{mode:?}");
+        assert!(failure.headers.contains_key("www-authenticate"), "{mode:?}: {failure:?}");
+    }
+    assert_eq!(testbed.standin.received(), [], "a refused upgrade reached the upstream");
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_that_the_upstream_refuses_is_answered_in_its_words() -> Result<()> {
+    let testbed = Testbed::start()?;
+    let failure = refused(&testbed, Mode::Subprotocol, TOKEN, &[("x-standin-status", Some("403"))])?;
+    assert_eq!(failure.status, Some(403), "{failure:?}");
+    let body: Value = serde_json::from_str(&failure.message)?;
+    let error = json!({
+        "message": "the stand-in was asked to answer 403",
+        "type": "stand_in_error",
+        "param": null,
+        "code": "stand_in",
+    });
+    assert_eq!(body, json!({ "error": error }));
+    assert_eq!(failure.headers.get("x-keyswap-reason"), None);
+    Provider::OpenAi.check(&testbed.take_last()?)
+}
+
+fn url(testbed: &Testbed, target: &str) -> String {
+    format!("ws://{}{target}", testbed.envoy.address())
+}
+
+fn refused(testbed: &Testbed, mode: Mode, token: &str, headers: &[(&str, Option<&str>)]) -> Result<Failure> {
+    let events = WS.run(&Call { mode, base_url: &url(testbed, REALTIME), token, headers })?;
+    match events.as_slice() {
+        [Event::Error(failure)] => Ok(failure.clone()),
+        events => anyhow::bail!("{mode:?}: no refusal but {events:?}"),
+    }
+}
+
+fn texts(events: &[Event]) -> Vec<String> {
+    let text = |event: &Event| if let Event::Chunk { text } = event { Some(text.clone()) } else { None };
+    events.iter().filter_map(text).collect()
+}
