@@ -352,9 +352,9 @@ fn pause(started: Instant) {
     thread::sleep((started.elapsed() / 10).clamp(Duration::from_millis(2), Duration::from_millis(100)));
 }
 
-/// Ctrl-C in a terminal is for the parent alone, which then ends its Envoy. On Linux the kernel ends Envoy when the
+/// Ctrl-C in a terminal is for the parent alone, which then ends its child. On Linux the kernel ends the child when the
 /// thread that started it is gone, so that not even a killed test leaves one behind.
-fn end_with_parent(command: &mut Command) {
+pub(crate) fn end_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
     command.process_group(0);
     #[cfg(target_os = "linux")]

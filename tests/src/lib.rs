@@ -20,6 +20,7 @@
 //! - [`Standin`] is one HTTPS server for all upstreams. It records every request, and every byte, and answers in the
 //!   shapes of the services; a stream can be held after its first event.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
+//! - [`Registry`] is `keyswap serve` on a database of its own, with a way to put tokens in.
 //! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
 //!
 //! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
@@ -31,6 +32,7 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod registry;
 mod standin;
 pub mod tools;
 
@@ -38,4 +40,5 @@ pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
+pub use registry::{Registry, RegistrySetup};
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};

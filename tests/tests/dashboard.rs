@@ -4,27 +4,15 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::keyswap_command;
+use keyswap_tests::Registry;
 use keyswap_tests::tools::{installed, on_path, project_root, run};
 
-const PASSWORD: &str = "the-password-of-a-test";
-const CREDENTIAL: &str = "the-credential-of-a-test";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
 const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[test]
 fn the_dashboard_works_in_a_browser() -> Result<()> {
@@ -32,12 +20,11 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     let driver = driver()?;
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
-    let folder = tempfile::tempdir()?;
-    let (_server, url) = serve(folder.path())?;
+    let registry = Registry::start()?;
     run(
         Command::new("node")
             .arg("dashboard.mjs")
-            .args([&url, PASSWORD, CREDENTIAL])
+            .args([&registry.url(), registry.password(), registry.registry_token()])
             .arg(&screenshots)
             .current_dir(driver)
             .env("KEYSWAP_CHROMIUM", chromium),
@@ -45,23 +32,6 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     )?;
     ensure!(screenshots.join("tokens-light-360.png").is_file(), "there are no screenshots");
     Ok(())
-}
-
-/// A registry, and its address.
-fn serve(folder: &Path) -> Result<(Server, String)> {
-    let mut process = Command::new(keyswap_command()?)
-        .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--database", "sqlite://keyswap.db"])
-        .current_dir(folder)
-        .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
-        .env("KEYSWAP_ADMIN_PASSWORD", PASSWORD)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = process.stdout.take();
-    let server = Server(process);
-    let mut line = String::new();
-    BufReader::new(stdout.context("the output is piped")?).read_line(&mut line)?;
-    let url = line.trim().strip_prefix("listening on ").context("the server did not start")?;
-    Ok((server, url.to_owned()))
 }
 
 /// The script with its packages.

@@ -1,0 +1,254 @@
+//! A real `keyswap serve`, as a child process that ends with the value that stands for it.
+//!
+//! Its port stays the same over [`Registry::stop`], [`Registry::kill`] and [`Registry::restart`], so that whoever
+//! was told its address finds it again.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    envoy::end_with_parent,
+    filter::keyswap_command,
+    http::{self, Request, Response},
+};
+
+const REGISTRY_TOKEN: &str = "the-registry-token-of-a-test";
+const PASSWORD: &str = "the-admin-password-of-a-test";
+
+/// Says that a request which changes something comes from no browser.
+const CLIENT_HEADER: &str = "x-keyswap-client";
+
+/// What a registry is to be started with.
+pub struct RegistrySetup {
+    database: Option<String>,
+    password: Option<String>,
+    arguments: Vec<String>,
+}
+
+impl RegistrySetup {
+    /// The database, as `--database` takes it, in place of a temporary SQLite file.
+    #[must_use]
+    pub fn database(mut self, url: &str) -> Self {
+        self.database = Some(url.to_owned());
+        self
+    }
+
+    /// No password is set, so the registry makes one. The database must be new.
+    #[must_use]
+    pub fn first_password(mut self) -> Self {
+        self.password = None;
+        self
+    }
+
+    /// More arguments for `keyswap serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Starts the registry on a free port and waits until it listens.
+    pub fn start(self) -> Result<Registry> {
+        let folder = tempfile::tempdir()?;
+        let database = self
+            .database
+            .unwrap_or_else(|| format!("sqlite://{}", folder.path().join("registry.db").display()));
+        let launch = Launch { database, password: self.password, arguments: self.arguments, folder };
+        let (process, mut said) = launch.run("127.0.0.1:0")?;
+        let listening =
+            said.next().with_context(|| format!("the registry did not start:\n{}", launch.log()))?;
+        let address =
+            listening.strip_prefix("listening on http://").context("the registry does not listen")?;
+        let address = address.parse()?;
+        let password = match &launch.password {
+            Some(password) => password.clone(),
+            None => first_password(&said.next().unwrap_or_default())?,
+        };
+        Ok(Registry { process: Some(process), launch, address, password, cookie: OnceLock::new() })
+    }
+}
+
+/// A running registry; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Registry {
+    process: Option<Process>,
+    launch: Launch,
+    address: SocketAddr,
+    password: String,
+    cookie: OnceLock<String>,
+}
+
+impl Registry {
+    /// Starts a registry on a temporary SQLite file.
+    pub fn start() -> Result<Self> {
+        Self::setup().start()
+    }
+
+    /// A registry to be started otherwise.
+    pub fn setup() -> RegistrySetup {
+        RegistrySetup { database: None, password: Some(PASSWORD.to_owned()), arguments: Vec::new() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its base URL, without a trailing slash.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address of its database, as `--database` takes it.
+    pub fn database(&self) -> &str {
+        &self.launch.database
+    }
+
+    /// The administrator's password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The data planes' credential.
+    pub fn registry_token(&self) -> &'static str {
+        REGISTRY_TOKEN
+    }
+
+    /// Puts a token into the registry: `{"label": …, "providers": […], …}`. Answers `{"token": …, "record": …}`.
+    pub fn create_token(&self, new: &Value) -> Result<Value> {
+        self.admin("POST", "/tokens", new)
+    }
+
+    /// Asks the administration, as whoever knows the password. The path is what comes after `/admin/api`; with `null`
+    /// no body is sent. Answers the JSON of a success, `null` if it has none.
+    pub fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let request = Request::new(method, format!("/admin/api{path}")).header("cookie", self.cookie()?);
+        let response = self.send(&with_json(request.header(CLIENT_HEADER, "tests"), body))?;
+        ensure!((200..300).contains(&response.status), "{method} {path}: {}", response.text());
+        if response.body.is_empty() { Ok(Value::Null) } else { response.json() }
+    }
+
+    /// Sends a request and waits for the whole answer.
+    pub fn send(&self, request: &Request) -> Result<Response> {
+        http::send(self.address, request).with_context(|| self.log())
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.launch.log()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.as_mut().map_or(Ok(None), |process| Ok(process.0.try_wait()?))
+    }
+
+    /// Tells it to stop and waits until it has.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut process) = self.process.take() else { return Ok(()) };
+        kill_process(Pid::from_child(&process.0), Signal::TERM)?;
+        let status = process.0.wait()?;
+        ensure!(status.success(), "the registry ended with {status}:\n{}", self.log());
+        Ok(())
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again after it was stopped or killed, on the same database and port.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        let (process, mut said) = self.launch.run(&self.address.to_string())?;
+        ensure!(said.next().is_some(), "the registry did not start again:\n{}", self.log());
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// The cookie of a session, which outlives a restart.
+    fn cookie(&self) -> Result<&str> {
+        if let Some(cookie) = self.cookie.get() {
+            return Ok(cookie);
+        }
+        let request = Request::post("/admin/session", &serde_json::json!({"password": self.password}));
+        let response = self.send(&request.header(CLIENT_HEADER, "tests"))?;
+        let cookie = response.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+        let cookie = cookie.with_context(|| format!("cannot sign in: {}", response.text()))?;
+        Ok(self.cookie.get_or_init(|| cookie.to_owned()))
+    }
+}
+
+/// How it is started, for the first time and again.
+#[derive(Debug)]
+struct Launch {
+    database: String,
+    password: Option<String>,
+    arguments: Vec<String>,
+    folder: TempDir,
+}
+
+impl Launch {
+    /// Starts it, and returns what it says, line by line.
+    fn run(&self, listen: &str) -> Result<(Process, impl Iterator<Item = String> + use<>)> {
+        let log =
+            OpenOptions::new().create(true).append(true).open(self.folder.path().join("registry.log"))?;
+        let mut process = Process(self.command(listen, log)?.spawn().context("cannot run `keyswap serve`")?);
+        let stdout = process.0.stdout.take().context("its output is piped")?;
+        Ok((process, BufReader::new(stdout).lines().map_while(Result::ok)))
+    }
+
+    fn command(&self, listen: &str, log: File) -> Result<Command> {
+        let mut command = Command::new(keyswap_command()?);
+        command
+            .args(["serve", "--listen", listen, "--database", &self.database, "--log", "warn"])
+            .args(&self.arguments)
+            .env_clear()
+            .env("KEYSWAP_REGISTRY_TOKEN", REGISTRY_TOKEN)
+            .envs(self.password.as_ref().map(|password| ("KEYSWAP_ADMIN_PASSWORD", password)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        end_with_parent(&mut command);
+        Ok(command)
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("registry.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn with_json(request: Request, body: &Value) -> Request {
+    if body.is_null() {
+        return request;
+    }
+    request.header("content-type", "application/json").body(body.to_string())
+}
+
+/// `first password: … (it is not shown again)`
+fn first_password(line: &str) -> Result<String> {
+    let password = line.strip_prefix("first password: ").and_then(|rest| rest.split(' ').next());
+    Ok(password.with_context(|| format!("the registry made no password: {line}"))?.to_owned())
+}
