@@ -1,4 +1,4 @@
-//! What the administration keeps: the hash of its password, and who is signed in.
+//! What the administration keeps: the hash of its password, who tries to sign in, and who is signed in.
 //!
 //! It is in the database so that a restart ends no session and replicas know each other's.
 
@@ -6,7 +6,11 @@ use keyswap_core::{TokenDigest, UnixTime};
 use serde_json::json;
 
 use super::actor::Actor;
-use super::{Registry, Result, now};
+use super::{Registry, Result, now, since_1970};
+
+/// The most tries to sign in within [`WINDOW`] milliseconds, whenever it begins.
+const MOST_TRIES: i64 = 10;
+const WINDOW: i64 = 60_000;
 
 impl Registry {
     /// The hash of the administrator's password, once there is one.
@@ -48,8 +52,18 @@ impl Registry {
         self.0.delete_session(id, now()).await
     }
 
-    /// Gives a key that was taken from its full budget back.
-    pub async fn refill(&self, key: &TokenDigest) -> Result<()> {
-        self.0.refill(key).await
+    /// Counts a try of somebody to sign in. If they may not try now, answers in how many seconds they may.
+    pub async fn count_try(&self, client: &str) -> Result<Option<u32>> {
+        let waiting = self.0.count_try(client, MOST_TRIES, WINDOW, milliseconds).await?;
+        Ok(waiting.map(|milliseconds| u32::try_from(milliseconds.div_ceil(1000)).unwrap_or(u32::MAX).max(1)))
     }
+
+    /// Forgets the tries of somebody who knew the password.
+    pub async fn forget_tries(&self, client: &str) -> Result<()> {
+        self.0.forget_tries(client).await
+    }
+}
+
+fn milliseconds() -> i64 {
+    i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX)
 }
