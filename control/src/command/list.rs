@@ -13,7 +13,7 @@ use crate::registry::{Listing, Page, Status};
 
 /// Which part of a list, of which registry.
 #[derive(Args)]
-pub(super) struct List {
+pub(super) struct Arguments {
     /// Only what has this text in it, in any case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
@@ -45,7 +45,7 @@ impl From<StatusName> for Status {
     }
 }
 
-impl List {
+impl Arguments {
     /// Prints the list that `page` gives: a table, or `{"items", "total"}`.
     pub(super) fn run<T: Serialize>(
         self,

@@ -1,12 +1,14 @@
 //! The registry that a command works on: a database, or a server.
 
 use std::env;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 
 use super::local::Local;
 use super::operations::Operations;
+use super::rate;
 use super::remote::{Address, Remote};
 use crate::output::{Format, visible};
 use crate::registry::DatabaseUrl;
@@ -31,6 +33,9 @@ pub(super) struct Target {
     /// Send the password to a server that has no TLS
     #[arg(long)]
     allow_plaintext: bool,
+    /// How long to wait for each of the server's answers
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = rate::parse_timeout)]
+    timeout: Duration,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
@@ -71,7 +76,7 @@ impl Target {
     fn sign_in(&self, url: &str) -> anyhow::Result<Box<dyn Operations>> {
         let address = Address::parse(url, self.allow_plaintext)?;
         let password = settings::ADMIN_PASSWORD.require()?;
-        Ok(Box::new(Remote::sign_in(address, &password)?))
+        Ok(Box::new(Remote::sign_in(address, self.timeout, &password)?))
     }
 
     fn require(&self) -> anyhow::Result<Place> {

@@ -67,3 +67,53 @@ impl Registry {
 fn milliseconds() -> i64 {
     i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_minute_has_more_than_ten_tries() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
+        let at = async |client: &str, now: i64| {
+            registry.0.count_try(client, MOST_TRIES, WINDOW, || now).await.unwrap()
+        };
+        // Ten tries, one a second.
+        for second in 0..10 {
+            assert_eq!(at("a", second * 1000).await, None);
+        }
+        // The first of them is forgotten at 60 s, the second at 61 s, and so on: refused tries are not counted.
+        for (now, expect) in [
+            (9_000, Some(51_000)),
+            (59_999, Some(1)),
+            (60_000, None),
+            (60_000, Some(1_000)),
+            (61_000, None),
+            (61_001, Some(999)),
+            (64_000, None),
+            (64_000, None),
+            (64_000, None),
+            (64_000, Some(1_000)),
+        ] {
+            assert_eq!(at("a", now).await, expect, "{now}");
+            assert_eq!(at("b", now).await.is_some(), false, "{now}");
+        }
+        // A clock that was put back keeps nobody out for longer than the window.
+        assert_eq!(at("a", -200_000).await, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_knew_the_password_has_all_tries_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
+        for _ in 0..MOST_TRIES {
+            assert_eq!(registry.count_try("a").await.unwrap(), None);
+        }
+        assert!(registry.count_try("a").await.unwrap().is_some_and(|seconds| (1..=60).contains(&seconds)));
+        registry.forget_tries("a").await.unwrap();
+        assert_eq!(registry.count_try("a").await.unwrap(), None);
+    }
+}

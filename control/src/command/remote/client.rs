@@ -17,9 +17,6 @@ use super::answer::{self, NotKeyswap, Success};
 use crate::registry::{Listing, Page, SecretText};
 use crate::serve::admin::origin::CLIENT;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a whole answer.
-const TIMEOUT: Duration = Duration::from_secs(60);
 /// Nobody waits longer for what is only good manners.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -32,9 +29,13 @@ pub(in crate::command) struct Remote {
 }
 
 impl Remote {
-    pub(in crate::command) fn sign_in(address: Address, password: &SecretText) -> anyhow::Result<Self> {
+    pub(in crate::command) fn sign_in(
+        address: Address,
+        timeout: Duration,
+        password: &SecretText,
+    ) -> anyhow::Result<Self> {
         let runtime = Runtime::new().context("cannot start")?;
-        let client = client(&address)?;
+        let client = client(&address, timeout)?;
         let mut remote = Self { runtime, client, address, cookie: HeaderValue::from_static("") };
         let url = remote.address.at(&["admin", "session"]);
         let answer = remote.send(Method::POST, url, &json!({"password": password.expose()}))?;
@@ -111,19 +112,17 @@ impl Drop for Remote {
         }
         let url = self.address.at(&["admin", "session"]);
         let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, &self.cookie);
-        let sent = request.timeout(FAREWELL).send();
-        // It ends by itself in a day.
-        drop(self.runtime.block_on(sent));
+        // What is not ended ends by itself in a day.
+        drop(self.runtime.block_on(async { request.timeout(FAREWELL).send().await }));
     }
 }
 
-fn client(address: &Address) -> anyhow::Result<Client> {
+fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
     // The one that the rest of the command uses; set already is set as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = Client::builder()
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(TIMEOUT)
+        .timeout(timeout)
         .user_agent(concat!("keyswap/", env!("CARGO_PKG_VERSION")));
     if !address.has_tls() {
         client = client.no_proxy();

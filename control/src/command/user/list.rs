@@ -11,7 +11,7 @@ use crate::exit::{self, Exit};
 #[command(after_help = exit::help("  keyswap user list --status disabled --database sqlite://keyswap.db"))]
 pub(crate) struct List {
     #[command(flatten)]
-    list: list::List,
+    list: list::Arguments,
 }
 
 impl List {

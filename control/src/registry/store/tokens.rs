@@ -112,8 +112,10 @@ impl Write {
 
     /// Writes what may change of a token.
     pub(in crate::registry) async fn update_token(&mut self, token: &Token) -> Result<(), RegistryError> {
-        let done = sqlx::query(
-            "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6
+        let (requests, seconds) = split(token.rate_limit);
+        let done = sqlx::query::<Any>(
+            "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
+                 rate_requests = $7, rate_per = $8
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -122,6 +124,8 @@ impl Write {
         .bind(token.successor.map(|digest| digest.to_hex()))
         .bind(token.retires_at.map(|at| at.0))
         .bind(token.version)
+        .bind(requests)
+        .bind(seconds)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
