@@ -93,7 +93,7 @@ async function byMouse() {
   await page.getByLabel("Requests").fill("many");
   await page.getByLabel("OpenAI", { exact: true }).check();
   await page.getByRole("button", { name: "Create token" }).click();
-  await page.getByRole("alert").getByText("invalid rate_limit").waitFor();
+  await page.getByRole("alert").getByText("invalid rate limit").waitFor();
   assert.equal(await page.getByLabel("Requests").inputValue(), "many");
   await page.getByLabel("Requests").fill("60");
   await page.getByLabel("In a time of").fill("1m");

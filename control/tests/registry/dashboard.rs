@@ -71,7 +71,7 @@ async fn forms_do_what_they_say(database: &Database) {
     for wrong in [[("rate_requests", "5"), ("rate_per", "")], [("rate_requests", "-1"), ("rate_per", "1s")]] {
         let response = post(&format!("{path}/rate-limit"), &wrong).await;
         assert_eq!(response.status(), 422);
-        assert!(response.text().await.unwrap().contains("invalid rate_limit"));
+        assert!(response.text().await.unwrap().contains("invalid rate limit"));
     }
     for (action, form, status, said) in [
         ("expiry", [("expires_at", "soon")], 422, "invalid expiry"),
@@ -90,7 +90,7 @@ async fn forms_do_what_they_say(database: &Database) {
         (vec![("label", " "), ("provider", "openai")], "label is required"),
         (vec![("label", "a\"b")], "pick at least one provider"),
         (vec![("label", "a"), ("provider", "openai"), ("token", "short")], "custom token too short"),
-        (vec![("label", "a"), ("provider", "openai"), ("rate_requests", "5")], "invalid rate_limit"),
+        (vec![("label", "a"), ("provider", "openai"), ("rate_requests", "5")], "invalid rate limit"),
     ] {
         let response = post("/tokens", &form).await;
         assert_eq!(response.status(), 422);

@@ -8,7 +8,10 @@ use crate::exit::{self, Exit};
 
 /// List tokens, the newest first
 #[derive(Args)]
-#[command(after_help = exit::help("  keyswap token list --search alice --database sqlite://keyswap.db"))]
+#[command(after_help = exit::help(
+    "  keyswap token list --search alice --database sqlite://keyswap.db\n  \
+     keyswap token list --server https://keyswap.example.com --format json"
+))]
 pub(crate) struct List {
     #[command(flatten)]
     list: list::Arguments,

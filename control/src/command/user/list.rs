@@ -8,7 +8,10 @@ use crate::exit::{self, Exit};
 
 /// List users, the newest first
 #[derive(Args)]
-#[command(after_help = exit::help("  keyswap user list --status disabled --database sqlite://keyswap.db"))]
+#[command(after_help = exit::help(
+    "  keyswap user list --status disabled --database sqlite://keyswap.db\n  \
+     keyswap user list --server https://keyswap.example.com --format json"
+))]
 pub(crate) struct List {
     #[command(flatten)]
     list: list::Arguments,
