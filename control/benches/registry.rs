@@ -168,7 +168,9 @@ fn cores() -> Result<Vec<usize>> {
 #[cfg(target_os = "linux")]
 fn keep_to(cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
+    for core in cores {
+        set.set(*core);
+    }
     Ok(sched_setaffinity(None, &set)?)
 }
 

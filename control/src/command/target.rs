@@ -20,12 +20,12 @@ const SERVER: &str = "KEYSWAP_SERVER";
 /// Which registry, and the form of the output.
 #[derive(Args)]
 pub(super) struct Target {
-    /// Where the registry is kept: `sqlite://FILE` or `postgres://…` [env: KEYSWAP_DATABASE]
+    /// Where the registry is kept: `sqlite://FILE` or `postgres://…`; else what `KEYSWAP_DATABASE` says
     ///
     /// Others can read the arguments of a process: give an address with a password in the environment.
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     database: Option<String>,
-    /// The address of the registry's server, such as `https://keyswap.example.com` [env: KEYSWAP_SERVER]
+    /// The address of the registry's server, such as `https://keyswap.example.com`; else what `KEYSWAP_SERVER` says
     ///
     /// The password is the one in `KEYSWAP_ADMIN_PASSWORD`, or in the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names.
     #[arg(long, value_name = "URL")]

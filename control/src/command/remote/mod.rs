@@ -21,6 +21,17 @@ use crate::registry::{
 };
 use answer::NotKeyswap;
 
+/// A token that is asked for.
+#[derive(Serialize)]
+struct New<'a> {
+    #[serde(flatten)]
+    record: NewToken,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
 /// A new token and its record, and what a rotation answers beside them.
 #[derive(Deserialize)]
 struct Issued {
@@ -42,13 +53,12 @@ struct Imported {
 
 impl Operations for Remote {
     fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created> {
-        let mut body = serde_json::to_value(new)?;
-        match &source {
-            Source::Mint => {}
-            Source::Custom(token) => body["token"] = json!(token.expose()),
-            Source::Digest(digest) => body["sha256"] = json!(digest.to_hex()),
-        }
-        self.ask::<Issued>(Method::POST, &["tokens"], &body)?.check()
+        let body = New {
+            record: new,
+            token: if let Source::Custom(token) = &source { Some(token.expose()) } else { None },
+            sha256: if let Source::Digest(digest) = &source { Some(digest.to_hex()) } else { None },
+        };
+        self.ask::<Issued>(Method::POST, &["tokens"], &serde_json::to_value(body)?)?.check()
     }
 
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>> {
