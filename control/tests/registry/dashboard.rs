@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::server::{PASSWORD, Server, builder};
 use crate::support::{Database, admin, create, on_both_databases, run};
 
-on_both_databases!(forms_do_what_they_say);
+on_both_databases!(forms_do_what_they_say, a_rate_limit_of_a_user_is_set_and_cleared);
 
 fn client() -> Client {
     let browser = HeaderMap::from_iter([(
@@ -113,18 +113,36 @@ async fn forms_do_what_they_say(database: &Database) {
     let list = registry.tokens(&keyswap::registry::Listing::default()).await.unwrap();
     assert_eq!(list.items[0].providers, ["openai", "gemini", "acme", "b"]);
     assert_eq!(list.items[0].rate_limit, Some(RateLimit::new(60, 60).unwrap()));
-    let user =
-        [("email", "a@acme.example"), ("provider", "openai"), ("rate_requests", "2"), ("rate_per", "1d")];
-    assert_eq!(location(&post("/users", &user).await), "/admin/users");
-    let limit = async || registry.user("a@acme.example").await.unwrap().rate_limit;
-    assert_eq!(limit().await, Some(RateLimit::new(2, 86_400).unwrap()));
-    post("/users/a%40acme.example", &[("provider", "openai")]).await;
-    assert_eq!(limit().await, None);
     assert_eq!(location(&post("/sign-out", &[]).await), "/admin/sign-in");
     assert_eq!(
         location(&client.get(url("")).header("cookie", &cookie).send().await.unwrap()),
         "/admin/sign-in"
     );
+}
+
+async fn a_rate_limit_of_a_user_is_set_and_cleared(database: &Database) {
+    let registry = database.open().await;
+    let server = Server::start(&database.url());
+    let cookie = server.sign_in().await;
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let response = server.admin(&cookie, Method::POST, path).form(form).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let limit = async || {
+        let limit = registry.user("a@acme.example").await.unwrap().rate_limit;
+        limit.map(|limit| (limit.requests(), limit.seconds()))
+    };
+    let user =
+        [("email", "a@acme.example"), ("provider", "openai"), ("rate_requests", "2"), ("rate_per", "1d")];
+    assert_eq!((post("/users", &user).await.0, limit().await), (200, Some((2, 86_400))));
+    let page = "/users/a%40acme.example";
+    let (status, text) = post(page, &[("provider", "openai"), ("rate_requests", "2")]).await;
+    assert!(status == 422 && text.contains("invalid rate limit"), "{text}");
+    assert_eq!(
+        (limit().await, registry.user("a@acme.example").await.unwrap().version),
+        (Some((2, 86_400)), 1)
+    );
+    assert_eq!((post(page, &[("provider", "openai")]).await.0, limit().await), (200, None));
 }
 
 #[test]
