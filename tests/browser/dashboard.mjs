@@ -1,12 +1,12 @@
 // Drives the dashboard in Chromium, as people do. Arguments: its address, the password, the data planes' credential,
-// the folder for screenshots. What does not hold ends it.
+// the proxy's address, the folder for screenshots. What does not hold ends it.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
-const [url, password, credential, screenshots] = process.argv.slice(2);
+const [url, password, credential, proxy, screenshots] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const browser = await chromium.launch({
@@ -41,11 +41,15 @@ async function signIn(page) {
   await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
 }
 
-async function status(token) {
+/// What data planes get.
+async function record(token) {
   const sha256 = createHash("sha256").update(token).digest("hex");
   const response = await fetch(`${url}/v1/tokens/${sha256}`, { headers: { authorization: `Bearer ${credential}` } });
-  return response.status === 200 ? (await response.json()).status : response.status;
+  return response.status === 200 ? await response.json() : { status: response.status };
 }
+
+const status = async (token) => (await record(token)).status;
+const limit = async (token) => (await record(token)).rate_limit;
 
 /// Nothing serious that axe finds, no scrolling to the side; in both colour schemes, wide and narrow.
 async function check(page, name) {
@@ -86,6 +90,13 @@ async function byMouse() {
   await page.getByRole("alert").getByText("pick at least one provider").waitFor();
   assert.equal(await page.getByLabel("Label").inputValue(), "<b>alice</b>-laptop");
   await check(page, "token-refused");
+  await page.getByLabel("Requests").fill("many");
+  await page.getByLabel("OpenAI", { exact: true }).check();
+  await page.getByRole("button", { name: "Create token" }).click();
+  await page.getByRole("alert").getByText("invalid rate limit").waitFor();
+  assert.equal(await page.getByLabel("Requests").inputValue(), "many");
+  await page.getByLabel("Requests").fill("60");
+  await page.getByLabel("In a time of").fill("1m");
   for (const provider of ["OpenAI", "Anthropic", "Gemini"]) await page.getByLabel(provider, { exact: true }).check();
   await page.getByRole("button", { name: "Create token" }).click();
   await page.getByRole("heading", { name: "Token created" }).waitFor();
@@ -94,6 +105,8 @@ async function byMouse() {
   const token = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(token, /^ptk_[\w-]{32}$/);
   assert.equal(await status(token), "active");
+  assert.deepEqual(await limit(token), { requests: 60, per: "60s" });
+  await page.getByText(`curl ${proxy}/v1/models`).waitFor();
   await check(page, "token-created");
 
   await page.getByRole("link", { name: "To the list" }).click();
@@ -109,7 +122,16 @@ async function byMouse() {
   await page.getByLabel("Expires").fill("2030-01-01T12:30");
   await page.getByRole("button", { name: "Set expiry" }).click();
   await page.getByRole("definition").getByText("2030-01-01 12:30").waitFor();
+  assert.equal(await page.getByLabel("Requests").inputValue(), "60");
+  await page.getByLabel("Requests").fill("5");
+  await page.getByLabel("In a time of").fill("1h");
+  await page.getByRole("button", { name: "Set rate limit" }).click();
+  await page.getByRole("definition").getByText("5 per 3600s").waitFor();
+  assert.deepEqual(await limit(token), { requests: 5, per: "3600s" });
   await check(page, "token");
+  await page.getByRole("button", { name: "As the policy has it" }).click();
+  await page.getByRole("definition").getByText("the policy's").waitFor();
+  assert.equal(await limit(token), null);
   await page.getByRole("button", { name: "Rotate" }).click();
   await page.getByRole("heading", { name: "Token rotated" }).waitFor();
   const successor = await page.locator("#token").textContent();
@@ -162,7 +184,9 @@ async function live() {
   await signIn(page);
   await page.locator("#content").focus();
   const context = page.context().request;
-  const created = await context.post(`${url}/admin/api/tokens`, { data: { label: "from elsewhere", providers: ["openai"] } });
+  const created = await context.post(`${url}/admin/api/tokens`, {
+    data: { label: "from elsewhere", providers: ["openai"] }, headers: { "x-keyswap-client": "test" },
+  });
   assert.equal(created.status(), 201);
   await page.clock.fastForward(11_000);
   await page.getByRole("link", { name: "from elsewhere" }).waitFor();

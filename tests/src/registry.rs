@@ -7,6 +7,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
 };
@@ -30,12 +31,20 @@ const CLIENT_HEADER: &str = "x-keyswap-client";
 
 /// What a registry is to be started with.
 pub struct RegistrySetup {
+    command: Option<PathBuf>,
     database: Option<String>,
     password: Option<String>,
     arguments: Vec<String>,
 }
 
 impl RegistrySetup {
+    /// The `keyswap` command, in place of the one that [`keyswap_command`] builds.
+    #[must_use]
+    pub fn command(mut self, path: impl Into<PathBuf>) -> Self {
+        self.command = Some(path.into());
+        self
+    }
+
     /// The database, as `--database` takes it, in place of a temporary SQLite file.
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
@@ -63,7 +72,8 @@ impl RegistrySetup {
         let database = self
             .database
             .unwrap_or_else(|| format!("sqlite://{}", folder.path().join("registry.db").display()));
-        let launch = Launch { database, password: self.password, arguments: self.arguments, folder };
+        let command = self.command.map_or_else(keyswap_command, Ok)?;
+        let launch = Launch { command, database, password: self.password, arguments: self.arguments, folder };
         let (process, mut said) = launch.run("127.0.0.1:0")?;
         let listening =
             said.next().with_context(|| format!("the registry did not start:\n{}", launch.log()))?;
@@ -96,7 +106,12 @@ impl Registry {
 
     /// A registry to be started otherwise.
     pub fn setup() -> RegistrySetup {
-        RegistrySetup { database: None, password: Some(PASSWORD.to_owned()), arguments: Vec::new() }
+        RegistrySetup {
+            command: None,
+            database: None,
+            password: Some(PASSWORD.to_owned()),
+            arguments: Vec::new(),
+        }
     }
 
     /// Where it listens.
@@ -192,6 +207,7 @@ impl Registry {
 /// How it is started, for the first time and again.
 #[derive(Debug)]
 struct Launch {
+    command: PathBuf,
     database: String,
     password: Option<String>,
     arguments: Vec<String>,
@@ -203,13 +219,13 @@ impl Launch {
     fn run(&self, listen: &str) -> Result<(Process, impl Iterator<Item = String> + use<>)> {
         let log =
             OpenOptions::new().create(true).append(true).open(self.folder.path().join("registry.log"))?;
-        let mut process = Process(self.command(listen, log)?.spawn().context("cannot run `keyswap serve`")?);
+        let mut process = Process(self.command(listen, log).spawn().context("cannot run `keyswap serve`")?);
         let stdout = process.0.stdout.take().context("its output is piped")?;
         Ok((process, BufReader::new(stdout).lines().map_while(Result::ok)))
     }
 
-    fn command(&self, listen: &str, log: File) -> Result<Command> {
-        let mut command = Command::new(keyswap_command()?);
+    fn command(&self, listen: &str, log: File) -> Command {
+        let mut command = Command::new(&self.command);
         command
             .args(["serve", "--listen", listen, "--database", &self.database, "--log", "warn"])
             .args(&self.arguments)
@@ -221,7 +237,7 @@ impl Launch {
             .stdout(Stdio::piped())
             .stderr(log);
         end_with_parent(&mut command);
-        Ok(command)
+        command
     }
 
     fn log(&self) -> String {

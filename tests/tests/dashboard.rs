@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::Registry;
 use keyswap_tests::tools::{installed, on_path, project_root, run};
 
+const PROXY: &str = "https://llm.acme.example";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
 const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
@@ -20,11 +21,11 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     let driver = driver()?;
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
-    let registry = Registry::start()?;
+    let registry = Registry::setup().arguments(&["--proxy-url", PROXY]).start()?;
     run(
         Command::new("node")
             .arg("dashboard.mjs")
-            .args([&registry.url(), registry.password(), registry.registry_token()])
+            .args([&registry.url(), registry.password(), registry.registry_token(), PROXY])
             .arg(&screenshots)
             .current_dir(driver)
             .env("KEYSWAP_CHROMIUM", chromium),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use keyswap_tests::{Envoy, Standin, UPSTREAM_HOSTS, filter_wasm, keyswap_command, tools};
+use keyswap_tests::{Envoy, Registry, Standin, UPSTREAM_HOSTS, filter_wasm, keyswap_command, tools};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
@@ -23,7 +23,7 @@ use tokio::{
 use console::Progress;
 use upstream::Upstream;
 
-/// How often it is looked whether Envoy still runs.
+/// How often it is looked whether Envoy and the registry still run.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// What `cargo xtask up` takes. Port 0 is any free port.
@@ -49,7 +49,7 @@ struct Minted {
 pub(crate) fn run(options: &Options) -> Result<()> {
     options.check_ports()?;
     let upstream = Upstream::chosen();
-    let mut progress = Progress::of(5);
+    let mut progress = Progress::of(6);
 
     progress.step("getting Envoy", tools::envoy)?;
     let command = progress.step("building the filter and the `keyswap` command", || {
@@ -66,11 +66,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         start_envoy(options, &upstream, standin.as_ref(), &minted)
     })?;
 
-    console::print(&instructions::text(&envoy, &upstream, &minted.token));
+    let registry = progress.step("starting the registry", || start_registry(&envoy))?;
+
+    console::print(&instructions::text(&envoy, &registry, &upstream, &minted.token));
     if let Some(standin) = &standin {
         standin.watch(|received| console::print(&console::request(received)));
     }
-    runtime.block_on(wait(&mut signals, envoy))?;
+    runtime.block_on(wait(&mut signals, envoy, registry))?;
     console::print("\nKeyswap and all that it started have ended.\n");
     Ok(())
 }
@@ -135,6 +137,11 @@ fn start_envoy(
     .start()
 }
 
+/// On a database of its own, which goes with it.
+fn start_registry(envoy: &Envoy) -> Result<Registry> {
+    Registry::setup().first_password().arguments(&["--proxy-url", &envoy.url()]).start()
+}
+
 /// The ways in which a user ends a program.
 struct Signals {
     interrupt: Signal,
@@ -152,17 +159,22 @@ impl Signals {
     }
 }
 
-/// Until a signal; an Envoy that ends by itself is an error.
-async fn wait(signals: &mut Signals, mut envoy: Envoy) -> Result<()> {
+/// Until a signal; an Envoy or a registry that ends by itself is an error.
+async fn wait(signals: &mut Signals, mut envoy: Envoy, mut registry: Registry) -> Result<()> {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         tokio::select! {
             _ = signals.interrupt.recv() => return Ok(()),
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.hangup.recv() => return Ok(()),
-            _ = heartbeat.tick() => if let Some(status) = envoy.ended()? {
-                return Err(anyhow!("Envoy has ended ({status}):\n{}", envoy.last_lines()));
-            },
+            _ = heartbeat.tick() => {
+                if let Some(status) = envoy.ended()? {
+                    return Err(anyhow!("Envoy has ended ({status}):\n{}", envoy.last_lines()));
+                }
+                if let Some(status) = registry.ended()? {
+                    return Err(anyhow!("the registry has ended ({status}):\n{}", registry.log()));
+                }
+            }
         }
     }
 }

@@ -34,6 +34,19 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
     assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
 
+    // The dashboard opens with the password that is printed, and its examples name this proxy.
+    let dashboard = address(&instructions, "dashboard    http://")?;
+    let password = address(&instructions, "password     ")?;
+    let (password, _) = password.split_once(' ').context("a word comes after the password")?;
+    let cookies = tempfile::NamedTempFile::new()?;
+    let browser = format!(
+        "curl --silent --show-error --fail-with-body --cookie-jar {0} --cookie {0} --header 'Sec-Fetch-Site: same-origin'",
+        cookies.path().display()
+    );
+    shell(&format!("{browser} --data-urlencode 'password={password}' http://{dashboard}/sign-in"))?;
+    let created = shell(&format!("{browser} --data 'label=ci&provider=openai' http://{dashboard}/tokens"))?;
+    assert!(created.contains(&format!("curl http://{proxy}/v1/models")), "{created}");
+
     // The SDKs, with what is installed for them in a folder of this test.
     let folder = tempfile::tempdir()?;
     let sdk = |title| {
@@ -53,7 +66,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
 
     assert!(up.signal(Signal::INT)?.success());
     assert!(up.read_rest().contains("have ended"));
-    for address in [proxy, admin] {
+    for address in [proxy, admin, dashboard.trim_end_matches("/admin").to_owned()] {
         assert!(TcpStream::connect(&address).is_err(), "something still listens on {address}");
     }
     assert_eq!(fs::read_dir(up.temporary.path())?.count(), 0, "temporary files were left");
@@ -75,6 +88,18 @@ fn an_envoy_that_ends_by_itself_is_a_failure() -> Result<()> {
     shell(&format!("curl --silent --show-error --request POST http://{admin}/quitquitquit"))?;
     assert!(!up.wait()?.success());
     assert!(up.errors()?.contains("Envoy has ended"));
+    Ok(())
+}
+
+#[test]
+fn a_registry_that_ends_by_itself_is_a_failure() -> Result<()> {
+    let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
+    up.read_until("# --- Ctrl-C")?;
+    let children = shell(&format!("ps --no-headers -o pid=,comm= --ppid {}", up.child.id()))?;
+    let child = children.lines().find_map(|line| line.trim().strip_suffix(" keyswap"));
+    shell(&format!("kill -KILL {}", child.with_context(|| format!("no registry in {children}"))?))?;
+    assert!(!up.wait()?.success());
+    assert!(up.errors()?.contains("the registry has ended"));
     Ok(())
 }
 

@@ -2,9 +2,12 @@
 
 mod completions;
 mod confirm;
-mod list_options;
+mod list;
+mod local;
+mod operations;
 mod policy;
 mod rate;
+mod remote;
 mod serve;
 mod table;
 mod target;

@@ -13,6 +13,13 @@ pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
     Ok(RateLimit::parse(requests.parse().context(expected)?, per)?)
 }
 
+/// Reads a time that somebody may take: `20s`, `1m`; an hour at most.
+pub(super) fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
+    let expected = "expected a time such as `20s`, from `1s` to `1h`";
+    let seconds = registry::seconds(text).filter(|seconds| (1..=3600).contains(seconds));
+    Ok(Duration::from_secs(seconds.context(expected)?.into()))
+}
+
 /// Reads a time in which two tokens may both work: `30s`, `10m`, `24h`, `7d`; a year at most.
 pub(super) fn parse_grace(text: &str) -> anyhow::Result<Duration> {
     let expected = "expected a time such as `10m`, `24h` or `7d`, a year at most";

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -9,10 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::rate;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::registry::{DatabaseUrl, Registry};
-use crate::serve::{self, State, settings};
+use crate::serve::{self, Options, ProxyUrl, State, settings};
 
 /// Serve the token registry
 ///
@@ -39,6 +41,18 @@ pub(crate) struct Serve {
         default_value = "sqlite://keyswap.db"
     )]
     database: String,
+    /// Where callers reach the proxy, as the dashboard's examples name it
+    #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
+    proxy_url: ProxyUrl,
+    /// How long a client may take to send the head of a request, and then its body
+    #[arg(
+        long,
+        env = "KEYSWAP_CLIENT_TIMEOUT",
+        value_name = "TIME",
+        default_value = "20s",
+        value_parser = rate::parse_timeout
+    )]
+    client_timeout: Duration,
     /// What to log to standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -63,7 +77,8 @@ impl Serve {
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
             output::print(&format!("listening on http://{}", listener.local_addr()?))?;
-            serve::run(listener, State::new(registry, registry_token, admin_password), stop).await?;
+            let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout };
+            serve::run(listener, State::new(registry, registry_token, admin_password, options), stop).await?;
             Ok(Exit::Ok)
         })
     }

@@ -1,95 +1,109 @@
-//! The registry that a command works on.
+//! The registry that a command works on: a database, or a server.
 
-use anyhow::{Context as _, bail};
+use std::env;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use tokio::runtime::Runtime;
 
+use super::local::Local;
+use super::operations::Operations;
+use super::rate;
+use super::remote::{Address, Remote};
 use crate::output::{Format, visible};
-use crate::registry::{self, Actor, DatabaseUrl, Listing, Page, Registry};
+use crate::registry::DatabaseUrl;
+use crate::serve::settings;
+
+const DATABASE: &str = "KEYSWAP_DATABASE";
+const SERVER: &str = "KEYSWAP_SERVER";
 
 /// Which registry, and the form of the output.
 #[derive(Args)]
 pub(super) struct Target {
-    /// Where the registry is kept: `sqlite://FILE` or `postgres://…`
+    /// Where the registry is kept: `sqlite://FILE` or `postgres://…`; else what `KEYSWAP_DATABASE` says
     ///
     /// Others can read the arguments of a process: give an address with a password in the environment.
-    #[arg(long, env = "KEYSWAP_DATABASE", hide_env_values = true, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "server")]
     database: Option<String>,
+    /// The address of the registry's server, such as `https://keyswap.example.com`; else what `KEYSWAP_SERVER` says
+    ///
+    /// The password is the one in `KEYSWAP_ADMIN_PASSWORD`, or in the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Send the password to a server that has no TLS
+    #[arg(long)]
+    allow_plaintext: bool,
+    /// How long to wait for each of the server's answers
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = rate::parse_timeout)]
+    timeout: Duration,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Format,
 }
 
-/// A registry that is open.
-pub(super) struct Session {
-    runtime: Runtime,
-    pub(super) registry: Registry,
-    /// Who the audit log says it was.
-    pub(super) actor: Actor,
+/// Where a registry is.
+enum Place {
+    Database(String),
+    Server(String),
 }
 
 impl Target {
     /// Whether a registry is named.
-    pub(super) fn is_named(&self) -> bool {
-        self.database.is_some()
+    pub(super) fn is_named(&self) -> anyhow::Result<bool> {
+        self.place().map(|place| place.is_some())
     }
 
     /// Opens the registry, which is made if it is a file that is not there yet.
-    pub(super) fn open_or_make(&self) -> anyhow::Result<Session> {
-        Session::open(&self.url()?)
+    pub(super) fn open_or_make(&self) -> anyhow::Result<Box<dyn Operations>> {
+        match self.require()? {
+            Place::Database(url) => Ok(Box::new(Local::open(&url.parse()?)?)),
+            Place::Server(url) => self.sign_in(&url),
+        }
     }
 
     /// Opens the registry. A file that is not there is an error: it is a slip of the pen, and not an empty registry.
-    pub(super) fn open(&self) -> anyhow::Result<Session> {
-        let url = self.url()?;
-        if let DatabaseUrl::Sqlite(path) = &url
+    pub(super) fn open(&self) -> anyhow::Result<Box<dyn Operations>> {
+        if let Place::Database(url) = self.require()?
+            && let DatabaseUrl::Sqlite(path) = url.parse()?
             && !path.exists()
         {
             let path = visible(&path.display().to_string());
             bail!("there is no database `{path}`: `keyswap serve` and `keyswap token create` make one");
         }
-        Session::open(&url)
+        self.open_or_make()
     }
 
-    fn url(&self) -> anyhow::Result<DatabaseUrl> {
-        let url = self
-            .database
-            .as_deref()
-            .context("which registry? Name it with `--database`, or in `KEYSWAP_DATABASE`")?;
-        Ok(url.parse()?)
+    fn sign_in(&self, url: &str) -> anyhow::Result<Box<dyn Operations>> {
+        let address = Address::parse(url, self.allow_plaintext)?;
+        let password = settings::ADMIN_PASSWORD.require()?;
+        Ok(Box::new(Remote::sign_in(address, self.timeout, &password)?))
+    }
+
+    fn require(&self) -> anyhow::Result<Place> {
+        self.place()?.context(
+            "which registry? Name it with `--database` or `--server`, or in `KEYSWAP_DATABASE` or `KEYSWAP_SERVER`",
+        )
+    }
+
+    /// An argument goes before the environment.
+    fn place(&self) -> anyhow::Result<Option<Place>> {
+        let (database, server) = match (&self.database, &self.server) {
+            (None, None) => (variable(DATABASE)?, variable(SERVER)?),
+            (database, server) => (database.clone(), server.clone()),
+        };
+        ensure!(
+            database.is_none() || server.is_none(),
+            "both `{DATABASE}` and `{SERVER}` are set: say `--database` or `--server`"
+        );
+        Ok(database.map(Place::Database).or(server.map(Place::Server)))
     }
 }
 
-impl Session {
-    fn open(url: &DatabaseUrl) -> anyhow::Result<Self> {
-        let runtime = Runtime::new().context("cannot start")?;
-        let registry = runtime.block_on(Registry::open(url))?;
-        Ok(Self { runtime, registry, actor: Actor::new("command line") })
-    }
-
-    /// Waits for what was asked of the registry.
-    pub(super) fn wait<T>(&self, answer: impl Future<Output = registry::Result<T>>) -> anyhow::Result<T> {
-        Ok(self.runtime.block_on(answer)?)
-    }
-
-    /// The items that `next_page` gives, `most` at most.
-    pub(super) fn collect<T, F: Future<Output = registry::Result<Page<T>>>>(
-        &self,
-        mut listing: Listing,
-        most: usize,
-        next_page: impl Fn(Listing) -> F,
-    ) -> anyhow::Result<Page<T>> {
-        let mut all = Page { items: Vec::new(), next: None, total: 0 };
-        loop {
-            let missing = most.saturating_sub(all.items.len());
-            listing.limit = Some(u32::try_from(missing).unwrap_or(u32::MAX));
-            let page = self.wait(next_page(listing.clone()))?;
-            all.items.extend(page.items);
-            (all.next, all.total) = (page.next, page.total);
-            if all.next.is_none() || all.items.len() >= most {
-                return Ok(all);
-            }
-            listing.after = all.next;
-        }
+/// A variable that is set and not empty.
+fn variable(name: &'static str) -> anyhow::Result<Option<String>> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => bail!("`{name}` is not UTF-8"),
     }
 }

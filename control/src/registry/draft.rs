@@ -6,6 +6,7 @@ use keyswap_core::{TokenDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
+use super::model::Status;
 use super::rate_limit::RateLimit;
 use super::secret_text::SecretText;
 use crate::token_record::{Draft, Field, TokenRecord};
@@ -46,6 +47,28 @@ pub struct NewToken {
     pub rate_limit: Option<RateLimit>,
 }
 
+/// A token that exists elsewhere, such as in a policy, and is known by its digest.
+#[derive(Clone, Debug)]
+pub struct KnownToken {
+    /// Its SHA-256.
+    pub digest: TokenDigest,
+    /// What it is for.
+    pub new: NewToken,
+    /// Whether it may be used.
+    pub status: Status,
+}
+
+/// A change of a token: what is `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct TokenPatch {
+    /// Whether it may be used.
+    pub status: Option<Status>,
+    /// When it expires: a time with an offset; `Some(None)` is never.
+    pub expires_at: Option<Option<String>>,
+    /// The rate limit; `Some(None)` takes it away.
+    pub rate_limit: Option<Option<RateLimit>>,
+}
+
 /// A new user, as it is asked for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -72,7 +95,7 @@ pub struct UserPatch {
     /// All models that the user may call from now on.
     pub models: Option<Vec<String>>,
     /// Whether the user may call at all.
-    pub status: Option<super::model::Status>,
+    pub status: Option<Status>,
     /// The rate limit; `Some(None)` takes it away.
     pub rate_limit: Option<Option<RateLimit>>,
 }

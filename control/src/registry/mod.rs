@@ -30,7 +30,7 @@ use keyswap_core::UnixTime;
 
 pub use actor::Actor;
 pub use day::Day;
-pub use draft::{NewToken, NewUser, Source, UserPatch};
+pub use draft::{KnownToken, NewToken, NewUser, Source, TokenPatch, UserPatch};
 pub use error::{Kind, RegistryError};
 pub use feed::{Change, Feed, Subject};
 pub use limits::Taken;

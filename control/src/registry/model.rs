@@ -1,7 +1,7 @@
 //! What the registry keeps: tokens, users, the audit log; and pages of them.
 
 use keyswap_core::{TokenDigest, UnixTime};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::day::Day;
 use super::rate_limit::RateLimit;
@@ -138,8 +138,49 @@ impl Serialize for Token {
     }
 }
 
+/// Reads what a registry said of a token. Its own expiry is not told apart from the one that counts.
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Full {
+            sha256: String,
+            label: String,
+            owner: Option<String>,
+            last4: String,
+            providers: Vec<String>,
+            models: Vec<String>,
+            status: Status,
+            #[serde(deserialize_with = "time")]
+            created_at: UnixTime,
+            expires_at: Option<String>,
+            rate_limit: Option<RateLimit>,
+            successor: Option<String>,
+            retires_at: Option<String>,
+            last_used: Option<Day>,
+            version: i64,
+        }
+        let full = Full::deserialize(deserializer)?;
+        Ok(Self {
+            digest: read_digest(&full.sha256)?,
+            label: full.label,
+            owner: full.owner,
+            last4: full.last4,
+            providers: full.providers,
+            models: full.models,
+            status: full.status,
+            created_at: full.created_at,
+            own_expiry: full.expires_at.as_deref().map(read_time).transpose()?,
+            rate_limit: full.rate_limit,
+            successor: full.successor.as_deref().map(read_digest).transpose()?,
+            retires_at: full.retires_at.as_deref().map(read_time).transpose()?,
+            last_used: full.last_used,
+            version: full.version,
+        })
+    }
+}
+
 /// Somebody who signs in elsewhere and is known here by an email address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
     /// The address, in lower case.
     pub email: String,
@@ -152,7 +193,7 @@ pub struct User {
     /// The models that the user may call; `*` is all.
     pub models: Vec<String>,
     /// When the user came into the registry.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// How often the user may call, where that differs from the policy.
@@ -206,7 +247,7 @@ impl Listing {
 }
 
 /// A part of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The part.
     pub items: Vec<T>,
@@ -236,4 +277,16 @@ impl<T> Page<T> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
 fn rfc3339<S: Serializer>(at: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
+    read_time(&String::deserialize(deserializer)?)
+}
+
+fn read_time<E: serde::de::Error>(text: &str) -> Result<UnixTime, E> {
+    UnixTime::from_rfc3339(text).ok_or_else(|| E::custom("expected a time with an offset"))
+}
+
+fn read_digest<E: serde::de::Error>(text: &str) -> Result<TokenDigest, E> {
+    TokenDigest::from_hex(text).ok_or_else(|| E::custom("expected a SHA-256"))
 }

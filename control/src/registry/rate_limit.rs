@@ -23,7 +23,7 @@ impl RateLimit {
     pub fn new(requests: u32, seconds: u32) -> Result<Self, RegistryError> {
         let fits = (1..=MOST_REQUESTS).contains(&requests) && (1..=LONGEST).contains(&seconds);
         fits.then_some(Self { requests, seconds }).ok_or_else(|| RegistryError::Invalid {
-            field: "rate_limit",
+            field: "rate limit",
             expected: format!("expected 1 to {MOST_REQUESTS} requests in `1s` to `1d`"),
         })
     }

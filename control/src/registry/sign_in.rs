@@ -1,4 +1,4 @@
-//! What the administration keeps: the hash of its password, and who is signed in.
+//! What the administration keeps: the hash of its password, who tries to sign in, and who is signed in.
 //!
 //! It is in the database so that a restart ends no session and replicas know each other's.
 
@@ -6,7 +6,11 @@ use keyswap_core::{TokenDigest, UnixTime};
 use serde_json::json;
 
 use super::actor::Actor;
-use super::{Registry, Result, now};
+use super::{Registry, Result, now, since_1970};
+
+/// The most tries to sign in within [`WINDOW`] milliseconds, whenever it begins.
+const MOST_TRIES: i64 = 10;
+const WINDOW: i64 = 60_000;
 
 impl Registry {
     /// The hash of the administrator's password, once there is one.
@@ -48,8 +52,68 @@ impl Registry {
         self.0.delete_session(id, now()).await
     }
 
-    /// Gives a key that was taken from its full budget back.
-    pub async fn refill(&self, key: &TokenDigest) -> Result<()> {
-        self.0.refill(key).await
+    /// Counts a try of somebody to sign in. If they may not try now, answers in how many seconds they may.
+    pub async fn count_try(&self, client: &str) -> Result<Option<u32>> {
+        let waiting = self.0.count_try(client, MOST_TRIES, WINDOW, milliseconds).await?;
+        Ok(waiting.map(|milliseconds| u32::try_from(milliseconds.div_ceil(1000)).unwrap_or(u32::MAX).max(1)))
+    }
+
+    /// Forgets the tries of somebody who knew the password.
+    pub async fn forget_tries(&self, client: &str) -> Result<()> {
+        self.0.forget_tries(client).await
+    }
+}
+
+fn milliseconds() -> i64 {
+    i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_minute_has_more_than_ten_tries() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
+        let at = async |client: &str, now: i64| {
+            registry.0.count_try(client, MOST_TRIES, WINDOW, || now).await.unwrap()
+        };
+        // Ten tries, one a second.
+        for second in 0..10 {
+            assert_eq!(at("a", second * 1000).await, None);
+        }
+        // The first of them is forgotten at 60 s, the second at 61 s, and so on: refused tries are not counted.
+        for (now, expect) in [
+            (9_000, Some(51_000)),
+            (59_999, Some(1)),
+            (60_000, None),
+            (60_000, Some(1_000)),
+            (61_000, None),
+            (61_001, Some(999)),
+            (64_000, None),
+            (64_000, None),
+            (64_000, None),
+            (64_000, Some(1_000)),
+        ] {
+            assert_eq!(at("a", now).await, expect, "{now}");
+            assert!(at("b", now).await.is_none(), "{now}");
+        }
+        // A clock that was put back keeps nobody out for longer than the window.
+        assert_eq!(at("a", -200_000).await, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_knew_the_password_has_all_tries_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("a.db").display());
+        let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
+        for _ in 0..MOST_TRIES {
+            assert_eq!(registry.count_try("a").await.unwrap(), None);
+        }
+        assert!(registry.count_try("a").await.unwrap().is_some_and(|seconds| (1..=60).contains(&seconds)));
+        registry.forget_tries("a").await.unwrap();
+        assert_eq!(registry.count_try("a").await.unwrap(), None);
     }
 }

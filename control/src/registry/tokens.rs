@@ -6,7 +6,7 @@ use keyswap_core::{TokenDigest, UnixTime};
 use serde_json::{Value, json};
 
 use super::actor::Actor;
-use super::draft::{NewToken, Source, ValidToken, check_expiry};
+use super::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
 use super::feed::Subject;
 use super::model::{Listing, Page, Status, Token};
 use super::secret_text::SecretText;
@@ -48,14 +48,10 @@ impl Registry {
 
     /// Puts tokens into the registry that are known by their digests, as in a policy: all of them or none. Those that
     /// are there already stay as they are. Answers which were added.
-    pub async fn import_tokens(
-        &self,
-        tokens: Vec<(TokenDigest, NewToken, Status)>,
-        actor: &Actor,
-    ) -> Result<Vec<Token>> {
+    pub async fn import_tokens(&self, tokens: Vec<KnownToken>, actor: &Actor) -> Result<Vec<Token>> {
         let mut write = self.0.write().await?;
         let mut added = Vec::new();
-        for (digest, new, status) in tokens {
+        for KnownToken { digest, new, status } in tokens {
             match write.token(&digest).await {
                 Ok(_) => continue,
                 Err(RegistryError::UnknownToken) => {}
@@ -90,20 +86,8 @@ impl Registry {
         status: Status,
         actor: &Actor,
     ) -> Result<Token> {
-        let mut write = self.0.write().await?;
-        let mut token = write.token(digest).await?;
-        if token.status == status {
-            return Ok(token);
-        }
-        token.status = status;
-        let action = match status {
-            Status::Active => "token.enable",
-            Status::Disabled => "token.disable",
-        };
-        update(&mut write, &mut token).await?;
-        write.audit(actor, action, &digest.to_hex(), &json!({"label": token.label})).await?;
-        write.commit().await?;
-        Ok(token)
+        let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };
+        self.update_token(digest, patch, actor).await
     }
 
     /// Sets when a token expires: a time with an offset, or never if there is none.
@@ -113,16 +97,33 @@ impl Registry {
         expires_at: Option<&str>,
         actor: &Actor,
     ) -> Result<Token> {
-        let expiry = check_expiry(expires_at)?;
+        let patch = TokenPatch { expires_at: Some(expires_at.map(str::to_owned)), ..TokenPatch::default() };
+        self.update_token(digest, patch, actor).await
+    }
+
+    /// Changes what the patch names, all of it or nothing. What is so already is no change.
+    pub async fn update_token(
+        &self,
+        digest: &TokenDigest,
+        patch: TokenPatch,
+        actor: &Actor,
+    ) -> Result<Token> {
+        let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
-        let mut token = write.token(digest).await?;
-        if token.own_expiry == expiry {
+        let before = write.token(digest).await?;
+        let mut token = Token {
+            status: patch.status.unwrap_or(before.status),
+            own_expiry: expiry.unwrap_or(before.own_expiry),
+            rate_limit: patch.rate_limit.unwrap_or(before.rate_limit),
+            ..before.clone()
+        };
+        if token == before {
             return Ok(token);
         }
-        let detail = json!({"label": token.label, "from": shown(token.own_expiry), "to": shown(expiry)});
-        token.own_expiry = expiry;
         update(&mut write, &mut token).await?;
-        write.audit(actor, "token.set_expiry", &digest.to_hex(), &detail).await?;
+        for (action, detail) in differences(&before, &token) {
+            write.audit(actor, action, &digest.to_hex(), &detail).await?;
+        }
         write.commit().await?;
         Ok(token)
     }
@@ -204,6 +205,27 @@ async fn insert(
 async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
     token.version = write.change(Subject::Token, &token.digest.to_hex()).await?;
     write.update_token(token).await
+}
+
+/// What the audit log has of a change: a line for each thing that is another now.
+fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
+    let mut lines = Vec::new();
+    if before.own_expiry != after.own_expiry {
+        let (from, to) = (shown(before.own_expiry), shown(after.own_expiry));
+        lines.push(("token.set_expiry", json!({"label": after.label, "from": from, "to": to})));
+    }
+    if before.rate_limit != after.rate_limit {
+        let (from, to) = (before.rate_limit, after.rate_limit);
+        lines.push(("token.set_rate_limit", json!({"label": after.label, "from": from, "to": to})));
+    }
+    if before.status != after.status {
+        let action = match after.status {
+            Status::Active => "token.enable",
+            Status::Disabled => "token.disable",
+        };
+        lines.push((action, json!({"label": after.label})));
+    }
+    lines
 }
 
 /// A token that is no longer of use gets no successor that would be.

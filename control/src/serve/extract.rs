@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use super::State;
 use super::problem::Problem;
 use crate::object::Object;
 
@@ -21,25 +22,24 @@ pub(super) struct Parameters<T>(pub(super) T);
 /// A segment of the path.
 pub(super) struct Segment(pub(super) String);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         require_type(request.headers(), "application/json")?;
         let body = body(request, state).await?;
         // Whether it is JSON comes first, so that half a document is never a wrong field.
         serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| malformed(&error))?;
         let reader = &mut serde_json::Deserializer::from_slice(&body);
-        let Object(value) =
-            serde_path_to_error::deserialize(reader).map_err(|error| misfit(&error.path().to_string()))?;
+        let Object(value) = serde_path_to_error::deserialize(reader).map_err(|error| misfit(&error))?;
         Ok(Self(value))
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+impl<T: DeserializeOwned> FromRequest<State> for Form<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         require_type(request.headers(), "application/x-www-form-urlencoded")?;
         let body = body(request, state).await?;
         serde_urlencoded::from_bytes(&body).map(Self).map_err(|_| {
@@ -90,11 +90,15 @@ fn require_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Probl
     })
 }
 
-async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+async fn body(request: Request, state: &State) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(state.options().patience, Bytes::from_request(request, state));
+    let Ok(read) = read.await else {
+        let detail = "the body did not arrive in time";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail));
+    };
+    read.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the body has more than {} bytes", super::BODY_LIMIT);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large")
         }
         _ => Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body could not be read"),
     })
@@ -105,13 +109,15 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
 }
 
-fn misfit(place: &str) -> Problem {
-    let detail = match place {
-        "." => "a field of the body is missing, or the body is not what it should be".to_owned(),
-        place if place.len() > 64 || place.chars().any(char::is_control) => {
-            "the body has an unknown field".to_owned()
-        }
-        place => format!("`{place}` in the body is unknown or not what it should be"),
+/// The name of an unknown field is the caller's, and may be a secret in the wrong place; all other names are ours.
+fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let path = error.path().to_string();
+    let detail = if error.inner().to_string().starts_with("unknown field") {
+        "the body has an unknown field".to_owned()
+    } else if path == "." {
+        "a field of the body is missing, or the body is not what it should be".to_owned()
+    } else {
+        format!("`{path}` in the body is not what it should be")
     };
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
 }

@@ -4,15 +4,16 @@
 //! status and the time of a request, and nothing that a caller sent.
 
 mod access_log;
-mod admin;
+pub(crate) mod admin;
 mod bearer;
+mod connections;
 mod data_plane;
 mod extract;
 mod health;
 pub mod problem;
+mod proxy_url;
 pub mod settings;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use crate::output;
 use crate::registry::{Registry, SecretText};
 use problem::Problem;
+pub use proxy_url::ProxyUrl;
 
 /// The most bytes in the body of a request.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -41,17 +43,33 @@ struct Shared {
     registry: Registry,
     registry_token: SecretText,
     admin_password: Option<SecretText>,
+    options: Options,
     stopping: watch::Sender<bool>,
+}
+
+/// What may be chosen of a server, and is no secret.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The proxy's address in the dashboard's examples.
+    pub proxy_url: ProxyUrl,
+    /// How long a client may take to send the head of a request, and then its body.
+    pub patience: Duration,
 }
 
 impl State {
     /// A server's state, with the credential of the data planes and, where the environment has one, the
     /// administrator's password.
-    pub fn new(registry: Registry, registry_token: SecretText, admin_password: Option<SecretText>) -> Self {
+    pub fn new(
+        registry: Registry,
+        registry_token: SecretText,
+        admin_password: Option<SecretText>,
+        options: Options,
+    ) -> Self {
         Self(Arc::new(Shared {
             registry,
             registry_token,
             admin_password,
+            options,
             stopping: watch::Sender::new(false),
         }))
     }
@@ -64,6 +82,10 @@ impl State {
     /// The administrator's password, where the environment has one.
     pub fn admin_password(&self) -> Option<&SecretText> {
         self.0.admin_password.as_ref()
+    }
+
+    fn options(&self) -> &Options {
+        &self.0.options
     }
 
     /// Returns when the server is to stop: whoever waits for something answers now.
@@ -88,7 +110,8 @@ pub fn router(state: State) -> Router {
         .with_state(state)
 }
 
-/// Sees to it that there is an administrator's password, and prints it if it was made just now. Serves until `stop`, then answers those who wait and lets requests that are under way finish.
+/// Sees to it that there is an administrator's password, and prints it if it was made just now. Serves until `stop`,
+/// then answers those who wait and lets requests that are under way finish.
 pub async fn run(
     listener: TcpListener,
     state: State,
@@ -105,17 +128,14 @@ pub async fn run(
         tracing::info!("stopping");
         told.0.stopping.send_replace(true);
     };
-    let patience = async {
+    let drained = async {
         state.stopping().await;
         tokio::time::sleep(DRAIN).await;
     };
-    let service = router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
+    let service = router(state.clone());
     tokio::select! {
-        ended = server.into_future() => ended,
-        () = patience => {
-            tracing::warn!("some requests did not finish in time");
-            Ok(())
-        }
+        () = connections::serve(listener, service, state.options().patience, stopped) => {}
+        () = drained => tracing::warn!("some requests did not finish in time"),
     }
+    Ok(())
 }

@@ -1,7 +1,10 @@
 //! Drives the real `keyswap` binary and judges what a user sees: output, errors, exit codes.
 
+mod confirm;
 mod policy_check;
 mod policy_explain;
+mod remote;
+mod server_errors;
 mod support;
 mod token_create;
 mod tokens;

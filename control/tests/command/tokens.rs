@@ -270,7 +270,7 @@ fn a_wrong_registry_is_told_and_made_only_by_what_adds_to_it() {
     let folder = Folder::new();
     let absent = format!("sqlite://{}", folder.path("absent.db").display());
     for (args, words) in [
-        (&["token", "list"][..], "which registry? Name it with `--database`"),
+        (&["token", "list"][..], "which registry? Name it with `--database` or `--server`"),
         (&["user", "list"], "which registry?"),
         (&["token", "list", "--database", &absent], "there is no database"),
         (&["user", "show", "a@acme.example", "--database", &absent], "there is no database"),
@@ -279,7 +279,7 @@ fn a_wrong_registry_is_told_and_made_only_by_what_adds_to_it() {
         (&["token", "list", "--limit", "0", "--database", &absent], "--limit"),
         (
             &["user", "create", "a", "--provider", "p", "--rate-limit", "0/1m", "--database", &absent],
-            "rate_limit",
+            "invalid rate limit",
         ),
     ] {
         let run = keyswap_with(args, b"", &[]);

@@ -73,6 +73,17 @@ async fn a_token_lives_from_creation_to_deletion(database: &Database) {
     let changed = admin.ask(Method::PATCH, &path, change, 200).await;
     assert_eq!((&changed["status"], &changed["expires_at"]), (&json!("active"), &json!(later)));
     assert_eq!(admin.ask(Method::PATCH, &path, json!({}), 200).await, changed);
+    // All of it is one change, and nothing of it is done where a part cannot be.
+    let limit = json!({"requests": 5, "per": "60s"});
+    let change = json!({"status": "disabled", "expires_at": "2098-01-01T00:00:00Z", "rate_limit": limit});
+    let together = admin.ask(Method::PATCH, &path, change, 200).await;
+    assert_eq!(together["version"].as_i64().unwrap(), changed["version"].as_i64().unwrap() + 1);
+    assert_eq!((&together["rate_limit"], &together["status"]), (&limit, &json!("disabled")));
+    let broken = json!({"status": "active", "rate_limit": null, "expires_at": "soon"});
+    admin.ask(Method::PATCH, &path, broken, 422).await;
+    assert_eq!(admin.get(&path).await, together);
+    let back = json!({"status": "active", "rate_limit": null, "expires_at": later});
+    assert_eq!(admin.ask(Method::PATCH, &path, back, 200).await["rate_limit"], Value::Null);
     let cleared = admin.ask(Method::PATCH, &path, json!({"expires_at": null}), 200).await;
     assert_eq!(cleared["expires_at"], Value::Null);
 
@@ -94,7 +105,7 @@ async fn a_token_lives_from_creation_to_deletion(database: &Database) {
         audit["items"].as_array().unwrap().iter().map(|entry| text(&entry["action"])).collect();
     assert_eq!(actions, ["token.delete", "token.rotate"]);
     let rest = admin.get(&format!("/audit?subject={hex}&after={}", audit["next"])).await;
-    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (5, &Value::Null));
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (11, &Value::Null));
     assert!(!audit.to_string().contains(token));
 }
 

@@ -50,7 +50,10 @@ fn a_token_that_cannot_be_is_refused() {
                 (with("label", json!(null)), "invalid_body", ""),
                 (with("providers", json!("openai")), "invalid_body", ""),
                 (with("rate_limit", json!({"requests": 0, "per": "60s"})), "invalid_body", ""),
-                (with("more", json!(1)), "invalid_body", ""),
+                (with("SENTINEL", json!(1)), "invalid_body", "the body has an unknown field"),
+                (with("rate_limit", json!({"SENTINEL": 1})), "invalid_body", "the body has an unknown field"),
+                (with("rate_limit", json!({"requests": 1, "per": 1})), "invalid_body", "`rate_limit.per` in"),
+                (with("models", json!([1])), "invalid_body", "`models[0]` in"),
                 (json!([]), "invalid_body", ""),
             ] {
                 let request = server.admin(&cookie, Method::POST, "/api/tokens").json(&new);
@@ -93,6 +96,20 @@ fn what_cannot_be_read_or_found_is_refused() {
             problem(ask(Method::POST, "/api/users").json(&json!({})), 422, "invalid_field").await;
             let patch = ask(Method::PATCH, &token).json(&json!({"expires_at": "soon"}));
             problem(patch, 422, "invalid_expiry").await;
+            let import =
+                |tokens: Value| ask(Method::POST, "/api/tokens/import").json(&json!({"tokens": tokens}));
+            let known =
+                json!({"sha256": "1".repeat(64), "label": "a", "providers": ["openai"], "status": "active"});
+            let mut wrong = known.clone();
+            wrong["sha256"] = json!("2".repeat(64));
+            wrong["label"] = json!("");
+            problem(import(json!([known, wrong])), 422, "label_required").await;
+            wrong["SENTINEL"] = json!(1);
+            problem(import(json!([known, wrong])), 422, "invalid_body").await;
+            wrong = json!({"sha256": "1", "label": "a", "providers": ["openai"], "status": "active"});
+            problem(import(json!([known, wrong])), 400, "invalid_digest").await;
+            let none = database.open().await.tokens(&Listing::default()).await.unwrap();
+            assert_eq!(none.total, 0, "half an import");
             let patch = ask(Method::PATCH, &token).json(&json!({"status": "gone"}));
             problem(patch, 422, "invalid_body").await;
             problem(ask(Method::GET, "/api/tokens?limit=x"), 400, "invalid_parameter").await;

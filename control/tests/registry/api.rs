@@ -31,6 +31,7 @@ on_sqlite!(
     every_error_is_a_problem_with_a_code,
     only_data_planes_are_let_in,
     a_stop_answers_those_who_wait,
+    whoever_sends_too_slowly_is_cut_off,
 );
 
 async fn problem(request: RequestBuilder, status: u16, code: &str) {
@@ -250,6 +251,42 @@ async fn a_stop_answers_those_who_wait(database: &Database) {
     assert!(answer.ends_with("{\"sequence\":0,\"reset\":false,\"changes\":[]}"), "{answer}");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+async fn whoever_sends_too_slowly_is_cut_off(database: &Database) {
+    let server = Server::start_with(&database.url(), &["--client-timeout", "1s"]);
+    let address = server.url.strip_prefix("http://").unwrap();
+    let json = "Content-Type: application/json\r\nx-keyswap-client: test\r\nContent-Length: 100\r\n";
+    let heads = [
+        (String::new(), ""),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n".to_owned(), ""),
+        (format!("POST /admin/session HTTP/1.1\r\nHost: a\r\n{json}\r\n{{\"password\""), "body_too_slow"),
+        (
+            format!("POST /v1/usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {CREDENTIAL}\r\n{json}\r\n"),
+            "body_too_slow",
+        ),
+    ];
+    for (sent, code) in heads {
+        let mut slow = TcpStream::connect(address).unwrap();
+        slow.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        slow.write_all(sent.as_bytes()).unwrap();
+        // A byte now and then does not help.
+        let mut trickle = slow.try_clone().unwrap();
+        std::thread::spawn(move || {
+            while trickle.write_all(b"a").is_ok() {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let mut answer = Vec::new();
+        // The end may be a reset, since what trickled in is not read.
+        let _ = slow.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 408"), !code.is_empty(), "{sent}: {answer}");
+        assert!(answer.contains(code), "{answer}");
+    }
+    // Waiting is no slowness of the client.
+    let waiting = server.get("/v1/changes?since=0&wait=3").send().await.unwrap();
+    assert_eq!(waiting.status(), 200);
 }
 
 #[test]

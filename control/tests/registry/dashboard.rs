@@ -1,15 +1,21 @@
 //! The dashboard as plain HTTP: what its pages say, and what they need no script for.
 
+use keyswap::registry::RateLimit;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, redirect};
 use serde_json::json;
 
-use crate::server::{PASSWORD, Server};
+use crate::server::{PASSWORD, Server, builder};
 use crate::support::{Database, admin, create, on_both_databases, run};
 
-on_both_databases!(forms_do_what_they_say);
+on_both_databases!(forms_do_what_they_say, a_rate_limit_of_a_user_is_set_and_cleared);
 
 fn client() -> Client {
-    Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap()
+    let browser = HeaderMap::from_iter([(
+        HeaderName::from_static("sec-fetch-site"),
+        HeaderValue::from_static("same-origin"),
+    )]);
+    builder().redirect(redirect::Policy::none()).default_headers(browser).build().unwrap()
 }
 
 fn location(response: &Response) -> String {
@@ -19,7 +25,7 @@ fn location(response: &Response) -> String {
 
 async fn forms_do_what_they_say(database: &Database) {
     let registry = database.open().await;
-    let server = Server::start(&database.url());
+    let server = Server::start_with(&database.url(), &["--proxy-url", "https://llm.acme.example/"]);
     let client = client();
     let url = |path: &str| format!("{}/admin{path}", server.url);
     assert_eq!(location(&client.get(url("")).send().await.unwrap()), "/admin/sign-in");
@@ -51,6 +57,22 @@ async fn forms_do_what_they_say(database: &Database) {
     assert_eq!(now().await.own_expiry.unwrap().to_string(), "2099-01-01T00:00:00Z");
     post(&format!("{path}/expiry"), &[("expires_at", "2099-01-01T00:00"), ("clear", "yes")]).await;
     assert_eq!(now().await.own_expiry, None);
+    let limit = async |form: &[(&str, &str)]| {
+        assert_eq!(location(&post(&format!("{path}/rate-limit"), form).await), page);
+        now().await.rate_limit.map(|limit| (limit.requests(), limit.seconds()))
+    };
+    let fields = [("rate_requests", "60"), ("rate_per", "10m")];
+    assert_eq!(limit(&fields).await, Some((60, 600)));
+    let shown = get(&path).await.1;
+    assert!(shown.contains(r#"name="rate_requests""#) && shown.contains(r#"value="600s""#), "{shown}");
+    assert_eq!(limit(&[fields[0], fields[1], ("clear", "yes")]).await, None);
+    assert_eq!(limit(&[("rate_requests", " 5 "), ("rate_per", "1s")]).await, Some((5, 1)));
+    assert_eq!(limit(&[("rate_requests", ""), ("rate_per", "")]).await, None);
+    for wrong in [[("rate_requests", "5"), ("rate_per", "")], [("rate_requests", "-1"), ("rate_per", "1s")]] {
+        let response = post(&format!("{path}/rate-limit"), &wrong).await;
+        assert_eq!(response.status(), 422);
+        assert!(response.text().await.unwrap().contains("invalid rate limit"));
+    }
     for (action, form, status, said) in [
         ("expiry", [("expires_at", "soon")], 422, "invalid expiry"),
         ("rotate", [("grace", "long")], 422, "invalid grace"),
@@ -68,21 +90,59 @@ async fn forms_do_what_they_say(database: &Database) {
         (vec![("label", " "), ("provider", "openai")], "label is required"),
         (vec![("label", "a\"b")], "pick at least one provider"),
         (vec![("label", "a"), ("provider", "openai"), ("token", "short")], "custom token too short"),
+        (vec![("label", "a"), ("provider", "openai"), ("rate_requests", "5")], "invalid rate limit"),
     ] {
         let response = post("/tokens", &form).await;
         assert_eq!(response.status(), 422);
         assert!(response.text().await.unwrap().contains(said), "{said}");
     }
-    let new =
-        [("label", "two"), ("provider", "openai"), ("provider", "gemini"), ("other_providers", "acme, b")];
-    assert_eq!(post("/tokens", &new).await.status(), 201);
+    let new = [
+        ("label", "two"),
+        ("provider", "openai"),
+        ("provider", "gemini"),
+        ("other_providers", "acme, b"),
+        ("rate_requests", "60"),
+        ("rate_per", "1m"),
+    ];
+    let response = post("/tokens", &new).await;
+    assert_eq!(response.status(), 201);
+    // The examples can be pasted as they are.
+    let shown = response.text().await.unwrap();
+    assert!(shown.contains("curl https://llm.acme.example/v1/models"), "{shown}");
+    assert!(!shown.contains("127.0.0.1"), "{shown}");
     let list = registry.tokens(&keyswap::registry::Listing::default()).await.unwrap();
     assert_eq!(list.items[0].providers, ["openai", "gemini", "acme", "b"]);
+    assert_eq!(list.items[0].rate_limit, Some(RateLimit::new(60, 60).unwrap()));
     assert_eq!(location(&post("/sign-out", &[]).await), "/admin/sign-in");
     assert_eq!(
         location(&client.get(url("")).header("cookie", &cookie).send().await.unwrap()),
         "/admin/sign-in"
     );
+}
+
+async fn a_rate_limit_of_a_user_is_set_and_cleared(database: &Database) {
+    let registry = database.open().await;
+    let server = Server::start(&database.url());
+    let cookie = server.sign_in().await;
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let response = server.admin(&cookie, Method::POST, path).form(form).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let limit = async || {
+        let limit = registry.user("a@acme.example").await.unwrap().rate_limit;
+        limit.map(|limit| (limit.requests(), limit.seconds()))
+    };
+    let user =
+        [("email", "a@acme.example"), ("provider", "openai"), ("rate_requests", "2"), ("rate_per", "1d")];
+    assert_eq!((post("/users", &user).await.0, limit().await), (200, Some((2, 86_400))));
+    let page = "/users/a%40acme.example";
+    let (status, text) = post(page, &[("provider", "openai"), ("rate_requests", "2")]).await;
+    assert!(status == 422 && text.contains("invalid rate limit"), "{text}");
+    assert_eq!(
+        (limit().await, registry.user("a@acme.example").await.unwrap().version),
+        (Some((2, 86_400)), 1)
+    );
+    assert_eq!((post(page, &[("provider", "openai")]).await.0, limit().await), (200, None));
 }
 
 #[test]

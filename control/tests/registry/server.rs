@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::json;
 
 /// The data planes' credential. It must turn up nowhere.
@@ -24,17 +25,22 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server that logs all it can, and waits until it is ready.
     pub(crate) fn start(database: &str) -> Self {
-        Self::run(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD), database)
+        Self::start_with(database, &[])
+    }
+
+    /// Starts a server with more arguments.
+    pub(crate) fn start_with(database: &str, arguments: &[&str]) -> Self {
+        Self::run(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD).args(["serve"]).args(arguments), database)
     }
 
     /// Starts a server whose database has a password.
     pub(crate) fn start_without_password(database: &str) -> Self {
-        Self::run(&mut command(), database)
+        Self::run(command().args(["serve"]), database)
     }
 
     fn run(command: &mut Command, database: &str) -> Self {
         let mut process = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "trace", "--database", database])
+            .args(["--listen", "127.0.0.1:0", "--log", "trace", "--database", database])
             .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -49,13 +55,7 @@ impl Server {
             panic!("{line}{}", log.iter().collect::<String>());
         };
         let url = url.to_owned();
-        Self {
-            process,
-            log,
-            logged: String::new(),
-            url,
-            client: Client::builder().no_proxy().build().unwrap(),
-        }
+        Self { process, log, logged: String::new(), url, client: client() }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -115,6 +115,19 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A client that says it is a program.
+pub(crate) fn client() -> Client {
+    let program =
+        HeaderMap::from_iter([("x-keyswap-client".parse().unwrap(), HeaderValue::from_static("test"))]);
+    builder().default_headers(program).build().unwrap()
+}
+
+pub(crate) fn builder() -> ClientBuilder {
+    // Set already is set as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy()
 }
 
 /// The command, in an environment without secrets.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use keyswap_tests::Envoy;
+use keyswap_tests::{Envoy, Registry};
 
 use super::upstream::Upstream;
 
@@ -100,12 +100,14 @@ EOF"#,
     },
 ];
 
-pub(super) fn text(envoy: &Envoy, upstream: &Upstream, token: &str) -> String {
+pub(super) fn text(envoy: &Envoy, registry: &Registry, upstream: &Upstream, token: &str) -> String {
     let mut text = "\nKeyswap is ready.\n\n".to_owned();
     let facts = [
         ("proxy token", token.to_owned()),
         ("base URL", envoy.url()),
         ("admin", format!("http://{}", envoy.admin_address())),
+        ("dashboard", format!("{}/admin", registry.url())),
+        ("password", format!("{} (of the dashboard, until Ctrl-C)", registry.password())),
         ("logs", format!("envoy.log and access.log in {}", envoy.log_folder().display())),
         ("upstream", upstream.remark().to_owned()),
     ];

@@ -14,7 +14,7 @@ use crate::token_record::{Draft, TokenRecord};
 
 /// Mint a proxy token
 ///
-/// The token is printed once and kept nowhere; it is known by its SHA-256. With `--database` its record goes into the
+/// The token is printed once and kept nowhere; it is known by its SHA-256. With `--database` or `--server` its record goes into the
 /// registry. Without, standard error gets the record to paste under `tokens:` in a policy; the words around it are
 /// YAML comments. Standard output gets the token alone, so that it can be piped or captured. `--format json` prints
 /// all on standard output: `{"token", "sha256", "record"}`.
@@ -56,7 +56,7 @@ impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         // What is wrong is told in full, and before standard input is read.
         let draft = self.record(TokenDigest::of(b""))?;
-        if self.target.is_named() { self.keep(draft) } else { self.mint() }
+        if self.target.is_named()? { self.keep(draft) } else { self.mint() }
     }
 
     fn record(&self, digest: TokenDigest) -> anyhow::Result<TokenRecord> {
@@ -80,8 +80,7 @@ impl Create {
             rate_limit: self.rate_limit,
         };
         let source = if self.stdin { Source::Custom(stdin::read_token()?) } else { Source::Mint };
-        let session = self.target.open_or_make()?;
-        let created = session.wait(session.registry.create_token(source, new, &session.actor))?;
+        let created = self.target.open_or_make()?.create_token(source, new)?;
         let token = created.token.as_ref().map(SecretText::expose).unwrap_or_default();
         let record = &created.record;
         match self.target.format {
@@ -97,7 +96,7 @@ impl Create {
     fn mint(self) -> anyhow::Result<Exit> {
         anyhow::ensure!(
             self.models.is_empty() && self.rate_limit.is_none() && !self.stdin,
-            "`--model`, `--rate-limit` and `--stdin` need a registry: name it with `--database`"
+            "`--model`, `--rate-limit` and `--stdin` need a registry: name it with `--database` or `--server`"
         );
         let token = SecretText::mint()?;
         let token = token.expose();

@@ -24,11 +24,11 @@ pub(crate) struct Delete {
 
 impl Delete {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        let token = self.selector.find(&session)?;
+        let registry = self.target.open()?;
+        let token = self.selector.find(&*registry)?;
         let name = format!("{} {}", token.id(), visible(&token.label));
         confirm(&format!("Delete the token {name}?"), self.yes)?;
-        session.wait(session.registry.delete_token(&token.digest, &session.actor))?;
+        registry.delete_token(&token.digest)?;
         match self.target.format {
             Format::Human => output::print(&format!("deleted {name}"))?,
             Format::Json => output::print_json(&json!({"deleted": token.digest.to_hex()}))?,

@@ -20,10 +20,9 @@ pub(crate) struct Disable {
 
 impl Disable {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        let token = self.selector.find(&session)?;
-        let set = session.registry.set_token_status(&token.digest, Status::Disabled, &session.actor);
-        view::print(&session.wait(set)?, self.target.format)?;
+        let registry = self.target.open()?;
+        let token = self.selector.find(&*registry)?;
+        view::print(&registry.set_token_status(&token.digest, Status::Disabled)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

@@ -13,7 +13,7 @@ use crate::exit::{self, Exit};
 use crate::object::Object;
 use crate::output::{self, Format, visible};
 use crate::policy_file::PolicyFile;
-use crate::registry::{NewToken, Status};
+use crate::registry::{KnownToken, NewToken, Status};
 
 /// Bring the tokens of a policy into the registry
 ///
@@ -45,8 +45,7 @@ impl Import {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let tokens = read(&PolicyFile::read(&self.file)?)?;
         let count = tokens.len();
-        let session = self.target.open_or_make()?;
-        let added = session.wait(session.registry.import_tokens(tokens, &session.actor))?;
+        let added = self.target.open_or_make()?.import_tokens(tokens)?;
         let known = count - added.len();
         match self.target.format {
             Format::Human => output::print(&format!("{} imported, {known} there already", added.len()))?,
@@ -57,7 +56,7 @@ impl Import {
 }
 
 /// The tokens of the document. An error names the place and repeats nothing of what stands there.
-fn read(file: &PolicyFile) -> anyhow::Result<Vec<(TokenDigest, NewToken, Status)>> {
+fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
     // A whole policy holds as a whole; a document with tokens only is read token by token.
     let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
     if document.get("version").is_some()
@@ -83,7 +82,7 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<(TokenDigest, NewToken, Status)
             ..NewToken::default()
         };
         new.validate().with_context(|| format!("tokens[{index}]"))?;
-        Ok((digest, new, record.status.unwrap_or(Status::Active)))
+        Ok(KnownToken { digest, new, status: record.status.unwrap_or(Status::Active) })
     };
     records.iter().enumerate().map(read).collect()
 }

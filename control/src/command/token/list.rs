@@ -3,27 +3,22 @@
 use clap::Args;
 
 use super::view;
-use crate::command::list_options::{self, ListOptions};
-use crate::command::target::Target;
+use crate::command::list;
 use crate::exit::{self, Exit};
 
 /// List tokens, the newest first
 #[derive(Args)]
-#[command(after_help = exit::help("  keyswap token list --search alice --database sqlite://keyswap.db"))]
+#[command(after_help = exit::help(
+    "  keyswap token list --search alice --database sqlite://keyswap.db\n  \
+     keyswap token list --server https://keyswap.example.com --format json"
+))]
 pub(crate) struct List {
     #[command(flatten)]
-    options: ListOptions,
-    #[command(flatten)]
-    target: Target,
+    list: list::Arguments,
 }
 
 impl List {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        let page = session.collect(self.options.listing(), self.options.most(), async |listing| {
-            session.registry.tokens(&listing).await
-        })?;
-        list_options::print(&page, self.target.format, view::table)?;
-        Ok(Exit::Ok)
+        self.list.run(|registry, listing| registry.tokens(listing), view::table)
     }
 }

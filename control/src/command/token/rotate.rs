@@ -11,7 +11,7 @@ use crate::command::rate;
 use crate::command::target::Target;
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
-use crate::registry::{SecretText, Source};
+use crate::registry::SecretText;
 
 /// Replace a token: the new one is printed once, the old one works until the grace is over
 ///
@@ -32,10 +32,9 @@ pub(crate) struct Rotate {
 
 impl Rotate {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        let token = self.selector.find(&session)?;
-        let rotate = session.registry.rotate_token(&token.digest, Source::Mint, self.grace, &session.actor);
-        let rotation = session.wait(rotate)?;
+        let registry = self.target.open()?;
+        let token = self.selector.find(&*registry)?;
+        let rotation = registry.rotate_token(&token.digest, self.grace)?;
         let record = &rotation.successor.record;
         let token = rotation.successor.token.as_ref().map(SecretText::expose).unwrap_or_default();
         match self.target.format {

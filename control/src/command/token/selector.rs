@@ -7,7 +7,7 @@ use clap::Args;
 use keyswap_core::TokenDigest;
 
 use super::{stdin, view};
-use crate::command::target::Session;
+use crate::command::operations::{Operations, collect};
 use crate::output::visible;
 use crate::registry::{Listing, RegistryError, Token};
 
@@ -29,11 +29,11 @@ pub(super) struct Selector {
 
 impl Selector {
     /// The one token that is meant. No error repeats what was given: it may be a token.
-    pub(super) fn find(&self, session: &Session) -> anyhow::Result<Token> {
+    pub(super) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
         if self.token == "-" {
             let token = stdin::read_token()?;
             let digest = TokenDigest::of(token.expose().as_bytes());
-            return session.wait(session.registry.token(&digest));
+            return registry.token(&digest);
         }
         if self.token.starts_with("ptk_") {
             bail!("others can read the arguments of a process: give a token on standard input, and `-` here");
@@ -42,9 +42,9 @@ impl Selector {
             bail!("which token? Give its label or digits of its SHA-256");
         }
         if let Some(digest) = TokenDigest::from_hex(&self.token.to_ascii_lowercase()) {
-            return session.wait(session.registry.token(&digest));
+            return registry.token(&digest);
         }
-        let mut candidates = self.candidates(session)?;
+        let mut candidates = self.candidates(registry)?;
         // A whole label goes before longer ones that begin with it.
         if candidates.iter().any(|token| token.label == self.token) {
             candidates.retain(|token| token.label == self.token);
@@ -59,10 +59,9 @@ impl Selector {
         }
     }
 
-    fn candidates(&self, session: &Session) -> anyhow::Result<Vec<Token>> {
+    fn candidates(&self, registry: &dyn Operations) -> anyhow::Result<Vec<Token>> {
         let listing = Listing { search: Some(self.token.clone()), ..Listing::default() };
-        let page =
-            session.collect(listing, usize::MAX, async |listing| session.registry.tokens(&listing).await)?;
+        let page = collect(listing, usize::MAX, |listing| registry.tokens(listing))?;
         Ok(page.items.into_iter().filter(|token| self.matches(token)).collect())
     }
 

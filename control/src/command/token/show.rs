@@ -22,8 +22,8 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        view::print(&self.selector.find(&session)?, self.target.format)?;
+        let registry = self.target.open()?;
+        view::print(&self.selector.find(&*registry)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

@@ -34,7 +34,6 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open_or_make()?;
         let new = NewUser {
             email: self.email,
             label: self.label,
@@ -42,7 +41,7 @@ impl Create {
             models: self.models,
             rate_limit: self.rate_limit,
         };
-        view::print(&session.wait(session.registry.create_user(new, &session.actor))?, self.target.format)?;
+        view::print(&self.target.open_or_make()?.create_user(new)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

@@ -23,11 +23,11 @@ pub(crate) struct Delete {
 
 impl Delete {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        let email = session.wait(session.registry.user(&self.email))?.email;
+        let registry = self.target.open()?;
+        let email = registry.user(&self.email)?.email;
         let name = visible(&email);
         confirm(&format!("Delete the user {name}?"), self.yes)?;
-        session.wait(session.registry.delete_user(&email, &session.actor))?;
+        registry.delete_user(&email)?;
         match self.target.format {
             Format::Human => output::print(&format!("deleted {name}"))?,
             Format::Json => output::print_json(&json!({"deleted": email}))?,

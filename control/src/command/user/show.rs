@@ -18,8 +18,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
-        view::print(&session.wait(session.registry.user(&self.email))?, self.target.format)?;
+        view::print(&self.target.open()?.user(&self.email)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

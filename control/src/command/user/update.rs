@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::view;
-use crate::command::list_options::StatusName;
+use crate::command::list::StatusName;
 use crate::command::rate;
 use crate::command::target::Target;
 use crate::exit::{self, Exit};
@@ -41,7 +41,6 @@ pub(crate) struct Update {
 
 impl Update {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let session = self.target.open()?;
         let patch = UserPatch {
             label: self.label,
             providers: self.providers,
@@ -49,8 +48,7 @@ impl Update {
             status: self.status.map(Status::from),
             rate_limit: if self.no_rate_limit { Some(None) } else { self.rate_limit.map(Some) },
         };
-        let update = session.registry.update_user(&self.email, patch, &session.actor);
-        view::print(&session.wait(update)?, self.target.format)?;
+        view::print(&self.target.open()?.update_user(&self.email, patch)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod changes;
 mod limits;
+mod page;
 mod postgres;
 mod sign_in;
 mod sqlite;
@@ -78,16 +79,6 @@ impl Store {
     pub(super) async fn write(&self) -> Result<Write, RegistryError> {
         Write::begin(&self.writer, self.dialect, self.wake.clone()).await
     }
-}
-
-/// A pattern for `LIKE … ESCAPE '!'` that matches what contains `text`; nothing for no text.
-fn containing(text: Option<&str>) -> String {
-    let text = text.map(str::trim).unwrap_or_default().to_lowercase();
-    if text.is_empty() {
-        return String::new();
-    }
-    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    format!("%{escaped}%")
 }
 
 fn to_json(list: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! The rows that signing in needs: the hash of the password, and the sessions.
+//! The rows that signing in needs: the hash of the password, the tries, and the sessions.
 
 use keyswap_core::{TokenDigest, UnixTime};
 use sqlx::Any;
@@ -58,12 +58,48 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a key of the rate limits its full budget back.
-    pub(in crate::registry) async fn refill(&self, key: &TokenDigest) -> Result<(), RegistryError> {
-        sqlx::query("DELETE FROM rate_limits WHERE key = $1")
-            .bind(key.to_hex())
-            .execute(&self.writer)
+    /// Counts a try, if there were fewer than `most` in the window before it; else answers in how many milliseconds
+    /// there will have been. Whoever tries at the same time comes before or after.
+    pub(in crate::registry) async fn count_try(
+        &self,
+        client: &str,
+        most: i64,
+        window: i64,
+        clock: impl Fn() -> i64,
+    ) -> Result<Option<u64>, RegistryError> {
+        let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
+        if let Some(lock_key) = self.dialect.lock_key {
+            // One for all, since everybody's old tries are forgotten below.
+            sqlx::query(lock_key).bind("sign-in").execute(&mut *transaction).await?;
+        }
+        let now = clock();
+        // A time far ahead is from a clock that was put back since; it must keep nobody out for longer.
+        sqlx::query("DELETE FROM sign_in_tries WHERE at <= $1 OR at > $2")
+            .bind(now.saturating_sub(window))
+            .bind(now.saturating_add(window))
+            .execute(&mut *transaction)
             .await?;
+        // The one that has to be forgotten before the next may come, if there are so many.
+        let oldest: Option<i64> = sqlx::query_scalar(
+            "SELECT at FROM sign_in_tries WHERE client = $1 ORDER BY at DESC LIMIT 1 OFFSET $2",
+        )
+        .bind(client)
+        .bind(most - 1)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if oldest.is_none() {
+            sqlx::query("INSERT INTO sign_in_tries (client, at) VALUES ($1, $2)")
+                .bind(client)
+                .bind(now)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(oldest.map(|at| u64::try_from((at + window - now).clamp(1, window)).unwrap_or(1)))
+    }
+
+    pub(in crate::registry) async fn forget_tries(&self, client: &str) -> Result<(), RegistryError> {
+        sqlx::query("DELETE FROM sign_in_tries WHERE client = $1").bind(client).execute(&self.writer).await?;
         Ok(())
     }
 }

@@ -3,7 +3,8 @@
 use keyswap_core::{TokenDigest, UnixTime};
 use sqlx::Any;
 
-use super::{Store, Write, containing, from_json, to_json};
+use super::page::{Pages, pages};
+use super::{Store, Write, from_json, to_json};
 use crate::registry::day::Day;
 use crate::registry::error::RegistryError;
 use crate::registry::model::{Listing, Page, Status, Token};
@@ -17,13 +18,9 @@ macro_rules! columns {
     };
 }
 
-macro_rules! matches {
-    () => {
-        "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
-    };
-}
-
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE digest = $1");
+
+const PAGES: Pages = pages!("tokens", columns!());
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -56,27 +53,7 @@ impl Store {
         &self,
         listing: &Listing,
     ) -> Result<Page<Token>, RegistryError> {
-        let search = containing(listing.search.as_deref());
-        let status = listing.status.map_or("", Status::name);
-        let rows: Vec<Row> = sqlx::query_as(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM tokens WHERE ",
-            matches!(),
-            " AND ordinal < $3 ORDER BY ordinal DESC LIMIT $4"
-        ))
-        .bind(&search)
-        .bind(status)
-        .bind(listing.after.unwrap_or(i64::MAX))
-        .bind(listing.size_and_one())
-        .fetch_all(&self.reader)
-        .await?;
-        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM tokens WHERE ", matches!()))
-            .bind(&search)
-            .bind(status)
-            .fetch_one(&self.reader)
-            .await?;
-        Page::of(rows, listing, total, |row| row.ordinal, Token::try_from)
+        self.page(&PAGES, listing, |row: &Row| row.ordinal).await
     }
 
     /// Marks tokens as used, each on its day at the latest; unknown ones are left out.
@@ -135,8 +112,10 @@ impl Write {
 
     /// Writes what may change of a token.
     pub(in crate::registry) async fn update_token(&mut self, token: &Token) -> Result<(), RegistryError> {
-        let done = sqlx::query(
-            "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6
+        let (requests, seconds) = split(token.rate_limit);
+        let done = sqlx::query::<Any>(
+            "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
+                 rate_requests = $7, rate_per = $8
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -145,6 +124,8 @@ impl Write {
         .bind(token.successor.map(|digest| digest.to_hex()))
         .bind(token.retires_at.map(|at| at.0))
         .bind(token.version)
+        .bind(requests)
+        .bind(seconds)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)

@@ -3,8 +3,9 @@
 use keyswap_core::UnixTime;
 use sqlx::Any;
 
+use super::page::{Pages, pages};
 use super::tokens::{join, split};
-use super::{Store, Write, containing, from_json, to_json};
+use super::{Store, Write, from_json, to_json};
 use crate::registry::error::RegistryError;
 use crate::registry::model::{Listing, Page, Status, User};
 
@@ -14,13 +15,9 @@ macro_rules! columns {
     };
 }
 
-macro_rules! matches {
-    () => {
-        "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
-    };
-}
-
 const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE email = $1");
+
+const PAGES: Pages = pages!("users", columns!());
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -46,27 +43,7 @@ impl Store {
         &self,
         listing: &Listing,
     ) -> Result<Page<User>, RegistryError> {
-        let search = containing(listing.search.as_deref());
-        let status = listing.status.map_or("", Status::name);
-        let rows: Vec<Row> = sqlx::query_as(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM users WHERE ",
-            matches!(),
-            " AND ordinal < $3 ORDER BY ordinal DESC LIMIT $4"
-        ))
-        .bind(&search)
-        .bind(status)
-        .bind(listing.after.unwrap_or(i64::MAX))
-        .bind(listing.size_and_one())
-        .fetch_all(&self.reader)
-        .await?;
-        let total = sqlx::query_scalar(concat!("SELECT count(*) FROM users WHERE ", matches!()))
-            .bind(&search)
-            .bind(status)
-            .fetch_one(&self.reader)
-            .await?;
-        Page::of(rows, listing, total, |row| row.ordinal, User::try_from)
+        self.page(&PAGES, listing, |row: &Row| row.ordinal).await
     }
 }
 

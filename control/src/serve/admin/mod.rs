@@ -5,7 +5,7 @@
 mod api;
 mod client;
 mod dashboard;
-mod origin;
+pub(crate) mod origin;
 pub(super) mod password;
 mod session;
 mod sign_in;

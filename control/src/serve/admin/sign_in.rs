@@ -6,18 +6,14 @@
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use keyswap_core::TokenDigest;
 use serde::Deserialize;
 
 use super::client::Client;
 use super::{actor, password, session};
-use crate::registry::{RateLimit, Registry, RegistryError, SecretText};
+use crate::registry::{Registry, RegistryError, SecretText};
 use crate::serve::State;
 use crate::serve::extract::Json;
 use crate::serve::problem::Problem;
-
-const TRIES: u32 = 10;
-const SECONDS: u32 = 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,17 +63,15 @@ pub(super) async fn attempt(
     password: SecretText,
 ) -> Result<Try, RegistryError> {
     let name = client.name();
-    let key = TokenDigest::of(format!("sign-in from {name}").as_bytes());
-    let taken = registry.take(&key, Some(RateLimit::new(TRIES, SECONDS)?)).await?;
-    if !taken.allowed {
-        return Ok(Try::TooMany(taken.retry_after.max(1)));
+    if let Some(seconds) = registry.count_try(&name).await? {
+        return Ok(Try::TooMany(seconds));
     }
     let hash = registry.password_hash().await?;
     if !password::is_right(password, hash).await? {
         registry.note(&actor(), "admin.sign_in_failed", &name).await?;
         return Ok(Try::Wrong);
     }
-    registry.refill(&key).await?;
+    registry.forget_tries(&name).await?;
     let cookie = session::begin(registry, client).await?;
     registry.note(&actor(), "admin.sign_in", &name).await?;
     Ok(Try::Right(cookie))

@@ -31,6 +31,7 @@ pub(super) struct Question {
     responses(
         (status = 200, description = "Whether it may", body = Introspection),
         (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 415, description = "The body has another type", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),

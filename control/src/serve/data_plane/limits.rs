@@ -40,6 +40,7 @@ pub(super) struct Take {
     responses(
         (status = 200, description = "Whether the request is allowed", body = Taken),
         (status = 400, description = "The body is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 415, description = "The body has another type", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 422, description = "The body does not hold what it should", body = ProblemBody<'static>, content_type = "application/problem+json"),

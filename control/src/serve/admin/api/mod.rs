@@ -5,6 +5,7 @@ mod tokens;
 mod users;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use serde::{Deserialize, Deserializer};
 
@@ -13,9 +14,13 @@ pub(super) use tokens::grace;
 use crate::registry::{Listing, Status};
 use crate::serve::State;
 
+/// The most bytes of an import: what the largest policy needs.
+const IMPORT_LIMIT: usize = 8 * 1024 * 1024;
+
 pub(super) fn router() -> Router<State> {
     Router::new()
         .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/import", post(tokens::import).layer(DefaultBodyLimit::max(IMPORT_LIMIT)))
         .route("/tokens/{sha256}", get(tokens::show).patch(tokens::change).delete(tokens::delete))
         .route("/tokens/{sha256}/rotate", post(tokens::rotate))
         .route("/users", get(users::list).post(users::create))

@@ -10,7 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Wanted, nullable};
-use crate::registry::{self, NewToken, Page, RateLimit, RegistryError, SecretText, Source, Status, Token};
+use crate::object::Object;
+use crate::registry::{
+    self, KnownToken, NewToken, Page, RateLimit, RegistryError, SecretText, Source, Status, Token, TokenPatch,
+};
 use crate::serve::State;
 use crate::serve::admin::actor;
 use crate::serve::data_plane::digest;
@@ -42,6 +45,26 @@ pub(super) struct Change {
     status: Option<Status>,
     #[serde(default, deserialize_with = "nullable")]
     expires_at: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    rate_limit: Option<Option<RateLimit>>,
+}
+
+/// Tokens as a policy has them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    tokens: Vec<Object<Known>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    sha256: String,
+    label: String,
+    owner: Option<String>,
+    providers: Vec<String>,
+    expires_at: Option<String>,
+    status: Status,
 }
 
 #[derive(Deserialize)]
@@ -89,15 +112,23 @@ pub(super) async fn change(
     Segment(sha256): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
-    let (registry, digest) = (state.registry(), digest(&sha256)?);
-    // The expiry may be refused, and comes first: then nothing of it was done.
-    if let Some(expires_at) = change.expires_at {
-        registry.set_token_expiry(&digest, expires_at.as_deref(), &actor()).await?;
-    }
-    Ok(Answer(match change.status {
-        Some(status) => registry.set_token_status(&digest, status, &actor()).await?,
-        None => registry.token(&digest).await?,
-    }))
+    let Change { status, expires_at, rate_limit } = change;
+    let patch = TokenPatch { status, expires_at, rate_limit };
+    Ok(Answer(state.registry().update_token(&digest(&sha256)?, patch, &actor()).await?))
+}
+
+/// All of them come in or none does; answers those that were not there yet.
+pub(super) async fn import(
+    Extract(state): Extract<State>,
+    Json(import): Json<Import>,
+) -> Result<Answer<Value>, Problem> {
+    let read = |Object(known): Object<Known>| {
+        let Known { sha256, label, owner, providers, expires_at, status } = known;
+        let new = NewToken { label, owner, providers, expires_at, ..NewToken::default() };
+        Ok(KnownToken { digest: digest(&sha256)?, new, status })
+    };
+    let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
+    Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor()).await?})))
 }
 
 pub(super) async fn rotate(

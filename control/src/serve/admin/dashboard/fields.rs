@@ -3,17 +3,18 @@
 use axum::extract::{FromRequest, Request};
 
 use super::layout::Failure;
-use crate::registry::Status;
+use crate::registry::{RateLimit, RegistryError, Status};
+use crate::serve::State;
 use crate::serve::extract::Form;
 
 /// The fields of a form.
 #[derive(Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+impl FromRequest<State> for Fields {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
         Ok(Form::from_request(request, state).await.map(|Form(fields)| Self(fields))?)
     }
 }
@@ -38,6 +39,16 @@ impl Fields {
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let parts = self.text(name).split(|char: char| char == ',' || char.is_whitespace());
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The rate limit, if one is given.
+    pub(super) fn rate_limit(&self) -> Result<Option<RateLimit>, RegistryError> {
+        let (requests, per) = (self.text("rate_requests").trim(), self.text("rate_per").trim());
+        if requests.is_empty() && per.is_empty() {
+            return Ok(None);
+        }
+        // No number is no limit that there could be.
+        RateLimit::parse(requests.parse().unwrap_or(0), per).map(Some)
     }
 
     /// The status that a button sets.

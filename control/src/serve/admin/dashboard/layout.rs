@@ -90,15 +90,6 @@ pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
     }
 }
 
-/// The way to the next part of a list.
-pub(super) fn more(address: &str, next: Option<i64>) -> Markup {
-    html! {
-        @if let Some(next) = next {
-            p .more { a .button href={ (address) "after=" (next) } { "Older entries" } }
-        }
-    }
-}
-
 /// A page that could not be made, as a page.
 pub(super) struct Failure(Problem);
 

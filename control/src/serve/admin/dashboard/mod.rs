@@ -6,7 +6,9 @@ mod assets;
 mod audit;
 mod fields;
 mod layout;
+mod list;
 mod provider;
+mod rate_limit;
 mod shown_once;
 mod sign_in;
 mod time;
@@ -29,6 +31,7 @@ pub(super) fn router(state: &State) -> Router<State> {
         .route("/admin/tokens/{sha256}", get(token::show))
         .route("/admin/tokens/{sha256}/status", post(token::set_status))
         .route("/admin/tokens/{sha256}/expiry", post(token::set_expiry))
+        .route("/admin/tokens/{sha256}/rate-limit", post(token::set_rate_limit))
         .route("/admin/tokens/{sha256}/rotate", post(token::rotate))
         .route("/admin/tokens/{sha256}/delete", post(token::delete))
         .route("/admin/users", get(users::list).post(users::create))

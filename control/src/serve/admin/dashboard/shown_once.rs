@@ -6,11 +6,10 @@ use maud::{Markup, html};
 
 use super::layout::{Place, page};
 use crate::registry::Created;
+use crate::serve::{ProxyUrl, State};
 
-/// Where Keyswap is reached in the examples.
-const ADDRESS: &str = "http://127.0.0.1:10000";
-
-pub(super) fn answer(status: StatusCode, title: &str, created: &Created) -> Response {
+pub(super) fn answer(state: &State, status: StatusCode, title: &str, created: &Created) -> Response {
+    let address = &state.options().proxy_url;
     let record = &created.record;
     let content = html! {
         div .card {
@@ -29,8 +28,8 @@ pub(super) fn answer(status: StatusCode, title: &str, created: &Created) -> Resp
         }
         @if let Some(token) = &created.token {
             h2 { "Use it" }
-            p { "Put the address of your Keyswap in the place of " code { (ADDRESS) } "." }
-            @for (name, text) in snippets(&record.providers, token.expose()) { (snippet(name, &text)) }
+            p { "Keyswap is at " code { (address) } "." }
+            @for (name, text) in snippets(address, &record.providers, token.expose()) { (snippet(name, &text)) }
         }
     };
     page(status, Place::Tokens, title, &content)
@@ -40,35 +39,35 @@ fn snippet(name: &str, text: &str) -> Markup {
     html! { section .card { h3 { (name) } pre tabindex="0" role="region" aria-label=(name) { code { (text) } } } }
 }
 
-fn snippets(providers: &[String], token: &str) -> Vec<(&'static str, String)> {
+fn snippets(address: &ProxyUrl, providers: &[String], token: &str) -> Vec<(&'static str, String)> {
     let has = |name: &str| providers.iter().any(|provider| provider == name);
     let mut all = Vec::new();
     if has("openai") {
         all.push((
             "OpenAI, Python",
             format!(
-                "from openai import OpenAI\n\nclient = OpenAI(\n    base_url=\"{ADDRESS}/v1\",\n    api_key=\"{token}\",\n)"
+                "from openai import OpenAI\n\nclient = OpenAI(\n    base_url=\"{address}/v1\",\n    api_key=\"{token}\",\n)"
             ),
         ));
         all.push((
             "OpenAI, Node",
             format!(
-                "import OpenAI from \"openai\";\n\nconst client = new OpenAI({{\n  baseURL: \"{ADDRESS}/v1\",\n  apiKey: \"{token}\",\n}});"
+                "import OpenAI from \"openai\";\n\nconst client = new OpenAI({{\n  baseURL: \"{address}/v1\",\n  apiKey: \"{token}\",\n}});"
             ),
         ));
-        all.push(("curl", format!("curl {ADDRESS}/v1/models \\\n  -H \"Authorization: Bearer {token}\"")));
+        all.push(("curl", format!("curl {address}/v1/models \\\n  -H \"Authorization: Bearer {token}\"")));
     }
     if has("anthropic") {
         all.push((
             "Anthropic, Python",
             format!(
-                "from anthropic import Anthropic\n\nclient = Anthropic(\n    base_url=\"{ADDRESS}\",\n    api_key=\"{token}\",\n)"
+                "from anthropic import Anthropic\n\nclient = Anthropic(\n    base_url=\"{address}\",\n    api_key=\"{token}\",\n)"
             ),
         ));
         all.push((
             "Anthropic, Node",
             format!(
-                "import Anthropic from \"@anthropic-ai/sdk\";\n\nconst client = new Anthropic({{\n  baseURL: \"{ADDRESS}\",\n  apiKey: \"{token}\",\n}});"
+                "import Anthropic from \"@anthropic-ai/sdk\";\n\nconst client = new Anthropic({{\n  baseURL: \"{address}\",\n  apiKey: \"{token}\",\n}});"
             ),
         ));
     }
@@ -76,7 +75,7 @@ fn snippets(providers: &[String], token: &str) -> Vec<(&'static str, String)> {
         all.push((
             "google-genai, Python",
             format!(
-                "from google import genai\nfrom google.genai import types\n\nclient = genai.Client(\n    api_key=\"{token}\",\n    http_options=types.HttpOptions(base_url=\"{ADDRESS}\"),\n)"
+                "from google import genai\nfrom google.genai import types\n\nclient = genai.Client(\n    api_key=\"{token}\",\n    http_options=types.HttpOptions(base_url=\"{address}\"),\n)"
             ),
         ));
     }

@@ -9,8 +9,8 @@ use maud::{Markup, html};
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::tokens::word;
-use super::{shown_once, time};
-use crate::registry::{RegistryError, Source, Token};
+use super::{rate_limit, shown_once, time};
+use crate::registry::{RegistryError, Source, Token, TokenPatch};
 use crate::serve::State;
 use crate::serve::admin::actor;
 use crate::serve::admin::api::grace;
@@ -48,6 +48,23 @@ pub(super) async fn set_expiry(
     back(&state, &digest, done).await
 }
 
+pub(super) async fn set_rate_limit(
+    Extract(state): Extract<State>,
+    Segment(sha256): Segment,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    let digest = digest(&sha256)?;
+    let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
+    let done = match limit {
+        Ok(limit) => {
+            let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
+            state.registry().update_token(&digest, patch, &actor()).await
+        }
+        Err(error) => Err(error),
+    };
+    back(&state, &digest, done).await
+}
+
 pub(super) async fn rotate(
     Extract(state): Extract<State>,
     Segment(sha256): Segment,
@@ -59,7 +76,7 @@ pub(super) async fn rotate(
         Err(error) => Err(error),
     };
     match done {
-        Ok(rotation) => Ok(shown_once::answer(StatusCode::OK, "Token rotated", &rotation.successor)),
+        Ok(rotation) => Ok(shown_once::answer(&state, StatusCode::OK, "Token rotated", &rotation.successor)),
         Err(error) => back(&state, &digest, Err(error)).await,
     }
 }
@@ -126,6 +143,7 @@ fn facts(token: &Token) -> Markup {
 fn forms(token: &Token) -> Markup {
     let address = address(token);
     let expiry = token.own_expiry.map(time::input).unwrap_or_default();
+    let (requests, per) = rate_limit::texts(token.rate_limit);
     html! {
         div .columns {
             section .card {
@@ -141,6 +159,16 @@ fn forms(token: &Token) -> Markup {
                     div .actions {
                         button { "Set expiry" }
                         button .quiet name="clear" value="yes" { "Never expire" }
+                    }
+                }
+            }
+            section .card {
+                h2 { "Rate limit" }
+                form method="post" action={ (address) "/rate-limit" } {
+                    (rate_limit::inputs((&requests, &per)))
+                    div .actions {
+                        button { "Set rate limit" }
+                        button .quiet name="clear" value="yes" { "As the policy has it" }
                     }
                 }
             }

@@ -7,13 +7,17 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::fields::Fields;
-use super::layout::{Failure, Place, alert, badge, more, page, toggle};
-use super::{provider, shown_once, time};
-use crate::registry::{Listing, NewToken, Page, RegistryError, SecretText, Source, Status, Token};
+use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::list::{List, filter};
+use super::{provider, rate_limit, shown_once, time};
+use crate::registry::{Listing, NewToken, SecretText, Source, Status, Token};
 use crate::serve::State;
 use crate::serve::admin::actor;
 use crate::serve::extract::Parameters;
 use crate::serve::problem::Problem;
+
+const COLUMNS: [&str; 8] =
+    ["Label", "Owner", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -31,25 +35,26 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Result<Response, Failure> {
-    let source = fields.some("token").map_or(Source::Mint, |token| Source::Custom(SecretText::new(token)));
-    let new = NewToken {
-        label: fields.text("label").to_owned(),
-        owner: fields.some("owner"),
-        providers: provider::providers(&fields),
-        models: fields.list("models"),
-        expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
-        rate_limit: None,
+    let create = async || {
+        let token = fields.some("token").map(SecretText::new);
+        let new = NewToken {
+            label: fields.text("label").to_owned(),
+            owner: fields.some("owner"),
+            providers: provider::providers(&fields),
+            models: fields.list("models"),
+            expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
+            rate_limit: fields.rate_limit()?,
+        };
+        state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor()).await
     };
-    match state.registry().create_token(source, new, &actor()).await {
-        Ok(created) => Ok(shown_once::answer(StatusCode::CREATED, "Token created", &created)),
-        Err(error) => refused(&state, error, &fields).await,
+    match create().await {
+        Ok(created) => Ok(shown_once::answer(&state, StatusCode::CREATED, "Token created", &created)),
+        // The page again, with what was typed still there.
+        Err(error) => {
+            let problem = Problem::from(error);
+            answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+        }
     }
-}
-
-/// The page again, with what was typed still there.
-async fn refused(state: &State, error: RegistryError, fields: &Fields) -> Result<Response, Failure> {
-    let problem = Problem::from(error);
-    answer(state, problem.status(), &Wanted::default(), Some(problem.detail()), fields).await
 }
 
 async fn answer(
@@ -67,25 +72,34 @@ async fn answer(
         limit: None,
     };
     let tokens = state.registry().tokens(&listing).await?;
+    let statuses = html! {
+        label { "Status"
+            select name="status" {
+                option value="" { "All" }
+                @for status in [Status::Active, Status::Disabled] {
+                    option value=(status.name()) selected[only == Some(status)] { (status.name()) }
+                }
+            }
+        }
+    };
+    let list = List {
+        names: ("token", "tokens"),
+        columns: &COLUMNS,
+        rows: tokens.items.iter().map(row).collect(),
+        total: Some(tokens.total),
+        address: "/admin",
+        query: &[("search", &wanted.search), ("status", &wanted.status)],
+        next: tokens.next,
+        live: status == StatusCode::OK,
+    };
     let content = html! {
         (alert(message))
         details .card open[message.is_some()] {
             summary { "New token" }
             (new_form(fields))
         }
-        form .filter method="get" action="/admin" role="search" {
-            label { "Search" input type="search" name="search" value=(wanted.search); }
-            label { "Status"
-                select name="status" {
-                    option value="" { "All" }
-                    @for status in [Status::Active, Status::Disabled] {
-                        option value=(status.name()) selected[only == Some(status)] { (status.name()) }
-                    }
-                }
-            }
-            button { "Show" }
-        }
-        section #live aria-label="List of tokens" data-live[status == StatusCode::OK] { (table(&tokens, wanted)) }
+        (filter("/admin", &wanted.search, &statuses))
+        (list.markup())
     };
     Ok(page(status, Place::Tokens, "Tokens", &content))
 }
@@ -99,32 +113,11 @@ fn new_form(fields: &Fields) -> Markup {
             (provider::inputs(&provider::providers(fields), &fields.list("models")))
             label { "Expires" span .hint { "in UTC; empty is never" }
                 input type="datetime-local" name="expires_at" value=(fields.text("expires_at")); }
+            (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
             label { "Custom token" span .hint { "empty: a new one is made" }
                 input type="password" name="token" autocomplete="off"; }
             div .actions { button .primary { "Create token" } }
         }
-    }
-}
-
-fn table(tokens: &Page<Token>, wanted: &Wanted) -> Markup {
-    if tokens.items.is_empty() {
-        return html! { p .empty { "There are no tokens here." } };
-    }
-    let query = serde_urlencoded::to_string([("search", &wanted.search), ("status", &wanted.status)])
-        .unwrap_or_default();
-    html! {
-        p .count { (tokens.total) @if tokens.total == 1 { " token" } @else { " tokens" } }
-        div .table {
-            table {
-                thead { tr {
-                    th scope="col" { "Label" } th scope="col" { "Owner" } th scope="col" { "Ends in" }
-                    th scope="col" { "Providers" } th scope="col" { "Status" } th scope="col" { "Expires" }
-                    th scope="col" { "Last used" } th scope="col" { "Actions" }
-                } }
-                tbody { @for token in &tokens.items { (row(token)) } }
-            }
-        }
-        (more(&format!("/admin?{query}&"), tokens.next))
     }
 }
 

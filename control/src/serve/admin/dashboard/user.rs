@@ -9,8 +9,8 @@ use maud::html;
 
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
-use super::provider;
-use crate::registry::{User, UserPatch};
+use super::{provider, rate_limit};
+use crate::registry::{RegistryError, User, UserPatch};
 use crate::serve::State;
 use crate::serve::admin::actor;
 use crate::serve::extract::Segment;
@@ -28,12 +28,13 @@ pub(super) async fn change(
     Segment(email): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
-    let patch = UserPatch {
+    let patch = fields.rate_limit().map(|limit| UserPatch {
         label: Some(fields.text("label").to_owned()),
         providers: Some(provider::providers(&fields)),
         models: Some(fields.list("models")),
+        rate_limit: Some(limit),
         ..UserPatch::default()
-    };
+    });
     update(&state, &email, patch).await
 }
 
@@ -43,7 +44,7 @@ pub(super) async fn set_status(
     fields: Fields,
 ) -> Result<Response, Failure> {
     let patch = UserPatch { status: Some(fields.status()), ..UserPatch::default() };
-    update(&state, &email, patch).await
+    update(&state, &email, Ok(patch)).await
 }
 
 pub(super) async fn delete(
@@ -54,8 +55,17 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin/users").into_response())
 }
 
-async fn update(state: &State, email: &str, patch: UserPatch) -> Result<Response, Failure> {
-    match state.registry().update_user(email, patch, &actor()).await {
+async fn update(
+    state: &State,
+    email: &str,
+    patch: Result<UserPatch, RegistryError>,
+) -> Result<Response, Failure> {
+    let update = async |patch| state.registry().update_user(email, patch, &actor()).await;
+    let done = match patch {
+        Ok(patch) => update(patch).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(user) => Ok(Redirect::to(&address(&user.email)).into_response()),
         Err(error) => {
             let user = state.registry().user(email).await?;
@@ -81,6 +91,7 @@ pub(super) fn address(email: &str) -> String {
 
 fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
     let address = address(&user.email);
+    let (requests, per) = rate_limit::texts(user.rate_limit);
     let content = html! {
         p { a href="/admin/users" { "← All users" } }
         (alert(message))
@@ -93,6 +104,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             form .grid method="post" action=(address) {
                 label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
                 (provider::inputs(&user.providers, &user.models))
+                (rate_limit::inputs((&requests, &per)))
                 div .actions { button .primary { "Save" } }
             }
         }

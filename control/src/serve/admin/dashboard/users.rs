@@ -7,9 +7,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::fields::Fields;
-use super::layout::{Failure, Place, alert, badge, more, page, toggle};
-use super::{provider, user};
-use crate::registry::{Listing, NewUser, Page, User};
+use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::list::{List, filter};
+use super::{provider, rate_limit, user};
+use crate::registry::{Listing, NewUser, User};
 use crate::serve::State;
 use crate::serve::admin::actor;
 use crate::serve::extract::Parameters;
@@ -30,14 +31,17 @@ pub(super) async fn list(
 }
 
 pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Result<Response, Failure> {
-    let new = NewUser {
-        email: fields.text("email").trim().to_owned(),
-        label: fields.some("label"),
-        providers: provider::providers(&fields),
-        models: fields.list("models"),
-        rate_limit: None,
+    let create = async || {
+        let new = NewUser {
+            email: fields.text("email").trim().to_owned(),
+            label: fields.some("label"),
+            providers: provider::providers(&fields),
+            models: fields.list("models"),
+            rate_limit: fields.rate_limit()?,
+        };
+        state.registry().create_user(new, &actor()).await
     };
-    match state.registry().create_user(new, &actor()).await {
+    match create().await {
         Ok(_) => Ok(Redirect::to("/admin/users").into_response()),
         Err(error) => {
             let problem = Problem::from(error);
@@ -56,6 +60,16 @@ async fn answer(
     let search = Some(wanted.search.clone()).filter(|text| !text.is_empty());
     let listing = Listing { search, status: None, after: wanted.after, limit: None };
     let users = state.registry().users(&listing).await?;
+    let list = List {
+        names: ("user", "users"),
+        columns: &["Email", "Name", "Providers", "Status", "Actions"],
+        rows: users.items.iter().map(row).collect(),
+        total: Some(users.total),
+        address: "/admin/users",
+        query: &[("search", &wanted.search)],
+        next: users.next,
+        live: status == StatusCode::OK,
+    };
     let content = html! {
         p { "People who sign in elsewhere, known here by their email address." }
         (alert(message))
@@ -65,36 +79,14 @@ async fn answer(
                 label { "Email" input type="email" name="email" autocomplete="off" required value=(fields.text("email")); }
                 label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
                 (provider::inputs(&provider::providers(fields), &fields.list("models")))
+                (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
                 div .actions { button .primary { "Create user" } }
             }
         }
-        form .filter method="get" action="/admin/users" role="search" {
-            label { "Search" input type="search" name="search" value=(wanted.search); }
-            button { "Show" }
-        }
-        section #live aria-label="List of users" data-live[status == StatusCode::OK] { (table(&users, wanted)) }
+        (filter("/admin/users", &wanted.search, &html! {}))
+        (list.markup())
     };
     Ok(page(status, Place::Users, "Users", &content))
-}
-
-fn table(users: &Page<User>, wanted: &Wanted) -> Markup {
-    if users.items.is_empty() {
-        return html! { p .empty { "There are no users here." } };
-    }
-    let query = serde_urlencoded::to_string([("search", &wanted.search)]).unwrap_or_default();
-    html! {
-        p .count { (users.total) @if users.total == 1 { " user" } @else { " users" } }
-        div .table {
-            table {
-                thead { tr {
-                    th scope="col" { "Email" } th scope="col" { "Name" } th scope="col" { "Providers" }
-                    th scope="col" { "Status" } th scope="col" { "Actions" }
-                } }
-                tbody { @for user in &users.items { (row(user)) } }
-            }
-        }
-        (more(&format!("/admin/users?{query}&"), users.next))
-    }
 }
 
 fn row(user: &User) -> Markup {

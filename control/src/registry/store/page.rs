@@ -1,0 +1,69 @@
+//! Pages of tokens and of users: what is searched, the newest first.
+
+use sqlx::FromRow;
+use sqlx::any::AnyRow;
+
+use super::Store;
+use crate::registry::error::RegistryError;
+use crate::registry::model::{Listing, Page, Status};
+
+/// The statements of a table whose rows are searched by `search` and `status`, and are in the order of `ordinal`.
+pub(super) struct Pages {
+    pub(super) rows: &'static str,
+    pub(super) count: &'static str,
+}
+
+/// The [`Pages`] of a table with these columns.
+macro_rules! pages {
+    ($table:literal, $($columns:tt)+) => {
+        $crate::registry::store::page::Pages {
+            rows: concat!(
+                "SELECT ", $($columns)+, " FROM ", $table,
+                " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2) AND ordinal < $3
+                  ORDER BY ordinal DESC LIMIT $4"
+            ),
+            count: concat!(
+                "SELECT count(*) FROM ", $table,
+                " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
+            ),
+        }
+    };
+}
+pub(super) use pages;
+
+impl Store {
+    /// `place` is the ordinal of a row.
+    pub(super) async fn page<Row, T>(
+        &self,
+        pages: &Pages,
+        listing: &Listing,
+        place: impl Fn(&Row) -> i64,
+    ) -> Result<Page<T>, RegistryError>
+    where
+        Row: for<'r> FromRow<'r, AnyRow> + Send + Unpin,
+        T: TryFrom<Row, Error = RegistryError>,
+    {
+        let search = containing(listing.search.as_deref());
+        let status = listing.status.map_or("", Status::name);
+        let rows: Vec<Row> = sqlx::query_as(pages.rows)
+            .bind(&search)
+            .bind(status)
+            .bind(listing.after.unwrap_or(i64::MAX))
+            .bind(listing.size_and_one())
+            .fetch_all(&self.reader)
+            .await?;
+        let total =
+            sqlx::query_scalar(pages.count).bind(&search).bind(status).fetch_one(&self.reader).await?;
+        Page::of(rows, listing, total, place, T::try_from)
+    }
+}
+
+/// A pattern for `LIKE … ESCAPE '!'` that matches what contains `text`; nothing for no text.
+fn containing(text: Option<&str>) -> String {
+    let text = text.map(str::trim).unwrap_or_default().to_lowercase();
+    if text.is_empty() {
+        return String::new();
+    }
+    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
+}

@@ -1,0 +1,66 @@
+//! What all lists have in common: a search, a table that is kept current, the way to older entries.
+
+use maud::{Markup, html};
+
+/// The form that narrows a list down; `more` are fields beside the search.
+pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
+    html! {
+        form .filter method="get" action=(address) role="search" {
+            label { "Search" input type="search" name="search" value=(search); }
+            (more)
+            button { "Show" }
+        }
+    }
+}
+
+/// A list, which the script keeps current if it is `live`.
+pub(super) struct List<'a> {
+    /// What one of it is called, and several.
+    pub(super) names: (&'a str, &'a str),
+    pub(super) columns: &'a [&'a str],
+    /// Rows as `tr`.
+    pub(super) rows: Vec<Markup>,
+    /// How many there are on all pages, where that is worth saying.
+    pub(super) total: Option<i64>,
+    /// The address of this list without its end.
+    pub(super) address: &'a str,
+    /// The query of this list: names and values.
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) next: Option<i64>,
+    pub(super) live: bool,
+}
+
+impl List<'_> {
+    pub(super) fn markup(&self) -> Markup {
+        html! {
+            section #live aria-label={ "List of " (self.names.1) } data-live[self.live] {
+                @if self.rows.is_empty() {
+                    p .empty { "There are no " (self.names.1) " here." }
+                } @else {
+                    @if let Some(total) = self.total {
+                        p .count { (total) " " (if total == 1 { self.names.0 } else { self.names.1 }) }
+                    }
+                    (self.table())
+                    (self.older())
+                }
+            }
+        }
+    }
+
+    fn table(&self) -> Markup {
+        html! {
+            div .table {
+                table {
+                    thead { tr { @for column in self.columns { th scope="col" { (column) } } } }
+                    tbody { @for row in &self.rows { (row) } }
+                }
+            }
+        }
+    }
+
+    fn older(&self) -> Markup {
+        let Some(next) = self.next else { return Markup::default() };
+        let query = serde_urlencoded::to_string(self.query).unwrap_or_default();
+        html! { p .more { a .button href={ (self.address) "?" (query) "&after=" (next) } { "Older entries" } } }
+    }
+}

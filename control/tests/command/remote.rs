@@ -1,0 +1,232 @@
+//! `--server`: the same commands have the same answers from a server as from a database.
+
+use keyswap_core::TokenDigest;
+use keyswap_tests::Registry;
+use serde_json::Value;
+
+use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap_with, policy};
+
+/// A registry in a database and one behind a server, to which the same is done.
+struct Twins {
+    _folder: Folder,
+    database: Side,
+    server: Side,
+    registry: Registry,
+}
+
+/// One of them: what names it, and the tokens that it made.
+struct Side {
+    environment: Vec<(&'static str, String)>,
+    minted: Vec<String>,
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::setup().command(env!("CARGO_BIN_EXE_keyswap")).start().unwrap()
+}
+
+/// What leads the command to a server.
+pub(crate) fn environment(registry: &Registry) -> Vec<(&'static str, String)> {
+    vec![
+        ("KEYSWAP_SERVER", registry.url()),
+        ("KEYSWAP_ADMIN_PASSWORD", registry.password().to_owned()),
+        // It would see the password of whoever has no TLS.
+        ("HTTP_PROXY", "http://127.0.0.1:1".to_owned()),
+        ("http_proxy", "http://127.0.0.1:1".to_owned()),
+        ("ALL_PROXY", "http://127.0.0.1:1".to_owned()),
+    ]
+}
+
+impl Twins {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let url = format!("sqlite://{}", folder.path("registry.db").display());
+        let registry = registry();
+        let side = |environment| Side { environment, minted: Vec::new() };
+        let mut database = side(vec![("KEYSWAP_DATABASE", url)]);
+        // A server makes its database when it starts.
+        assert_eq!(database.run(&["token", "import", "-"], b"{\"tokens\": []}").0, 0);
+        Self { _folder: folder, database, server: side(environment(&registry)), registry }
+    }
+
+    /// Does the same to both, which must say the same, and returns how it ended.
+    fn run(&mut self, args: &[&str], stdin: &[u8]) -> i32 {
+        let [database, server] = [&mut self.database, &mut self.server].map(|side| side.run(args, stdin));
+        assert_eq!(database, server, "{args:?}");
+        assert!(!server.1.contains(self.registry.password()), "{args:?}");
+        server.0
+    }
+}
+
+impl Side {
+    fn run(&mut self, args: &[&str], stdin: &[u8]) -> (i32, String) {
+        let environment: Vec<(&str, &str)> =
+            self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let run = keyswap_with(args, stdin, &environment);
+        assert_only_text(&run);
+        let said = run.all();
+        self.minted.extend(said.split(|char: char| char == '"' || char.is_whitespace()).filter_map(minted));
+        (run.code, format!("{}--\n{}", self.plain(&run.stdout), self.plain(&run.stderr)))
+    }
+
+    /// The text without what no two registries have in common: minted tokens and the time.
+    fn plain(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for token in &self.minted {
+            let digest = TokenDigest::of(token.as_bytes()).to_hex();
+            text = text.replace(token, "TOKEN").replace(&digest, "DIGEST").replace(&digest[..16], "DIGEST");
+            text = text.replace(&token[token.len() - 4..], "LAST");
+        }
+        text.split_inclusive(|char: char| char == '"' || char.is_whitespace() || char == '.')
+            .map(|word| if is_now(word) { word.replace(&word[..20], "NOW") } else { word.to_owned() })
+            .collect()
+    }
+}
+
+fn minted(word: &str) -> Option<String> {
+    (word.starts_with("ptk_") && word.len() == 36).then(|| word.to_owned())
+}
+
+/// Times that this test says are in 2099.
+fn is_now(word: &str) -> bool {
+    word.len() >= 20 && word.starts_with("20") && !word.starts_with("2099") && word.as_bytes()[19] == b'Z'
+}
+
+#[test]
+fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
+    let mut twins = Twins::new();
+    let files = Folder::new();
+    let disabled =
+        format!("  - {{sha256: '{}', label: old, providers: [openai], status: disabled}}\n", "1".repeat(64));
+    let file = files.file("policy.yaml", policy(&disabled));
+    let known = "5".repeat(64);
+    let cases: &[(&[&str], &str, i32)] = &[
+        // Nothing is there yet.
+        (&["token", "list"], "", 0),
+        (&["token", "show", "ci"], "", 1),
+        (&["user", "list"], "", 0),
+        (&["user", "show", "a@acme.example"], "", 1),
+        // Creating.
+        (&["token", "create", "--label", "ci", "--provider", "openai,anthropic"], "", 0),
+        (
+            &[
+                "token",
+                "create",
+                "--label",
+                "Zoë's 🦀",
+                "--provider",
+                "openai",
+                "--owner",
+                "z@acme.example",
+                "--model",
+                "gpt-5",
+                "--rate-limit",
+                "60/1m",
+                "--expires-at",
+                "2099-01-01T01:00:00+01:00",
+                "--stdin",
+            ],
+            TOKEN,
+            0,
+        ),
+        (&["token", "create", "--label", "again", "--provider", "openai", "--stdin"], TOKEN, 1),
+        (&["token", "create", "--label", "short", "--provider", "openai", "--stdin"], "short", 1),
+        (
+            &["token", "create", "--label", "spaced", "--provider", "openai", "--stdin"],
+            "with a space in it",
+            1,
+        ),
+        (&["token", "create", "--label", "m", "--provider", "openai", "--model", "a b"], "", 1),
+        (&["token", "create", "--label", "\u{1b}[2J", "--provider", "openai"], "", 1),
+        (&["token", "create"], "", 1),
+        // Showing and listing.
+        (&["token", "show", "ci"], "", 0),
+        (&["token", "show", "Zoë"], "", 0),
+        (&["token", "show", "-"], TOKEN, 0),
+        (&["token", "show", "-"], "ptk_nobody-has-this-token", 1),
+        (&["token", "show", &known], "", 1),
+        (&["token", "show", "' OR 1=1 --%&?#/"], "", 1),
+        (&["token", "list"], "", 0),
+        (&["token", "list", "--search", "ZOË"], "", 0),
+        (&["token", "list", "--search", "%&=?#/"], "", 0),
+        (&["token", "list", "--limit", "1"], "", 0),
+        (&["token", "list", "--status", "disabled"], "", 0),
+        // Taking back, replacing.
+        (&["token", "disable", "ci"], "", 0),
+        (&["token", "rotate", "ci"], "", 1),
+        (&["token", "enable", "ci"], "", 0),
+        (&["token", "rotate", "ci", "--grace", "0s"], "", 0),
+        (&["token", "show", "ci"], "", 1),
+        (&["token", "rotate", "Zoë", "--grace", "7d"], "", 0),
+        (&["token", "rotate", "-"], TOKEN, 1),
+        (&["token", "delete", "-"], TOKEN, 1),
+        (&["token", "delete", "-", "--yes"], TOKEN, 0),
+        (&["token", "delete", "-", "--yes"], TOKEN, 1),
+        // Importing.
+        (&["token", "import", &file], "", 0),
+        (&["token", "import", &file], "", 0),
+        (&["token", "import", "-"], "{\"tokens\": []}", 0),
+        (&["token", "import", "-"], "{\"tokens\": [{}]}", 1),
+        (&["token", "show", "11111111"], "", 0),
+        // Users.
+        (&["user", "create", "Alice+x@acme.example", "--provider", "openai", "--rate-limit", "5/1s"], "", 0),
+        (&["user", "create", "alice+x@ACME.example", "--provider", "openai"], "", 1),
+        (&["user", "create", "b/../c?d#e@acme.example", "--provider", "openai"], "", 0),
+        (&["user", "create", "nobody", "--provider", "openai"], "", 1),
+        (&["user", "create", "b@acme.example"], "", 1),
+        (&["user", "show", "ALICE+x@acme.example"], "", 0),
+        (&["user", "show", "b/../c?d#e@acme.example"], "", 0),
+        (&["user", "update", "alice+x@acme.example", "--label", "Alice", "--model", "gpt-5"], "", 0),
+        (&["user", "update", "alice+x@acme.example", "--status", "disabled", "--no-rate-limit"], "", 0),
+        (&["user", "update", "alice+x@acme.example", "--label", ""], "", 0),
+        (&["user", "update", "nobody@acme.example", "--label", "x"], "", 1),
+        (&["user", "list"], "", 0),
+        (&["user", "list", "--search", "alice", "--status", "active"], "", 0),
+        (&["user", "delete", "alice+x@acme.example"], "", 1),
+        (&["user", "delete", "alice+x@acme.example", "--yes"], "", 0),
+        (&["user", "delete", "alice+x@acme.example", "--yes"], "", 1),
+    ];
+    for format in ["human", "json"] {
+        for (args, stdin, code) in cases {
+            let code_got = twins.run(&[*args, &["--format", format]].concat(), stdin.as_bytes());
+            // The second round finds what the first one left.
+            assert!(format == "json" || code_got == *code, "{args:?} ended with {code_got}");
+        }
+    }
+}
+
+#[test]
+fn a_long_list_is_fetched_to_its_end() {
+    let mut twins = Twins::new();
+    let tokens: Vec<Value> = (0..1000)
+        .map(|n| serde_json::json!({"sha256": format!("{n:064x}"), "label": format!("token {n}"), "providers": ["openai"]}))
+        .collect();
+    let document = serde_json::json!({ "tokens": tokens }).to_string();
+    // More than any other body may have.
+    let large = document.replace("openai", &format!("openai-{}", "x".repeat(20)));
+    assert!(large.len() > 64 * 1024);
+    assert_eq!(twins.run(&["token", "import", "-"], large.as_bytes()), 0);
+    assert_eq!(twins.run(&["token", "list", "--limit", "2000"], b""), 0);
+    assert_eq!(twins.run(&["token", "list", "--limit", "300", "--format", "json"], b""), 0);
+    assert_eq!(twins.run(&["token", "show", "token 444"], b""), 0);
+    assert_eq!(twins.run(&["token", "show", "token"], b""), 1);
+}
+
+#[test]
+fn a_command_leaves_no_session_and_says_who_it_was() {
+    let registry = registry();
+    let environment = environment(&registry);
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let run = |args: &[&str]| -> Run { keyswap_with(args, b"", &environment) };
+    for _ in 0..12 {
+        // More than the tries of a minute: the right password is no try.
+        assert_eq!(run(&["token", "list"]).code, 0);
+    }
+    assert_eq!(run(&["token", "create", "--label", "ci", "--provider", "openai"]).code, 0);
+    let audit = registry.admin("GET", "/audit", &Value::Null).unwrap();
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[..4], ["admin.sign_in", "admin.sign_out", "token.create", "admin.sign_in"]);
+    let ended = actions.iter().filter(|action| **action == "admin.sign_out").count();
+    assert_eq!(ended, 13);
+}

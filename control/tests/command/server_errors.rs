@@ -1,0 +1,228 @@
+//! `--server`: where the password goes, and what is said when the server is not what was meant.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
+
+use crate::remote::registry;
+use crate::support::{Folder, Run, assert_only_text, keyswap_with};
+
+const PASSWORD: &str = "SENTINEL-admin-password-0123456789";
+
+fn list(server: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+    let environment = [environment, &[("KEYSWAP_ADMIN_PASSWORD", PASSWORD)]].concat();
+    let run = keyswap_with(&[&["token", "list", "--server", server], arguments].concat(), b"", &environment);
+    assert_only_text(&run);
+    assert!(!run.all().contains("SENTINEL"), "{}", run.all());
+    run
+}
+
+fn refused(run: &Run, words: &str) {
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.stderr);
+    assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{words}: {}", run.stderr);
+}
+
+/// A server that gives every request this answer, and tells what it was sent.
+fn answering(answer: &'static [u8]) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (seen, requests) = channel();
+    std::thread::spawn(move || listener.incoming().for_each(|client| serve(client.unwrap(), answer, &seen)));
+    (url, requests)
+}
+
+fn serve(mut client: TcpStream, answer: &[u8], seen: &Sender<String>) {
+    client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let (mut request, mut part) = (String::new(), [0; 4096]);
+    // The password is the end of the body.
+    while !request.ends_with('}') {
+        match client.read(&mut part) {
+            Ok(count) if count > 0 => request.push_str(std::str::from_utf8(&part[..count]).unwrap()),
+            _ => break,
+        }
+    }
+    let _ = seen.send(request);
+    let _ = client.write_all(answer);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_a_remedy() {
+    let registry = registry();
+    let server = registry.url();
+    refused(&list(&server, &[], &[]), "refuses the password: is it the one in `KEYSWAP_ADMIN_PASSWORD`");
+    for _ in 0..9 {
+        list(&server, &[], &[]);
+    }
+    let run = list(&server, &[], &[]);
+    refused(&run, "has had too many tries to sign in: try again in ");
+    let seconds: u32 =
+        run.stderr.split("again in ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds));
+
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    refused(&list(&format!("http://{free}"), &[], &[]), "is `keyswap serve` running there?");
+    refused(&list(&format!("https://{free}"), &[], &[]), "is `keyswap serve` reached there by way of TLS");
+    refused(&list("https://nowhere.invalid", &["--timeout", "5s"], &[]), "https://nowhere.invalid");
+    let run = keyswap_with(&["token", "list", "--server", &server], b"", &[]);
+    refused(&run, "set `KEYSWAP_ADMIN_PASSWORD`, or `KEYSWAP_ADMIN_PASSWORD_FILE`");
+    let both = [("KEYSWAP_SERVER", server.as_str()), ("KEYSWAP_DATABASE", "sqlite://a.db")];
+    refused(&keyswap_with(&["token", "list"], b"", &both), "say `--database` or `--server`");
+    // An argument goes before the environment.
+    let run = keyswap_with(&["token", "list", "--database", "sqlite://nowhere.db"], b"", &both);
+    refused(&run, "there is no database `nowhere.db`");
+    refused(&list("SENTINEL://a", &[], &[]), "invalid `--server`: expected the address of a server");
+    refused(&list(&server, &["--database", "sqlite://a.db"], &[]), "cannot be used with");
+}
+
+#[test]
+fn a_password_in_a_file_is_taken() {
+    let registry = registry();
+    let folder = Folder::new();
+    let file = folder.file("password", format!("{}\n", registry.password()));
+    let environment = [("KEYSWAP_ADMIN_PASSWORD_FILE", file.as_str())];
+    let run = keyswap_with(&["token", "list", "--server", &registry.url()], b"", &environment);
+    assert_eq!((run.code, run.stderr.as_str()), (0, "0 of 0 shown\n"));
+}
+
+#[test]
+fn a_server_that_is_not_keyswap_is_told_apart() {
+    let not_keyswap = "the server does not answer as `keyswap serve` does";
+    let cases: [(&'static [u8], &str); 13] = [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", not_keyswap),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", not_keyswap),
+        (b"HTTP/1.1 204 No Content\r\nset-cookie: session=1\r\n\r\n", not_keyswap),
+        (b"HTTP/1.1 204 No Content\r\nset-cookie: keyswap_session=; Path=/admin\r\n\r\n", not_keyswap),
+        (b"HTTP/1.1 204 No Content\r\nset-cookie: keyswap_session=\xff\r\n\r\n", not_keyswap),
+        (b"HTTP/1.1 200 OK\r\nset-cookie: keyswap_session=a\r\ncontent-length: 0\r\n\r\n", not_keyswap),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 12\r\n\r\n<h1>404</h1>", "answered with status 404"),
+        (b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n", "answered with status 429"),
+        (b"HTTP/1.1 500 Oops\r\ncontent-type: application/problem+json\r\ncontent-length: 2\r\n\r\n{}", "answered with status 500"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", not_keyswap),
+        (b"", not_keyswap),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", not_keyswap),
+        // What another says is shown as text.
+        (
+            b"HTTP/1.1 418 No\r\ncontent-type: application/problem+json\r\ncontent-length: 59\r\n\r\n{\"status\":418,\"code\":\"x\",\"detail\":\"a\\u001b[2J\\nb\\u202ec\"}   ",
+            r"a\u{1b}[2J\nb\u{202e}c",
+        ),
+    ];
+    for (answer, words) in cases {
+        let (url, _requests) = answering(answer);
+        refused(&list(&url, &["--timeout", "5s"], &[]), words);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    refused(&list(&url, &["--timeout", "1s"], &[]), "does not answer in time");
+    // A byte now and then is no answer either.
+    let trickle = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", trickle.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut client, _) = trickle.accept().unwrap();
+        let _ = client.read(&mut [0; 4096]);
+        let _ = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n");
+        while client.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    refused(&list(&url, &["--timeout", "1s"], &[]), "does not answer in time");
+}
+
+#[test]
+fn a_redirect_is_told_and_not_followed() {
+    for status in
+        ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
+    {
+        let (elsewhere, visits) = answering(b"HTTP/1.1 204 No Content\r\n\r\n");
+        let answer =
+            format!("HTTP/1.1 {status}\r\nlocation: {elsewhere}/admin/session\r\ncontent-length: 0\r\n\r\n");
+        let (url, requests) = answering(answer.leak().as_bytes());
+        refused(&list(&url, &[], &[]), "the password is sent nowhere else");
+        assert!(requests.recv().unwrap().contains(PASSWORD), "it was sent to where it was meant to go");
+        assert!(visits.try_recv().is_err(), "{status}: somebody else was asked");
+    }
+}
+
+#[test]
+fn without_tls_no_other_machine_gets_the_password() {
+    let words = "has no TLS, so others could read the password on its way";
+    for server in
+        ["http://192.0.2.1", "http://keyswap.example:7070", "http://0.0.0.0:7070", "http://localhost.example"]
+    {
+        refused(&list(server, &[], &[]), words);
+    }
+    // Whoever says so goes there, past every proxy of the environment.
+    let (proxy, visits) = answering(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+    let (url, requests) = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    let zero = url.replace("127.0.0.1", "0.0.0.0");
+    let proxies =
+        [("HTTP_PROXY", proxy.as_str()), ("http_proxy", proxy.as_str()), ("ALL_PROXY", proxy.as_str())];
+    refused(&list(&zero, &["--allow-plaintext"], &proxies), "answered with status 404");
+    let request = requests.recv().unwrap();
+    assert!(request.starts_with("POST /admin/session ") && request.contains(PASSWORD), "{request}");
+    assert!(visits.try_recv().is_err(), "the proxy was asked");
+}
+
+/// A registry that is reached by way of TLS, and the file with the certificate of who vouches for it.
+fn behind_tls(address: std::net::SocketAddr, name: &str, folder: &Folder) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let file = folder.file(&format!("{name}.pem"), certificate.pem());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                // A client that does not trust the certificate goes away.
+                let Ok(mut client) = acceptor.accept(client).await else { continue };
+                let mut server = tokio::net::TcpStream::connect(address).await.unwrap();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+    });
+    (format!("https://localhost:{port}"), file)
+}
+
+#[test]
+fn tls_is_verified_with_the_certificates_of_the_machine() {
+    let registry = registry();
+    let folder = Folder::new();
+    let (url, trusted) = behind_tls(registry.address(), "localhost", &folder);
+    let (other, other_trusted) = behind_tls(registry.address(), "other.example", &folder);
+    let run = |url: &str, trusted: Option<&str>| {
+        let mut environment = vec![("KEYSWAP_ADMIN_PASSWORD", registry.password())];
+        environment.extend(trusted.map(|file| ("SSL_CERT_FILE", file)));
+        keyswap_with(&["token", "list", "--server", url], b"", &environment)
+    };
+    let well = run(&url, Some(&trusted));
+    assert_eq!((well.code, well.stderr.as_str()), (0, "0 of 0 shown\n"));
+    refused(&run(&url, None), "with a certificate that this machine trusts");
+    refused(&run(&url, Some(&other_trusted)), "with a certificate that this machine trusts");
+    refused(&run(&other, Some(&other_trusted)), "with a certificate that this machine trusts");
+}
