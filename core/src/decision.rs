@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::fault::Fault;
 use crate::fetch::Fetch;
+use crate::identity_slot::IdentitySlot;
 use crate::reason::Reason;
 use crate::registry::Origin;
 use crate::reply::{LocalReply, ResponseHeaders};
@@ -24,12 +25,14 @@ pub struct Decision<'a> {
     pub provider: &'a str,
     /// Who the request is from, once that is known; also where it is refused afterwards.
     pub principal: Option<Principal>,
-    /// Where the record of the token was found; `None` where the policy itself has it, or nothing has.
+    /// Where the record of the token or person was found; `None` where the policy itself has it, or nothing has.
     pub origin: Option<Origin>,
     /// What to do to the answer of an upstream, and to that of the host where it has none. A reply has it already.
     pub response: ResponseHeaders,
-    /// A fetch that is due, and that this request does not wait for.
-    pub refresh: Option<Fetch>,
+    /// Fetches that are due, and that this request does not wait for.
+    pub refresh: Vec<Fetch>,
+    /// The token to report as used when the request is answered: one that the registry knows.
+    pub used: Option<TokenDigest>,
 }
 
 /// What to do with a request.
@@ -50,11 +53,6 @@ impl Decision<'_> {
         self.checks.push(Check::Refused(Fault::Host));
         self.verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
         self
-    }
-
-    /// The token to report as used when the request is answered: one that the registry knows.
-    pub fn used(&self) -> Option<TokenDigest> {
-        self.origin.and(self.principal.as_ref()).map(Principal::digest)
     }
 
     /// `forward`, `reply` or `answer`, as metrics and logs have it.
@@ -123,7 +121,11 @@ pub enum Check<'a> {
     },
     /// A credential was found.
     CredentialFound(Slot),
-    /// The token's record was found.
+    /// An identity JWT was found in a place of its own.
+    IdentityFound(&'a IdentitySlot),
+    /// The identity JWT of this issuer holds.
+    IdentityVerified(&'a str),
+    /// The record of the token or the person was found.
     LookedUp(Origin),
     /// The token is valid, until then if it ends.
     TokenValid(Option<UnixTime>),
@@ -147,8 +149,8 @@ impl Check<'_> {
     pub const fn stage(&self) -> Stage {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
-            Self::CredentialFound(_) => Stage::Extract,
-            Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
+            Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
+            Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
             Self::InScope(_) => Stage::Scope,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
@@ -168,7 +170,9 @@ impl fmt::Display for Check<'_> {
             Self::PathAccepted => f.write_str("the path can be read in one way only"),
             Self::Routed { provider, by } => write!(f, "the provider is `{provider}`: {by}"),
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
-            Self::LookedUp(from) => write!(f, "the token's record is from the {}", from.name()),
+            Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
+            Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
+            Self::LookedUp(from) => write!(f, "the record is from the {}", from.name()),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
             Self::InScope(provider) => write!(f, "the token is for `{provider}`"),

@@ -7,6 +7,7 @@
 //! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
 //! to keep, and nothing is charged twice: the budget is the last thing that is asked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::cors;
@@ -16,12 +17,15 @@ use crate::fault::Fault;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
 use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
+use crate::identity_slot::{IdentitySlot, find_identity};
+use crate::jwt::{Issuer, JwkSet, Principals, SignatureVerifier, UnverifiedJwt, is_jwt_shaped};
+use crate::keyring::{KeyRing, Keys};
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
 use crate::protected::{Protected, is_protected, is_spelling_of};
 use crate::provider::{AuthStyle, Dialect, OPENAI};
 use crate::reason::METHODS;
-use crate::registry::{Lookup, Origin, Registry};
+use crate::registry::{Lookup, Origin, Registry, Wanted};
 use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
@@ -29,7 +33,7 @@ use crate::secret::Environment;
 use crate::slot::Slot;
 use crate::store::Store;
 use crate::time::Moment;
-use crate::token::{Principal, TokenDigest, TokenRecord, TokenTable, VerifiedToken};
+use crate::token::{Principal, TokenDigest, TokenRecord, TokenStatus, TokenTable, VerifiedToken};
 use crate::upstream::{self, Upstream};
 
 /// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
@@ -37,6 +41,9 @@ pub struct Engine {
     policy: Policy,
     tokens: TokenTable,
     registry: Option<Registry>,
+    /// The keys of each issuer, in the order of the policy's.
+    keys: Vec<KeyRing>,
+    verifier: Box<dyn SignatureVerifier>,
     upstreams: Vec<Upstream>,
     protected: Protected,
 }
@@ -49,6 +56,16 @@ pub enum Step<'a> {
     Decide(Decision<'a>),
     /// Fetch something, and then go on with [`Engine::resume`]. Requests that want the same key share one fetch.
     Fetch(Box<Fetch>, Pending),
+}
+
+/// What came of a fetch.
+pub struct Accepted {
+    /// In a word, for metrics.
+    pub outcome: FetchOutcome,
+    /// For every request that waits for this key.
+    pub resolution: Resolution,
+    /// What operators should know: for the log.
+    pub notes: Vec<String>,
 }
 
 /// A request that waits for a fetch. It holds nothing of the head, so the host must keep that, or read it again.
@@ -69,12 +86,17 @@ struct Known {
 const MOST_AGAIN: u8 = 2;
 
 impl Engine {
-    /// Compiles a policy. Every secret that it needs is looked up here, once.
+    /// Compiles a policy. Every secret that it needs is looked up here, once. The verifier computes the signatures of
+    /// identity JWTs; all else about them is judged here.
     ///
     /// # Errors
     /// All secrets that are missing or cannot stand in a header, each with its place in the policy and the name
     /// of its variable, never its value.
-    pub fn new(policy: Policy, environment: &dyn Environment) -> Result<Self, PolicyErrors> {
+    pub fn new(
+        policy: Policy,
+        environment: &dyn Environment,
+        verifier: Box<dyn SignatureVerifier>,
+    ) -> Result<Self, PolicyErrors> {
         let upstreams = upstream::build_all(&policy, environment);
         let registry = policy.open_registry(environment);
         let (upstreams, registry) = PolicyErrors::both(upstreams, registry)?;
@@ -82,9 +104,12 @@ impl Engine {
             AuthStyle::Bearer => None,
             AuthStyle::Header(name) => Some(name.clone()),
         });
+        let headers = headers.chain(policy.identity_headers().map(str::to_owned));
         let protected = Protected(headers.filter(|name| !is_protected(name.as_bytes())).collect());
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
-        Ok(Self { policy, tokens, registry, upstreams, protected })
+        let keys = policy.issuers().iter().enumerate().map(|(index, issuer)| KeyRing::new(index, issuer));
+        let keys = keys.collect();
+        Ok(Self { policy, tokens, registry, keys, verifier, upstreams, protected })
     }
 
     /// Whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
@@ -119,13 +144,14 @@ impl Engine {
     /// without having been tried: its resolution is [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match (&key.0, &self.registry) {
-            (Subject::Token(_), Some(registry)) => registry.may_call(now),
+            (Subject::Token(_) | Subject::Person(_), Some(registry)) => registry.may_call(now),
             (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
+            (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.keys.len(),
             (_, None) => false,
         }
     }
 
-    /// Takes the answer to a fetch. The resolution is for every request that waits for this key.
+    /// Takes the answer to a fetch.
     pub fn accept(
         &self,
         key: &FetchKey,
@@ -133,13 +159,25 @@ impl Engine {
         answer: &FetchAnswer<'_>,
         now: Moment,
         store: &dyn Store,
-    ) -> (FetchOutcome, Resolution) {
-        let Some(registry) = &self.registry else { return (FetchOutcome::Failed, Resolution::Unavailable) };
-        match key.0 {
-            Subject::Token(digest) => registry.accept_token(digest, answer, asked, now, store),
-            Subject::Changes => (registry.accept_changes(answer, now, store), Resolution::Unavailable),
-            Subject::Usage => (registry.accept_usage(answer, now), Resolution::Unavailable),
-        }
+    ) -> Accepted {
+        let (outcome, resolution, notes) = match (&key.0, &self.registry) {
+            (Subject::Discovery(index) | Subject::Keys(index), _) => match self.keys.get(*index) {
+                Some(keys) => keys.accept(&key.0, answer, now),
+                None => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
+            },
+            (_, None) => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
+            (Subject::Token(_) | Subject::Person(_), Some(registry)) => {
+                let (outcome, resolution) = registry.accept_record(&key.0, answer, asked, now, store);
+                (outcome, resolution, Vec::new())
+            }
+            (Subject::Changes, Some(registry)) => {
+                (registry.accept_changes(answer, now, store), Resolution::Ready, Vec::new())
+            }
+            (Subject::Usage, Some(registry)) => {
+                (registry.accept_usage(answer, now), Resolution::Ready, Vec::new())
+            }
+        };
+        Accepted { outcome, resolution, notes }
     }
 
     /// The fetches that are due and that no request waits for. A host asks about once a second.
@@ -202,10 +240,10 @@ impl Engine {
         trail.route = Some(route);
         trail.checks.push(Check::Routed { provider: route.provider, by: route.by });
 
-        let credential = found.map_err(Fault::CredentialAmbiguous)?.ok_or(Fault::CredentialMissing)?;
-        trail.checks.push(Check::CredentialFound(credential.slot));
-
-        let record = self.record(&credential.token, inputs, trail)?;
+        let (record, token_bytes) = match self.identity(inputs, trail)? {
+            Some(found) => found,
+            None => self.credential(found, inputs, trail)?,
+        };
         trail.principal = Some(Principal::of(&record));
         let token = VerifiedToken::judge(&record, inputs.now.unix())?;
         trail.checks.push(Check::TokenValid(record.expires_at));
@@ -219,41 +257,159 @@ impl Engine {
         let original = Original {
             head,
             path: &path,
-            token: &credential.token,
+            token: &token_bytes,
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
         Ok(Rewrite::for_grant(&grant, &original)?)
     }
 
-    /// What is known of the token: the policy's own are looked for first.
-    fn record<'a>(
+    /// Who calls, by a JWT in a place that holds nothing else. It is judged before any auth slot: where an identity
+    /// provider stands in front, SDKs still send some key.
+    fn identity<'a>(
+        &'a self,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Option<Caller<'a>>, Stop<'a>> {
+        let slots = self.policy.issuers().iter().flat_map(Issuer::slots);
+        let found = find_identity(slots, inputs.head).map_err(Fault::IdentityAmbiguous)?;
+        let Some(found) = found else { return Ok(None) };
+        trail.checks.push(Check::IdentityFound(found.slot));
+        let record = self.vouched(found.token, Some(found.slot), inputs, trail)?;
+        Ok(Some((record, Cow::Borrowed(found.token))))
+    }
+
+    /// Who calls, by what stands in an auth slot: a JWT is told by its shape, and is then nothing else.
+    fn credential<'a>(
+        &'a self,
+        found: Result<Option<Credential<'a>>, Slot>,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Caller<'a>, Stop<'a>> {
+        let credential = found.map_err(Fault::CredentialAmbiguous)?.ok_or(Fault::CredentialMissing)?;
+        trail.checks.push(Check::CredentialFound(credential.slot));
+        let token = credential.token;
+        if !self.keys.is_empty() && is_jwt_shaped(&token) {
+            let record = self.vouched(&token, None, inputs, trail)?;
+            return Ok((record, token));
+        }
+        if let Some(record) = self.tokens.find(&token) {
+            return Ok((Arc::clone(record), token));
+        }
+        let record = self.look_up(Wanted::Token(&token), inputs, trail)?.ok_or(Fault::TokenUnknown)?;
+        trail.used = Some(record.digest);
+        Ok((record, token))
+    }
+
+    /// Who a JWT is of, and what they may do. One that does not hold is not tried as anything else.
+    fn vouched<'a>(
         &'a self,
         token: &[u8],
+        slot: Option<&IdentitySlot>,
         inputs: &Inputs<'a, '_>,
         trail: &mut Trail<'a>,
     ) -> Result<Arc<TokenRecord>, Stop<'a>> {
-        if let Some(record) = self.tokens.find(token) {
-            return Ok(Arc::clone(record));
+        let issuers = self.policy.issuers();
+        let jwt = UnverifiedJwt::parse(token).map_err(Fault::Jwt)?;
+        let issuer = Issuer::find(issuers, &jwt, slot).map_err(Fault::Jwt)?;
+        let place = issuers.iter().position(|other| other.name() == issuer.name());
+        let ring =
+            place.and_then(|place| self.keys.get(place)).ok_or(Fault::KeysUnavailable(issuer.name()))?;
+        let keys = Self::keys(ring, issuer, inputs, trail)?;
+        let identity = match issuer.verify(jwt, &keys, &*self.verifier, inputs.now.unix()) {
+            Ok(identity) => identity,
+            Err(fault) if fault.may_pass_with_newer_keys() => {
+                // Asked for once: if the key is still unknown then, so be it.
+                let fetch = ring.newer(inputs.now).filter(|fetch| !inputs.known.has(&fetch.key));
+                return Err(fetch.map_or(Fault::Jwt(fault).into(), |fetch| Stop::Fetch(Box::new(fetch))));
+            }
+            Err(fault) => return Err(Fault::Jwt(fault).into()),
+        };
+        trail.checks.push(Check::IdentityVerified(issuer.name()));
+        let person = match (issuer.principals(), identity.email()) {
+            (Principals::Any, _) => None,
+            (Principals::Known, Some(email)) => Some(self.person(email, inputs, trail)?),
+            (Principals::Known, None) if identity.is_service() => None,
+            (Principals::Known, None) => return Err(Fault::PersonUnknown.into()),
+        };
+        let mut record = identity.record(self.scope(issuer, person.as_deref()));
+        if let Some(person) = person {
+            record.label.clone_from(&person.label);
+            record.models.clone_from(&person.models);
+            record.rate_limit = person.rate_limit;
+            record.expires_at = person.expires_at;
         }
-        let Some(registry) = &self.registry else { return Err(Fault::TokenUnknown.into()) };
-        let (record, from) = match inputs.known.token(token) {
+        Ok(Arc::new(record))
+    }
+
+    fn keys<'a>(
+        ring: &'a KeyRing,
+        issuer: &'a Issuer,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Arc<JwkSet>, Stop<'a>> {
+        match ring.find(inputs.now) {
+            Keys::Usable { keys, refresh } => {
+                trail.refresh.extend(refresh);
+                Ok(keys)
+            }
+            Keys::Ask(fetch) if !inputs.known.has(&fetch.key) => Err(Stop::Fetch(Box::new(fetch))),
+            Keys::Ask(_) | Keys::Unavailable => Err(Fault::KeysUnavailable(issuer.name()).into()),
+        }
+    }
+
+    /// The providers of an issuer's subjects: the issuer's, as far as the person's own record has them, too.
+    fn scope(&self, issuer: &Issuer, person: Option<&TokenRecord>) -> Vec<String> {
+        let all = self.upstreams.iter().map(|upstream| &upstream.provider);
+        let of_issuer = |name: &&String| issuer.providers().is_none_or(|providers| providers.contains(name));
+        let of_person = |name: &&String| person.is_none_or(|person| person.providers.contains(name));
+        all.filter(of_issuer).filter(of_person).cloned().collect()
+    }
+
+    /// What is known of a person: the policy's own are looked for first.
+    fn person<'a>(
+        &'a self,
+        email: &str,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Arc<TokenRecord>, Stop<'a>> {
+        let of_policy = self.policy.people.get(email).cloned();
+        let record = match of_policy {
+            Some(record) => Some(record),
+            None => self.look_up(Wanted::Person(email), inputs, trail)?,
+        };
+        let record = record.ok_or(Fault::PersonUnknown)?;
+        if record.status == TokenStatus::Disabled {
+            return Err(Fault::PersonDisabled.into());
+        }
+        Ok(record)
+    }
+
+    /// What the registry knows.
+    fn look_up<'a>(
+        &'a self,
+        wanted: Wanted<'_>,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Option<Arc<TokenRecord>>, Stop<'a>> {
+        let Some(registry) = &self.registry else { return Ok(None) };
+        let (record, from) = match inputs.known.record(wanted) {
             Some(Resolution::Record(record)) => (Arc::clone(record), Origin::Registry),
-            Some(Resolution::Unknown) => return Err(Fault::TokenUnknown.into()),
+            Some(Resolution::Unknown) => return Ok(None),
             Some(_) => return Err(Fault::RegistryUnavailable.into()),
-            None => match registry.find(token, inputs.now, inputs.store) {
+            None => match registry.find(wanted, inputs.now, inputs.store) {
                 Lookup::Known { record, from, refresh } => {
-                    trail.refresh = refresh;
+                    trail.refresh.extend(refresh);
                     (record, from)
                 }
-                Lookup::Unknown => return Err(Fault::TokenUnknown.into()),
+                Lookup::Unknown => return Ok(None),
                 Lookup::Unavailable => return Err(Fault::RegistryUnavailable.into()),
                 Lookup::Ask(fetch) => return Err(Stop::Fetch(Box::new(fetch))),
             },
         };
         trail.origin = Some(from);
         trail.checks.push(Check::LookedUp(from));
-        Ok(record)
+        Ok(Some(record))
     }
 
     fn note_budget<'a>(&'a self, grant: &Grant<'a>, trail: &mut Trail<'a>) {
@@ -287,15 +443,22 @@ struct Inputs<'a, 'r> {
 }
 
 impl Known {
-    fn token(&self, token: &[u8]) -> Option<&Resolution> {
+    fn record(&self, wanted: Wanted<'_>) -> Option<&Resolution> {
         // Most requests wait for nothing, and need no digest here.
         if self.resolutions.is_empty() {
             return None;
         }
-        let key = FetchKey(Subject::Token(TokenDigest::of(token)));
+        let key = wanted.key();
         self.resolutions.iter().find(|(known, _)| *known == key).map(|(_, resolution)| resolution)
     }
+
+    fn has(&self, key: &FetchKey) -> bool {
+        self.resolutions.iter().any(|(known, _)| known == key)
+    }
 }
+
+/// Who calls, and what they presented.
+type Caller<'a> = (Arc<TokenRecord>, Cow<'a, [u8]>);
 
 /// Why judging ends before a rewrite.
 enum Stop<'a> {
@@ -317,7 +480,8 @@ struct Trail<'a> {
     route: Option<Route<'a>>,
     principal: Option<Principal>,
     origin: Option<Origin>,
-    refresh: Option<Fetch>,
+    refresh: Vec<Fetch>,
+    used: Option<TokenDigest>,
     response: ResponseHeaders,
 }
 
@@ -331,6 +495,7 @@ impl<'a> Trail<'a> {
             origin: self.origin,
             response: self.response,
             refresh: self.refresh,
+            used: self.used,
         }
     }
 }

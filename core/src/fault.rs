@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::decision::Stage;
+use crate::identity_slot::IdentitySlot;
 use crate::jwt::JwtFault;
 use crate::limit::Taken;
 use crate::path::PathFault;
@@ -34,6 +35,14 @@ pub enum Fault<'a> {
     TokenExpired(UnixTime),
     /// The identity JWT is refused.
     Jwt(JwtFault<'a>),
+    /// A place for identity JWTs holds something else than one.
+    IdentityAmbiguous(&'a IdentitySlot),
+    /// The issuer's keys cannot be had.
+    KeysUnavailable(&'a str),
+    /// Nobody knows the address that the JWT vouches for.
+    PersonUnknown,
+    /// The person is known, and may not call.
+    PersonDisabled,
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The token is restricted to models, and what model a request is for is not known here.
@@ -54,7 +63,9 @@ impl Fault<'_> {
         match self {
             Self::Method => Reason::MethodNotAllowed,
             Self::Path(_) => Reason::PathInvalid,
-            Self::CredentialAmbiguous(_) => Reason::CredentialAmbiguous,
+            Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
+            Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
+            Self::PersonUnknown | Self::PersonDisabled => Reason::PrincipalUnknown,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
@@ -72,11 +83,16 @@ impl Fault<'_> {
     pub(crate) const fn stage(&self) -> Stage {
         match self {
             Self::Method | Self::Path(_) => Stage::Route,
-            Self::CredentialAmbiguous(_) | Self::CredentialMissing => Stage::Extract,
+            Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
+                Stage::Extract
+            }
             Self::TokenUnknown
             | Self::TokenDisabled
             | Self::TokenExpired(_)
             | Self::Jwt(_)
+            | Self::KeysUnavailable(_)
+            | Self::PersonUnknown
+            | Self::PersonDisabled
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
@@ -108,6 +124,10 @@ impl fmt::Display for Fault<'_> {
             Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
             Self::RegistryUnavailable => f.write_str("the registry cannot tell of the token"),
             Self::Jwt(fault) => fault.fmt(f),
+            Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` holds something else than one token"),
+            Self::KeysUnavailable(issuer) => write!(f, "the keys of the issuer `{issuer}` cannot be had"),
+            Self::PersonUnknown => f.write_str("nobody knows the person that the token is of"),
+            Self::PersonDisabled => f.write_str("the person that the token is of is disabled"),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

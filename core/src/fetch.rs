@@ -20,6 +20,12 @@ pub struct FetchKey(pub(crate) Subject);
 pub(crate) enum Subject {
     /// The record of a token.
     Token(TokenDigest),
+    /// The record of a person, by their address.
+    Person(String),
+    /// The address of an issuer's keys; the issuer by its place in the policy.
+    Discovery(usize),
+    /// An issuer's keys.
+    Keys(usize),
     /// What changed in the registry.
     Changes,
     /// The report of used tokens.
@@ -31,6 +37,9 @@ impl FetchKey {
     pub fn kind(&self) -> &'static str {
         match self.0 {
             Subject::Token(_) => "token",
+            Subject::Person(_) => "person",
+            Subject::Discovery(_) => "discovery",
+            Subject::Keys(_) => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
         }
@@ -77,12 +86,15 @@ pub struct Asked {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Resolution {
-    /// The record of a token.
+    /// The record of a token or a person.
     #[doc(hidden)]
     Record(Arc<TokenRecord>),
     /// There is none.
     #[doc(hidden)]
     Unknown,
+    /// It is there now: look again.
+    #[doc(hidden)]
+    Ready,
     /// Nobody can say now. A host that cannot make a call at all says this, too.
     Unavailable,
     /// It was out of date: look again.

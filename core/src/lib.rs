@@ -34,6 +34,7 @@ mod head;
 mod identity_slot;
 mod json;
 pub mod jwt;
+mod keyring;
 mod limit;
 mod log;
 mod metadata;
@@ -58,7 +59,7 @@ mod upstream;
 mod url;
 
 pub use decision::{Check, Decision, Stage, Verdict};
-pub use engine::{Engine, Pending, Step};
+pub use engine::{Accepted, Engine, Pending, Step};
 pub use fault::Fault;
 pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution};
 pub use head::{Header, RequestHead};

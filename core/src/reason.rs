@@ -36,6 +36,10 @@ pub enum Reason {
     RateLimited,
     /// The token's requests cannot be counted.
     RateLimitUnavailable,
+    /// The identity is valid, and nobody of the team's.
+    PrincipalUnknown,
+    /// Whether the identity is valid cannot be told.
+    IssuerKeysUnavailable,
     /// Whether the token is valid cannot be told.
     TokenStoreUnavailable,
     /// The host could not carry out the decision.
@@ -44,7 +48,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -53,6 +57,8 @@ impl Reason {
         Self::TokenMisplaced,
         Self::TokenExpired,
         Self::TokenStoreUnavailable,
+        Self::IssuerKeysUnavailable,
+        Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
         Self::RateLimited,
@@ -74,6 +80,8 @@ impl Reason {
             Self::ModelNotAllowed => "model_not_allowed",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
+            Self::PrincipalUnknown => "principal_unknown",
+            Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
             Self::HostFailure => "host_failure",
         }
@@ -85,9 +93,12 @@ impl Reason {
             Self::MethodNotAllowed => 405,
             Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
-            Self::ProviderNotAllowed | Self::ModelNotAllowed => 403,
+            Self::PrincipalUnknown | Self::ProviderNotAllowed | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
-            Self::RateLimitUnavailable | Self::TokenStoreUnavailable | Self::HostFailure => 503,
+            Self::RateLimitUnavailable
+            | Self::IssuerKeysUnavailable
+            | Self::TokenStoreUnavailable
+            | Self::HostFailure => 503,
         }
     }
 
@@ -118,6 +129,8 @@ impl Reason {
             }
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
+            Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
+            Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
         }
@@ -131,8 +144,12 @@ impl Reason {
             | Self::PathInvalid
             | Self::RateLimited
             | Self::RateLimitUnavailable
+            | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
             | Self::HostFailure => None,
+            Self::PrincipalUnknown => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="identity not known""#,
+            ),
             Self::CredentialMissing => Some(r#"Bearer realm="keyswap""#),
             Self::CredentialAmbiguous => Some(
                 r#"Bearer realm="keyswap", error="invalid_request", error_description="not exactly one credential""#,

@@ -87,9 +87,10 @@ impl LocalReply {
                 Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into()))
             }
             // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
-            Reason::HostFailure | Reason::TokenStoreUnavailable | Reason::RateLimitUnavailable => {
-                Some(("retry-after", "1".into()))
-            }
+            Reason::HostFailure
+            | Reason::TokenStoreUnavailable
+            | Reason::IssuerKeysUnavailable
+            | Reason::RateLimitUnavailable => Some(("retry-after", "1".into())),
             _ => None,
         });
         headers.extend(own);

@@ -36,6 +36,13 @@ impl Moment {
         Self(self.0.saturating_add(nanoseconds(duration)))
     }
 
+    /// A pause, or up to an eighth less. The low bits of the clock differ between workers, which is all it takes to keep
+    /// them from coming together.
+    pub(crate) fn jittered(self, pause: Duration) -> Duration {
+        let share = u32::try_from(self.0 / 1000 % 1000).unwrap_or_default();
+        pause.saturating_sub(pause / 8 * share / 1000)
+    }
+
     /// Whether `from` is not in the future and lies less than `span` back. After the clock was put back, what was
     /// written under the later time is within no span: it counts as old.
     pub fn is_within(self, span: Duration, from: Self) -> bool {

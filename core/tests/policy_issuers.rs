@@ -34,6 +34,7 @@ fn errors(issuers: &Value) -> String {
         "version": "keyswap/v1",
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
         "issuers": issuers,
+        "principals": [{"email": "somebody@example.com", "providers": ["openai"]}],
     });
     Policy::from_json(document.to_string().as_bytes())
         .map_or_else(|errors| errors.to_string(), |_| String::new())
@@ -193,6 +194,32 @@ fn what_is_missing_or_cannot_be_meant_is_an_error() {
         ),
     ] {
         assert_eq!(errors(&issuers), expect);
+    }
+}
+
+#[test]
+fn where_nobody_can_be_known_it_is_an_error_to_ask_for_known_people() {
+    let document = |more: &Value| {
+        let policy = json!({
+            "version": "keyswap/v1",
+            "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+            "issuers": [generic()],
+        });
+        Policy::from_json(with(&policy, more).to_string().as_bytes())
+    };
+    let registry = json!({"url": "http://r", "credential": {"env": "R"}});
+    let introspection = with(&registry, &json!({"introspection": {"providers": ["openai"]}}));
+    let people = json!([{"email": "a@b.c", "providers": ["openai"]}]);
+    for (more, is_error) in [
+        (json!({}), true),
+        (json!({"registry": introspection}), true),
+        (json!({"registry": registry}), false),
+        (json!({"principals": people}), false),
+        (json!({"issuers": [with(&generic(), &json!({"principals": "any"}))]}), false),
+    ] {
+        let errors = document(&more).err().map(|errors| errors.to_string());
+        let expect = "error at `issuers[0].principals`: nobody can be known: add `principals` or a `registry`, or write `any`";
+        assert_eq!(errors.as_deref(), is_error.then_some(expect), "{more}");
     }
 }
 

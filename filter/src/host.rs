@@ -94,6 +94,9 @@ mod abi {
     }
 }
 
+/// The status of a call for something that is not there.
+pub(crate) const NOT_FOUND: u32 = 1;
+
 /// Why a host call failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HostError {
@@ -310,7 +313,6 @@ pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
 /// A value of the shared data, and the number of its state for [`set_shared`]; `None` where there is none.
 pub(crate) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     const CALL: &str = "get_shared_data";
-    const NOT_FOUND: u32 = 1;
     let mut cas = 0;
     // SAFETY: the slice and the pointers are valid for the call.
     let value = receive(CALL, |data, size| unsafe {
@@ -343,12 +345,22 @@ pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
 
 /// Makes Envoy choose the route again. A request must not go on without: its route was chosen by the client's authority.
 pub(crate) fn clear_route_cache() -> Result<(), HostError> {
-    const NAME: &str = "clear_route_cache";
-    // SAFETY: the pointers are valid for the call.
-    let results = receive(NAME, |data, size| unsafe {
-        abi::proxy_call_foreign_function(NAME.as_ptr(), NAME.len(), null(), 0, data, size)
-    });
-    results.map(|_| ())
+    call_foreign_function("clear_route_cache", &[]).map(drop)
+}
+
+/// Calls a function of Envoy's that is not in the ABI.
+pub(crate) fn call_foreign_function(name: &'static str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+    // SAFETY: the slices and the pointers are valid for the call.
+    receive(name, |data, size| unsafe {
+        abi::proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            data,
+            size,
+        )
+    })
 }
 
 /// Answers the stream from here.

@@ -23,6 +23,7 @@ mod metrics;
 mod plugin;
 mod store;
 mod stream;
+mod verifier;
 
 proxy_wasm::main! {{
     host::install_logger();

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use keyswap_core::jwt::Remembered;
 use keyswap_core::{Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -16,7 +17,10 @@ use crate::host;
 use crate::metrics::Metrics;
 use crate::store::{SharedData, seed};
 use crate::stream::{self, Stream};
+use crate::verifier::EnvoyVerifier;
 
+/// So many signatures that hold a worker remembers.
+const SIGNATURES: usize = 4096;
 /// How often the engine is asked what is due.
 const ROUND: Duration = Duration::from_millis(900);
 
@@ -138,12 +142,15 @@ impl Plugin {
 
     fn settle(&self, shared: &Shared, call: &Call, answer: &FetchAnswer<'_>) {
         let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
-        let (outcome, resolution) = shared.engine.accept(&call.key, call.asked, answer, now, &SharedData);
-        shared.metrics.count_fetch(call.key.kind(), outcome);
-        if !outcome.is_healthy() {
-            log::warn!("a fetch of kind `{}` came to nothing: {}", call.key.kind(), outcome.name());
+        let accepted = shared.engine.accept(&call.key, call.asked, answer, now, &SharedData);
+        shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
+        if !accepted.outcome.is_healthy() {
+            log::warn!("a fetch of kind `{}` came to nothing: {}", call.key.kind(), accepted.outcome.name());
         }
-        self.resolve(shared, &call.key, &resolution);
+        for note in &accepted.notes {
+            log::warn!("{note}");
+        }
+        self.resolve(shared, &call.key, &accepted.resolution);
     }
 
     /// Goes on with every request that waits for this.
@@ -172,5 +179,6 @@ impl Shared {
 }
 
 fn compile() -> Result<Engine, PolicyErrors> {
-    Engine::new(Policy::from_json(&host::plugin_configuration())?, &HostEnvironment)
+    let verifier = Box::new(Remembered::new(EnvoyVerifier, SIGNATURES));
+    Engine::new(Policy::from_json(&host::plugin_configuration())?, &HostEnvironment, verifier)
 }

@@ -170,10 +170,10 @@ fn carry_out(
     head: &RequestHead<'_>,
     mut decision: Decision<'_>,
 ) -> Outcome {
-    if let Some(fetch) = decision.refresh.take()
-        && let Ok(now) = host::now()
-    {
-        shared.with_fetcher(|fetcher| fetcher.start(fetch, now));
+    for fetch in std::mem::take(&mut decision.refresh) {
+        if let Ok(now) = host::now() {
+            shared.with_fetcher(|fetcher| fetcher.start(fetch, now));
+        }
     }
     if let Verdict::Forward(rewrite) = &decision.verdict
         && let Err(error) = apply(rewrite)
@@ -188,7 +188,7 @@ fn carry_out(
     }
     match &decision.verdict {
         Verdict::Forward(_) => {
-            request.token.set(decision.used());
+            request.token.set(decision.used);
             request.response.replace(decision.response);
             Outcome::Forward
         }

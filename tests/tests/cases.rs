@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason, RequestHead,
     Rewrite, Step, Verdict,
@@ -126,7 +127,7 @@ fn engine(suite: &Suite) -> Result<Engine> {
         }
     }
     let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-    Ok(Engine::new(policy, &Env(&suite.env))?)
+    Ok(Engine::new(policy, &Env(&suite.env), Box::new(PureRust))?)
 }
 
 /// The engine with what it needs around it.
@@ -146,9 +147,8 @@ impl Host<'_> {
                     let target = fetch.request.headers.iter().find(|(name, _)| *name == ":path");
                     let (status, body) = self.suite.registry_answer(target.map_or("", |(_, value)| value));
                     let answer = FetchAnswer::Response { status, body: &body };
-                    let (_, resolution) =
-                        self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
-                    step = self.engine.resume(pending, resolution, head, now(), &self.store);
+                    let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
+                    step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);
                 }
             }
         }

@@ -16,6 +16,9 @@ mod reader;
 mod registry;
 mod tokens;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use self::credentials::Credentials;
@@ -26,7 +29,7 @@ use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
 use crate::cors::Origins;
 use crate::json;
-use crate::jwt::Issuer;
+use crate::jwt::{Issuer, Principals};
 use crate::limit::Rule;
 use crate::metadata::Claim;
 use crate::provider::Provider;
@@ -46,6 +49,8 @@ pub struct Policy {
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,
     pub(crate) issuers: Vec<Issuer>,
+    /// The people that the policy knows, by their address in lower case.
+    pub(crate) people: BTreeMap<String, Arc<TokenRecord>>,
     pub(crate) credentials: Credentials,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
@@ -174,6 +179,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_rule(&node));
     let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
     let issuers = fields.optional("issuers");
+    let people = fields.optional("principals");
     fields.finish();
 
     // A gateway that was written but could not be read is an error, never "no gateway".
@@ -185,6 +191,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         // Unreadable: an error was reported, and nobody uses this policy.
         origins: origins.unwrap_or(Origins::Any),
         issuers: Vec::new(),
+        people: BTreeMap::new(),
         credentials,
         providers: providers.clone(),
         gateway,
@@ -201,11 +208,24 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
     let issuers = issuers.map(|node| issuers::read(&node, &why_not)).unwrap_or_default();
+    let has_people = people.is_some();
+    let people = people.map(|node| tokens::read_people(&node, &why_not)).unwrap_or_default();
     let registry = registry.and_then(|node| RegistryPolicy::read(&node, &why_not));
+    let knows_people = registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap);
+    if !has_people && !knows_people {
+        let asks = |(_, issuer): &(usize, &Issuer)| issuer.principals() == Principals::Known;
+        for (index, _) in issuers.iter().enumerate().filter(asks) {
+            errors.add(
+                format!("issuers[{index}].principals"),
+                "nobody can be known: add `principals` or a `registry`, or write `any`",
+            );
+        }
+    }
     if let Some(policy) = &mut policy {
         policy.tokens = tokens;
         policy.registry = registry;
         policy.issuers = issuers;
+        policy.people = people;
     }
     policy
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use super::rate_limit;
 use super::reader::Node;
@@ -22,6 +23,42 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
         records.push(record);
     }
     records
+}
+
+/// Reads the people that the policy knows, by their address in lower case.
+pub(super) fn read_people(
+    node: &Node<'_>,
+    why_not: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, Arc<TokenRecord>> {
+    let mut people = BTreeMap::new();
+    for item in node.items() {
+        let Some((email, record)) = read_person(&item, why_not) else { continue };
+        if people.insert(email, Arc::new(record)).is_some() {
+            item.fail("this address stands twice in the list");
+        }
+    }
+    people
+}
+
+fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<(String, TokenRecord)> {
+    let mut fields = node.fields()?;
+    let email = fields.required("email").and_then(|node| read_email(&node));
+    let label = fields.optional("label").map(|node| read_text(&node, 64));
+    let providers = fields.required("providers").map(|node| read_providers(&node, why_not));
+    let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
+    fields.finish();
+    let email = email?.to_ascii_lowercase();
+    let record = TokenRecord {
+        digest: TokenDigest::of(email.as_bytes()),
+        label: label.unwrap_or_else(|| Some(email.clone()))?,
+        owner: Some(email.clone()),
+        status: TokenStatus::Active,
+        providers: providers?,
+        models: TokenRecord::all_models(),
+        expires_at: None,
+        rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+    };
+    Some((email, record))
 }
 
 fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<TokenRecord> {

@@ -26,7 +26,7 @@ impl Breaker {
     pub(super) fn admit(&mut self, now: Moment) -> bool {
         let is_ready = self.is_ready(now);
         if is_ready && self.failures >= FAILURES {
-            self.next_probe = now.after(pause(now));
+            self.next_probe = now.after(now.jittered(PAUSE));
         }
         is_ready
     }
@@ -34,17 +34,9 @@ impl Breaker {
     pub(super) fn record(&mut self, healthy: bool, now: Moment) {
         self.failures = if healthy { 0 } else { self.failures.saturating_add(1) };
         if self.failures == FAILURES {
-            self.next_probe = now.after(pause(now));
+            self.next_probe = now.after(now.jittered(PAUSE));
         }
     }
-}
-
-/// The pause, and up to an eighth less. The low bits of the clock differ between workers, which is all that is needed
-/// to keep them from probing together.
-fn pause(now: Moment) -> Duration {
-    let eighth = PAUSE / 8;
-    let share = u32::try_from(now.0 / 1000 % 1000).unwrap_or_default();
-    PAUSE.saturating_sub(eighth * share / 1000)
 }
 
 #[cfg(test)]

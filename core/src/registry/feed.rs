@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use super::wanted::person;
 use crate::json;
 use crate::token::TokenDigest;
 
@@ -31,7 +32,7 @@ pub(super) struct Part {
     pub(super) position: u64,
     /// The registry was put back to an earlier state.
     pub(super) reset: bool,
-    pub(super) tokens: Vec<(TokenDigest, u64)>,
+    pub(super) records: Vec<(TokenDigest, u64)>,
 }
 
 impl Feed {
@@ -39,14 +40,14 @@ impl Feed {
         self.position
     }
 
-    /// Goes on with a part. Whoever holds records must bury those of `part.tokens`, or after `reset` all of them.
+    /// Goes on with a part. Whoever holds records must bury those of `part.records`, or after `reset` all of them.
     pub(super) fn follow(&mut self, part: &Part) {
         if part.reset || self.position.is_none() {
             self.changes.clear();
             self.floor = part.position;
         }
         self.position = Some(part.position);
-        self.changes.extend(&part.tokens);
+        self.changes.extend(&part.records);
         while self.changes.len() > KEPT {
             if let Some((_, sequence)) = self.changes.pop_front() {
                 self.floor = self.floor.max(sequence);
@@ -75,22 +76,25 @@ impl Feed {
     }
 }
 
-/// Reads an answer of the registry. Changes of users are left out here.
+/// Reads an answer of the registry. People stand in it by what they are remembered by.
 pub(super) fn read(body: &[u8]) -> Option<Part> {
     if body.len() > MAX_BYTES {
         return None;
     }
     let part = json::parse(body).ok()?;
-    let tokens =
-        part.get("changes")?.as_array()?.iter().filter(|change| change.get("kind") != Some(&"user".into()));
-    let token = |change: &Value| {
-        let digest = TokenDigest::from_hex(change.get("key")?.as_str()?)?;
+    let change = |change: &Value| {
+        let key = change.get("key")?.as_str()?;
+        let digest = match change.get("kind")?.as_str()? {
+            "token" => TokenDigest::from_hex(key)?,
+            "user" => person(key),
+            _ => return None,
+        };
         Some((digest, change.get("sequence")?.as_u64()?))
     };
     Some(Part {
         position: part.get("sequence")?.as_u64()?,
         reset: part.get("reset")?.as_bool()?,
-        tokens: tokens.map(token).collect::<Option<_>>()?,
+        records: part.get("changes")?.as_array()?.iter().map(change).collect::<Option<_>>()?,
     })
 }
 
@@ -102,9 +106,9 @@ mod tests {
         TokenDigest::of(&number.to_be_bytes())
     }
 
-    fn part(position: u64, tokens: &[(u64, u64)]) -> Part {
-        let tokens = tokens.iter().map(|(number, sequence)| (digest(*number), *sequence)).collect();
-        Part { position, reset: false, tokens }
+    fn part(position: u64, records: &[(u64, u64)]) -> Part {
+        let records = records.iter().map(|(number, sequence)| (digest(*number), *sequence)).collect();
+        Part { position, reset: false, records }
     }
 
     #[test]
@@ -139,7 +143,7 @@ mod tests {
     fn a_registry_that_was_put_back_starts_anew() {
         let mut feed = Feed::default();
         feed.follow(&part(100, &[(1, 100)]));
-        feed.follow(&Part { position: 5, reset: true, tokens: Vec::new() });
+        feed.follow(&Part { position: 5, reset: true, records: Vec::new() });
         assert!(feed.believes(&digest(1), 3, 5));
         assert_eq!(feed.position(), Some(5));
     }
@@ -150,7 +154,8 @@ mod tests {
         let body = format!(
             r#"{{"sequence":9,"reset":false,"changes":[{{"kind":"token","key":"{key}","sequence":8}},{{"kind":"user","key":"a@b","sequence":9}}]}}"#
         );
-        assert_eq!(read(body.as_bytes()), Some(part(9, &[(1, 8)])));
+        let expect = Part { position: 9, reset: false, records: vec![(digest(1), 8), (person("a@b"), 9)] };
+        assert_eq!(read(body.as_bytes()), Some(expect));
         for bad in [
             "",
             "{}",

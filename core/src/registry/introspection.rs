@@ -7,23 +7,16 @@ use zeroize::Zeroizing;
 
 use super::Found;
 use super::record::{self, line, member, names};
+use super::wanted::form_encode;
 use crate::json;
 use crate::time::{Moment, UnixTime};
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 
 /// `token=…`, form-encoded. The buffer is as large as it may get, so that no copy of the token is left behind.
 pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
     let mut body = Zeroizing::new(Vec::with_capacity(6 + token.len() * 3));
     body.extend_from_slice(b"token=");
-    for byte in token.iter().copied() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
-            body.push(byte);
-        } else {
-            body.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
+    form_encode(token, |byte| body.push(byte));
     body
 }
 
@@ -75,6 +68,7 @@ fn shared_form(record: &TokenRecord) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::Subject;
 
     fn found(body: &str) -> Option<Found> {
         read(body.as_bytes(), &TokenDigest::of(b"t"), &["openai".to_owned()], Moment(1_000_000_000_000))
@@ -99,7 +93,7 @@ mod tests {
             panic!("not found");
         };
         assert_eq!(record.providers, ["gemini"]);
-        assert_eq!(record::read(&shared, &TokenDigest::of(b"t")), Some((record, 0)));
+        assert_eq!(record::read(&shared, &Subject::Token(TokenDigest::of(b"t"))), Some((record, 0)));
     }
 
     #[test]

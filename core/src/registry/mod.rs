@@ -1,4 +1,4 @@
-//! Tokens that are known elsewhere: looked up by digest, remembered for a while, forgotten when they change.
+//! Tokens and people that are known elsewhere: looked up, remembered for a while, forgotten when they change.
 //!
 //! A record is taken from the worker's memory, else from the memory that workers share, else from the registry. None of
 //! them is believed for longer than the policy says, nor after the registry told of a change. Whoever cannot be asked
@@ -10,6 +10,7 @@ mod introspection;
 mod record;
 mod slot;
 mod usage;
+mod wanted;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use self::breaker::Breaker;
 use self::feed::Feed;
 use self::slot::Slot;
 use self::usage::Usage;
+pub(crate) use self::wanted::Wanted;
 use crate::cache::Cache;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
 use crate::limit::{Gcra, RateLimit};
@@ -38,8 +40,6 @@ const UNKNOWN: usize = 1024;
 const MOST_UNKNOWN: (u32, u32) = (100, 2);
 /// A worker that asks anew for a record has so long for it.
 const LEASE: Duration = Duration::from_secs(5);
-/// Tokens of these lengths can be in a registry.
-const LENGTHS: std::ops::RangeInclusive<usize> = 12..=4096;
 /// The feed is asked to wait so long for a change; a connection that died is noticed after that.
 const FEED_WAIT: Duration = Duration::from_secs(4);
 /// The longest pause after the feed failed.
@@ -76,7 +76,7 @@ struct Held {
     refresh_at: Moment,
 }
 
-/// What is known of a token.
+/// What is known of the one who is wanted.
 pub(crate) enum Lookup {
     Known {
         record: Arc<TokenRecord>,
@@ -127,39 +127,42 @@ impl Registry {
         Self { policy, authorization: credential.with_scheme("Bearer"), state: RefCell::new(state) }
     }
 
-    /// What is known of a token. Without a call of its own to make it is decided at once.
-    pub(crate) fn find(&self, token: &[u8], now: Moment, store: &dyn Store) -> Lookup {
-        let digest = TokenDigest::of(token);
+    /// What is known of a token or a person.
+    pub(crate) fn find(&self, wanted: Wanted<'_>, now: Moment, store: &dyn Store) -> Lookup {
+        if !wanted.can_be() {
+            return Lookup::Unknown;
+        }
+        let subject = wanted.subject();
+        let Some(digest) = subject.digest() else { return Lookup::Unknown };
         // Nobody else borrows it: nothing below calls back.
         let Ok(mut state) = self.state.try_borrow_mut() else { return Lookup::Unavailable };
         if let Some(record) = state.remembered(&digest, self.policy.positive, now) {
-            let refresh = self.refresh(&mut state, token, &digest, now, store);
+            let refresh = self.refresh(&mut state, wanted, &subject, &digest, now, store);
             return Lookup::Known { record, from: Origin::Worker, refresh };
         }
         if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
             return Lookup::Unknown;
         }
-        if let Some(record) = self.shared(&mut state, &digest, now, store) {
+        if let Some(held) = self.shared(&state, &subject, &digest, now, store) {
+            let record = Arc::clone(&held.record);
+            state.hold(digest, held);
             return Lookup::Known { record, from: Origin::Process, refresh: None };
-        }
-        if !can_be_token(token) {
-            return Lookup::Unknown;
         }
         if !state.is_ready(now) {
             return Lookup::Unavailable;
         }
-        Lookup::Ask(self.fetch(&state, token, digest, now))
+        Lookup::Ask(self.fetch(&state, wanted, now))
     }
 
-    /// Whether the call for a token is made: asked once for each.
+    /// Whether the call for a token or person is made: asked once for each.
     pub(crate) fn may_call(&self, now: Moment) -> bool {
         self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(now))
     }
 
-    /// What came of asking for a token. The resolution is for the requests that wait for it.
-    pub(crate) fn accept_token(
+    /// What came of asking for a token or person. The resolution is for the requests that wait for it.
+    pub(crate) fn accept_record(
         &self,
-        digest: TokenDigest,
+        subject: &Subject,
         answer: &FetchAnswer<'_>,
         asked: Asked,
         now: Moment,
@@ -168,7 +171,8 @@ impl Registry {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return (FetchOutcome::Failed, Resolution::Unavailable);
         };
-        let found = self.read(answer, &digest, now);
+        let Some(digest) = subject.digest() else { return (FetchOutcome::Failed, Resolution::Unavailable) };
+        let found = self.read(answer, subject, &digest, now);
         let outcome = match &found {
             Ok(found) if !found.is_believed(&state.feed, &digest, asked.as_of) => FetchOutcome::Stale,
             Ok(Found::Record(..)) => FetchOutcome::Found,
@@ -192,7 +196,7 @@ impl Registry {
                 // A record that cannot be shared is looked up by each worker.
                 let _ = slot::fill(store, &slot);
                 let record = Arc::new(record);
-                state.hold(Arc::clone(&record), version, asked.at, self.policy.positive);
+                state.hold(digest, Held::new(Arc::clone(&record), version, asked.at, self.policy.positive));
                 Resolution::Record(record)
             }
             Ok(Found::Nothing) if outcome == FetchOutcome::NotFound => {
@@ -229,7 +233,7 @@ impl Registry {
             Err(outcome) => {
                 let pause = Duration::from_secs(1) * 2_u32.saturating_pow(state.feed_failures.min(8));
                 state.feed_failures = state.feed_failures.saturating_add(1);
-                state.feed_due = now.after(pause.min(LONGEST_FEED_PAUSE));
+                state.feed_due = now.after(now.jittered(pause.min(LONGEST_FEED_PAUSE)));
                 outcome
             }
         }
@@ -280,6 +284,7 @@ impl Registry {
     fn read(
         &self,
         answer: &FetchAnswer<'_>,
+        subject: &Subject,
         digest: &TokenDigest,
         now: Moment,
     ) -> Result<Found, FetchOutcome> {
@@ -288,7 +293,7 @@ impl Registry {
             FetchAnswer::Failed => return Err(FetchOutcome::Failed),
         };
         match (&self.policy.protocol, status) {
-            (Protocol::Keyswap, 200) => record::read(body, digest)
+            (Protocol::Keyswap, 200) => record::read(body, subject)
                 .map(|(record, version)| Found::Record(record, version, body.to_vec()))
                 .ok_or(FetchOutcome::Malformed),
             (Protocol::Keyswap, 404) => Ok(Found::Nothing),
@@ -300,31 +305,31 @@ impl Registry {
         }
     }
 
-    /// A record that another worker looked up.
+    /// A record that another worker looked up, if it may be believed.
     fn shared(
         &self,
-        state: &mut State,
+        state: &State,
+        subject: &Subject,
         digest: &TokenDigest,
         now: Moment,
         store: &dyn Store,
-    ) -> Option<Arc<TokenRecord>> {
+    ) -> Option<Held> {
         let value = store.get(&Kind::Record.key(digest.bytes())).ok()??;
         let slot = Slot::decode(&value, digest)?;
         let is_fresh = now.is_within(self.policy.positive, slot.asked_at);
         if !is_fresh || !state.feed.believes(digest, slot.version, slot.as_of) {
             return None;
         }
-        let (record, _) = record::read(slot.record?, digest)?;
-        let record = Arc::new(record);
-        state.hold(Arc::clone(&record), slot.version, slot.asked_at, self.policy.positive);
-        Some(record)
+        let (record, _) = record::read(slot.record?, subject)?;
+        Some(Held::new(Arc::new(record), slot.version, slot.asked_at, self.policy.positive))
     }
 
     /// The call that renews a record before it is too old, if one is due and this worker is the one to make it.
     fn refresh(
         &self,
         state: &mut State,
-        token: &[u8],
+        wanted: Wanted<'_>,
+        subject: &Subject,
         digest: &TokenDigest,
         now: Moment,
         store: &dyn Store,
@@ -334,51 +339,30 @@ impl Registry {
             return None;
         }
         held.refresh_at = now.after(LEASE);
-        let version = held.version;
-        let asked_at = held.asked_at;
+        let (version, asked_at) = (held.version, held.asked_at);
         // Another worker may have renewed it already.
-        if let Some(record) = self.shared_newer(state, digest, version, asked_at, now, store) {
-            state.records.insert(*digest, record);
+        let is_newer = |other: &Held| other.asked_at > asked_at && other.version >= version;
+        if let Some(renewed) = self.shared(state, subject, digest, now, store).filter(is_newer) {
+            state.records.insert(*digest, renewed);
             return None;
         }
         let may_ask = slot::lease(store, digest, now, now.after(LEASE));
-        may_ask.then(|| self.fetch(state, token, *digest, now))
+        may_ask.then(|| self.fetch(state, wanted, now))
     }
 
-    fn shared_newer(
-        &self,
-        state: &State,
-        digest: &TokenDigest,
-        version: u64,
-        asked_at: Moment,
-        now: Moment,
-        store: &dyn Store,
-    ) -> Option<Held> {
-        let value = store.get(&Kind::Record.key(digest.bytes())).ok()??;
-        let slot = Slot::decode(&value, digest)?;
-        let is_newer = slot.asked_at > asked_at && slot.asked_at <= now && slot.version >= version;
-        if !is_newer || !state.feed.believes(digest, slot.version, slot.as_of) {
-            return None;
-        }
-        let (record, _) = record::read(slot.record?, digest)?;
-        Some(Held::new(Arc::new(record), slot.version, slot.asked_at, self.policy.positive))
-    }
-
-    fn fetch(&self, state: &State, token: &[u8], digest: TokenDigest, now: Moment) -> Fetch {
-        let request = match self.policy.protocol {
-            Protocol::Keyswap => {
-                let path = format!("/v1/tokens/{}", digest.to_hex());
-                self.request(&path, vec![(":method", "GET".to_owned())], None, self.policy.timeout)
-            }
-            Protocol::Introspection { .. } => {
+    fn fetch(&self, state: &State, wanted: Wanted<'_>, now: Moment) -> Fetch {
+        let timeout = self.policy.timeout;
+        let request =
+            if let (Protocol::Introspection { .. }, Wanted::Token(token)) = (&self.policy.protocol, wanted) {
                 let fields = vec![
                     (":method", "POST".to_owned()),
                     ("content-type", "application/x-www-form-urlencoded".to_owned()),
                 ];
-                self.request("", fields, Some(introspection::question(token)), self.policy.timeout)
-            }
-        };
-        Fetch::new(FetchKey(Subject::Token(digest)), request, state.asked(now))
+                self.request("", fields, Some(introspection::question(token)), timeout)
+            } else {
+                self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
+            };
+        Fetch::new(wanted.key(), request, state.asked(now))
     }
 
     fn changes(&self, state: &State, now: Moment) -> Fetch {
@@ -444,9 +428,9 @@ impl State {
         None
     }
 
-    fn hold(&mut self, record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) {
-        self.unknown.remove(&record.digest);
-        self.records.insert(record.digest, Held::new(record, version, asked_at, positive));
+    fn hold(&mut self, digest: TokenDigest, held: Held) {
+        self.unknown.remove(&digest);
+        self.records.insert(digest, held);
     }
 
     fn is_ready(&self, now: Moment) -> bool {
@@ -478,7 +462,7 @@ impl State {
             self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
             self.unknown.clear();
         }
-        for (digest, sequence) in &part.tokens {
+        for (digest, sequence) in &part.records {
             if self.records.get(digest).is_some_and(|held| held.version < *sequence) {
                 self.records.remove(digest);
             }
@@ -506,9 +490,4 @@ fn budget() -> Option<Gcra> {
 
 fn nanoseconds(now: Moment) -> i64 {
     i64::try_from(now.0).unwrap_or(i64::MAX)
-}
-
-/// Whether it can be in a registry at all: what cannot is not asked for.
-fn can_be_token(token: &[u8]) -> bool {
-    LENGTHS.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic)
 }

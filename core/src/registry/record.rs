@@ -1,10 +1,11 @@
-//! A token's record as a registry tells it: JSON in the shape of an inline token, with more.
+//! A record as a registry tells it: JSON in the shape of an inline token, with more.
 //!
 //! Members that are not known are ignored, so that old data planes understand new registries. Those that are known must
 //! be what they should be: a restriction that cannot be read would otherwise restrict nothing.
 
 use serde_json::{Map, Value};
 
+use crate::fetch::Subject;
 use crate::json;
 use crate::limit::RateLimit;
 use crate::policy;
@@ -15,21 +16,29 @@ use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 /// A longer answer is not read.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-/// Reads the record of `digest`, with the version it has. `None` for anything that is not that.
-pub(super) fn read(body: &[u8], digest: &TokenDigest) -> Option<(TokenRecord, u64)> {
+/// Reads what is known of the one who is wanted, with its version. `None` for anything that is not that.
+pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(TokenRecord, u64)> {
     if body.len() > MAX_BYTES {
         return None;
     }
     let Value::Object(members) = json::parse(body).ok()? else { return None };
-    let echoed = TokenDigest::from_hex(members.get("sha256")?.as_str()?)?;
-    if echoed != *digest {
-        return None;
-    }
+    // An answer about somebody else is none.
+    let (owner, label) = match subject {
+        Subject::Token(digest) => {
+            TokenDigest::from_hex(members.get("sha256")?.as_str()?).filter(|it| it == digest)?;
+            (member(&members, "owner", line).ok()?, Some(line(members.get("label")?)?))
+        }
+        Subject::Person(email) => {
+            members.get("email").filter(|told| told.as_str() == Some(email))?;
+            (Some(email.clone()), member(&members, "label", line).ok()?)
+        }
+        _ => return None,
+    };
     let version = member(&members, "version", Value::as_u64).ok()?.unwrap_or_default();
     let record = TokenRecord {
-        digest: echoed,
-        label: members.get("label")?.as_str().filter(|text| is_line(text, 256))?.to_owned(),
-        owner: member(&members, "owner", line).ok()?,
+        digest: subject.digest()?,
+        label: label.or_else(|| owner.clone())?,
+        owner,
         status: match members.get("status").map_or(Some("active"), Value::as_str)? {
             "active" => TokenStatus::Active,
             "disabled" => TokenStatus::Disabled,
@@ -87,9 +96,22 @@ mod tests {
 
     #[test]
     fn what_is_known_is_read_and_what_is_new_is_ignored() {
-        let (record, version) = read(whole().to_string().as_bytes(), &TokenDigest::of(b"t")).unwrap();
+        let (record, version) =
+            read(whole().to_string().as_bytes(), &Subject::Token(TokenDigest::of(b"t"))).unwrap();
         assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
         assert_eq!(record.rate_limit, RateLimit::new(100, 60));
+    }
+
+    #[test]
+    fn a_person_is_known_by_the_address_that_was_asked_for() {
+        let body = json!({
+            "email": "a@b.c", "label": null, "status": "active", "providers": ["openai"], "models": ["*"],
+            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5,
+        });
+        let read = |email: &str| read(body.to_string().as_bytes(), &Subject::Person(email.to_owned()));
+        let (record, version) = read("a@b.c").unwrap();
+        assert_eq!((record.label.as_str(), record.owner.as_deref(), version), ("a@b.c", Some("a@b.c"), 5));
+        assert!(read("b@b.c").is_none());
     }
 
     #[test]
@@ -122,7 +144,7 @@ mod tests {
             change("/version", json!(-1)),
             change("/label", json!("x".repeat(MAX_BYTES))),
         ] {
-            assert!(read(body.as_bytes(), &TokenDigest::of(b"t")).is_none(), "{body:.120}");
+            assert!(read(body.as_bytes(), &Subject::Token(TokenDigest::of(b"t"))).is_none(), "{body:.120}");
         }
     }
 }

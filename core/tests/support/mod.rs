@@ -63,6 +63,7 @@ pub(crate) fn policy(issuers: &Value) -> Policy {
         "version": "keyswap/v1",
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
         "issuers": issuers,
+        "principals": [{"email": "somebody@example.com", "providers": ["openai"]}],
     });
     Policy::from_json(document.to_string().as_bytes()).unwrap()
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{Engine, Environment, Policy, PolicyErrors};
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ impl Check {
     fn judge(&self, file: &PolicyFile) -> Result<Policy, PolicyErrors> {
         let policy = file.policy()?;
         if self.with_env {
-            Engine::new(policy.clone(), &ProcessEnvironment)?;
+            Engine::new(policy.clone(), &ProcessEnvironment, Box::new(PureRust))?;
         }
         Ok(policy)
     }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::Args;
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Resolution, Step, UnixTime,
 };
@@ -52,7 +53,7 @@ impl Explain {
         let now = self.time()?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
-        match file.policy().and_then(|policy| Engine::new(policy, &Placeholders)) {
+        match file.policy().and_then(|policy| Engine::new(policy, &Placeholders, Box::new(PureRust))) {
             Ok(engine) => self.explain(&engine, &text, now),
             Err(errors) => self.report_invalid(&file.name, &errors),
         }

@@ -1,0 +1,184 @@
+//! The keys of an issuer: fetched when they are needed, kept for a while, and used a while longer when no newer ones
+//! can be had.
+//!
+//! A set that cannot be had or read lets nobody in. A key that nobody knows leads to one fetch per cooldown, so that
+//! whoever invents names of keys loads the issuer with nothing.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
+use crate::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
+use crate::time::Moment;
+
+/// An answer that never came is no longer waited for.
+const LOST: Duration = Duration::from_secs(30);
+/// The pauses after failures double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+pub(crate) struct KeyRing {
+    /// The issuer's place in the policy.
+    index: usize,
+    source: Source,
+    state: RefCell<State>,
+}
+
+enum Source {
+    Inline(Arc<JwkSet>),
+    Remote {
+        keys: RemoteKeys,
+        /// The issuer, where the address of its keys must be asked for.
+        discover: Option<String>,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    /// Where the keys are, once that was discovered.
+    endpoint: Option<Endpoint>,
+    keys: Option<(Arc<JwkSet>, Moment)>,
+    failures: u32,
+    /// No fetch before.
+    pause_until: Moment,
+    /// When an unknown key last led to a fetch.
+    refetched_at: Option<Moment>,
+}
+
+/// What keys there are.
+pub(crate) enum Keys {
+    Usable { keys: Arc<JwkSet>, refresh: Option<Fetch> },
+    Ask(Fetch),
+    Unavailable,
+}
+
+impl KeyRing {
+    pub(crate) fn new(index: usize, issuer: &Issuer) -> Self {
+        let source = match issuer.keys() {
+            KeySource::Inline(keys) => Source::Inline(Arc::new(keys.clone())),
+            KeySource::Jwks(keys) => Source::Remote { keys: keys.clone(), discover: None },
+            KeySource::Discovery(keys) => {
+                Source::Remote { keys: keys.clone(), discover: Some(issuer.url().to_owned()) }
+            }
+        };
+        Self { index, source, state: RefCell::default() }
+    }
+
+    pub(crate) fn find(&self, now: Moment) -> Keys {
+        let remote = match &self.source {
+            Source::Inline(keys) => return Keys::Usable { keys: Arc::clone(keys), refresh: None },
+            Source::Remote { keys, .. } => keys,
+        };
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Keys::Unavailable };
+        let usable = remote.cache_duration.saturating_add(remote.stale_if_error);
+        match &state.keys {
+            Some((keys, at)) if now.is_within(remote.cache_duration, *at) => {
+                Keys::Usable { keys: Arc::clone(keys), refresh: None }
+            }
+            Some((keys, at)) if now.is_within(usable, *at) => {
+                let keys = Arc::clone(keys);
+                let refresh = state.may_fetch(now).then(|| {
+                    // One of the requests that find it stale asks.
+                    state.pause_until = now.after(LOST);
+                    self.fetch(&state, now)
+                });
+                Keys::Usable { keys, refresh: refresh.flatten() }
+            }
+            _ if state.may_fetch(now) => self.fetch(&state, now).map_or(Keys::Unavailable, Keys::Ask),
+            _ => Keys::Unavailable,
+        }
+    }
+
+    /// The fetch for a key that is not among those that are known; `None` where there was one of late.
+    pub(crate) fn newer(&self, now: Moment) -> Option<Fetch> {
+        let Source::Remote { keys: remote, .. } = &self.source else { return None };
+        let state = self.state.try_borrow().ok()?;
+        let is_cool = state.refetched_at.is_none_or(|at| !now.is_within(remote.refetch_cooldown, at));
+        (is_cool && state.may_fetch(now)).then(|| self.fetch(&state, now)).flatten()
+    }
+
+    /// What came of a fetch. The words are for the log.
+    pub(crate) fn accept(
+        &self,
+        subject: &Subject,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+    ) -> (FetchOutcome, Resolution, Vec<String>) {
+        let (Source::Remote { keys: remote, discover }, Ok(mut state)) =
+            (&self.source, self.state.try_borrow_mut())
+        else {
+            return (FetchOutcome::Failed, Resolution::Unavailable, Vec::new());
+        };
+        let body = match answer {
+            FetchAnswer::Response { status: 200, body } => Ok(*body),
+            FetchAnswer::Response { .. } => Err((FetchOutcome::Unavailable, Vec::new())),
+            FetchAnswer::Failed => Err((FetchOutcome::Failed, Vec::new())),
+        };
+        let had_keys = state.keys.is_some();
+        let malformed = |fault: String| (FetchOutcome::Malformed, vec![fault]);
+        let read = body.and_then(|body| {
+            if let (Subject::Discovery(_), Some(issuer)) = (subject, discover) {
+                let endpoint = jwks_endpoint(body, issuer, &remote.endpoint);
+                state.endpoint = Some(endpoint.map_err(|fault| malformed(fault.to_string()))?);
+                return Ok(Vec::new());
+            }
+            let keys = JwkSet::parse(body).map_err(|fault| malformed(fault.to_string()))?;
+            let dropped = keys.dropped().iter().map(|(at, fault)| format!("key {at} is left out: {fault}"));
+            let notes = dropped.collect();
+            // By the clock of now: an issuer's set has no version, and is as new as its answer.
+            state.keys = Some((Arc::new(keys), now));
+            Ok(notes)
+        });
+        if had_keys {
+            state.refetched_at = Some(now);
+        }
+        match read {
+            Ok(notes) => {
+                state.failures = 0;
+                state.pause_until = Moment::default();
+                (FetchOutcome::Found, Resolution::Ready, notes)
+            }
+            Err((outcome, notes)) => {
+                state.fail(now);
+                (outcome, Resolution::Unavailable, notes)
+            }
+        }
+    }
+
+    fn fetch(&self, state: &State, now: Moment) -> Option<Fetch> {
+        let Source::Remote { keys: remote, discover } = &self.source else { return None };
+        let (subject, endpoint) = match (discover, &state.endpoint) {
+            (Some(_), None) => (Subject::Discovery(self.index), &remote.endpoint),
+            (_, endpoint) => (Subject::Keys(self.index), endpoint.as_ref().unwrap_or(&remote.endpoint)),
+        };
+        let fields = [
+            (":method", "GET".to_owned()),
+            (":path", endpoint.path.clone()),
+            (":authority", endpoint.authority.clone()),
+            ("accept", "application/json".to_owned()),
+        ];
+        let request = FetchRequest {
+            cluster: remote.cluster.clone(),
+            headers: fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            body: None,
+            timeout: remote.timeout,
+        };
+        Some(Fetch::new(FetchKey(subject), request, Asked { at: now, as_of: 0 }))
+    }
+}
+
+impl State {
+    fn may_fetch(&self, now: Moment) -> bool {
+        // A clock that was put back keeps nobody waiting for longer than the longest pause.
+        self.pause_until <= now || self.pause_until > now.after(LONGEST_PAUSE * 2)
+    }
+
+    fn fail(&mut self, now: Moment) {
+        let pause = (FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(6))).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        // The keys may have moved.
+        self.endpoint = None;
+        self.pause_until = now.after(now.jittered(pause));
+    }
+}
