@@ -64,12 +64,12 @@ impl Decision<'_> {
         }
     }
 
-    /// The code of the reason: [`Reason::code`], or `allowed`, or `preflight`.
+    /// The code of the reason: [`Reason::code`], or `allowed`, or `answered`.
     pub fn reason_code(&self) -> &'static str {
         match self.verdict {
             Verdict::Forward(_) => "allowed",
             Verdict::Reply(reason, _) => reason.code(),
-            Verdict::Answer(_) => "preflight",
+            Verdict::Answer(_) => "answered",
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::provider::{AuthStyle, Dialect, OPENAI};
 use crate::reason::METHODS;
 use crate::registry::{Lookup, Origin, Registry, Wanted};
 use crate::reply::{LocalReply, ResponseHeaders};
+use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
@@ -207,7 +208,11 @@ impl Engine {
                 trail.checks.push(Check::Refused(fault));
                 let dialect = trail.route.map_or(Dialect::OpenAi, |route| route.dialect);
                 let headers = trail.response.for_reply(&fault);
-                Verdict::Reply(fault.reason(), LocalReply::refuse(fault.reason(), dialect, headers))
+                let mut reply = LocalReply::refuse(fault.reason(), dialect, headers);
+                if let Some(resource) = &self.policy.resource {
+                    resource.guide(&fault, head, &mut reply);
+                }
+                Verdict::Reply(fault.reason(), reply)
             }
             Err(Stop::Fetch(fetch)) => {
                 let pending = Pending { wanted: fetch.key.clone(), known };
@@ -222,7 +227,7 @@ impl Engine {
         if !METHODS.iter().any(|method| method.as_bytes() == head.method) {
             return Err(Fault::Method.into());
         }
-        if let Some(answer) = cors::preflight(&self.policy.origins, head) {
+        if let Some(answer) = self.answer(head) {
             return Err(Stop::Answer(answer));
         }
         let path = match RequestPath::parse(head.path) {
@@ -262,6 +267,15 @@ impl Engine {
             metadata: self.policy.metadata(),
         };
         Ok(Rewrite::for_grant(&grant, &original)?)
+    }
+
+    /// What needs no caller: a preflight, and how to become one.
+    fn answer(&self, head: &RequestHead<'_>) -> Option<LocalReply> {
+        let origins = &self.policy.origins;
+        let describe = |resource: &Resource| {
+            resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
+        };
+        cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
     }
 
     /// Who calls, by a JWT in a place that holds nothing else. It is judged before any auth slot: where an identity

@@ -46,6 +46,7 @@ mod query;
 mod reason;
 mod registry;
 mod reply;
+mod resource;
 mod rewrite;
 mod route;
 mod secret;

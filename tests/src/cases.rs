@@ -115,6 +115,9 @@ pub struct Answered {
     pub status: u16,
     /// All headers, names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
 }
 
 /// A refusal.

@@ -14,6 +14,7 @@ mod providers;
 mod rate_limit;
 mod reader;
 mod registry;
+mod resource;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::limit::Rule;
 use crate::metadata::Claim;
 use crate::provider::Provider;
 use crate::registry::Registry;
+use crate::resource::Resource;
 use crate::secret::Environment;
 use crate::slot::Slot;
 use crate::token::TokenRecord;
@@ -48,6 +50,7 @@ pub struct Policy {
     registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,
+    pub(crate) resource: Option<Resource>,
     pub(crate) issuers: Vec<Issuer>,
     /// The people that the policy knows, by their address in lower case.
     pub(crate) people: BTreeMap<String, Arc<TokenRecord>>,
@@ -178,6 +181,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let registry = fields.optional("registry");
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_rule(&node));
     let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
+    let resource = fields.optional("resource").map(|node| resource::read(&node));
     let issuers = fields.optional("issuers");
     let people = fields.optional("principals");
     fields.finish();
@@ -190,6 +194,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         rate_limit: rate_limit.flatten(),
         // Unreadable: an error was reported, and nobody uses this policy.
         origins: origins.unwrap_or(Origins::Any),
+        resource: resource.flatten(),
         issuers: Vec::new(),
         people: BTreeMap::new(),
         credentials,
