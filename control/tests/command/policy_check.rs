@@ -27,7 +27,7 @@ const BROKEN_LINES: [&str; 10] = [
     "error at `tokens[0].providers`: expected at least one provider",
     "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
     "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `providers`, `status`, \
-     `expires_at`",
+     `expires_at`, `rate_limit`",
     "error at `tokens[1].sha256`: expected a string: put it in quotes",
     "error at `tokens[1].label`: expected a string: put it in quotes",
     "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
@@ -52,6 +52,10 @@ fn a_good_policy_is_summed_up_in_a_line() {
         (
             "version: keyswap/v1\ncredentials: {openai: [{env: K}]}\n".to_owned(),
             "no tokens, provider openai\n",
+        ),
+        (
+            "version: keyswap/v1\ncredentials: {openai: [{env: K}]}\nregistry: {url: 'http://r:7070', credential: {env: R}}\nissuers: [{name: id, preset: oidc, issuer: 'https://id.example', audiences: [a]}]\n".to_owned(),
+            "no tokens, others at r:7070, identities of id, provider openai\n",
         ),
     ];
     for (yaml, summary) in cases {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keyswap_core::jwt::PureRust;
+use keyswap_core::jwt::{Issuer, PureRust};
 use keyswap_core::{Engine, Environment, Policy, PolicyErrors};
 use serde_json::{Value, json};
 
@@ -82,8 +82,12 @@ fn summary(policy: &Policy) -> String {
         [name] => format!("provider {name}"),
         names => format!("providers {}", names.join(", ")),
     };
+    let registry = policy.registry_authority().map(|authority| format!(", others at {authority}"));
+    let issuers: Vec<&str> = policy.issuers().iter().map(Issuer::name).collect();
+    let issuers = (!issuers.is_empty()).then(|| format!(", identities of {}", issuers.join(", ")));
     let gateway = policy.gateway_authority().map(|authority| format!(", through {authority}"));
-    format!("{tokens}, {providers}{}", gateway.unwrap_or_default())
+    let parts = [registry, issuers, Some(format!(", {providers}")), gateway];
+    tokens + &parts.into_iter().flatten().collect::<String>()
 }
 
 fn summary_as_json(policy: &Policy) -> Value {
@@ -91,6 +95,8 @@ fn summary_as_json(policy: &Policy) -> Value {
         "valid": true,
         "errors": [],
         "tokens": policy.token_count(),
+        "registry": policy.registry_authority(),
+        "issuers": policy.issuers().iter().map(Issuer::name).collect::<Vec<_>>(),
         "providers": policy.provider_names().collect::<Vec<_>>(),
         "gateway": policy.gateway_authority(),
     })
