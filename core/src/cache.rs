@@ -9,7 +9,7 @@ use crate::token::TokenDigest;
 pub(crate) struct Cache<V> {
     capacity: usize,
     values: BTreeMap<TokenDigest, V>,
-    /// Every key of `values`, the oldest first; perhaps also keys that were removed.
+    /// The keys of `values`, the oldest first.
     order: VecDeque<TokenDigest>,
 }
 
@@ -34,15 +34,21 @@ impl<V> Cache<V> {
         if self.values.insert(digest, value).is_none() {
             self.order.push_back(digest);
         }
-        // Twice the capacity bounds the queue also where keys come and go again and again.
-        while self.values.len() > self.capacity || self.order.len() > self.capacity * 2 {
-            let Some(oldest) = self.order.pop_front() else { return };
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
             self.values.remove(&oldest);
         }
     }
 
     pub(crate) fn remove(&mut self, digest: &TokenDigest) {
-        self.values.remove(digest);
+        if self.values.remove(digest).is_some() {
+            self.order.retain(|other| other != digest);
+        }
+    }
+
+    pub(crate) fn contains(&self, digest: &TokenDigest) -> bool {
+        self.values.contains_key(digest)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -62,7 +68,7 @@ mod tests {
         for number in 0..1000 {
             cache.insert(digest(number), number);
             cache.remove(&digest(number.wrapping_sub(5)));
-            assert!(cache.values.len() <= 10 && cache.order.len() <= 20);
+            assert!(cache.values.len() <= 10 && cache.order.len() == cache.values.len());
         }
         assert_eq!(cache.get(&digest(999)), Some(&999));
         assert_eq!(cache.get(&digest(0)), None);

@@ -27,6 +27,15 @@ impl Origins {
 /// What the SDKs of browsers need to see: Google's address for an upload.
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy";
+/// What an upstream says to pages is about its own host, and for no page that may not call here.
+pub(crate) const UPSTREAMS: &[&str] = &[
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
 /// A browser asks again after so many seconds.
 const MAX_AGE: &str = "86400";
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -73,9 +82,7 @@ pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<Loc
 fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
     let is_list = |text: &&str| {
         (1..=4096).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b',' | b' '))
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, ".contains(&byte))
     };
     let asked =
         head.values("access-control-request-headers").next().and_then(|value| str::from_utf8(value).ok());

@@ -5,7 +5,7 @@
 //!
 //! Judging is a function of the head, the time, the store, and what fetches resolved to. Where it lacks something it
 //! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
-//! to keep, and nothing is charged twice: the budget is the last thing that is asked.
+//! to keep, and nothing is charged twice: a request that waits has taken nothing from its budget yet.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -145,10 +145,23 @@ impl Engine {
     /// without having been tried: its resolution is [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match (&key.0, &self.registry) {
-            (Subject::Token(_) | Subject::Person(_), Some(registry)) => registry.may_call(now),
+            (Subject::Token(_) | Subject::Person(_), Some(registry)) => registry.may_call(&key.0, now),
             (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
             (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.keys.len(),
             (_, None) => false,
+        }
+    }
+
+    /// Says that a fetch that no request waits for was not made after all.
+    pub fn abandon(&self, key: &FetchKey, now: Moment) {
+        match (&key.0, &self.registry) {
+            (Subject::Discovery(index) | Subject::Keys(index), _) => {
+                if let Some(keys) = self.keys.get(*index) {
+                    keys.abandon();
+                }
+            }
+            (subject, Some(registry)) => registry.abandon(subject, now),
+            (_, None) => {}
         }
     }
 
@@ -197,7 +210,7 @@ impl Engine {
         let mut trail = Trail::default();
         let inputs = Inputs { head, known: &known, now, store };
         let judged = self.judge(&inputs, &mut trail);
-        trail.response.cross_origin(cors::headers(&self.policy.origins, head), head);
+        trail.response.cross_origin(cors::headers(&self.policy.origins, head), cors::UPSTREAMS, head);
         let verdict = match judged {
             Ok(rewrite) => {
                 trail.checks.push(Check::Rewritten(rewrite.authority));
@@ -348,6 +361,8 @@ impl Engine {
         };
         let mut record = identity.record(self.scope(issuer, person.as_deref()));
         if let Some(person) = person {
+            // Limits and ids are the person's, whichever issuer vouches for them.
+            record.digest = person.digest;
             record.label.clone_from(&person.label);
             record.models.clone_from(&person.models);
             record.rate_limit = person.rate_limit;

@@ -158,8 +158,13 @@ impl FetchOutcome {
         }
     }
 
-    /// Whether whoever was asked is in order.
+    /// Whether it is as it should be.
     pub const fn is_healthy(self) -> bool {
         matches!(self, Self::Found | Self::NotFound | Self::Stale)
+    }
+
+    /// Whether whoever was asked seems to be down: an answer that makes no sense is about one key only.
+    pub(crate) const fn is_outage(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Failed)
     }
 }

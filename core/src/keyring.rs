@@ -71,7 +71,9 @@ impl KeyRing {
             Source::Remote { keys, .. } => keys,
         };
         let Ok(mut state) = self.state.try_borrow_mut() else { return Keys::Unavailable };
-        let usable = remote.cache_duration.saturating_add(remote.stale_if_error);
+        // A set is used a little longer while it is renewed, and much longer only where it could not be.
+        let beyond = if state.failures > 0 { remote.stale_if_error } else { remote.cache_duration };
+        let usable = remote.cache_duration.saturating_add(beyond.min(remote.stale_if_error));
         match &state.keys {
             Some((keys, at)) if now.is_within(remote.cache_duration, *at) => {
                 Keys::Usable { keys: Arc::clone(keys), refresh: None }
@@ -96,6 +98,15 @@ impl KeyRing {
         let state = self.state.try_borrow().ok()?;
         let is_cool = state.refetched_at.is_none_or(|at| !now.is_within(remote.refetch_cooldown, at));
         (is_cool && state.may_fetch(now)).then(|| self.fetch(&state, now)).flatten()
+    }
+
+    /// The renewal was not made after all: the next request asks for it.
+    pub(crate) fn abandon(&self) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && state.failures == 0
+        {
+            state.pause_until = Moment::default();
+        }
     }
 
     /// What came of a fetch. The words are for the log.

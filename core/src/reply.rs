@@ -17,6 +17,8 @@ pub type ResponseHeader = (&'static str, Cow<'static, str>);
 /// What is done to the headers of whatever answers a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
+    /// Removed: what the upstream says of its own host.
+    pub remove: &'static [&'static str],
     /// Set in place of all lines of the name.
     pub set: Vec<ResponseHeader>,
     /// Added to what is there.
@@ -24,15 +26,16 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.add.is_empty()
-    }
-
     /// An answer to a request with an origin depends on it, also where the origin is not allowed.
-    pub(crate) fn cross_origin(&mut self, headers: Vec<ResponseHeader>, head: &RequestHead<'_>) {
+    pub(crate) fn cross_origin(
+        &mut self,
+        headers: Vec<ResponseHeader>,
+        upstreams: &'static [&'static str],
+        head: &RequestHead<'_>,
+    ) {
         self.set.extend(headers);
         if head.values("origin").next().is_some() {
+            self.remove = upstreams;
             self.add.push(("vary", Cow::Borrowed("Origin")));
         }
     }
@@ -50,7 +53,7 @@ impl ResponseHeaders {
             self.budget(taken);
             self.set.push(("retry-after", Cow::Owned(taken.retry_after.to_string())));
         }
-        let Self { set, add } = std::mem::take(self);
+        let Self { set, add, .. } = std::mem::take(self);
         set.into_iter().chain(add).collect()
     }
 }

@@ -55,8 +55,11 @@ impl Resource {
                 "authorization_servers": servers,
                 "bearer_methods_supported": ["header"],
             });
-            let mut headers: Vec<ResponseHeader> =
-                vec![("content-type", "application/json".into()), ("cache-control", "max-age=300".into())];
+            let mut headers: Vec<ResponseHeader> = vec![
+                ("content-type", "application/json".into()),
+                ("cache-control", "max-age=300".into()),
+                ("vary", "Origin".into()),
+            ];
             headers.extend(cross_origin);
             LocalReply { status: 200, headers, body: body.to_string() }
         })

@@ -16,8 +16,9 @@ use crate::stream::Request;
 const MOST_CALLS: usize = 64;
 /// So many calls wait to be made.
 const LONGEST_QUEUE: usize = 2048;
-/// So many requests wait in all.
+/// So many requests wait in all, and so many for one key: whoever makes one key wait leaves room for the others.
 const MOST_WAITERS: usize = 8192;
+const MOST_WAITERS_OF_ONE: usize = 4096;
 /// A call that was not made by then is not made at all.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
@@ -60,7 +61,11 @@ impl Fetcher {
     /// Has a request wait for a fetch. Where there are too many already the waiter comes back.
     pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Waiter> {
         let is_new = !self.fetching.contains(&fetch.key);
-        if self.waiters >= MOST_WAITERS || (is_new && self.queue.len() >= LONGEST_QUEUE) {
+        let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
+        if self.waiters >= MOST_WAITERS
+            || beside >= MOST_WAITERS_OF_ONE
+            || (is_new && self.queue.len() >= LONGEST_QUEUE)
+        {
             return Err(waiter);
         }
         waiter.request.wait_for(fetch.key.clone());
@@ -72,12 +77,17 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Fetches what no request waits for. It is left out where it is being fetched already, or too much is.
-    pub(crate) fn start(&mut self, fetch: Fetch, now: Moment) {
-        let is_new = !self.fetching.contains(&fetch.key);
-        if is_new && self.queue.len() < LONGEST_QUEUE {
-            self.push(fetch, now);
+    /// Fetches what no request waits for, before what is queued. It comes back where too much is queued already; what is
+    /// being fetched anyway is not fetched twice.
+    pub(crate) fn start(&mut self, fetch: Fetch, now: Moment) -> Option<Fetch> {
+        if self.queue.len() >= LONGEST_QUEUE {
+            return Some(fetch);
         }
+        if self.fetching.insert(fetch.key.clone()) {
+            self.queue.push_front(Queued { fetch, until: now.after(LONGEST_WAIT) });
+            self.schedule();
+        }
+        None
     }
 
     /// The next fetch to call for, while fewer than the most are on their way.

@@ -112,10 +112,11 @@ impl Plugin {
         if !now.is_within(ROUND, shared.last_round.get()) {
             shared.last_round.set(now);
             for fetch in shared.engine.due(now) {
-                shared.with_fetcher(|fetcher| fetcher.start(fetch, now));
+                shared.start(fetch, now);
             }
         }
         while let Some(fetch) = shared.with_fetcher(|fetcher| fetcher.overdue(now)) {
+            shared.engine.abandon(&fetch.key, now);
             self.resolve(shared, &fetch.key, &Resolution::Unavailable);
         }
         while let Some(fetch) = shared.with_fetcher(Fetcher::next) {
@@ -169,6 +170,13 @@ impl Plugin {
 }
 
 impl Shared {
+    /// Fetches what no request waits for.
+    pub(crate) fn start(&self, fetch: Fetch, now: Moment) {
+        if let Some(fetch) = self.with_fetcher(|fetcher| fetcher.start(fetch, now)) {
+            self.engine.abandon(&fetch.key, now);
+        }
+    }
+
     /// Nothing that is done with the fetcher calls back, so nobody else has it.
     pub(crate) fn with_fetcher<T: Default>(&self, work: impl FnOnce(&mut Fetcher) -> T) -> T {
         match self.fetcher.try_borrow_mut() {

@@ -93,6 +93,9 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let response = self.request.response.take();
+        for name in response.remove {
+            complain(host::remove(Map::ResponseHeaders, name.as_bytes()));
+        }
         for (name, value) in &response.set {
             complain(host::set(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
         }
@@ -172,7 +175,7 @@ fn carry_out(
 ) -> Outcome {
     for fetch in std::mem::take(&mut decision.refresh) {
         if let Ok(now) = host::now() {
-            shared.with_fetcher(|fetcher| fetcher.start(fetch, now));
+            shared.start(fetch, now);
         }
     }
     if let Verdict::Forward(rewrite) = &decision.verdict

@@ -49,7 +49,9 @@ impl Suite {
             return (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec());
         };
         let of_token = |entry: &&Registered| TokenDigest::of(entry.token.as_bytes()).to_hex() == digest;
-        let Some(entry) = self.registry.iter().find(of_token) else { return (404, b"{}".to_vec()) };
+        let Some(entry) = self.registry.iter().find(of_token) else {
+            return (404, br#"{"code":"unknown_token"}"#.to_vec());
+        };
         let body = match (&entry.record, &entry.body) {
             (Some(record), _) => {
                 let mut record = record.clone();

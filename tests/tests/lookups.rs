@@ -65,7 +65,7 @@ fn record(digest: &str, version: u64) -> Vec<u8> {
 fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
     match call.target.strip_prefix("/v1/tokens/") {
         Some(digest) if knows(digest) => Script::answer(200, record(digest, 1)),
-        Some(_) => Script::answer(404, "{}"),
+        Some(_) => Script::answer(404, r#"{"code":"unknown_token"}"#),
         None => quiet_feed(call),
     }
 }
@@ -341,7 +341,7 @@ fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
             Script::After(Duration::from_millis(100), Box::new(Script::answer(200, feed.to_string())))
         };
         match call.target.strip_prefix("/v1/tokens/") {
-            Some(_) if is_revoked => Script::answer(404, "{}"),
+            Some(_) if is_revoked => Script::answer(404, r#"{"code":"unknown_token"}"#),
             Some(digest) => {
                 Script::After(Duration::from_secs(4), Box::new(Script::answer(200, record(digest, 1))))
             }
@@ -374,7 +374,11 @@ fn without_a_feed_the_time_to_live_is_the_bound_and_a_record_in_use_is_renewed_b
     let is_known = Arc::clone(&known);
     let registry = Scripted::start(move |call| {
         let is_known = is_known.load(Ordering::SeqCst);
-        if call.target.contains("/tokens/") { healthy(call, |_| is_known) } else { Script::answer(404, "{}") }
+        if call.target.contains("/tokens/") {
+            healthy(call, |_| is_known)
+        } else {
+            Script::answer(404, r#"{"code":"unknown_token"}"#)
+        }
     })?;
     let standin = Standin::start()?;
     let short = json!({"cache": {"positive": "2s", "negative": "1s"}});

@@ -27,9 +27,11 @@ pub(super) fn take(
     let mut answer = Err(StoreError::Unavailable);
     store.update(&Kind::Limit.key(token.bytes()), &mut |value| {
         let mut entries = read(value, now);
-        let (tat, result) = gcra.take(find(&entries, token.bytes()), now);
+        let present = find(&entries, token.bytes());
+        let (tat, result) = gcra.take(present, now);
         answer = Ok(result);
-        if !result.allowed {
+        // A refusal is written, too, where it brings back what lay too far ahead.
+        if present == Some(tat) {
             return Update::Keep;
         }
         put(&mut entries, token.bytes(), tat);
@@ -116,6 +118,19 @@ mod tests {
             crowd.iter().take(60).all(|token| allowed(&store, token, NOW + 61_000_000_000)),
             "a minute later"
         );
+    }
+
+    #[test]
+    fn nobody_is_kept_out_for_longer_than_the_limit_says_after_the_clock_was_put_back() {
+        let store = MemoryStore::default();
+        let token = TokenDigest::of(b"t");
+        let second = 1_000_000_000;
+        (0..3).for_each(|_| assert!(allowed(&store, &token, NOW)));
+        let earlier = NOW - 3600 * second;
+        assert!(!allowed(&store, &token, earlier));
+        assert!(allowed(&store, &token, earlier + 20 * second));
+        assert!(!allowed(&store, &token, earlier + 21 * second));
+        assert!(allowed(&store, &token, earlier + 40 * second));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::rate_limit;
 use super::reader::Node;
+use crate::registry::person;
 use crate::text::{is_email, is_line};
 use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
@@ -49,7 +50,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     fields.finish();
     let email = email?.to_ascii_lowercase();
     let record = TokenRecord {
-        digest: TokenDigest::of(email.as_bytes()),
+        digest: person(&email),
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         status: TokenStatus::Active,

@@ -36,6 +36,12 @@ pub(super) struct Part {
 }
 
 impl Feed {
+    /// Whether a state of the registry is one that this worker has heard of. After the registry was put back, what others
+    /// learnt of its lost future is not.
+    pub(super) fn has_heard_of(&self, sequence: u64) -> bool {
+        self.position.is_none_or(|position| sequence <= position)
+    }
+
     pub(super) fn position(&self) -> Option<u64> {
         self.position
     }
@@ -84,17 +90,19 @@ pub(super) fn read(body: &[u8]) -> Option<Part> {
     let part = json::parse(body).ok()?;
     let change = |change: &Value| {
         let key = change.get("key")?.as_str()?;
-        let digest = match change.get("kind")?.as_str()? {
-            "token" => TokenDigest::from_hex(key)?,
-            "user" => person(key),
-            _ => return None,
-        };
-        Some((digest, change.get("sequence")?.as_u64()?))
+        let sequence = change.get("sequence")?.as_u64()?;
+        match change.get("kind")?.as_str()? {
+            "token" => Some(Some((TokenDigest::from_hex(key)?, sequence))),
+            "user" => Some(Some((person(key), sequence))),
+            // A newer registry has more kinds, which are nothing to us.
+            _ => Some(None),
+        }
     };
+    let changes: Vec<_> = part.get("changes")?.as_array()?.iter().map(change).collect::<Option<_>>()?;
     Some(Part {
         position: part.get("sequence")?.as_u64()?,
         reset: part.get("reset")?.as_bool()?,
-        records: part.get("changes")?.as_array()?.iter().map(change).collect::<Option<_>>()?,
+        records: changes.into_iter().flatten().collect(),
     })
 }
 
@@ -152,7 +160,7 @@ mod tests {
     fn only_a_feed_is_read_as_one() {
         let key = digest(1).to_hex();
         let body = format!(
-            r#"{{"sequence":9,"reset":false,"changes":[{{"kind":"token","key":"{key}","sequence":8}},{{"kind":"user","key":"a@b","sequence":9}}]}}"#
+            r#"{{"sequence":9,"reset":false,"changes":[{{"kind":"token","key":"{key}","sequence":8}},{{"kind":"user","key":"a@b","sequence":9}},{{"kind":"new","key":"x","sequence":9}}]}}"#
         );
         let expect = Part { position: 9, reset: false, records: vec![(digest(1), 8), (person("a@b"), 9)] };
         assert_eq!(read(body.as_bytes()), Some(expect));

@@ -48,27 +48,12 @@ pub(super) fn read(body: &[u8], digest: &TokenDigest, providers: &[String], now:
         expires_at: seconds("exp").ok()?.map(UnixTime),
         rate_limit: None,
     };
-    let shared = shared_form(&record);
-    Some(Found::Record(record, 0, shared))
-}
-
-/// The record as a registry of ours would tell it: the one form in shared memory.
-fn shared_form(record: &TokenRecord) -> Vec<u8> {
-    let form = serde_json::json!({
-        "sha256": record.digest.to_hex(),
-        "label": record.label,
-        "owner": record.owner,
-        "providers": record.providers,
-        "models": record.models,
-        "expires_at": record.expires_at.map(|at| at.to_string()),
-    });
-    form.to_string().into_bytes()
+    Some(Found::Record(record, 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fetch::Subject;
 
     fn found(body: &str) -> Option<Found> {
         read(body.as_bytes(), &TokenDigest::of(b"t"), &["openai".to_owned()], Moment(1_000_000_000_000))
@@ -88,12 +73,10 @@ mod tests {
         };
         assert_eq!((record.label.as_str(), record.owner.as_deref()), ("a@b", Some("a@b")));
         assert_eq!((record.providers, record.expires_at), (vec!["openai".to_owned()], Some(UnixTime(2000))));
-        let Some(Found::Record(record, _, shared)) = found(r#"{"active":true,"providers":["gemini"]}"#)
-        else {
+        let Some(Found::Record(record, _)) = found(r#"{"active":true,"providers":["gemini"]}"#) else {
             panic!("not found");
         };
         assert_eq!(record.providers, ["gemini"]);
-        assert_eq!(record::read(&shared, &Subject::Token(TokenDigest::of(b"t"))), Some((record, 0)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod usage;
 mod wanted;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use self::breaker::Breaker;
 use self::feed::Feed;
 use self::slot::Slot;
 use self::usage::Usage;
-pub(crate) use self::wanted::Wanted;
+pub(crate) use self::wanted::{Wanted, person};
 use crate::cache::Cache;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
 use crate::limit::{Gcra, RateLimit};
@@ -57,6 +58,13 @@ pub(crate) struct Registry {
 struct State {
     records: Cache<Held>,
     unknown: Cache<Moment>,
+    /// Those whose answers made no sense, and when they were asked for.
+    senseless: Cache<Moment>,
+    /// The calls on their way that were taken from the budget.
+    charged: BTreeSet<TokenDigest>,
+    /// Which registry, and how often it was put back: others' records in shared memory are not this one's.
+    scope: [u8; 32],
+    resets: u64,
     /// How far ahead the budget for unknown tokens is spent, see [`Gcra`]. A call takes from it, and gives back what it
     /// took if the token is known.
     spent: Option<i64>,
@@ -117,6 +125,10 @@ impl Registry {
         let state = State {
             records: Cache::new(RECORDS),
             unknown: Cache::new(UNKNOWN),
+            senseless: Cache::new(UNKNOWN),
+            charged: BTreeSet::new(),
+            scope: scope(&policy),
+            resets: 0,
             spent: None,
             breaker: Breaker::default(),
             feed: Feed::default(),
@@ -143,20 +155,33 @@ impl Registry {
         if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
             return Lookup::Unknown;
         }
+        if state.senseless.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
+            return Lookup::Unavailable;
+        }
         if let Some(held) = self.shared(&state, &subject, &digest, now, store) {
             let record = Arc::clone(&held.record);
             state.hold(digest, held);
             return Lookup::Known { record, from: Origin::Process, refresh: None };
         }
-        if !state.is_ready(now) {
+        if !state.is_ready(&digest, now) {
             return Lookup::Unavailable;
         }
         Lookup::Ask(self.fetch(&state, wanted, now))
     }
 
     /// Whether the call for a token or person is made: asked once for each.
-    pub(crate) fn may_call(&self, now: Moment) -> bool {
-        self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(now))
+    pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
+        self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
+    }
+
+    /// A call that is due was not made after all: it is due again soon.
+    pub(crate) fn abandon(&self, subject: &Subject, now: Moment) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        match subject {
+            Subject::Changes => state.feed_due = now,
+            Subject::Usage => state.usage.settle(false, now),
+            _ => {}
+        }
     }
 
     /// What came of asking for a token or person. The resolution is for the requests that wait for it.
@@ -179,14 +204,13 @@ impl Registry {
             Ok(Found::Nothing) => FetchOutcome::NotFound,
             Err(outcome) => *outcome,
         };
-        state.breaker.record(outcome.is_healthy(), now);
-        if outcome != FetchOutcome::NotFound {
-            state.give_back();
-        }
+        state.breaker.record(!outcome.is_outage(), now);
+        state.settle(&digest, outcome);
         let resolution = match found {
-            Ok(Found::Record(record, version, body)) if outcome == FetchOutcome::Found => {
+            Ok(Found::Record(record, version)) if outcome == FetchOutcome::Found => {
+                let body = record::write(&record, subject, version);
                 let slot = Slot {
-                    digest,
+                    digest: state.place(&digest),
                     version,
                     as_of: asked.as_of,
                     asked_at: asked.at,
@@ -202,9 +226,15 @@ impl Registry {
             Ok(Found::Nothing) if outcome == FetchOutcome::NotFound => {
                 state.records.remove(&digest);
                 state.unknown.insert(digest, asked.at);
+                // Where it cannot be forgotten for all, its time to live is the bound.
+                let _ = slot::forget(store, state.place(&digest), asked.at, now);
                 Resolution::Unknown
             }
             Ok(_) => Resolution::Again,
+            Err(FetchOutcome::Malformed) => {
+                state.senseless.insert(digest, asked.at);
+                Resolution::Unavailable
+            }
             Err(_) => Resolution::Unavailable,
         };
         (outcome, resolution)
@@ -294,14 +324,15 @@ impl Registry {
         };
         match (&self.policy.protocol, status) {
             (Protocol::Keyswap, 200) => record::read(body, subject)
-                .map(|(record, version)| Found::Record(record, version, body.to_vec()))
+                .map(|(record, version)| Found::Record(record, version))
                 .ok_or(FetchOutcome::Malformed),
-            (Protocol::Keyswap, 404) => Ok(Found::Nothing),
+            (Protocol::Keyswap, 404) if record::says_unknown(body) => Ok(Found::Nothing),
             (Protocol::Introspection { providers }, 200) => {
                 introspection::read(body, digest, providers, now).ok_or(FetchOutcome::Malformed)
             }
-            (_, 204..=299) => Err(FetchOutcome::Malformed),
-            _ => Err(FetchOutcome::Unavailable),
+            // That our credential is wrong, or that there is too much to do, is about every token.
+            (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),
+            _ => Err(FetchOutcome::Malformed),
         }
     }
 
@@ -314,9 +345,11 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> Option<Held> {
-        let value = store.get(&Kind::Record.key(digest.bytes())).ok()??;
-        let slot = Slot::decode(&value, digest)?;
-        let is_fresh = now.is_within(self.policy.positive, slot.asked_at);
+        let place = state.place(digest);
+        let value = store.get(&Kind::Record.key(place.bytes())).ok()??;
+        let slot = Slot::decode(&value, &place)?;
+        let is_fresh = now.is_within(self.policy.positive, slot.asked_at)
+            && state.feed.has_heard_of(slot.as_of.max(slot.version));
         if !is_fresh || !state.feed.believes(digest, slot.version, slot.as_of) {
             return None;
         }
@@ -346,7 +379,7 @@ impl Registry {
             state.records.insert(*digest, renewed);
             return None;
         }
-        let may_ask = slot::lease(store, digest, now, now.after(LEASE));
+        let may_ask = slot::lease(store, &state.place(digest), now, now.after(LEASE));
         may_ask.then(|| self.fetch(state, wanted, now))
     }
 
@@ -399,15 +432,15 @@ impl Registry {
 
 /// What a registry said.
 enum Found {
-    /// A record, its version, and its form for the shared memory.
-    Record(TokenRecord, u64, Vec<u8>),
+    /// A record and its version.
+    Record(TokenRecord, u64),
     Nothing,
 }
 
 impl Found {
     fn is_believed(&self, feed: &Feed, digest: &TokenDigest, as_of: u64) -> bool {
         match self {
-            Self::Record(_, version, _) => feed.believes(digest, *version, as_of),
+            Self::Record(_, version) => feed.believes(digest, *version, as_of),
             Self::Nothing => feed.believes_absence(digest, as_of),
         }
     }
@@ -420,12 +453,14 @@ impl State {
         positive: Duration,
         now: Moment,
     ) -> Option<Arc<TokenRecord>> {
+        // What is too old stays, though not to be believed: that it was known once keeps it out of the budget.
         let held = self.records.get(digest)?;
-        if now.is_within(positive, held.asked_at) {
-            return Some(Arc::clone(&held.record));
-        }
-        self.records.remove(digest);
-        None
+        now.is_within(positive, held.asked_at).then(|| Arc::clone(&held.record))
+    }
+
+    /// What stands for the record in shared memory.
+    fn place(&self, digest: &TokenDigest) -> TokenDigest {
+        TokenDigest::of(&[&self.scope[..], &self.resets.to_be_bytes(), digest.bytes()].concat())
     }
 
     fn hold(&mut self, digest: TokenDigest, held: Held) {
@@ -433,28 +468,47 @@ impl State {
         self.records.insert(digest, held);
     }
 
-    fn is_ready(&self, now: Moment) -> bool {
-        let has_budget = budget().is_some_and(|budget| budget.take(self.spent, nanoseconds(now)).1.allowed);
-        has_budget && self.breaker.is_ready(now)
+    fn is_ready(&mut self, digest: &TokenDigest, now: Moment) -> bool {
+        (self.records.contains(digest) || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
     }
 
-    fn may_call(&mut self, now: Moment) -> bool {
-        let Some((spent, taken)) = budget().map(|budget| budget.take(self.spent, nanoseconds(now))) else {
-            return false;
+    /// What the budget is after one more, if there is one more.
+    fn has_budget(&mut self, now: Moment) -> Option<i64> {
+        let (spent, taken) = budget()?.take(self.spent, nanoseconds(now));
+        if !taken.allowed {
+            // Where the clock was put back this is less than before.
+            self.spent = Some(spent);
+        }
+        taken.allowed.then_some(spent)
+    }
+
+    /// Who was known before, and a person whose identity was verified, is no guess and costs nothing.
+    fn may_call(&mut self, subject: &Subject, now: Moment) -> bool {
+        let guess = match subject {
+            Subject::Token(digest) => (!self.records.contains(digest)).then_some(*digest),
+            _ => None,
         };
-        let may_call = taken.allowed && self.breaker.admit(now);
+        let Some(guess) = guess else { return self.breaker.admit(now) };
+        let Some(spent) = self.has_budget(now) else { return false };
+        let may_call = self.breaker.admit(now);
         if may_call {
             self.spent = Some(spent);
+            self.charged.insert(guess);
         }
         may_call
     }
 
-    fn give_back(&mut self) {
-        self.spent = self.spent.zip(budget()).map(|(spent, budget)| budget.give_back(spent));
+    /// A guess that was right gets back what it took.
+    fn settle(&mut self, digest: &TokenDigest, outcome: FetchOutcome) {
+        let was_charged = self.charged.remove(digest);
+        if was_charged && matches!(outcome, FetchOutcome::Found | FetchOutcome::Stale) {
+            self.spent = self.spent.zip(budget()).map(|(spent, budget)| budget.give_back(spent));
+        }
     }
 
     fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
         if part.reset {
+            self.resets = self.resets.wrapping_add(1);
             self.records.clear();
             self.unknown.clear();
         } else if self.feed.position().is_none() {
@@ -467,8 +521,9 @@ impl State {
                 self.records.remove(digest);
             }
             self.unknown.remove(digest);
+            self.senseless.remove(digest);
             // Where it cannot be buried for all, each worker still does not believe it.
-            let _ = slot::bury(store, *digest, *sequence);
+            let _ = slot::bury(store, self.place(digest), *sequence);
         }
         self.feed.follow(part);
     }
@@ -482,6 +537,12 @@ impl Held {
     fn new(record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) -> Self {
         Self { record, version, asked_at, refresh_at: asked_at.after(positive / 2) }
     }
+}
+
+/// Which registry it is, and what its answers mean.
+fn scope(policy: &RegistryPolicy) -> [u8; 32] {
+    let meaning = format!("{}{}\0{:?}", policy.url.authority, policy.url.path, policy.protocol);
+    *TokenDigest::of(meaning.as_bytes()).bytes()
 }
 
 fn budget() -> Option<Gcra> {

@@ -52,6 +52,40 @@ pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(TokenRecord, u64)>
     Some((record, version))
 }
 
+/// Whether it is the registry that says that it knows no such token or person: a 404 may come from anything in between.
+pub(super) fn says_unknown(body: &[u8]) -> bool {
+    body.len() <= MAX_BYTES
+        && json::parse(body).is_ok_and(|body| {
+            let code = body.get("code").and_then(Value::as_str);
+            matches!(code, Some("unknown_token" | "unknown_user"))
+        })
+}
+
+/// The record in the form that [`read`] takes, without what nobody reads: for the memory that workers share.
+pub(super) fn write(record: &TokenRecord, subject: &Subject, version: u64) -> Vec<u8> {
+    let rate_limit = record.rate_limit.map(|limit| {
+        let per = format!("{}s", limit.seconds());
+        serde_json::json!({"requests": limit.requests(), "per": per})
+    });
+    let (sha256, email) = match subject {
+        Subject::Person(email) => (None, Some(email)),
+        _ => (Some(record.digest.to_hex()), None),
+    };
+    let form = serde_json::json!({
+        "sha256": sha256,
+        "email": email,
+        "label": record.label,
+        "owner": record.owner,
+        "status": if record.status == TokenStatus::Active { "active" } else { "disabled" },
+        "providers": record.providers,
+        "models": record.models,
+        "expires_at": record.expires_at.map(|at| at.to_string()),
+        "rate_limit": rate_limit,
+        "version": version,
+    });
+    form.to_string().into_bytes()
+}
+
 /// A member that is there and cannot be read.
 pub(super) struct Malformed;
 
@@ -100,6 +134,8 @@ mod tests {
             read(whole().to_string().as_bytes(), &Subject::Token(TokenDigest::of(b"t"))).unwrap();
         assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
         assert_eq!(record.rate_limit, RateLimit::new(100, 60));
+        let subject = Subject::Token(record.digest);
+        assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
     }
 
     #[test]
@@ -111,6 +147,8 @@ mod tests {
         let read = |email: &str| read(body.to_string().as_bytes(), &Subject::Person(email.to_owned()));
         let (record, version) = read("a@b.c").unwrap();
         assert_eq!((record.label.as_str(), record.owner.as_deref(), version), ("a@b.c", Some("a@b.c"), 5));
+        let subject = Subject::Person("a@b.c".to_owned());
+        assert_eq!(super::read(&write(&record, &subject, 5), &subject), Some((record, 5)));
         assert!(read("b@b.c").is_none());
     }
 

@@ -74,7 +74,9 @@ pub(super) fn fill(store: &dyn Store, slot: &Slot<'_>) -> Result<(), StoreError>
     store.update(&Kind::Record.key(slot.digest.bytes()), &mut |value| {
         let present = value.and_then(|value| Slot::decode(value, &slot.digest));
         match present {
-            Some(present) if present.version > slot.version => Update::Keep,
+            Some(present) if (present.version, present.asked_at) > (slot.version, slot.asked_at) => {
+                Update::Keep
+            }
             _ => Update::Set(slot.encode()),
         }
     })
@@ -90,6 +92,27 @@ pub(super) fn bury(store: &dyn Store, digest: TokenDigest, version: u64) -> Resu
         match present {
             Some(present) if present.version >= version => Update::Keep,
             _ => Update::Set(tombstone.encode()),
+        }
+    })
+}
+
+/// Believes nothing that was asked for before `at` any more: then there was no such token.
+pub(super) fn forget(
+    store: &dyn Store,
+    digest: TokenDigest,
+    at: Moment,
+    now: Moment,
+) -> Result<(), StoreError> {
+    store.update(&Kind::Record.key(digest.bytes()), &mut |value| {
+        let present = value.and_then(|value| Slot::decode(value, &digest));
+        match present {
+            // What was asked for later, by a clock that was not put back since, is newer.
+            Some(present) if present.asked_at <= at || present.asked_at > now => {
+                let tombstone =
+                    Slot { asked_at: at, leased_until: Moment::default(), record: None, ..present };
+                Update::Set(tombstone.encode())
+            }
+            _ => Update::Keep,
         }
     })
 }
@@ -154,6 +177,19 @@ mod tests {
         assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)));
         bury(&store, TokenDigest::of(b"t"), 9).unwrap();
         assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)), "it is that version");
+    }
+
+    #[test]
+    fn what_was_not_there_is_forgotten_and_only_what_is_newer_takes_its_place() {
+        let store = MemoryStore::default();
+        let token = TokenDigest::of(b"t");
+        fill(&store, &slot(0)).unwrap();
+        forget(&store, token, Moment(9), Moment(10)).unwrap();
+        fill(&store, &slot(0)).unwrap();
+        assert_eq!(Slot::decode(&read(&store), &token).unwrap().record, None, "an older answer came late");
+        fill(&store, &Slot { asked_at: Moment(12), ..slot(0) }).unwrap();
+        forget(&store, token, Moment(9), Moment(13)).unwrap();
+        assert!(Slot::decode(&read(&store), &token).unwrap().record.is_some(), "it came into being later");
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Subject {
 }
 
 /// What a person is remembered by.
-pub(super) fn person(email: &str) -> TokenDigest {
+pub(crate) fn person(email: &str) -> TokenDigest {
     TokenDigest::of(&[b"person\0", email.as_bytes()].concat())
 }
 
