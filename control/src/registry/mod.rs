@@ -78,7 +78,7 @@ impl Registry {
 }
 
 /// The time, from the machine's clock.
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     UnixTime(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX))
 }
 
