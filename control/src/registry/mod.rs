@@ -11,7 +11,6 @@ mod day;
 mod draft;
 mod error;
 mod feed;
-mod gcra;
 mod limits;
 mod model;
 mod rate_limit;
