@@ -14,7 +14,7 @@ use super::rate;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::registry::{DatabaseUrl, Registry};
-use crate::serve::{self, Options, ProxyUrl, State, settings};
+use crate::serve::{self, Access, AccessSettings, Options, ProxyUrl, State, settings};
 
 /// Serve the token registry
 ///
@@ -56,6 +56,8 @@ pub(crate) struct Serve {
     /// What to log to standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 impl Serve {
@@ -68,6 +70,7 @@ impl Serve {
             .init();
         let registry_token = settings::REGISTRY_TOKEN.require()?;
         let admin_password = settings::ADMIN_PASSWORD.read()?;
+        let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let database: DatabaseUrl = self.database.parse()?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
         runtime.block_on(async {
@@ -77,9 +80,60 @@ impl Serve {
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
             output::print(&format!("listening on http://{}", listener.local_addr()?))?;
-            let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout };
+            let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout, access };
             serve::run(listener, State::new(registry, registry_token, admin_password, options), stop).await?;
             Ok(Exit::Ok)
+        })
+    }
+}
+
+/// Who signs in by Cloudflare Access. Either all of it is said or nothing.
+#[derive(Args)]
+#[command(next_help_heading = "Sign-in by Cloudflare Access")]
+struct AccessArgs {
+    /// Let administrators in whom this Cloudflare Access team vouches for, such as `https://acme.cloudflareaccess.com`
+    #[arg(
+        long = "access-issuer",
+        env = "KEYSWAP_ACCESS_ISSUER",
+        value_name = "URL",
+        requires_all = ["audience", "admin"]
+    )]
+    issuer: Option<String>,
+    /// The audience tag of the Access application in front of the registry
+    #[arg(
+        long = "access-audience",
+        env = "KEYSWAP_ACCESS_AUDIENCE",
+        value_name = "AUD",
+        value_delimiter = ',',
+        requires = "issuer"
+    )]
+    audience: Vec<String>,
+    /// The email address of somebody who may administer
+    #[arg(
+        long = "access-admin",
+        env = "KEYSWAP_ACCESS_ADMIN",
+        value_name = "EMAIL",
+        value_delimiter = ',',
+        requires = "issuer"
+    )]
+    admin: Vec<String>,
+    /// Where the keys are, if not at the issuer: `https://…`, or this machine
+    #[arg(
+        long = "access-keys-url",
+        env = "KEYSWAP_ACCESS_KEYS_URL",
+        value_name = "URL",
+        requires = "issuer"
+    )]
+    keys_url: Option<String>,
+}
+
+impl AccessArgs {
+    fn settings(self) -> Option<AccessSettings> {
+        Some(AccessSettings {
+            issuer: self.issuer?,
+            audiences: self.audience,
+            admins: self.admin,
+            keys_url: self.keys_url,
         })
     }
 }

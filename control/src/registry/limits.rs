@@ -2,15 +2,29 @@
 
 use std::sync::atomic::Ordering;
 
-use keyswap_core::TokenDigest;
+use keyswap_core::{Gcra, TokenDigest};
+use serde::Serialize;
 
-use super::gcra::Gcra;
-pub use super::gcra::Taken;
 use super::rate_limit::RateLimit;
 use super::{Registry, RegistryError, Result, since_1970};
 
 /// How often the keys with a full budget are forgotten, in seconds.
 const FORGET_INTERVAL: u64 = 60;
+
+/// What became of asking for one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Taken {
+    /// Whether the request may go on.
+    pub allowed: bool,
+    /// How many requests there are in all.
+    pub limit: u32,
+    /// How many are left.
+    pub remaining: u32,
+    /// In how many seconds there is one again; 0 while there is one.
+    pub retry_after: u32,
+    /// In how many seconds all are there again.
+    pub reset: u32,
+}
 
 impl Registry {
     /// Takes one request from the limit of `key`: a token, or whatever else a data plane counts under a SHA-256.
@@ -22,11 +36,11 @@ impl Registry {
             Err(error) => return Err(error),
         };
         let limit = own.or(default).ok_or(RegistryError::NoRateLimit)?;
-        let taken = self.0.take(key, Gcra::new(limit), nanoseconds).await?;
+        let taken = self.0.take(key, Gcra::new(limit.into()), nanoseconds).await?;
         if self.is_time_to_forget() {
             self.0.forget_full(nanoseconds()).await?;
         }
-        Ok(taken)
+        Ok(taken.into())
     }
 
     /// True for one caller in each interval.
@@ -35,6 +49,13 @@ impl Registry {
         let last = self.0.forgotten_at.load(Ordering::Relaxed);
         now.abs_diff(last) >= FORGET_INTERVAL
             && self.0.forgotten_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl From<keyswap_core::Taken> for Taken {
+    fn from(taken: keyswap_core::Taken) -> Self {
+        let keyswap_core::Taken { allowed, limit, remaining, retry_after, reset, .. } = taken;
+        Self { allowed, limit, remaining, retry_after, reset }
     }
 }
 

@@ -11,7 +11,6 @@ mod day;
 mod draft;
 mod error;
 mod feed;
-mod gcra;
 mod limits;
 mod model;
 mod rate_limit;
@@ -78,7 +77,7 @@ impl Registry {
 }
 
 /// The time, from the machine's clock.
-fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     UnixTime(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX))
 }
 

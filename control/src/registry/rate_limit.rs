@@ -1,4 +1,4 @@
-//! Rate limits: so many requests in such a time.
+//! Rate limits as people and JSON write them. The bounds, and how requests are counted, are the engine's.
 
 use std::fmt;
 
@@ -10,21 +10,14 @@ use crate::object::Object;
 /// So many requests in such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Object<Text>", into = "Text")]
-pub struct RateLimit {
-    requests: u32,
-    seconds: u32,
-}
-
-const MOST_REQUESTS: u32 = 1_000_000;
-const LONGEST: u32 = 86_400;
+pub struct RateLimit(keyswap_core::RateLimit);
 
 impl RateLimit {
     /// Between 1 and 1,000,000 requests in 1 second to 1 day.
     pub fn new(requests: u32, seconds: u32) -> Result<Self, RegistryError> {
-        let fits = (1..=MOST_REQUESTS).contains(&requests) && (1..=LONGEST).contains(&seconds);
-        fits.then_some(Self { requests, seconds }).ok_or_else(|| RegistryError::Invalid {
+        keyswap_core::RateLimit::new(requests, seconds).map(Self).ok_or_else(|| RegistryError::Invalid {
             field: "rate limit",
-            expected: format!("expected 1 to {MOST_REQUESTS} requests in `1s` to `1d`"),
+            expected: "expected 1 to 1000000 requests in `1s` to `1d`".to_owned(),
         })
     }
 
@@ -35,18 +28,24 @@ impl RateLimit {
 
     /// How many requests.
     pub fn requests(self) -> u32 {
-        self.requests
+        self.0.requests()
     }
 
     /// In how many seconds.
     pub fn seconds(self) -> u32 {
-        self.seconds
+        self.0.seconds()
+    }
+}
+
+impl From<RateLimit> for keyswap_core::RateLimit {
+    fn from(RateLimit(limit): RateLimit) -> Self {
+        limit
     }
 }
 
 impl fmt::Display for RateLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} per {}s", self.requests, self.seconds)
+        write!(f, "{} per {}s", self.requests(), self.seconds())
     }
 }
 
@@ -85,7 +84,7 @@ impl TryFrom<Object<Text>> for RateLimit {
 
 impl From<RateLimit> for Text {
     fn from(limit: RateLimit) -> Self {
-        Self { requests: limit.requests, per: format!("{}s", limit.seconds) }
+        Self { requests: limit.requests(), per: format!("{}s", limit.seconds()) }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::output;
 use crate::registry::{Registry, SecretText};
+pub use admin::access::{Access, AccessSettings};
 use problem::Problem;
 pub use proxy_url::ProxyUrl;
 
@@ -54,6 +55,8 @@ pub struct Options {
     pub proxy_url: ProxyUrl,
     /// How long a client may take to send the head of a request, and then its body.
     pub patience: Duration,
+    /// Who signs in by Cloudflare Access, if anybody may.
+    pub access: Option<Access>,
 }
 
 impl State {

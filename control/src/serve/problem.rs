@@ -18,6 +18,9 @@ pub struct Problem {
     detail: Cow<'static, str>,
 }
 
+/// The challenge that HTTP wants beside a 401, where a handler names no other.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\"");
+
 /// When to ask again a registry that cannot answer, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
@@ -83,6 +86,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }

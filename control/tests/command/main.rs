@@ -10,3 +10,6 @@ mod token_create;
 mod tokens;
 mod usage;
 mod users;
+
+#[path = "../shared/tls.rs"]
+mod tls;

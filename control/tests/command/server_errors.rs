@@ -2,17 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, KeyPair};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::{ServerConfig, crypto::ring};
-
 use crate::remote::registry;
 use crate::support::{Folder, Run, assert_only_text, keyswap_with};
+use crate::tls::behind_tls;
 
 const PASSWORD: &str = "SENTINEL-admin-password-0123456789";
 
@@ -173,48 +168,12 @@ fn without_tls_no_other_machine_gets_the_password() {
     assert!(visits.try_recv().is_err(), "the proxy was asked");
 }
 
-/// A registry that is reached by way of TLS, and the file with the certificate of who vouches for it.
-fn behind_tls(address: std::net::SocketAddr, name: &str, folder: &Folder) -> (String, String) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
-    let file = folder.file(&format!("{name}.pem"), certificate.pem());
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                // A client that does not trust the certificate goes away.
-                let Ok(mut client) = acceptor.accept(client).await else { continue };
-                let mut server = tokio::net::TcpStream::connect(address).await.unwrap();
-                tokio::spawn(async move {
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                });
-            }
-        });
-    });
-    (format!("https://localhost:{port}"), file)
-}
-
 #[test]
 fn tls_is_verified_with_the_certificates_of_the_machine() {
     let registry = registry();
     let folder = Folder::new();
-    let (url, trusted) = behind_tls(registry.address(), "localhost", &folder);
-    let (other, other_trusted) = behind_tls(registry.address(), "other.example", &folder);
+    let (url, trusted) = behind_tls(registry.address(), "localhost", &folder.path("."));
+    let (other, other_trusted) = behind_tls(registry.address(), "other.example", &folder.path("."));
     let run = |url: &str, trusted: Option<&str>| {
         let mut environment = vec![("KEYSWAP_ADMIN_PASSWORD", registry.password())];
         environment.extend(trusted.map(|file| ("SSL_CERT_FILE", file)));

@@ -1,11 +1,13 @@
 //! Drives the registry, on SQLite and on PostgreSQL, and its server.
 
+mod access;
 mod admin;
 mod admin_errors;
 mod api;
 mod crash;
 mod dashboard;
 mod feed;
+mod key_server;
 mod leaks;
 mod limits;
 mod postgres;
@@ -15,3 +17,6 @@ mod sign_in;
 mod support;
 mod tokens;
 mod users;
+
+#[path = "../shared/tls.rs"]
+mod tls;

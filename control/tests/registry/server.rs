@@ -33,6 +33,15 @@ impl Server {
         Self::run(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD).args(["serve"]).args(arguments), database)
     }
 
+    /// Starts a server with more in its environment.
+    pub(crate) fn start_in(database: &str, environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter().copied();
+        Self::run(
+            command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD).envs(environment).args(["serve"]),
+            database,
+        )
+    }
+
     /// Starts a server whose database has a password.
     pub(crate) fn start_without_password(database: &str) -> Self {
         Self::run(command().args(["serve"]), database)

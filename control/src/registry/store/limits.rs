@@ -1,10 +1,9 @@
 //! The rate limits' rows: one number per key.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::{Gcra, Taken, TokenDigest};
 
 use super::Store;
 use crate::registry::error::RegistryError;
-use crate::registry::gcra::{Gcra, Taken};
 
 impl Store {
     /// Takes one request, if there is one. Whoever asks for the same key at the same time comes before or after, and

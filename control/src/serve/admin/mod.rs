@@ -1,7 +1,8 @@
 //! The administration: signing in, the API under `/admin/api/`, the dashboard under `/admin`.
 //!
-//! Everything but the sign-in needs a session, and nothing is done for another site's page.
+//! Everything but the sign-in needs an administrator, and nothing is done for another site's page.
 
+pub(crate) mod access;
 mod api;
 mod client;
 mod dashboard;
@@ -9,6 +10,7 @@ pub(crate) mod origin;
 pub(super) mod password;
 mod session;
 mod sign_in;
+mod who;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -30,7 +32,7 @@ pub(super) fn router(state: &State) -> Router<State> {
     let signed_in = Router::new()
         .nest("/admin/api", api::router())
         .route("/admin/session", axum::routing::delete(sign_in::sign_out))
-        .route_layer(middleware::from_fn_with_state(state.clone(), session::require));
+        .route_layer(middleware::from_fn_with_state(state.clone(), who::require));
     Router::new()
         .merge(signed_in)
         .merge(dashboard::router(state))
@@ -53,6 +55,6 @@ async fn protect(mut response: Response) -> Response {
     response
 }
 
-fn actor() -> Actor {
+fn by_password() -> Actor {
     Actor::new(ADMIN)
 }

@@ -1,15 +1,10 @@
-//! Who is signed in: a cookie with a random secret, of which the database has the SHA-256.
+//! Who signed in with the password: a cookie with a random secret, of which the database has the SHA-256.
 
-use axum::extract::{Request, State as Extract};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
 use keyswap_core::TokenDigest;
 
 use super::client::Client;
 use crate::registry::{Registry, RegistryError, SecretText};
-use crate::serve::State;
-use crate::serve::problem::Problem;
 
 const COOKIE: &str = "keyswap_session";
 
@@ -35,37 +30,10 @@ pub(super) async fn end(
     set_cookie("", 0, client)
 }
 
-/// Lets only requests of a session through; others get a problem.
-pub(super) async fn require(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
-    match is_open(&state, request.headers()).await {
-        Ok(true) => next.run(request).await,
-        Ok(false) => unauthorized("unauthorized", "sign in first").into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
-}
-
-/// Lets only requests of a session through; others are led to the sign-in.
-pub(super) async fn require_on_page(
-    Extract(state): Extract<State>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match is_open(&state, request.headers()).await {
-        Ok(true) => next.run(request).await,
-        Ok(false) => Redirect::to("/admin/sign-in").into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
-}
-
-/// 401 with the challenge that HTTP wants there.
-pub(super) fn unauthorized(code: &'static str, detail: &'static str) -> impl IntoResponse {
-    let challenge = [(header::WWW_AUTHENTICATE, "Cookie realm=\"keyswap\"")];
-    (challenge, Problem::new(StatusCode::UNAUTHORIZED, code, detail))
-}
-
-async fn is_open(state: &State, headers: &HeaderMap) -> Result<bool, RegistryError> {
+/// Whether a request is of a session.
+pub(super) async fn is_open(registry: &Registry, headers: &HeaderMap) -> Result<bool, RegistryError> {
     match id(headers) {
-        Some(id) => state.registry().has_session(&id).await,
+        Some(id) => registry.has_session(&id).await,
         None => Ok(false),
     }
 }

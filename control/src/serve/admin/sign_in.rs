@@ -3,14 +3,15 @@
 //! Tries are counted before the password is looked at, and in the database, so that neither many connections nor
 //! many replicas give more of them. The right password gives them back.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::client::Client;
-use super::{actor, password, session};
-use crate::registry::{Registry, RegistryError, SecretText};
+use super::{by_password, password, session, who};
+use crate::registry::{Actor, Registry, RegistryError, SecretText};
 use crate::serve::State;
 use crate::serve::extract::Json;
 use crate::serve::problem::Problem;
@@ -34,12 +35,15 @@ pub(super) enum Try {
 pub(super) async fn sign_in(
     Extract(state): Extract<State>,
     client: Client,
+    headers: HeaderMap,
     Json(credential): Json<Credential>,
 ) -> Result<Response, Problem> {
     let password = SecretText::new(credential.password);
-    Ok(match attempt(state.registry(), &client, password).await? {
+    Ok(match attempt(&state, &client, &headers, password).await? {
         Try::Right(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
-        Try::Wrong => session::unauthorized("wrong_password", "the password is wrong").into_response(),
+        Try::Wrong => {
+            Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", "the password is wrong").into_response()
+        }
         Try::TooMany(seconds) => {
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many tries");
             ([(header::RETRY_AFTER, HeaderValue::from(seconds))], problem).into_response()
@@ -49,41 +53,46 @@ pub(super) async fn sign_in(
 
 pub(super) async fn sign_out(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let cookie = leave(state.registry(), &client, &headers).await?;
+    let cookie = leave(state.registry(), &actor, &client, &headers).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Tries a password.
+/// Tries a password. It does not help a request with a JWT that is refused.
 pub(super) async fn attempt(
-    registry: &Registry,
+    state: &State,
     client: &Client,
+    headers: &HeaderMap,
     password: SecretText,
-) -> Result<Try, RegistryError> {
+) -> Result<Try, Problem> {
+    who::by_access(state, headers).await?;
+    let registry = state.registry();
     let name = client.name();
     if let Some(seconds) = registry.count_try(&name).await? {
         return Ok(Try::TooMany(seconds));
     }
     let hash = registry.password_hash().await?;
     if !password::is_right(password, hash).await? {
-        registry.note(&actor(), "admin.sign_in_failed", &name).await?;
+        registry.note(&by_password(), "admin.sign_in_failed", &name).await?;
         return Ok(Try::Wrong);
     }
     registry.forget_tries(&name).await?;
     let cookie = session::begin(registry, client).await?;
-    registry.note(&actor(), "admin.sign_in", &name).await?;
+    registry.note(&by_password(), "admin.sign_in", &name).await?;
     Ok(Try::Right(cookie))
 }
 
 /// Ends the session of a request.
 pub(super) async fn leave(
     registry: &Registry,
+    actor: &Actor,
     client: &Client,
     headers: &HeaderMap,
 ) -> Result<HeaderValue, RegistryError> {
     let cookie = session::end(registry, headers, client).await?;
-    registry.note(&actor(), "admin.sign_out", &client.name()).await?;
+    registry.note(actor, "admin.sign_out", &client.name()).await?;
     Ok(cookie)
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use axum::Json as Answer;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
+use axum::{Extension, Json as Answer};
 use keyswap_core::TokenDigest;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::{Wanted, nullable};
 use crate::object::Object;
 use crate::registry::{
-    self, KnownToken, NewToken, Page, RateLimit, RegistryError, SecretText, Source, Status, Token, TokenPatch,
+    self, Actor, KnownToken, NewToken, Page, RateLimit, RegistryError, SecretText, Source, Status, Token,
+    TokenPatch,
 };
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::data_plane::digest;
 use crate::serve::extract::{Json, Parameters, Segment};
 use crate::serve::problem::Problem;
@@ -82,6 +82,7 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
     let New { label, owner, providers, models, expires_at, rate_limit, token, sha256 } = new;
@@ -95,7 +96,7 @@ pub(super) async fn create(
         }
     };
     let new = NewToken { label, owner, providers, models, expires_at, rate_limit };
-    let created = state.registry().create_token(source, new, &actor()).await?;
+    let created = state.registry().create_token(source, new, &actor).await?;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
 }
@@ -109,17 +110,19 @@ pub(super) async fn show(
 
 pub(super) async fn change(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
     let Change { status, expires_at, rate_limit } = change;
     let patch = TokenPatch { status, expires_at, rate_limit };
-    Ok(Answer(state.registry().update_token(&digest(&sha256)?, patch, &actor()).await?))
+    Ok(Answer(state.registry().update_token(&digest(&sha256)?, patch, &actor).await?))
 }
 
 /// All of them come in or none does; answers those that were not there yet.
 pub(super) async fn import(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Json(import): Json<Import>,
 ) -> Result<Answer<Value>, Problem> {
     let read = |Object(known): Object<Known>| {
@@ -128,17 +131,18 @@ pub(super) async fn import(
         Ok(KnownToken { digest: digest(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
-    Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor()).await?})))
+    Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor).await?})))
 }
 
 pub(super) async fn rotate(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     Json(rotate): Json<Rotate>,
 ) -> Result<Answer<Value>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
     let digest: TokenDigest = digest(&sha256)?;
-    let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor()).await?;
+    let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await?;
     let created = rotation.successor;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok(Answer(json!({"token": token, "record": created.record, "retiring": rotation.retiring})))
@@ -146,9 +150,10 @@ pub(super) async fn rotate(
 
 pub(super) async fn delete(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
 ) -> Result<StatusCode, Problem> {
-    state.registry().delete_token(&digest(&sha256)?, &actor()).await?;
+    state.registry().delete_token(&digest(&sha256)?, &actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,14 +1,13 @@
 //! `/admin/api/users`: people who sign in elsewhere.
 
-use axum::Json as Answer;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
+use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 
 use super::{Wanted, nullable};
-use crate::registry::{NewUser, Page, RateLimit, Status, User, UserPatch};
+use crate::registry::{Actor, NewUser, Page, RateLimit, Status, User, UserPatch};
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::extract::{Json, Parameters, Segment};
 use crate::serve::problem::Problem;
 
@@ -34,9 +33,10 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Json(new): Json<NewUser>,
 ) -> Result<(StatusCode, Answer<User>), Problem> {
-    let user = state.registry().create_user(new, &actor()).await?;
+    let user = state.registry().create_user(new, &actor).await?;
     Ok((StatusCode::CREATED, Answer(user)))
 }
 
@@ -49,18 +49,20 @@ pub(super) async fn show(
 
 pub(super) async fn change(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(email): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<User>, Problem> {
     let Change { label, providers, models, status, rate_limit } = change;
     let patch = UserPatch { label, providers, models, status, rate_limit };
-    Ok(Answer(state.registry().update_user(&email, patch, &actor()).await?))
+    Ok(Answer(state.registry().update_user(&email, patch, &actor).await?))
 }
 
 pub(super) async fn delete(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(email): Segment,
 ) -> Result<StatusCode, Problem> {
-    state.registry().delete_user(&email, &actor()).await?;
+    state.registry().delete_user(&email, &actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -91,7 +91,7 @@ pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
 }
 
 /// A page that could not be made, as a page.
-pub(super) struct Failure(Problem);
+pub(in crate::serve::admin) struct Failure(Problem);
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {

@@ -21,7 +21,8 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
-use super::session;
+pub(super) use self::layout::Failure;
+use super::who;
 use crate::serve::State;
 
 pub(super) fn router(state: &State) -> Router<State> {
@@ -40,7 +41,7 @@ pub(super) fn router(state: &State) -> Router<State> {
         .route("/admin/users/{email}/delete", post(user::delete))
         .route("/admin/audit", get(audit::list))
         .route("/admin/sign-out", post(sign_in::sign_out))
-        .route_layer(middleware::from_fn_with_state(state.clone(), session::require_on_page));
+        .route_layer(middleware::from_fn_with_state(state.clone(), who::require_on_page));
     Router::new()
         .merge(signed_in)
         .route("/admin/sign-in", get(sign_in::form).post(sign_in::sign_in))

@@ -1,5 +1,6 @@
 //! The page to sign in.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -7,8 +8,9 @@ use maud::html;
 
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, page};
-use crate::registry::SecretText;
+use crate::registry::{Actor, SecretText};
 use crate::serve::State;
+use crate::serve::admin::by_password;
 use crate::serve::admin::client::Client;
 use crate::serve::admin::sign_in::{Try, attempt, leave};
 
@@ -19,10 +21,11 @@ pub(super) async fn form() -> Response {
 pub(super) async fn sign_in(
     Extract(state): Extract<State>,
     client: Client,
+    headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let password = SecretText::new(fields.text("password").to_owned());
-    Ok(match attempt(state.registry(), &client, password).await? {
+    Ok(match attempt(&state, &client, &headers, password).await? {
         Try::Right(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/admin")).into_response(),
         Try::Wrong => answer(StatusCode::UNAUTHORIZED, Some("the password is wrong")),
         Try::TooMany(seconds) => {
@@ -35,11 +38,23 @@ pub(super) async fn sign_in(
 
 pub(super) async fn sign_out(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let cookie = leave(state.registry(), &client, &headers).await?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/admin/sign-in")).into_response())
+    let cookie = leave(state.registry(), &actor, &client, &headers).await?;
+    let next =
+        if actor == by_password() { Redirect::to("/admin/sign-in").into_response() } else { farewell() };
+    Ok(([(header::SET_COOKIE, cookie)], next).into_response())
+}
+
+/// Only Cloudflare Access can end what it began. It may lead on to another host, where a form must not go.
+fn farewell() -> Response {
+    let content = html! {
+        p { "You signed in by Cloudflare Access, which goes on until you sign out there." }
+        p { a href="/cdn-cgi/access/logout" { "Sign out of Cloudflare Access" } }
+    };
+    page(StatusCode::OK, Place::Outside, "Sign out", &content)
 }
 
 fn answer(status: StatusCode, message: Option<&str>) -> Response {

@@ -1,5 +1,6 @@
 //! One token, and what can be done with it.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -10,9 +11,8 @@ use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::tokens::word;
 use super::{rate_limit, shown_once, time};
-use crate::registry::{RegistryError, Source, Token, TokenPatch};
+use crate::registry::{Actor, RegistryError, Source, Token, TokenPatch};
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::admin::api::grace;
 use crate::serve::data_plane::digest;
 use crate::serve::extract::Segment;
@@ -28,28 +28,31 @@ pub(super) async fn show(
 
 pub(super) async fn set_status(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let digest = digest(&sha256)?;
-    let done = state.registry().set_token_status(&digest, fields.status(), &actor()).await;
+    let done = state.registry().set_token_status(&digest, fields.status(), &actor).await;
     back(&state, &digest, done).await
 }
 
 pub(super) async fn set_expiry(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let digest = digest(&sha256)?;
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
-    let done = state.registry().set_token_expiry(&digest, expiry.as_deref(), &actor()).await;
+    let done = state.registry().set_token_expiry(&digest, expiry.as_deref(), &actor).await;
     back(&state, &digest, done).await
 }
 
 pub(super) async fn set_rate_limit(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
@@ -58,7 +61,7 @@ pub(super) async fn set_rate_limit(
     let done = match limit {
         Ok(limit) => {
             let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
-            state.registry().update_token(&digest, patch, &actor()).await
+            state.registry().update_token(&digest, patch, &actor).await
         }
         Err(error) => Err(error),
     };
@@ -67,12 +70,13 @@ pub(super) async fn set_rate_limit(
 
 pub(super) async fn rotate(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let digest = digest(&sha256)?;
     let done = match grace(fields.text("grace").trim()) {
-        Ok(grace) => state.registry().rotate_token(&digest, Source::Mint, grace, &actor()).await,
+        Ok(grace) => state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await,
         Err(error) => Err(error),
     };
     match done {
@@ -83,9 +87,10 @@ pub(super) async fn rotate(
 
 pub(super) async fn delete(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(sha256): Segment,
 ) -> Result<Response, Failure> {
-    state.registry().delete_token(&digest(&sha256)?, &actor()).await?;
+    state.registry().delete_token(&digest(&sha256)?, &actor).await?;
     Ok(Redirect::to("/admin").into_response())
 }
 

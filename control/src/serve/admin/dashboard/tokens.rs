@@ -1,5 +1,6 @@
 //! The list of tokens, and the form for a new one.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -10,9 +11,8 @@ use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::list::{List, filter};
 use super::{provider, rate_limit, shown_once, time};
-use crate::registry::{Listing, NewToken, SecretText, Source, Status, Token};
+use crate::registry::{Actor, Listing, NewToken, SecretText, Source, Status, Token};
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::extract::Parameters;
 use crate::serve::problem::Problem;
 
@@ -34,7 +34,11 @@ pub(super) async fn list(
     answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
-pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Result<Response, Failure> {
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    fields: Fields,
+) -> Result<Response, Failure> {
     let create = async || {
         let token = fields.some("token").map(SecretText::new);
         let new = NewToken {
@@ -45,7 +49,7 @@ pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Re
             expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
             rate_limit: fields.rate_limit()?,
         };
-        state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor()).await
+        state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor).await
     };
     match create().await {
         Ok(created) => Ok(shown_once::answer(&state, StatusCode::CREATED, "Token created", &created)),

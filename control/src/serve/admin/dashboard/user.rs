@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -10,9 +11,8 @@ use maud::html;
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::{provider, rate_limit};
-use crate::registry::{RegistryError, User, UserPatch};
+use crate::registry::{Actor, RegistryError, User, UserPatch};
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::extract::Segment;
 use crate::serve::problem::Problem;
 
@@ -25,6 +25,7 @@ pub(super) async fn show(
 
 pub(super) async fn change(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(email): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
@@ -35,32 +36,35 @@ pub(super) async fn change(
         rate_limit: Some(limit),
         ..UserPatch::default()
     });
-    update(&state, &email, patch).await
+    update(&state, &actor, &email, patch).await
 }
 
 pub(super) async fn set_status(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(email): Segment,
     fields: Fields,
 ) -> Result<Response, Failure> {
     let patch = UserPatch { status: Some(fields.status()), ..UserPatch::default() };
-    update(&state, &email, Ok(patch)).await
+    update(&state, &actor, &email, Ok(patch)).await
 }
 
 pub(super) async fn delete(
     Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
     Segment(email): Segment,
 ) -> Result<Response, Failure> {
-    state.registry().delete_user(&email, &actor()).await?;
+    state.registry().delete_user(&email, &actor).await?;
     Ok(Redirect::to("/admin/users").into_response())
 }
 
 async fn update(
     state: &State,
+    actor: &Actor,
     email: &str,
     patch: Result<UserPatch, RegistryError>,
 ) -> Result<Response, Failure> {
-    let update = async |patch| state.registry().update_user(email, patch, &actor()).await;
+    let update = async |patch| state.registry().update_user(email, patch, actor).await;
     let done = match patch {
         Ok(patch) => update(patch).await,
         Err(error) => Err(error),

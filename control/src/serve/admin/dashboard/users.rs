@@ -1,5 +1,6 @@
 //! The list of users, and the form for a new one.
 
+use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -10,9 +11,8 @@ use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::list::{List, filter};
 use super::{provider, rate_limit, user};
-use crate::registry::{Listing, NewUser, User};
+use crate::registry::{Actor, Listing, NewUser, User};
 use crate::serve::State;
-use crate::serve::admin::actor;
 use crate::serve::extract::Parameters;
 use crate::serve::problem::Problem;
 
@@ -30,7 +30,11 @@ pub(super) async fn list(
     answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
-pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Result<Response, Failure> {
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    fields: Fields,
+) -> Result<Response, Failure> {
     let create = async || {
         let new = NewUser {
             email: fields.text("email").trim().to_owned(),
@@ -39,7 +43,7 @@ pub(super) async fn create(Extract(state): Extract<State>, fields: Fields) -> Re
             models: fields.list("models"),
             rate_limit: fields.rate_limit()?,
         };
-        state.registry().create_user(new, &actor()).await
+        state.registry().create_user(new, &actor).await
     };
     match create().await {
         Ok(_) => Ok(Redirect::to("/admin/users").into_response()),
