@@ -18,8 +18,8 @@ use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
-use crate::protected::{Protected, is_protected, is_spelling_of};
-use crate::provider::{AuthStyle, Dialect, OPENAI};
+use crate::protected::{Protected, is_spelling_of};
+use crate::provider::{Dialect, OPENAI};
 use crate::reason::METHODS;
 use crate::registry::{Lookup, Origin, Registry};
 use crate::reply::{LocalReply, ResponseHeaders};
@@ -78,11 +78,7 @@ impl Engine {
         let upstreams = upstream::build_all(&policy, environment);
         let registry = policy.open_registry(environment);
         let (upstreams, registry) = PolicyErrors::both(upstreams, registry)?;
-        let headers = policy.enabled_providers().filter_map(|provider| match &provider.auth {
-            AuthStyle::Bearer => None,
-            AuthStyle::Header(name) => Some(name.clone()),
-        });
-        let protected = Protected(headers.filter(|name| !is_protected(name.as_bytes())).collect());
+        let protected = Protected::of(&policy);
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
         Ok(Self { policy, tokens, registry, upstreams, protected })
     }

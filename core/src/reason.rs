@@ -30,6 +30,8 @@ pub enum Reason {
     TokenExpired,
     /// The token is valid, but not for this provider.
     ProviderNotAllowed,
+    /// The token is valid, but the endpoint is open to nobody.
+    EndpointNotAllowed,
     /// The token is restricted to models, which cannot be told.
     ModelNotAllowed,
     /// The token's requests are spent for now.
@@ -44,7 +46,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -55,6 +57,7 @@ impl Reason {
         Self::TokenStoreUnavailable,
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
+        Self::EndpointNotAllowed,
         Self::RateLimited,
         Self::RateLimitUnavailable,
         Self::HostFailure,
@@ -71,6 +74,7 @@ impl Reason {
             Self::TokenMisplaced => "token_misplaced",
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -85,7 +89,7 @@ impl Reason {
             Self::MethodNotAllowed => 405,
             Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
-            Self::ProviderNotAllowed | Self::ModelNotAllowed => 403,
+            Self::ProviderNotAllowed | Self::EndpointNotAllowed | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
             Self::RateLimitUnavailable | Self::TokenStoreUnavailable | Self::HostFailure => 503,
         }
@@ -112,6 +116,10 @@ impl Reason {
             Self::ProviderNotAllowed => {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
             }
+            Self::EndpointNotAllowed => {
+                "endpoint not allowed: it takes providers and credentials from the body, or administers an account; use a \
+                 provider's own path, such as `/openai/v1/chat/completions`"
+            }
             Self::ModelNotAllowed => {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
                  team for a token without that restriction"
@@ -129,6 +137,7 @@ impl Reason {
         match self {
             Self::MethodNotAllowed
             | Self::PathInvalid
+            | Self::EndpointNotAllowed
             | Self::RateLimited
             | Self::RateLimitUnavailable
             | Self::TokenStoreUnavailable
