@@ -33,6 +33,7 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod providers;
 mod registry;
 mod scripted;
 mod standin;

@@ -9,7 +9,7 @@ use keyswap_core::{
     Rewrite, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
-use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin};
+use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS};
 use serde_json::Value;
 
 /// What became of a request, to the byte.
@@ -25,7 +25,7 @@ fn core_decides_every_case_as_written() -> Result<()> {
         let host = Host { engine: engine(&suite)?, store: MemoryStore::default(), suite: &suite };
         for case in &suite.cases {
             let outcome = in_core(&host, &case.request);
-            check(case, &outcome).with_context(|| format!("{}: `{}`", file.display(), case.name))?;
+            check(case, &outcome).with_context(|| format!("{}: `{}`", file, case.name))?;
         }
     }
     Ok(())
@@ -35,10 +35,12 @@ fn core_decides_every_case_as_written() -> Result<()> {
 fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
     for (file, suite) in corpus()? {
         let host = Host { engine: engine(&suite)?, store: MemoryStore::default(), suite: &suite };
-        let standin = Standin::start()?;
+        let hosts = suite.hosts();
+        let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
+        let standin = Standin::start_with(0, &names)?;
         let registry = scripted_registry(&suite)?;
         // Names with an underscore reach the filter here, so that its own stripping is what is tested.
-        let mut setup = Envoy::with(&suite.policy).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
             );
@@ -49,7 +51,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         }
         let envoy = setup.start()?;
         for case in &suite.cases {
-            let context = || format!("{}: `{}`, in Envoy", file.display(), case.name);
+            let context = || format!("{}: `{}`, in Envoy", file, case.name);
             let response = send(&envoy, &case.request).with_context(context)?;
             let received = standin.take();
             if let Some(status) = case.envoy {
@@ -94,6 +96,8 @@ fn check(case: &Case, outcome: &Outcome) -> Result<()> {
             );
         }
         (Outcome::Forwarded(found), Some(expected), None) => {
+            let method = expected.method.clone().or_else(|| Some(case.request.method.clone()));
+            let expected = &Forwarded { method, ..expected.clone() };
             ensure!(found == expected, "forwarded otherwise:\n found:    {found:?}\n expected: {expected:?}");
         }
         (Outcome::Replied { status, headers, body }, None, Some(expected)) => {
@@ -202,7 +206,9 @@ fn apply(rewrite: &Rewrite<'_>, head: &RequestHead<'_>) -> Forwarded {
         headers.insert((*name).to_owned(), text(value));
     }
     headers.retain(|name, _| !of_connection(name));
-    Forwarded { authority: rewrite.authority.to_owned(), target: text(&rewrite.path), headers }
+    // A rewrite has no say in the method.
+    let method = Some(text(head.method));
+    Forwarded { method, authority: rewrite.authority.to_owned(), target: text(&rewrite.path), headers }
 }
 
 fn send(envoy: &Envoy, case: &CaseRequest) -> Result<Response> {
@@ -227,7 +233,12 @@ fn in_envoy(received: &[Received], response: &Response) -> Outcome {
         let authority = headers.get("host").cloned().unwrap_or_default();
         assert_eq!(request.sni, authority, "TLS was made with another name than the request's");
         headers.retain(|name, _| !of_connection(name));
-        return Outcome::Forwarded(Forwarded { authority, target: request.target.clone(), headers });
+        return Outcome::Forwarded(Forwarded {
+            method: Some(request.method.clone()),
+            authority,
+            target: request.target.clone(),
+            headers,
+        });
     }
     assert!(received.is_empty(), "one request became {}", received.len());
     let headers = response.headers.iter().filter(|(name, _)| !of_connection(name));
