@@ -155,7 +155,7 @@ impl Mode {
                 Some((gateway, direct)) => {
                     let name = if self == Self::Direct { direct } else { gateway };
                     let separator = if target.contains('?') { '&' } else { '?' };
-                    target.push_str(&format!("{separator}{name}={}", row.encoded_secret()));
+                    target = format!("{target}{separator}{name}={}", row.encoded_secret());
                 }
                 None => _ = headers.insert(row.key_header().to_owned(), row.key_value()),
             }
