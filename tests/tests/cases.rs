@@ -9,7 +9,7 @@ use keyswap_core::{
     Rewrite, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
-use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS};
+use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS, tools};
 use serde_json::Value;
 
 /// What became of a request, to the byte.
@@ -80,6 +80,29 @@ fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
         // No head brings these about: the host must fail.
         let of_host = matches!(reason, Reason::HostFailure | Reason::RateLimitUnavailable);
         ensure!(of_host || covered.contains(&reason.code()), "no case for `{reason}`");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_built_in_provider_has_a_row_and_is_in_the_readme() -> Result<()> {
+    let policy = serde_json::json!({
+        "version": "keyswap/v1",
+        "credentials": {"cf": [{"env": "K"}], "workers-ai": [{"env": "K"}]},
+        "providers": {"azure-openai": {"path": "/acme"}},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "byok"}},
+    });
+    let policy = Policy::from_json(policy.to_string().as_bytes())?;
+    let suites = corpus()?;
+    let (_, table) =
+        suites.iter().find(|(name, _)| name == "providers.yaml, byok").context("there is no table")?;
+    let rows = table.policy["tokens"][0]["providers"].as_array().context("the token has a scope")?;
+    let readme = std::fs::read_to_string(tools::project_root().join("README.md"))?;
+    let names: Vec<&str> = policy.provider_names().collect();
+    ensure!(names.len() > 20, "only {names:?} are enabled");
+    for name in names {
+        ensure!(rows.iter().any(|row| row == name) || name == "cloudflare-rest", "no row for `{name}`");
+        ensure!(readme.contains(&format!("`{name}`")), "README.md does not name `{name}`");
     }
     Ok(())
 }
