@@ -53,7 +53,7 @@ fn a_provider_is_enabled_where_its_requests_would_be_authorised() {
         ("provider_key", &[], "compat", "the provider has no key: add `compat` to `credentials`"),
         ("provider_key", &["compat"], "compat", ""),
         ("unified_billing", &[], "compat", ""),
-        ("provider_key", &[], "cloudflare-rest", ""),
+        ("byok", &[], "cloudflare-rest", "no such provider; expected one of"),
         ("unified_billing", &[], "universal", "no such provider; expected one of"),
         ("byok", &[], "vercel", "no such provider; expected one of"),
     ] {
@@ -199,8 +199,12 @@ fn a_credential_that_no_request_would_carry_is_an_error() {
         ("provider_key", "azure-openai", "error at `credentials.azure-openai`: the path chooses the host"),
         ("provider_key", "universal", "error at `credentials.universal`: nothing uses this credential"),
     ] {
-        let found =
-            errors(&document(&json!({"mode": mode}), &json!({}), &[credential], &["cloudflare-rest"]));
+        let found = errors(&document(
+            &json!({"mode": mode}),
+            &json!({"cloudflare-rest": {}}),
+            &[credential],
+            &["cloudflare-rest"],
+        ));
         assert!(
             found.starts_with(expect) && found.is_empty() == expect.is_empty(),
             "{mode} {credential}: {found}"

@@ -81,9 +81,14 @@ pub(super) fn read(
     let entries = node.map(Node::entries).unwrap_or_default();
     let mut entries: BTreeMap<&str, Entry<'_>> =
         entries.into_iter().filter_map(|(id, node)| Some((id, Entry::read(node)?))).collect();
-    let rows = BUILT_IN.iter().filter(|row| offer.has(row.place));
-    let mut providers: Vec<Provider> =
-        rows.map(|row| Entry::change(entries.remove(row.id), row, offer, gateway_credential)).collect();
+    // Another host gets the gateway's token there, so the policy must name it.
+    let opens_rest = entries.contains_key("cloudflare-rest") || offer.unnamed == Unnamed::Rest;
+    let rows = BUILT_IN.iter().filter(|row| offer.has(row.place) && (row.place != Place::Rest || opens_rest));
+    let rows: Vec<_> = rows.collect();
+    let mut providers: Vec<Provider> = rows
+        .into_iter()
+        .map(|row| Entry::change(entries.remove(row.id), row, offer, gateway_credential))
+        .collect();
     for (id, entry) in entries {
         let provider = entry.add(id, offer.cloudflare);
         if providers.iter().any(|other| other.slug == provider.slug) {
