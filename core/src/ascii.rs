@@ -22,6 +22,17 @@ pub(crate) fn percent_decode(text: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
+/// Appends a byte, escaped unless it is unreserved (RFC 3986 section 2.3).
+pub(crate) fn push_escaped(text: &mut Vec<u8>, byte: u8) {
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+        text.push(byte);
+        return;
+    }
+    let digit =
+        |value: u8| char::from_digit(value.into(), 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8);
+    text.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,8 +22,8 @@ use crate::jwt::{Issuer, JwkSet, Principals, SignatureVerifier, UnverifiedJwt, i
 use crate::keyring::{KeyRing, Keys};
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
-use crate::protected::{Protected, is_protected, is_spelling_of};
-use crate::provider::{AuthStyle, Dialect, OPENAI};
+use crate::protected::{Protected, is_spelling_of};
+use crate::provider::{Dialect, OPENAI};
 use crate::reason::METHODS;
 use crate::registry::{Lookup, Origin, Registry, Wanted};
 use crate::reply::{LocalReply, ResponseHeaders};
@@ -101,12 +101,7 @@ impl Engine {
         let upstreams = upstream::build_all(&policy, environment);
         let registry = policy.open_registry(environment);
         let (upstreams, registry) = PolicyErrors::both(upstreams, registry)?;
-        let headers = policy.enabled_providers().filter_map(|provider| match &provider.auth {
-            AuthStyle::Bearer => None,
-            AuthStyle::Header(name) => Some(name.clone()),
-        });
-        let headers = headers.chain(policy.identity_headers().map(str::to_owned));
-        let protected = Protected(headers.filter(|name| !is_protected(name.as_bytes())).collect());
+        let protected = Protected::of(&policy);
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
         let keys = policy.issuers().iter().enumerate().map(|(index, issuer)| KeyRing::new(index, issuer));
         let keys = keys.collect();

@@ -45,6 +45,10 @@ pub enum Fault<'a> {
     PersonDisabled,
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
+    /// The gateway's universal endpoint, which the policy does not open.
+    UniversalEndpoint,
+    /// The path is none of those that are forwarded there.
+    Endpoint,
     /// The token is restricted to models, and what model a request is for is not known here.
     ModelsRestricted,
     /// The token has no request left.
@@ -72,6 +76,7 @@ impl Fault<'_> {
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(fault) => fault.reason(),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
+            Self::UniversalEndpoint | Self::Endpoint => Reason::EndpointNotAllowed,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
@@ -96,7 +101,7 @@ impl Fault<'_> {
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
-            Self::TokenInTarget | Self::Host => Stage::Rewrite,
+            Self::TokenInTarget | Self::UniversalEndpoint | Self::Endpoint | Self::Host => Stage::Rewrite,
         }
     }
 }
@@ -115,6 +120,10 @@ impl fmt::Display for Fault<'_> {
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::Host => f.write_str("the host could not carry out the rewrite"),
             Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
+            Self::UniversalEndpoint => f.write_str(
+                "the gateway's universal endpoint takes providers and credentials from the body, and the policy does not open it",
+            ),
+            Self::Endpoint => f.write_str("the path is none of the endpoints that are forwarded there"),
             Self::ModelsRestricted => {
                 f.write_str("the token is restricted to models, which are not checked here")
             }

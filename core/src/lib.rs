@@ -53,6 +53,7 @@ mod secret;
 mod slot;
 mod store;
 mod subprotocol;
+mod target;
 mod text;
 mod time;
 mod token;

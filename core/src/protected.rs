@@ -4,21 +4,12 @@
 //! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
 //! `x-api-key` as one. Removing is for all spellings; judging a credential is only for the standard one.
 
-/// The `cf-aig-*` headers that a client may set: they steer caching and retries of its own request. The others choose
-/// whose key is used, whom a request is billed to, what is kept for audits, or what another caller is served from cache.
-const GATEWAY_CONTROLS: [&[u8]; 6] = [
-    b"cf-aig-backoff",
-    b"cf-aig-cache-ttl",
-    b"cf-aig-max-attempts",
-    b"cf-aig-request-timeout",
-    b"cf-aig-retry-delay",
-    b"cf-aig-skip-cache",
-];
+use crate::policy::Policy;
 
 /// No protected name is longer; a longer name is judged by its beginning.
 const LONGEST: usize = 64;
 
-/// Whether the header is removed from every forwarded request, whatever it holds.
+/// Whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients set it.
 pub(crate) fn is_protected(name: &[u8]) -> bool {
     let mut buffer = [0; LONGEST];
     let name = normal(name, &mut buffer);
@@ -41,18 +32,35 @@ pub(crate) fn is_protected(name: &[u8]) -> bool {
         | b"x-rewrite-url"
         | b"x-http-method"
         | b"x-http-method-override"
-        | b"x-method-override" => true,
-        _ if name.starts_with(b"cf-aig-") => !GATEWAY_CONTROLS.contains(&name),
-        _ => name.starts_with(b"cf-access-") || name.starts_with(b"x-keyswap-"),
+        | b"x-method-override"
+        // The older names of two of the gateway's controls.
+        | b"cf-cache-ttl"
+        | b"cf-skip-cache" => true,
+        _ => [&b"cf-aig-"[..], b"cf-access-", b"x-keyswap-"].iter().any(|prefix| name.starts_with(prefix)),
     }
 }
 
-/// The protected names of one policy: everybody's, and the headers in which its own providers take their key.
-pub(crate) struct Protected(pub(crate) Vec<String>);
+/// The protected names of one policy.
+pub(crate) struct Protected {
+    /// The headers in which its own providers take their key, and its own issuers their JWTs.
+    own: Vec<String>,
+    /// Those that it lets clients set.
+    open: Vec<&'static str>,
+}
 
 impl Protected {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let of_providers = policy.enabled_providers().filter_map(|provider| provider.auth.own_header());
+        let own = of_providers.chain(policy.identity_headers());
+        Self {
+            own: own.filter(|name| !is_protected(name.as_bytes())).map(str::to_owned).collect(),
+            open: policy.gateway.as_ref().map(|gateway| gateway.client_headers.clone()).unwrap_or_default(),
+        }
+    }
+
     pub(crate) fn has(&self, name: &[u8]) -> bool {
-        is_protected(name) || self.0.iter().any(|slot| is_spelling_of(name, slot))
+        let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
+        (is_protected(name) && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))
     }
 }
 
@@ -104,6 +112,9 @@ mod tests {
             "x-keyswap-shadow",
             "x-http-method-override",
             "cf-aig-collect-log",
+            "CF-AIG-Skip-Cache",
+            "cf_cache_ttl",
+            "cf-skip-cache",
             "OpenAI-Organization",
             "x-original-url",
         ] {
@@ -114,15 +125,8 @@ mod tests {
 
     #[test]
     fn other_headers_pass() {
-        for name in [
-            "",
-            "content-type",
-            "anthropic-version",
-            "x-api-keys",
-            "cf-aig-cache-ttl",
-            "CF-AIG-Skip-Cache",
-            "openai-beta",
-        ] {
+        for name in ["", "content-type", "anthropic-version", "x-api-keys", "cf-cache-status", "openai-beta"]
+        {
             assert!(!is_protected(name.as_bytes()), "{name}");
         }
         assert!(!is_protected("x".repeat(200).as_bytes()));

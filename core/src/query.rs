@@ -12,9 +12,18 @@ pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The query without its `key` parameters, or `None` where nothing is left of it.
 pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
+    without(query, is_key)
+}
+
+/// The query without the parameters `name`, in every spelling, or `None` where nothing is left of it.
+pub(crate) fn without_parameter(query: &[u8], name: &str) -> Option<Vec<u8>> {
+    without(query, |parameter| is_named(parameter, name))
+}
+
+fn without(query: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     let mut kept = Vec::with_capacity(query.len());
     let mut any = false;
-    for (separator, parameter) in parameters(query).filter(|(_, parameter)| !is_key(parameter)) {
+    for (separator, parameter) in parameters(query).filter(|(_, parameter)| !goes(parameter)) {
         if any {
             kept.extend(separator);
         }
@@ -36,10 +45,14 @@ fn parameters(query: &[u8]) -> impl Iterator<Item = (Option<u8>, &[u8])> {
     })
 }
 
-/// Whether the parameter's name is `key`, whatever its case and escapes.
 fn is_key(parameter: &[u8]) -> bool {
-    let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-    percent_decode(name).map(|byte| byte.to_ascii_lowercase()).eq(*b"key")
+    is_named(parameter, "key")
+}
+
+/// Whether this is the parameter's name, whatever its case and escapes. `name` is in lower case.
+fn is_named(parameter: &[u8], name: &str) -> bool {
+    let found = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+    percent_decode(found).map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
 }
 
 fn value(parameter: &[u8]) -> &[u8] {
@@ -72,6 +85,12 @@ mod tests {
         ] {
             assert_eq!(without_keys(query.as_bytes()).as_deref(), expect.map(str::as_bytes), "{query}");
         }
+    }
+
+    #[test]
+    fn a_parameter_goes_in_every_spelling() {
+        let query = b"API_KEY=a&model=m&api%5fkey=b&api_keys=c;api_key";
+        assert_eq!(without_parameter(query, "api_key").as_deref(), Some(&b"model=m&api_keys=c"[..]));
     }
 
     #[test]

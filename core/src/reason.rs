@@ -30,6 +30,8 @@ pub enum Reason {
     TokenExpired,
     /// The token is valid, but not for this provider.
     ProviderNotAllowed,
+    /// The token is valid, but the endpoint is open to nobody.
+    EndpointNotAllowed,
     /// The token is restricted to models, which cannot be told.
     ModelNotAllowed,
     /// The token's requests are spent for now.
@@ -48,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -61,6 +63,7 @@ impl Reason {
         Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
+        Self::EndpointNotAllowed,
         Self::RateLimited,
         Self::RateLimitUnavailable,
         Self::HostFailure,
@@ -77,6 +80,7 @@ impl Reason {
             Self::TokenMisplaced => "token_misplaced",
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -93,7 +97,10 @@ impl Reason {
             Self::MethodNotAllowed => 405,
             Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
-            Self::PrincipalUnknown | Self::ProviderNotAllowed | Self::ModelNotAllowed => 403,
+            Self::PrincipalUnknown
+            | Self::ProviderNotAllowed
+            | Self::EndpointNotAllowed
+            | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
             Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable
@@ -123,6 +130,10 @@ impl Reason {
             Self::ProviderNotAllowed => {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
             }
+            Self::EndpointNotAllowed => {
+                "endpoint not allowed: it takes providers and credentials from the body, or administers an account; use a \
+                 provider's own path, such as `/openai/v1/chat/completions`"
+            }
             Self::ModelNotAllowed => {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
                  team for a token without that restriction"
@@ -142,6 +153,7 @@ impl Reason {
         match self {
             Self::MethodNotAllowed
             | Self::PathInvalid
+            | Self::EndpointNotAllowed
             | Self::RateLimited
             | Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable

@@ -15,8 +15,8 @@ use crate::metadata::{self, Claim};
 use crate::path::RequestPath;
 use crate::protected::{Protected, is_spelling_of};
 use crate::provider::Dialect;
-use crate::query;
 use crate::subprotocol;
+use crate::target::Target;
 use crate::upstream::AuthHeader;
 
 /// What a host does to a request head before it forwards it: first `remove`, then `set`.
@@ -25,7 +25,7 @@ use crate::upstream::AuthHeader;
 pub struct Rewrite<'a> {
     /// The authority to forward to.
     pub authority: &'a str,
-    /// The new request target.
+    /// The new request target. Where a provider takes its key in the query, the key stands in it.
     pub path: Vec<u8>,
     /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
     pub remove: Vec<&'a [u8]>,
@@ -54,29 +54,41 @@ impl<'a> Rewrite<'a> {
     /// Writes the rewrite. It refuses a request whose token also stands in the path or query: what is forwarded there
     /// cannot be cut out without changing what it means.
     pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Result<Self, Fault<'a>> {
-        let path = target(grant, original.path);
-        if holds_token(&path, original.token) {
+        let target = Target::of(grant, original.head, original.path.query)?;
+        if holds_token(target.bytes(), original.token) {
             return Err(Fault::TokenInTarget);
         }
-        let mut set = Vec::with_capacity(5);
-        set.extend(credentials(grant, original.metadata));
+        let mut set = Vec::with_capacity(6);
+        set.extend(credentials(grant, target.key.is_some()));
+        set.extend(controls(grant, original.metadata));
         set.extend(upgrade(original));
-        Ok(Self { authority: &grant.upstream().authority, path, remove: to_remove(original), set })
+        Ok(Self {
+            authority: &grant.upstream().authority,
+            path: target.with_key(grant),
+            remove: to_remove(original),
+            set,
+        })
     }
 }
 
-fn credentials<'a>(
+fn credentials<'a>(grant: &Grant<'a>, key_in_query: bool) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+    let upstream = grant.upstream();
+    let key = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
+    let key = key.as_ref().filter(|_| !key_in_query);
+    let header = |auth: &'a AuthHeader| (auth.name.as_str(), Cow::Borrowed(auth.value.reveal(grant)));
+    key.into_iter().chain(&upstream.gateway_auth).map(header)
+}
+
+/// What the Cloudflare AI Gateway is told beside credentials; nothing where requests do not go there.
+fn controls<'a>(
     grant: &Grant<'a>,
     metadata: &[(String, Claim)],
 ) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
-    let upstream = grant.upstream();
-    let key = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
-    let header = |auth: &'a AuthHeader| (auth.name.as_str(), Cow::Borrowed(auth.value.reveal(grant)));
-    let metadata = upstream.gateway_auth.as_ref().and_then(|_| metadata::render(metadata, grant.record()));
-    key.as_ref()
-        .map(header)
-        .into_iter()
-        .chain(upstream.gateway_auth.as_ref().map(header))
+    let controls = grant.upstream().controls.as_deref();
+    let metadata = controls.and_then(|_| metadata::render(metadata, grant.record()));
+    let controls = controls.unwrap_or_default().iter();
+    controls
+        .map(|(name, value)| (*name, Cow::Borrowed(value.as_bytes())))
         .chain(metadata.map(|text| ("cf-aig-metadata", Cow::Owned(text.into_bytes()))))
 }
 
@@ -108,26 +120,6 @@ fn holds_token(text: &[u8], token: &[u8]) -> bool {
     token.len() >= SHORTEST_SOUGHT
         && text.len() >= token.len()
         && (has(text) || (text.contains(&b'%') && has(&percent_decode(text).collect::<Vec<u8>>())))
-}
-
-fn target(grant: &Grant<'_>, path: &RequestPath<'_>) -> Vec<u8> {
-    let (prefix, rest) = (grant.upstream().path_prefix.as_bytes(), grant.route().path);
-    let query = path.query.and_then(|query| match query::keys(query).next() {
-        None => Some(Cow::Borrowed(query)),
-        Some(_) => query::without_keys(query).map(Cow::Owned),
-    });
-    let query_length = query.as_ref().map_or(0, |query| query.len() + 1);
-    let mut target = Vec::with_capacity(prefix.len() + rest.len() + query_length + 1);
-    target.extend_from_slice(prefix);
-    target.extend_from_slice(rest);
-    if target.is_empty() {
-        target.push(b'/');
-    }
-    if let Some(query) = query {
-        target.push(b'?');
-        target.extend_from_slice(&query);
-    }
-    target
 }
 
 impl fmt::Debug for Rewrite<'_> {

@@ -1,14 +1,14 @@
 //! Which provider a request is for, and in which dialect it speaks.
 //!
 //! In order: an explicit first segment, the shape of the path, a header that only one API has, the slot that carried
-//! the token, openai. Whatever the answer, it decides both the scope that is checked and the credential that is written,
+//! the token, openai. Where no segment names one, a gateway may take the place of what was found. Whatever the answer, it decides both the scope that is checked and the credential that is written,
 //! so the two cannot disagree.
 
 use std::fmt;
 
 use crate::head::RequestHead;
 use crate::path::RequestPath;
-use crate::provider::{self, Dialect, Provider};
+use crate::provider::{self, Dialect, Place, Provider};
 use crate::slot::Slot;
 
 /// What told the provider.
@@ -51,11 +51,13 @@ pub(crate) struct Route<'a> {
 }
 
 /// Paths that only one provider's API has. The first that matches wins.
-const PATHS: [(&str, &str, Dialect); 4] = [
+const PATHS: [(&str, &str, Dialect); 6] = [
     ("/v1/messages", provider::ANTHROPIC, Dialect::Anthropic),
     ("/v1beta/openai", provider::GEMINI, Dialect::OpenAi),
     ("/v1beta", provider::GEMINI, Dialect::Google),
     ("/upload/v1beta", provider::GEMINI, Dialect::Google),
+    (provider::GEMINI_LIVE[0], provider::GEMINI, Dialect::Google),
+    (provider::GEMINI_LIVE[1], provider::GEMINI, Dialect::Google),
 ];
 
 /// Anthropic's API requires it of every request; its SDKs send their key as Bearer like everybody's, also where the
@@ -70,27 +72,48 @@ impl<'a> Route<'a> {
         slot: Option<Slot>,
     ) -> Self {
         let (segment, rest) = path.split_first_segment();
-        if let Some(provider) = providers.iter().find(|provider| provider.slug.as_bytes() == segment) {
-            // The rest may speak the OpenAI dialect of a provider that has one.
+        let named = |provider: &&Provider| is_segment_of(provider, segment, head);
+        if let Some(provider) = providers.iter().find(named) {
+            // The rest may speak another dialect that the provider has.
             let below = RequestPath { path: rest, query: None };
             let dialect = by_path(&below)
-                .filter(|(id, _)| *id == provider.id)
+                .filter(|(id, _)| *id == provider.id || provider.row.place != Place::Provider)
                 .map_or(provider.dialect, |(_, dialect)| dialect);
             return Self { provider: &provider.id, by: RoutedBy::Segment, dialect, path: rest };
         }
-        if let Some((provider, dialect)) = by_path(path) {
-            return Self { provider, by: RoutedBy::Path, dialect, path: path.path };
-        }
-        let (provider, by) = if head.values(ANTHROPIC_HEADER).next().is_some() {
-            (provider::ANTHROPIC, RoutedBy::Header)
-        } else {
-            slot.map_or((provider::OPENAI, RoutedBy::Default), |slot| {
-                (provider::of_slot(slot), RoutedBy::Slot(slot))
-            })
-        };
-        let row = provider::BUILT_IN.iter().find(|row| row.id == provider);
-        Self { provider, by, dialect: row.map_or(Dialect::OpenAi, |row| row.dialect), path: path.path }
+        let (provider, by, dialect) = unnamed(head, path, slot);
+        // A gateway may be where such requests go.
+        let takes = providers.iter().find(|other| other.takes.contains(&provider));
+        let provider = takes.map_or(provider, |other| other.id.as_str());
+        Self { provider, by, dialect, path: path.path }
     }
+}
+
+/// Whether a first segment names the provider. Its realtime API may have a segment of its own.
+fn is_segment_of(provider: &Provider, segment: &[u8], head: &RequestHead<'_>) -> bool {
+    let realtime =
+        || provider.row.realtime.as_ref().is_some_and(|realtime| realtime.slug.as_bytes() == segment);
+    provider.slug.as_bytes() == segment || (realtime() && head.is_websocket_upgrade())
+}
+
+/// The provider of a request that names none by a segment.
+fn unnamed(
+    head: &RequestHead<'_>,
+    path: &RequestPath<'_>,
+    slot: Option<Slot>,
+) -> (&'static str, RoutedBy, Dialect) {
+    if let Some((provider, dialect)) = by_path(path) {
+        return (provider, RoutedBy::Path, dialect);
+    }
+    let (provider, by) = if head.values(ANTHROPIC_HEADER).next().is_some() {
+        (provider::ANTHROPIC, RoutedBy::Header)
+    } else {
+        slot.map_or((provider::OPENAI, RoutedBy::Default), |slot| {
+            (provider::of_slot(slot), RoutedBy::Slot(slot))
+        })
+    };
+    let row = provider::BUILT_IN.iter().find(|row| row.id == provider);
+    (provider, by, row.map_or(Dialect::OpenAi, |row| row.dialect))
 }
 
 fn by_path(path: &RequestPath<'_>) -> Option<(&'static str, Dialect)> {

@@ -8,6 +8,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::ascii::push_escaped;
 use crate::grant::Grant;
 use crate::registry::Registry;
 
@@ -72,6 +73,15 @@ impl Secret {
         Self(value)
     }
 
+    /// The secret as the value of a query's parameter (RFC 3986 section 2.1).
+    pub(crate) fn percent_encoded(&self) -> Self {
+        let mut value = Zeroizing::new(Vec::with_capacity(self.0.len() * 3));
+        for byte in self.0.iter().copied() {
+            push_escaped(&mut value, byte);
+        }
+        Self(value)
+    }
+
     /// The text, for a call to the registry that it is bound to.
     pub(crate) fn reveal_to_registry(&self, _proof: &Registry) -> Zeroizing<String> {
         // A credential is visible ASCII, so nothing is lost.
@@ -111,6 +121,12 @@ mod tests {
             assert_eq!(Secret::new(value.to_vec()).err(), Some(fault), "{value:?}");
         }
         assert!(Secret::new(b"sk-1".to_vec()).is_ok());
+    }
+
+    #[test]
+    fn in_a_query_every_byte_that_means_something_there_is_escaped() {
+        let secret = Secret::new(b"AIza-_.~09&k=v#%+/?".to_vec()).unwrap();
+        assert_eq!(secret.percent_encoded().0.as_slice(), b"AIza-_.~09%26k%3Dv%23%25%2B%2F%3F");
     }
 
     #[test]

@@ -149,7 +149,7 @@ error at `issuers[0].clock_skew`: expected a duration from `0s` to `5m`
 error at `issuers[0].slots[0]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
 error at `issuers[0].slots[1]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
 error at `issuers[0].slots[2]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
-error at `issuers[0].providers[0]`: no such provider; expected one of `openai`, `anthropic`, `gemini`
+error at `issuers[0].providers[0]`: no such provider; expected one of `openai`
 error at `issuers[0].issuer`: expected a URL that begins with `https://`
 error at `issuers[0].claims.aud`: this claim is always judged, by fields of its own: remove it
 error at `issuers[0].claims.groups`: expected at least one value

@@ -73,6 +73,27 @@ impl Bootstrap {
         })
     }
 
+    /// Adds an upstream as `envoy/README.md` says: the virtual host and the cluster of `openai`, with another name.
+    pub fn add_upstream(&mut self, host: &str) -> Result<()> {
+        let virtual_hosts = format!("{MANAGER}/route_config/virtual_hosts");
+        for list in [virtual_hosts.as_str(), "/static_resources/clusters"] {
+            let entries = self.0.pointer_mut(list).and_then(Value::as_array_mut);
+            let entries = entries.with_context(|| format!("the bootstrap has no list at `{list}`"))?;
+            let openai = entries.iter().find(|entry| entry["name"] == "openai");
+            let mut added = openai.context("the bootstrap has no upstream `openai`")?.clone();
+            rename(&mut added, host);
+            entries.push(added);
+        }
+        Ok(())
+    }
+
+    /// Whether a virtual host leads to this upstream.
+    pub fn has_upstream(&self, host: &str) -> bool {
+        let virtual_hosts = self.0.pointer(&format!("{MANAGER}/route_config/virtual_hosts"));
+        let mut entries = virtual_hosts.and_then(Value::as_array).into_iter().flatten();
+        entries.any(|entry| entry["domains"][0] == host)
+    }
+
     /// Looks tokens up at `address`.
     pub fn set_registry(&mut self, address: SocketAddr) -> Result<()> {
         let registry = self.clusters()?.iter_mut().find(|cluster| cluster["name"] == "keyswap-registry");
@@ -129,6 +150,16 @@ impl Bootstrap {
 
     fn set(&mut self, pointer: &str, value: Value) -> Result<()> {
         replace(&mut self.0, pointer, value)
+    }
+}
+
+/// Gives what is OpenAI's to another upstream, which is named by its host.
+fn rename(entry: &mut Value, host: &str) {
+    match entry {
+        Value::String(text) if text == "openai" || text == "api.openai.com" => host.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, host)),
+        Value::Object(members) => members.values_mut().for_each(|member| rename(member, host)),
+        _ => {}
     }
 }
 

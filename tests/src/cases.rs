@@ -1,7 +1,7 @@
 //! The case corpus: policies, requests, and what must become of them, as data (`tests/cases/*.yaml`).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result};
 use keyswap_core::TokenDigest;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::providers;
 
 /// One file: a policy and its cases.
 #[derive(Clone, Deserialize)]
@@ -43,12 +45,17 @@ pub struct Registered {
 }
 
 impl Suite {
+    /// The upstreams that its cases name.
+    pub fn hosts(&self) -> BTreeSet<&str> {
+        self.cases.iter().filter_map(|case| Some(case.forward.as_ref()?.authority.as_str())).collect()
+    }
+
     /// The registry's answer to a request.
     pub fn registry_answer(&self, target: &str) -> (u16, Vec<u8>) {
         let Some(digest) = target.strip_prefix("/v1/tokens/") else {
             return (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec());
         };
-        let of_token = |entry: &&Registered| TokenDigest::of(entry.token.as_bytes()).to_hex() == digest;
+        let of_token = |entry: &&Registered| digest_of(&entry.token) == digest;
         let Some(entry) = self.registry.iter().find(of_token) else {
             return (404, br#"{"code":"unknown_token"}"#.to_vec());
         };
@@ -101,6 +108,8 @@ pub struct CaseRequest {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Forwarded {
+    /// The method, where it is not said to be the client's.
+    pub method: Option<String>,
     /// The authority.
     pub authority: String,
     /// The request target.
@@ -134,8 +143,8 @@ pub struct Reply {
     pub dialect: String,
 }
 
-/// Every suite of the corpus, with its file.
-pub fn corpus() -> Result<Vec<(PathBuf, Suite)>> {
+/// Every suite of the corpus, with its place: those of the files, and those of the table of providers.
+pub fn corpus() -> Result<Vec<(String, Suite)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
@@ -143,12 +152,21 @@ pub fn corpus() -> Result<Vec<(PathBuf, Suite)>> {
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
-    files.into_iter().map(|file| read(&file).map(|suite| (file, suite))).collect()
+    let mut suites = providers::suites()?;
+    for file in files {
+        suites.push((file.display().to_string(), read(&file)?));
+    }
+    Ok(suites)
 }
 
 fn read(file: &Path) -> Result<Suite> {
     let text = expand(&fs::read_to_string(file)?);
     serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))
+}
+
+/// The SHA-256 by which a token is known.
+pub(crate) fn digest_of(token: &str) -> String {
+    TokenDigest::of(token.as_bytes()).to_hex()
 }
 
 /// Replaces `{{sha256:token}}` by the token's digest and `{{id:token}}` by the principal's id.
@@ -158,7 +176,7 @@ fn expand(text: &str) -> String {
     for part in parts {
         let (inner, rest) = part.split_once("}}").unwrap_or((part, ""));
         let (kind, token) = inner.split_once(':').unwrap_or_default();
-        let digest = TokenDigest::of(token.as_bytes()).to_hex();
+        let digest = digest_of(token);
         match kind {
             "sha256" => expanded.push_str(&digest),
             "id" => expanded.push_str(&digest[..16]),

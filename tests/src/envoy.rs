@@ -65,6 +65,15 @@ impl Setup {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
     }
 
+    /// The upstreams that the shipped bootstrap lacks are added to it. To be said before [`Setup::upstream`].
+    #[must_use]
+    pub fn upstream_hosts<'h>(self, hosts: impl IntoIterator<Item = &'h str>) -> Self {
+        self.change(|bootstrap| {
+            let missing: Vec<&str> = hosts.into_iter().filter(|host| !bootstrap.has_upstream(host)).collect();
+            missing.into_iter().try_for_each(|host| bootstrap.add_upstream(host))
+        })
+    }
+
     /// Tokens are looked up at `address`.
     #[must_use]
     pub fn registry(self, address: SocketAddr) -> Self {

@@ -33,6 +33,7 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod providers;
 mod ratelimit;
 mod registry;
 mod scripted;

@@ -10,7 +10,7 @@ use keyswap_core::{
     Rewrite, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
-use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin};
+use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS, tools};
 use serde_json::Value;
 
 /// What became of a request, to the byte.
@@ -26,7 +26,7 @@ fn core_decides_every_case_as_written() -> Result<()> {
         let host = Host { engine: engine(&suite)?, store: MemoryStore::default(), suite: &suite };
         for case in &suite.cases {
             let outcome = in_core(&host, &case.request);
-            check(case, &outcome).with_context(|| format!("{}: `{}`", file.display(), case.name))?;
+            check(case, &outcome).with_context(|| format!("{}: `{}`", file, case.name))?;
         }
     }
     Ok(())
@@ -36,10 +36,12 @@ fn core_decides_every_case_as_written() -> Result<()> {
 fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
     for (file, suite) in corpus()? {
         let host = Host { engine: engine(&suite)?, store: MemoryStore::default(), suite: &suite };
-        let standin = Standin::start()?;
+        let hosts = suite.hosts();
+        let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
+        let standin = Standin::start_with(0, &names)?;
         let registry = scripted_registry(&suite)?;
         // Names with an underscore reach the filter here, so that its own stripping is what is tested.
-        let mut setup = Envoy::with(&suite.policy).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
             );
@@ -50,7 +52,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         }
         let envoy = setup.start()?;
         for case in &suite.cases {
-            let context = || format!("{}: `{}`, in Envoy", file.display(), case.name);
+            let context = || format!("{}: `{}`, in Envoy", file, case.name);
             let response = send(&envoy, &case.request).with_context(context)?;
             let received = standin.take();
             if let Some(status) = case.envoy {
@@ -83,6 +85,29 @@ fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_built_in_provider_has_a_row_and_is_in_the_readme() -> Result<()> {
+    let policy = serde_json::json!({
+        "version": "keyswap/v1",
+        "credentials": {"cf": [{"env": "K"}], "workers-ai": [{"env": "K"}]},
+        "providers": {"azure-openai": {"path": "/acme"}},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "byok"}},
+    });
+    let policy = Policy::from_json(policy.to_string().as_bytes())?;
+    let suites = corpus()?;
+    let (_, table) =
+        suites.iter().find(|(name, _)| name == "providers.yaml, byok").context("there is no table")?;
+    let rows = table.policy["tokens"][0]["providers"].as_array().context("the token has a scope")?;
+    let readme = std::fs::read_to_string(tools::project_root().join("README.md"))?;
+    let names: Vec<&str> = policy.provider_names().collect();
+    ensure!(names.len() > 20, "only {names:?} are enabled");
+    for name in names {
+        ensure!(rows.iter().any(|row| row == name) || name == "cloudflare-rest", "no row for `{name}`");
+        ensure!(readme.contains(&format!("`{name}`")), "README.md does not name `{name}`");
+    }
+    Ok(())
+}
+
 fn check(case: &Case, outcome: &Outcome) -> Result<()> {
     match (outcome, &case.forward, &case.reply) {
         (Outcome::Replied { status, headers, body }, None, None) => {
@@ -94,6 +119,8 @@ fn check(case: &Case, outcome: &Outcome) -> Result<()> {
             );
         }
         (Outcome::Forwarded(found), Some(expected), None) => {
+            let method = expected.method.clone().or_else(|| Some(case.request.method.clone()));
+            let expected = &Forwarded { method, ..expected.clone() };
             ensure!(found == expected, "forwarded otherwise:\n found:    {found:?}\n expected: {expected:?}");
         }
         (Outcome::Replied { status, headers, body }, None, Some(expected)) => {
@@ -201,7 +228,9 @@ fn apply(rewrite: &Rewrite<'_>, head: &RequestHead<'_>) -> Forwarded {
         headers.insert((*name).to_owned(), text(value));
     }
     headers.retain(|name, _| !of_connection(name));
-    Forwarded { authority: rewrite.authority.to_owned(), target: text(&rewrite.path), headers }
+    // A rewrite has no say in the method.
+    let method = Some(text(head.method));
+    Forwarded { method, authority: rewrite.authority.to_owned(), target: text(&rewrite.path), headers }
 }
 
 fn send(envoy: &Envoy, case: &CaseRequest) -> Result<Response> {
@@ -226,7 +255,12 @@ fn in_envoy(received: &[Received], response: &Response) -> Outcome {
         let authority = headers.get("host").cloned().unwrap_or_default();
         assert_eq!(request.sni, authority, "TLS was made with another name than the request's");
         headers.retain(|name, _| !of_connection(name));
-        return Outcome::Forwarded(Forwarded { authority, target: request.target.clone(), headers });
+        return Outcome::Forwarded(Forwarded {
+            method: Some(request.method.clone()),
+            authority,
+            target: request.target.clone(),
+            headers,
+        });
     }
     assert!(received.is_empty(), "one request became {}", received.len());
     let headers = response.headers.iter().filter(|(name, _)| !of_connection(name));

@@ -1,6 +1,7 @@
-//! The Cloudflare AI Gateway in a policy: which account and gateway, with whose keys, and who is told of.
+//! The gateways of a policy: the Cloudflare AI Gateway (which account and gateway, with whose keys, who is told of, what
+//! clients may steer) and the Vercel AI Gateway.
 
-use super::reader::Node;
+use super::reader::{Fields, Node};
 use crate::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 use crate::url::BaseUrl;
 
@@ -15,42 +16,108 @@ pub(crate) enum GatewayMode {
     UnifiedBilling,
 }
 
-/// A gateway through which requests go.
+/// Where requests go that name no provider and are not told to be another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unnamed {
+    /// To OpenAI.
+    OpenAi,
+    /// To the gateway's OpenAI-compatible endpoint.
+    Compat,
+    /// To the gateway by Cloudflare's REST API.
+    Rest,
+}
+
+/// The gateways of a policy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gateways {
+    pub(super) cloudflare: Option<Gateway>,
+    pub(super) vercel: Option<Vercel>,
+}
+
+/// The Vercel AI Gateway.
+#[derive(Clone, Debug)]
+pub(super) struct Vercel {
+    pub(super) url: BaseUrl,
+    pub(super) credential: String,
+}
+
+/// The Cloudflare AI Gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     pub(crate) url: BaseUrl,
-    account: String,
-    name: String,
+    pinned: Pinned,
     /// The policy's name for the gateway's token.
     pub(crate) credential: String,
     pub(crate) mode: GatewayMode,
+    pub(super) unnamed: Unnamed,
+    pub(super) universal_endpoint: bool,
     /// The members of `cf-aig-metadata`, by name.
     pub(crate) metadata: Vec<(String, Claim)>,
+    /// The names of the gateway's headers that a client may set.
+    pub(crate) client_headers: Vec<&'static str>,
+    /// The gateway's headers that the policy sets.
+    pub(crate) controls: Vec<(&'static str, String)>,
+}
+
+/// Which gateway it is.
+#[derive(Clone, Debug)]
+enum Pinned {
+    /// The path names it.
+    Gateway { account: String, gateway: String },
+    /// The host does.
+    CustomDomain,
 }
 
 impl Gateway {
-    /// What stands in front of the client's path. Account and gateway are pinned here.
+    /// Where Cloudflare's REST API lives.
+    pub(crate) const REST_AUTHORITY: &'static str = "api.cloudflare.com";
+
+    /// What stands in front of the client's path. Account and gateway are pinned here. An empty slug is the root.
     pub(crate) fn path_prefix(&self, slug: &str) -> String {
-        format!("{}/v1/{}/{}/{slug}", self.url.path, self.account, self.name)
+        let mut path = self.url.path.clone();
+        if let Pinned::Gateway { account, gateway } = &self.pinned {
+            path.extend(["/v1/", account, "/", gateway]);
+        }
+        if !slug.is_empty() {
+            path.extend(["/", slug]);
+        }
+        path
     }
 
-    /// Reads `gateway`, which holds one kind of gateway so far.
+    /// The same in Cloudflare's REST API, and the gateway to name there; `None` behind a custom domain.
+    pub(crate) fn rest(&self) -> Option<(String, &str)> {
+        let Pinned::Gateway { account, gateway } = &self.pinned else { return None };
+        Some((format!("/client/v4/accounts/{account}/ai"), gateway))
+    }
+}
+
+impl Gateways {
+    /// Reads `gateway`, which holds one of them.
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let gateway = fields.required("cloudflare").and_then(|node| read_cloudflare(&node));
+        let cloudflare = fields.optional("cloudflare").map(|node| read_cloudflare(&node));
+        let vercel = fields.optional("vercel").map(|node| read_vercel(&node));
         fields.finish();
-        gateway
+        if cloudflare.is_some() == vercel.is_some() {
+            node.fail("expected one gateway: `cloudflare` or `vercel`");
+        }
+        // What was written but could not be read is an error, never "no gateway".
+        match (cloudflare, vercel) {
+            (Some(None), _) | (_, Some(None)) => None,
+            (cloudflare, vercel) => Some(Self { cloudflare: cloudflare.flatten(), vercel: vercel.flatten() }),
+        }
     }
 }
 
 fn read_cloudflare(node: &Node<'_>) -> Option<Gateway> {
     let mut fields = node.fields()?;
-    let url = match fields.optional("url") {
+    let url = fields.optional("url");
+    let has_url = url.is_some();
+    let url = match url {
         Some(url) => read_url(&url),
         None => BaseUrl::parse("https://gateway.ai.cloudflare.com").ok(),
     };
-    let account = fields.required("account").and_then(|node| node.name());
-    let name = fields.required("gateway").and_then(|node| node.name());
+    let pinned = read_pinned(&mut fields, has_url);
     let credential = fields.required("credential").and_then(|node| node.name());
     let mode = fields.required("mode").and_then(|node| {
         node.choice(&[
@@ -59,16 +126,110 @@ fn read_cloudflare(node: &Node<'_>) -> Option<Gateway> {
             ("unified_billing", GatewayMode::UnifiedBilling),
         ])
     });
+    let unnamed = fields.optional("openai").map_or(Some(Unnamed::OpenAi), |node| {
+        let choice =
+            node.choice(&[("native", Unnamed::OpenAi), ("compat", Unnamed::Compat), ("rest", Unnamed::Rest)]);
+        if choice == Some(Unnamed::Rest) && matches!(pinned, Some(Pinned::CustomDomain)) {
+            node.fail("the REST API needs `account` and `gateway`");
+        }
+        choice
+    });
+    let universal_endpoint = fields.optional("universal_endpoint").map_or(Some(false), |node| node.flag());
     let metadata = fields.optional("metadata").map(|node| read_metadata(&node)).unwrap_or_default();
+    let client_headers = match fields.optional("client_headers") {
+        Some(node) => read_client_headers(&node),
+        None => CLIENT_HEADERS
+            .iter()
+            .take(DEFAULT_CLIENT_HEADERS)
+            .flat_map(|(_, names)| *names)
+            .copied()
+            .collect(),
+    };
+    let controls = read_controls(&mut fields, mode);
     fields.finish();
     Some(Gateway {
         url: url?,
-        account: account?,
-        name: name?,
+        pinned: pinned?,
         credential: credential?,
         mode: mode?,
+        unnamed: unnamed?,
+        universal_endpoint: universal_endpoint?,
         metadata,
+        client_headers,
+        controls,
     })
+}
+
+/// Account and gateway, which only a custom domain does without.
+fn read_pinned(fields: &mut Fields<'_>, has_url: bool) -> Option<Pinned> {
+    let (account, gateway) = (fields.optional("account"), fields.optional("gateway"));
+    if account.is_none() && gateway.is_none() && has_url {
+        return Some(Pinned::CustomDomain);
+    }
+    let account = account.or_else(|| fields.required("account")).and_then(|node| node.name());
+    let gateway = gateway.or_else(|| fields.required("gateway")).and_then(|node| node.name());
+    Some(Pinned::Gateway { account: account?, gateway: gateway? })
+}
+
+/// The headers that the policy sets beside those for credentials and metadata.
+fn read_controls(fields: &mut Fields<'_>, mode: Option<GatewayMode>) -> Vec<(&'static str, String)> {
+    let mut controls = Vec::new();
+    if let Some(node) = fields.optional("byok_alias") {
+        if mode.is_some_and(|mode| mode != GatewayMode::Byok) {
+            node.fail("an alias names a key that is stored at the gateway: it needs `mode: byok`");
+        }
+        controls.extend(node.name().map(|alias| ("cf-aig-byok-alias", alias)));
+    }
+    if let Some(node) = fields.optional("no_wholesale") {
+        if mode == Some(GatewayMode::ProviderKey) {
+            node.fail("nothing is billed by Cloudflare with `mode: provider_key`: remove it");
+        }
+        controls.extend(node.flag().filter(|flag| *flag).map(|_| ("cf-aig-no-wholesale", "true".to_owned())));
+    }
+    controls
+}
+
+/// The gateway's headers that a policy may leave to clients, with their older names: they steer a client's own request.
+/// The others choose whose key is used, whom a request is billed to, or what another caller is served from cache.
+const CLIENT_HEADERS: [(&str, &[&str]); 12] = [
+    ("cache-ttl", &["cf-aig-cache-ttl", "cf-cache-ttl"]),
+    ("skip-cache", &["cf-aig-skip-cache", "cf-skip-cache"]),
+    ("request-timeout", &["cf-aig-request-timeout"]),
+    ("max-attempts", &["cf-aig-max-attempts"]),
+    ("retry-delay", &["cf-aig-retry-delay"]),
+    ("backoff", &["cf-aig-backoff"]),
+    ("collect-log", &["cf-aig-collect-log"]),
+    ("collect-log-payload", &["cf-aig-collect-log-payload"]),
+    ("event-id", &["cf-aig-event-id"]),
+    ("otel-trace-id", &["cf-aig-otel-trace-id"]),
+    ("otel-parent-span-id", &["cf-aig-otel-parent-span-id"]),
+    ("zdr", &["cf-aig-zdr"]),
+];
+
+/// So many of them are left to clients unless the policy lists others: cache, retries, timeout.
+const DEFAULT_CLIENT_HEADERS: usize = 6;
+
+fn read_client_headers(node: &Node<'_>) -> Vec<&'static str> {
+    let mut headers = Vec::new();
+    for item in node.items() {
+        match item.choice(&CLIENT_HEADERS) {
+            Some([name, ..]) if headers.contains(name) => item.fail("this header stands twice in the list"),
+            Some(names) => headers.extend(names),
+            None => {}
+        }
+    }
+    headers
+}
+
+fn read_vercel(node: &Node<'_>) -> Option<Vercel> {
+    let mut fields = node.fields()?;
+    let url = match fields.optional("url") {
+        Some(url) => read_url(&url),
+        None => BaseUrl::parse("https://ai-gateway.vercel.sh/v1").ok(),
+    };
+    let credential = fields.required("credential").and_then(|node| node.name());
+    fields.finish();
+    Some(Vercel { url: url?, credential: credential? })
 }
 
 pub(super) fn read_url(node: &Node<'_>) -> Option<BaseUrl> {

@@ -25,7 +25,9 @@ use serde_json::Value;
 use self::credentials::Credentials;
 pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
+use self::gateway::Gateways;
 pub(crate) use self::gateway::{Gateway, GatewayMode};
+use self::providers::Offer;
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
 use crate::cors::Origins;
@@ -33,7 +35,7 @@ use crate::json;
 use crate::jwt::{Issuer, Principals};
 use crate::limit::Rule;
 use crate::metadata::Claim;
-use crate::provider::Provider;
+use crate::provider::{KeyUse, Place, Provider};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::secret::Environment;
@@ -120,14 +122,14 @@ impl Policy {
 
     /// The authority of the gateway, where the policy has one.
     pub fn gateway_authority(&self) -> Option<&str> {
-        self.gateway.as_ref().map(|gateway| gateway.url.authority.as_str())
+        let vercel = || self.providers.iter().find(|provider| provider.row.place == Place::Vercel);
+        let url = self.gateway.as_ref().map(|gateway| &gateway.url);
+        url.or_else(|| vercel()?.url.as_ref()).map(|url| url.authority.as_str())
     }
 
     /// The providers that a request can be forwarded to: those whose key we have, or the gateway.
     pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
-        self.providers
-            .iter()
-            .filter(|provider| !self.needs_key(provider) || self.credentials.contains(&provider.credential))
+        self.providers.iter().filter(|provider| self.why_disabled(provider).is_none())
     }
 
     /// The members of `cf-aig-metadata`.
@@ -135,20 +137,54 @@ impl Policy {
         self.gateway.as_ref().map_or(&[], |gateway| &gateway.metadata)
     }
 
-    fn needs_key(&self, provider: &Provider) -> bool {
-        match &self.gateway {
-            Some(gateway) if provider.via_gateway => gateway.mode == GatewayMode::ProviderKey,
-            _ => true,
+    /// Whether requests carry the provider's key.
+    pub(crate) fn needs_key(&self, provider: &Provider) -> bool {
+        match (provider.row.key, &self.gateway) {
+            (KeyUse::OfMode, Some(gateway)) if provider.via_gateway => {
+                gateway.mode == GatewayMode::ProviderKey
+            }
+            (KeyUse::OfMode | KeyUse::Always, _) => true,
+            (KeyUse::Never, _) => false,
         }
+    }
+
+    /// What keeps requests from being forwarded to this provider, if anything does.
+    fn why_disabled(&self, provider: &Provider) -> Option<String> {
+        let gateway = self.gateway.as_ref().filter(|_| provider.via_gateway);
+        let billed = gateway.is_some_and(|gateway| gateway.mode == GatewayMode::UnifiedBilling);
+        if gateway.is_some() && provider.row.host_in_path && provider.path.is_none() {
+            return Some(
+                "the path chooses the host that gets the key: pin it by a `path` in `providers`".to_owned(),
+            );
+        }
+        if gateway.is_none() && provider.url.is_none() {
+            return Some("where its API lives is not known: add a `url` in `providers`".to_owned());
+        }
+        if billed && !provider.row.unified_billing {
+            return Some(
+                "Cloudflare does not bill for this provider: set `via: direct` in `providers`".to_owned(),
+            );
+        }
+        let has_key = self.credentials.contains(&provider.credential);
+        (self.needs_key(provider) && !has_key)
+            .then(|| format!("the provider has no key: add `{}` to `credentials`", provider.credential))
     }
 
     /// What is wrong with naming this provider in a scope, if anything is.
     fn why_not_enabled(&self, name: &str) -> Option<String> {
-        let Some(provider) = self.providers.iter().find(|provider| provider.id == name) else {
-            return why_unknown(&self.providers, name);
-        };
-        let enabled = self.enabled_providers().any(|enabled| enabled.id == name);
-        (!enabled).then(|| format!("the provider has no key: add `{}` to `credentials`", provider.credential))
+        match self.providers.iter().find(|provider| provider.id == name) {
+            Some(provider) => self.why_disabled(provider),
+            None => Some(why_unknown(self.provider_names())),
+        }
+    }
+
+    /// Why no provider uses this credential, if none does.
+    fn why_unused(&self, name: &str) -> Option<String> {
+        let mut why = "nothing uses this credential: remove it, or name it in a provider".to_owned();
+        for provider in self.providers.iter().filter(|it| it.credential == name && self.needs_key(it)) {
+            why = self.why_disabled(provider)?;
+        }
+        Some(why)
     }
 
     fn check_credentials(&self, errors: &Errors) {
@@ -157,14 +193,14 @@ impl Policy {
         {
             errors.add("gateway.cloudflare.credential", "no such credential in `credentials`");
         }
+        let mut vercel = self.providers.iter().filter(|provider| provider.row.place == Place::Vercel);
+        if vercel.any(|provider| !self.credentials.contains(&provider.credential)) {
+            errors.add("gateway.vercel.credential", "no such credential in `credentials`");
+        }
         for name in self.credentials.names() {
             let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
-            let of_provider = self.providers.iter().any(|it| it.credential == name && self.needs_key(it));
-            if !of_gateway && !of_provider {
-                errors.add(
-                    format!("credentials.{name}"),
-                    "nothing uses this credential: remove it, or name it in a provider",
-                );
+            if let Some(message) = self.why_unused(name).filter(|_| !of_gateway) {
+                errors.add(format!("credentials.{name}"), message);
             }
         }
     }
@@ -174,8 +210,13 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let mut fields = root.fields()?;
     let version = fields.required("version").and_then(|node| node.choice(&[(VERSION, ())]));
     let credentials = fields.required("credentials").map(|node| Credentials::read(&node));
-    let gateway = fields.optional("gateway").map(|node| Gateway::read(&node));
-    let providers = providers::read(fields.optional("providers").as_ref(), gateway.is_some());
+    let gateways = fields.optional("gateway").map(|node| Gateways::read(&node));
+    let offer = Offer::of(gateways.as_ref().and_then(Option::as_ref), gateways.is_some());
+    // A gateway that was written but could not be read is an error, never "no gateway".
+    let gateway = gateways.map_or(Some(None), |gateways| gateways.map(|gateways| gateways.cloudflare));
+    let gateway_credential =
+        gateway.as_ref().and_then(Option::as_ref).map(|gateway| gateway.credential.as_str());
+    let providers = providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential);
     let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
     let tokens = fields.optional("tokens");
     let registry = fields.optional("registry");
@@ -186,8 +227,6 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let people = fields.optional("principals");
     fields.finish();
 
-    // A gateway that was written but could not be read is an error, never "no gateway".
-    let gateway = gateway.map_or(Some(None), |gateway| gateway.map(Some));
     let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
         tokens: Vec::new(),
         registry: None,
@@ -209,7 +248,8 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     // errors.
     let why_not = |name: &str| match &policy {
         Some(policy) => policy.why_not_enabled(name),
-        None => why_unknown(&providers, name),
+        None if providers.iter().any(|provider| provider.id == name) => None,
+        None => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
     };
     let tokens = tokens.map(|node| tokens::read(&node, &why_not)).unwrap_or_default();
     let issuers = issuers.map(|node| issuers::read(&node, &why_not)).unwrap_or_default();
@@ -235,11 +275,13 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     policy
 }
 
-fn why_unknown(providers: &[Provider], name: &str) -> Option<String> {
-    let ids = providers.iter().map(|provider| provider.id.as_str()).filter(|id| providers::is_id(id));
-    let ids: Vec<String> = ids.map(|id| format!("`{id}`")).collect();
-    let known = providers.iter().any(|provider| provider.id == name);
-    (!known).then(|| format!("no such provider; expected one of {}", ids.join(", ")))
+/// `names` are those that would do.
+fn why_unknown<'p>(names: impl Iterator<Item = &'p str>) -> String {
+    let names: Vec<String> = names.filter(|id| providers::is_id(id)).map(|id| format!("`{id}`")).collect();
+    match names.as_slice() {
+        [] => "no such provider, and none has a key in `credentials`".to_owned(),
+        names => format!("no such provider; expected one of {}", names.join(", ")),
+    }
 }
 
 fn read_slots(node: &Node<'_>) -> Vec<Slot> {

@@ -2,42 +2,99 @@
 
 use std::collections::BTreeMap;
 
-use super::gateway::read_url;
+use super::gateway::{Gateways, Unnamed, Vercel, read_url};
 use super::reader::{Node, is_name};
-use crate::provider::{AuthStyle, BUILT_IN, BuiltIn, Dialect, Provider};
+use crate::path::RequestPath;
+use crate::provider::{
+    ADDED, ANTHROPIC, AuthStyle, BEARER, BUILT_IN, BuiltIn, Dialect, OPENAI, Place, Provider, TOKEN,
+};
 use crate::url::BaseUrl;
 
-/// First segments that belong to the providers' own APIs, and to ours.
-const RESERVED_SLUGS: [&str; 5] = ["v1", "v1beta", "upload", "compat", ".well-known"];
+/// First segments that belong to the providers' own APIs, to the gateway's endpoints, and to ours.
+const RESERVED_SLUGS: [&str; 9] =
+    ["v1", "v1beta", "upload", "ws", "google", "compat", "cloudflare-rest", "universal", ".well-known"];
+
+/// What the gateways of a policy add to it.
+pub(super) struct Offer {
+    /// Whether there is a Cloudflare AI Gateway, be it one that could not be read.
+    cloudflare: bool,
+    rest: bool,
+    universal: bool,
+    unnamed: Unnamed,
+    vercel: Option<Vercel>,
+}
+
+impl Offer {
+    /// `written` is whether the policy has a `gateway` at all.
+    pub(super) fn of(gateways: Option<&Gateways>, written: bool) -> Self {
+        let cloudflare = gateways.and_then(|gateways| gateways.cloudflare.as_ref());
+        Self {
+            cloudflare: gateways.map_or(written, |gateways| gateways.cloudflare.is_some()),
+            rest: cloudflare.is_some_and(|gateway| gateway.rest().is_some()),
+            universal: cloudflare.is_some_and(|gateway| gateway.universal_endpoint),
+            unnamed: cloudflare.map_or(Unnamed::OpenAi, |gateway| gateway.unnamed),
+            vercel: gateways.and_then(|gateways| gateways.vercel.clone()),
+        }
+    }
+
+    fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Provider => true,
+            Place::Compat => self.cloudflare,
+            Place::Root => self.universal,
+            Place::Rest => self.rest,
+            Place::Vercel => self.vercel.is_some(),
+        }
+    }
+
+    /// The providers in whose place this one gets requests that do not name them.
+    fn takes(&self, place: Place) -> &'static [&'static str] {
+        match (place, self.unnamed) {
+            (Place::Compat, Unnamed::Compat) | (Place::Rest, Unnamed::Rest) => &[OPENAI],
+            (Place::Vercel, _) => &[OPENAI, ANTHROPIC],
+            _ => &[],
+        }
+    }
+}
 
 /// What a policy says of one provider.
 struct Entry<'d> {
     node: Node<'d>,
     credential: Option<String>,
     url: Option<BaseUrl>,
+    path: Option<String>,
     slug: Option<String>,
     auth: Option<AuthStyle>,
     dialect: Option<Dialect>,
+    native_prefix: Option<String>,
     /// `true`: through the gateway.
     via: Option<bool>,
 }
 
-/// The built-in providers, changed as the policy says, and those it adds.
-pub(super) fn read(node: Option<&Node<'_>>, has_gateway: bool) -> Vec<Provider> {
+/// The built-in providers, changed as the policy says, and those it adds. `gateway_credential` is the Cloudflare
+/// gateway's.
+pub(super) fn read(
+    node: Option<&Node<'_>>,
+    offer: &Offer,
+    gateway_credential: Option<&str>,
+) -> Vec<Provider> {
     let entries = node.map(Node::entries).unwrap_or_default();
     let mut entries: BTreeMap<&str, Entry<'_>> =
         entries.into_iter().filter_map(|(id, node)| Some((id, Entry::read(node)?))).collect();
-    let mut providers: Vec<Provider> =
-        BUILT_IN.iter().filter_map(|row| Entry::change(entries.remove(row.id), row, has_gateway)).collect();
+    // Another host gets the gateway's token there, so the policy must name it.
+    let opens_rest = entries.contains_key("cloudflare-rest") || offer.unnamed == Unnamed::Rest;
+    let rows = BUILT_IN.iter().filter(|row| offer.has(row.place) && (row.place != Place::Rest || opens_rest));
+    let rows: Vec<_> = rows.collect();
+    let mut providers: Vec<Provider> = rows
+        .into_iter()
+        .map(|row| Entry::change(entries.remove(row.id), row, offer, gateway_credential))
+        .collect();
     for (id, entry) in entries {
-        if let Some(provider) = entry.add(id, has_gateway) {
-            if providers.iter().any(|other| other.slug == provider.slug) {
-                entry
-                    .node
-                    .fail(format!("the segment `{}` already belongs to another provider", provider.slug));
-            }
-            providers.push(provider);
+        let provider = entry.add(id, offer.cloudflare);
+        if providers.iter().any(|other| other.slug == provider.slug) {
+            entry.node.fail(format!("the segment `{}` already belongs to another provider", provider.slug));
         }
+        providers.push(provider);
     }
     providers
 }
@@ -47,6 +104,7 @@ impl<'d> Entry<'d> {
         let mut fields = node.fields()?;
         let credential = fields.optional("credential").and_then(|node| node.name());
         let url = fields.optional("url").and_then(|node| read_url(&node));
+        let path = fields.optional("path").and_then(|node| read_path(&node));
         let slug = fields.optional("slug").and_then(|node| node.name());
         let auth = fields.optional("auth").and_then(|node| read_auth(&node));
         let dialect = fields.optional("dialect").and_then(|node| {
@@ -56,39 +114,80 @@ impl<'d> Entry<'d> {
                 ("google", Dialect::Google),
             ])
         });
+        let native_prefix = fields.optional("native_prefix").and_then(|node| read_path(&node));
         let via =
             fields.optional("via").and_then(|node| node.choice(&[("gateway", true), ("direct", false)]));
         fields.finish();
-        Some(Self { node, credential, url, slug, auth, dialect, via })
+        Some(Self { node, credential, url, path, slug, auth, dialect, native_prefix, via })
     }
 
     /// A built-in provider, with what the entry changes of it. Its wire format is a fact, not a choice.
-    fn change(entry: Option<Self>, row: &BuiltIn, has_gateway: bool) -> Option<Provider> {
-        let via_gateway = entry.as_ref().map_or(has_gateway, |entry| entry.via_gateway(has_gateway, true));
+    fn change(
+        entry: Option<Self>,
+        row: &'static BuiltIn,
+        offer: &Offer,
+        gateway_credential: Option<&str>,
+    ) -> Provider {
+        let of_gateway = offer.cloudflare && row.place != Place::Vercel;
+        let via_gateway = entry.as_ref().map_or(of_gateway, |entry| entry.via_gateway(of_gateway, true));
         if let Some(entry) = &entry {
-            if entry.slug.is_some() || entry.auth.is_some() || entry.dialect.is_some() {
-                entry.node.fail("`slug`, `auth` and `dialect` of a built-in provider are fixed: remove them");
-            }
-            if via_gateway && entry.url.is_some() {
-                entry.node.fail(
-                    "`url` has no effect while requests go through the gateway: remove it, or set `via: direct`",
-                );
-            }
+            entry.check_change(row, via_gateway);
         }
-        let (credential, url) = entry.map(|entry| (entry.credential, entry.url)).unwrap_or_default();
-        Some(Provider {
+        let vercel = offer.vercel.as_ref().filter(|_| row.place == Place::Vercel);
+        let default_credential = match row.place {
+            Place::Rest => gateway_credential,
+            Place::Vercel => vercel.map(|vercel| vercel.credential.as_str()),
+            _ => None,
+        };
+        let (credential, url, path) =
+            entry.map(|entry| (entry.credential, entry.url, entry.path)).unwrap_or_default();
+        Provider {
             id: row.id.to_owned(),
             slug: row.slug.to_owned(),
             dialect: row.dialect,
-            auth: row.header.map_or(AuthStyle::Bearer, |name| AuthStyle::Header(name.to_owned())),
-            url: url.or_else(|| BaseUrl::parse(&format!("https://{}", row.authority)).ok())?,
-            credential: credential.unwrap_or_else(|| row.id.to_owned()),
+            auth: row.auth(),
+            url: url.or_else(|| vercel.map(|vercel| vercel.url.clone())).or_else(|| row.url()),
+            native_prefix: row.native_prefix.to_owned(),
+            path,
+            credential: credential.unwrap_or_else(|| default_credential.unwrap_or(row.id).to_owned()),
             via_gateway,
-        })
+            takes: offer.takes(row.place),
+            row,
+        }
+    }
+
+    /// What may be said of a built-in provider.
+    fn check_change(&self, row: &BuiltIn, via_gateway: bool) {
+        if self.slug.is_some()
+            || self.auth.is_some()
+            || self.dialect.is_some()
+            || self.native_prefix.is_some()
+        {
+            self.node.fail(
+                "`slug`, `auth`, `dialect` and `native_prefix` of a built-in provider are fixed: remove them",
+            );
+        }
+        if row.place != Place::Provider && (self.url.is_some() || self.path.is_some() || self.via.is_some()) {
+            self.node.fail("an endpoint of a gateway takes a `credential` only: remove the rest");
+        } else {
+            self.check_place(via_gateway);
+        }
+    }
+
+    /// What stands in front of the client's path is said once.
+    fn check_place(&self, via_gateway: bool) {
+        if via_gateway && self.url.is_some() {
+            self.node.fail(
+                "`url` has no effect while requests go through the gateway: remove it, or set `via: direct`",
+            );
+        }
+        if !via_gateway && self.path.is_some() {
+            self.node.fail("`path` is for requests through the gateway: put it at the end of `url`");
+        }
     }
 
     /// A provider that the policy adds. It goes through the gateway only if the policy gives its slug there.
-    fn add(&self, id: &str, has_gateway: bool) -> Option<Provider> {
+    fn add(&self, id: &str, has_gateway: bool) -> Provider {
         let via_gateway = self.via_gateway(has_gateway, self.slug.is_some());
         let slug = self.slug.clone().unwrap_or_else(|| id.to_owned());
         if !is_id(id) {
@@ -101,16 +200,23 @@ impl<'d> Entry<'d> {
         if !via_gateway && self.url.is_none() {
             self.node.fail("the field `url` is missing: where does its API live?");
         }
-        Some(Provider {
+        if !via_gateway && self.path.is_some() {
+            self.node.fail("`path` is for requests through the gateway: put it at the end of `url`");
+        }
+        Provider {
             id: id.to_owned(),
             slug,
             dialect: self.dialect.unwrap_or(Dialect::OpenAi),
-            auth: self.auth.clone().unwrap_or(AuthStyle::Bearer),
+            auth: self.auth.clone().unwrap_or(AuthStyle::Authorization(BEARER)),
             // Through the gateway its own address is never used.
-            url: self.url.clone().or_else(|| BaseUrl::parse("https://invalid").ok())?,
+            url: self.url.clone(),
+            native_prefix: self.native_prefix.clone().unwrap_or_default(),
+            path: self.path.clone(),
             credential: self.credential.clone().unwrap_or_else(|| id.to_owned()),
             via_gateway,
-        })
+            takes: &[],
+            row: &ADDED,
+        }
     }
 
     fn via_gateway(&self, has_gateway: bool, default: bool) -> bool {
@@ -119,6 +225,21 @@ impl<'d> Entry<'d> {
         }
         has_gateway && self.via.unwrap_or(default)
     }
+}
+
+/// A path that stands in front of another: `/…`, without a slash at the end.
+fn read_path(node: &Node<'_>) -> Option<String> {
+    let is_plain = |text: &&str| {
+        text.len() > 1
+            && !text.ends_with('/')
+            && RequestPath::parse(text.as_bytes()).is_ok_and(|path| path.query.is_none())
+    };
+    let text = node.text()?;
+    node.check(
+        Some(text).filter(is_plain),
+        "expected a plain path such as `/team-a`, without a slash at the end",
+    )
+    .map(str::to_owned)
 }
 
 pub(super) fn is_id(id: &str) -> bool {
@@ -132,12 +253,13 @@ fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
             && !has_another_meaning(name)
     };
     let style = match node.text()? {
-        "bearer" => Some(AuthStyle::Bearer),
+        "bearer" => Some(AuthStyle::Authorization(BEARER)),
+        "token" => Some(AuthStyle::Authorization(TOKEN)),
         text => text.strip_prefix("header:").filter(is_name).map(|name| AuthStyle::Header(name.to_owned())),
     };
     node.check(
         style,
-        "expected `bearer`, or `header:` and the name of a header in lower case that carries nothing else",
+        "expected `bearer`, `token`, or `header:` and the name of a header in lower case that carries nothing else",
     )
 }
 

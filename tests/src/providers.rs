@@ -1,0 +1,224 @@
+//! The table of providers (`tests/providers.yaml`), expanded into suites of cases: one for each mode of the gateway, one
+//! for a custom domain, and one without a gateway.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::cases::{Case, CaseRequest, Forwarded, Suite, digest_of};
+
+const TOKEN: &str = "ptk_every-provider";
+const GATEWAY_TOKEN: &str = "real-cf-aig";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    provider: String,
+    key: String,
+    #[serde(default)]
+    billed: bool,
+    #[serde(default)]
+    always: bool,
+    path: Option<String>,
+    url: Option<String>,
+    http: Vec<Hop>,
+    #[serde(default)]
+    websocket: Vec<Hop>,
+    query_key: Option<(String, String)>,
+}
+
+/// The client's target, the gateway's, the provider's own.
+#[derive(Deserialize)]
+struct Hop(String, String, #[serde(default)] Option<String>);
+
+/// Where requests go, and with whose keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    ProviderKey,
+    Byok,
+    UnifiedBilling,
+    CustomDomain,
+    Direct,
+}
+
+const MODES: [(&str, Mode); 5] = [
+    ("provider_key", Mode::ProviderKey),
+    ("byok", Mode::Byok),
+    ("unified_billing", Mode::UnifiedBilling),
+    ("custom domain", Mode::CustomDomain),
+    ("direct", Mode::Direct),
+];
+
+/// A suite for each mode.
+pub(crate) fn suites() -> Result<Vec<(String, Suite)>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers.yaml");
+    let text = fs::read_to_string(&file)?;
+    let table: Table =
+        serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
+    let suite = |(name, mode): (&str, Mode)| (format!("providers.yaml, {name}"), mode.suite(&table.rows));
+    Ok(MODES.into_iter().map(suite).collect())
+}
+
+impl Mode {
+    fn suite(self, rows: &[Row]) -> Suite {
+        let rows: Vec<&Row> = rows.iter().filter(|row| self.has(row)).collect();
+        let keyed = || rows.iter().filter(|row| self.sends_key(row));
+        let mut credentials: Map<String, Value> =
+            keyed().map(|row| (row.provider.clone(), json!([{"env": row.variable()}]))).collect();
+        let mut env: BTreeMap<String, String> = keyed().map(|row| (row.variable(), row.secret())).collect();
+        let providers: Vec<&str> = rows.iter().map(|row| row.provider.as_str()).collect();
+        let entries: Map<String, Value> = rows.iter().filter_map(|row| self.entry(row)).collect();
+        let mut policy = json!({
+            "version": "keyswap/v1",
+            "tokens": [{"sha256": digest_of(TOKEN), "label": "all", "providers": providers}],
+            "providers": entries,
+        });
+        if let Some(gateway) = self.gateway() {
+            credentials.insert("cf_aig".to_owned(), json!([{"env": "CF_AIG_TOKEN"}]));
+            env.insert("CF_AIG_TOKEN".to_owned(), GATEWAY_TOKEN.to_owned());
+            policy["gateway"] = json!({"cloudflare": gateway});
+        }
+        policy["credentials"] = credentials.into();
+        let cases = rows.iter().flat_map(|row| self.cases(row)).collect();
+        Suite { about: "Every provider".to_owned(), env, policy, registry: Vec::new(), cases }
+    }
+
+    fn has(self, row: &Row) -> bool {
+        match self {
+            Self::UnifiedBilling => row.billed,
+            Self::Direct => row.http.iter().any(|hop| hop.2.is_some()),
+            _ => true,
+        }
+    }
+
+    fn sends_key(self, row: &Row) -> bool {
+        row.always || !matches!(self, Self::Byok | Self::UnifiedBilling)
+    }
+
+    fn gateway(self) -> Option<Value> {
+        let mut gateway = json!({"credential": "cf_aig", "account": "acc0123", "gateway": "prod"});
+        match self {
+            Self::ProviderKey => gateway["mode"] = json!("provider_key"),
+            Self::Byok => {
+                gateway["mode"] = json!("byok");
+                gateway["byok_alias"] = json!("team-a");
+            }
+            Self::UnifiedBilling => {
+                gateway["mode"] = json!("unified_billing");
+                gateway["no_wholesale"] = json!(true);
+            }
+            Self::CustomDomain => {
+                gateway =
+                    json!({"credential": "cf_aig", "mode": "provider_key", "url": "https://llm.example.com"});
+            }
+            Self::Direct => return None,
+        }
+        Some(gateway)
+    }
+
+    /// What the policy says of the provider, where it must.
+    fn entry(self, row: &Row) -> Option<(String, Value)> {
+        let entry = match (self, &row.path, &row.url) {
+            (Self::Direct, _, url) => json!({"url": url.as_ref()?}),
+            (_, path, _) => json!({"path": path.as_ref()?}),
+        };
+        Some((row.provider.clone(), entry))
+    }
+
+    fn cases(self, row: &Row) -> Vec<Case> {
+        let http = row.http.iter().filter_map(|hop| self.case(row, hop, false));
+        let websocket = row.websocket.iter().filter_map(|hop| self.case(row, hop, true));
+        http.chain(websocket).collect()
+    }
+
+    fn case(self, row: &Row, hop: &Hop, upgrade: bool) -> Option<Case> {
+        let (authority, mut target) = match self {
+            Self::Direct => {
+                let at = hop.2.as_ref()?.find('/')?;
+                let (host, target) = hop.2.as_ref()?.split_at(at);
+                (host, target.to_owned())
+            }
+            Self::CustomDomain => ("llm.example.com", hop.1.clone()),
+            _ => ("gateway.ai.cloudflare.com", format!("/v1/acc0123/prod{}", hop.1)),
+        };
+        let mut headers = BTreeMap::new();
+        if self.sends_key(row) {
+            match row.query_key.as_ref().filter(|_| upgrade) {
+                Some((gateway, direct)) => {
+                    let name = if self == Self::Direct { direct } else { gateway };
+                    let separator = if target.contains('?') { '&' } else { '?' };
+                    target = format!("{target}{separator}{name}={}", row.encoded_secret());
+                }
+                None => _ = headers.insert(row.key_header().to_owned(), row.key_value()),
+            }
+        }
+        if self != Self::Direct {
+            headers.insert("cf-aig-authorization".to_owned(), format!("Bearer {GATEWAY_TOKEN}"));
+        }
+        match self {
+            Self::Byok => _ = headers.insert("cf-aig-byok-alias".to_owned(), "team-a".to_owned()),
+            Self::UnifiedBilling => _ = headers.insert("cf-aig-no-wholesale".to_owned(), "true".to_owned()),
+            _ => {}
+        }
+        let sent = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        // A placeholder in the provider's own slot would be used instead of a key that is stored at the gateway.
+        let mut request =
+            vec![sent("authorization", &format!("Bearer {TOKEN}")), sent("xi-api-key", "placeholder")];
+        if upgrade {
+            request.extend([
+                sent("connection", "Upgrade"),
+                sent("upgrade", "websocket"),
+                sent("sec-websocket-version", "13"),
+                sent("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ]);
+            headers.insert("sec-websocket-version".to_owned(), "13".to_owned());
+            headers.insert("sec-websocket-key".to_owned(), "dGhlIHNhbXBsZSBub25jZQ==".to_owned());
+        }
+        let method = if upgrade { "GET" } else { "POST" };
+        Some(Case {
+            name: format!("{method} {}{}", hop.0, if upgrade { ", an upgrade" } else { "" }),
+            request: CaseRequest { method: method.to_owned(), target: hop.0.clone(), headers: request },
+            forward: Some(Forwarded {
+                method: Some(method.to_owned()),
+                authority: authority.to_owned(),
+                target,
+                headers,
+            }),
+            reply: None,
+            answer: None,
+            envoy: None,
+        })
+    }
+}
+
+impl Row {
+    fn variable(&self) -> String {
+        format!("{}_KEY", self.provider.to_uppercase().replace('-', "_"))
+    }
+
+    /// It has characters that mean something in a query.
+    fn secret(&self) -> String {
+        format!("real+{}/&=", self.provider)
+    }
+
+    fn encoded_secret(&self) -> String {
+        format!("real%2B{}%2F%26%3D", self.provider)
+    }
+
+    fn key_header(&self) -> &str {
+        self.key.split(':').next().unwrap_or_default()
+    }
+
+    fn key_value(&self) -> String {
+        let scheme = self.key.split(':').nth(1).unwrap_or_default();
+        format!("{scheme} {}", self.secret()).trim().to_owned()
+    }
+}
