@@ -218,7 +218,7 @@ impl Registry {
                     record: Some(&body),
                 };
                 // A record that cannot be shared is looked up by each worker.
-                let _ = slot::fill(store, &slot);
+                let _ = slot::fill(store, &slot, now);
                 let record = Arc::new(record);
                 state.hold(digest, Held::new(Arc::clone(&record), version, asked.at, self.policy.positive));
                 Resolution::Record(record)
