@@ -218,7 +218,7 @@ impl Registry {
                     record: Some(&body),
                 };
                 // A record that cannot be shared is looked up by each worker.
-                let _ = slot::fill(store, &slot);
+                let _ = slot::fill(store, &slot, now);
                 let record = Arc::new(record);
                 state.hold(digest, Held::new(Arc::clone(&record), version, asked.at, self.policy.positive));
                 Resolution::Record(record)
@@ -509,7 +509,7 @@ impl State {
     fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
         if part.reset {
             self.resets = self.resets.wrapping_add(1);
-            self.records.clear();
+            self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
         } else if self.feed.position().is_none() {
             // What changed between a lookup and the beginning of the feed is not known: each is renewed when it is used.
@@ -517,8 +517,8 @@ impl State {
             self.unknown.clear();
         }
         for (digest, sequence) in &part.records {
-            if self.records.get(digest).is_some_and(|held| held.version < *sequence) {
-                self.records.remove(digest);
+            if let Some(held) = self.records.get_mut(digest).filter(|held| held.version < *sequence) {
+                held.disbelieve();
             }
             self.unknown.remove(digest);
             self.senseless.remove(digest);
@@ -536,6 +536,11 @@ impl State {
 impl Held {
     fn new(record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) -> Self {
         Self { record, version, asked_at, refresh_at: asked_at.after(positive / 2) }
+    }
+
+    /// It is too old from now on.
+    fn disbelieve(&mut self) {
+        self.asked_at = Moment::default();
     }
 }
 

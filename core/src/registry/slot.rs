@@ -70,13 +70,15 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Puts a record there, unless what is there is newer. A record that could not be shared is looked up by each worker.
-pub(super) fn fill(store: &dyn Store, slot: &Slot<'_>) -> Result<(), StoreError> {
+pub(super) fn fill(store: &dyn Store, slot: &Slot<'_>, now: Moment) -> Result<(), StoreError> {
     store.update(&Kind::Record.key(slot.digest.bytes()), &mut |value| {
-        let present = value.and_then(|value| Slot::decode(value, &slot.digest));
-        match present {
-            Some(present) if (present.version, present.asked_at) > (slot.version, slot.asked_at) => {
-                Update::Keep
-            }
+        let is_newer = |present: &Slot<'_>| {
+            // Of one version what was asked for later, by a clock that was not put back since.
+            let is_later = present.asked_at > slot.asked_at && present.asked_at <= now;
+            present.version > slot.version || (present.version == slot.version && is_later)
+        };
+        match value.and_then(|value| Slot::decode(value, &slot.digest)) {
+            Some(present) if is_newer(&present) => Update::Keep,
             _ => Update::Set(slot.encode()),
         }
     })
@@ -143,6 +145,8 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
 
+    const NOW: Moment = Moment(20);
+
     fn slot(version: u64) -> Slot<'static> {
         Slot {
             digest: TokenDigest::of(b"t"),
@@ -168,12 +172,12 @@ mod tests {
     #[test]
     fn a_late_fill_does_not_bring_back_what_was_buried() {
         let store = MemoryStore::default();
-        fill(&store, &slot(3)).unwrap();
+        fill(&store, &slot(3), NOW).unwrap();
         bury(&store, TokenDigest::of(b"t"), 9).unwrap();
-        fill(&store, &slot(3)).unwrap();
-        fill(&store, &slot(8)).unwrap();
+        fill(&store, &slot(3), NOW).unwrap();
+        fill(&store, &slot(8), NOW).unwrap();
         assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")).unwrap().record, None);
-        fill(&store, &slot(9)).unwrap();
+        fill(&store, &slot(9), NOW).unwrap();
         assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)));
         bury(&store, TokenDigest::of(b"t"), 9).unwrap();
         assert_eq!(Slot::decode(&read(&store), &TokenDigest::of(b"t")), Some(slot(9)), "it is that version");
@@ -183,11 +187,11 @@ mod tests {
     fn what_was_not_there_is_forgotten_and_only_what_is_newer_takes_its_place() {
         let store = MemoryStore::default();
         let token = TokenDigest::of(b"t");
-        fill(&store, &slot(0)).unwrap();
+        fill(&store, &slot(0), NOW).unwrap();
         forget(&store, token, Moment(9), Moment(10)).unwrap();
-        fill(&store, &slot(0)).unwrap();
+        fill(&store, &slot(0), NOW).unwrap();
         assert_eq!(Slot::decode(&read(&store), &token).unwrap().record, None, "an older answer came late");
-        fill(&store, &Slot { asked_at: Moment(12), ..slot(0) }).unwrap();
+        fill(&store, &Slot { asked_at: Moment(12), ..slot(0) }, NOW).unwrap();
         forget(&store, token, Moment(9), Moment(13)).unwrap();
         assert!(Slot::decode(&read(&store), &token).unwrap().record.is_some(), "it came into being later");
     }
@@ -196,7 +200,7 @@ mod tests {
     fn one_worker_has_the_lease_at_a_time() {
         let store = MemoryStore::default();
         let token = TokenDigest::of(b"t");
-        fill(&store, &slot(3)).unwrap();
+        fill(&store, &slot(3), NOW).unwrap();
         assert!(lease(&store, &token, Moment(100), Moment(200)));
         assert!(!lease(&store, &token, Moment(150), Moment(250)));
         assert!(lease(&store, &token, Moment(200), Moment(300)));

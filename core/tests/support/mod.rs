@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub(crate) mod worker;
+
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair};
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder as _};
 use keyswap_core::jwt::{

@@ -1,0 +1,137 @@
+//! Identity JWTs over time, through the whole engine: how long an issuer's keys are used, and whose budget a person has.
+
+mod support;
+
+use keyswap_core::MemoryStore;
+use serde_json::{Value, json};
+use support::worker::{Answer, Worker, at, registry_policy};
+use support::{NOW, Signer, claims, oidc, with};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+
+/// A token of Alice's, good for five minutes from then on.
+fn token(signer: &Signer, second: i64) -> String {
+    let times = json!({"iat": NOW + second, "nbf": NOW + second, "exp": NOW + second + 300});
+    signer.sign(&with(&claims(), &times))
+}
+
+/// An issuer that keeps its keys at an address.
+fn remote(stale_if_error: &str) -> Worker {
+    let jwks = json!({
+        "url": "https://id.example/keys", "cache_duration": "10m", "stale_if_error": stale_if_error,
+    });
+    let issuer = with(&oidc(&json!([])), &json!({"jwks": jwks}));
+    Worker::new(&registry_policy(&json!({
+        "registry": null, "issuers": [issuer],
+        "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+    })))
+}
+
+/// What the issuer answers while it has this key.
+fn publishes(signer: &Signer) -> impl Fn(&str) -> Answer {
+    let keys = json!({"keys": [signer.jwk()]}).to_string();
+    move |path| {
+        assert_eq!(path, "/keys");
+        Answer(200, keys.clone())
+    }
+}
+
+fn fails(_: &str) -> Answer {
+    Answer(0, String::new())
+}
+
+#[test]
+fn a_key_that_the_issuer_took_back_is_good_for_one_more_cache_duration_at_most() {
+    let (old, new) = (Signer::new(1, "old"), Signer::new(2, "new"));
+    for (second, calls, status) in [
+        (10 * MINUTE - 1, 0, 200),
+        // Renewed behind the request.
+        (10 * MINUTE, 1, 200),
+        (20 * MINUTE - 1, 1, 200),
+        // Renewed before it is judged.
+        (20 * MINUTE, 1, 401),
+        (3 * HOUR, 1, 401),
+        (30 * HOUR, 1, 401),
+    ] {
+        let (worker, store) = (remote("24h"), MemoryStore::default());
+        assert_eq!(worker.ask(&store, &token(&old, 0), at(0), &publishes(&old)), 200);
+        assert_eq!(worker.calls(), 1);
+        let issuer = publishes(&new);
+        assert_eq!(worker.ask(&store, &token(&old, second), at(second), &issuer), status, "after {second} s");
+        assert_eq!(worker.calls(), calls, "after {second} s");
+        if calls > 0 {
+            let next = second + 1;
+            assert_eq!(worker.ask(&store, &token(&old, next), at(next), &issuer), 401, "after {next} s");
+            assert_eq!(worker.ask(&store, &token(&new, next), at(next), &issuer), 200, "after {next} s");
+        }
+    }
+}
+
+#[test]
+fn keys_are_used_for_long_only_where_newer_ones_could_not_be_had() {
+    let signer = Signer::new(1, "k1");
+    for (stale_if_error, second, status) in [
+        ("6h", 20 * MINUTE, 200),
+        ("6h", 6 * HOUR + 10 * MINUTE - 1, 200),
+        ("6h", 6 * HOUR + 10 * MINUTE, 503),
+        ("5m", 15 * MINUTE - 1, 200),
+        ("5m", 15 * MINUTE, 503),
+        ("0s", 10 * MINUTE, 503),
+    ] {
+        let (worker, store) = (remote(stale_if_error), MemoryStore::default());
+        assert_eq!(worker.ask(&store, &token(&signer, 0), at(0), &publishes(&signer)), 200);
+        worker.calls();
+        let seen = worker.ask(&store, &token(&signer, second), at(second), &fails);
+        assert_eq!((seen, worker.calls()), (status, 1), "{stale_if_error} after {second} s");
+        // The issuer is back.
+        let later = second + 2;
+        worker.ask(&store, &token(&signer, later), at(later), &publishes(&signer));
+        let seen = worker.ask(&store, &token(&signer, later), at(later), &fails);
+        assert_eq!((seen, worker.calls()), (200, 1), "{stale_if_error} after {later} s");
+    }
+}
+
+#[test]
+fn a_person_has_one_budget_whichever_issuer_vouches_and_however_it_calls_them() {
+    let signer = Signer::new(1, "k1");
+    let keys = json!([signer.jwk()]);
+    let other = json!({"name": "other", "issuer": "https://other.example"});
+    let in_policy = json!({
+        "registry": null,
+        "principals": [
+            {"email": "alice@example.com", "providers": ["openai"]},
+            {"email": "bob@example.com", "providers": ["openai"]},
+        ],
+    });
+    for (place, changes) in [("the policy", in_policy), ("the registry", json!({}))] {
+        let people = with(
+            &changes,
+            &json!({
+                "issuers": [oidc(&keys), with(&oidc(&keys), &other)],
+                "rate_limit": {"requests": 3, "per": "60s"},
+            }),
+        );
+        let policy =
+            people.as_object().unwrap().iter().fold(registry_policy(&json!({})), |policy, (name, value)| {
+                with(&policy, &json!({name: value}))
+            });
+        let (worker, store) = (Worker::new(&policy), MemoryStore::default());
+        let person = |path: &str| {
+            let email = path.strip_prefix("/v1/principals/").unwrap().replace("%40", "@");
+            Answer(200, json!({"email": email, "providers": ["openai"], "version": 1}).to_string())
+        };
+        let ask = |changes: Value| {
+            let token = signer.sign(&with(&claims(), &changes));
+            worker.ask(&store, &token, at(0), &person)
+        };
+        let alice = [
+            json!({}),
+            json!({"sub": "u2"}),
+            json!({"iss": "https://other.example"}),
+            json!({"iss": "https://other.example", "sub": "u9", "email": "Alice@Example.com"}),
+        ];
+        assert_eq!(alice.map(&ask), [200, 200, 200, 429], "of {place}");
+        assert_eq!(ask(json!({"email": "bob@example.com"})), 200, "of {place}");
+    }
+}

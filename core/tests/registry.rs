@@ -1,0 +1,279 @@
+//! Tokens of a registry over time, as workers that share memory see them: who is believed, for how long, and what
+//! neither guesses, odd answers nor a clock that was put back can change about it.
+
+mod support;
+
+use keyswap_core::{MemoryStore, TokenDigest};
+use serde_json::{Value, json};
+use support::worker::{
+    Answer, Kind, TOKEN, Worker, active, at, at_ms, inactive, introspection, keyswap, kinds, known,
+    nobody_is_asked, registry_policy, registry_with, unknown,
+};
+
+const HOUR: i64 = 3600;
+
+#[test]
+fn a_token_that_is_no_longer_known_is_refused_for_good_by_every_worker() {
+    for (kind, policy, yes, no) in kinds() {
+        let store = MemoryStore::default();
+        let [first, second, new] = [(); 3].map(|()| Worker::new(&policy));
+        assert_eq!(first.ask(&store, TOKEN, at(0), &yes), 200, "{kind}");
+        assert_eq!(second.ask(&store, TOKEN, at(1), &nobody_is_asked), 200, "{kind}: it is shared");
+        // It is renewed behind a request that still finds it in memory.
+        assert_eq!(first.ask(&store, TOKEN, at(31), &no), 200, "{kind}");
+        assert_eq!(second.ask(&store, TOKEN, at(31), &no), 200, "{kind}");
+        for worker in [&first, &second, &new] {
+            worker.calls();
+            for second in 32..200 {
+                assert_eq!(worker.ask(&store, TOKEN, at(second), &no), 401, "{kind} after {second} s");
+            }
+            let calls = worker.calls();
+            assert!((16..=17).contains(&calls), "{kind}: {calls} calls, one per ten seconds");
+        }
+        // It comes into being again.
+        for worker in [&first, &second, &new] {
+            assert_eq!(worker.ask(&store, TOKEN, at(210), &yes), 200, "{kind}");
+        }
+        let calls: usize = [first, second, new].iter().map(Worker::calls).sum();
+        assert_eq!(calls, 1, "{kind}: the others find it in shared memory");
+    }
+}
+
+#[test]
+fn a_clock_that_was_put_back_keeps_no_known_token_out() {
+    for (kind, policy, yes, _) in kinds() {
+        let store = MemoryStore::default();
+        let worker = Worker::new(&policy);
+        assert_eq!(worker.ask(&store, TOKEN, at(0), &yes), 200, "{kind}");
+        for second in [0, 3, 10, 60, 600, 1800, 3500, 3590, 3599, 3601] {
+            assert_eq!(worker.ask(&store, TOKEN, at(second - HOUR), &yes), 200, "{kind} after {second} s");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_put_back_keeps_out_what_became_known_since_for_a_second_at_most() {
+    for (kind, policy, yes, no) in kinds() {
+        let store = MemoryStore::default();
+        let worker = Worker::new(&policy);
+        assert_eq!(worker.ask(&store, TOKEN, at(0), &no), 401, "{kind}");
+        let first = worker.ask(&store, TOKEN, at(-HOUR), &yes);
+        assert!([200, 503].contains(&first), "{kind}: {first}");
+        assert_eq!(worker.ask(&store, TOKEN, at(1 - HOUR), &yes), 200, "{kind}");
+    }
+}
+
+#[test]
+fn what_was_looked_up_after_the_clock_was_put_back_takes_the_place_of_what_was_shared_before() {
+    let store = MemoryStore::default();
+    let introspected = |providers: Value| {
+        move |_: &str| Answer(200, json!({"active": true, "providers": providers}).to_string())
+    };
+    let [first, second, new] = [(); 3].map(|()| Worker::new(&introspection()));
+    assert_eq!(first.ask(&store, TOKEN, at(0), &introspected(json!(["openai"]))), 200);
+    assert_eq!(second.ask(&store, TOKEN, at(-HOUR), &introspected(json!(["gemini"]))), 403);
+    assert_eq!(new.ask(&store, TOKEN, at(1 - HOUR), &nobody_is_asked), 403, "it is shared");
+    assert_eq!(
+        new.ask(&store, TOKEN, at(1), &introspected(json!(["gemini"]))),
+        403,
+        "the clock is there again"
+    );
+}
+
+#[test]
+fn a_clock_that_was_put_back_closes_neither_the_way_to_the_registry_nor_the_budget_for_long() {
+    let store = MemoryStore::default();
+    let worker = Worker::new(&keyswap());
+    for number in 0..200 {
+        worker.ask(&store, &format!("bad-token-{number:012}"), at(0), &unknown);
+    }
+    assert_eq!(worker.ask(&store, TOKEN, at(0), &known), 503, "guesses have spent the budget");
+    assert_eq!(worker.ask(&store, TOKEN, at(-HOUR), &known), 503);
+    assert_eq!(worker.ask(&store, TOKEN, at(1 - HOUR), &known), 200);
+
+    let worker = Worker::new(&keyswap());
+    let down = |_: &str| Answer(503, String::new());
+    for _ in 0..5 {
+        assert_eq!(worker.ask(&store, "other-token-0123456789", at(0), &down), 503);
+    }
+    let known = |_: &str| Answer::record("other-token-0123456789", 1);
+    assert_eq!(worker.ask(&store, "other-token-0123456789", at(0), &known), 503, "it is left alone");
+    // Of the budget for guesses, too, all is taken by then; it comes back fifty times a second.
+    worker.ask(&store, "other-token-0123456789", at(-HOUR), &known);
+    assert_eq!(worker.ask(&store, "other-token-0123456789", at(1 - HOUR), &known), 200);
+}
+
+#[test]
+fn a_clock_that_was_put_back_keeps_a_rate_limit_for_no_longer_than_its_own_window() {
+    let limited = registry_policy(&json!({"rate_limit": {"requests": 3, "per": "60s"}}));
+    let store = MemoryStore::default();
+    let before = Worker::new(&limited);
+    let spent = [0; 4].map(|second| before.ask(&store, TOKEN, at(second), &known));
+    assert_eq!(spent, [200, 200, 200, 429]);
+    for worker in [before, Worker::new(&limited)] {
+        assert_eq!(worker.ask(&store, TOKEN, at(-HOUR), &known), 429);
+    }
+    let after = Worker::new(&limited);
+    let came_back = [19, 21, 22, 41, 61].map(|second| after.ask(&store, TOKEN, at(second - HOUR), &known));
+    assert_eq!(came_back, [429, 200, 429, 200, 200], "one per twenty seconds");
+    let all = [200; 3].map(|second| after.ask(&store, TOKEN, at(second - HOUR), &known));
+    assert_eq!(all, [200; 3]);
+}
+
+#[test]
+fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_bounds() {
+    const SECONDS: i64 = 120;
+    for rate in [100, 500] {
+        let store = MemoryStore::default();
+        let worker = Worker::new(&keyswap());
+        let change = |sequence: i64| {
+            let key = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+            json!({
+                "sequence": sequence, "reset": false,
+                "changes": [{"kind": "token", "key": key, "sequence": sequence}],
+            })
+        };
+        worker.hear(&store, at(0), &json!({"sequence": 1, "reset": false, "changes": []}));
+        assert_eq!(worker.ask(&store, TOKEN, at(0), &known), 200);
+        let mut most = 0;
+        for second in 1..=SECONDS {
+            // Somebody edits it now and then.
+            let sequence = 1 + second / 20;
+            if second % 20 == 0 {
+                worker.hear(&store, at(second), &change(sequence));
+            }
+            let known = |_: &str| Answer::record(TOKEN, u64::try_from(sequence).unwrap());
+            worker.calls();
+            for number in 0..rate {
+                let now = at_ms(second * 1000 + number * 1000 / rate);
+                worker.ask(&store, &format!("bad-token-{second:06}{number:06}"), now, &unknown);
+                if number % 10 == 0 {
+                    assert_eq!(worker.ask(&store, TOKEN, now, &known), 200, "{rate}/s at {now:?}");
+                }
+            }
+            most = most.max(worker.calls());
+        }
+        // A burst of 100 and 50 in a second, and one for the token that is known.
+        assert!((50..=151).contains(&most), "{rate}/s: {most} calls in a second");
+    }
+}
+
+#[test]
+fn registries_that_differ_never_see_each_others_records_and_the_same_one_is_shared() {
+    let at_url = |url: &str| registry_with("url", &json!(url));
+    let introspected = |providers: Value| registry_with("introspection", &json!({"providers": providers}));
+    let url = "http://registry.example:8200";
+    let policies: [Kind; 6] = [
+        ("one", at_url(url), known, unknown),
+        ("another port", at_url("http://registry.example:8201"), known, unknown),
+        ("another host", at_url("http://other.example:8200"), known, unknown),
+        ("another path", at_url(&format!("{url}/a")), known, unknown),
+        ("introspection", introspected(json!(["openai"])), active, inactive),
+        ("introspection with another scope", introspected(json!(["openai", "gemini"])), active, inactive),
+    ];
+    for (one, policy, yes, _) in &policies {
+        for (other, others, _, no) in policies.iter().filter(|(other, ..)| other != one) {
+            let store = MemoryStore::default();
+            assert_eq!(Worker::new(policy).ask(&store, TOKEN, at(0), yes), 200);
+            assert_eq!(Worker::new(others).ask(&store, TOKEN, at(1), no), 401, "{other} has what {one} said");
+            let worker = Worker::new(policy);
+            assert_eq!(worker.ask(&store, TOKEN, at(2), &nobody_is_asked), 200, "{one} lost it to {other}");
+        }
+    }
+}
+
+#[test]
+fn after_the_registry_was_put_back_what_it_knew_before_is_not_believed_and_what_it_revokes_is_gone() {
+    let store = MemoryStore::default();
+    let digest = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+    let part = |sequence: u64, reset: bool, changes: Value| json!({"sequence": sequence, "reset": reset, "changes": changes});
+    let lost = |_: &str| Answer::record(TOKEN, 90);
+    let restored = |_: &str| Answer::record(TOKEN, 3);
+    let [first, second] = [(); 2].map(|()| Worker::new(&keyswap()));
+    for worker in [&first, &second] {
+        worker.hear(&store, at(0), &part(100, false, json!([])));
+        assert_eq!(worker.ask(&store, TOKEN, at(0), &lost), 200);
+    }
+    assert_eq!((first.calls(), second.calls()), (1, 0));
+
+    let new = Worker::new(&keyswap());
+    for worker in [&first, &second] {
+        worker.hear(&store, at(1), &part(5, true, json!([])));
+    }
+    new.hear(&store, at(1), &part(5, false, json!([])));
+    assert_eq!(first.ask(&store, TOKEN, at(2), &restored), 200);
+    assert_eq!(second.ask(&store, TOKEN, at(2), &nobody_is_asked), 200, "they share the new timeline");
+    assert_eq!(new.ask(&store, TOKEN, at(2), &restored), 200);
+    assert_eq!((first.calls(), new.calls()), (1, 1), "nobody believed what was known before");
+
+    let revoked = part(6, false, json!([{"kind": "token", "key": digest, "sequence": 6}]));
+    for worker in [&first, &second, &new] {
+        worker.hear(&store, at(3), &revoked);
+    }
+    let late = Worker::new(&keyswap());
+    late.hear(&store, at(4), &part(6, false, json!([])));
+    for second_of in 4..130 {
+        for worker in [&first, &second, &new, &late] {
+            assert_eq!(worker.ask(&store, TOKEN, at(second_of), &unknown), 401, "after {second_of} s");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_makes_no_sense_is_about_its_own_token_only() {
+    let bodies = [String::new(), "{}".to_owned(), "<html>".to_owned(), Answer::record("another", 1).1];
+    for body in bodies {
+        let store = MemoryStore::default();
+        let worker = Worker::new(&keyswap());
+        let odd = |_: &str| Answer(200, body.clone());
+        for second in 0..10 {
+            assert_eq!(worker.ask(&store, "odd-token-0123456789", at(second), &odd), 503, "{body}");
+        }
+        assert_eq!(worker.calls(), 1, "{body}: it is asked for once while absences are believed");
+        assert_eq!(worker.ask(&store, "odd-token-0123456789", at(10), &odd), 503, "{body}");
+        assert_eq!(worker.calls(), 1, "{body}: and then again");
+        for number in 0..5 {
+            assert_eq!(worker.ask(&store, &format!("odd-token-{number:010}"), at(11), &odd), 503, "{body}");
+        }
+        assert_eq!(worker.ask(&store, TOKEN, at(11), &known), 200, "{body}");
+        let mended = |_: &str| Answer::record("odd-token-0123456789", 1);
+        assert_eq!(worker.ask(&store, "odd-token-0123456789", at(20), &mended), 200, "{body}");
+    }
+}
+
+#[test]
+fn a_404_in_other_words_than_the_registrys_says_nothing_of_a_token() {
+    let bodies = [
+        "",
+        "<html>404 Not Found</html>",
+        "{}",
+        r#"{"code":"not_found"}"#,
+        r#"{"code":["unknown_token"]}"#,
+        r#"{"message":"unknown_token"}"#,
+        r#""unknown_token""#,
+    ];
+    for (kind, policy, yes, _) in kinds() {
+        for body in bodies {
+            let not_found = |_: &str| Answer(404, body.to_owned());
+            let store = MemoryStore::default();
+            let worker = Worker::new(&policy);
+            assert_eq!(
+                worker.ask(&store, "other-token-0123456789", at(0), &not_found),
+                503,
+                "{kind}: {body}"
+            );
+            assert_eq!(worker.ask(&store, TOKEN, at(0), &yes), 200, "{kind}: {body}");
+            worker.calls();
+            for second in [31, 32, 45, 59] {
+                assert_eq!(worker.ask(&store, TOKEN, at(second), &not_found), 200, "{kind}: {body}");
+            }
+            assert!(worker.calls() > 0, "{kind}: it was to be renewed");
+            assert_eq!(Worker::new(&policy).ask(&store, TOKEN, at(59), &not_found), 200, "{kind}: {body}");
+            assert_eq!(worker.ask(&store, TOKEN, at(60), &not_found), 503, "{kind}: too old to be believed");
+        }
+        // The words of a registry of ours mean nothing to an introspection endpoint.
+        let expect = if kind == "keyswap" { 401 } else { 503 };
+        let worker = Worker::new(&policy);
+        assert_eq!(worker.ask(&MemoryStore::default(), TOKEN, at(0), &unknown), expect, "{kind}");
+    }
+}

@@ -1,0 +1,190 @@
+//! A worker that is driven by hand: its requests, what it calls for, and the clock. A call is answered where it is made,
+//! by whatever the test has in place of the service.
+
+use std::cell::Cell;
+
+use keyswap_core::jwt::PureRust;
+use keyswap_core::{
+    Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy, RequestHead, Resolution, Step,
+    Store, TokenDigest, Verdict,
+};
+use serde_json::{Value, json};
+
+use super::{NOW, with};
+
+/// A token that the tests' registry knows, or knew.
+pub(crate) const TOKEN: &str = "known-token-0123456789";
+
+/// So many milliseconds after the tests begin.
+pub(crate) fn at_ms(milliseconds: i64) -> Moment {
+    let begin = NOW * 1_000_000_000;
+    Moment(u64::try_from(begin + milliseconds * 1_000_000).unwrap())
+}
+
+pub(crate) fn at(seconds: i64) -> Moment {
+    at_ms(seconds * 1000)
+}
+
+/// A policy with a registry, where records are believed for 60 seconds and absences for 10; `changes` are made to it.
+pub(crate) fn registry_policy(changes: &Value) -> Value {
+    let document = json!({
+        "version": "keyswap/v1",
+        "registry": {
+            "url": "http://registry.example:8200", "credential": {"env": "REGISTRY"},
+            "cache": {"positive": "60s", "negative": "10s"},
+        },
+        "credentials": {"openai": [{"env": "OPENAI"}], "gemini": [{"env": "GEMINI"}]},
+    });
+    with(&document, changes)
+}
+
+/// The same with a member of `registry` set.
+pub(crate) fn registry_with(member: &str, value: &Value) -> Value {
+    let mut document = registry_policy(&json!({}));
+    document["registry"][member] = value.clone();
+    document
+}
+
+/// An answer to a call.
+pub(crate) struct Answer(pub(crate) u16, pub(crate) String);
+
+impl Answer {
+    /// The registry knows the token, in this version.
+    pub(crate) fn record(token: &str, version: u64) -> Self {
+        let sha256 = TokenDigest::of(token.as_bytes()).to_hex();
+        let record = json!({"sha256": sha256, "label": "l", "providers": ["openai"], "version": version});
+        Self(200, record.to_string())
+    }
+
+    /// It does not.
+    pub(crate) fn unknown() -> Self {
+        Self(404, r#"{"code":"unknown_token"}"#.to_owned())
+    }
+}
+
+pub(crate) fn keyswap() -> Value {
+    registry_policy(&json!({}))
+}
+
+pub(crate) fn introspection() -> Value {
+    registry_with("introspection", &json!({"providers": ["openai"]}))
+}
+
+pub(crate) fn known(_: &str) -> Answer {
+    Answer::record(TOKEN, 1)
+}
+
+pub(crate) fn unknown(_: &str) -> Answer {
+    Answer::unknown()
+}
+
+pub(crate) fn active(_: &str) -> Answer {
+    Answer(200, r#"{"active":true}"#.to_owned())
+}
+
+pub(crate) fn inactive(_: &str) -> Answer {
+    Answer(200, r#"{"active":false}"#.to_owned())
+}
+
+pub(crate) fn nobody_is_asked(path: &str) -> Answer {
+    panic!("{path} was asked for")
+}
+
+/// A policy, and how its registry says that it knows a token and that it does not.
+pub(crate) type Kind = (&'static str, Value, fn(&str) -> Answer, fn(&str) -> Answer);
+
+pub(crate) fn kinds() -> [Kind; 2] {
+    [("keyswap", keyswap(), known, unknown), ("introspection", introspection(), active, inactive)]
+}
+
+struct Secrets;
+
+impl Environment for Secrets {
+    fn variable(&self, _: &str) -> Option<Vec<u8>> {
+        Some(b"secret-value-0123456789".to_vec())
+    }
+}
+
+pub(crate) struct Worker {
+    engine: Engine,
+    calls: Cell<usize>,
+}
+
+impl Worker {
+    pub(crate) fn new(policy: &Value) -> Self {
+        let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+        let engine = Engine::new(policy, &Secrets, Box::new(PureRust)).ok().unwrap();
+        Self { engine, calls: Cell::new(0) }
+    }
+
+    /// The status of a request with this token; 200 where it is forwarded.
+    pub(crate) fn ask(
+        &self,
+        store: &dyn Store,
+        token: &str,
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer,
+    ) -> u16 {
+        let authorization = format!("Bearer {token}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers };
+        let mut step = self.engine.begin(&head, now, store);
+        loop {
+            match step {
+                Step::Decide(decision) => {
+                    for fetch in &decision.refresh {
+                        self.call(fetch, now, store, service);
+                    }
+                    return status(&decision);
+                }
+                Step::Fetch(fetch, pending) => {
+                    let resolution = self.call(&fetch, now, store, service);
+                    step = self.engine.resume(pending, resolution, &head, now, store);
+                }
+            }
+        }
+    }
+
+    /// Follows the feed, which says this.
+    pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
+        let due = self.engine.due(now);
+        let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
+        let body = part.to_string();
+        let answer = FetchAnswer::Response { status: 200, body: body.as_bytes() };
+        let outcome = self.engine.accept(&feed.key, feed.asked, &answer, now, store).outcome;
+        assert!(outcome.is_healthy(), "{outcome:?}");
+    }
+
+    /// How many calls were made since this was last asked, without those for the feed.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.take()
+    }
+
+    fn call(
+        &self,
+        fetch: &Fetch,
+        now: Moment,
+        store: &dyn Store,
+        service: &dyn Fn(&str) -> Answer,
+    ) -> Resolution {
+        if !self.engine.may_call(&fetch.key, now) {
+            return Resolution::Unavailable;
+        }
+        self.calls.set(self.calls.get() + 1);
+        let (_, path) = fetch.request.headers.iter().find(|(name, _)| *name == ":path").unwrap();
+        let Answer(status, body) = service(path);
+        let answer = match status {
+            // No answer at all.
+            0 => FetchAnswer::Failed,
+            status => FetchAnswer::Response { status, body: body.as_bytes() },
+        };
+        self.engine.accept(&fetch.key, fetch.asked, &answer, now, store).resolution
+    }
+}
+
+fn status(decision: &Decision<'_>) -> u16 {
+    match &decision.verdict {
+        Verdict::Forward(_) => 200,
+        Verdict::Reply(_, reply) | Verdict::Answer(reply) => reply.status,
+    }
+}
