@@ -71,6 +71,12 @@ impl Setup {
         self.change(|bootstrap| bootstrap.set_registry(address))
     }
 
+    /// A cluster of this name reaches `address` in plain HTTP.
+    #[must_use]
+    pub fn cluster(self, name: &str, address: SocketAddr) -> Self {
+        self.change(|bootstrap| bootstrap.add_cluster(name, address))
+    }
+
     /// The true upstreams, verified with the authorities of this system.
     #[must_use]
     pub fn real_upstreams(self) -> Self {
