@@ -151,10 +151,9 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
         until(name, || Ok(verdict(&envoy.send(&request(&old, name, 0)?)?) == "200"))?;
     }
     let memory = envoy.memory()?;
-    for ((name, issuer), (_, script)) in issuers.iter().zip(&faults) {
+    for ((_, issuer), (_, script)) in issuers.iter().zip(&faults) {
         let script = script.clone();
         issuer.server().now(move |_| script.clone());
-        let _ = name;
     }
     let before: Vec<usize> = issuers.iter().map(|(_, issuer)| issuer.fetches()).collect();
     let started = Instant::now();
@@ -314,8 +313,6 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
             let (mut sent, mut refused) = (0, Vec::new());
             while !stopped.load(Ordering::SeqCst) {
                 let now = period().min(PERIODS);
-                // What is signed as a period begins may be sent before its keys are published here: the first period
-                // in which a key may sign is the one after.
                 let found = verdict(&bed.envoy.send(&request(&keys[now], "id", sent)?)?);
                 sent += 1;
                 if found != "200" {
@@ -396,28 +393,34 @@ fn a_shared_kid_names_nobody_and_a_bad_key_is_left_out_alone() -> Result<()> {
 fn a_discovery_document_of_another_issuer_or_with_keys_elsewhere_is_not_followed() -> Result<()> {
     let key = SigningKey::p256("k")?;
     let attacker = Scripted::start(|_| Script::answer(200, "{}"))?;
-    let bed = Bed::start(&[&key], &json!({}))?;
     let elsewhere = format!("http://{}/jwks", attacker.address());
-    for (issuer, jwks_uri) in [
-        (url("evil"), format!("{}/jwks", url("id"))),
-        (format!("{}/", url("id")), format!("{}/jwks", url("id"))),
-        (url("id"), elsewhere),
-        (url("id"), "https://evil.example/jwks".to_owned()),
-        (url("id"), "http://id.example/jwks".to_owned()),
-        (url("id"), "file:///etc/passwd".to_owned()),
-    ] {
+    let beside = |name: &str| format!("{}/jwks", url(name));
+    let documents = [
+        ("another", url("evil"), beside("another")),
+        ("slash", format!("{}/", url("slash")), beside("slash")),
+        ("attacker", url("attacker"), elsewhere),
+        ("other-host", url("other-host"), "https://evil.example/jwks".to_owned()),
+        ("plain", url("plain"), "http://plain.example/jwks".to_owned()),
+        ("port", url("port"), "https://port.example:8443/jwks".to_owned()),
+        ("file", url("file"), "file:///etc/passwd".to_owned()),
+    ];
+    let standin = Standin::start()?;
+    let policies: Vec<_> = documents.iter().map(|(name, ..)| (*name, json!({}))).collect();
+    let mut setup = setup(&policies, &standin);
+    let mut issuers = Vec::new();
+    for (name, issuer, jwks_uri) in documents {
         let document = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
-        let before = bed.issuer.server().count("/.well-known/");
-        bed.issuer.server().now(move |_| Script::answer(200, document.clone()));
-        until("the document was asked for again", || {
-            ensure!(bed.ask(&key)? == UNAVAILABLE, "{issuer} {jwks_uri}");
-            Ok(bed.issuer.server().count("/.well-known/") > before)
-        })?;
-        if before >= 2 {
-            break;
-        }
+        let issuer = Issuer::start(&url(name), &[&key])?;
+        issuer.server().now(move |_| Script::answer(200, document.clone()));
+        setup = setup.cluster(&format!("{name}.example"), issuer.server().address());
+        issuers.push((name, issuer));
     }
-    ensure!(attacker.calls().is_empty() && bed.issuer.fetches() == 0);
-    ensure!(bed.standin.take().is_empty());
+    let envoy = setup.start()?;
+    for (name, issuer) in &issuers {
+        let found = verdict(&envoy.send(&request(&key, name, 0)?)?);
+        ensure!(found == UNAVAILABLE, "{name}: {found}");
+        ensure!(issuer.server().count("/.well-known/") == 1 && issuer.fetches() == 0, "{name}");
+    }
+    ensure!(attacker.calls().is_empty() && standin.take().is_empty());
     Ok(())
 }
