@@ -263,6 +263,16 @@ impl Envoy {
         Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
     }
 
+    /// The processor time that its threads have used, by the kernel's account.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.process.child.id()))? {
+            let account = fs::read_to_string(task?.path().join("schedstat"))?;
+            nanoseconds += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// What the admin interface says at a path such as `/stats`.
     pub fn admin(&self, path: &str) -> Result<String> {
         admin(self.admin, path)

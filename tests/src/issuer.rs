@@ -14,7 +14,10 @@ use ring::{
     error::Unspecified,
     rand::SystemRandom,
     rsa::PublicKeyComponents,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaEncoding,
+        RsaKeyPair,
+    },
 };
 use serde_json::{Value, json};
 
@@ -102,12 +105,16 @@ impl SigningKey {
 
     /// The signature over any text; of P-256 `r || s`.
     pub fn signature(&self, text: &str) -> Result<Vec<u8>> {
+        self.signature_in(&RSA_PKCS1_SHA256, text)
+    }
+
+    /// The same, of an RSA key in another encoding.
+    pub fn signature_in(&self, encoding: &'static dyn RsaEncoding, text: &str) -> Result<Vec<u8>> {
         let random = SystemRandom::new();
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, text.as_bytes(), &mut signature)
-                    .map_err(ring_failed)?;
+                pair.sign(encoding, &random, text.as_bytes(), &mut signature).map_err(ring_failed)?;
                 Ok(signature)
             }
             Pair::P256(pair) => {
@@ -193,7 +200,8 @@ fn ring_failed(_: Unspecified) -> anyhow::Error {
     anyhow!("ring failed")
 }
 
-fn base64url(bytes: impl AsRef<[u8]>) -> String {
+/// Without padding.
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 

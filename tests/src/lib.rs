@@ -47,7 +47,7 @@ pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
-pub use issuer::{Issuer, SigningKey, unix_now, with};
+pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
