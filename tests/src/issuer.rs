@@ -45,15 +45,13 @@ impl SigningKey {
     pub fn rsa(number: usize, kid: &str) -> Result<Self> {
         static PAIRS: [OnceLock<RsaKeyPair>; RSA_KEYS] = [const { OnceLock::new() }; RSA_KEYS];
         let slot = PAIRS.get(number).context("there are three RSA keys")?;
-        let pair = match slot.get() {
-            Some(pair) => pair,
-            None => {
-                let der = RSAKeyPair::generate(RSA_BITS).and_then(|pair| pair.to_der());
-                let der = der.map_err(|error| anyhow!("no RSA key: {error}"))?;
-                let pair =
-                    RsaKeyPair::from_pkcs8(&der).map_err(|error| anyhow!("an odd RSA key: {error}"))?;
-                slot.get_or_init(|| pair)
-            }
+        let pair = if let Some(pair) = slot.get() {
+            pair
+        } else {
+            let der = RSAKeyPair::generate(RSA_BITS).and_then(|pair| pair.to_der());
+            let der = der.map_err(|error| anyhow!("no RSA key: {error}"))?;
+            let pair = RsaKeyPair::from_pkcs8(&der).map_err(|error| anyhow!("an odd RSA key: {error}"))?;
+            slot.get_or_init(|| pair)
         };
         Ok(Self { kid: kid.to_owned(), pair: Pair::Rsa(pair) })
     }

@@ -1,4 +1,4 @@
-//! A real OpenID provider, npm `oidc-provider`, as a child process that ends with the value that stands for it.
+//! A real `OpenID` provider, npm `oidc-provider`, as a child process that ends with the value that stands for it.
 
 use std::{
     fs,

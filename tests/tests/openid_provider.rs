@@ -1,4 +1,4 @@
-//! A real OpenID provider, found by discovery: its tokens pass, before and after its keys rotate.
+//! A real `OpenID` provider, found by discovery: its tokens pass, before and after its keys rotate.
 
 use std::{
     thread,
