@@ -19,7 +19,7 @@ use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
 use crate::identity_slot::{IdentitySlot, find_identity};
 use crate::jwt::{Issuer, JwkSet, Principals, SignatureVerifier, UnverifiedJwt, is_jwt_shaped};
-use crate::keyring::{KeyRing, Keys};
+use crate::keyring::{KeyRing, Keys, Newer};
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
 use crate::protected::{Protected, is_spelling_of};
@@ -149,14 +149,8 @@ impl Engine {
 
     /// Says that a fetch that no request waits for was not made after all.
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
-        match (&key.0, &self.registry) {
-            (Subject::Discovery(index) | Subject::Keys(index), _) => {
-                if let Some(keys) = self.keys.get(*index) {
-                    keys.abandon();
-                }
-            }
-            (subject, Some(registry)) => registry.abandon(subject, now),
-            (_, None) => {}
+        if let Some(registry) = &self.registry {
+            registry.abandon(&key.0, now);
         }
     }
 
@@ -341,9 +335,12 @@ impl Engine {
         let identity = match issuer.verify(jwt, &keys, &*self.verifier, inputs.now.unix()) {
             Ok(identity) => identity,
             Err(fault) if fault.may_pass_with_newer_keys() => {
-                // Asked for once: if the key is still unknown then, so be it.
-                let fetch = ring.newer(inputs.now).filter(|fetch| !inputs.known.has(&fetch.key));
-                return Err(fetch.map_or(Fault::Jwt(fault).into(), |fetch| Stop::Fetch(Box::new(fetch))));
+                return Err(match ring.newer(inputs.now) {
+                    Newer::Ask(fetch) if !inputs.known.has(&fetch.key) => Stop::Fetch(Box::new(fetch)),
+                    // Asked for once: if the key is still unknown then, so be it.
+                    Newer::Ask(_) | Newer::None => Fault::Jwt(fault).into(),
+                    Newer::Unavailable => Fault::KeysUnavailable(issuer.name()).into(),
+                });
             }
             Err(fault) => return Err(Fault::Jwt(fault).into()),
         };

@@ -12,8 +12,6 @@ use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchReque
 use crate::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
 use crate::time::Moment;
 
-/// An answer that never came is no longer waited for.
-const LOST: Duration = Duration::from_secs(30);
 /// The pauses after failures double from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -42,7 +40,7 @@ struct State {
     failures: u32,
     /// No fetch before.
     pause_until: Moment,
-    /// When an unknown key last led to a fetch.
+    /// When a set last took the place of another.
     refetched_at: Option<Moment>,
 }
 
@@ -50,6 +48,15 @@ struct State {
 pub(crate) enum Keys {
     Usable { keys: Arc<JwkSet>, refresh: Option<Fetch> },
     Ask(Fetch),
+    Unavailable,
+}
+
+/// Whether there may be keys that are not known yet.
+pub(crate) enum Newer {
+    Ask(Fetch),
+    /// The set is as new as it needs to be.
+    None,
+    /// The last fetch came to nothing, so it cannot be told.
     Unavailable,
 }
 
@@ -70,7 +77,7 @@ impl KeyRing {
             Source::Inline(keys) => return Keys::Usable { keys: Arc::clone(keys), refresh: None },
             Source::Remote { keys, .. } => keys,
         };
-        let Ok(mut state) = self.state.try_borrow_mut() else { return Keys::Unavailable };
+        let Ok(state) = self.state.try_borrow() else { return Keys::Unavailable };
         // A set is used a little longer while it is renewed, and much longer only where it could not be.
         let beyond = if state.failures > 0 { remote.stale_if_error } else { remote.cache_duration };
         let usable = remote.cache_duration.saturating_add(beyond.min(remote.stale_if_error));
@@ -79,34 +86,24 @@ impl KeyRing {
                 Keys::Usable { keys: Arc::clone(keys), refresh: None }
             }
             Some((keys, at)) if now.is_within(usable, *at) => {
-                let keys = Arc::clone(keys);
-                let refresh = state.may_fetch(now).then(|| {
-                    // One of the requests that find it stale asks.
-                    state.pause_until = now.after(LOST);
-                    self.fetch(&state, now)
-                });
-                Keys::Usable { keys, refresh: refresh.flatten() }
+                // Each request that finds it stale asks, and the host shares one fetch among them.
+                let refresh = state.may_fetch(now).then(|| self.fetch(&state, now)).flatten();
+                Keys::Usable { keys: Arc::clone(keys), refresh }
             }
             _ if state.may_fetch(now) => self.fetch(&state, now).map_or(Keys::Unavailable, Keys::Ask),
             _ => Keys::Unavailable,
         }
     }
 
-    /// The fetch for a key that is not among those that are known; `None` where there was one of late.
-    pub(crate) fn newer(&self, now: Moment) -> Option<Fetch> {
-        let Source::Remote { keys: remote, .. } = &self.source else { return None };
-        let state = self.state.try_borrow().ok()?;
-        let is_cool = state.refetched_at.is_none_or(|at| !now.is_within(remote.refetch_cooldown, at));
-        (is_cool && state.may_fetch(now)).then(|| self.fetch(&state, now)).flatten()
-    }
-
-    /// The renewal was not made after all: the next request asks for it.
-    pub(crate) fn abandon(&self) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && state.failures == 0
-        {
-            state.pause_until = Moment::default();
+    /// Looks for a key that is not among those that are known.
+    pub(crate) fn newer(&self, now: Moment) -> Newer {
+        let Source::Remote { keys: remote, .. } = &self.source else { return Newer::None };
+        let Ok(state) = self.state.try_borrow() else { return Newer::Unavailable };
+        if state.refetched_at.is_some_and(|at| now.is_within(remote.refetch_cooldown, at)) {
+            return Newer::None;
         }
+        let fetch = state.may_fetch(now).then(|| self.fetch(&state, now)).flatten();
+        fetch.map_or(Newer::Unavailable, Newer::Ask)
     }
 
     /// What came of a fetch. The words are for the log.
@@ -126,7 +123,6 @@ impl KeyRing {
             FetchAnswer::Response { .. } => Err((FetchOutcome::Unavailable, Vec::new())),
             FetchAnswer::Failed => Err((FetchOutcome::Failed, Vec::new())),
         };
-        let had_keys = state.keys.is_some();
         let malformed = |fault: String| (FetchOutcome::Malformed, vec![fault]);
         let read = body.and_then(|body| {
             if let (Subject::Discovery(_), Some(issuer)) = (subject, discover) {
@@ -137,16 +133,15 @@ impl KeyRing {
             let keys = JwkSet::parse(body).map_err(|fault| malformed(fault.to_string()))?;
             let dropped = keys.dropped().iter().map(|(at, fault)| format!("key {at} is left out: {fault}"));
             let notes = dropped.collect();
+            // Only what was answered counts: failures have pauses of their own.
+            state.refetched_at = state.keys.is_some().then_some(now);
+            state.failures = 0;
             // By the clock of now: an issuer's set has no version, and is as new as its answer.
             state.keys = Some((Arc::new(keys), now));
             Ok(notes)
         });
-        if had_keys {
-            state.refetched_at = Some(now);
-        }
         match read {
             Ok(notes) => {
-                state.failures = 0;
                 state.pause_until = Moment::default();
                 (FetchOutcome::Found, Resolution::Ready, notes)
             }

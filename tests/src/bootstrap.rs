@@ -100,6 +100,18 @@ impl Bootstrap {
         set_endpoint(registry.context("the bootstrap has no cluster `keyswap-registry`")?, address)
     }
 
+    /// Adds a cluster that reaches `address` in plain HTTP.
+    pub fn add_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
+        let address = json!({"address": address.ip().to_string(), "port_value": address.port()});
+        let endpoint = json!({"endpoint": {"address": {"socket_address": address}}});
+        let assignment = json!({"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]});
+        let cluster = json!({
+            "name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment,
+        });
+        put(self.clusters()?, cluster);
+        Ok(())
+    }
+
     /// Trusts the authorities of this system, wherever it keeps them.
     pub fn set_system_ca(&mut self) -> Result<()> {
         let file = Self::system_ca_file()?;

@@ -80,6 +80,12 @@ impl Setup {
         self.change(|bootstrap| bootstrap.set_registry(address))
     }
 
+    /// A cluster of this name reaches `address` in plain HTTP.
+    #[must_use]
+    pub fn cluster(self, name: &str, address: SocketAddr) -> Self {
+        self.change(|bootstrap| bootstrap.add_cluster(name, address))
+    }
+
     /// The true upstreams, verified with the authorities of this system.
     #[must_use]
     pub fn real_upstreams(self) -> Self {
@@ -264,6 +270,16 @@ impl Envoy {
         let resident =
             status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
+    }
+
+    /// The processor time that its threads have used, by the kernel's account.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.process.child.id()))? {
+            let account = fs::read_to_string(task?.path().join("schedstat"))?;
+            nanoseconds += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
     }
 
     /// What the admin interface says at a path such as `/stats`.

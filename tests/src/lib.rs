@@ -21,6 +21,7 @@
 //!   shapes of the services; a stream can be held after its first text.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
 //! - [`Scripted`] is a plain HTTP server that answers as a test says, well or badly: a registry, for example.
+//! - [`Issuer`] publishes keys as an identity provider does, and a [`SigningKey`] signs what an honest one would not.
 //! - [`Registry`] is `keyswap serve` on a database of its own, with a way to put tokens in.
 //! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
 //!
@@ -33,6 +34,8 @@ pub mod clients;
 mod envoy;
 mod filter;
 mod http;
+mod issuer;
+mod oidc;
 mod providers;
 mod ratelimit;
 mod registry;
@@ -45,6 +48,8 @@ pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
+pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
+pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};

@@ -1,0 +1,132 @@
+//! A real `OpenID` provider, npm `oidc-provider`, as a child process that ends with the value that stands for it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Lines, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::TokenDigest;
+use serde_json::Value;
+
+use crate::{
+    envoy::end_with_parent,
+    http::{self, Request},
+    tools::{installed, project_root, run},
+};
+
+const REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
+const FILES: [&str; 3] = ["package.json", "package-lock.json", "provider.mjs"];
+const SECRET: &str = "the-client-secret-of-a-test";
+
+/// A running provider.
+#[derive(Debug)]
+pub struct OidcProvider {
+    process: Child,
+    commands: ChildStdin,
+    said: Lines<BufReader<ChildStdout>>,
+    address: SocketAddr,
+    audience: String,
+}
+
+impl OidcProvider {
+    /// Starts as the issuer `url`, for tokens of this audience, a URL. It has one key.
+    pub fn start(url: &str, audience: &str) -> Result<Self> {
+        let mut command = Command::new("node");
+        command
+            .arg(program()?.join("provider.mjs"))
+            .args([url, audience, SECRET])
+            .env_remove("NODE_OPTIONS")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        end_with_parent(&mut command);
+        let mut process = command.spawn().context(REMEDY)?;
+        let commands = process.stdin.take().context("its input is piped")?;
+        let stdout = process.stdout.take().context("its output is piped")?;
+        let mut said = BufReader::new(stdout).lines();
+        let first = said.next().context("the OpenID provider did not start")??;
+        let port = first.strip_prefix("listening on ").context("the OpenID provider does not listen")?;
+        let address = (Ipv4Addr::LOCALHOST, port.parse()?).into();
+        Ok(Self { process, commands, said, address, audience: audience.to_owned() })
+    }
+
+    /// Where it listens, in plain HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new access token of the client `robot`, by its client credentials.
+    pub fn token(&self) -> Result<String> {
+        let resource = self.audience.replace(':', "%3A").replace('/', "%2F");
+        let form = format!(
+            "grant_type=client_credentials&client_id=robot&client_secret={SECRET}&resource={resource}"
+        );
+        let request =
+            Request::new("POST", "/token").header("content-type", "application/x-www-form-urlencoded");
+        let response = http::send(self.address, &request.body(form))?;
+        ensure!(response.status == 200, "no token: {} {}", response.status, response.text());
+        let token = response.json()?.get("access_token").and_then(Value::as_str).map(str::to_owned);
+        token.context("no access token")
+    }
+
+    /// A new key signs from now on; the old ones are still published.
+    pub fn rotate(&mut self) -> Result<()> {
+        self.command("rotate")
+    }
+
+    /// The old keys are published no more.
+    pub fn retire(&mut self) -> Result<()> {
+        self.command("retire")
+    }
+
+    fn command(&mut self, command: &str) -> Result<()> {
+        writeln!(self.commands, "{command}")?;
+        let confirmed = self.said.next().context("the OpenID provider has ended")??;
+        ensure!(confirmed == command, "the OpenID provider said `{confirmed}`");
+        Ok(())
+    }
+}
+
+impl Drop for OidcProvider {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The folder of the program, with its packages.
+fn program() -> Result<PathBuf> {
+    let source = project_root().join("tests/oidc");
+    let packages = folder("oidc-packages", &source, &FILES[..2], |folder| {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        run(&mut npm, REMEDY).context("the OpenID provider needs a registry that npm reaches")?;
+        Ok(())
+    })?;
+    folder("oidc-provider", &source, &FILES, |folder| {
+        let beside = Path::new("..").join(packages.file_name().unwrap_or_default());
+        Ok(symlink(beside.join("node_modules"), folder.join("node_modules"))?)
+    })
+}
+
+/// A folder with copies of these files, completed by `install`, once for each version of them.
+fn folder(
+    name: &str,
+    source: &Path,
+    files: &[&str],
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let contents = files.iter().map(|file| Ok(fs::read(source.join(file))?)).collect::<Result<Vec<_>>>()?;
+    let fingerprint = TokenDigest::of(&contents.concat()).to_hex();
+    installed(name, fingerprint.get(..16).unwrap_or_default(), |folder| {
+        for (file, content) in files.iter().zip(&contents) {
+            fs::write(folder.join(file), content)?;
+        }
+        install(folder)
+    })
+}
