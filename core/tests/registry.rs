@@ -64,20 +64,21 @@ fn a_clock_that_was_put_back_keeps_out_what_became_known_since_for_a_second_at_m
 }
 
 #[test]
-fn what_was_looked_up_after_the_clock_was_put_back_takes_the_place_of_what_was_shared_before() {
-    let store = MemoryStore::default();
-    let introspected = |providers: Value| {
-        move |_: &str| Answer(200, json!({"active": true, "providers": providers}).to_string())
-    };
-    let [first, second, new] = [(); 3].map(|()| Worker::new(&introspection()));
-    assert_eq!(first.ask(&store, TOKEN, at(0), &introspected(json!(["openai"]))), 200);
-    assert_eq!(second.ask(&store, TOKEN, at(-HOUR), &introspected(json!(["gemini"]))), 403);
-    assert_eq!(new.ask(&store, TOKEN, at(1 - HOUR), &nobody_is_asked), 403, "it is shared");
-    assert_eq!(
-        new.ask(&store, TOKEN, at(1), &introspected(json!(["gemini"]))),
-        403,
-        "the clock is there again"
-    );
+fn what_was_learnt_after_the_clock_was_put_back_takes_the_place_of_what_was_shared_before() {
+    let scoped = r#"{"active":true,"providers":["gemini"]}"#;
+    for (body, status) in [(scoped, 403), (r#"{"active":false}"#, 401)] {
+        let since = |_: &str| Answer(200, body.to_owned());
+        let store = MemoryStore::default();
+        let [first, second, new] = [(); 3].map(|()| Worker::new(&introspection()));
+        assert_eq!(first.ask(&store, TOKEN, at(0), &active), 200);
+        assert_eq!(second.ask(&store, TOKEN, at(-HOUR), &since), status);
+        if status == 403 {
+            assert_eq!(new.ask(&store, TOKEN, at(1 - HOUR), &nobody_is_asked), status, "it is shared");
+        }
+        for worker in [second, new] {
+            assert_eq!(worker.ask(&store, TOKEN, at(1), &since), status, "the clock has caught up");
+        }
+    }
 }
 
 #[test]
@@ -123,27 +124,22 @@ fn a_clock_that_was_put_back_keeps_a_rate_limit_for_no_longer_than_its_own_windo
 #[test]
 fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_bounds() {
     const SECONDS: i64 = 120;
-    for rate in [100, 500] {
+    const IDLE: &str = "idle-token-0123456789";
+    for (rate, is_edited) in [(100, false), (500, false), (500, true)] {
         let store = MemoryStore::default();
         let worker = Worker::new(&keyswap());
-        let change = |sequence: i64| {
-            let key = TokenDigest::of(TOKEN.as_bytes()).to_hex();
-            json!({
-                "sequence": sequence, "reset": false,
-                "changes": [{"kind": "token", "key": key, "sequence": sequence}],
-            })
-        };
         worker.hear(&store, at(0), &json!({"sequence": 1, "reset": false, "changes": []}));
         assert_eq!(worker.ask(&store, TOKEN, at(0), &known), 200);
+        let idle = |_: &str| Answer::record(IDLE, 1);
+        assert_eq!(worker.ask(&store, IDLE, at(0), &idle), 200);
+        worker.calls();
         let mut most = 0;
         for second in 1..=SECONDS {
-            // Somebody edits it now and then.
-            let sequence = 1 + second / 20;
-            if second % 20 == 0 {
-                worker.hear(&store, at(second), &change(sequence));
+            let version = if is_edited { 1 + second / 20 } else { 1 };
+            if is_edited && second % 20 == 0 {
+                worker.hear(&store, at(second), &change(TOKEN, version));
             }
-            let known = |_: &str| Answer::record(TOKEN, u64::try_from(sequence).unwrap());
-            worker.calls();
+            let known = |_: &str| Answer::record(TOKEN, u64::try_from(version).unwrap());
             for number in 0..rate {
                 let now = at_ms(second * 1000 + number * 1000 / rate);
                 worker.ask(&store, &format!("bad-token-{second:06}{number:06}"), now, &unknown);
@@ -153,9 +149,17 @@ fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_b
             }
             most = most.max(worker.calls());
         }
+        assert_eq!(worker.ask(&store, IDLE, at(SECONDS + 1), &idle), 200, "{rate}/s: known, and too old");
         // A burst of 100 and 50 in a second, and one for the token that is known.
         assert!((50..=151).contains(&most), "{rate}/s: {most} calls in a second");
     }
+}
+
+/// The feed, where a token changed.
+fn change(token: &str, sequence: i64) -> Value {
+    let key = TokenDigest::of(token.as_bytes()).to_hex();
+    let changes = json!([{"kind": "token", "key": key, "sequence": sequence}]);
+    json!({"sequence": sequence, "reset": false, "changes": changes})
 }
 
 #[test]
@@ -183,35 +187,46 @@ fn registries_that_differ_never_see_each_others_records_and_the_same_one_is_shar
 }
 
 #[test]
+fn a_change_that_one_worker_heard_of_holds_for_those_that_follow_no_feed_yet() {
+    let store = MemoryStore::default();
+    let worker = Worker::new(&keyswap());
+    worker.hear(&store, at(0), &json!({"sequence": 1, "reset": false, "changes": []}));
+    assert_eq!(worker.ask(&store, TOKEN, at(0), &known), 200);
+    assert_eq!(Worker::new(&keyswap()).ask(&store, TOKEN, at(1), &nobody_is_asked), 200);
+    worker.hear(&store, at(2), &change(TOKEN, 2));
+    for worker in [Worker::new(&keyswap()), worker] {
+        assert_eq!(worker.ask(&store, TOKEN, at(2), &unknown), 401);
+    }
+}
+
+#[test]
 fn after_the_registry_was_put_back_what_it_knew_before_is_not_believed_and_what_it_revokes_is_gone() {
     let store = MemoryStore::default();
-    let digest = TokenDigest::of(TOKEN.as_bytes()).to_hex();
-    let part = |sequence: u64, reset: bool, changes: Value| json!({"sequence": sequence, "reset": reset, "changes": changes});
+    let part = |sequence: u64, reset: bool| json!({"sequence": sequence, "reset": reset, "changes": []});
     let lost = |_: &str| Answer::record(TOKEN, 90);
     let restored = |_: &str| Answer::record(TOKEN, 3);
     let [first, second] = [(); 2].map(|()| Worker::new(&keyswap()));
     for worker in [&first, &second] {
-        worker.hear(&store, at(0), &part(100, false, json!([])));
+        worker.hear(&store, at(0), &part(100, false));
         assert_eq!(worker.ask(&store, TOKEN, at(0), &lost), 200);
     }
     assert_eq!((first.calls(), second.calls()), (1, 0));
 
     let new = Worker::new(&keyswap());
     for worker in [&first, &second] {
-        worker.hear(&store, at(1), &part(5, true, json!([])));
+        worker.hear(&store, at(1), &part(5, true));
     }
-    new.hear(&store, at(1), &part(5, false, json!([])));
+    new.hear(&store, at(1), &part(5, false));
     assert_eq!(first.ask(&store, TOKEN, at(2), &restored), 200);
     assert_eq!(second.ask(&store, TOKEN, at(2), &nobody_is_asked), 200, "they share the new timeline");
     assert_eq!(new.ask(&store, TOKEN, at(2), &restored), 200);
     assert_eq!((first.calls(), new.calls()), (1, 1), "nobody believed what was known before");
 
-    let revoked = part(6, false, json!([{"kind": "token", "key": digest, "sequence": 6}]));
     for worker in [&first, &second, &new] {
-        worker.hear(&store, at(3), &revoked);
+        worker.hear(&store, at(3), &change(TOKEN, 6));
     }
     let late = Worker::new(&keyswap());
-    late.hear(&store, at(4), &part(6, false, json!([])));
+    late.hear(&store, at(4), &part(6, false));
     for second_of in 4..130 {
         for worker in [&first, &second, &new, &late] {
             assert_eq!(worker.ask(&store, TOKEN, at(second_of), &unknown), 401, "after {second_of} s");

@@ -173,7 +173,7 @@ impl Preset {
 }
 
 /// Strings that are compared whole: at least one, none empty, none twice.
-fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
+pub(super) fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
     let mut texts = Vec::new();
     for item in node.items() {
         match item.text() {

@@ -17,6 +17,8 @@ pub(crate) enum Protocol {
     Introspection {
         /// The scope of tokens whose answer has none.
         providers: Vec<String>,
+        /// Whom a token must be for; empty: anybody the server vouches for.
+        audiences: Vec<String>,
     },
 }
 
@@ -81,8 +83,9 @@ fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
 fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
     let mut fields = node.fields()?;
     let providers = fields.required("providers").map(|node| super::tokens::read_providers(&node, why_not));
+    let audiences = fields.optional("audiences").map(|node| super::issuers::read_texts(&node, "audience"));
     fields.finish();
-    Some(Protocol::Introspection { providers: providers? })
+    Some(Protocol::Introspection { providers: providers?, audiences: audiences.unwrap_or_default() })
 }
 
 fn read_cluster(node: &Node<'_>) -> Option<String> {

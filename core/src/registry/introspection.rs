@@ -20,8 +20,15 @@ pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
     body
 }
 
-/// Reads an answer. `providers` is the scope of tokens whose answer has none. `None` for anything that is no answer.
-pub(super) fn read(body: &[u8], digest: &TokenDigest, providers: &[String], now: Moment) -> Option<Found> {
+/// Reads an answer. `providers` is the scope of tokens whose answer has none; where there are `audiences`, a token must be
+/// for one of them. `None` for anything that is no answer.
+pub(super) fn read(
+    body: &[u8],
+    digest: &TokenDigest,
+    providers: &[String],
+    audiences: &[String],
+    now: Moment,
+) -> Option<Found> {
     if body.len() > record::MAX_BYTES {
         return None;
     }
@@ -32,6 +39,9 @@ pub(super) fn read(body: &[u8], digest: &TokenDigest, providers: &[String], now:
     let text = |name: &str| member(&members, name, line);
     let seconds = |name: &str| member(&members, name, Value::as_i64);
     let names = |name: &str| member(&members, name, names);
+    if !audiences.is_empty() && !is_for(members.get("aud"), audiences) {
+        return Some(Found::Nothing);
+    }
     // The server says `active`; a time that says otherwise is a contradiction.
     if seconds("nbf").ok()?.is_some_and(|from| UnixTime(from) > now.unix()) {
         return Some(Found::Nothing);
@@ -51,12 +61,22 @@ pub(super) fn read(body: &[u8], digest: &TokenDigest, providers: &[String], now:
     Some(Found::Record(record, 0))
 }
 
+/// A string or a list of strings, compared whole (RFC 7662 section 2.2).
+fn is_for(told: Option<&Value>, audiences: &[String]) -> bool {
+    let is_ours = |value: &Value| audiences.iter().any(|audience| value.as_str() == Some(audience));
+    match told {
+        Some(Value::Array(told)) => told.iter().any(is_ours),
+        Some(told) => is_ours(told),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn found(body: &str) -> Option<Found> {
-        read(body.as_bytes(), &TokenDigest::of(b"t"), &["openai".to_owned()], Moment(1_000_000_000_000))
+        read(body.as_bytes(), &TokenDigest::of(b"t"), &["openai".to_owned()], &[], Moment(1_000_000_000_000))
     }
 
     #[test]
@@ -77,6 +97,24 @@ mod tests {
             panic!("not found");
         };
         assert_eq!(record.providers, ["gemini"]);
+    }
+
+    #[test]
+    fn a_token_for_somebody_else_is_nothing() {
+        let audiences = ["llm".to_owned(), "other".to_owned()];
+        for (aud, is_found) in [
+            (r#""llm""#, true),
+            (r#"["x","other"]"#, true),
+            (r#""LLM""#, false),
+            (r#""llm-2""#, false),
+            ("[]", false),
+            ("7", false),
+            ("null", false),
+        ] {
+            let body = format!(r#"{{"active":true,"aud":{aud}}}"#);
+            let found = read(body.as_bytes(), &TokenDigest::of(b"t"), &[], &audiences, Moment(1));
+            assert_eq!(matches!(found, Some(Found::Record(..))), is_found, "{aud}");
+        }
     }
 
     #[test]

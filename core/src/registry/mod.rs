@@ -327,8 +327,8 @@ impl Registry {
                 .map(|(record, version)| Found::Record(record, version))
                 .ok_or(FetchOutcome::Malformed),
             (Protocol::Keyswap, 404) if record::says_unknown(body) => Ok(Found::Nothing),
-            (Protocol::Introspection { providers }, 200) => {
-                introspection::read(body, digest, providers, now).ok_or(FetchOutcome::Malformed)
+            (Protocol::Introspection { providers, audiences }, 200) => {
+                introspection::read(body, digest, providers, audiences, now).ok_or(FetchOutcome::Malformed)
             }
             // That our credential is wrong, or that there is too much to do, is about every token.
             (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),
