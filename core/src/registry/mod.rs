@@ -5,44 +5,32 @@
 //! lets nobody in: only what is remembered still counts.
 
 mod breaker;
+mod calls;
 mod feed;
 mod introspection;
+mod memory;
 mod record;
 mod slot;
 mod usage;
 mod wanted;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
-use self::breaker::Breaker;
 use self::feed::Feed;
+use self::memory::{Held, Memory};
 use self::slot::Slot;
-use self::usage::Usage;
 pub(crate) use self::wanted::{Wanted, person};
-use crate::cache::Cache;
-use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
-use crate::limit::{Gcra, RateLimit};
+use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::secret::Secret;
 use crate::store::{Kind, Store};
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
 
-/// So many records a worker holds.
-const RECORDS: usize = 4096;
-/// So many unknown tokens a worker remembers.
-const UNKNOWN: usize = 1024;
-/// So many unknown tokens in so many seconds may be asked for: whoever guesses tokens does not load the registry with it.
-const MOST_UNKNOWN: (u32, u32) = (100, 2);
 /// A worker that asks anew for a record has so long for it.
 const LEASE: Duration = Duration::from_secs(5);
-/// The feed is asked to wait so long for a change; a connection that died is noticed after that.
-const FEED_WAIT: Duration = Duration::from_secs(4);
 /// The longest pause after the feed failed.
 const LONGEST_FEED_PAUSE: Duration = Duration::from_secs(10);
 /// An answer that never came is no longer waited for.
@@ -52,36 +40,7 @@ const LOST: Duration = Duration::from_secs(30);
 pub(crate) struct Registry {
     policy: RegistryPolicy,
     authorization: Secret,
-    state: RefCell<State>,
-}
-
-struct State {
-    records: Cache<Held>,
-    unknown: Cache<Moment>,
-    /// Those whose answers made no sense, and when they were asked for.
-    senseless: Cache<Moment>,
-    /// The calls on their way that were taken from the budget.
-    charged: BTreeSet<TokenDigest>,
-    /// Which registry, and how often it was put back: others' records in shared memory are not this one's.
-    scope: [u8; 32],
-    resets: u64,
-    /// How far ahead the budget for unknown tokens is spent, see [`Gcra`]. A call takes from it, and gives back what it
-    /// took if the token is known.
-    spent: Option<i64>,
-    breaker: Breaker,
-    feed: Feed,
-    feed_failures: u32,
-    feed_due: Moment,
-    usage: Usage,
-}
-
-/// A record in the worker's memory.
-struct Held {
-    record: Arc<TokenRecord>,
-    version: u64,
-    asked_at: Moment,
-    /// When to think of asking anew.
-    refresh_at: Moment,
+    state: RefCell<Memory>,
 }
 
 /// What is known of the one who is wanted.
@@ -122,21 +81,8 @@ impl Origin {
 
 impl Registry {
     pub(crate) fn new(policy: RegistryPolicy, credential: &Secret) -> Self {
-        let state = State {
-            records: Cache::new(RECORDS),
-            unknown: Cache::new(UNKNOWN),
-            senseless: Cache::new(UNKNOWN),
-            charged: BTreeSet::new(),
-            scope: scope(&policy),
-            resets: 0,
-            spent: None,
-            breaker: Breaker::default(),
-            feed: Feed::default(),
-            feed_failures: 0,
-            feed_due: Moment::default(),
-            usage: Usage::default(),
-        };
-        Self { policy, authorization: credential.with_scheme("Bearer"), state: RefCell::new(state) }
+        let state = RefCell::new(Memory::new(&policy));
+        Self { policy, authorization: credential.with_scheme("Bearer"), state }
     }
 
     /// What is known of a token or a person.
@@ -339,7 +285,7 @@ impl Registry {
     /// A record that another worker looked up, if it may be believed.
     fn shared(
         &self,
-        state: &State,
+        state: &Memory,
         subject: &Subject,
         digest: &TokenDigest,
         now: Moment,
@@ -360,7 +306,7 @@ impl Registry {
     /// The call that renews a record before it is too old, if one is due and this worker is the one to make it.
     fn refresh(
         &self,
-        state: &mut State,
+        state: &mut Memory,
         wanted: Wanted<'_>,
         subject: &Subject,
         digest: &TokenDigest,
@@ -382,52 +328,6 @@ impl Registry {
         let may_ask = slot::lease(store, &state.place(digest), now, now.after(LEASE));
         may_ask.then(|| self.fetch(state, wanted, now))
     }
-
-    fn fetch(&self, state: &State, wanted: Wanted<'_>, now: Moment) -> Fetch {
-        let timeout = self.policy.timeout;
-        let request =
-            if let (Protocol::Introspection { .. }, Wanted::Token(token)) = (&self.policy.protocol, wanted) {
-                let fields = vec![
-                    (":method", "POST".to_owned()),
-                    ("content-type", "application/x-www-form-urlencoded".to_owned()),
-                ];
-                self.request("", fields, Some(introspection::question(token)), timeout)
-            } else {
-                self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
-            };
-        Fetch::new(wanted.key(), request, state.asked(now))
-    }
-
-    fn changes(&self, state: &State, now: Moment) -> Fetch {
-        let path = match state.feed.position() {
-            Some(position) => format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs()),
-            None => "/v1/changes".to_owned(),
-        };
-        let timeout = FEED_WAIT + self.policy.timeout;
-        let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
-        Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
-    }
-
-    fn request(
-        &self,
-        path: &str,
-        fields: Vec<(&'static str, String)>,
-        body: Option<Zeroizing<Vec<u8>>>,
-        timeout: Duration,
-    ) -> FetchRequest {
-        let mut headers: Vec<(&'static str, Zeroizing<String>)> = vec![
-            (":path", format!("{}{path}", self.policy.url.path).into()),
-            (":authority", self.policy.url.authority.clone().into()),
-            ("accept", "application/json".to_owned().into()),
-            ("authorization", self.authorization.reveal_to_registry(self)),
-        ];
-        // Pseudo-headers come first.
-        for (name, value) in fields {
-            let at = if name.starts_with(':') { 0 } else { headers.len() };
-            headers.insert(at, (name, value.into()));
-        }
-        FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
-    }
 }
 
 /// What a registry said.
@@ -444,116 +344,4 @@ impl Found {
             Self::Nothing => feed.believes_absence(digest, as_of),
         }
     }
-}
-
-impl State {
-    fn remembered(
-        &mut self,
-        digest: &TokenDigest,
-        positive: Duration,
-        now: Moment,
-    ) -> Option<Arc<TokenRecord>> {
-        // What is too old stays, though not to be believed: that it was known once keeps it out of the budget.
-        let held = self.records.get(digest)?;
-        now.is_within(positive, held.asked_at).then(|| Arc::clone(&held.record))
-    }
-
-    /// What stands for the record in shared memory.
-    fn place(&self, digest: &TokenDigest) -> TokenDigest {
-        TokenDigest::of(&[&self.scope[..], &self.resets.to_be_bytes(), digest.bytes()].concat())
-    }
-
-    fn hold(&mut self, digest: TokenDigest, held: Held) {
-        self.unknown.remove(&digest);
-        self.records.insert(digest, held);
-    }
-
-    fn is_ready(&mut self, digest: &TokenDigest, now: Moment) -> bool {
-        (self.records.contains(digest) || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
-    }
-
-    /// What the budget is after one more, if there is one more.
-    fn has_budget(&mut self, now: Moment) -> Option<i64> {
-        let (spent, taken) = budget()?.take(self.spent, nanoseconds(now));
-        if !taken.allowed {
-            // Where the clock was put back this is less than before.
-            self.spent = Some(spent);
-        }
-        taken.allowed.then_some(spent)
-    }
-
-    /// Who was known before, and a person whose identity was verified, is no guess and costs nothing.
-    fn may_call(&mut self, subject: &Subject, now: Moment) -> bool {
-        let guess = match subject {
-            Subject::Token(digest) => (!self.records.contains(digest)).then_some(*digest),
-            _ => None,
-        };
-        let Some(guess) = guess else { return self.breaker.admit(now) };
-        let Some(spent) = self.has_budget(now) else { return false };
-        let may_call = self.breaker.admit(now);
-        if may_call {
-            self.spent = Some(spent);
-            self.charged.insert(guess);
-        }
-        may_call
-    }
-
-    /// A guess that was right gets back what it took.
-    fn settle(&mut self, digest: &TokenDigest, outcome: FetchOutcome) {
-        let was_charged = self.charged.remove(digest);
-        if was_charged && matches!(outcome, FetchOutcome::Found | FetchOutcome::Stale) {
-            self.spent = self.spent.zip(budget()).map(|(spent, budget)| budget.give_back(spent));
-        }
-    }
-
-    fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
-        if part.reset {
-            self.resets = self.resets.wrapping_add(1);
-            self.records.values_mut().for_each(Held::disbelieve);
-            self.unknown.clear();
-        } else if self.feed.position().is_none() {
-            // What changed between a lookup and the beginning of the feed is not known: each is renewed when it is used.
-            self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
-            self.unknown.clear();
-        }
-        for (digest, sequence) in &part.records {
-            if let Some(held) = self.records.get_mut(digest).filter(|held| held.version < *sequence) {
-                held.disbelieve();
-            }
-            self.unknown.remove(digest);
-            self.senseless.remove(digest);
-            // Where it cannot be buried for all, each worker still does not believe it.
-            let _ = slot::bury(store, self.place(digest), *sequence);
-        }
-        self.feed.follow(part);
-    }
-
-    fn asked(&self, now: Moment) -> Asked {
-        Asked { at: now, as_of: self.feed.position().unwrap_or_default() }
-    }
-}
-
-impl Held {
-    fn new(record: Arc<TokenRecord>, version: u64, asked_at: Moment, positive: Duration) -> Self {
-        Self { record, version, asked_at, refresh_at: asked_at.after(positive / 2) }
-    }
-
-    /// It is too old from now on.
-    fn disbelieve(&mut self) {
-        self.asked_at = Moment::default();
-    }
-}
-
-/// Which registry it is, and what its answers mean.
-fn scope(policy: &RegistryPolicy) -> [u8; 32] {
-    let meaning = format!("{}{}\0{:?}", policy.url.authority, policy.url.path, policy.protocol);
-    *TokenDigest::of(meaning.as_bytes()).bytes()
-}
-
-fn budget() -> Option<Gcra> {
-    RateLimit::new(MOST_UNKNOWN.0, MOST_UNKNOWN.1).map(Gcra::new)
-}
-
-fn nanoseconds(now: Moment) -> i64 {
-    i64::try_from(now.0).unwrap_or(i64::MAX)
 }

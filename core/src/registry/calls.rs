@@ -1,0 +1,64 @@
+//! The calls to a registry: what is asked of it, and how.
+//!
+//! Its credential goes with every one of them, and nowhere else.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::memory::Memory;
+use super::{Registry, Wanted, introspection};
+use crate::fetch::{Fetch, FetchKey, FetchRequest, Subject};
+use crate::policy::Protocol;
+use crate::time::Moment;
+
+/// The feed is asked to wait so long for a change; a connection that died is noticed after that.
+const FEED_WAIT: Duration = Duration::from_secs(4);
+
+impl Registry {
+    pub(super) fn fetch(&self, state: &Memory, wanted: Wanted<'_>, now: Moment) -> Fetch {
+        let timeout = self.policy.timeout;
+        let request =
+            if let (Protocol::Introspection { .. }, Wanted::Token(token)) = (&self.policy.protocol, wanted) {
+                let fields = vec![
+                    (":method", "POST".to_owned()),
+                    ("content-type", "application/x-www-form-urlencoded".to_owned()),
+                ];
+                self.request("", fields, Some(introspection::question(token)), timeout)
+            } else {
+                self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
+            };
+        Fetch::new(wanted.key(), request, state.asked(now))
+    }
+
+    pub(super) fn changes(&self, state: &Memory, now: Moment) -> Fetch {
+        let path = match state.feed.position() {
+            Some(position) => format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs()),
+            None => "/v1/changes".to_owned(),
+        };
+        let timeout = FEED_WAIT + self.policy.timeout;
+        let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
+        Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
+    }
+
+    pub(super) fn request(
+        &self,
+        path: &str,
+        fields: Vec<(&'static str, String)>,
+        body: Option<Zeroizing<Vec<u8>>>,
+        timeout: Duration,
+    ) -> FetchRequest {
+        let mut headers: Vec<(&'static str, Zeroizing<String>)> = vec![
+            (":path", format!("{}{path}", self.policy.url.path).into()),
+            (":authority", self.policy.url.authority.clone().into()),
+            ("accept", "application/json".to_owned().into()),
+            ("authorization", self.authorization.reveal_to_registry(self)),
+        ];
+        // Pseudo-headers come first.
+        for (name, value) in fields {
+            let at = if name.starts_with(':') { 0 } else { headers.len() };
+            headers.insert(at, (name, value.into()));
+        }
+        FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
+    }
+}
