@@ -31,6 +31,8 @@ struct Session {
 const REALTIME: &str = "/v1/realtime?model=gpt-realtime";
 const LIVE: &str = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?alt=ws";
 
+const GOOGLE: &str = "generativelanguage.googleapis.com";
+
 const SESSIONS: [Session; 3] = [
     Session {
         mode: Mode::Subprotocol,
@@ -51,7 +53,8 @@ const SESSIONS: [Session; 3] = [
     Session {
         mode: Mode::Query,
         target: LIVE,
-        arrives_at: LIVE,
+        // Google's realtime API takes its key from the query.
+        arrives_at: "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?alt=ws&key=real-gemini-key",
         provider: Provider::Gemini,
         protocol: "",
         speaks_first: false,
@@ -75,7 +78,17 @@ fn a_session_passes_both_ways_byte_for_byte_and_the_upstream_sees_only_the_real_
         assert_eq!(greetings.len(), usize::from(session.speaks_first), "{context}");
 
         let request = testbed.take_last()?;
-        session.provider.check(&request).context(context.clone())?;
+        match session.mode {
+            Mode::Query => {
+                assert_eq!(
+                    (request.sni.as_str(), request.header("host")),
+                    (GOOGLE, Some(GOOGLE)),
+                    "{context}"
+                );
+                assert_eq!(request.credentials(), ["?key=real-gemini-key"], "{context}");
+            }
+            _ => session.provider.check(&request).context(context.clone())?,
+        }
         assert_eq!(request.target, session.arrives_at, "{context}");
         assert_eq!(
             request.header("sec-websocket-protocol").unwrap_or_default(),
@@ -86,7 +99,7 @@ fn a_session_passes_both_ways_byte_for_byte_and_the_upstream_sees_only_the_real_
     Ok(())
 }
 
-/// The gateway has no `/v1/realtime`: its segment stands alone.
+/// The gateway has no `/v1/realtime`: its segment stands alone, however the client calls it.
 #[test]
 fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
     let mut policy = Testbed::policy();
@@ -100,17 +113,19 @@ fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
     let standin = Standin::start()?;
     let envoy = Testbed::setup_with(&policy, &standin).env("CF_AIG_TOKEN", "real-gateway-token").start()?;
     let testbed = Testbed { standin, envoy };
-    let url = url(&testbed, "/openai?model=gpt-realtime");
-    let events = WS.run(&Call { mode: Mode::Subprotocol, base_url: &url, token: TOKEN, headers: &[] })?;
-    assert_eq!(events.first(), Some(&Event::Open { protocol: "realtime".to_owned() }));
-    assert_eq!(events.last(), Some(&Event::Done { text: "1000".to_owned() }));
+    for target in ["/openai?model=gpt-realtime", REALTIME] {
+        let url = url(&testbed, target);
+        let events = WS.run(&Call { mode: Mode::Subprotocol, base_url: &url, token: TOKEN, headers: &[] })?;
+        assert_eq!(events.first(), Some(&Event::Open { protocol: "realtime".to_owned() }));
+        assert_eq!(events.last(), Some(&Event::Done { text: "1000".to_owned() }));
 
-    let request = testbed.take_last()?;
-    assert_eq!(request.target, "/v1/0123456789abcdef/prod/openai?model=gpt-realtime");
-    let mut credentials = request.credentials();
-    credentials.sort();
-    let gateway = "cf-aig-authorization: Bearer real-gateway-token".to_owned();
-    assert_eq!(credentials, [Provider::OpenAi.credential(), gateway]);
+        let request = testbed.take_last()?;
+        assert_eq!(request.target, "/v1/0123456789abcdef/prod/openai?model=gpt-realtime");
+        let mut credentials = request.credentials();
+        credentials.sort();
+        let gateway = "cf-aig-authorization: Bearer real-gateway-token".to_owned();
+        assert_eq!(credentials, [Provider::OpenAi.credential(), gateway]);
+    }
     Ok(())
 }
 
