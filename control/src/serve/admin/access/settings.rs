@@ -32,6 +32,8 @@ impl AccessSettings {
             ("preset", json!("cloudflare_access")),
             ("issuer", json!(self.issuer)),
             ("audiences", json!(self.audiences)),
+            // Who of them may administer is told by their address, here and not in the policy.
+            ("principals", json!("any")),
         ];
         let jwks = self.keys_url.as_ref().map(|url| ("jwks", json!({"url": url})));
         let issuer: Map<_, _> =
