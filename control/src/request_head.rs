@@ -60,7 +60,7 @@ impl HeadText {
 
 impl ParsedHead<'_> {
     pub(crate) fn head(&self) -> RequestHead<'_> {
-        RequestHead { method: self.method, path: self.path, headers: &self.headers }
+        RequestHead { method: self.method, path: self.path, headers: &self.headers, peer: || None }
     }
 }
 

@@ -51,6 +51,10 @@ impl<V> Cache<V> {
         self.values.contains_key(digest)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.values.clear();
         self.order.clear();

@@ -10,9 +10,10 @@ use crate::registry::Origin;
 use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::Rewrite;
 use crate::route::RoutedBy;
+use crate::sent::Sent;
 use crate::slot::Slot;
 use crate::time::UnixTime;
-use crate::token::{Principal, TokenDigest};
+use crate::token::Principal;
 
 /// What to do with a request, and why.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub struct Decision<'a> {
     pub response: ResponseHeaders,
     /// Fetches that are due, and that this request does not wait for.
     pub refresh: Vec<Fetch>,
-    /// The token to report as used when the request is answered: one that the registry knows.
-    pub used: Option<TokenDigest>,
+    /// What is to be learnt from the answer: for [`crate::Engine::answered`].
+    pub sent: Sent,
 }
 
 /// What to do with a request.
@@ -86,6 +87,8 @@ pub enum Stage {
     Verify,
     /// Whether it is good for this provider.
     Scope,
+    /// Whether the real credential is there.
+    Credential,
     /// Whether it has a request left.
     RateLimit,
     /// What is forwarded.
@@ -100,6 +103,7 @@ impl Stage {
             Self::Extract => "extract",
             Self::Verify => "verify",
             Self::Scope => "scope",
+            Self::Credential => "credential",
             Self::RateLimit => "rate_limit",
             Self::Rewrite => "rewrite",
         }
@@ -131,6 +135,10 @@ pub enum Check<'a> {
     TokenValid(Option<UnixTime>),
     /// The provider is in the token's scope.
     InScope(&'a str),
+    /// The upstream credential of this name is there.
+    HasCredential(&'a str),
+    /// The host writes the upstream credential.
+    HostHasCredential,
     /// The token had a request left.
     WithinLimit {
         /// How many are left now.
@@ -152,6 +160,7 @@ impl Check<'_> {
             Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
             Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
             Self::InScope(_) => Stage::Scope,
+            Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
             Self::Refused(fault) => fault.stage(),
@@ -176,6 +185,8 @@ impl fmt::Display for Check<'_> {
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
             Self::InScope(provider) => write!(f, "the token is for `{provider}`"),
+            Self::HasCredential(name) => write!(f, "the credential `{name}` is there"),
+            Self::HostHasCredential => f.write_str("the host writes the credential"),
             Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),
             Self::Uncounted => f.write_str("the request could not be counted, which the policy allows"),
             Self::Rewritten(authority) => write!(f, "forwarded to `{authority}` with its own credential"),

@@ -1,6 +1,6 @@
 //! The engine: one policy with its secrets, ready to judge requests.
 //!
-//! A request passes the stages Route → Extract → Verify → Scope → Limit → Rewrite; the first check that fails ends
+//! A request passes the stages Route → Extract → Verify → Scope → Credential → Limit → Rewrite; the first check that fails ends
 //! it. [`Grant`](crate::grant::Grant) makes the order binding: a rewrite cannot be written without one.
 //!
 //! Judging is a function of the head, the time, the store, and what fetches resolved to. Where it lacks something it
@@ -8,6 +8,8 @@
 //! to keep, and nothing is charged twice: a request that waits has taken nothing from its budget yet.
 
 mod caller;
+mod keys;
+mod status;
 
 use crate::cors;
 use crate::credential::{self, Credential};
@@ -29,11 +31,12 @@ use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
+use crate::sent::{self, AnswerHead, Sent, SentKey};
 use crate::slot::Slot;
 use crate::store::Store;
 use crate::time::Moment;
-use crate::token::{Principal, TokenDigest, TokenTable, VerifiedToken};
-use crate::upstream::{self, Upstream};
+use crate::token::{Principal, TokenTable, VerifiedToken};
+use crate::upstream::{self, Credentials, Pool, Upstream};
 
 /// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
 pub struct Engine {
@@ -41,8 +44,9 @@ pub struct Engine {
     tokens: TokenTable,
     registry: Option<Registry>,
     /// The keys of each issuer, in the order of the policy's.
-    keys: Vec<KeyRing>,
+    issuer_keys: Vec<KeyRing>,
     verifier: Box<dyn SignatureVerifier>,
+    credentials: Credentials,
     upstreams: Vec<Upstream>,
     protected: Protected,
 }
@@ -96,14 +100,15 @@ impl Engine {
         environment: &dyn Environment,
         verifier: Box<dyn SignatureVerifier>,
     ) -> Result<Self, PolicyErrors> {
-        let upstreams = upstream::build_all(&policy, environment);
+        let credentials = Credentials::new(&policy.credentials, environment);
         let registry = policy.open_registry(environment);
-        let (upstreams, registry) = PolicyErrors::both(upstreams, registry)?;
+        let (credentials, registry) = PolicyErrors::both(credentials, registry)?;
+        let upstreams = upstream::build_all(&policy, &credentials);
         let protected = Protected::of(&policy);
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
         let keys = policy.issuers().iter().enumerate().map(|(index, issuer)| KeyRing::new(index, issuer));
-        let keys = keys.collect();
-        Ok(Self { policy, tokens, registry, keys, verifier, upstreams, protected })
+        let issuer_keys = keys.collect();
+        Ok(Self { policy, tokens, registry, issuer_keys, verifier, credentials, upstreams, protected })
     }
 
     /// Whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
@@ -140,7 +145,8 @@ impl Engine {
         match (&key.0, &self.registry) {
             (Subject::Token(_) | Subject::Person(_), Some(registry)) => registry.may_call(&key.0, now),
             (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
-            (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.keys.len(),
+            (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.issuer_keys.len(),
+            (Subject::Credential(credential, link), _) => self.credentials.may_call(*credential, *link),
             (_, None) => false,
         }
     }
@@ -162,7 +168,10 @@ impl Engine {
         store: &dyn Store,
     ) -> Accepted {
         let (outcome, resolution, notes) = match (&key.0, &self.registry) {
-            (Subject::Discovery(index) | Subject::Keys(index), _) => match self.keys.get(*index) {
+            (Subject::Credential(credential, link), _) => {
+                self.credentials.accept((*credential, *link), answer, now)
+            }
+            (Subject::Discovery(index) | Subject::Keys(index), _) => match self.issuer_keys.get(*index) {
                 Some(keys) => keys.accept(&key.0, answer, now),
                 None => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
             },
@@ -181,15 +190,39 @@ impl Engine {
         Accepted { outcome, resolution, notes }
     }
 
-    /// The fetches that are due and that no request waits for. A host asks about once a second.
-    pub fn due(&self, now: Moment) -> Vec<Fetch> {
-        self.registry.as_ref().map(|registry| registry.due(now)).unwrap_or_default()
+    /// The fetches that are due and that no request waits for. A host asks about once a second; what other workers have
+    /// told since is heard by the way.
+    pub fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        let pools = self.upstreams.iter().filter_map(|upstream| upstream.keys.as_ref());
+        let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
+        self.credentials.listen(members.map(|member| member.credential), store, now);
+        let mut due = self.registry.as_ref().map(|registry| registry.due(now)).unwrap_or_default();
+        due.extend(self.credentials.due(now));
+        due
     }
 
-    /// Notes that a forwarded request was answered, for the report of used tokens.
-    pub fn mark_used(&self, token: TokenDigest, now: Moment) {
-        if let Some(registry) = &self.registry {
+    /// Takes note of the answer to a forwarded request.
+    pub fn answered(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
+        if let (Some(token), Some(registry)) = (sent.token, &self.registry)
+            && !registry.is_marked(&token, now)
+            && answer.is_of_upstream()
+        {
             registry.mark_used(token, now);
+        }
+        let Some(SentKey { upstream, used }) = sent.key else { return };
+        let status = answer.value(":status");
+        let is_refused = status.as_deref() == Some(b"401");
+        let is_busy = status.as_deref() == Some(b"429");
+        if !(is_refused || is_busy) || !answer.is_of_upstream() {
+            return;
+        }
+        if is_refused {
+            self.credentials.refused(used, now);
+        }
+        let pool = self.upstreams.get(upstream).and_then(|upstream| upstream.keys.as_ref());
+        if let Some(pool) = pool.filter(|pool| pool.only().is_none()) {
+            let asked = if is_busy { sent::retry_after(answer) } else { None };
+            self.credentials.rest(used.credential, now.after(pool.rest(asked)), store);
         }
     }
 
@@ -245,24 +278,25 @@ impl Engine {
         trail.route = Some(route);
         trail.checks.push(Check::Routed { provider: route.provider, by: route.by });
 
-        let (record, token_bytes) = match self.identity(inputs, trail)? {
-            Some(found) => found,
-            None => self.credential(found, inputs, trail)?,
-        };
-        trail.principal = Some(Principal::of(&record));
-        let token = VerifiedToken::judge(&record, inputs.now.unix())?;
-        trail.checks.push(Check::TokenValid(record.expires_at));
+        if let Some(policy) = self.policy.status.filter(|_| status::is_asked(head, &path)) {
+            return Err(self.status(policy, found, inputs, trail));
+        }
+        let caller = self.caller(found, inputs, trail)?;
+        trail.principal = Some(Principal::of(&caller.record));
+        let token = VerifiedToken::judge(&caller.record, inputs.now.unix())?;
+        trail.checks.push(Check::TokenValid(caller.record.expires_at));
 
         let scoped = Scoped::new(token, route, &self.upstreams)?;
         trail.checks.push(Check::InScope(route.provider));
 
-        let grant = scoped.admit(self.policy.rate_limit, inputs.now, inputs.store)?;
+        let keys = self.keys(&scoped, &caller, inputs, trail)?;
+        let grant = scoped.admit(keys, self.policy.rate_limit, inputs.now, inputs.store)?;
         self.note_budget(&grant, trail);
 
         let original = Original {
             head,
             path: &path,
-            token: &token_bytes,
+            token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
@@ -344,7 +378,7 @@ struct Trail<'a> {
     principal: Option<Principal>,
     origin: Option<Origin>,
     refresh: Vec<Fetch>,
-    used: Option<TokenDigest>,
+    sent: Sent,
     response: ResponseHeaders,
 }
 
@@ -358,7 +392,7 @@ impl<'a> Trail<'a> {
             origin: self.origin,
             response: self.response,
             refresh: self.refresh,
-            used: self.used,
+            sent: self.sent,
         }
     }
 }

@@ -57,6 +57,10 @@ pub enum Fault<'a> {
     LimitUnavailable,
     /// The token would have to be looked up, and cannot be now.
     RegistryUnavailable,
+    /// No source of this upstream credential has a value now.
+    CredentialUnavailable(&'a str),
+    /// The host writes the upstream credential into a header, and this endpoint takes it in the query.
+    KeyInQuery,
     /// The host could not carry out a rewrite in full.
     Host,
 }
@@ -81,6 +85,7 @@ impl Fault<'_> {
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
+            Self::CredentialUnavailable(_) | Self::KeyInQuery => Reason::UpstreamCredentialUnavailable,
             Self::Host => Reason::HostFailure,
         }
     }
@@ -100,8 +105,13 @@ impl Fault<'_> {
             | Self::PersonDisabled
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
+            Self::CredentialUnavailable(_) => Stage::Credential,
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
-            Self::TokenInTarget | Self::UniversalEndpoint | Self::Endpoint | Self::Host => Stage::Rewrite,
+            Self::TokenInTarget
+            | Self::UniversalEndpoint
+            | Self::Endpoint
+            | Self::KeyInQuery
+            | Self::Host => Stage::Rewrite,
         }
     }
 }
@@ -118,6 +128,12 @@ impl fmt::Display for Fault<'_> {
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
+            Self::CredentialUnavailable(name) => {
+                write!(f, "no source of the credential `{name}` has a value now")
+            }
+            Self::KeyInQuery => f.write_str(
+                "the host writes this credential into a header, and this endpoint takes it in the query",
+            ),
             Self::Host => f.write_str("the host could not carry out the rewrite"),
             Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
             Self::UniversalEndpoint => f.write_str(

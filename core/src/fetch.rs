@@ -3,6 +3,7 @@
 //! A host makes one call per key at a time, follows no redirects, and hands over whatever came: an answer that is no
 //! answer never lets a request pass.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) enum Subject {
     Changes,
     /// The report of used tokens.
     Usage,
+    /// An upstream credential, by its place in the policy and in its chain.
+    Credential(usize, usize),
 }
 
 impl FetchKey {
@@ -42,6 +45,7 @@ impl FetchKey {
             Subject::Keys(_) => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
+            Subject::Credential(..) => "credential",
         }
     }
 }
@@ -107,7 +111,7 @@ pub struct FetchRequest {
     /// Envoy's name for where to connect to; another host connects to the authority.
     pub cluster: String,
     /// Header fields, pseudo-headers first.
-    pub headers: Vec<(&'static str, Zeroizing<String>)>,
+    pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
     /// The body, where there is one.
     pub body: Option<Zeroizing<Vec<u8>>>,
     /// When to give up.

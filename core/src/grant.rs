@@ -1,4 +1,5 @@
-//! The grant: proof that a verified token has the request's provider in its scope and a request left in its budget.
+//! The grant: proof that a verified token has the request's provider in its scope and a request left in its budget, and
+//! that the keys are there with which it goes upstream.
 //!
 //! Only a grant opens an upstream secret ([`crate::Secret`]), and only [`Scoped::admit`] makes one.
 
@@ -8,7 +9,7 @@ use crate::route::Route;
 use crate::store::Store;
 use crate::time::Moment;
 use crate::token::{TokenRecord, VerifiedToken};
-use crate::upstream::Upstream;
+use crate::upstream::{Keys, Upstream};
 
 /// A verified token, a route that its scope allows, and the upstream of that route's provider.
 pub(crate) struct Scoped<'a> {
@@ -36,9 +37,18 @@ impl<'a> Scoped<'a> {
         Ok(Self { token, route, upstream })
     }
 
+    pub(crate) fn record(&self) -> &TokenRecord {
+        self.token.record()
+    }
+
+    pub(crate) fn upstream(&self) -> &'a Upstream {
+        self.upstream
+    }
+
     /// Takes one request from the token's budget: its own limit, else the policy's, else there is none.
     pub(crate) fn admit(
         self,
+        keys: Keys,
         rule: Option<Rule>,
         now: Moment,
         store: &dyn Store,
@@ -54,15 +64,16 @@ impl<'a> Scoped<'a> {
             Some(Err(_)) | None => None,
         };
         let Self { token, route, upstream } = self;
-        Ok(Grant { token, route, upstream, taken })
+        Ok(Grant { token, route, upstream, keys, taken })
     }
 }
 
-/// What [`Scoped`] holds, and what was taken from the budget.
+/// What [`Scoped`] holds, the keys, and what was taken from the budget.
 pub(crate) struct Grant<'a> {
     token: VerifiedToken,
     route: Route<'a>,
     upstream: &'a Upstream,
+    keys: Keys,
     taken: Option<Taken>,
 }
 
@@ -77,6 +88,11 @@ impl<'a> Grant<'a> {
 
     pub(crate) fn record(&self) -> &TokenRecord {
         self.token.record()
+    }
+
+    /// What goes upstream; it takes this grant to open it.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// What is left of the budget, where there is one.

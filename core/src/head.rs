@@ -1,5 +1,7 @@
 //! The head of a request, borrowed from the host: what the engine judges.
 
+use std::net::IpAddr;
+
 /// One header line. Names may come in any case; values are bytes, because HTTP allows more than ASCII in them.
 #[derive(Clone, Copy)]
 pub struct Header<'a> {
@@ -18,6 +20,8 @@ pub struct RequestHead<'a> {
     pub path: &'a [u8],
     /// Every header line in order, pseudo-headers left out.
     pub headers: &'a [Header<'a>],
+    /// Asks the host for the address of the connection's other end, which few requests need; `None` where it cannot say.
+    pub peer: fn() -> Option<IpAddr>,
 }
 
 impl<'a> RequestHead<'a> {

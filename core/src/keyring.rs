@@ -152,6 +152,19 @@ impl KeyRing {
         }
     }
 
+    /// How many keys there are, since when, and how often in a row no newer ones could be had.
+    pub(crate) fn report(&self) -> (usize, Option<Moment>, u32) {
+        match (&self.source, self.state.try_borrow()) {
+            (Source::Inline(keys), _) => (keys.keys().len(), None, 0),
+            (Source::Remote { .. }, Ok(state)) => {
+                let (keys, fetched_at) =
+                    state.keys.as_ref().map(|(keys, at)| (keys.keys().len(), *at)).unzip();
+                (keys.unwrap_or_default(), fetched_at, state.failures)
+            }
+            (Source::Remote { .. }, Err(_)) => (0, None, 0),
+        }
+    }
+
     fn fetch(&self, state: &State, now: Moment) -> Option<Fetch> {
         let Source::Remote { keys: remote, discover } = &self.source else { return None };
         let (subject, endpoint) = match (discover, &state.endpoint) {
@@ -166,7 +179,7 @@ impl KeyRing {
         ];
         let request = FetchRequest {
             cluster: remote.cluster.clone(),
-            headers: fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            headers: fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             body: None,
             timeout: remote.timeout,
         };

@@ -2,6 +2,8 @@
 //!
 //! The table holds the ones that are built in; a policy overrides them or adds others. Nothing here is a secret.
 
+use std::time::Duration;
+
 use crate::slot::Slot;
 use crate::url::BaseUrl;
 
@@ -81,14 +83,40 @@ pub(crate) struct Provider {
     pub(crate) native_prefix: String,
     /// What stands in front of the client's path below the slug.
     pub(crate) path: Option<String>,
-    /// The policy's name for its upstream credential.
-    pub(crate) credential: String,
+    /// The upstream credentials that its requests carry.
+    pub(crate) keys: KeyPool,
     /// Whether requests go through the Cloudflare AI Gateway. `false` where there is none.
     pub(crate) via_gateway: bool,
     /// The providers in whose place it gets requests that do not name them by a segment.
     pub(crate) takes: &'static [&'static str],
     /// Facts that no policy changes.
     pub(crate) row: &'static BuiltIn,
+}
+
+/// The credentials of one provider: requests of one principal carry the same one while it works.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPool {
+    /// The policy's names for them, each with the share of principals that it serves.
+    pub(crate) members: Vec<(String, u32)>,
+    /// How long one is left alone that the upstream refused.
+    pub(crate) cooldown: Duration,
+}
+
+impl KeyPool {
+    const COOLDOWN: Duration = Duration::from_mins(1);
+
+    /// One credential for all.
+    pub(crate) fn of(name: impl Into<String>) -> Self {
+        Self::with(vec![(name.into(), 1)], None)
+    }
+
+    pub(crate) fn with(members: Vec<(String, u32)>, cooldown: Option<Duration>) -> Self {
+        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN) }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
 }
 
 /// The provider of requests that say nothing else.

@@ -44,13 +44,15 @@ pub enum Reason {
     IssuerKeysUnavailable,
     /// Whether the token is valid cannot be told.
     TokenStoreUnavailable,
+    /// The real credential cannot be had now.
+    UpstreamCredentialUnavailable,
     /// The host could not carry out the decision.
     HostFailure,
 }
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -64,6 +66,7 @@ impl Reason {
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
         Self::EndpointNotAllowed,
+        Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
         Self::HostFailure,
@@ -87,6 +90,7 @@ impl Reason {
             Self::PrincipalUnknown => "principal_unknown",
             Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
+            Self::UpstreamCredentialUnavailable => "upstream_credential_unavailable",
             Self::HostFailure => "host_failure",
         }
     }
@@ -105,6 +109,7 @@ impl Reason {
             Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
+            | Self::UpstreamCredentialUnavailable
             | Self::HostFailure => 503,
         }
     }
@@ -143,6 +148,7 @@ impl Reason {
             Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
             Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
+            Self::UpstreamCredentialUnavailable => "upstream credential unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
         }
     }
@@ -158,6 +164,7 @@ impl Reason {
             | Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
+            | Self::UpstreamCredentialUnavailable
             | Self::HostFailure => None,
             Self::PrincipalUnknown => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="identity not known""#,

@@ -93,6 +93,7 @@ impl LocalReply {
             Reason::HostFailure
             | Reason::TokenStoreUnavailable
             | Reason::IssuerKeysUnavailable
+            | Reason::UpstreamCredentialUnavailable
             | Reason::RateLimitUnavailable => Some(("retry-after", "1".into())),
             _ => None,
         });

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
 use crate::ascii::percent_decode;
 use crate::fault::Fault;
@@ -17,7 +18,7 @@ use crate::protected::{Protected, is_spelling_of};
 use crate::provider::Dialect;
 use crate::subprotocol;
 use crate::target::Target;
-use crate::upstream::AuthHeader;
+use crate::upstream::{Form, Keys, OpenKey};
 
 /// What a host does to a request head before it forwards it: first `remove`, then `set`.
 ///
@@ -30,7 +31,39 @@ pub struct Rewrite<'a> {
     /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
     pub remove: Vec<&'a [u8]>,
     /// Headers to set, replacing all lines of the same name. Names are in lower case.
-    pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
+    pub set: Vec<(&'a str, FieldValue<'a>)>,
+}
+
+/// The value of a header to set.
+#[derive(Clone, Debug)]
+pub enum FieldValue<'a> {
+    /// What anybody may know.
+    Plain(Cow<'a, [u8]>),
+    /// An upstream credential.
+    Secret(OpenKey),
+}
+
+impl Deref for FieldValue<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(key) => key.bytes(),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for FieldValue<'a> {
+    fn from(text: &'a [u8]) -> Self {
+        Self::Plain(Cow::Borrowed(text))
+    }
+}
+
+impl From<Vec<u8>> for FieldValue<'_> {
+    fn from(text: Vec<u8>) -> Self {
+        Self::Plain(Cow::Owned(text))
+    }
 }
 
 pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
@@ -71,36 +104,39 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-fn credentials<'a>(grant: &Grant<'a>, key_in_query: bool) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+fn credentials<'a>(grant: &Grant<'a>, key_in_query: bool) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let upstream = grant.upstream();
-    let key = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
-    let key = key.as_ref().filter(|_| !key_in_query);
-    let header = |auth: &'a AuthHeader| (auth.name.as_str(), Cow::Borrowed(auth.value.reveal(grant)));
-    key.into_iter().chain(&upstream.gateway_auth).map(header)
+    let auth = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
+    let open = |key, form| FieldValue::Secret(OpenKey::new(key, form, grant));
+    let Keys { provider, gateway, .. } = grant.keys();
+    let provider = provider.as_ref().filter(|_| !key_in_query);
+    let provider = provider.map(|key| (auth.name.as_str(), open(key, auth.form)));
+    let gateway = gateway.as_ref().map(|key| ("cf-aig-authorization", open(key, Form::Bearer)));
+    provider.into_iter().chain(gateway)
 }
 
 /// What the Cloudflare AI Gateway is told beside credentials; nothing where requests do not go there.
 fn controls<'a>(
     grant: &Grant<'a>,
     metadata: &[(String, Claim)],
-) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let controls = grant.upstream().controls.as_deref();
     let metadata = controls.and_then(|_| metadata::render(metadata, grant.record()));
     let controls = controls.unwrap_or_default().iter();
     controls
-        .map(|(name, value)| (*name, Cow::Borrowed(value.as_bytes())))
-        .chain(metadata.map(|text| ("cf-aig-metadata", Cow::Owned(text.into_bytes()))))
+        .map(|(name, value)| (*name, value.as_bytes().into()))
+        .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
 }
 
 /// What a WebSocket upgrade says of itself: the subprotocols without credentials, and in `connection` nothing but the
 /// upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
-fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Cow<'a, [u8]>)> {
+fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
-    let connection = head.is_websocket_upgrade().then_some(("connection", Cow::Borrowed(&b"upgrade"[..])));
+    let connection = head.is_websocket_upgrade().then(|| ("connection", b"upgrade"[..].into()));
     let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
     let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
     let subprotocols = subprotocols.filter(|kept| !holds_token(kept, original.token));
-    connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, Cow::Owned(kept))))
+    connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
 
 /// The names of the headers that hold a credential or could hold one, line by line.

@@ -2,7 +2,7 @@
 //!
 //! A [`Secret`] is never printed, never serialised, wiped from memory when dropped, and read in one place only:
 //! [`Secret::reveal`] asks for a [`Grant`], so no code can reach a real credential before a caller was verified
-//! and found in scope. The registry's own credential goes to the registry only.
+//! and found in scope. The credentials of registries and of token agents go to those only.
 
 use std::fmt;
 
@@ -11,11 +11,19 @@ use zeroize::Zeroizing;
 use crate::ascii::push_escaped;
 use crate::grant::Grant;
 use crate::registry::Registry;
+use crate::upstream::{Fetched, OpenKey};
 
 /// Where the host's named secrets are looked up, once, when an engine is built.
 pub trait Environment {
     /// The value of the variable `name`, or `None` when it is not set.
     fn variable(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// What stands in the place of the value of this credential where it would have to be fetched. A host that fetches
+    /// has nothing to say here.
+    fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
+        let _ = credential;
+        None
+    }
 }
 
 /// An upstream credential, or a header value made from one.
@@ -86,6 +94,16 @@ impl Secret {
     pub(crate) fn reveal_to_registry(&self, _proof: &Registry) -> Zeroizing<String> {
         // A credential is visible ASCII, so nothing is lost.
         Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
+    }
+
+    /// The text, for a call to the agent that it is bound to.
+    pub(crate) fn reveal_to_agent(&self, _proof: &Fetched) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
+    }
+
+    /// The bytes, once a grant has opened the key.
+    pub(crate) fn opened(&self, _proof: &OpenKey) -> &[u8] {
+        &self.0
     }
 
     /// The bytes, for a caller that was verified and is in scope.

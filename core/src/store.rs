@@ -57,16 +57,19 @@ pub(crate) enum Kind {
     Record,
     /// Rate limits, see `limit::bucket`.
     Limit,
+    /// Upstream credentials that are left alone, see `upstream::credentials`.
+    Rest,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Record, Self::Limit];
+    const ALL: [Self; 3] = [Self::Record, Self::Limit, Self::Rest];
 
     /// A power of two.
     const fn slots(self) -> u16 {
         match self {
             Self::Record => 8192,
             Self::Limit => 4096,
+            Self::Rest => 256,
         }
     }
 
@@ -74,6 +77,7 @@ impl Kind {
         match self {
             Self::Record => "record",
             Self::Limit => "limit",
+            Self::Rest => "rest",
         }
     }
 

@@ -14,7 +14,7 @@ use crate::path::RequestPath;
 use crate::provider::Provider;
 use crate::query;
 use crate::route::RoutedBy;
-use crate::secret::Secret;
+use crate::upstream::Form;
 
 /// How the client's path continues at an upstream.
 #[derive(Debug, Default)]
@@ -40,19 +40,9 @@ pub(crate) struct Live {
     pub(crate) key: Option<QueryKey>,
 }
 
-/// A parameter of the query that carries an upstream secret.
-#[derive(Debug)]
-pub(crate) struct QueryKey {
-    name: &'static str,
-    /// Percent-encoded; `None` where the gateway supplies the key.
-    value: Option<Secret>,
-}
-
-impl QueryKey {
-    pub(crate) fn new(name: &'static str, key: Option<&Secret>) -> Self {
-        Self { name, value: key.map(Secret::percent_encoded) }
-    }
-}
+/// The parameter of the query that carries the provider's key, where the gateway does not supply it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryKey(pub(crate) &'static str);
 
 impl Below {
     pub(crate) fn new(provider: &Provider, prefix: String, live: Option<Live>) -> Self {
@@ -91,15 +81,15 @@ impl Below {
 }
 
 /// The target of a granted request, not yet with the key that may stand in its query.
-pub(crate) struct Target<'a> {
+pub(crate) struct Target {
     bytes: Vec<u8>,
     has_query: bool,
     /// The parameter that carries the key; no header does then.
-    pub(crate) key: Option<&'a QueryKey>,
+    pub(crate) key: Option<QueryKey>,
 }
 
-impl<'a> Target<'a> {
-    pub(crate) fn of(
+impl Target {
+    pub(crate) fn of<'a>(
         grant: &Grant<'a>,
         head: &RequestHead<'_>,
         query: Option<&[u8]>,
@@ -119,7 +109,10 @@ impl<'a> Target<'a> {
             Some(Live { native: [first, ..], .. }) if rest.len() < 2 => (&below.prefix, first.as_bytes()),
             _ => (&below.prefix, rest),
         };
-        let key = live.and_then(|live| live.key.as_ref());
+        let key = live.and_then(|live| live.key);
+        if key.is_some() && grant.keys().by_host {
+            return Err(Fault::KeyInQuery);
+        }
         let query = query.and_then(|query| without_keys(query, key));
         let mut bytes = [prefix.as_bytes(), rest].concat();
         if bytes.is_empty() {
@@ -139,12 +132,12 @@ impl<'a> Target<'a> {
 
     /// The target with the key in its query, where it belongs there.
     pub(crate) fn with_key(self, grant: &Grant<'_>) -> Vec<u8> {
-        let Some(QueryKey { name, value: Some(value) }) = self.key else { return self.bytes };
+        let (Some(QueryKey(name)), Some(key)) = (self.key, &grant.keys().provider) else { return self.bytes };
         let mut bytes = self.bytes;
         bytes.push(if self.has_query { b'&' } else { b'?' });
         bytes.extend_from_slice(name.as_bytes());
         bytes.push(b'=');
-        bytes.extend_from_slice(value.reveal(grant));
+        bytes.extend_from_slice(key.reveal(Form::Query, grant));
         bytes
     }
 }
@@ -157,14 +150,14 @@ fn is_universal(grant: &Grant<'_>) -> bool {
 }
 
 /// The query without the parameters that carry keys; nothing is copied where there are none.
-fn without_keys<'q>(query: &'q [u8], key: Option<&QueryKey>) -> Option<Cow<'q, [u8]>> {
+fn without_keys(query: &[u8], key: Option<QueryKey>) -> Option<Cow<'_, [u8]>> {
     let query = match query::keys(query).next() {
         None => Cow::Borrowed(query),
         Some(_) => Cow::Owned(query::without_keys(query)?),
     };
     match key {
         None => Some(query),
-        Some(key) => query::without_parameter(&query, key.name).map(Cow::Owned),
+        Some(QueryKey(name)) => query::without_parameter(&query, name).map(Cow::Owned),
     }
 }
 

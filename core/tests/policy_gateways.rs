@@ -143,7 +143,7 @@ fn what_a_provider_cannot_mean_is_an_error() {
         ),
         (
             json!({"compat": {"url": "https://evil.example", "credential": "openai"}}),
-            "error at `providers.compat`: an endpoint of a gateway takes a `credential` only: remove the rest",
+            "error at `providers.compat`: an endpoint of a gateway takes a `credential` or `credentials` only: remove the rest",
         ),
         (
             json!({"google": {"url": "https://g.example", "credential": "openai"}}),

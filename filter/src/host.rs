@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "the host's ABI is made of pointers")]
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
 use keyswap_core::{FetchRequest, LocalReply, Moment, ResponseHeader};
@@ -34,6 +35,12 @@ mod abi {
             value_size: usize,
         ) -> u32;
         pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            value: *mut *mut u8,
+            value_size: *mut usize,
+        ) -> u32;
         pub(super) fn proxy_set_property(
             path: *const u8,
             path_size: usize,
@@ -239,7 +246,7 @@ pub(crate) fn add(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> 
 }
 
 /// The value of a header.
-fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
+pub(crate) fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the slice and the pointers are valid for the call.
     receive("get_header_map_value", |data, size| unsafe {
         abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
@@ -272,7 +279,7 @@ pub(crate) fn now() -> Result<Moment, HostError> {
 /// Makes a call; its answer comes to the context that is active now, so only the root context makes them: it outlives
 /// every stream. The answer has the number that this returns.
 pub(crate) fn dispatch(request: &FetchRequest) -> Result<u32, HostError> {
-    let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let headers = request.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
     let body = request.body.as_ref().map(|body| body.as_slice());
     // The SDK keeps the number, and would panic at an answer whose number it does not know. Of the statuses this call
     // can have it panics at none.
@@ -335,6 +342,26 @@ pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Result<bool, Host
         return Ok(false);
     }
     accept("set_shared_data", status).map(|()| true)
+}
+
+/// A property of the stream, by its path: names that end in NUL.
+fn property(path: &str) -> Result<Vec<u8>, HostError> {
+    // SAFETY: the slice and the pointers are valid for the call.
+    receive("get_property", |data, size| unsafe {
+        abi::proxy_get_property(path.as_ptr(), path.len(), data, size)
+    })
+}
+
+/// The address of the connection's other end, where it has one.
+pub(crate) fn peer() -> Option<IpAddr> {
+    let address = property("source\0address\0").ok()?;
+    let address: SocketAddr = str::from_utf8(&address).ok()?.parse().ok()?;
+    Some(address.ip())
+}
+
+/// Whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.
+pub(crate) fn is_answered_by_upstream() -> bool {
+    property("response\0code_details\0").is_ok_and(|details| details == b"via_upstream")
 }
 
 /// Sets `wasm.<name>` in the filter state. It serves logs only, so failing is not an error.

@@ -111,7 +111,7 @@ impl Plugin {
         let Ok(now) = host::now() else { return };
         if !now.is_within(ROUND, shared.last_round.get()) {
             shared.last_round.set(now);
-            for fetch in shared.engine.due(now) {
+            for fetch in shared.engine.due(now, &SharedData) {
                 shared.start(fetch, now);
             }
         }

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyswap_core::{
-    Decision, FetchKey, Header, LocalReply, Pending, RequestHead, Resolution, ResponseHeaders, Rewrite, Step,
-    TokenDigest, Verdict,
+    AnswerHead, Decision, FetchKey, Header, LocalReply, Pending, RequestHead, Resolution, ResponseHeaders,
+    Rewrite, Sent, Step, Verdict,
 };
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
@@ -32,8 +32,8 @@ pub(crate) struct Request {
     waits_for: RefCell<Option<FetchKey>>,
     /// What to do to the answer.
     response: RefCell<ResponseHeaders>,
-    /// The token to report as used once there is an answer.
-    token: Cell<Option<TokenDigest>>,
+    /// What is to be learnt from the answer.
+    sent: Cell<Sent>,
 }
 
 /// What becomes of a request now.
@@ -50,7 +50,7 @@ impl Stream {
             count: Cell::default(),
             waits_for: RefCell::default(),
             response: RefCell::default(),
-            token: Cell::default(),
+            sent: Cell::default(),
         };
         Self { shared, request: Rc::new(request) }
     }
@@ -102,10 +102,23 @@ impl HttpContext for Stream {
         for (name, value) in &response.add {
             complain(host::add(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
         }
-        if let (Some(shared), Some(token), Ok(now)) = (&self.shared, self.request.token.take(), host::now()) {
-            shared.engine.mark_used(token, now);
+        if let (Some(shared), Ok(now)) = (&self.shared, host::now()) {
+            shared.engine.answered(self.request.sent.take(), &Answer, now, &SharedData);
         }
         Action::Continue
+    }
+}
+
+/// The head of the answer that is on its way to the caller.
+struct Answer;
+
+impl AnswerHead for Answer {
+    fn value(&self, name: &'static str) -> Option<Vec<u8>> {
+        host::get(Map::ResponseHeaders, name.as_bytes()).ok()
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        host::is_answered_by_upstream()
     }
 }
 
@@ -133,7 +146,7 @@ fn judge(
 ) -> Result<Outcome, HostError> {
     let map = HeaderMap::read(Map::RequestHeaders, request.count.get())?;
     let mut headers = Vec::with_capacity(map.len());
-    let mut head = RequestHead { method: b"", path: b"", headers: &[] };
+    let mut head = RequestHead { method: b"", path: b"", headers: &[], peer: host::peer };
     for (name, value) in map.iter() {
         match name {
             b":method" => head.method = value,
@@ -191,7 +204,7 @@ fn carry_out(
     }
     match &decision.verdict {
         Verdict::Forward(_) => {
-            request.token.set(decision.used);
+            request.sent.set(decision.sent);
             request.response.replace(decision.response);
             Outcome::Forward
         }

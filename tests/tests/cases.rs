@@ -200,8 +200,12 @@ fn in_core(host: &Host<'_>, request: &CaseRequest) -> Outcome {
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head =
-        RequestHead { method: request.method.as_bytes(), path: request.target.as_bytes(), headers: &headers };
+    let head = RequestHead {
+        method: request.method.as_bytes(),
+        path: request.target.as_bytes(),
+        headers: &headers,
+        peer: || None,
+    };
     match host.decide(&head).verdict {
         Verdict::Forward(rewrite) => Outcome::Forwarded(apply(&rewrite, &head)),
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::Replied {

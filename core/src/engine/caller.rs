@@ -13,17 +13,36 @@ use crate::fetch::Resolution;
 use crate::identity_slot::{IdentitySlot, find_identity};
 use crate::jwt::{Issuer, JwkSet, Principals, UnverifiedJwt, is_jwt_shaped};
 use crate::keyring::{KeyRing, Keys, Newer};
+use crate::policy::StatusPolicy;
 use crate::registry::{Lookup, Origin, Wanted};
 use crate::slot::Slot;
 use crate::token::{TokenRecord, TokenStatus};
 
 /// Who calls, and what they presented.
-pub(super) type Caller<'a> = (Arc<TokenRecord>, Cow<'a, [u8]>);
+pub(super) struct Caller<'a> {
+    pub(super) record: Arc<TokenRecord>,
+    pub(super) token: Cow<'a, [u8]>,
+    /// Where it stood, if that was an identity slot.
+    pub(super) slot: Option<&'a IdentitySlot>,
+}
 
 impl Engine {
+    /// Who calls. `found` is what stands in the auth slots.
+    pub(super) fn caller<'a>(
+        &'a self,
+        found: Result<Option<Credential<'a>>, Slot>,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<Caller<'a>, Stop<'a>> {
+        match self.identity(inputs, trail)? {
+            Some(caller) => Ok(caller),
+            None => self.credential(found, inputs, trail),
+        }
+    }
+
     /// Who calls, by a JWT in a place that holds nothing else. It is judged before any auth slot: where an identity
     /// provider stands in front, SDKs still send some key.
-    pub(super) fn identity<'a>(
+    fn identity<'a>(
         &'a self,
         inputs: &Inputs<'a, '_>,
         trail: &mut Trail<'a>,
@@ -33,11 +52,11 @@ impl Engine {
         let Some(found) = found else { return Ok(None) };
         trail.checks.push(Check::IdentityFound(found.slot));
         let record = self.vouched(found.token, Some(found.slot), inputs, trail)?;
-        Ok(Some((record, Cow::Borrowed(found.token))))
+        Ok(Some(Caller { record, token: Cow::Borrowed(found.token), slot: Some(found.slot) }))
     }
 
     /// Who calls, by what stands in an auth slot: a JWT is told by its shape, and is then nothing else.
-    pub(super) fn credential<'a>(
+    fn credential<'a>(
         &'a self,
         found: Result<Option<Credential<'a>>, Slot>,
         inputs: &Inputs<'a, '_>,
@@ -46,16 +65,16 @@ impl Engine {
         let credential = found.map_err(Fault::CredentialAmbiguous)?.ok_or(Fault::CredentialMissing)?;
         trail.checks.push(Check::CredentialFound(credential.slot));
         let token = credential.token;
-        if !self.keys.is_empty() && is_jwt_shaped(&token) {
-            let record = self.vouched(&token, None, inputs, trail)?;
-            return Ok((record, token));
-        }
-        if let Some(record) = self.tokens.find(&token) {
-            return Ok((Arc::clone(record), token));
-        }
-        let record = self.look_up(Wanted::Token(&token), inputs, trail)?.ok_or(Fault::TokenUnknown)?;
-        trail.used = Some(record.digest);
-        Ok((record, token))
+        let record = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
+            self.vouched(&token, None, inputs, trail)?
+        } else if let Some(record) = self.tokens.find(&token) {
+            Arc::clone(record)
+        } else {
+            let record = self.look_up(Wanted::Token(&token), inputs, trail)?.ok_or(Fault::TokenUnknown)?;
+            trail.sent.token = Some(record.digest);
+            record
+        };
+        Ok(Caller { record, token, slot: None })
     }
 
     /// Who a JWT is of, and what they may do. One that does not hold is not tried as anything else.
@@ -70,9 +89,10 @@ impl Engine {
         let jwt = UnverifiedJwt::parse(token).map_err(Fault::Jwt)?;
         let issuer = Issuer::find(issuers, &jwt, slot).map_err(Fault::Jwt)?;
         let place = issuers.iter().position(|other| other.name() == issuer.name());
-        let ring =
-            place.and_then(|place| self.keys.get(place)).ok_or(Fault::KeysUnavailable(issuer.name()))?;
-        let keys = Self::keys(ring, issuer, inputs, trail)?;
+        let ring = place
+            .and_then(|place| self.issuer_keys.get(place))
+            .ok_or(Fault::KeysUnavailable(issuer.name()))?;
+        let keys = Self::keys_of(ring, issuer, inputs, trail)?;
         let identity = match issuer.verify(jwt, &keys, &*self.verifier, inputs.now.unix()) {
             Ok(identity) => identity,
             Err(fault) if fault.may_pass_with_newer_keys() => {
@@ -104,7 +124,7 @@ impl Engine {
         Ok(Arc::new(record))
     }
 
-    fn keys<'a>(
+    fn keys_of<'a>(
         ring: &'a KeyRing,
         issuer: &'a Issuer,
         inputs: &Inputs<'a, '_>,
@@ -122,10 +142,19 @@ impl Engine {
 
     /// The providers of an issuer's subjects: the issuer's, as far as the person's own record has them, too.
     fn scope(&self, issuer: &Issuer, person: Option<&TokenRecord>) -> Vec<String> {
-        let all = self.upstreams.iter().map(|upstream| &upstream.provider);
-        let of_issuer = |name: &&String| issuer.providers().is_none_or(|providers| providers.contains(name));
-        let of_person = |name: &&String| person.is_none_or(|person| person.providers.contains(name));
-        all.filter(of_issuer).filter(of_person).cloned().collect()
+        let of_person =
+            |name: &&str| person.is_none_or(|person| person.providers.iter().any(|it| it == name));
+        let all = self.upstreams.iter().map(|upstream| upstream.provider.as_str());
+        let mut scope: Vec<&str> = match issuer.providers() {
+            // Every provider of the policy, which the status is not: that is given by name only.
+            None => all.collect(),
+            Some(providers) => {
+                let of_issuer = |name: &&str| providers.iter().any(|it| it == name);
+                all.chain([StatusPolicy::SCOPE]).filter(of_issuer).collect()
+            }
+        };
+        scope.retain(of_person);
+        scope.into_iter().map(str::to_owned).collect()
     }
 
     /// What is known of a person: the policy's own are looked for first.

@@ -35,4 +35,5 @@ pub use self::jws::{JwsFault, MAX_TOKEN_BYTES, UnverifiedJws};
 pub use self::pure_rust::PureRust;
 pub use self::remembered::Remembered;
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
+pub(crate) use self::unverified::expiry_of;
 pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};

@@ -47,6 +47,11 @@ impl<V: SignatureVerifier> SignatureVerifier for Remembered<V> {
         }
         Ok(holds)
     }
+
+    fn remembered(&self) -> usize {
+        let memory = self.memory.borrow();
+        memory.younger.len() + memory.older.len()
+    }
 }
 
 impl Memory {

@@ -1,23 +1,75 @@
-//! Upstream credentials in a policy: named chains of sources, and their values once the environment is known.
+//! Upstream credentials in a policy: named chains of sources, of which the first that yields a value wins.
+//!
+//! Only names, addresses and pointers stand here; values are found by [`crate::upstream::Credentials`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::error::{PolicyError, PolicyErrors};
-use super::reader::{NAME_EXPECTED, Node, is_name};
+use super::duration::duration_within;
+use super::error::PolicyError;
+use super::providers::read_auth;
+use super::reader::{Fields, HEADER_EXPECTED, NAME_EXPECTED, Node, is_header_name, is_name};
+use crate::jwt::Endpoint;
+use crate::provider::{AuthStyle, BEARER};
 use crate::secret::{Environment, Secret, SecretFault};
 
 /// A place that an upstream credential comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// An environment variable of the host.
-    Env(String),
+    Env(Variable),
+    /// This header of the request, where it held the identity JWT that was verified.
+    RequestHeader(String),
+    /// A token agent or a secret manager, asked over HTTP.
+    Http(Box<HttpSource>),
+    /// The host writes it into the request itself; it is never seen here.
+    Host,
 }
 
-/// Every named credential with its chain of sources: the first that yields a value wins.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Credentials(BTreeMap<String, Vec<Source>>);
+/// The name of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Variable(String);
 
-impl Credentials {
+/// How a token agent or a secret manager is asked, and what its answer says.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpSource {
+    pub(crate) endpoint: Endpoint,
+    /// Envoy's name for where to connect to.
+    pub(crate) cluster: String,
+    /// Header fields of the question that are no secrets.
+    pub(crate) headers: Vec<(String, String)>,
+    /// What it wants to see, and in which header.
+    pub(crate) credential: Option<(Variable, AuthStyle)>,
+    pub(crate) timeout: Duration,
+    /// A JSON pointer to the value (RFC 6901); `None`: the body is the value.
+    pub(crate) value: Option<String>,
+    pub(crate) expiry: Expiry,
+    /// A value is used no longer than that, whatever the answer says.
+    pub(crate) max_age: Option<Duration>,
+    /// A value is renewed that long before it expires.
+    pub(crate) refresh_before: Duration,
+}
+
+/// Where an answer says until when its value is good.
+#[derive(Clone, Debug)]
+pub(crate) enum Expiry {
+    /// In the value itself, if that is a JWT.
+    OfValue,
+    /// At this pointer, as a date-time (RFC 3339) or in seconds since 1970.
+    At(String),
+    /// At this pointer, in seconds from now.
+    In(String),
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const DEFAULT_REFRESH_BEFORE: Duration = Duration::from_mins(10);
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// Every named credential with its chain of sources.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CredentialPolicy(BTreeMap<String, Vec<Source>>);
+
+impl CredentialPolicy {
     pub(super) fn read(node: &Node<'_>) -> Self {
         let mut chains = BTreeMap::new();
         for (name, chain) in node.entries() {
@@ -38,22 +90,21 @@ impl Credentials {
         self.0.keys().map(String::as_str)
     }
 
-    /// Looks every credential up.
-    pub(crate) fn resolve(
-        &self,
-        environment: &dyn Environment,
-    ) -> Result<BTreeMap<&str, Secret>, PolicyErrors> {
-        let mut secrets = BTreeMap::new();
-        let mut errors = Vec::new();
-        for (name, chain) in &self.0 {
-            match resolve_chain(&format!("credentials.{name}"), chain, environment) {
-                Ok(secret) => {
-                    secrets.insert(name.as_str(), secret);
+    /// Every chain under its name.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (&str, &[Source])> {
+        self.0.iter().map(|(name, chain)| (name.as_str(), chain.as_slice()))
+    }
+
+    /// The headers of requests that may hold a credential, with the places of the sources that name them.
+    pub(super) fn request_headers(&self) -> impl Iterator<Item = (String, &str)> {
+        self.chains().flat_map(|(name, chain)| {
+            chain.iter().enumerate().filter_map(move |(index, source)| match source {
+                Source::RequestHeader(header) => {
+                    Some((format!("credentials.{name}[{index}].request_header"), header.as_str()))
                 }
-                Err(error) => errors.push(error),
-            }
-        }
-        if errors.is_empty() { Ok(secrets) } else { Err(PolicyErrors(errors)) }
+                _ => None,
+            })
+        })
     }
 }
 
@@ -62,62 +113,164 @@ fn read_chain(node: &Node<'_>) -> Vec<Source> {
     if items.is_empty() {
         node.fail("expected at least one source, such as `[{env: OPENAI_API_KEY}]`");
     }
-    items.iter().filter_map(read_source).collect()
+    let chain: Vec<Source> = items.iter().filter_map(read_source).collect();
+    if items.len() > 1 && chain.iter().any(|source| matches!(source, Source::Host)) {
+        node.fail("nobody here can tell whether the host had a value: `inject_by: host` stands alone");
+    }
+    chain
 }
 
-pub(super) fn read_source(node: &Node<'_>) -> Option<Source> {
+fn read_source(node: &Node<'_>) -> Option<Source> {
     let mut fields = node.fields()?;
-    let variable = fields.required("env").and_then(|node| read_variable(&node));
+    let variable = fields.optional("env").map(|node| Variable::read(&node).map(Source::Env));
+    let header = fields
+        .optional("request_header")
+        .map(|node| node.text().map(|name| Source::RequestHeader(name.to_owned())));
+    let http = fields.optional("http").map(|node| HttpSource::read(&node).map(Box::new).map(Source::Http));
+    let host = fields.optional("inject_by").map(|node| node.choice(&[("host", ())]).map(|()| Source::Host));
     fields.finish();
-    variable.map(Source::Env)
+    let mut said = [variable, header, http, host].into_iter().flatten();
+    let (source, another) = (said.next(), said.next());
+    if source.is_none() || another.is_some() {
+        node.fail("expected one of `env`, `request_header`, `http`, `inject_by`");
+    }
+    source?
 }
 
-fn read_variable(node: &Node<'_>) -> Option<String> {
-    let is_name = |text: &&str| {
-        !text.starts_with(|char: char| char.is_ascii_digit())
-            && !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    let name = node.text()?;
-    node.check(
-        Some(name).filter(is_name),
-        "expected the name of an environment variable such as `OPENAI_API_KEY`",
-    )
-    .map(str::to_owned)
+impl HttpSource {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        let mut fields = node.fields()?;
+        let endpoint = fields.required("url").and_then(|node| node.endpoint());
+        let cluster = fields.optional("cluster").map(|node| node.cluster());
+        let headers = fields.optional("headers").map(|node| read_headers(&node)).unwrap_or_default();
+        let credential = fields.optional("credential").map(|node| read_variable_source(&node));
+        let auth = fields.optional("auth").map(|node| read_auth(&node));
+        if auth.is_some() && credential.is_none() {
+            node.fail("`auth` says how a `credential` is sent, and there is none: add one, or remove this");
+        }
+        let timeout = fields.optional("timeout").map(|node| {
+            let range = Duration::from_millis(1)..=Duration::from_secs(30);
+            duration_within(&node, range, "expected a duration up to `30s`")
+        });
+        let value = fields.optional("value").map(|node| read_pointer(&node));
+        let expiry = read_expiry(node, &mut fields);
+        let max_age = fields.optional("max_age").map(|node| {
+            duration_within(&node, Duration::from_secs(1)..=LONGEST, "expected a duration from `1s` to `24h`")
+        });
+        let refresh_before = fields
+            .optional("refresh_before")
+            .map(|node| duration_within(&node, Duration::ZERO..=LONGEST, "expected a duration up to `24h`"));
+        fields.finish();
+        let endpoint = endpoint?;
+        Some(Self {
+            cluster: cluster.unwrap_or_else(|| Some(endpoint.host().to_owned()))?,
+            endpoint,
+            headers,
+            credential: match credential {
+                Some(variable) => Some((variable?, auth.unwrap_or(Some(AuthStyle::Authorization(BEARER)))?)),
+                None => None,
+            },
+            timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
+            value: value.map_or(Some(None), |value| value.map(Some))?,
+            expiry: expiry?,
+            max_age: max_age.map_or(Some(None), |age| age.map(Some))?,
+            refresh_before: refresh_before.unwrap_or(Some(DEFAULT_REFRESH_BEFORE))?,
+        })
+    }
 }
 
-/// A variable that is set but unusable is an error even where a later source would do: somebody meant it.
-fn resolve_chain(path: &str, chain: &[Source], environment: &dyn Environment) -> Result<Secret, PolicyError> {
-    for (index, source) in chain.iter().enumerate() {
-        if let Some(secret) = source.resolve(&format!("{path}[{index}]"), environment) {
-            return secret;
+fn read_headers(node: &Node<'_>) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in node.entries() {
+        let is_value = |text: &&str| {
+            (1..=1024).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        };
+        let text = value.text().and_then(|text| {
+            value.check(Some(text).filter(is_value), "expected 1 to 1024 characters of plain ASCII")
+        });
+        if is_header_name(name) {
+            headers.extend(text.map(|text| (name.to_owned(), text.to_owned())));
+        } else {
+            value.fail(HEADER_EXPECTED);
         }
     }
-    let variables: Vec<String> = chain.iter().map(|Source::Env(variable)| format!("`{variable}`")).collect();
-    let message = match variables.as_slice() {
-        [variable] => format!("the environment variable {variable} is not set"),
-        _ => format!("none of the environment variables {} is set", variables.join(", ")),
-    };
-    Err(PolicyError { path: path.to_owned(), message })
+    headers
 }
 
-impl Source {
-    /// The secret, if the source has a value; `path` is the source's place in the policy.
-    fn resolve(&self, path: &str, environment: &dyn Environment) -> Option<Result<Secret, PolicyError>> {
-        let Self::Env(variable) = self;
+fn read_expiry(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Expiry> {
+    let at = fields.optional("expires_at").map(|node| read_pointer(&node));
+    let within = fields.optional("expires_in").map(|node| read_pointer(&node));
+    match (at, within) {
+        (Some(_), Some(_)) => {
+            node.fail("expected `expires_at` or `expires_in`, not both");
+            None
+        }
+        (Some(pointer), None) => pointer.map(Expiry::At),
+        (None, Some(pointer)) => pointer.map(Expiry::In),
+        (None, None) => Some(Expiry::OfValue),
+    }
+}
+
+/// A JSON pointer (RFC 6901 section 3).
+fn read_pointer(node: &Node<'_>) -> Option<String> {
+    let is_pointer = |text: &&str| {
+        let escapes_hold =
+            text.split('~').skip(1).all(|escape| escape.starts_with('0') || escape.starts_with('1'));
+        text.starts_with('/') && text.len() <= 256 && escapes_hold
+    };
+    let text = node.text()?;
+    node.check(Some(text).filter(is_pointer), "expected a JSON pointer such as `/data/token`")
+        .map(str::to_owned)
+}
+
+/// A secret that is known before anything can be asked: `{env: NAME}`.
+pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
+    let mut fields = node.fields()?;
+    let variable = fields.required("env").and_then(|node| Variable::read(&node));
+    fields.finish();
+    variable
+}
+
+impl Variable {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        let is_name = |text: &&str| {
+            !text.starts_with(|char: char| char.is_ascii_digit())
+                && !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        let name = node.text()?;
+        node.check(
+            Some(name).filter(is_name),
+            "expected the name of an environment variable such as `OPENAI_API_KEY`",
+        )
+        .map(|name| Self(name.to_owned()))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The secret, if the variable is set; `path` is its place in the policy.
+    ///
+    /// A variable that is set but unusable is an error even where a later source would do: somebody meant it.
+    pub(crate) fn find(
+        &self,
+        path: &str,
+        environment: &dyn Environment,
+    ) -> Result<Option<Secret>, PolicyError> {
+        let Self(variable) = self;
         let unusable = |fault: SecretFault| PolicyError {
             path: format!("{path}.env"),
             message: format!("the value of the environment variable `{variable}` {fault}"),
         };
-        environment.variable(variable).map(|value| Secret::new(value).map_err(unusable))
+        environment.variable(variable).map(|value| Secret::new(value).map_err(unusable)).transpose()
     }
 
-    /// The secret of a place that has this one source.
-    pub(super) fn require(&self, path: &str, environment: &dyn Environment) -> Result<Secret, PolicyError> {
-        let Self::Env(variable) = self;
-        self.resolve(path, environment).unwrap_or_else(|| {
-            let message = format!("the environment variable `{variable}` is not set");
-            Err(PolicyError { path: path.to_owned(), message })
+    /// The secret of a place that has no other source.
+    pub(crate) fn require(&self, path: &str, environment: &dyn Environment) -> Result<Secret, PolicyError> {
+        self.find(path, environment)?.ok_or_else(|| PolicyError {
+            path: path.to_owned(),
+            message: format!("the environment variable `{}` is not set", self.0),
         })
     }
 }

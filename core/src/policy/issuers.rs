@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::duration::duration_within;
 use super::keys;
-use super::providers::has_another_meaning;
-use super::reader::Node;
+use super::reader::{Node, is_header_name};
 use super::tokens::read_providers;
 use crate::identity_slot::IdentitySlot;
 use crate::jwt::{Algorithm, ClaimRules, ClaimValue, Issuer, Principals, Subjects};
@@ -249,9 +248,8 @@ fn read_slot(node: &Node<'_>) -> Option<IdentitySlot> {
 }
 
 fn is_header(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && (name.starts_with("cf-access-") || !has_another_meaning(name))
+    // What Cloudflare Access has is an identity provider's.
+    is_header_name(name.strip_prefix("cf-access-").unwrap_or(name))
         && !Slot::ALL.iter().any(|slot| slot.name() == name)
 }
 

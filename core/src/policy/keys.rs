@@ -54,8 +54,8 @@ pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -
     };
     let mut fields = node.fields()?;
     let inline = fields.optional("inline");
-    let address = fields.optional("url").map(|node| read_endpoint(&node));
-    let cluster = fields.optional("cluster").map(|node| read_cluster(&node));
+    let address = fields.optional("url").map(|node| node.endpoint());
+    let cluster = fields.optional("cluster").map(|node| node.cluster());
     let settings = Settings::read(&mut fields);
     let is_alone = address.is_none() && cluster.is_none() && settings.is_default;
     fields.finish();
@@ -138,18 +138,6 @@ impl Settings {
         let refetch_cooldown = read(&REFETCH_COOLDOWN);
         Self { timeout, cache_duration, stale_if_error, refetch_cooldown, is_default }
     }
-}
-
-fn read_endpoint(node: &Node<'_>) -> Option<Endpoint> {
-    Endpoint::parse(node.text()?).map_err(|message| node.fail(message)).ok()
-}
-
-fn read_cluster(node: &Node<'_>) -> Option<String> {
-    let is_cluster =
-        |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let text = node.text()?;
-    node.check(Some(text).filter(is_cluster), "expected the name of a cluster, without spaces")
-        .map(str::to_owned)
 }
 
 /// Keys in the policy are its author's: one that cannot be used is an error, not dropped.

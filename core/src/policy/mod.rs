@@ -15,6 +15,7 @@ mod rate_limit;
 mod reader;
 mod registry;
 mod resource;
+mod status;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use self::credentials::Credentials;
+pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
 use self::gateway::Gateways;
@@ -30,7 +31,9 @@ pub(crate) use self::gateway::{Gateway, GatewayMode};
 use self::providers::Offer;
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
+pub(crate) use self::status::StatusPolicy;
 use crate::cors::Origins;
+use crate::identity_slot::IdentitySlot;
 use crate::json;
 use crate::jwt::{Issuer, Principals};
 use crate::limit::Rule;
@@ -40,7 +43,7 @@ use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::secret::Environment;
 use crate::slot::Slot;
-use crate::token::TokenRecord;
+use crate::token::{TokenDigest, TokenRecord};
 
 /// The version of the document that this engine reads.
 const VERSION: &str = "keyswap/v1";
@@ -48,15 +51,18 @@ const VERSION: &str = "keyswap/v1";
 /// A checked policy. The secrets it names are not in it.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// The SHA-256 of the document, whatever its white space and the order of its members.
+    pub(crate) digest: TokenDigest,
     pub(crate) tokens: Vec<TokenRecord>,
     registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
+    pub(crate) status: Option<StatusPolicy>,
     pub(crate) issuers: Vec<Issuer>,
     /// The people that the policy knows, by their address in lower case.
     pub(crate) people: BTreeMap<String, Arc<TokenRecord>>,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: CredentialPolicy,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) slots: Vec<Slot>,
@@ -78,8 +84,9 @@ impl Policy {
         let root = Node::root(document, &errors);
         root.refuse_literal_secrets();
         let policy = read(&root, &errors);
+        let digest = TokenDigest::of(document.to_string().as_bytes());
         match (policy, errors.into_inner()) {
-            (Some(policy), errors) if errors.is_empty() => Ok(policy),
+            (Some(policy), errors) if errors.is_empty() => Ok(Self { digest, ..policy }),
             (_, errors) => Err(PolicyErrors(errors)),
         }
     }
@@ -165,9 +172,10 @@ impl Policy {
                 "Cloudflare does not bill for this provider: set `via: direct` in `providers`".to_owned(),
             );
         }
-        let has_key = self.credentials.contains(&provider.credential);
-        (self.needs_key(provider) && !has_key)
-            .then(|| format!("the provider has no key: add `{}` to `credentials`", provider.credential))
+        let missing = provider.keys.names().find(|name| !self.credentials.contains(name));
+        missing
+            .filter(|_| self.needs_key(provider))
+            .map(|name| format!("the provider has no key: add `{name}` to `credentials`"))
     }
 
     /// What is wrong with naming this provider in a scope, if anything is.
@@ -181,7 +189,8 @@ impl Policy {
     /// Why no provider uses this credential, if none does.
     fn why_unused(&self, name: &str) -> Option<String> {
         let mut why = "nothing uses this credential: remove it, or name it in a provider".to_owned();
-        for provider in self.providers.iter().filter(|it| it.credential == name && self.needs_key(it)) {
+        let uses = |it: &&Provider| it.keys.names().any(|key| key == name) && self.needs_key(it);
+        for provider in self.providers.iter().filter(uses) {
             why = self.why_disabled(provider)?;
         }
         Some(why)
@@ -194,7 +203,7 @@ impl Policy {
             errors.add("gateway.cloudflare.credential", "no such credential in `credentials`");
         }
         let mut vercel = self.providers.iter().filter(|provider| provider.row.place == Place::Vercel);
-        if vercel.any(|provider| !self.credentials.contains(&provider.credential)) {
+        if vercel.any(|provider| !provider.keys.names().all(|name| self.credentials.contains(name))) {
             errors.add("gateway.vercel.credential", "no such credential in `credentials`");
         }
         for name in self.credentials.names() {
@@ -209,7 +218,7 @@ impl Policy {
 fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let mut fields = root.fields()?;
     let version = fields.required("version").and_then(|node| node.choice(&[(VERSION, ())]));
-    let credentials = fields.required("credentials").map(|node| Credentials::read(&node));
+    let credentials = fields.required("credentials").map(|node| CredentialPolicy::read(&node));
     let gateways = fields.optional("gateway").map(|node| Gateways::read(&node));
     let offer = Offer::of(gateways.as_ref().and_then(Option::as_ref), gateways.is_some());
     // A gateway that was written but could not be read is an error, never "no gateway".
@@ -223,17 +232,20 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_rule(&node));
     let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
     let resource = fields.optional("resource").map(|node| resource::read(&node));
+    let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
     let issuers = fields.optional("issuers");
     let people = fields.optional("principals");
     fields.finish();
 
     let mut policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
+        digest: TokenDigest::of(&[]),
         tokens: Vec::new(),
         registry: None,
         rate_limit: rate_limit.flatten(),
         // Unreadable: an error was reported, and nobody uses this policy.
         origins: origins.unwrap_or(Origins::Any),
         resource: resource.flatten(),
+        status,
         issuers: Vec::new(),
         people: BTreeMap::new(),
         credentials,
@@ -247,6 +259,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
     // errors.
     let why_not = |name: &str| match &policy {
+        _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
         Some(policy) => policy.why_not_enabled(name),
         None if providers.iter().any(|provider| provider.id == name) => None,
         None => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
@@ -264,6 +277,14 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
                 format!("issuers[{index}].principals"),
                 "nobody can be known: add `principals` or a `registry`, or write `any`",
             );
+        }
+    }
+    if let Some(policy) = &policy {
+        for (path, header) in policy.credentials.request_headers() {
+            let is_slot = |slot: &IdentitySlot| *slot == IdentitySlot::Header(header.to_owned());
+            if !issuers.iter().flat_map(Issuer::slots).any(is_slot) {
+                errors.add(path, "no issuer verifies what this header holds: only then may it go upstream");
+            }
         }
     }
     if let Some(policy) = &mut policy {

@@ -1,18 +1,31 @@
 //! Providers in a policy: the built-in table with the policy's changes and additions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::duration::duration_within;
 use super::gateway::{Gateways, Unnamed, Vercel, read_url};
-use super::reader::{Node, is_name};
+use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
+use super::status::StatusPolicy;
 use crate::path::RequestPath;
 use crate::provider::{
-    ADDED, ANTHROPIC, AuthStyle, BEARER, BUILT_IN, BuiltIn, Dialect, OPENAI, Place, Provider, TOKEN,
+    ADDED, ANTHROPIC, AuthStyle, BEARER, BUILT_IN, BuiltIn, Dialect, KeyPool, OPENAI, Place, Provider, TOKEN,
 };
 use crate::url::BaseUrl;
 
 /// First segments that belong to the providers' own APIs, to the gateway's endpoints, and to ours.
-const RESERVED_SLUGS: [&str; 9] =
-    ["v1", "v1beta", "upload", "ws", "google", "compat", "cloudflare-rest", "universal", ".well-known"];
+const RESERVED_SLUGS: [&str; 10] = [
+    "v1",
+    "v1beta",
+    "upload",
+    "ws",
+    "google",
+    "compat",
+    "cloudflare-rest",
+    "universal",
+    ".well-known",
+    StatusPolicy::SCOPE,
+];
 
 /// What the gateways of a policy add to it.
 pub(super) struct Offer {
@@ -60,7 +73,7 @@ impl Offer {
 /// What a policy says of one provider.
 struct Entry<'d> {
     node: Node<'d>,
-    credential: Option<String>,
+    keys: Option<KeyPool>,
     url: Option<BaseUrl>,
     path: Option<String>,
     slug: Option<String>,
@@ -102,7 +115,7 @@ pub(super) fn read(
 impl<'d> Entry<'d> {
     fn read(node: Node<'d>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let credential = fields.optional("credential").and_then(|node| node.name());
+        let keys = read_keys(&node, &mut fields);
         let url = fields.optional("url").and_then(|node| read_url(&node));
         let path = fields.optional("path").and_then(|node| read_path(&node));
         let slug = fields.optional("slug").and_then(|node| node.name());
@@ -118,7 +131,7 @@ impl<'d> Entry<'d> {
         let via =
             fields.optional("via").and_then(|node| node.choice(&[("gateway", true), ("direct", false)]));
         fields.finish();
-        Some(Self { node, credential, url, path, slug, auth, dialect, native_prefix, via })
+        Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, via })
     }
 
     /// A built-in provider, with what the entry changes of it. Its wire format is a fact, not a choice.
@@ -139,8 +152,7 @@ impl<'d> Entry<'d> {
             Place::Vercel => vercel.map(|vercel| vercel.credential.as_str()),
             _ => None,
         };
-        let (credential, url, path) =
-            entry.map(|entry| (entry.credential, entry.url, entry.path)).unwrap_or_default();
+        let (keys, url, path) = entry.map(|entry| (entry.keys, entry.url, entry.path)).unwrap_or_default();
         Provider {
             id: row.id.to_owned(),
             slug: row.slug.to_owned(),
@@ -149,7 +161,7 @@ impl<'d> Entry<'d> {
             url: url.or_else(|| vercel.map(|vercel| vercel.url.clone())).or_else(|| row.url()),
             native_prefix: row.native_prefix.to_owned(),
             path,
-            credential: credential.unwrap_or_else(|| default_credential.unwrap_or(row.id).to_owned()),
+            keys: keys.unwrap_or_else(|| KeyPool::of(default_credential.unwrap_or(row.id))),
             via_gateway,
             takes: offer.takes(row.place),
             row,
@@ -168,7 +180,8 @@ impl<'d> Entry<'d> {
             );
         }
         if row.place != Place::Provider && (self.url.is_some() || self.path.is_some() || self.via.is_some()) {
-            self.node.fail("an endpoint of a gateway takes a `credential` only: remove the rest");
+            self.node
+                .fail("an endpoint of a gateway takes a `credential` or `credentials` only: remove the rest");
         } else {
             self.check_place(via_gateway);
         }
@@ -193,7 +206,7 @@ impl<'d> Entry<'d> {
         if !is_id(id) {
             self.node.fail("expected a name of lower-case letters, digits and `-`, at most 64");
         }
-        if RESERVED_SLUGS.contains(&slug.as_str()) {
+        if RESERVED_SLUGS.contains(&slug.as_str()) || id == StatusPolicy::SCOPE {
             self.node
                 .fail(format!("`{slug}` is a segment of the providers' own paths: choose another `slug`"));
         }
@@ -212,7 +225,7 @@ impl<'d> Entry<'d> {
             url: self.url.clone(),
             native_prefix: self.native_prefix.clone().unwrap_or_default(),
             path: self.path.clone(),
-            credential: self.credential.clone().unwrap_or_else(|| id.to_owned()),
+            keys: self.keys.clone().unwrap_or_else(|| KeyPool::of(id)),
             via_gateway,
             takes: &[],
             row: &ADDED,
@@ -225,6 +238,43 @@ impl<'d> Entry<'d> {
         }
         has_gateway && self.via.unwrap_or(default)
     }
+}
+
+/// One `credential`, or `credentials` with the weight of each.
+fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
+    let one = fields.optional("credential").map(|node| node.name());
+    let several = fields.optional("credentials").map(|node| read_weights(&node));
+    let cooldown = fields.optional("cooldown");
+    if let (Some(node), None) = (&cooldown, &several) {
+        node.fail("with one key there is no other to use meanwhile: this needs `credentials`");
+    }
+    let range = Duration::from_secs(1)..=Duration::from_hours(1);
+    let cooldown = cooldown
+        .and_then(|node| duration_within(&node, range.clone(), "expected a duration from `1s` to `1h`"));
+    match (one, several) {
+        (Some(_), Some(_)) => {
+            node.fail("expected `credential` or `credentials`, not both");
+            None
+        }
+        (one, None) => one.flatten().map(KeyPool::of),
+        (None, Some(members)) => Some(KeyPool::with(members, cooldown)),
+    }
+}
+
+fn read_weights(node: &Node<'_>) -> Vec<(String, u32)> {
+    const MOST: usize = 32;
+    let entries = node.entries();
+    if entries.is_empty() || entries.len() > MOST {
+        node.fail(format!("expected 1 to {MOST} names of credentials, each with its weight"));
+    }
+    let read = |(name, node): (&str, Node<'_>)| {
+        let is_weight = |weight: &u64| (1..=1000).contains(weight);
+        let weight = node.number()?;
+        let weight = node.check(Some(weight).filter(is_weight), "expected a weight from 1 to 1000")?;
+        let name = node.check(Some(name).filter(|name| is_name(name)), NAME_EXPECTED)?;
+        Some((name.to_owned(), u32::try_from(weight).ok()?))
+    };
+    entries.into_iter().filter_map(read).collect()
 }
 
 /// A path that stands in front of another: `/…`, without a slash at the end.
@@ -246,12 +296,8 @@ pub(super) fn is_id(id: &str) -> bool {
     is_name(id) && !id.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
-    let is_name = |name: &&str| {
-        (1..=64).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-            && !has_another_meaning(name)
-    };
+pub(super) fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
+    let is_name = |name: &&str| is_header_name(name);
     let style = match node.text()? {
         "bearer" => Some(AuthStyle::Authorization(BEARER)),
         "token" => Some(AuthStyle::Authorization(TOKEN)),
@@ -261,22 +307,4 @@ fn read_auth(node: &Node<'_>) -> Option<AuthStyle> {
         style,
         "expected `bearer`, `token`, or `header:` and the name of a header in lower case that carries nothing else",
     )
-}
-
-/// Headers that frame a message, steer a proxy or belong to the gateway.
-pub(super) fn has_another_meaning(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
-        "connection",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    const PREFIXES: [&str; 8] =
-        ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

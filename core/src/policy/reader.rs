@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::PolicyError;
 use super::literal::looks_like_a_secret;
+use crate::jwt::Endpoint;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -77,6 +78,20 @@ impl<'d> Node<'d> {
         self.check(Some(text).filter(|text| is_name(text)), NAME_EXPECTED).map(str::to_owned)
     }
 
+    /// Envoy's name for where to connect to.
+    pub(super) fn cluster(&self) -> Option<String> {
+        let is_cluster =
+            |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let text = self.text()?;
+        self.check(Some(text).filter(is_cluster), "expected the name of a cluster, without spaces")
+            .map(str::to_owned)
+    }
+
+    /// The address of something to fetch.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        Endpoint::parse(self.text()?).map_err(|message| self.fail(message)).ok()
+    }
+
     /// A string that is one of a few.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let found = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
@@ -143,6 +158,34 @@ pub(super) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         && !looks_like_a_secret(text)
+}
+
+/// What a header of a policy's own must be named: in lower case, and carrying nothing that means something already.
+pub(super) const HEADER_EXPECTED: &str =
+    "expected the name of a header in lower case that carries nothing else";
+
+pub(super) fn is_header_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !has_another_meaning(name)
+}
+
+/// Headers that frame a message, steer a proxy or belong to the gateway.
+fn has_another_meaning(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "connection",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    const PREFIXES: [&str; 8] =
+        ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A member's name as errors show it: never a secret, and nothing that could forge a line of a log.

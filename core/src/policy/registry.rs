@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::credentials::{self, Source};
+use super::credentials::{self, Variable};
 use super::duration::duration_within;
 use super::gateway::read_url;
 use super::reader::Node;
@@ -28,7 +28,7 @@ pub(crate) struct RegistryPolicy {
     pub(crate) url: BaseUrl,
     /// Envoy's name for where to connect to.
     pub(crate) cluster: String,
-    pub(crate) credential: Source,
+    pub(crate) credential: Variable,
     pub(crate) timeout: Duration,
     /// How long a record is believed.
     pub(crate) positive: Duration,
@@ -41,8 +41,9 @@ impl RegistryPolicy {
     pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
         let mut fields = node.fields()?;
         let url = fields.required("url").and_then(|node| read_url(&node));
-        let cluster = fields.optional("cluster").map(|node| read_cluster(&node));
-        let credential = fields.required("credential").and_then(|node| credentials::read_source(&node));
+        let cluster = fields.optional("cluster").map(|node| node.cluster());
+        let credential =
+            fields.required("credential").and_then(|node| credentials::read_variable_source(&node));
         let timeout = fields.optional("timeout").map(|node| {
             let range = Duration::from_millis(1)..=Duration::from_secs(30);
             duration_within(&node, range, "expected a duration up to `30s`")
@@ -86,11 +87,4 @@ fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>)
     let audiences = fields.optional("audiences").map(|node| super::issuers::read_texts(&node, "audience"));
     fields.finish();
     Some(Protocol::Introspection { providers: providers?, audiences: audiences.unwrap_or_default() })
-}
-
-fn read_cluster(node: &Node<'_>) -> Option<String> {
-    let is_name =
-        |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    let text = node.text()?;
-    node.check(Some(text).filter(is_name), "expected the name of an Envoy cluster").map(str::to_owned)
 }

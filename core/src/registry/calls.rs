@@ -2,6 +2,7 @@
 //!
 //! Its credential goes with every one of them, and nowhere else.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -48,16 +49,16 @@ impl Registry {
         body: Option<Zeroizing<Vec<u8>>>,
         timeout: Duration,
     ) -> FetchRequest {
-        let mut headers: Vec<(&'static str, Zeroizing<String>)> = vec![
-            (":path", format!("{}{path}", self.policy.url.path).into()),
-            (":authority", self.policy.url.authority.clone().into()),
-            ("accept", "application/json".to_owned().into()),
-            ("authorization", self.authorization.reveal_to_registry(self)),
+        let mut headers: Vec<(Cow<'static, str>, Zeroizing<String>)> = vec![
+            (":path".into(), format!("{}{path}", self.policy.url.path).into()),
+            (":authority".into(), self.policy.url.authority.clone().into()),
+            ("accept".into(), "application/json".to_owned().into()),
+            ("authorization".into(), self.authorization.reveal_to_registry(self)),
         ];
         // Pseudo-headers come first.
         for (name, value) in fields {
             let at = if name.starts_with(':') { 0 } else { headers.len() };
-            headers.insert(at, (name, value.into()));
+            headers.insert(at, (name.into(), value.into()));
         }
         FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
     }

@@ -18,6 +18,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use self::feed::Feed;
 use self::memory::{Held, Memory};
 use self::slot::Slot;
@@ -225,6 +227,23 @@ impl Registry {
         };
         state.usage.settle(outcome == FetchOutcome::Found, now);
         outcome
+    }
+
+    /// What is remembered, in numbers.
+    pub(crate) fn report(&self) -> Value {
+        let Ok(state) = self.state.try_borrow() else { return Value::Null };
+        json!({
+            "authority": self.policy.url.authority,
+            "position": state.feed.position(),
+            "feed_failures": state.feed_failures,
+            "records": state.records.len(),
+            "unknown": state.unknown.len(),
+        })
+    }
+
+    /// Whether it is noted already that a token was used today.
+    pub(crate) fn is_marked(&self, digest: &TokenDigest, now: Moment) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.usage.is_marked(digest, now))
     }
 
     /// Notes that a token was used.

@@ -35,8 +35,12 @@ pub(super) struct Usage {
 }
 
 impl Usage {
+    pub(super) fn is_marked(&self, digest: &TokenDigest, now: Moment) -> bool {
+        self.day == day_of(now) && self.seen.contains(digest)
+    }
+
     pub(super) fn mark(&mut self, digest: TokenDigest, now: Moment) {
-        let day = now.unix().0.div_euclid(DAY);
+        let day = day_of(now);
         if day != self.day {
             self.day = day;
             self.seen.clear();
@@ -75,6 +79,10 @@ impl Usage {
         self.sent.clear();
         self.due = if done && self.pending.len() >= BATCH { now } else { now.after(PAUSE) };
     }
+}
+
+fn day_of(now: Moment) -> i64 {
+    now.unix().0.div_euclid(DAY)
 }
 
 fn date(day: i64) -> String {

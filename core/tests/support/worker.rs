@@ -5,8 +5,8 @@ use std::cell::Cell;
 
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy, RequestHead, Resolution, Step,
-    Store, TokenDigest, Verdict,
+    AnswerHead, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy, RequestHead,
+    Resolution, Sent, Step, Store, TokenDigest, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -112,8 +112,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(policy: &Value) -> Self {
+        Self::within(policy, &Secrets)
+    }
+
+    pub(crate) fn within(policy: &Value, environment: &dyn Environment) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let engine = Engine::new(policy, &Secrets, Box::new(PureRust)).ok().unwrap();
+        let engine = Engine::new(policy, environment, Box::new(PureRust)).ok().unwrap();
         Self { engine, calls: Cell::new(0) }
     }
 
@@ -127,19 +131,32 @@ impl Worker {
     ) -> u16 {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers };
-        let mut step = self.engine.begin(&head, now, store);
+        let head =
+            RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+        self.decide(store, &head, now, service, status)
+    }
+
+    /// Judges a request, makes the calls that it needs and that are due, and shows the decision.
+    pub(crate) fn decide<T>(
+        &self,
+        store: &dyn Store,
+        head: &RequestHead<'_>,
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer,
+        show: impl FnOnce(&Decision<'_>) -> T,
+    ) -> T {
+        let mut step = self.engine.begin(head, now, store);
         loop {
             match step {
                 Step::Decide(decision) => {
                     for fetch in &decision.refresh {
                         self.call(fetch, now, store, service);
                     }
-                    return status(&decision);
+                    return show(&decision);
                 }
                 Step::Fetch(fetch, pending) => {
                     let resolution = self.call(&fetch, now, store, service);
-                    step = self.engine.resume(pending, resolution, &head, now, store);
+                    step = self.engine.resume(pending, resolution, head, now, store);
                 }
             }
         }
@@ -147,12 +164,30 @@ impl Worker {
 
     /// Follows the feed, which says this.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
-        let due = self.engine.due(now);
+        let due = self.engine.due(now, store);
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();
         let answer = FetchAnswer::Response { status: 200, body: body.as_bytes() };
         let outcome = self.engine.accept(&feed.key, feed.asked, &answer, now, store).outcome;
         assert!(outcome.is_healthy(), "{outcome:?}");
+    }
+
+    /// Makes the calls that are due.
+    pub(crate) fn work(&self, store: &dyn Store, now: Moment, service: &dyn Fn(&str) -> Answer) {
+        for fetch in self.engine.due(now, store) {
+            self.call(&fetch, now, store, service);
+        }
+    }
+
+    /// The upstream answers a request with this status and these headers.
+    pub(crate) fn answered(
+        &self,
+        store: &dyn Store,
+        sent: Sent,
+        now: Moment,
+        answer: &[(&'static str, &str)],
+    ) {
+        self.engine.answered(sent, &OfUpstream(answer), now, store);
     }
 
     /// How many calls were made since this was last asked, without those for the feed.
@@ -182,7 +217,19 @@ impl Worker {
     }
 }
 
-fn status(decision: &Decision<'_>) -> u16 {
+struct OfUpstream<'a>(&'a [(&'static str, &'a str)]);
+
+impl AnswerHead for OfUpstream<'_> {
+    fn value(&self, name: &'static str) -> Option<Vec<u8>> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_bytes().to_vec())
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn status(decision: &Decision<'_>) -> u16 {
     match &decision.verdict {
         Verdict::Forward(_) => 200,
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => reply.status,

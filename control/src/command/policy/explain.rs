@@ -109,12 +109,16 @@ fn decide<'a>(engine: &'a Engine, head: &RequestHead<'a>, now: Moment) -> Decisi
     }
 }
 
-/// Has a value for every variable: its name in angle brackets.
+/// Has a value for every variable and for all that would be fetched: its name in angle brackets.
 struct Placeholders;
 
 impl Environment for Placeholders {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         Some(format!("<{name}>").into_bytes())
+    }
+
+    fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
+        Some(format!("<fetched:{credential}>").into_bytes())
     }
 }
 

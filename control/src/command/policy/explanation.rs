@@ -1,9 +1,10 @@
 //! A decision as data, for programs, and as text, for people. Both hold the same, and no credential.
 
-use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
-use keyswap_core::{Check, Decision, LocalReply, Principal, ResponseHeader, Rewrite, UnixTime, Verdict};
+use keyswap_core::{
+    Check, Decision, FieldValue, LocalReply, Principal, ResponseHeader, Rewrite, UnixTime, Verdict,
+};
 use serde::Serialize;
 
 use crate::mask::{self, Mask};
@@ -91,7 +92,7 @@ impl CheckMade {
 
 impl Outcome {
     fn forward(rewrite: &Rewrite<'_>, mask: &Mask) -> Self {
-        let set = |(name, value): &(&str, Cow<'_, [u8]>)| {
+        let set = |(name, value): &(&str, FieldValue<'_>)| {
             // What is kept of the subprotocols is the caller's own; every other value is the policy's.
             let is_ours = !mask::is_subprotocol(name.as_bytes());
             Field { name: (*name).to_owned(), value: is_ours.then(|| mask.apply(value)) }

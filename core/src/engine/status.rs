@@ -1,0 +1,167 @@
+//! `GET /.well-known/keyswap`: what this worker has in use and how fresh it is. Names, counts and times, never a value.
+//!
+//! Nobody is answered whom the policy does not let ask. A caller counts as one of this machine only if nothing says that
+//! a proxy or a web page stands behind it, since either may speak for a stranger.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+
+use super::caller::Caller;
+use super::{Engine, Inputs, Stop, Trail};
+use crate::credential::Credential;
+use crate::decision::Check;
+use crate::fault::Fault;
+use crate::head::RequestHead;
+use crate::keyring::KeyRing;
+use crate::path::RequestPath;
+use crate::policy::StatusPolicy;
+use crate::registry::Registry;
+use crate::reply::LocalReply;
+use crate::slot::Slot;
+use crate::time::Moment;
+use crate::token::{Principal, VerifiedToken};
+use crate::upstream::{Freshness, Pool, UpstreamCredential};
+
+const PATH: &[u8] = b"/.well-known/keyswap";
+
+/// Who has one of these speaks for somebody else, or may.
+const GO_BETWEENS: [&str; 8] = [
+    "cf-connecting-ip",
+    "forwarded",
+    "origin",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-forwarded-for",
+    "x-real-ip",
+];
+
+/// Whether a request asks for the status.
+pub(super) fn is_asked(head: &RequestHead<'_>, path: &RequestPath<'_>) -> bool {
+    matches!(head.method, b"GET" | b"HEAD") && path.path == PATH
+}
+
+impl Engine {
+    /// The status, for whom `policy` lets have it.
+    pub(super) fn status<'a>(
+        &'a self,
+        policy: StatusPolicy,
+        found: Result<Option<Credential<'a>>, Slot>,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Stop<'a> {
+        if policy.loopback && is_local(inputs.head) {
+            return Stop::Answer(self.report(inputs.now));
+        }
+        match self.may_ask(policy, found, inputs, trail) {
+            Ok(()) => Stop::Answer(self.report(inputs.now)),
+            Err(stop) => stop,
+        }
+    }
+
+    fn may_ask<'a>(
+        &'a self,
+        policy: StatusPolicy,
+        found: Result<Option<Credential<'a>>, Slot>,
+        inputs: &Inputs<'a, '_>,
+        trail: &mut Trail<'a>,
+    ) -> Result<(), Stop<'a>> {
+        let Caller { record, .. } = self.caller(found, inputs, trail)?;
+        trail.principal = Some(Principal::of(&record));
+        let token = VerifiedToken::judge(&record, inputs.now.unix())?;
+        trail.checks.push(Check::TokenValid(record.expires_at));
+        let is_in_scope = token.record().providers.iter().any(|name| name == StatusPolicy::SCOPE);
+        (policy.tokens && is_in_scope).then_some(()).ok_or(Fault::OutOfScope(StatusPolicy::SCOPE).into())
+    }
+
+    fn report(&self, now: Moment) -> LocalReply {
+        let body = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "policy": {"sha256": self.policy.digest.to_hex()},
+            // Every worker has its own; the one that was asked tells of itself.
+            "of": "worker",
+            "now": time(now),
+            "credentials": self.credentials.iter().map(|it| credential(it, now)).collect::<Map<_, _>>(),
+            "providers": self.providers_in_use(),
+            "issuers": self.issuer_keys.iter().zip(self.policy.issuers()).map(|(ring, issuer)| {
+                (issuer.name().to_owned(), keys(ring))
+            }).collect::<Map<_, _>>(),
+            "registry": self.registry.as_ref().map(Registry::report),
+            "caches": {
+                "policy_tokens": self.policy.tokens.len(),
+                "signatures": self.verifier.remembered(),
+            },
+        });
+        let headers = vec![
+            ("content-type", "application/json".into()),
+            ("cache-control", "no-store".into()),
+            ("cross-origin-resource-policy", "same-origin".into()),
+        ];
+        LocalReply { status: 200, headers, body: body.to_string() }
+    }
+
+    /// The providers with the names of the credentials that they share out, by weight.
+    fn providers_in_use(&self) -> Map<String, Value> {
+        let weights = |pool: &Pool| -> Map<String, Value> {
+            let weight = |member: &crate::upstream::Member| {
+                let credential = self.credentials.get(member.credential)?;
+                Some((credential.name.clone(), member.weight.into()))
+            };
+            pool.members().iter().filter_map(weight).collect()
+        };
+        let provider = |upstream: &crate::upstream::Upstream| {
+            let credentials = upstream.keys.as_ref().map(weights);
+            let entry = json!({"authority": upstream.authority, "credentials": credentials});
+            (upstream.provider.clone(), entry)
+        };
+        self.upstreams.iter().map(provider).collect()
+    }
+}
+
+/// Whether a request is from this machine, as far as can be told for sure.
+fn is_local(head: &RequestHead<'_>) -> bool {
+    let is_direct = GO_BETWEENS.iter().all(|name| head.values(name).next().is_none());
+    // A page that a person has open may call this machine, too.
+    let is_page = head.values("sec-fetch-site").any(|site| site != b"none");
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    is_direct && !is_page && (head.peer)().is_some_and(is_loopback)
+}
+
+fn credential(credential: &UpstreamCredential, now: Moment) -> (String, Value) {
+    let sources: Vec<Value> = credential
+        .sources(now)
+        .map(|(kind, name, freshness)| {
+            let value = freshness.map(|fresh| {
+                json!({
+                    "state": state(&fresh, now),
+                    "fetched_at": fresh.fetched_at.map(time),
+                    "expires_at": fresh.expires_at.map(time),
+                    "failures": fresh.failures,
+                    "paused_until": fresh.paused_until.map(time),
+                })
+            });
+            json!({"source": kind, "name": name, "value": value})
+        })
+        .collect();
+    let rests_until = credential.rests(now).map(time);
+    (credential.name.clone(), json!({"sources": sources, "rests_until": rests_until}))
+}
+
+fn state(fresh: &Freshness, now: Moment) -> &'static str {
+    match (fresh.expires_at, fresh.failures) {
+        (Some(at), 0) if now < at => "fresh",
+        (Some(at), _) if now < at => "stale",
+        (Some(_), _) => "expired",
+        (None, _) => "absent",
+    }
+}
+
+fn keys(ring: &KeyRing) -> Value {
+    let (keys, fetched_at, failures) = ring.report();
+    json!({"keys": keys, "fetched_at": fetched_at.map(time), "failures": failures})
+}
+
+fn time(at: Moment) -> String {
+    at.unix().to_string()
+}

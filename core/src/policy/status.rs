@@ -1,0 +1,38 @@
+//! Who may see what a data plane has in use, in a policy: nobody unless it says so.
+
+use super::reader::Node;
+
+/// Who may ask for the status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatusPolicy {
+    /// Whoever calls from the same machine.
+    pub(crate) loopback: bool,
+    /// Tokens with [`StatusPolicy::SCOPE`] among their providers.
+    pub(crate) tokens: bool,
+}
+
+impl StatusPolicy {
+    /// What a token has among its `providers` that may ask.
+    pub(crate) const SCOPE: &'static str = "keyswap-status";
+
+    pub(super) fn read(node: &Node<'_>) -> Self {
+        let mut status = Self::default();
+        let allow = node.fields().and_then(|mut fields| {
+            let allow = fields.required("allow");
+            fields.finish();
+            allow
+        });
+        let Some(allow) = allow else { return status };
+        for item in allow.items() {
+            match item.choice(&[("loopback", false), ("tokens", true)]) {
+                Some(true) => status.tokens = true,
+                Some(false) => status.loopback = true,
+                None => {}
+            }
+        }
+        if status == Self::default() {
+            allow.fail("expected `loopback` or `tokens`; without `status` nobody may ask");
+        }
+        status
+    }
+}

@@ -1,0 +1,156 @@
+//! Upstreams: for each enabled provider the one host its requests go to, with the credentials bound to that host.
+//!
+//! Host and credentials stand in one value, built once from the policy; nothing of a request chooses between them. So
+//! a credential cannot reach another host than the policy bound it to, whatever a path, query or `Host` says.
+
+mod agent;
+mod credentials;
+mod fetched;
+mod key;
+mod pool;
+
+use std::sync::Arc;
+
+pub(crate) use self::credentials::{
+    CredentialId, Credentials, KeyInUse, UpstreamCredential, UsedKey, Vouched, Yield,
+};
+pub(crate) use self::fetched::{Fetched, Freshness};
+pub use self::key::OpenKey;
+pub(crate) use self::key::{Form, Key};
+pub(crate) use self::pool::{Member, Pool};
+use crate::policy::{Gateway, Policy};
+use crate::provider::{AuthStyle, BEARER, Dialect, KeyPool, Place, Provider, TOKEN};
+use crate::target::{Below, Live, QueryKey};
+
+/// A header that carries a credential.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthHeader {
+    pub(crate) name: String,
+    pub(crate) form: Form,
+}
+
+/// Where requests for one provider go, and with what.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// The name of the provider.
+    pub(crate) provider: String,
+    /// The one authority that gets the credentials below.
+    pub(crate) authority: String,
+    /// How the client's path continues there.
+    pub(crate) below: Below,
+    /// The provider's own credentials; `None` where the gateway supplies them.
+    pub(crate) keys: Option<Pool>,
+    /// Their native slot.
+    pub(crate) auth: AuthHeader,
+    /// The slot of the same credential in requests in the OpenAI dialect: Bearer, unless that dialect is the provider's
+    /// own.
+    pub(crate) openai_auth: AuthHeader,
+    /// The gateway's, in `cf-aig-authorization`: present only where `authority` is the gateway's.
+    pub(crate) gateway_key: Option<Pool>,
+    /// What else the Cloudflare AI Gateway is told; `None` where requests do not go there.
+    pub(crate) controls: Option<Vec<(&'static str, String)>>,
+}
+
+/// What a request carries upstream. Only a [`crate::grant::Grant`] opens it.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// The provider's key.
+    pub(crate) provider: Option<Arc<Key>>,
+    /// The host writes the provider's key.
+    pub(crate) by_host: bool,
+    /// The gateway's key.
+    pub(crate) gateway: Option<Arc<Key>>,
+}
+
+/// Builds the upstream of every enabled provider.
+pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstream> {
+    let upstreams = policy.enabled_providers().filter_map(|provider| {
+        let keys = policy.needs_key(provider).then(|| pool(&provider.keys, credentials));
+        match policy.gateway.as_ref().filter(|_| provider.via_gateway) {
+            Some(gateway) if provider.row.place == Place::Rest => rest(provider, gateway, keys),
+            Some(gateway) => Some(through(provider, gateway, keys, credentials)),
+            None => direct(provider, keys),
+        }
+    });
+    upstreams.collect()
+}
+
+/// The policy was checked: its providers name no other credentials than it has.
+fn pool(keys: &KeyPool, credentials: &Credentials) -> Pool {
+    let member = |(name, weight): &(String, u32)| {
+        credentials.id(name).map(|credential| Member { credential, weight: *weight })
+    };
+    Pool::new(keys.members.iter().filter_map(member).collect(), keys.cooldown)
+}
+
+/// Straight to the provider's own host.
+fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
+    let url = provider.url.as_ref()?;
+    let live = provider.row.realtime.as_ref().map(|realtime| Live {
+        native: realtime.native,
+        path: None,
+        key: realtime.key.map(|(_, name)| QueryKey(name)),
+    });
+    let below = Below::new(provider, url.path.clone(), live);
+    Some(Upstream { below, ..carrying(provider, keys, url.authority.clone()) })
+}
+
+/// Through the Cloudflare AI Gateway.
+fn through(
+    provider: &Provider,
+    gateway: &Gateway,
+    keys: Option<Pool>,
+    credentials: &Credentials,
+) -> Upstream {
+    let live = provider.row.realtime.as_ref().map(|realtime| Live {
+        native: realtime.native,
+        path: Some(gateway.path_prefix(realtime.slug)),
+        key: realtime.key.map(|(name, _)| QueryKey(name)),
+    });
+    let pinned = provider.path.as_deref().unwrap_or_default();
+    let prefix = gateway.path_prefix(&provider.slug) + pinned;
+    Upstream {
+        below: Below::new(provider, prefix, live),
+        gateway_key: credentials.id(&gateway.credential).map(Pool::one),
+        controls: Some(gateway.controls.clone()),
+        ..carrying(provider, keys, gateway.url.authority.clone())
+    }
+}
+
+/// To the gateway by Cloudflare's REST API, where the gateway's token is the credential.
+fn rest(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
+    let (prefix, name) = gateway.rest()?;
+    let mut controls = gateway.controls.clone();
+    controls.push(("cf-aig-gateway-id", name.to_owned()));
+    Some(Upstream {
+        below: Below::new(provider, prefix, None),
+        controls: Some(controls),
+        ..carrying(provider, keys, Gateway::REST_AUTHORITY.to_owned())
+    })
+}
+
+/// An upstream at `authority` that gets the provider's keys, with nothing else said.
+fn carrying(provider: &Provider, keys: Option<Pool>, authority: String) -> Upstream {
+    let bearer = AuthStyle::Authorization(BEARER);
+    let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
+    Upstream {
+        provider: provider.id.clone(),
+        authority,
+        below: Below::default(),
+        keys,
+        auth: AuthHeader::of(&provider.auth),
+        openai_auth: AuthHeader::of(openai_style),
+        gateway_key: None,
+        controls: None,
+    }
+}
+
+impl AuthHeader {
+    fn of(style: &AuthStyle) -> Self {
+        match style {
+            AuthStyle::Authorization(TOKEN) => Self { name: "authorization".to_owned(), form: Form::Token },
+            AuthStyle::Authorization(_) => Self { name: "authorization".to_owned(), form: Form::Bearer },
+            AuthStyle::Header(name) => Self { name: name.clone(), form: Form::Plain },
+        }
+    }
+}

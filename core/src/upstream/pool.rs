@@ -1,0 +1,96 @@
+//! Which of several credentials a principal's requests carry: the same one while it works, each for as many principals
+//! as its weight says.
+//!
+//! One that an upstream refused (401) or found too busy (429) is left alone for a while, and its principals go to the
+//! others; nobody else moves. Where all are left alone, the one that would be used anyway is: the upstream's own answer
+//! says more than one of ours.
+
+use std::time::Duration;
+
+use super::credentials::{CredentialId, Credentials};
+use crate::time::Moment;
+use crate::token::TokenDigest;
+
+/// A credential is left alone for no longer than that, whatever an upstream says.
+pub(crate) const LONGEST_REST: Duration = Duration::from_hours(1);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    members: Vec<Member>,
+    cooldown: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) credential: CredentialId,
+    pub(crate) weight: u32,
+}
+
+impl Pool {
+    pub(crate) fn new(members: Vec<Member>, cooldown: Duration) -> Self {
+        Self { members, cooldown }
+    }
+
+    pub(crate) fn one(credential: CredentialId) -> Self {
+        Self::new(vec![Member { credential, weight: 1 }], Duration::ZERO)
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The one credential of a pool without a choice.
+    pub(crate) fn only(&self) -> Option<CredentialId> {
+        if let [only] = self.members.as_slice() { Some(only.credential) } else { None }
+    }
+
+    /// The credentials to try for a principal, the best first: those that rest come last.
+    pub(crate) fn order(
+        &self,
+        principal: &TokenDigest,
+        credentials: &Credentials,
+        now: Moment,
+    ) -> Vec<CredentialId> {
+        let rests = |member: &Member| {
+            credentials.get(member.credential).is_none_or(|credential| credential.rests(now).is_some())
+        };
+        let mut left = self.members.clone();
+        let mut order = Vec::with_capacity(left.len());
+        let mut resting = Vec::new();
+        // Drawn one after the other, so that a member's absence moves nobody but its own principals.
+        for round in 0.. {
+            let Some(member) = draw(&mut left, lot(principal, round)) else { break };
+            if rests(&member) { &mut resting } else { &mut order }.push(member.credential);
+        }
+        order.append(&mut resting);
+        order
+    }
+
+    /// How long a credential is left alone that was refused; `asked` is what the upstream asked for.
+    pub(crate) fn rest(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(self.cooldown).max(Duration::from_secs(1)).min(LONGEST_REST)
+    }
+}
+
+/// Takes a member out by lot, each with as many chances as its weight.
+fn draw(left: &mut Vec<Member>, lot: u64) -> Option<Member> {
+    let weight: u64 = left.iter().map(|member| u64::from(member.weight)).sum();
+    let mut at = lot.checked_rem(weight)?;
+    let drawn = left.iter().position(|member| {
+        let weight = u64::from(member.weight);
+        let is_it = at < weight;
+        at = at.saturating_sub(weight);
+        is_it
+    })?;
+    Some(left.remove(drawn))
+}
+
+/// A number that is the same for a principal in each round: eight bytes of its digest, which SHA-256 spread evenly.
+fn lot(principal: &TokenDigest, round: usize) -> u64 {
+    let bytes = principal.bytes();
+    let start = round.saturating_mul(8) % 32;
+    let eight = bytes.get(start..).and_then(|rest| rest.first_chunk::<8>()).copied().unwrap_or_default();
+    // Beyond four rounds the bytes come again; then another number takes their place.
+    u64::from_be_bytes(eight)
+        .wrapping_mul(u64::try_from(round / 4).unwrap_or(0).wrapping_mul(2).wrapping_add(1))
+}

@@ -1,0 +1,524 @@
+//! The credentials that requests carry upstream: where they come from, how they are kept fresh, and which of several it
+//! is.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyswap_core::{
+    Decision, Engine, Environment, Header, MemoryStore, Moment, Policy, PolicyErrors, RequestHead, Sent,
+    TokenDigest, Verdict, jwt::PureRust,
+};
+use serde_json::{Value, json};
+use support::worker::{Answer, Worker, at, at_ms};
+use support::{Signer, claims, oidc, with};
+
+const TOKEN: &str = "ptk_of-a-caller-0123456789";
+
+fn sha256(token: &str) -> String {
+    TokenDigest::of(token.as_bytes()).to_hex()
+}
+
+/// A policy whose only provider is `openai`.
+fn policy(chain: &Value) -> Value {
+    json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+        "credentials": {"openai": chain},
+    })
+}
+
+/// An agent that is asked 10 seconds before a value expires.
+fn agent() -> Value {
+    json!({"http": {
+        "url": "http://agent.internal/token", "value": "/token", "expires_in": "/in", "refresh_before": "10s",
+    }})
+}
+
+struct Variables(&'static [(&'static str, &'static str)]);
+
+impl Environment for Variables {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_bytes().to_vec())
+    }
+}
+
+const NOTHING: Variables = Variables(&[]);
+
+/// The credential that is forwarded, or the reason why nothing is.
+fn carried(decision: &Decision<'_>) -> String {
+    let Verdict::Forward(rewrite) = &decision.verdict else { return decision.reason_code().to_owned() };
+    let set = rewrite.set.iter().find(|(name, _)| *name == "authorization");
+    set.map_or("nothing".to_owned(), |(_, value)| String::from_utf8_lossy(value).into_owned())
+}
+
+fn ask_with(
+    worker: &Worker,
+    headers: &[(&str, &str)],
+    now: Moment,
+    service: &dyn Fn(&str) -> Answer,
+) -> String {
+    let headers: Vec<Header<'_>> = headers
+        .iter()
+        .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+        .collect();
+    let head =
+        RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+    worker.decide(&MemoryStore::default(), &head, now, service, carried)
+}
+
+fn ask(worker: &Worker, now: Moment, service: &dyn Fn(&str) -> Answer) -> String {
+    ask_with(worker, &[("authorization", &format!("Bearer {TOKEN}"))], now, service)
+}
+
+fn token(value: &str, seconds: u64) -> Answer {
+    Answer(200, json!({"token": value, "in": seconds}).to_string())
+}
+
+fn down(_: &str) -> Answer {
+    Answer(503, String::new())
+}
+
+fn nobody(path: &str) -> Answer {
+    panic!("{path} was asked for")
+}
+
+#[test]
+fn the_first_source_that_has_a_value_wins() {
+    let chain = json!([{"env": "A"}, {"env": "B"}, agent(), {"env": "C"}]);
+    let worker = |variables| Worker::within(&policy(&chain), &Variables(variables));
+    assert_eq!(ask(&worker(&[("A", "a"), ("B", "b")]), at(0), &nobody), "Bearer a");
+    assert_eq!(ask(&worker(&[("B", "b"), ("C", "c")]), at(0), &nobody), "Bearer b");
+    assert_eq!(ask(&worker(&[("C", "c")]), at(0), &|_| token("fetched", 60)), "Bearer fetched");
+    assert_eq!(ask(&worker(&[("C", "c")]), at(0), &down), "Bearer c");
+    assert_eq!(ask(&worker(&[]), at(0), &down), "upstream_credential_unavailable");
+}
+
+#[test]
+fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_after_it() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let store = MemoryStore::default();
+    assert_eq!(ask(&worker, at(0), &|_| token("first", 60)), "Bearer first");
+    // The pause before the renewal is up to an eighth shorter than it could be.
+    for second in 1..43 {
+        assert_eq!(ask(&worker, at(second), &nobody), "Bearer first");
+        worker.work(&store, at(second), &nobody);
+    }
+    // It is renewed without anybody asking for it.
+    worker.work(&store, at(50), &|_| token("second", 60));
+    assert_eq!(ask(&worker, at(51), &nobody), "Bearer second");
+    // What is due is renewed by a request that finds it so, too; that one does not wait.
+    assert_eq!(ask(&worker, at(102), &|_| token("third", 60)), "Bearer second");
+    assert_eq!(ask(&worker, at(102), &nobody), "Bearer third");
+    assert_eq!(ask(&worker, at_ms(161_999), &down), "Bearer third");
+    assert_eq!(ask(&worker, at(162), &down), "upstream_credential_unavailable");
+}
+
+#[test]
+fn a_value_that_lives_shortly_is_renewed_in_the_middle_of_its_life() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let asked = Cell::new(0);
+    let count = |_: &str| {
+        asked.set(asked.get() + 1);
+        token("short", 2)
+    };
+    for tick in 0..200 {
+        assert_eq!(ask(&worker, at_ms(tick * 100), &count), "Bearer short");
+    }
+    // Twenty seconds are ten lives, and twenty halves of one.
+    assert!((19..=25).contains(&asked.get()), "{}", asked.get());
+}
+
+#[test]
+fn three_failures_leave_the_agent_alone_for_half_a_minute() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let asked = Cell::new(0);
+    let fails = |_: &str| {
+        asked.set(asked.get() + 1);
+        Answer(500, String::new())
+    };
+    for tick in 0..250 {
+        assert_eq!(ask(&worker, at_ms(tick * 100), &fails), "upstream_credential_unavailable");
+    }
+    assert_eq!(asked.get(), 3);
+    assert_eq!(ask(&worker, at(31), &fails), "upstream_credential_unavailable");
+    assert_eq!(ask(&worker, at(32), &nobody), "upstream_credential_unavailable");
+    assert_eq!(ask(&worker, at(62), &|_| token("back", 60)), "Bearer back");
+    // A clock that was put back by a day does not keep it closed.
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    for _ in 0..3 {
+        ask(&worker, at(86_400), &down);
+    }
+    assert_eq!(ask(&worker, at(0), &|_| token("back", 60)), "Bearer back");
+}
+
+#[test]
+fn a_fresh_value_takes_the_place_of_one_that_would_last_longer() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    assert_eq!(ask(&worker, at(0), &|_| token("old", 3600)), "Bearer old");
+    assert_eq!(ask(&worker, at(3595), &|_| token("new", 5)), "Bearer old");
+    assert_eq!(ask(&worker, at(3595), &nobody), "Bearer new");
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_never_replaces_a_value_that_can() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    assert_eq!(ask(&worker, at(0), &|_| token("good", 60)), "Bearer good");
+    for (number, body) in [
+        r#"{"token":"a\r\nx: y","in":60}"#,
+        r#"{"token":"a\u0000","in":60}"#,
+        r#"{"token":"é","in":60}"#,
+        r#"{"token":"","in":60}"#,
+        r#"{"token":"a","in":0}"#,
+        r#"{"token":"a"}"#,
+        "<html>",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let now = at_ms(55_000 + i64::try_from(number).unwrap());
+        assert_eq!(ask(&worker, now, &|_| Answer(200, body.to_owned())), "Bearer good", "{body}");
+    }
+    assert_eq!(ask(&worker, at(60), &down), "upstream_credential_unavailable");
+}
+
+#[test]
+fn what_is_wrong_with_an_answer_is_said_with_the_sources_name_and_without_its_value() {
+    let chain = json!([{"env": "A"}, agent()]);
+    let document = policy(&chain).to_string();
+    let engine = Policy::from_json(document.as_bytes())
+        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust)))
+        .unwrap();
+    let store = MemoryStore::default();
+    let due = engine.due(at(0), &store);
+    let [fetch] = due.as_slice() else { panic!("one call is due") };
+    let body = br#"{"token":"sentinel\r\nx: y","in":60}"#;
+    let answer = keyswap_core::FetchAnswer::Response { status: 200, body };
+    let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    assert_eq!(
+        notes,
+        ["`credentials.openai[1].http`: the value has a byte at position 8 that is not visible ASCII: a \
+          credential has none"]
+    );
+    let answer = keyswap_core::FetchAnswer::Response { status: 403, body: b"sentinel" };
+    let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    assert_eq!(notes, ["`credentials.openai[1].http`: the answer has status 403"]);
+}
+
+#[test]
+fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
+    let chain = json!([{"http": {
+        "url": "https://vault.internal:8200/v1/kv/data/openai?version=2", "value": "/data/data/key", "max_age": "5m",
+        "credential": {"env": "VAULT_TOKEN"}, "auth": "header:x-vault-token",
+        "headers": {"x-vault-namespace": "team-a"}, "cluster": "vault", "timeout": "300ms",
+    }}]);
+    let document = policy(&chain).to_string();
+    let engine = Policy::from_json(document.as_bytes())
+        .and_then(|policy| Engine::new(policy, &Variables(&[("VAULT_TOKEN", "hvs.x")]), Box::new(PureRust)))
+        .unwrap();
+    let due = engine.due(at(0), &MemoryStore::default());
+    let [fetch] = due.as_slice() else { panic!("one call is due") };
+    let headers: Vec<String> =
+        fetch.request.headers.iter().map(|(name, value)| format!("{name}: {}", value.as_str())).collect();
+    assert_eq!(
+        headers,
+        [
+            ":method: GET",
+            ":path: /v1/kv/data/openai?version=2",
+            ":authority: vault.internal:8200",
+            "accept: application/json, text/plain",
+            "x-vault-namespace: team-a",
+            "x-vault-token: hvs.x",
+        ]
+    );
+    assert_eq!((fetch.request.cluster.as_str(), fetch.request.timeout.as_millis()), ("vault", 300));
+    let missing = Policy::from_json(document.as_bytes())
+        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust)));
+    let expect =
+        "error at `credentials.openai[0].http.credential`: the environment variable `VAULT_TOKEN` is not set";
+    assert_eq!(missing.err().unwrap().to_string(), expect);
+}
+
+#[test]
+fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
+    let signer = Signer::new(1, "k");
+    let issuer = with(
+        &oidc(&json!([signer.jwk()])),
+        &json!({"principals": "any", "slots": ["header:x-platform-token", "header:x-other-token"]}),
+    );
+    let chain = json!([{"request_header": "x-platform-token"}]);
+    let document = with(&policy(&chain), &json!({"issuers": [issuer]}));
+    let worker = Worker::within(&document, &NOTHING);
+    let jwt = signer.sign(&claims());
+    let bearer = format!("Bearer {TOKEN}");
+    let forged = Signer::new(2, "k").sign(&claims());
+    for (headers, expect) in [
+        (&[("x-platform-token", jwt.as_str())][..], format!("Bearer {jwt}")),
+        (&[("x-platform-token", &jwt), ("authorization", &bearer)], format!("Bearer {jwt}")),
+        // It vouches for its caller there, but that is not the header that the policy passes on.
+        (&[("x-other-token", &jwt)], "upstream_credential_unavailable".to_owned()),
+        (&[("authorization", &format!("Bearer {jwt}"))], "upstream_credential_unavailable".to_owned()),
+        (&[("authorization", &bearer)], "upstream_credential_unavailable".to_owned()),
+        (&[("x-platform-token", &forged), ("authorization", &bearer)], "token_invalid".to_owned()),
+        (&[("x-platform-token", "anything"), ("authorization", &bearer)], "token_invalid".to_owned()),
+    ] {
+        assert_eq!(ask_with(&worker, headers, at(0), &nobody), expect, "{headers:?}");
+    }
+    let errors = Policy::from_json(policy(&chain).to_string().as_bytes()).err().unwrap().to_string();
+    let expect = "error at `credentials.openai[0].request_header`: no issuer verifies what this header holds: only then \
+                  may it go upstream";
+    assert_eq!(errors, expect);
+}
+
+#[test]
+fn where_the_host_has_the_credential_every_slot_is_stripped_and_none_written() {
+    let worker = Worker::within(&policy(&json!([{"inject_by": "host"}])), &NOTHING);
+    assert_eq!(ask(&worker, at(0), &nobody), "nothing");
+    let mixed = policy(&json!([{"env": "A"}, {"inject_by": "host"}]));
+    let errors = Policy::from_json(mixed.to_string().as_bytes()).err().unwrap().to_string();
+    let expect = "error at `credentials.openai`: nobody here can tell whether the host had a value: `inject_by: host` \
+                  stands alone";
+    assert_eq!(errors, expect);
+}
+
+#[test]
+fn what_an_agent_cannot_be_is_an_error_with_its_place() {
+    let http = |http: Value| {
+        let document = policy(&json!([{"http": http}])).to_string();
+        Policy::from_json(document.as_bytes()).err().map(|errors: PolicyErrors| errors.to_string())
+    };
+    let error =
+        |path: &str, message: &str| Some(format!("error at `credentials.openai[0].http{path}`: {message}"));
+    let pointer = "expected a JSON pointer such as `/data/token`";
+    let url = "http://agent/token";
+    for (document, expect) in [
+        (json!({"url": url, "max_age": "5m"}), None),
+        (json!({"value": "/a"}), error("", "the field `url` is missing")),
+        (json!({"url": url, "value": "token"}), error(".value", pointer)),
+        (json!({"url": url, "value": "/a~2"}), error(".value", pointer)),
+        (json!({"url": url, "value": "/a~"}), error(".value", pointer)),
+        (
+            json!({"url": url, "value": "/a", "expires_in": "/b", "expires_at": "/c"}),
+            error("", "expected `expires_at` or `expires_in`, not both"),
+        ),
+        (
+            json!({"url": url, "auth": "bearer"}),
+            error("", "`auth` says how a `credential` is sent, and there is none: add one, or remove this"),
+        ),
+        (
+            json!({"url": url, "headers": {"Metadata": "true"}}),
+            error(
+                ".headers.Metadata",
+                "expected the name of a header in lower case that carries nothing else",
+            ),
+        ),
+        (
+            json!({"url": url, "headers": {"metadata": "a\r\nb"}}),
+            error(".headers.metadata", "expected 1 to 1024 characters of plain ASCII"),
+        ),
+        (json!({"url": url, "max_age": "2d"}), error(".max_age", "expected a duration from `1s` to `24h`")),
+    ] {
+        assert_eq!(http(document.clone()), expect, "{document}");
+    }
+    let both = policy(&json!([{"env": "A", "request_header": "x"}, {}]));
+    let errors = Policy::from_json(both.to_string().as_bytes()).err().unwrap().to_string();
+    let expected = "expected one of `env`, `request_header`, `http`, `inject_by`";
+    assert_eq!(
+        errors.lines().take(2).collect::<Vec<_>>(),
+        [
+            format!("error at `credentials.openai[0]`: {expected}"),
+            format!("error at `credentials.openai[1]`: {expected}"),
+        ]
+    );
+}
+
+/// Three keys for `openai`, of which `c` serves half of all, and many callers.
+struct Pool {
+    workers: Vec<Worker>,
+    store: MemoryStore,
+    tokens: Vec<String>,
+}
+
+impl Pool {
+    fn new() -> Self {
+        let tokens: Vec<String> = (0..400).map(|number| format!("ptk_caller-{number}-0123456789")).collect();
+        let entries: Vec<Value> = tokens
+            .iter()
+            .map(|token| json!({"sha256": sha256(token), "label": "l", "providers": ["openai"]}))
+            .collect();
+        let document = json!({
+            "version": "keyswap/v1",
+            "tokens": entries,
+            "credentials": {"a": [{"env": "A"}], "b": [{"env": "B"}], "c": [{"env": "C"}]},
+            "providers": {"openai": {"credentials": {"a": 1, "b": 1, "c": 2}, "cooldown": "30s"}},
+        });
+        let variables = Variables(&[("A", "a"), ("B", "b"), ("C", "c")]);
+        let workers = (0..2).map(|_| Worker::within(&document, &variables)).collect();
+        Self { workers, store: MemoryStore::default(), tokens }
+    }
+
+    fn ask(&self, worker: usize, token: &str, now: Moment) -> (String, Sent) {
+        let authorization = format!("Bearer {token}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead { method: b"POST", path: b"/v1/responses", headers: &headers, peer: || None };
+        let show = |decision: &Decision<'_>| (carried(decision), decision.sent);
+        self.workers[worker].decide(&self.store, &head, now, &nobody, show)
+    }
+
+    /// Who gets which key.
+    fn keys(&self, worker: usize, now: Moment) -> Vec<String> {
+        self.tokens.iter().map(|token| self.ask(worker, token, now).0).collect()
+    }
+
+    /// An upstream refuses the key of this caller.
+    fn refuse(&self, worker: usize, token: &str, now: Moment, answer: &[(&'static str, &str)]) -> String {
+        let (key, sent) = self.ask(worker, token, now);
+        self.workers[worker].answered(&self.store, sent, now, answer);
+        key
+    }
+}
+
+#[test]
+fn several_keys_serve_callers_by_their_weights_and_each_caller_keeps_its_key() {
+    let pool = Pool::new();
+    let keys = pool.keys(0, at(0));
+    assert_eq!(keys, pool.keys(0, at(1000)));
+    assert_eq!(keys, pool.keys(1, at(0)), "every worker gives the same");
+    let share = |key: &str| keys.iter().filter(|other| *other == key).count();
+    assert!((70..=130).contains(&share("Bearer a")), "{}", share("Bearer a"));
+    assert!((70..=130).contains(&share("Bearer b")), "{}", share("Bearer b"));
+    assert!((170..=230).contains(&share("Bearer c")), "{}", share("Bearer c"));
+}
+
+#[test]
+fn a_key_that_was_refused_rests_and_nobody_else_moves() {
+    for (answer, seconds) in [
+        (&[(":status", "401")][..], 30),
+        (&[(":status", "429")], 30),
+        (&[(":status", "429"), ("retry-after", "7")], 7),
+        (&[(":status", "429"), ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], 30),
+        (&[(":status", "429"), ("retry-after", "999999")], 3600),
+        (&[(":status", "401"), ("retry-after", "7")], 30),
+    ] {
+        let pool = Pool::new();
+        let before = pool.keys(0, at(0));
+        let refused = pool.refuse(0, &pool.tokens[0], at(0), answer);
+        for now in [at(0), at_ms(seconds * 1000 - 1)] {
+            for (key, before) in pool.keys(0, now).iter().zip(&before) {
+                assert_ne!(*key, refused, "{answer:?}");
+                assert!(key == before || *before == refused, "{answer:?}: {before} became {key}");
+            }
+        }
+        assert_eq!(pool.keys(0, at(seconds)), before, "{answer:?}");
+        // The other worker hears of it with its next round.
+        assert_eq!(pool.keys(1, at(0)), before);
+        pool.workers[1].work(&pool.store, at(0), &nobody);
+        assert_eq!(pool.keys(1, at(0)), pool.keys(0, at(0)), "{answer:?}");
+    }
+}
+
+#[test]
+fn other_answers_leave_a_key_in_use() {
+    let pool = Pool::new();
+    let before = pool.keys(0, at(0));
+    for status in ["200", "101", "400", "403", "404", "500", "503", "4290", ""] {
+        pool.refuse(0, &pool.tokens[0], at(0), &[(":status", status)]);
+    }
+    assert_eq!(pool.keys(0, at(0)), before);
+}
+
+#[test]
+fn where_every_key_rests_the_one_is_used_that_would_be_anyway() {
+    let pool = Pool::new();
+    let before = pool.keys(0, at(0));
+    let refused: RefCell<BTreeSet<String>> = RefCell::default();
+    for token in &pool.tokens {
+        let key = pool.refuse(0, token, at(0), &[(":status", "429")]);
+        refused.borrow_mut().insert(key);
+        if refused.borrow().len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(pool.keys(0, at(0)), before);
+}
+
+#[test]
+fn a_key_without_a_value_is_passed_over() {
+    let document = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+        "credentials": {"a": [agent()], "b": [{"env": "B"}]},
+        "providers": {"openai": {"credentials": {"a": 1000, "b": 1}}},
+    });
+    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let asked: RefCell<BTreeMap<String, usize>> = RefCell::default();
+    let fails = |path: &str| {
+        *asked.borrow_mut().entry(path.to_owned()).or_default() += 1;
+        Answer(500, String::new())
+    };
+    assert_eq!(ask(&worker, at(0), &fails), "Bearer b");
+    assert_eq!(asked.borrow()["/token"], 1);
+    assert_eq!(ask(&worker, at(1), &|_| token("a", 60)), "Bearer a");
+}
+
+#[test]
+fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let store = MemoryStore::default();
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head = RequestHead { method: b"POST", path: b"/v1/responses", headers: &headers, peer: || None };
+    let refuse = |now, service: &dyn Fn(&str) -> Answer| {
+        let sent = worker.decide(&store, &head, now, service, |decision| decision.sent);
+        worker.answered(&store, sent, now, &[(":status", "401")]);
+    };
+    refuse(at(0), &|_| token("first", 3600));
+    worker.work(&store, at(5), &nobody);
+    refuse(at(20), &nobody);
+    worker.work(&store, at(20), &|_| token("second", 3600));
+    assert_eq!(ask(&worker, at(21), &nobody), "Bearer second");
+}
+
+#[test]
+fn weights_and_cooldowns_that_mean_nothing_are_errors() {
+    let entry = |entry: Value| {
+        let document = json!({
+            "version": "keyswap/v1",
+            "credentials": {"a": [{"env": "A"}], "openai": [{"env": "B"}]},
+            "providers": {"openai": entry},
+        });
+        let errors = Policy::from_json(document.to_string().as_bytes()).err();
+        errors.and_then(|errors| errors.0.first().map(ToString::to_string))
+    };
+    let error = |path: &str, message: &str| Some(format!("error at `providers.openai{path}`: {message}"));
+    for (document, expect) in [
+        (json!({"credentials": {"a": 1, "openai": 2}, "cooldown": "10s"}), None),
+        (
+            json!({"credentials": {"a": 1, "openai": 0}}),
+            error(".credentials.openai", "expected a weight from 1 to 1000"),
+        ),
+        (
+            json!({"credentials": {"a": 1, "openai": -1}}),
+            error(".credentials.openai", "expected a whole number from 0"),
+        ),
+        (
+            json!({"credentials": {}}),
+            error(".credentials", "expected 1 to 32 names of credentials, each with its weight"),
+        ),
+        (
+            json!({"credentials": {"a": 1}, "credential": "openai"}),
+            error("", "expected `credential` or `credentials`, not both"),
+        ),
+        (
+            json!({"cooldown": "10s"}),
+            error(".cooldown", "with one key there is no other to use meanwhile: this needs `credentials`"),
+        ),
+        (
+            json!({"credentials": {"a": 1, "openai": 1}, "cooldown": "2h"}),
+            error(".cooldown", "expected a duration from `1s` to `1h`"),
+        ),
+    ] {
+        assert_eq!(entry(document.clone()), expect, "{document}");
+    }
+}
