@@ -43,6 +43,7 @@ mod scripted;
 mod standin;
 mod testbed;
 pub mod tools;
+mod waiting;
 
 pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
@@ -53,5 +54,6 @@ pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
-pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};
+pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
+pub use waiting::until;

@@ -39,9 +39,9 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         let hosts = suite.hosts();
         let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
         let standin = Standin::start_with(0, &names)?;
-        let registry = scripted_registry(&suite)?;
+        let services = scripted_services(&suite)?;
         // Names with an underscore reach the filter here, so that its own stripping is what is tested.
-        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(services.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
             );
@@ -171,7 +171,7 @@ impl Host<'_> {
                 Step::Decide(decision) => return decision,
                 Step::Fetch(fetch, pending) => {
                     let target = fetch.request.headers.iter().find(|(name, _)| *name == ":path");
-                    let (status, body) = self.suite.registry_answer(target.map_or("", |(_, value)| value));
+                    let (status, body) = self.suite.fetch_answer(target.map_or("", |(_, value)| value));
                     let answer = FetchAnswer::Response { status, body: &body };
                     let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
                     step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);
@@ -186,10 +186,10 @@ fn now() -> Moment {
     Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn scripted_registry(suite: &Suite) -> Result<Scripted> {
+fn scripted_services(suite: &Suite) -> Result<Scripted> {
     let suite = suite.clone();
     Scripted::start(move |call| {
-        let (status, body) = suite.registry_answer(&call.target);
+        let (status, body) = suite.fetch_answer(&call.target);
         Script::answer(status, body)
     })
 }
