@@ -47,7 +47,9 @@ mod waiting;
 
 pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
-pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
+pub use filter::{
+    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, filter_wasm, keyswap_command, probe_wasm,
+};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use oidc::OidcProvider;
