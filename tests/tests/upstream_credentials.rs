@@ -15,7 +15,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::{
-    Envoy, Received, Refusal, Request, Script, Scripted, Setup, Standin, TOKEN, Testbed, until,
+    Envoy, Received, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, TOKEN, Testbed, tools,
+    unix_now, until,
 };
 use serde_json::{Value, json};
 
@@ -390,5 +391,70 @@ fn a_retry_carries_the_same_credential_to_the_same_host_only() -> Result<()> {
         ensure!(request.sni == "api.openai.com", "{request:?}");
         ensure!(request.credentials() == ["authorization: Bearer sk-real-openai"], "{request:?}");
     }
+    Ok(())
+}
+
+/// A Vault, a metadata server of Google's and Vercel's keys, all at one address.
+fn services(key: &SigningKey) -> Result<Scripted> {
+    let keys = json!({"keys": [key.jwk()]}).to_string();
+    Scripted::start(move |call| {
+        let has = |name: &str, value: &str| {
+            call.headers.iter().any(|it| *it == (name.to_owned(), value.to_owned()))
+        };
+        match call.target.as_str() {
+            "/acme/.well-known/jwks" => Script::answer(200, keys.clone()),
+            "/v1/kv/data/anthropic" if has("x-vault-token", "hvs.real") => Script::answer(
+                200,
+                r#"{"data": {"data": {"key": "from-vault"}, "metadata": {"version": 3}}}"#,
+            ),
+            "/computeMetadata/v1/instance/service-accounts/default/token"
+                if has("metadata-flavor", "Google") =>
+            {
+                Script::answer(
+                    200,
+                    r#"{"access_token": "ya29.x", "expires_in": 3599, "token_type": "Bearer"}"#,
+                )
+            }
+            _ => Script::answer(403, "{}"),
+        }
+    })
+}
+
+#[test]
+fn the_example_of_credentials_does_what_it_says() -> Result<()> {
+    let text = fs::read_to_string(tools::project_root().join("envoy/policy-credentials.yaml"))?;
+    let policy: Value = serde_saphyr::from_str(&text)?;
+    let key = SigningKey::rsa(0, "k")?;
+    let services = services(&key)?;
+    let hosts = ["aiplatform.googleapis.com", "ai-gateway.vercel.sh", "api.anthropic.com", "api.openai.com"];
+    let standin = Standin::start_with(0, &hosts)?;
+    let mut setup = Envoy::with(&policy).upstream_hosts(hosts).upstream(&standin);
+    for name in ["vault", "metadata.google.internal", "oidc.vercel.com"] {
+        setup = setup.cluster(name, services.address());
+    }
+    let envoy = setup
+        .env("OPENAI_API_KEY_A", "real-a")
+        .env("OPENAI_API_KEY_B", "real-b")
+        .env("VAULT_TOKEN", "hvs.real")
+        .start()?;
+    let jwt = key.sign(&json!({
+        "iss": "https://oidc.vercel.com/acme", "aud": "https://vercel.com/acme", "exp": unix_now() + 300,
+        "sub": "owner:acme:project:p:environment:production", "project_id": "prj_123", "environment": "production",
+    }))?;
+    for (path, host, credential) in [
+        ("/openai/v1/models", "api.openai.com", "authorization: Bearer real-"),
+        ("/anthropic/v1/messages", "api.anthropic.com", "x-api-key: from-vault"),
+        ("/google-vertex-ai/v1/projects/p", "aiplatform.googleapis.com", "authorization: Bearer ya29.x"),
+        ("/v1/chat/completions", "ai-gateway.vercel.sh", &format!("authorization: Bearer {jwt}")),
+    ] {
+        let response = envoy.send(&Request::get(path).header("x-vercel-oidc-token", &jwt))?;
+        ensure!(response.status < 500, "{path}: {} {}", response.status, response.text());
+        let received = standin.take();
+        let [request] = received.as_slice() else { anyhow::bail!("{path}: {received:?}") };
+        let credentials = request.credentials();
+        ensure!(request.sni == host, "{path}: {request:?}");
+        ensure!(credentials.len() == 1 && credentials[0].starts_with(credential), "{path}: {credentials:?}");
+    }
+    ensure!(envoy.send(&Request::get("/.well-known/keyswap"))?.status == 200);
     Ok(())
 }

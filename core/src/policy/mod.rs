@@ -91,6 +91,11 @@ impl Policy {
         }
     }
 
+    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    pub fn sha256(&self) -> String {
+        self.digest.to_hex()
+    }
+
     /// How many tokens stand in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
