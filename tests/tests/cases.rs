@@ -64,6 +64,10 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
                 );
                 continue;
             }
+            let is_upgrade =
+                case.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
+            let switches = is_upgrade && !received.is_empty();
+            ensure!(!switches || response.status == 101, "{}: {}", context(), response.status);
             let (envoy, core) = (in_envoy(&received, &response), in_core(&host, &case.request));
             ensure!(envoy == core, "{}:\n Envoy: {envoy:?}\n core:  {core:?}", context());
         }
