@@ -110,6 +110,8 @@ pub enum Resolution {
 pub struct FetchRequest {
     /// Envoy's name for where to connect to; another host connects to the authority.
     pub cluster: String,
+    /// Whether that is by TLS.
+    pub https: bool,
     /// Header fields, pseudo-headers first.
     pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
     /// The body, where there is one.

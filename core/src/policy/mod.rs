@@ -10,6 +10,7 @@ mod gateway;
 mod issuers;
 mod keys;
 mod literal;
+mod places;
 mod providers;
 mod rate_limit;
 mod reader;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::memory::Memory;
 use super::{Registry, Wanted, introspection};
 use crate::fetch::{Fetch, FetchKey, FetchRequest, Subject};
-use crate::policy::Protocol;
+use crate::policy::{Protocol, RegistryPolicy};
 use crate::time::Moment;
 
 /// The feed is asked to wait so long for a change; a connection that died is noticed after that.
@@ -60,6 +60,7 @@ impl Registry {
             let at = if name.starts_with(':') { 0 } else { headers.len() };
             headers.insert(at, (name.into(), value.into()));
         }
-        FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
+        let RegistryPolicy { cluster, url, .. } = &self.policy;
+        FetchRequest { cluster: cluster.clone(), https: url.https, headers, body, timeout }
     }
 }
