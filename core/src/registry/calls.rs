@@ -34,10 +34,14 @@ impl Registry {
 
     pub(super) fn changes(&self, state: &Memory, now: Moment) -> Fetch {
         let path = match state.feed.position() {
-            Some(position) => format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs()),
+            Some(position) if self.is_followed => {
+                format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs())
+            }
+            Some(position) => format!("/v1/changes?since={position}"),
             None => "/v1/changes".to_owned(),
         };
-        let timeout = FEED_WAIT + self.policy.timeout;
+        let wait = if self.is_followed { FEED_WAIT } else { Duration::ZERO };
+        let timeout = wait + self.policy.timeout;
         let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
         Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
     }
