@@ -7,10 +7,15 @@
 //! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
 //! to keep, and nothing is charged twice: a request that waits has taken nothing from its budget yet.
 
+mod budget;
 mod caller;
 mod keys;
+mod known;
 mod status;
+mod trail;
 
+use self::known::Known;
+use self::trail::{Inputs, Stop, Trail};
 use crate::cors;
 use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
@@ -18,15 +23,17 @@ use crate::fault::Fault;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
 use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
+use crate::host::Capabilities;
 use crate::jwt::SignatureVerifier;
 use crate::keyring::KeyRing;
+use crate::limit::Keeper;
 use crate::path::RequestPath;
 use crate::policy::{Policy, PolicyErrors};
 use crate::protected::{Protected, is_spelling_of};
-use crate::provider::{Dialect, OPENAI};
+use crate::provider::Dialect;
 use crate::reason::METHODS;
-use crate::registry::{Origin, Registry, Wanted};
-use crate::reply::{LocalReply, ResponseHeaders};
+use crate::registry::Registry;
+use crate::reply::LocalReply;
 use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
@@ -49,6 +56,8 @@ pub struct Engine {
     credentials: Credentials,
     upstreams: Vec<Upstream>,
     protected: Protected,
+    keeper: Keeper,
+    host: Capabilities,
 }
 
 /// What a host does next with a request.
@@ -77,38 +86,41 @@ pub struct Pending {
     known: Known,
 }
 
-/// What fetches resolved to for one request.
-#[derive(Default)]
-struct Known {
-    resolutions: Vec<(FetchKey, Resolution)>,
-    /// How often an answer was out of date when it came.
-    again: u8,
-}
-
-/// An answer that is out of date is asked for anew so many times.
-const MOST_AGAIN: u8 = 2;
-
 impl Engine {
     /// Compiles a policy. Every secret that it needs is looked up here, once. The verifier computes the signatures of
-    /// identity JWTs; all else about them is judged here.
+    /// identity JWTs; all else about them is judged here. `host` says what the policy may count on.
     ///
     /// # Errors
-    /// All secrets that are missing or cannot stand in a header, each with its place in the policy and the name
-    /// of its variable, never its value.
+    /// What the host has not, and all secrets that are missing or cannot stand in a header: each with its place in the
+    /// policy and the name of its variable, never its value.
     pub fn new(
         policy: Policy,
         environment: &dyn Environment,
         verifier: Box<dyn SignatureVerifier>,
+        host: Capabilities,
     ) -> Result<Self, PolicyErrors> {
         let credentials = Credentials::new(&policy.credentials, environment);
-        let registry = policy.open_registry(environment);
-        let (credentials, registry) = PolicyErrors::both(credentials, registry)?;
+        let registry = policy.open_registry(environment, host);
+        let secrets = PolicyErrors::both(credentials, registry);
+        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(host), secrets)?;
+        let keeper = policy.keeper(host);
         let upstreams = upstream::build_all(&policy, &credentials);
         let protected = Protected::of(&policy);
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
         let keys = policy.issuers().iter().enumerate().map(|(index, issuer)| KeyRing::new(index, issuer));
         let issuer_keys = keys.collect();
-        Ok(Self { policy, tokens, registry, issuer_keys, verifier, credentials, upstreams, protected })
+        Ok(Self {
+            policy,
+            tokens,
+            registry,
+            issuer_keys,
+            verifier,
+            credentials,
+            upstreams,
+            protected,
+            keeper,
+            host,
+        })
     }
 
     /// Whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
@@ -131,11 +143,7 @@ impl Engine {
         store: &dyn Store,
     ) -> Step<'a> {
         let Pending { wanted, mut known } = pending;
-        match resolution {
-            Resolution::Again if known.again < MOST_AGAIN => known.again += 1,
-            Resolution::Again => known.resolutions.push((wanted, Resolution::Unavailable)),
-            resolution => known.resolutions.push((wanted, resolution)),
-        }
+        known.learn(wanted, resolution);
         self.step(head, known, now, store)
     }
 
@@ -143,7 +151,9 @@ impl Engine {
     /// without having been tried: its resolution is [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match (&key.0, &self.registry) {
-            (Subject::Token(_) | Subject::Person(_), Some(registry)) => registry.may_call(&key.0, now),
+            (Subject::Token(_) | Subject::Person(_) | Subject::Limit(_), Some(registry)) => {
+                registry.may_call(&key.0, now)
+            }
             (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
             (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.issuer_keys.len(),
             (Subject::Credential(credential, link), _) => self.credentials.may_call(*credential, *link),
@@ -180,8 +190,12 @@ impl Engine {
                 let (outcome, resolution) = registry.accept_record(&key.0, answer, asked, now, store);
                 (outcome, resolution, Vec::new())
             }
+            (Subject::Limit(count), Some(registry)) => {
+                let (outcome, resolution) = registry.accept_taken(count, answer, now);
+                (outcome, resolution, Vec::new())
+            }
             (Subject::Changes, Some(registry)) => {
-                (registry.accept_changes(answer, now, store), Resolution::Ready, Vec::new())
+                (registry.accept_changes(answer, asked, now, store), Resolution::Ready, Vec::new())
             }
             (Subject::Usage, Some(registry)) => {
                 (registry.accept_usage(answer, now), Resolution::Ready, Vec::new())
@@ -289,8 +303,13 @@ impl Engine {
         let scoped = Scoped::new(token, route, &self.upstreams)?;
         trail.checks.push(Check::InScope(route.provider));
 
+        // Nothing is asked for, and nothing counted, for what cannot be done.
+        if head.is_websocket_upgrade() && !self.host.upgrades {
+            return Err(Fault::Upgrade.into());
+        }
         let keys = self.keys(&scoped, &caller, inputs, trail)?;
-        let grant = scoped.admit(keys, self.policy.rate_limit, inputs.now, inputs.store)?;
+        let counted = self.count(&scoped, inputs)?;
+        let grant = scoped.admit(keys, self.policy.rate_limit, counted)?;
         self.note_budget(&grant, trail);
 
         let original = Original {
@@ -331,68 +350,5 @@ impl Engine {
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
         let route = Route::find(&self.policy.providers, head, path, slot);
         (found, route)
-    }
-}
-
-/// What a request is judged by.
-struct Inputs<'a, 'r> {
-    head: &'r RequestHead<'a>,
-    known: &'r Known,
-    now: Moment,
-    store: &'r dyn Store,
-}
-
-impl Known {
-    fn record(&self, wanted: Wanted<'_>) -> Option<&Resolution> {
-        // Most requests wait for nothing, and need no digest here.
-        if self.resolutions.is_empty() {
-            return None;
-        }
-        let key = wanted.key();
-        self.resolutions.iter().find(|(known, _)| *known == key).map(|(_, resolution)| resolution)
-    }
-
-    fn has(&self, key: &FetchKey) -> bool {
-        self.resolutions.iter().any(|(known, _)| known == key)
-    }
-}
-
-/// Why judging ends before a rewrite.
-enum Stop<'a> {
-    Refuse(Fault<'a>),
-    Answer(LocalReply),
-    Fetch(Box<Fetch>),
-}
-
-impl<'a> From<Fault<'a>> for Stop<'a> {
-    fn from(fault: Fault<'a>) -> Self {
-        Self::Refuse(fault)
-    }
-}
-
-/// What was found on the way to a verdict.
-#[derive(Default)]
-struct Trail<'a> {
-    checks: Vec<Check<'a>>,
-    route: Option<Route<'a>>,
-    principal: Option<Principal>,
-    origin: Option<Origin>,
-    refresh: Vec<Fetch>,
-    sent: Sent,
-    response: ResponseHeaders,
-}
-
-impl<'a> Trail<'a> {
-    fn decide(self, verdict: Verdict<'a>) -> Decision<'a> {
-        Decision {
-            verdict,
-            checks: self.checks,
-            provider: self.route.map_or(OPENAI, |route| route.provider),
-            principal: self.principal,
-            origin: self.origin,
-            response: self.response,
-            refresh: self.refresh,
-            sent: self.sent,
-        }
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::limit::Taken;
+use crate::registry::Count;
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
 
@@ -31,6 +33,8 @@ pub(crate) enum Subject {
     Changes,
     /// The report of used tokens.
     Usage,
+    /// One request from a budget.
+    Limit(Count),
     /// An upstream credential, by its place in the policy and in its chain.
     Credential(usize, usize),
 }
@@ -45,6 +49,7 @@ impl FetchKey {
             Subject::Keys(_) => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
+            Subject::Limit(_) => "limit",
             Subject::Credential(..) => "credential",
         }
     }
@@ -69,6 +74,15 @@ pub struct Fetch {
 impl Fetch {
     pub(crate) fn new(key: FetchKey, request: FetchRequest, asked: Asked) -> Self {
         Self { key, request, asked }
+    }
+
+    /// What it resolves to for somebody who asks nobody, and only wants to see what would be decided: nothing was taken
+    /// from any budget yet, and all else is unavailable.
+    pub fn unasked(&self) -> Resolution {
+        match &self.key.0 {
+            Subject::Limit(count) => Resolution::Taken(count.of_full_budget(self.asked.at)),
+            _ => Resolution::Unavailable,
+        }
     }
 }
 
@@ -99,6 +113,9 @@ pub enum Resolution {
     /// It is there now: look again.
     #[doc(hidden)]
     Ready,
+    /// What was taken from a budget.
+    #[doc(hidden)]
+    Taken(Taken),
     /// Nobody can say now. A host that cannot make a call at all says this, too.
     Unavailable,
     /// It was out of date: look again.
@@ -110,6 +127,8 @@ pub enum Resolution {
 pub struct FetchRequest {
     /// Envoy's name for where to connect to; another host connects to the authority.
     pub cluster: String,
+    /// Whether that is by TLS.
+    pub https: bool,
     /// Header fields, pseudo-headers first.
     pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
     /// The body, where there is one.

@@ -4,10 +4,8 @@
 //! Only a grant opens an upstream secret ([`crate::Secret`]), and only [`Scoped::admit`] makes one.
 
 use crate::fault::Fault;
-use crate::limit::{self, Rule, Taken};
+use crate::limit::{Counted, RateLimit, Rule, Taken};
 use crate::route::Route;
-use crate::store::Store;
-use crate::time::Moment;
 use crate::token::{TokenRecord, VerifiedToken};
 use crate::upstream::{Keys, Upstream};
 
@@ -45,23 +43,28 @@ impl<'a> Scoped<'a> {
         self.upstream
     }
 
-    /// Takes one request from the token's budget: its own limit, else the policy's, else there is none.
+    /// The limit that holds for the token: its own, else the policy's, else there is none.
+    pub(crate) fn limit(&self, rule: Option<Rule>) -> Option<RateLimit> {
+        self.token.record().rate_limit.or(rule.map(|rule| rule.limit))
+    }
+
+    /// Admits a request that was counted within its limit, and has none or need not be counted otherwise.
     pub(crate) fn admit(
         self,
         keys: Keys,
         rule: Option<Rule>,
-        now: Moment,
-        store: &dyn Store,
+        counted: Counted,
     ) -> Result<Grant<'a>, Fault<'a>> {
-        let record = self.token.record();
-        let limit = record.rate_limit.or(rule.map(|rule| rule.limit));
-        let taken = match limit.map(|limit| limit::take(store, &record.digest, limit, now)) {
-            Some(Ok(taken)) if !taken.allowed => return Err(Fault::RateLimited(taken)),
-            Some(Err(_)) if rule.is_none_or(|rule| !rule.failure_mode_allow) => {
+        let is_limited = self.limit(rule).is_some();
+        let taken = match counted {
+            Counted::Taken(taken) if !taken.allowed => return Err(Fault::RateLimited(taken)),
+            Counted::Taken(taken) => Some(taken),
+            Counted::Unlimited | Counted::Unknown
+                if is_limited && rule.is_none_or(|rule| !rule.failure_mode_allow) =>
+            {
                 return Err(Fault::LimitUnavailable);
             }
-            Some(Ok(taken)) => Some(taken),
-            Some(Err(_)) | None => None,
+            Counted::Unlimited | Counted::Unknown => None,
         };
         let Self { token, route, upstream } = self;
         Ok(Grant { token, route, upstream, keys, taken })

@@ -179,6 +179,7 @@ impl KeyRing {
         ];
         let request = FetchRequest {
             cluster: remote.cluster.clone(),
+            https: endpoint.https,
             headers: fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             body: None,
             timeout: remote.timeout,

@@ -26,6 +26,8 @@ use crate::upstream::{Form, Keys, OpenKey};
 pub struct Rewrite<'a> {
     /// The authority to forward to.
     pub authority: &'a str,
+    /// Whether that is reached by TLS; in Envoy its cluster says so.
+    pub https: bool,
     /// The new request target. Where a provider takes its key in the query, the key stands in it.
     pub path: Vec<u8>,
     /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
@@ -97,6 +99,7 @@ impl<'a> Rewrite<'a> {
         set.extend(upgrade(original));
         Ok(Self {
             authority: &grant.upstream().authority,
+            https: grant.upstream().https,
             path: target.with_key(grant),
             remove: to_remove(original),
             set,

@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Engine, Inputs, Stop, Trail};
+use super::Engine;
+use super::trail::{Inputs, Stop, Trail};
 use crate::credential::Credential;
 use crate::decision::Check;
 use crate::fault::Fault;
@@ -184,7 +185,12 @@ impl Engine {
         trail: &mut Trail<'a>,
     ) -> Result<Option<Arc<TokenRecord>>, Stop<'a>> {
         let Some(registry) = &self.registry else { return Ok(None) };
-        let (record, from) = match inputs.known.record(wanted) {
+        let told = inputs.known.record(wanted);
+        let unheard = if told.is_none() { registry.unheard(wanted, inputs.now) } else { None };
+        if let Some(fetch) = unheard.filter(|fetch| !inputs.known.has(&fetch.key)) {
+            return Err(Stop::Fetch(Box::new(fetch)));
+        }
+        let (record, from) = match told {
             Some(Resolution::Record(record)) => (Arc::clone(record), Origin::Registry),
             Some(Resolution::Unknown) => return Ok(None),
             Some(_) => return Err(Fault::RegistryUnavailable.into()),

@@ -1,7 +1,8 @@
 //! The keys with which a request goes upstream: which of a provider's credentials, and what its chain of sources has.
 
+use super::Engine;
 use super::caller::Caller;
-use super::{Engine, Inputs, Stop, Trail};
+use super::trail::{Inputs, Stop, Trail};
 use crate::decision::Check;
 use crate::fault::Fault;
 use crate::grant::Scoped;

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
 
+use super::Engine;
 use super::caller::Caller;
-use super::{Engine, Inputs, Stop, Trail};
+use super::trail::{Inputs, Stop, Trail};
 use crate::credential::Credential;
 use crate::decision::Check;
 use crate::fault::Fault;

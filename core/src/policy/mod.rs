@@ -6,10 +6,12 @@ mod cors;
 mod credentials;
 mod duration;
 mod error;
+mod fits;
 mod gateway;
 mod issuers;
 mod keys;
 mod literal;
+mod places;
 mod providers;
 mod rate_limit;
 mod reader;
@@ -33,10 +35,11 @@ use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
 pub(crate) use self::status::StatusPolicy;
 use crate::cors::Origins;
+use crate::host::Capabilities;
 use crate::identity_slot::IdentitySlot;
 use crate::json;
 use crate::jwt::{Issuer, Principals};
-use crate::limit::Rule;
+use crate::limit::{Keeper, Rule};
 use crate::metadata::Claim;
 use crate::provider::{KeyUse, Place, Provider};
 use crate::registry::Registry;
@@ -110,11 +113,12 @@ impl Policy {
     pub(crate) fn open_registry(
         &self,
         environment: &dyn Environment,
+        host: Capabilities,
     ) -> Result<Option<Registry>, PolicyErrors> {
         let Some(policy) = &self.registry else { return Ok(None) };
         let credential = policy.credential.require("registry.credential", environment);
         let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
-        Ok(Some(Registry::new(policy.clone(), &credential)))
+        Ok(Some(Registry::new(policy.clone(), &credential, host)))
     }
 
     /// Whose JWTs are accepted as identities.
@@ -297,6 +301,10 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         policy.registry = registry;
         policy.issuers = issuers;
         policy.people = people;
+        let asks_registry = policy.rate_limit.is_some_and(|rule| rule.keeper == Keeper::Registry);
+        if asks_registry && !policy.has_keeper() {
+            errors.add("rate_limit.store", "there is no `registry` that keeps limits: `keyswap serve` does");
+        }
     }
     policy
 }

@@ -179,10 +179,11 @@ impl<'d> Entry<'d> {
                 "`slug`, `auth`, `dialect` and `native_prefix` of a built-in provider are fixed: remove them",
             );
         }
-        if row.place != Place::Provider && (self.url.is_some() || self.path.is_some() || self.via.is_some()) {
+        let has_url = self.url.is_some() && row.place != Place::Rest;
+        if row.place != Place::Provider && (has_url || self.path.is_some() || self.via.is_some()) {
             self.node
                 .fail("an endpoint of a gateway takes a `credential` or `credentials` only: remove the rest");
-        } else {
+        } else if row.place == Place::Provider {
             self.check_place(via_gateway);
         }
     }

@@ -5,6 +5,7 @@
 //! lets nobody in: only what is remembered still counts.
 
 mod breaker;
+mod budget;
 mod calls;
 mod feed;
 mod introspection;
@@ -20,11 +21,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::budget::Count;
 use self::feed::Feed;
 use self::memory::{Held, Memory};
 use self::slot::Slot;
 pub(crate) use self::wanted::{Wanted, person};
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
+use crate::host::Capabilities;
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::secret::Secret;
 use crate::store::{Kind, Store};
@@ -35,6 +38,10 @@ use crate::token::{TokenDigest, TokenRecord};
 const LEASE: Duration = Duration::from_secs(5);
 /// The longest pause after the feed failed.
 const LONGEST_FEED_PAUSE: Duration = Duration::from_secs(10);
+/// Where nobody asks what is due while nobody calls: how often the feed is asked, without waiting for a change, and how
+/// long nothing needs to have been heard before a record is believed that was remembered.
+const FEED_PERIOD: Duration = Duration::from_secs(2);
+const LONGEST_SILENCE: Duration = Duration::from_secs(4);
 /// An answer that never came is no longer waited for.
 const LOST: Duration = Duration::from_secs(30);
 
@@ -42,6 +49,8 @@ const LOST: Duration = Duration::from_secs(30);
 pub(crate) struct Registry {
     policy: RegistryPolicy,
     authorization: Secret,
+    /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
+    is_followed: bool,
     state: RefCell<Memory>,
 }
 
@@ -82,9 +91,10 @@ impl Origin {
 }
 
 impl Registry {
-    pub(crate) fn new(policy: RegistryPolicy, credential: &Secret) -> Self {
+    pub(crate) fn new(policy: RegistryPolicy, credential: &Secret, host: Capabilities) -> Self {
         let state = RefCell::new(Memory::new(&policy));
-        Self { policy, authorization: credential.with_scheme("Bearer"), state }
+        let authorization = credential.with_scheme("Bearer");
+        Self { policy, authorization, is_followed: host.ticks, state }
     }
 
     /// What is known of a token or a person.
@@ -115,6 +125,24 @@ impl Registry {
             return Lookup::Unavailable;
         }
         Lookup::Ask(self.fetch(&state, wanted, now))
+    }
+
+    /// What must be heard of the feed before a record is believed that was remembered, where the feed was not followed
+    /// meanwhile. A registry that does not answer is not asked again by each request: then its records are believed for as
+    /// long as the policy says.
+    pub(crate) fn unheard(&self, wanted: Wanted<'_>, now: Moment) -> Option<Fetch> {
+        if self.is_followed || self.policy.protocol != Protocol::Keyswap {
+            return None;
+        }
+        let digest = wanted.subject().digest()?;
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let is_silent = !now.is_within(LONGEST_SILENCE, state.heard_at);
+        let rests = state.feed_failures > 0 && now < state.feed_due;
+        let is_remembered = is_silent
+            && !rests
+            && (state.unknown.contains(&digest)
+                || state.remembered(&digest, self.policy.positive, now).is_some());
+        is_remembered.then(|| self.changes(&state, now))
     }
 
     /// Whether the call for a token or person is made: asked once for each.
@@ -192,6 +220,7 @@ impl Registry {
     pub(crate) fn accept_changes(
         &self,
         answer: &FetchAnswer<'_>,
+        asked: Asked,
         now: Moment,
         store: &dyn Store,
     ) -> FetchOutcome {
@@ -205,7 +234,9 @@ impl Registry {
             Ok(part) => {
                 state.follow(&part, store);
                 state.feed_failures = 0;
-                state.feed_due = now;
+                state.heard_at = asked.at;
+                // Where the registry is asked to wait for a change it is asked again at once.
+                state.feed_due = if self.is_followed { now } else { asked.at.after(FEED_PERIOD) };
                 FetchOutcome::Found
             }
             Err(outcome) => {

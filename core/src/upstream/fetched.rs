@@ -188,8 +188,13 @@ impl Fetched {
         if let Some((name, secret)) = &self.authorization {
             fields.push((name.clone().into(), secret.reveal_to_agent(self)));
         }
-        let request =
-            FetchRequest { cluster: cluster.clone(), headers: fields, body: None, timeout: *timeout };
+        let request = FetchRequest {
+            cluster: cluster.clone(),
+            https: endpoint.https,
+            headers: fields,
+            body: None,
+            timeout: *timeout,
+        };
         let (credential, link) = self.place;
         Fetch::new(FetchKey(Subject::Credential(credential, link)), request, Asked { at: now, as_of: 0 })
     }

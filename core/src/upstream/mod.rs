@@ -21,6 +21,7 @@ pub(crate) use self::pool::{Member, Pool};
 use crate::policy::{Gateway, Policy};
 use crate::provider::{AuthStyle, BEARER, Dialect, KeyPool, Place, Provider, TOKEN};
 use crate::target::{Below, Live, QueryKey};
+use crate::url::BaseUrl;
 
 /// A header that carries a credential.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct Upstream {
     pub(crate) provider: String,
     /// The one authority that gets the credentials below.
     pub(crate) authority: String,
+    /// Whether it is reached by TLS.
+    pub(crate) https: bool,
     /// How the client's path continues there.
     pub(crate) below: Below,
     /// The provider's own credentials; `None` where the gateway supplies them.
@@ -92,7 +95,7 @@ fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
         key: realtime.key.map(|(_, name)| QueryKey(name)),
     });
     let below = Below::new(provider, url.path.clone(), live);
-    Some(Upstream { below, ..carrying(provider, keys, url.authority.clone()) })
+    Some(Upstream { below, ..carrying(provider, keys, url) })
 }
 
 /// Through the Cloudflare AI Gateway.
@@ -113,29 +116,31 @@ fn through(
         below: Below::new(provider, prefix, live),
         gateway_key: credentials.id(&gateway.credential).map(Pool::one),
         controls: Some(gateway.controls.clone()),
-        ..carrying(provider, keys, gateway.url.authority.clone())
+        ..carrying(provider, keys, &gateway.url)
     }
 }
 
 /// To the gateway by Cloudflare's REST API, where the gateway's token is the credential.
 fn rest(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
-    let (prefix, name) = gateway.rest()?;
+    let url = provider.url.as_ref()?;
+    let (path, name) = gateway.rest()?;
     let mut controls = gateway.controls.clone();
     controls.push(("cf-aig-gateway-id", name.to_owned()));
     Some(Upstream {
-        below: Below::new(provider, prefix, None),
+        below: Below::new(provider, url.path.clone() + &path, None),
         controls: Some(controls),
-        ..carrying(provider, keys, Gateway::REST_AUTHORITY.to_owned())
+        ..carrying(provider, keys, url)
     })
 }
 
-/// An upstream at `authority` that gets the provider's keys, with nothing else said.
-fn carrying(provider: &Provider, keys: Option<Pool>, authority: String) -> Upstream {
+/// An upstream at `url` that gets the provider's keys, with nothing else said.
+fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl) -> Upstream {
     let bearer = AuthStyle::Authorization(BEARER);
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
     Upstream {
         provider: provider.id.clone(),
-        authority,
+        authority: url.authority.clone(),
+        https: url.https,
         below: Below::default(),
         keys,
         auth: AuthHeader::of(&provider.auth),
