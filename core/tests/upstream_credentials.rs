@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use keyswap_core::{
     Capabilities, Decision, Engine, Environment, Header, MemoryStore, Moment, Policy, PolicyErrors,
-    RequestHead, Sent, TokenDigest, Verdict, jwt::PureRust,
+    RequestHead, Sent, Services, TokenDigest, Verdict, jwt::PureRust,
 };
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, at_ms};
@@ -188,7 +188,9 @@ fn what_is_wrong_with_an_answer_is_said_with_the_sources_name_and_without_its_va
     let chain = json!([{"env": "A"}, agent()]);
     let document = policy(&chain).to_string();
     let engine = Policy::from_json(document.as_bytes())
-        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust), Capabilities::ENVOY))
+        .and_then(|policy| {
+            Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+        })
         .unwrap();
     let store = MemoryStore::default();
     let due = engine.due(at(0), &store);
@@ -219,8 +221,7 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
             Engine::new(
                 policy,
                 &Variables(&[("VAULT_TOKEN", "hvs.x")]),
-                Box::new(PureRust),
-                Capabilities::ENVOY,
+                &Services::new(Box::new(PureRust), Capabilities::ENVOY),
             )
         })
         .unwrap();
@@ -240,8 +241,9 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
         ]
     );
     assert_eq!((fetch.request.cluster.as_str(), fetch.request.timeout.as_millis()), ("vault", 300));
-    let missing = Policy::from_json(document.as_bytes())
-        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust), Capabilities::ENVOY));
+    let missing = Policy::from_json(document.as_bytes()).and_then(|policy| {
+        Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+    });
     let expect =
         "error at `credentials.openai[0].http.credential`: the environment variable `VAULT_TOKEN` is not set";
     assert_eq!(missing.err().unwrap().to_string(), expect);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Capabilities, Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason,
-    RequestHead, Rewrite, Step, Verdict,
+    RequestHead, Rewrite, Services, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
 use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS, tools};
@@ -157,7 +157,7 @@ fn engine(suite: &Suite) -> Result<Engine> {
         }
     }
     let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-    Ok(Engine::new(policy, &Env(&suite.env), Box::new(PureRust), Capabilities::ENVOY)?)
+    Ok(Engine::new(policy, &Env(&suite.env), &Services::new(Box::new(PureRust), Capabilities::ENVOY))?)
 }
 
 /// The engine with what it needs around it.

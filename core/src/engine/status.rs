@@ -17,7 +17,6 @@ use crate::head::RequestHead;
 use crate::keyring::KeyRing;
 use crate::path::RequestPath;
 use crate::policy::StatusPolicy;
-use crate::registry::Registry;
 use crate::reply::LocalReply;
 use crate::slot::Slot;
 use crate::time::Moment;
@@ -88,10 +87,10 @@ impl Engine {
             "issuers": self.issuer_keys.iter().zip(self.policy.issuers()).map(|(ring, issuer)| {
                 (issuer.name().to_owned(), keys(ring))
             }).collect::<Map<_, _>>(),
-            "registry": self.registry.as_ref().map(Registry::report),
+            "registry": self.registry.as_ref().map(|registry| registry.report()),
             "caches": {
                 "policy_tokens": self.policy.tokens.len(),
-                "signatures": self.verifier.remembered(),
+                "signatures": self.services.verifier().remembered(),
             },
         });
         let headers = vec![

@@ -31,7 +31,7 @@ pub(crate) enum Source {
 pub(crate) struct Variable(String);
 
 /// How a token agent or a secret manager is asked, and what its answer says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpSource {
     pub(crate) endpoint: Endpoint,
     /// Envoy's name for where to connect to.
@@ -51,7 +51,7 @@ pub(crate) struct HttpSource {
 }
 
 /// Where an answer says until when its value is good.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     /// In the value itself, if that is a JWT.
     OfValue,

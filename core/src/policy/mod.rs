@@ -21,6 +21,7 @@ mod status;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -35,7 +36,6 @@ use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
 pub(crate) use self::status::StatusPolicy;
 use crate::cors::Origins;
-use crate::host::Capabilities;
 use crate::identity_slot::IdentitySlot;
 use crate::json;
 use crate::jwt::{Issuer, Principals};
@@ -45,6 +45,7 @@ use crate::provider::{KeyUse, Place, Provider};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::secret::Environment;
+use crate::services::Services;
 use crate::slot::Slot;
 use crate::token::{TokenDigest, TokenRecord};
 
@@ -109,16 +110,14 @@ impl Policy {
         self.registry.as_ref().map(|registry| registry.url.authority.as_str())
     }
 
-    /// The registry with its credential.
+    /// The registry, with what is remembered of it.
     pub(crate) fn open_registry(
         &self,
         environment: &dyn Environment,
-        host: Capabilities,
-    ) -> Result<Option<Registry>, PolicyErrors> {
-        let Some(policy) = &self.registry else { return Ok(None) };
-        let credential = policy.credential.require("registry.credential", environment);
-        let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
-        Ok(Some(Registry::new(policy.clone(), &credential, host)))
+        services: &Services,
+    ) -> Result<Option<Rc<Registry>>, PolicyErrors> {
+        let registry = self.registry.as_ref().map(|policy| services.registry(policy, environment));
+        registry.transpose().map_err(|error| PolicyErrors(vec![error]))
     }
 
     /// Whose JWTs are accepted as identities.

@@ -5,13 +5,15 @@
 //! provider has several.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::fetched::{Fetched, Freshness, Value};
 use super::key::Key;
-use crate::fetch::{Fetch, FetchAnswer, FetchOutcome, Resolution};
+use crate::fetch::Fetch;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
 use crate::secret::{Environment, Secret};
+use crate::services::Services;
 use crate::store::{Kind, Store, Update};
 use crate::time::Moment;
 use crate::token::TokenDigest;
@@ -39,7 +41,7 @@ enum Link {
     Known(Arc<Key>, String),
     /// The request's own header, if it held the identity that was verified.
     OfRequest(String),
-    Fetched(Box<Fetched>),
+    Fetched(Rc<Fetched>),
     /// The host has it.
     Host,
 }
@@ -75,10 +77,11 @@ impl Credentials {
     pub(crate) fn new(
         policy: &CredentialPolicy,
         environment: &dyn Environment,
+        services: &Services,
     ) -> Result<Self, PolicyErrors> {
         let (mut all, mut errors) = (Vec::new(), Vec::new());
         for (name, chain) in policy.chains() {
-            match UpstreamCredential::new(all.len(), name, chain, environment) {
+            match UpstreamCredential::new(name, chain, environment, services) {
                 Ok(credential) => all.push(credential),
                 Err(error) => errors.push(error),
             }
@@ -129,41 +132,14 @@ impl Credentials {
         Yield::Nothing
     }
 
-    /// The calls that are due.
-    pub(crate) fn due(&self, now: Moment) -> impl Iterator<Item = Fetch> {
-        let links = self.0.iter().flat_map(|credential| &credential.links);
-        links.filter_map(move |link| match link {
-            Link::Fetched(fetched) => fetched.due(now),
-            _ => None,
-        })
-    }
-
-    /// Whether there is such a source to be asked.
-    pub(crate) fn may_call(&self, credential: usize, link: usize) -> bool {
-        self.fetched(credential, link).is_some()
-    }
-
     /// Whether a key was fetched.
     pub(crate) fn is_fetched(&self, used: UsedKey) -> bool {
-        self.fetched(used.credential.0, used.link).is_some()
-    }
-
-    /// What came of a call. The words are for the log.
-    pub(crate) fn accept(
-        &self,
-        (credential, link): (usize, usize),
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-    ) -> (FetchOutcome, Resolution, Vec<String>) {
-        match self.fetched(credential, link) {
-            Some(fetched) => fetched.accept(answer, now),
-            None => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
-        }
+        self.fetched(used).is_some()
     }
 
     /// A key that was fetched was refused by the upstream.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
-        if let Some(fetched) = self.fetched(used.credential.0, used.link) {
+        if let Some(fetched) = self.fetched(used) {
             fetched.refused(now);
         }
     }
@@ -189,8 +165,8 @@ impl Credentials {
         }
     }
 
-    fn fetched(&self, credential: usize, link: usize) -> Option<&Fetched> {
-        match self.0.get(credential)?.links.get(link)? {
+    fn fetched(&self, used: UsedKey) -> Option<&Fetched> {
+        match self.get(used.credential)?.links.get(used.link)? {
             Link::Fetched(fetched) => Some(fetched),
             _ => None,
         }
@@ -212,10 +188,10 @@ impl KeyInUse {
 
 impl UpstreamCredential {
     fn new(
-        index: usize,
         name: &str,
         chain: &[Source],
         environment: &dyn Environment,
+        services: &Services,
     ) -> Result<Self, PolicyError> {
         let mut links = Vec::new();
         for (place, source) in chain.iter().enumerate() {
@@ -233,12 +209,7 @@ impl UpstreamCredential {
                         let secret = Secret::new(value).map_err(unusable)?;
                         Link::Known(Arc::new(Key::new(secret)), String::new())
                     }
-                    None => Link::Fetched(Box::new(Fetched::new(
-                        (index, links.len()),
-                        source,
-                        path,
-                        environment,
-                    )?)),
+                    None => Link::Fetched(services.agent(source, &path, environment)?),
                 },
                 Source::Host => Link::Host,
             });

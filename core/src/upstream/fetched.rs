@@ -16,6 +16,7 @@ use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchReque
 use crate::policy::{HttpSource, PolicyError};
 use crate::provider::AuthStyle;
 use crate::secret::{Environment, Secret};
+use crate::services::{Accepted, ServiceId};
 use crate::time::Moment;
 
 /// Failures in a row until it is left alone, and for how long.
@@ -25,9 +26,8 @@ const PAUSE: Duration = Duration::from_secs(30);
 const YOUNGEST_REFUSED: Duration = Duration::from_secs(10);
 
 pub(crate) struct Fetched {
-    /// Its place among the credentials and in the chain.
-    place: (usize, usize),
-    /// Its place in the policy.
+    id: ServiceId,
+    /// Its place in the policy that asked first.
     path: String,
     source: HttpSource,
     /// The header that the agent wants to see.
@@ -67,11 +67,11 @@ pub(crate) struct Freshness {
 }
 
 impl Fetched {
-    /// `place` is among the credentials and in the chain, `path` in the policy.
+    /// `path` is the source's place in the policy.
     pub(crate) fn new(
-        place: (usize, usize),
+        id: ServiceId,
         source: &HttpSource,
-        path: String,
+        path: &str,
         environment: &dyn Environment,
     ) -> Result<Self, PolicyError> {
         let authorization = match &source.credential {
@@ -86,7 +86,22 @@ impl Fetched {
                 })
             }
         };
-        Ok(Self { place, path, source: source.clone(), authorization, state: RefCell::default() })
+        Ok(Self {
+            id,
+            path: path.to_owned(),
+            source: source.clone(),
+            authorization,
+            state: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another policy's source is this very one.
+    pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
+        self.source == *source
     }
 
     pub(crate) fn find(&self, now: Moment) -> Value {
@@ -111,13 +126,9 @@ impl Fetched {
     }
 
     /// What came of a call. The words are for the log, and hold nothing of the value.
-    pub(crate) fn accept(
-        &self,
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-    ) -> (FetchOutcome, Resolution, Vec<String>) {
+    pub(crate) fn accept(&self, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return (FetchOutcome::Failed, Resolution::Unavailable, Vec::new());
+            return Accepted::failed();
         };
         let read = match answer {
             FetchAnswer::Response { status: 200, body } => agent::read(body, &self.source, now)
@@ -141,7 +152,7 @@ impl Fetched {
                 });
                 state.failures = 0;
                 state.pause_until = Moment::default();
-                (FetchOutcome::Found, Resolution::Ready, Vec::new())
+                Accepted::new(FetchOutcome::Found, Resolution::Ready)
             }
             Err((outcome, note)) => {
                 state.failures = state.failures.saturating_add(1);
@@ -149,7 +160,7 @@ impl Fetched {
                     state.pause_until = now.after(now.jittered(PAUSE));
                 }
                 let note = note.map(|note| format!("`{}.http`: {note}", self.path));
-                (outcome, Resolution::Unavailable, note.into_iter().collect())
+                Accepted { outcome, resolution: Resolution::Unavailable, notes: note.into_iter().collect() }
             }
         }
     }
@@ -195,8 +206,7 @@ impl Fetched {
             body: None,
             timeout: *timeout,
         };
-        let (credential, link) = self.place;
-        Fetch::new(FetchKey(Subject::Credential(credential, link)), request, Asked { at: now, as_of: 0 })
+        Fetch::new(FetchKey::new(self.id, Subject::Credential), request, Asked { at: now, as_of: 0 })
     }
 }
 
