@@ -38,10 +38,10 @@ use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
-use crate::sent::{self, AnswerHead, Sent, SentKey};
 use crate::services::{Accepted, Services};
 use crate::slot::Slot;
 use crate::store::Store;
+use crate::target::Asking;
 use crate::time::Moment;
 use crate::token::{Principal, TokenTable, VerifiedToken};
 use crate::upstream::{self, Credentials, Pool, Upstream};
@@ -160,33 +160,10 @@ impl Engine {
     pub fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
         let pools = self.upstreams.iter().filter_map(|upstream| upstream.keys.as_ref());
         let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
-        self.credentials.listen(members.map(|member| member.credential), store, now);
+        for credential in members.filter_map(|member| self.credentials.get(member.credential)) {
+            credential.rest().listen(now, store);
+        }
         self.services.due(now)
-    }
-
-    /// Takes note of the answer to a forwarded request.
-    pub fn answered(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
-        if let (Some(token), Some(registry)) = (sent.token, &self.registry)
-            && !registry.is_marked(&token, now)
-            && answer.is_of_upstream()
-        {
-            registry.mark_used(token, now);
-        }
-        let Some(SentKey { upstream, used }) = sent.key else { return };
-        let status = answer.value(":status");
-        let is_refused = status.as_deref() == Some(b"401");
-        let is_busy = status.as_deref() == Some(b"429");
-        if !(is_refused || is_busy) || !answer.is_of_upstream() {
-            return;
-        }
-        if is_refused {
-            self.credentials.refused(used, now);
-        }
-        let pool = self.upstreams.get(upstream).and_then(|upstream| upstream.keys.as_ref());
-        if let Some(pool) = pool.filter(|pool| pool.only().is_none()) {
-            let asked = if is_busy { sent::retry_after(answer) } else { None };
-            self.credentials.rest(used.credential, now.after(pool.rest(asked)), store);
-        }
     }
 
     fn step<'a>(&'a self, head: &RequestHead<'a>, known: Known, now: Moment, store: &dyn Store) -> Step<'a> {
@@ -249,26 +226,31 @@ impl Engine {
         let token = VerifiedToken::judge(&caller.record, inputs.now.unix())?;
         trail.checks.push(Check::TokenValid(caller.record.expires_at));
 
-        let scoped = Scoped::new(token, route, &self.upstreams)?;
+        let asking = Asking {
+            is_upgrade: head.is_websocket_upgrade(),
+            is_post: head.method == b"POST",
+            query: path.query,
+            token: &caller.token,
+        };
+        let scoped = Scoped::new(token, route, &self.upstreams, &asking)?;
         trail.checks.push(Check::InScope(route.provider));
 
         // Nothing is asked for, and nothing counted, for what cannot be done.
-        if head.is_websocket_upgrade() && !self.services.host().upgrades {
+        if asking.is_upgrade && !self.services.host().upgrades {
             return Err(Fault::Upgrade.into());
         }
-        let keys = self.keys(&scoped, &caller, inputs, trail)?;
-        let counted = self.count(&scoped, inputs)?;
-        let grant = scoped.admit(keys, self.policy.rate_limit, counted)?;
+        let unlocked = self.unlock(scoped, &caller, inputs, trail)?;
+        let counted = self.count(&unlocked, inputs)?;
+        let grant = unlocked.admit(self.policy.rate_limit, counted)?;
         self.note_budget(&grant, trail);
 
         let original = Original {
             head,
-            path: &path,
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Ok(Rewrite::for_grant(&grant, &original)?)
+        Ok(Rewrite::for_grant(&grant, &original))
     }
 
     /// What needs no caller: a preflight, and how to become one.

@@ -123,8 +123,10 @@ impl Services {
 
     /// Says that a fetch that no request waits for was not made after all.
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
-        if let Some(Service::Registry(registry)) = self.find(key.service) {
-            registry.abandon(&key.subject, now);
+        match self.find(key.service) {
+            Some(Service::Registry(registry)) => registry.abandon(&key.subject, now),
+            Some(Service::Agent(agent)) => agent.abandon(now),
+            Some(Service::KeyRing(_)) | None => {}
         }
     }
 
@@ -140,7 +142,7 @@ impl Services {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.accept(&key.subject, asked, answer, now, store),
             Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
-            Some(Service::Agent(agent)) => agent.accept(answer, now),
+            Some(Service::Agent(agent)) => agent.accept(answer, asked, now),
             None => Accepted::failed(),
         }
     }

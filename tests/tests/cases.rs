@@ -207,6 +207,7 @@ fn in_core(host: &Host<'_>, request: &CaseRequest) -> Outcome {
     let head = RequestHead {
         method: request.method.as_bytes(),
         path: request.target.as_bytes(),
+        authority: b"",
         headers: &headers,
         peer: || None,
     };

@@ -86,7 +86,13 @@ impl Bed {
     fn in_core(&self, token: &str) -> Result<String> {
         let value = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: value.trim().as_bytes() }];
-        let head = RequestHead { method: b"GET", path: b"/v1/models", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"GET",
+            path: b"/v1/models",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         let now = Moment::from(UnixTime(i64::try_from(unix_now())?));
         let Step::Decide(decision) = self.engine.begin(&head, now, &MemoryStore::default()) else {
             bail!("nothing is to be fetched");

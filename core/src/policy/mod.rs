@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod fits;
 mod gateway;
+mod host_keys;
 mod issuers;
 mod keys;
 mod literal;
@@ -263,6 +264,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     });
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
+        policy.check_host_keys(errors);
     }
     // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
     // errors.

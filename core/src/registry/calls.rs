@@ -57,7 +57,7 @@ impl Registry {
             (":path".into(), format!("{}{path}", self.policy.url.path).into()),
             (":authority".into(), self.policy.url.authority.clone().into()),
             ("accept".into(), "application/json".to_owned().into()),
-            ("authorization".into(), self.authorization.reveal_to_registry(self)),
+            ("authorization".into(), self.authorization.reveal()),
         ];
         // Pseudo-headers come first.
         for (name, value) in fields {

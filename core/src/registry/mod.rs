@@ -29,7 +29,7 @@ pub(crate) use self::wanted::{Wanted, person};
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
 use crate::host::Capabilities;
 use crate::policy::{Protocol, RegistryPolicy};
-use crate::secret::Secret;
+use crate::secret::{Secret, ServiceSecret};
 use crate::services::{Accepted, ServiceId};
 use crate::store::{Kind, Store};
 use crate::time::Moment;
@@ -50,7 +50,7 @@ const LOST: Duration = Duration::from_secs(30);
 pub(crate) struct Registry {
     id: ServiceId,
     policy: RegistryPolicy,
-    authorization: Secret,
+    authorization: ServiceSecret,
     /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
     is_followed: bool,
     state: RefCell<Memory>,
@@ -100,7 +100,7 @@ impl Registry {
         host: Capabilities,
     ) -> Self {
         let state = RefCell::new(Memory::new(&policy));
-        let authorization = credential.with_scheme("Bearer");
+        let authorization = ServiceSecret::with_scheme(credential, "Bearer");
         Self { id, policy, authorization, is_followed: host.ticks, state }
     }
 

@@ -136,8 +136,13 @@ impl Worker {
     ) -> u16 {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head =
-            RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"POST",
+            path: b"/v1/chat/completions",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         self.decide(store, &head, now, service, status)
     }
 
