@@ -94,8 +94,8 @@ impl Bundles {
         state.due = now.after(self.source.poll);
         // Who has none yet does not wait for its turn, nor who could not take what another did.
         let is_behind = self.head(store).is_some_and(|(_, newest)| state.revision < Some(newest));
-        let may_call = state.revision.is_none() || is_behind || self.lease(now, store);
-        may_call.then(|| self.fetch(&state, now))
+        let is_its_turn = self.lease(now, store);
+        (state.revision.is_none() || is_behind || is_its_turn).then(|| self.fetch(&state, now))
     }
 
     /// What another worker has taken, if it is newer.
