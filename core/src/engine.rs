@@ -9,7 +9,10 @@
 
 mod caller;
 mod keys;
+mod replay;
 mod status;
+
+pub use self::replay::{Outlook, Recorded, Replayed, Unjudged};
 
 use crate::cors;
 use crate::credential::{self, Credential};

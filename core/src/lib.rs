@@ -62,14 +62,14 @@ mod upstream;
 mod url;
 
 pub use decision::{Check, Decision, Stage, Verdict};
-pub use engine::{Accepted, Engine, Pending, Step};
+pub use engine::{Accepted, Engine, Outlook, Pending, Recorded, Replayed, Step, Unjudged};
 pub use fault::Fault;
 pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution};
 pub use head::{Header, RequestHead};
 pub use identity_slot::{IdentityCredential, IdentitySlot, find_identity};
 pub use limit::{Gcra, RateLimit, Taken};
 pub use path::PathFault;
-pub use policy::{Policy, PolicyError, PolicyErrors};
+pub use policy::{Finding, Lint, Policy, PolicyError, PolicyErrors};
 pub use provider::Dialect;
 pub use reason::Reason;
 pub use registry::Origin;

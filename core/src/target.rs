@@ -13,8 +13,8 @@ use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::provider::Provider;
 use crate::query;
-use crate::route::RoutedBy;
-use crate::upstream::Form;
+use crate::route::{Route, RoutedBy};
+use crate::upstream::{Form, Upstream};
 
 /// How the client's path continues at an upstream.
 #[derive(Debug, Default)]
@@ -66,6 +66,23 @@ impl Below {
         said.and_then(|said| path.strip_prefix(said.as_bytes())).unwrap_or(path)
     }
 
+    /// The paths by which a client may have led to this one, which an upstream got; empty where none leads there.
+    pub(crate) fn retrace(&self, path: &str, upgraded: bool) -> Vec<String> {
+        if upgraded
+            && let Some(Live { native: [first, ..], path: Some(own), .. }) = &self.live
+            && own == path
+        {
+            return vec![(*first).to_owned()];
+        }
+        let Some(rest) =
+            path.strip_prefix(&self.prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        else {
+            return Vec::new();
+        };
+        let said = self.said.iter().map(|said| format!("{said}{rest}"));
+        said.chain([rest.to_owned()]).collect()
+    }
+
     fn forwards(&self, path: &[u8]) -> bool {
         let path = RequestPath { path, query: None };
         self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| path.is_under(endpoint))
@@ -88,18 +105,29 @@ pub(crate) struct Target {
     pub(crate) key: Option<QueryKey>,
 }
 
-impl Target {
-    pub(crate) fn of<'a>(
-        grant: &Grant<'a>,
+/// Where a request goes at an upstream, before the query.
+pub(crate) struct Spot<'a> {
+    /// What stands in front of the rest.
+    prefix: &'a str,
+    /// What the client's path adds.
+    rest: &'a [u8],
+    /// The parameter of the query that carries the key.
+    key: Option<QueryKey>,
+}
+
+impl<'a> Spot<'a> {
+    /// Finds it. Some endpoints are forwarded for nobody.
+    pub(crate) fn find(
+        upstream: &'a Upstream,
+        route: &Route<'a>,
         head: &RequestHead<'_>,
-        query: Option<&[u8]>,
     ) -> Result<Self, Fault<'a>> {
-        let below = &grant.upstream().below;
+        let below = &upstream.below;
         let is_upgrade = head.is_websocket_upgrade();
-        if is_universal(grant) && (is_upgrade || head.method == b"POST") {
+        if is_universal(upstream, route) && (is_upgrade || head.method == b"POST") {
             return Err(Fault::UniversalEndpoint);
         }
-        let rest = below.rest(grant.route().path);
+        let rest = below.rest(route.path);
         if !below.forwards(rest) {
             return Err(Fault::Endpoint);
         }
@@ -109,7 +137,22 @@ impl Target {
             Some(Live { native: [first, ..], .. }) if rest.len() < 2 => (&below.prefix, first.as_bytes()),
             _ => (&below.prefix, rest),
         };
-        let key = live.and_then(|live| live.key);
+        Ok(Self { prefix, rest, key: live.and_then(|live| live.key) })
+    }
+
+    /// Whether the key is sent in the query, where no host can write it.
+    pub(crate) fn takes_key_in_query(&self) -> bool {
+        self.key.is_some()
+    }
+}
+
+impl Target {
+    pub(crate) fn of<'a>(
+        grant: &Grant<'a>,
+        head: &RequestHead<'_>,
+        query: Option<&[u8]>,
+    ) -> Result<Self, Fault<'a>> {
+        let Spot { prefix, rest, key } = Spot::find(grant.upstream(), grant.route(), head)?;
         if key.is_some() && grant.keys().by_host {
             return Err(Fault::KeyInQuery);
         }
@@ -144,9 +187,8 @@ impl Target {
 
 /// Whether this asks for what the Cloudflare AI Gateway has at its root: providers and their keys are in the body there.
 /// Where the policy opens it, it is a provider of its own, named by the empty segment.
-fn is_universal(grant: &Grant<'_>) -> bool {
-    let route = grant.route();
-    grant.upstream().controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
+fn is_universal(upstream: &Upstream, route: &Route<'_>) -> bool {
+    upstream.controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
 }
 
 /// The query without the parameters that carry keys; nothing is copied where there are none.
