@@ -96,12 +96,8 @@ fn limit(limit: RateLimit) -> Value {
 }
 
 fn rule(rule: Rule) -> Value {
-    let Rule { limit, failure_mode_allow } = rule;
-    json!({
-        "requests": limit.requests(),
-        "per": format!("{}s", limit.seconds()),
-        "failure_mode_allow": failure_mode_allow,
-    })
+    let Rule { limit: own, failure_mode_allow } = rule;
+    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow})
 }
 
 fn status(status: StatusPolicy) -> Value {
