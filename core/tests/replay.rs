@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Decision, Engine, Environment, Header, MemoryStore, Moment, Outlook, Policy, Recorded, Replayed,
-    RequestHead, Step, TokenDigest, UnixTime, Unjudged, Verdict,
+    Capabilities, Decision, Engine, Environment, Header, MemoryStore, Moment, Outlook, Policy, Recorded,
+    Replayed, RequestHead, Services, Step, TokenDigest, UnixTime, Unjudged, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Environment for Placeholders {
 
 fn engine(policy: &Value) -> Engine {
     let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
-    Engine::new(policy, &Placeholders, Box::new(PureRust)).unwrap()
+    Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY)).unwrap()
 }
 
 fn sha256(token: &str) -> String {
@@ -143,8 +143,13 @@ fn decide<T>(engine: &Engine, request: &Request, then: impl FnOnce(Decision<'_>)
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head =
-        RequestHead { method: method.as_bytes(), path: path.as_bytes(), headers: &headers, peer: || None };
+    let head = RequestHead {
+        method: method.as_bytes(),
+        path: path.as_bytes(),
+        authority: b"",
+        headers: &headers,
+        peer: || None,
+    };
     match engine.begin(&head, Moment::from(NOW), &MemoryStore::default()) {
         Step::Decide(decision) => then(decision),
         Step::Fetch(..) => panic!("nothing is fetched here"),

@@ -40,15 +40,31 @@ fn nobody(path: &str) -> Answer {
 const HERE: fn() -> Option<IpAddr> = || Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
 const HERE_6: fn() -> Option<IpAddr> = || Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
 const HERE_MAPPED: fn() -> Option<IpAddr> = || Some(IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped()));
+const SIDECAR: fn() -> Option<IpAddr> = || Some(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6)));
 const ELSEWHERE: fn() -> Option<IpAddr> = || Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)));
 const UNKNOWN: fn() -> Option<IpAddr> = || None;
 
 fn ask(worker: &Worker, peer: fn() -> Option<IpAddr>, headers: &[(&str, &str)]) -> (String, Option<Value>) {
+    ask_for(worker, "localhost:10000", peer, headers)
+}
+
+fn ask_for(
+    worker: &Worker,
+    authority: &str,
+    peer: fn() -> Option<IpAddr>,
+    headers: &[(&str, &str)],
+) -> (String, Option<Value>) {
     let headers: Vec<Header<'_>> = headers
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head = RequestHead { method: b"GET", path: b"/.well-known/keyswap", headers: &headers, peer };
+    let head = RequestHead {
+        method: b"GET",
+        path: b"/.well-known/keyswap",
+        authority: authority.as_bytes(),
+        headers: &headers,
+        peer,
+    };
     worker.decide(&MemoryStore::default(), &head, at(0), &nobody, |decision| {
         let body = match &decision.verdict {
             Verdict::Answer(answer) => serde_json::from_str(&answer.body).ok(),
@@ -73,11 +89,14 @@ fn it_is_told_to_those_that_the_policy_lets_ask_and_to_nobody_else() {
         (&loopback, HERE_MAPPED, &[], "answered"),
         (&loopback, HERE, &[("sec-fetch-site", "none")], "answered"),
         (&loopback, ELSEWHERE, &[], missing),
+        (&loopback, SIDECAR, &[], missing),
         (&loopback, UNKNOWN, &[], missing),
         // Somebody else may stand behind it.
         (&loopback, HERE, &[("X-Forwarded-For", "127.0.0.1")], missing),
         (&loopback, HERE, &[("forwarded", "for=127.0.0.1")], missing),
         (&loopback, HERE, &[("x-real-ip", "")], missing),
+        (&loopback, HERE, &[("x-forwarded-client-cert", "By=x")], missing),
+        (&loopback, HERE, &[("x-envoy-peer-metadata", "x")], missing),
         (&loopback, HERE, &[("origin", "http://localhost:3000")], missing),
         (&loopback, HERE, &[("sec-fetch-site", "cross-site")], missing),
         (&loopback, HERE, &[("sec-fetch-site", "same-origin")], missing),
@@ -89,6 +108,27 @@ fn it_is_told_to_those_that_the_policy_lets_ask_and_to_nobody_else() {
         (&both, HERE, &[], "answered"),
     ] {
         assert_eq!(ask(worker, peer, headers).0, expect, "{headers:?}");
+    }
+}
+
+#[test]
+fn a_page_under_another_name_of_this_machine_learns_nothing() {
+    let worker = Worker::new(&policy(&json!(["loopback"])));
+    for (authority, expect) in [
+        ("localhost", "answered"),
+        ("LOCALHOST:10000", "answered"),
+        ("127.0.0.1:10000", "answered"),
+        ("[::1]:10000", "answered"),
+        ("[::1]", "answered"),
+        ("", "credential_missing"),
+        ("evil.example:10000", "credential_missing"),
+        ("localhost.evil.example", "credential_missing"),
+        ("localhost:10000.evil.example", "credential_missing"),
+        ("127.0.0.1.evil.example:80", "credential_missing"),
+        ("10.0.0.7:10000", "credential_missing"),
+        (":10000", "credential_missing"),
+    ] {
+        assert_eq!(ask_for(&worker, authority, HERE, &[]).0, expect, "{authority}");
     }
 }
 
@@ -118,7 +158,7 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
     let authorization = format!("Bearer {CALLER}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     for path in [&b"/groq/models"[..], b"/openai/models"] {
-        let head = RequestHead { method: b"GET", path, headers: &headers, peer: UNKNOWN };
+        let head = RequestHead { method: b"GET", path, authority: b"", headers: &headers, peer: UNKNOWN };
         let sent = worker.decide(&store, &head, at(0), &nobody, |decision| decision.sent);
         worker.answered(&store, sent, at(0), &[(":status", "429")]);
     }
@@ -137,11 +177,11 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
             "of": "worker",
             "now": "2027-01-15T08:00:00Z",
             "credentials": {
-                "a": {"rests_until": null, "sources": [{"source": "env", "name": "A", "value": null}]},
-                "b": {"rests_until": null, "sources": [{"source": "env", "name": "B", "value": null}]},
+                "a": {"rests_until": null, "sources": [{"source": "env", "name": "A", "value": null, "in_use": true}]},
+                "b": {"rests_until": null, "sources": [{"source": "env", "name": "B", "value": null, "in_use": true}]},
                 "groq": {"rests_until": null, "sources": [
-                    {"source": "request_header", "name": "x-id", "value": null},
-                    {"source": "http", "name": null, "value": {
+                    {"source": "request_header", "name": "x-id", "value": null, "in_use": null},
+                    {"source": "http", "name": null, "in_use": true, "value": {
                         "state": "fresh", "fetched_at": "2027-01-15T08:00:00Z", "expires_at": "2027-01-15T09:00:00Z",
                         "failures": 0, "paused_until": null,
                     }},

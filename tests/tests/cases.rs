@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason, RequestHead,
-    Rewrite, Step, Verdict,
+    Capabilities, Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason,
+    RequestHead, Rewrite, Services, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
 use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS, tools};
@@ -157,7 +157,7 @@ fn engine(suite: &Suite) -> Result<Engine> {
         }
     }
     let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-    Ok(Engine::new(policy, &Env(&suite.env), Box::new(PureRust))?)
+    Ok(Engine::new(policy, &Env(&suite.env), &Services::new(Box::new(PureRust), Capabilities::ENVOY))?)
 }
 
 /// The engine with what it needs around it.
@@ -207,6 +207,7 @@ fn in_core(host: &Host<'_>, request: &CaseRequest) -> Outcome {
     let head = RequestHead {
         method: request.method.as_bytes(),
         path: request.target.as_bytes(),
+        authority: b"",
         headers: &headers,
         peer: || None,
     };

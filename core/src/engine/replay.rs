@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::{Engine, Inputs, Known, Trail};
+use super::{Engine, Inputs, Known, Stop, Trail};
 use crate::decision::{ALLOWED, ANSWERED};
 use crate::fault::Fault;
 use crate::grant::Scoped;
@@ -22,7 +22,7 @@ use crate::reason::{METHODS, Reason};
 use crate::route::Route;
 use crate::slot::Slot;
 use crate::store::MemoryStore;
-use crate::target::Spot;
+use crate::target::Asking;
 use crate::time::{Moment, UnixTime};
 use crate::token::{TokenRecord, TokenStatus, VerifiedToken};
 
@@ -257,6 +257,7 @@ impl Engine {
         let head = RequestHead {
             method: recorded.method.as_bytes(),
             path: way.path.as_bytes(),
+            authority: b"",
             headers: if recorded.upgraded { &upgrade } else { &[] },
             peer: || None,
         };
@@ -285,17 +286,23 @@ impl Engine {
         at: UnixTime,
     ) -> Result<(), Reason> {
         let token = VerifiedToken::judge(record, at).map_err(|fault| fault.reason())?;
-        let scoped = Scoped::new(token, route, &self.upstreams).map_err(|fault| fault.reason())?;
+        let asking = Asking {
+            is_upgrade: head.is_websocket_upgrade(),
+            is_post: head.method == b"POST",
+            query: None,
+            token: b"",
+        };
+        let scoped = Scoped::new(token, route, &self.upstreams, &asking).map_err(|fault| fault.reason())?;
+        if asking.is_upgrade && !self.services.host().upgrades {
+            return Err(Fault::Upgrade.reason());
+        }
         let caller = Caller { record: Arc::clone(record), token: Cow::Borrowed(b""), slot: None };
         let (known, store) = (Known::default(), MemoryStore::default());
         let inputs = Inputs { head, known: &known, now: Moment::from(at), store: &store };
-        let Ok(keys) = self.keys(&scoped, &caller, &inputs, &mut Trail::default()) else {
-            return Err(Reason::UpstreamCredentialUnavailable);
-        };
-        let spot = Spot::find(scoped.upstream(), &route, head).map_err(|fault| fault.reason())?;
-        if spot.takes_key_in_query() && keys.by_host {
-            return Err(Fault::KeyInQuery.reason());
+        match self.unlock(scoped, &caller, &inputs, &mut Trail::default()) {
+            Ok(_) => Ok(()),
+            Err(Stop::Refuse(fault)) => Err(fault.reason()),
+            Err(Stop::Fetch(_) | Stop::Answer(_)) => Err(Reason::UpstreamCredentialUnavailable),
         }
-        Ok(())
     }
 }

@@ -13,10 +13,11 @@ use super::registry::{Protocol, RegistryPolicy};
 use super::{Policy, StatusPolicy};
 use crate::cors::Origins;
 use crate::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
-use crate::limit::{RateLimit, Rule};
+use crate::limit::{Keeper, RateLimit, Rule};
 use crate::metadata::CLAIMS;
 use crate::provider::{AuthStyle, Dialect, KeyPool, Provider};
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+use crate::url::BaseUrl;
 
 impl Policy {
     /// The outline: a section for each part of the document. `tokens` are by [`TokenRecord::id`], `providers` are those
@@ -51,7 +52,7 @@ impl Policy {
             slug,
             dialect,
             auth: style,
-            url,
+            url: _,
             native_prefix,
             path,
             keys,
@@ -61,7 +62,7 @@ impl Policy {
         } = provider;
         json!({
             "via": if *via_gateway { "gateway" } else { "direct" },
-            "url": url.as_ref().filter(|_| !via_gateway).map(|url| format!("{}{}", url.authority, url.path)),
+            "url": self.base_url(provider).filter(|_| !via_gateway).map(show),
             "slug": slug,
             "dialect": match dialect {
                 Dialect::OpenAi => "openai",
@@ -96,8 +97,9 @@ fn limit(limit: RateLimit) -> Value {
 }
 
 fn rule(rule: Rule) -> Value {
-    let Rule { limit: own, failure_mode_allow } = rule;
-    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow})
+    let Rule { limit: own, failure_mode_allow, keeper } = rule;
+    let store = if keeper == Keeper::Registry { "registry" } else { "memory" };
+    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow, "store": store})
 }
 
 fn status(status: StatusPolicy) -> Value {
@@ -210,7 +212,7 @@ fn gateway(gateway: &Gateway) -> Value {
         (name.clone(), told.into())
     });
     json!({
-        "url": format!("{}{}", gateway.url.authority, gateway.path_prefix("")),
+        "url": format!("{}{}", gateway.url.site(), gateway.path_prefix("")),
         "credential": gateway.credential,
         "mode": match gateway.mode {
             GatewayMode::ProviderKey => "provider_key",
@@ -226,7 +228,7 @@ fn gateway(gateway: &Gateway) -> Value {
 fn registry(registry: &RegistryPolicy) -> Value {
     let RegistryPolicy { url, cluster, credential, timeout, positive, negative, protocol } = registry;
     json!({
-        "url": format!("{}{}", url.authority, url.path),
+        "url": show(url),
         "cluster": cluster,
         "credential": credential.name(),
         "timeout": duration(*timeout),
@@ -249,6 +251,10 @@ fn auth(style: &AuthStyle) -> String {
 
 fn weights(keys: &KeyPool) -> Map<String, Value> {
     keys.members.iter().map(|(name, weight)| (name.clone(), (*weight).into())).collect()
+}
+
+fn show(url: &BaseUrl) -> String {
+    format!("{}{}", url.site(), url.path)
 }
 
 /// Enough of a digest to tell two values apart.

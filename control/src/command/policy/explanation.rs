@@ -123,7 +123,7 @@ impl Display for Explanation {
         writeln!(f, "{}: {}", self.verdict, self.reason)?;
         for check in &self.checks {
             let mark = if check.passed { "ok     " } else { "refused" };
-            writeln!(f, "  {:8} {mark}  {}", check.stage, check.message)?;
+            writeln!(f, "  {:10} {mark}  {}", check.stage, check.message)?;
         }
         writeln!(f, "provider: {}", self.provider)?;
         if let Some(caller) = &self.principal {

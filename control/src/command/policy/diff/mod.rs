@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Engine, Policy, PolicyErrors};
+use keyswap_core::{Capabilities, Engine, Policy, PolicyErrors, Services};
 
 use super::placeholders::Placeholders;
 use crate::exit::{self, Exit};
@@ -98,5 +98,5 @@ impl Diff {
 }
 
 fn engine(policy: Policy) -> Result<Engine, PolicyErrors> {
-    Engine::new(policy, &Placeholders, Box::new(PureRust))
+    Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
 }

@@ -13,8 +13,22 @@ use serde_json::{Map, Value};
 
 use crate::output::visible;
 
-/// Sections whose members have names of the user's own.
-const NAMED: [&str; 5] = ["tokens", "principals", "issuers", "credentials", "providers"];
+/// The sections in the order in which they are told, those first whose members have names of the user's own.
+const SECTIONS: [&str; 12] = [
+    "tokens",
+    "principals",
+    "issuers",
+    "providers",
+    "credentials",
+    "gateway",
+    "registry",
+    "rate_limit",
+    "slots",
+    "cors",
+    "resource",
+    "status",
+];
+const NAMED: usize = 5;
 
 /// Something that is not as it was.
 #[derive(Serialize)]
@@ -97,12 +111,13 @@ fn effect_of_coming(section: &str) -> Option<Effect> {
 /// All changes, in the order of the sections.
 pub(super) fn compare(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
-    for (section, before) in before.as_object().into_iter().flatten() {
-        let after = after.get(section).unwrap_or(&Value::Null);
-        if NAMED.contains(&section.as_str()) {
-            compare_named(section, members(before), members(after), &mut changes);
+    for (index, section) in SECTIONS.into_iter().enumerate() {
+        let of = |outline: &Value| outline.get(section).cloned().unwrap_or_default();
+        let (before, after) = (of(before), of(after));
+        if index < NAMED {
+            compare_named(section, members(&before), members(&after), &mut changes);
         } else {
-            compare_entry(section, None, Some(before), Some(after), &mut changes);
+            compare_entry(section, None, Some(&before), Some(&after), &mut changes);
         }
     }
     changes

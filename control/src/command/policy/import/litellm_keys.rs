@@ -74,7 +74,8 @@ fn add(key: &Value, beside: Option<&Value>, path: &str, models: &Models, widen: 
     if is_other {
         draft.note(&place, "a key for the administration of LiteLLM: disabled");
     }
-    if is_restricted || is_blocked || is_other || expiry.is_err() || notes(key, &place, draft) {
+    let is_narrower = notes(key, &place, draft);
+    if is_restricted || is_blocked || is_other || is_narrower || expiry.is_err() {
         token.disable();
     }
     token.expires_at = expiry.unwrap_or_default();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Engine, Environment, Policy};
+use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
 
 use super::Warning;
 use super::plugin::{self, Plugin};
@@ -110,7 +110,9 @@ fn lint_plugin(plugin: &Plugin, policy: &Policy, file: &str) -> Vec<Warning> {
     let secrets = variables(policy);
     let literals = plugin.literals.iter().filter(|(name, _)| secrets.contains(name));
     warnings.extend(literals.map(|(name, path)| warning(EnvoyLint::LiteralVariable, path, name)));
-    let refused = Engine::new(policy.clone(), &Passed(plugin), Box::new(PureRust)).err();
+    let refused =
+        Engine::new(policy.clone(), &Passed(plugin), &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+            .err();
     let missing = refused.into_iter().flat_map(|errors| errors.0);
     warnings.extend(missing.map(|error| Warning {
         message: format!("{}: {error}", EnvoyLint::VariableMissing.about()),
@@ -151,6 +153,6 @@ impl Environment for Asked {
 fn variables(policy: &Policy) -> BTreeSet<String> {
     let asked = Asked::default();
     // It fails for want of values; what it asked for on the way is the answer.
-    let _ = Engine::new(policy.clone(), &asked, Box::new(PureRust));
+    let _ = Engine::new(policy.clone(), &asked, &Services::new(Box::new(PureRust), Capabilities::ENVOY));
     asked.0.into_inner()
 }

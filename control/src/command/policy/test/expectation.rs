@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::host::{Found, Outcome};
+use super::found::{Found, Outcome};
 use super::suite::Case;
 
 /// What the upstream sees.

@@ -2,8 +2,10 @@
 
 mod document;
 mod expectation;
+mod found;
 mod host;
 mod issuer;
+mod services;
 mod suite;
 mod template;
 
