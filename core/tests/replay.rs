@@ -266,6 +266,19 @@ fn what_cannot_be_known_is_not_said() {
             models(&sha256("person\0p@example.com")[..16], "allowed"),
             Unjudged::Identity,
         ),
+        (
+            &old,
+            &old,
+            line(&id("ptk_alice"), "/.well-known/keyswap", "openai", "provider_not_allowed"),
+            Unjudged::Answered,
+        ),
+        // The token may have stood in a slot that is not looked at any more.
+        (
+            &old,
+            &policy(&["openai"], &json!({"slots": ["authorization"]})),
+            models(&id("ptk_alice"), "allowed"),
+            Unjudged::Ambiguous,
+        ),
         // What the registry knows of the token may be anything.
         (
             &old,

@@ -38,7 +38,7 @@ fn litellm(config: &str, keys: Option<&Value>, args: &[&str]) -> Run {
     keyswap(&args)
 }
 
-const CONFIG: &str = "
+const CONFIG: &str = r#"
 model_list:
   - model_name: gpt
     litellm_params: {model: openai/gpt-5, api_key: os.environ/OPENAI_KEY_A, rpm: 5}
@@ -55,10 +55,14 @@ model_list:
   - model_name: nova
     litellm_params: {model: bedrock/nova}
   - {model_name: broken}
+  - model_name: secret
+    litellm_params: {model: openai/x, api_base: "https://user:SENTINEL@host/v1"}
+  - model_name: elsewhere
+    litellm_params: {model: azure/x, api_base: os.environ/AZURE_BASE}
 general_settings: {master_key: sk-SENTINELmaster, database_url: postgres://SENTINEL}
 litellm_settings: {callbacks: [x]}
 environment_variables: {OPENAI_KEY_A: SENTINEL}
-";
+"#;
 
 #[test]
 fn the_models_of_litellm_become_providers_with_the_names_of_their_keys() {
@@ -85,6 +89,8 @@ fn the_models_of_litellm_become_providers_with_the_names_of_their_keys() {
             "model_list[3].litellm_params.api_key: a literal key is not taken over: put it into the variable ANTHROPIC_API_KEY",
             "model_list[6]: the provider `bedrock` is none of a policy's: left out",
             "model_list[7]: no `model_name` or no `litellm_params.model`: left out",
+            "model_list[8].litellm_params.api_base: an address from the environment, or with a password",
+            "model_list[9].litellm_params.api_base: an address from the environment",
             "general_settings.master_key: not taken over",
             "litellm_settings: ",
             "environment_variables: ",

@@ -391,6 +391,14 @@ fn what_cannot_be_run_is_1_and_an_invalid_policy_is_3() {
         (&[good.as_str()][..], 1, "there are no cases at"),
         (&[good.as_str(), "missing.yaml"], 1, "cannot read `missing.yaml`"),
         (&["missing.yaml"], 1, "cannot read `missing.yaml`"),
+        (
+            &[
+                folder.file("twice.json", r#"{"version": "keyswap/v1", "version": "keyswap/v1"}"#).as_str(),
+                &good,
+            ],
+            3,
+            "stands twice",
+        ),
         (&[bad.as_str()], 3, "error at `version`: expected `keyswap/v1`"),
         (&[good.as_str(), &folder.file("none.yaml", "cases: []\n")], 1, "there are no cases"),
     ] {

@@ -112,14 +112,13 @@ fn kind_of(model: &str) -> &str {
 /// The policy's provider, and the variable that its key is in unless another is said.
 fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> Option<(String, String)> {
     let place_of_base = format!("{place}.litellm_params.api_base");
-    let base = base.filter(|base| {
-        let is_url = !base.starts_with("os.environ/");
-        if !is_url {
-            draft
-                .note(&place_of_base, "an address from the environment is not taken over: write it as `url`");
-        }
-        is_url
-    });
+    if base.is_some_and(|base| base.starts_with("os.environ/") || base.contains('@')) {
+        draft.note(
+            &place_of_base,
+            "an address from the environment, or with a password, is not taken over: left out, write it as `url`",
+        );
+        return None;
+    }
     let base = base.map(|base| base.trim_end_matches('/').to_owned());
     if let Some(base) =
         base.as_ref().filter(|base| SELF_HOSTED.contains(&kind) && !base.contains("api.openai.com"))

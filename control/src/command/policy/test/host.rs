@@ -99,7 +99,9 @@ impl Host {
                         None => FetchAnswer::Failed,
                     };
                     if told.is_none() {
-                        notes.push(format!("nothing in `fetched` answers a fetch: {}", fetch.key.kind()));
+                        let target = fetch.request.headers.iter().find(|(name, _)| *name == ":path");
+                        let target = target.map_or("", |(_, target)| target.as_str());
+                        notes.push(format!("{}: nothing in `fetched` answers `{target}`", fetch.key.kind()));
                     }
                     let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now, &self.store);
                     notes.extend(accepted.notes);

@@ -78,19 +78,22 @@ impl Test {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let now = super::time(self.at.as_deref())?;
         let first = PolicyFile::read(&self.policy)?;
-        let document = first.document().map_err(|error| vec![Problem::whole(error)]);
-        let document = match document {
+        let document = match first.document() {
             Ok(document) => document,
-            Err(problems) => return self.report_invalid(&[(first.name, problems)]),
+            Err(error) => return self.report_invalid(&[(first.name, vec![Problem::whole(error)])]),
         };
         // A file that has cases brings its policy along.
-        let (policy, files) = if document.get("cases").is_some() {
-            (None, [vec![first], read_all(&self.cases)?].concat())
-        } else if self.cases.is_empty() {
-            (Some(document), vec![PolicyFile::read(&beside(&self.policy)?)?])
-        } else {
-            (Some(document), read_all(&self.cases)?)
+        let has_cases = document.get("cases").is_some();
+        // As the engine reads it: a document may be read in more lenient ways.
+        if let (false, Err(errors)) = (has_cases, first.policy()) {
+            return self.report_invalid(&[(first.name, Problem::of_policy(errors))]);
+        }
+        let files = match (has_cases, self.cases.is_empty()) {
+            (true, _) => [vec![first], read_all(&self.cases)?].concat(),
+            (false, true) => vec![PolicyFile::read(&beside(&self.policy)?)?],
+            (false, false) => read_all(&self.cases)?,
         };
+        let policy = (!has_cases).then_some(document);
         let mut loaded = Vec::new();
         let mut invalid = Vec::new();
         for file in &files {
