@@ -43,8 +43,12 @@ impl Rewrite<'_> {
             let is_its_upgrade = is_upgrade && is(header.name, "upgrade");
             let is_removed = self.remove.iter().any(|name| name.eq_ignore_ascii_case(header.name));
             let ends_here = is_of_connection(header.name, head.values("connection")) && !is_its_upgrade;
-            !(is_removed || ends_here || is_of_proxies(header.name) || is_replaced(header.name))
-                && !NOT_SENT.iter().any(|name| is(header.name, name))
+            let is_not_sent = NOT_SENT.iter().any(|name| is(header.name, name));
+            !(is_removed
+                || ends_here
+                || is_of_proxies(header.name)
+                || is_replaced(header.name)
+                || is_not_sent)
         });
         let kept = kept.map(|header| (header.name, header.value));
         kept.chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))

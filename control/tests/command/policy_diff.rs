@@ -24,6 +24,7 @@ fn what_only_looks_different_is_no_change() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_change_is_told_in_words_with_what_it_does() {
     let bob = format!("  - {{sha256: {}, label: bob, providers: [openai]}}\n", "ab".repeat(32));
     let id = &DIGEST[..16];

@@ -323,7 +323,7 @@ fn replacements(value: &Value) -> Vec<(String, Value)> {
     let mut others: Vec<Value> = types.to_vec();
     match value {
         Value::Number(_) => {
-            others.extend([json!(0), json!(-1), json!(1.5), json!(1_000_001), json!(u64::MAX)])
+            others.extend([json!(0), json!(-1), json!(1.5), json!(1_000_001), json!(u64::MAX)]);
         }
         Value::String(text) => others.extend(
             [

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap, policy};
 
 /// Issuers, people and an agent beside the usual policy.
-const MORE: &str = r#"principals: [{email: alice@acme.example, providers: [openai]}]
+const MORE: &str = r"principals: [{email: alice@acme.example, providers: [openai]}]
 issuers:
   - {name: access, preset: cloudflare_access, issuer: https://acme.cloudflareaccess.com, audiences: [4714c1358e65]}
   - {name: id, preset: oidc, issuer: https://id.example, audiences: [keyswap], principals: any, claims: {tier: [gold]}}
@@ -19,7 +19,7 @@ issuers:
     audiences: [keyswap]
     principals: any
     jwks: {inline: {keys: [{kty: EC, crv: P-256, kid: k1, x: RUXJOIjnQpl-QEdR-WWDK3kxxQhV244BKo9xezr5I6E, y: NNRTs7YUeagzFCHgz8RSSQKnRzzfTWhPlUSsRhUMLXM}]}}
-"#;
+";
 
 /// Runs cases beside the usual policy.
 fn test(cases: &str, args: &[&str]) -> Run {
@@ -35,7 +35,7 @@ fn case(case: &str) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    format!("    {}\n", text.replace('\n', "\n    "))
 }
 
 const CHAT: &str = r#"request: {method: POST, target: /v1/chat/completions, headers: {authorization: "Bearer {{token:alice-laptop}}"}}"#;
@@ -107,9 +107,9 @@ fn a_difference_is_told_as_expected_and_found_with_the_checks() {
 
 #[test]
 fn a_refusal_is_told_by_status_reason_and_dialect() {
-    let request = r#"request: |
+    let request = r"request: |
   POST /v1/messages HTTP/1.1
-  x-api-key: {{token:alice-laptop}}"#;
+  x-api-key: {{token:alice-laptop}}";
     let good =
         "reply: {status: 403, reason: provider_not_allowed, dialect: anthropic}\nprincipal: alice-laptop";
     let run = test(&case(&format!("{request}\n{good}")), &[]);
@@ -366,7 +366,7 @@ fn what_is_wrong_with_a_file_of_cases_is_told_with_its_place_and_repeats_no_valu
         ("a: [\n".to_owned(), "error: not valid YAML: "),
         ("{}".to_owned(), "error: missing field `cases`"),
         (
-            format!("policy: {{version: SENTINEL, credentials: {{}}}}\ncases: []\n"),
+            "policy: {version: SENTINEL, credentials: {}}\ncases: []\n".to_owned(),
             "error at `version`: expected `keyswap/v1`",
         ),
     ];
@@ -386,7 +386,7 @@ fn what_cannot_be_run_is_1_and_an_invalid_policy_is_3() {
     let folder = Folder::new();
     let good = folder.file("policy.yaml", policy(""));
     let bad = folder.file("bad.yaml", "version: keyswap/v2\ncredentials: {}\n");
-    folder.file("bad.tests.yaml", &case(&format!("{CHAT}\nforward: {{}}")));
+    folder.file("bad.tests.yaml", case(&format!("{CHAT}\nforward: {{}}")));
     for (args, code, words) in [
         (&[good.as_str()][..], 1, "there are no cases at"),
         (&[good.as_str(), "missing.yaml"], 1, "cannot read `missing.yaml`"),

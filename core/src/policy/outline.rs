@@ -16,6 +16,7 @@ use crate::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects}
 use crate::limit::{Keeper, RateLimit, Rule};
 use crate::metadata::CLAIMS;
 use crate::provider::{AuthStyle, Dialect, KeyPool, Provider};
+use crate::resource::Resource;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 use crate::url::BaseUrl;
 
@@ -40,7 +41,7 @@ impl Policy {
                 Origins::Any => json!(["*"]),
                 Origins::These(origins) => json!(origins),
             }},
-            "resource": self.resource.as_ref().map(|resource| resource.outline()),
+            "resource": self.resource.as_ref().map(Resource::outline),
             "status": {"allow": self.status.map(status)},
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })

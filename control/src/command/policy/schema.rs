@@ -20,6 +20,7 @@ const SCHEMA: &str = include_str!("schema.json");
 pub(crate) struct Schema {}
 
 impl Schema {
+    #[expect(clippy::unused_self, reason = "every subcommand runs itself")]
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         output::print(SCHEMA.trim_end())?;
         Ok(Exit::Ok)

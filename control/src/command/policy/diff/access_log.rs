@@ -105,24 +105,28 @@ fn with_line(line: &[u8], now: UnixTime, each: &mut impl FnMut(Line<'_>)) {
 
 impl Entry {
     fn as_line(&self, now: UnixTime) -> Line<'_> {
-        let (Some(method), Some(path), Some(provider), Some(reason)) =
-            (text(&self.method), text(&self.path), text(&self.provider), text(&self.reason))
-        else {
+        let (Some(method), Some(path), Some(provider), Some(reason)) = (
+            text(self.method.as_ref()),
+            text(self.path.as_ref()),
+            text(self.provider.as_ref()),
+            text(self.reason.as_ref()),
+        ) else {
             return Line::Incomplete;
         };
         let request = Recorded {
-            at: text(&self.start_time).and_then(UnixTime::from_rfc3339).unwrap_or(now),
-            principal: text(&self.principal).unwrap_or_default(),
+            at: text(self.start_time.as_ref()).and_then(UnixTime::from_rfc3339).unwrap_or(now),
+            principal: text(self.principal.as_ref()).unwrap_or_default(),
             method,
             path,
             provider,
             reason,
             upgraded: self.status == Some(101),
         };
-        Line::Request(Logged { request, label: text(&self.label).unwrap_or_default() })
+        Line::Request(Logged { request, label: text(self.label.as_ref()).unwrap_or_default() })
     }
 }
 
-fn text(field: &Option<String>) -> Option<&str> {
-    field.as_deref().filter(|text| !matches!(*text, "" | "-"))
+/// What stands in a field, if anything does.
+fn text(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).filter(|text| !matches!(*text, "" | "-"))
 }

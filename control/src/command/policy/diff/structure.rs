@@ -324,13 +324,14 @@ fn show(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(", "),
-        Value::Object(members) => match (members.get("requests"), members.get("per")) {
-            (Some(requests), Some(per)) => format!("{requests} per {}", show(per)),
-            _ => {
+        Value::Object(members) => {
+            if let (Some(requests), Some(per)) = (members.get("requests"), members.get("per")) {
+                format!("{requests} per {}", show(per))
+            } else {
                 let shown = members.iter().filter(|(_, value)| !value.is_null());
                 shown.map(|(name, value)| format!("{name} {}", show(value))).collect::<Vec<_>>().join(", ")
             }
-        },
+        }
         other => other.to_string(),
     }
 }

@@ -66,7 +66,9 @@ impl ApiKeyAuth {
             let name = input::name(file);
             let documents = yaml::parse_all(&input::read(file, MAX_BYTES)?)
                 .map_err(|error| anyhow!("{name}: {error}"))?;
-            documents.iter().for_each(|document| search.walk(document, ""));
+            for document in &documents {
+                search.walk(document, "");
+            }
         }
         search.take_secrets();
         if search.found.is_empty() {
@@ -167,7 +169,9 @@ impl Search {
             let kinds = kinds.into_iter().filter(|(flag, _)| holder.get(flag).is_none_or(|it| *it == true));
             for (_, kind) in kinds {
                 let names: Vec<&str> = list(holder, "keys").filter_map(Value::as_str).collect();
-                names.iter().for_each(|name| self.note_source(&format!("{path}.keys"), kind, name));
+                for name in names {
+                    self.note_source(&format!("{path}.keys"), kind, name);
+                }
             }
         }
         if list(value, "allow").next().is_some() {

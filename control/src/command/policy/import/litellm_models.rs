@@ -134,7 +134,7 @@ fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> O
     };
     match (id, base) {
         ("azure-openai", Some(base)) => {
-            set_url(id, &format!("{base}/openai/deployments"), &place_of_base, draft)
+            set_url(id, &format!("{base}/openai/deployments"), &place_of_base, draft);
         }
         ("azure-openai", None) => {
             draft.note(place, "an Azure resource is known by its address only: add `api_base`");
@@ -173,19 +173,13 @@ fn name_of_host(url: &str) -> String {
 
 /// The variable that holds a key; a literal key is told, and written nowhere.
 fn variable(key: Option<&str>, default: &str, place: &str, draft: &mut Draft) -> String {
-    match key {
-        Some(key) => match key.strip_prefix("os.environ/") {
-            Some(variable) => variable.to_owned(),
-            None => {
-                draft.note(
-                    place,
-                    format!("a literal key is not taken over: put it into the variable {default}"),
-                );
-                default.to_owned()
-            }
-        },
-        None => default.to_owned(),
+    if let Some(variable) = key.and_then(|key| key.strip_prefix("os.environ/")) {
+        return variable.to_owned();
     }
+    if key.is_some() {
+        draft.note(place, format!("a literal key is not taken over: put it into the variable {default}"));
+    }
+    default.to_owned()
 }
 
 /// One credential, or several by how many deployments use each.

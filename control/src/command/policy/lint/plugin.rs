@@ -35,7 +35,7 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
         Value::Object(members) => {
             match document.get("kind").and_then(Value::as_str) {
                 Some("WasmPlugin") => {
-                    found.extend(document.get("spec").map(|spec| istio(spec, &join(path, "spec"))))
+                    found.extend(document.get("spec").map(|spec| istio(spec, &join(path, "spec"))));
                 }
                 Some("EnvoyExtensionPolicy") => {
                     let list = document.pointer("/spec/wasm").and_then(Value::as_array);
