@@ -11,6 +11,7 @@ use crate::{input, output, yaml};
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// The text of a policy and where it is from.
+#[derive(Clone)]
 pub(crate) struct PolicyFile {
     /// What output calls it.
     pub(crate) name: String,

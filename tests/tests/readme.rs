@@ -25,13 +25,20 @@ fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
     let file = repository().join("README.md");
     let text = fs::read_to_string(&file)?;
     let mut current = text.clone();
-    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml", "envoy/policy-credentials.yaml"] {
+    for name in [
+        "envoy/policy.yaml",
+        "envoy/policy.tests.yaml",
+        "envoy/policy-registry.yaml",
+        "envoy/policy-credentials.yaml",
+    ] {
         let policy = fs::read_to_string(repository().join(name))?;
         let start = format!("<!-- file: {name} -->\n```yaml\n");
         current = replace_between(&current, &start, "```\n", &policy)?;
     }
     current =
         replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
+    let lints = format!("\n{}", lints()?);
+    current = replace_between(&current, "<!-- generated: lints -->\n", "\n### ", &lints)?;
     let clients = format!("\n{}", clients()?);
     current = replace_between(&current, "<!-- generated: clients -->\n", "\nA WebSocket", &clients)?;
     if env::var_os(UPDATE).is_some() {
@@ -123,6 +130,13 @@ fn reasons() -> String {
         let _ = writeln!(table, "| `{reason}` | {} | {} |", reason.status(), reason.message());
     }
     table
+}
+
+/// Every finding of `policy lint`, as the command lists them.
+fn lints() -> Result<String> {
+    let output = Command::new(keyswap_command()?).args(["policy", "lint", "--list"]).output()?;
+    ensure!(output.status.success(), "`policy lint --list` fails");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn clients() -> Result<String> {
