@@ -1,5 +1,6 @@
-//! What cargo cannot say: `cargo xtask up` and `cargo xtask test`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `bench` and `instructions`.
 
+mod instructions;
 mod test;
 mod up;
 
@@ -15,12 +16,15 @@ enum Task {
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
+    /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

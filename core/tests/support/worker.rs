@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use keyswap_core::jwt::PureRust;
+use keyswap_core::jwt::{PureRust, Remembered};
 use keyswap_core::{
     AnswerHead, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy, RequestHead,
     Resolution, Sent, Step, Store, TokenDigest, Verdict,
@@ -97,7 +97,8 @@ pub(crate) fn kinds() -> [Kind; 2] {
     [("keyswap", keyswap(), known, unknown), ("introspection", introspection(), active, inactive)]
 }
 
-struct Secrets;
+/// An environment in which every variable is set.
+pub(crate) struct Secrets;
 
 impl Environment for Secrets {
     fn variable(&self, _: &str) -> Option<Vec<u8>> {
@@ -117,7 +118,7 @@ impl Worker {
 
     pub(crate) fn within(policy: &Value, environment: &dyn Environment) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let engine = Engine::new(policy, environment, Box::new(PureRust)).ok().unwrap();
+        let engine = Engine::new(policy, environment, Box::new(Remembered::new(PureRust, 64))).ok().unwrap();
         Self { engine, calls: Cell::new(0) }
     }
 
