@@ -5,7 +5,11 @@
 //! should fails, so that no count is of something else. Without a name it prints the names.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "this is a program, not the engine")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "this is a program, not the engine"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

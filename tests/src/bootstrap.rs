@@ -73,6 +73,11 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Writes no access log.
+    pub fn remove_access_log(&mut self) -> Result<()> {
+        self.set(&format!("{MANAGER}/access_log"), json!([]))
+    }
+
     /// Sends what is for the upstreams to `address` in plain HTTP.
     pub fn set_plain_upstream(&mut self, address: SocketAddr) -> Result<()> {
         self.each_upstream(|cluster| {

@@ -142,6 +142,12 @@ impl Setup {
         self
     }
 
+    /// No request is written to the access log.
+    #[must_use]
+    pub fn without_access_log(self) -> Self {
+        self.change(Bootstrap::remove_access_log)
+    }
+
     /// Changes the bootstrap, after all else.
     #[must_use]
     pub fn tweak(self, tweak: impl FnOnce(&mut Value)) -> Self {

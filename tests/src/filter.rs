@@ -49,8 +49,17 @@ fn once(
 }
 
 fn build_filter() -> Result<PathBuf> {
+    build_wasm("keyswap-filter")
+}
+
+/// A filter that does nothing, built in the same way.
+pub(crate) fn empty_filter_wasm() -> Result<PathBuf> {
+    build_wasm("keyswap-empty-filter")
+}
+
+fn build_wasm(package: &str) -> Result<PathBuf> {
     add_wasm_target()?;
-    build(&["--package", "keyswap-filter", "--profile", "wasm", "--target", TARGET])
+    build(&["--package", package, "--profile", "wasm", "--target", TARGET])
 }
 
 /// The toolchain that the repository pins may be new on this machine.

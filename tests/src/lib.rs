@@ -28,10 +28,13 @@
 //! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
 //! process. Everything listens on free loopback ports and ends when its value is dropped.
 
+#[cfg(target_os = "linux")]
+pub mod bench;
 mod bootstrap;
 pub mod cases;
 pub mod clients;
 mod envoy;
+pub mod figures;
 mod filter;
 mod http;
 mod issuer;
@@ -39,6 +42,7 @@ mod meter;
 mod oidc;
 mod providers;
 mod ratelimit;
+pub mod readme;
 mod registry;
 mod scripted;
 mod standin;
