@@ -15,7 +15,9 @@
 mod support;
 
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Decision, Engine, Header, MemoryStore, Policy, RequestHead, TokenDigest};
+use keyswap_core::{
+    Capabilities, Decision, Engine, Header, MemoryStore, Policy, RequestHead, Services, TokenDigest,
+};
 use serde_json::{Value, json};
 use support::worker::{Answer, Secrets, TOKEN, Worker, at_ms, known, nobody_is_asked, status, unknown};
 use support::{Signer, claims, oidc, with};
@@ -84,10 +86,11 @@ fn preflight() {
 
 fn policy_compile() {
     let document = policy(&json!({})).to_string();
+    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
     let mut engine = None;
     keyswap_counted(&mut || {
         engine = Policy::from_json(document.as_bytes())
-            .and_then(|policy| Engine::new(policy, &Secrets, Box::new(PureRust)))
+            .and_then(|policy| Engine::new(policy, &Secrets, &services))
             .ok();
     });
     assert!(engine.is_some());
@@ -122,7 +125,13 @@ impl Request {
     fn head(&self) -> RequestHead<'_> {
         let mut words = self.0.split(' ').map(str::as_bytes);
         let mut next = || words.next().unwrap_or_default();
-        RequestHead { method: next(), path: next(), headers: &[], peer: || None }
+        RequestHead {
+            method: next(),
+            path: next(),
+            authority: b"llm.example.com",
+            headers: &[],
+            peer: || None,
+        }
     }
 
     /// The header lines, and those that Envoy adds.

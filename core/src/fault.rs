@@ -49,6 +49,8 @@ pub enum Fault<'a> {
     UniversalEndpoint,
     /// The path is none of those that are forwarded there.
     Endpoint,
+    /// The host cannot make a WebSocket of a connection.
+    Upgrade,
     /// The token is restricted to models, and what model a request is for is not known here.
     ModelsRestricted,
     /// The token has no request left.
@@ -80,12 +82,13 @@ impl Fault<'_> {
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(fault) => fault.reason(),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
-            Self::UniversalEndpoint | Self::Endpoint => Reason::EndpointNotAllowed,
+            Self::UniversalEndpoint | Self::Endpoint | Self::KeyInQuery => Reason::EndpointNotAllowed,
+            Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
-            Self::CredentialUnavailable(_) | Self::KeyInQuery => Reason::UpstreamCredentialUnavailable,
+            Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
             Self::Host => Reason::HostFailure,
         }
     }
@@ -104,14 +107,15 @@ impl Fault<'_> {
             | Self::PersonUnknown
             | Self::PersonDisabled
             | Self::RegistryUnavailable => Stage::Verify,
-            Self::OutOfScope(_) | Self::ModelsRestricted => Stage::Scope,
-            Self::CredentialUnavailable(_) => Stage::Credential,
-            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
-            Self::TokenInTarget
+            Self::OutOfScope(_)
+            | Self::ModelsRestricted
             | Self::UniversalEndpoint
             | Self::Endpoint
-            | Self::KeyInQuery
-            | Self::Host => Stage::Rewrite,
+            | Self::TokenInTarget
+            | Self::Upgrade => Stage::Scope,
+            Self::CredentialUnavailable(_) | Self::KeyInQuery => Stage::Credential,
+            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
+            Self::Host => Stage::Rewrite,
         }
     }
 }
@@ -139,6 +143,7 @@ impl fmt::Display for Fault<'_> {
             Self::UniversalEndpoint => f.write_str(
                 "the gateway's universal endpoint takes providers and credentials from the body, and the policy does not open it",
             ),
+            Self::Upgrade => f.write_str("this host cannot make a WebSocket of a connection"),
             Self::Endpoint => f.write_str("the path is none of the endpoints that are forwarded there"),
             Self::ModelsRestricted => {
                 f.write_str("the token is restricted to models, which are not checked here")

@@ -10,12 +10,18 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::limit::Taken;
+use crate::registry::Count;
+use crate::services::ServiceId;
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
 
 /// What is fetched. Equal keys are one fetch, however many requests wait for it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FetchKey(pub(crate) Subject);
+pub struct FetchKey {
+    pub(crate) service: ServiceId,
+    pub(crate) subject: Subject,
+}
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
@@ -23,29 +29,36 @@ pub(crate) enum Subject {
     Token(TokenDigest),
     /// The record of a person, by their address.
     Person(String),
-    /// The address of an issuer's keys; the issuer by its place in the policy.
-    Discovery(usize),
+    /// The address of an issuer's keys.
+    Discovery,
     /// An issuer's keys.
-    Keys(usize),
+    Keys,
     /// What changed in the registry.
     Changes,
     /// The report of used tokens.
     Usage,
-    /// An upstream credential, by its place in the policy and in its chain.
-    Credential(usize, usize),
+    /// One request from a budget.
+    Limit(Count),
+    /// An upstream credential.
+    Credential,
 }
 
 impl FetchKey {
+    pub(crate) fn new(service: ServiceId, subject: Subject) -> Self {
+        Self { service, subject }
+    }
+
     /// What kind of fetch it is, for metrics and logs.
     pub fn kind(&self) -> &'static str {
-        match self.0 {
+        match self.subject {
             Subject::Token(_) => "token",
             Subject::Person(_) => "person",
-            Subject::Discovery(_) => "discovery",
-            Subject::Keys(_) => "keys",
+            Subject::Discovery => "discovery",
+            Subject::Keys => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
-            Subject::Credential(..) => "credential",
+            Subject::Limit(_) => "limit",
+            Subject::Credential => "credential",
         }
     }
 }
@@ -69,6 +82,15 @@ pub struct Fetch {
 impl Fetch {
     pub(crate) fn new(key: FetchKey, request: FetchRequest, asked: Asked) -> Self {
         Self { key, request, asked }
+    }
+
+    /// What it resolves to for somebody who asks nobody, and only wants to see what would be decided: nothing was taken
+    /// from any budget yet, and all else is unavailable.
+    pub fn unasked(&self) -> Resolution {
+        match &self.key.subject {
+            Subject::Limit(count) => Resolution::Taken(count.of_full_budget(self.asked.at)),
+            _ => Resolution::Unavailable,
+        }
     }
 }
 
@@ -99,6 +121,9 @@ pub enum Resolution {
     /// It is there now: look again.
     #[doc(hidden)]
     Ready,
+    /// What was taken from a budget.
+    #[doc(hidden)]
+    Taken(Taken),
     /// Nobody can say now. A host that cannot make a call at all says this, too.
     Unavailable,
     /// It was out of date: look again.
@@ -110,6 +135,8 @@ pub enum Resolution {
 pub struct FetchRequest {
     /// Envoy's name for where to connect to; another host connects to the authority.
     pub cluster: String,
+    /// Whether that is by TLS.
+    pub https: bool,
     /// Header fields, pseudo-headers first.
     pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
     /// The body, where there is one.

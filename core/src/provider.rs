@@ -77,7 +77,7 @@ pub(crate) struct Provider {
     pub(crate) slug: String,
     pub(crate) dialect: Dialect,
     pub(crate) auth: AuthStyle,
-    /// Where its API lives without a gateway, where that is known.
+    /// Where its API lives beside the gateway, where that is known.
     pub(crate) url: Option<BaseUrl>,
     /// What stands in front of its paths at its own host, and not at the gateway.
     pub(crate) native_prefix: String,
@@ -246,6 +246,7 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     BuiltIn {
         id: "cloudflare-rest",
         slug: "cloudflare-rest",
+        host: Some("api.cloudflare.com"),
         place: Place::Rest,
         key: KeyUse::Always,
         unified_billing: true,

@@ -34,6 +34,8 @@ pub enum Reason {
     EndpointNotAllowed,
     /// The token is restricted to models, which cannot be told.
     ModelNotAllowed,
+    /// A WebSocket is asked for where there can be none.
+    UpgradeUnsupported,
     /// The token's requests are spent for now.
     RateLimited,
     /// The token's requests cannot be counted.
@@ -52,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -65,6 +67,7 @@ impl Reason {
         Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
+        Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
@@ -85,6 +88,7 @@ impl Reason {
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
             Self::PrincipalUnknown => "principal_unknown",
@@ -106,6 +110,7 @@ impl Reason {
             | Self::EndpointNotAllowed
             | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
+            Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
@@ -143,6 +148,9 @@ impl Reason {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
                  team for a token without that restriction"
             }
+            Self::UpgradeUnsupported => {
+                "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"
+            }
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
             Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
@@ -160,6 +168,7 @@ impl Reason {
             Self::MethodNotAllowed
             | Self::PathInvalid
             | Self::EndpointNotAllowed
+            | Self::UpgradeUnsupported
             | Self::RateLimited
             | Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable

@@ -58,6 +58,15 @@ impl ResponseHeaders {
     }
 }
 
+/// Why an upstream gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    /// It could not be reached, or ended the connection before its answer.
+    Unreachable,
+    /// It took too long.
+    TooSlow,
+}
+
 /// A reply to send instead of forwarding. It holds nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalReply {
@@ -73,6 +82,18 @@ impl LocalReply {
     /// What a host answers when it cannot carry a decision out: it never forwards instead.
     pub fn host_failure() -> Self {
         Self::refuse(Reason::HostFailure, Dialect::OpenAi, Vec::new())
+    }
+
+    /// What a host answers when a granted request got no answer, in a form that every SDK understands. Envoy says the
+    /// same by `envoy/bootstrap.yaml`.
+    pub fn upstream(failure: UpstreamFailure) -> Self {
+        let (status, code, message) = match failure {
+            UpstreamFailure::Unreachable => (502, "upstream_unreachable", "upstream request failed"),
+            UpstreamFailure::TooSlow => (504, "upstream_unavailable", "upstream overloaded or too slow"),
+        };
+        let error = json!({"type": "api_error", "code": code, "message": message, "param": null});
+        let body = json!({"type": "error", "error": error}).to_string();
+        Self { status, headers: vec![("content-type", "application/json".into())], body }
     }
 
     /// The refusal for `reason`, with headers that belong to the request.
@@ -145,6 +166,11 @@ impl ErrorKind {
                 openai: "rate_limit_error",
                 anthropic: "rate_limit_error",
                 google: "RESOURCE_EXHAUSTED",
+            },
+            501 => Self {
+                openai: "invalid_request_error",
+                anthropic: "invalid_request_error",
+                google: "UNIMPLEMENTED",
             },
             503 => Self { openai: "server_error", anthropic: "api_error", google: "UNAVAILABLE" },
             _ => Self {

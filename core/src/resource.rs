@@ -30,12 +30,12 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    pub(crate) fn new(scheme: &str, url: &BaseUrl, sign_in: Option<String>) -> Self {
-        let BaseUrl { authority, path, .. } = url;
+    pub(crate) fn new(url: &BaseUrl, sign_in: Option<String>) -> Self {
+        let (site, path) = (url.site(), &url.path);
         Self {
-            url: format!("{scheme}://{authority}{path}"),
+            url: format!("{site}{path}"),
             path: format!("{WELL_KNOWN}{path}"),
-            metadata: format!("{scheme}://{authority}{WELL_KNOWN}{path}"),
+            metadata: format!("{site}{WELL_KNOWN}{path}"),
             sign_in,
         }
     }

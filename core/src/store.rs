@@ -102,6 +102,20 @@ pub fn keys() -> impl Iterator<Item = String> {
 /// What a host writes to make a slot exist. Every reader takes it for nothing.
 pub const EMPTY_SLOT: &[u8] = &[0];
 
+/// A store for a host whose workers share nothing: it forgets at once. No budget can be kept in it.
+pub struct Forgetful;
+
+impl Store for Forgetful {
+    fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    fn update(&self, _key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
+        let _ = change(None);
+        Ok(())
+    }
+}
+
 /// A store for a host whose one process has one worker, and for tests.
 #[derive(Default)]
 pub struct MemoryStore(RefCell<BTreeMap<String, Vec<u8>>>);

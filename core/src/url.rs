@@ -5,6 +5,8 @@ use crate::path::RequestPath;
 /// An `https` or `http` URL without credentials, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
+    /// Whether the scheme is `https`.
+    pub(crate) https: bool,
     /// Host and port in lower case, as `:authority` has them: without the scheme's default port.
     pub(crate) authority: String,
     /// Empty, or `/…` without a slash at the end.
@@ -12,6 +14,11 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
+    /// Scheme and authority, as allow-lists of hosts have them.
+    pub(crate) fn site(&self) -> String {
+        site(self.https, &self.authority)
+    }
+
     /// The authority without the port.
     pub(crate) fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
@@ -22,14 +29,22 @@ impl BaseUrl {
 
     /// Reads a URL; an error says what is wrong with it without repeating it.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let (default_port, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-            (Some(rest), _) => ("443", rest),
-            (_, Some(rest)) => ("80", rest),
+        let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
             _ => return Err("expected a URL that begins with `https://`"),
         };
         let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
-        Ok(Self { authority: parse_authority(authority, default_port)?, path: parse_path(path)? })
+        let default_port = if https { "443" } else { "80" };
+        let authority = parse_authority(authority, default_port)?;
+        Ok(Self { https, authority, path: parse_path(path)? })
     }
+}
+
+/// Scheme and authority of what is reached there.
+pub(crate) fn site(https: bool, authority: &str) -> String {
+    let scheme = if https { "https" } else { "http" };
+    format!("{scheme}://{authority}")
 }
 
 fn parse_authority(text: &str, default_port: &str) -> Result<String, &'static str> {
@@ -89,7 +104,8 @@ mod tests {
             ("http://127.0.0.1:8080", "127.0.0.1:8080", ""),
             ("http://[::1]:80/x", "[::1]", "/x"),
         ] {
-            let expect = BaseUrl { authority: authority.to_owned(), path: path.to_owned() };
+            let https = text.starts_with("https");
+            let expect = BaseUrl { https, authority: authority.to_owned(), path: path.to_owned() };
             assert_eq!(BaseUrl::parse(text), Ok(expect), "{text}");
         }
     }

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use keyswap_core::jwt::Remembered;
-use keyswap_core::{Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution};
+use keyswap_core::{
+    Capabilities, Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution, Services,
+};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -188,5 +190,6 @@ impl Shared {
 
 fn compile() -> Result<Engine, PolicyErrors> {
     let verifier = Box::new(Remembered::new(EnvoyVerifier, SIGNATURES));
-    Engine::new(Policy::from_json(&host::plugin_configuration())?, &HostEnvironment, verifier)
+    let policy = Policy::from_json(&host::plugin_configuration())?;
+    Engine::new(policy, &HostEnvironment, &Services::new(verifier, Capabilities::ENVOY))
 }

@@ -26,8 +26,23 @@ pub struct Suite {
     /// What the registry answers, where the policy has one.
     #[serde(default)]
     pub registry: Vec<Registered>,
+    /// What other services answer that something is fetched from, all at the registry's address.
+    #[serde(default)]
+    pub fetched: Vec<Served>,
     /// The cases.
     pub cases: Vec<Case>,
+}
+
+/// What a service answers.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    /// The request target.
+    pub target: String,
+    /// The status, where it is not 200.
+    pub status: Option<u16>,
+    /// The body.
+    pub body: String,
 }
 
 /// What the registry answers for a token; it knows no others.
@@ -50,8 +65,11 @@ impl Suite {
         self.cases.iter().filter_map(|case| Some(case.forward.as_ref()?.authority.as_str())).collect()
     }
 
-    /// The registry's answer to a request.
-    pub fn registry_answer(&self, target: &str) -> (u16, Vec<u8>) {
+    /// The answer to a fetch, of the registry or of another service.
+    pub fn fetch_answer(&self, target: &str) -> (u16, Vec<u8>) {
+        if let Some(served) = self.fetched.iter().find(|served| served.target == target) {
+            return (served.status.unwrap_or(200), served.body.clone().into_bytes());
+        }
         let Some(digest) = target.strip_prefix("/v1/tokens/") else {
             return (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec());
         };

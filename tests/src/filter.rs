@@ -16,15 +16,23 @@ use crate::tools::{self, project_root};
 const TARGET: &str = "wasm32-wasip1";
 /// Names a filter that is built already.
 pub const FILTER_WASM_VARIABLE: &str = "KEYSWAP_FILTER_WASM";
+/// Names a probe that is built already.
+pub const PROBE_WASM_VARIABLE: &str = "KEYSWAP_PROBE_WASM";
 /// Names a `keyswap` command that is built already.
 pub const COMMAND_VARIABLE: &str = "KEYSWAP_COMMAND";
 
 static FILTER: Mutex<Option<PathBuf>> = Mutex::new(None);
+static PROBE: Mutex<Option<PathBuf>> = Mutex::new(None);
 static COMMAND: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The filter's Wasm module: the one that `KEYSWAP_FILTER_WASM` names, else built now, once per process.
 pub fn filter_wasm() -> Result<PathBuf> {
-    once(&FILTER, FILTER_WASM_VARIABLE, build_filter)
+    once(&FILTER, FILTER_WASM_VARIABLE, || build_module("keyswap-filter"))
+}
+
+/// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
+pub fn probe_wasm() -> Result<PathBuf> {
+    once(&PROBE, PROBE_WASM_VARIABLE, || build_module("keyswap-probe"))
 }
 
 /// The `keyswap` command: the one that `KEYSWAP_COMMAND` names, else built now, once per process.
@@ -48,16 +56,12 @@ fn once(
     known.clone().context("what was just made is known")
 }
 
-fn build_filter() -> Result<PathBuf> {
-    build_wasm("keyswap-filter")
-}
-
 /// A filter that does nothing, built in the same way.
 pub(crate) fn empty_filter_wasm() -> Result<PathBuf> {
-    build_wasm("keyswap-empty-filter")
+    build_module("keyswap-empty-filter")
 }
 
-fn build_wasm(package: &str) -> Result<PathBuf> {
+fn build_module(package: &str) -> Result<PathBuf> {
     add_wasm_target()?;
     build(&["--package", package, "--profile", "wasm", "--target", TARGET])
 }

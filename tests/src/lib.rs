@@ -48,10 +48,14 @@ mod scripted;
 mod standin;
 mod testbed;
 pub mod tools;
+mod waiting;
 
 pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
-pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, build, filter_wasm, keyswap_command};
+pub use filter::{
+    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, build, filter_wasm, keyswap_command,
+    probe_wasm,
+};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use meter::Meter;
@@ -59,5 +63,6 @@ pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
-pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};
+pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
+pub use waiting::until;

@@ -15,7 +15,7 @@ use crate::{
 pub fn current() -> Result<(String, String)> {
     let text = fs::read_to_string(project_root().join("README.md"))?;
     let mut current = text.clone();
-    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml"] {
+    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml", "envoy/policy-credentials.yaml"] {
         let policy = fs::read_to_string(project_root().join(name))?;
         let start = format!("<!-- file: {name} -->\n```yaml\n");
         current = replace_between(&current, &start, "```\n", &policy)?;

@@ -14,6 +14,7 @@ mod upload;
 mod websocket;
 
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
@@ -31,21 +32,27 @@ use received::Record;
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
 
-/// What everybody is answered.
-#[derive(Debug, Clone)]
-struct Refusal {
-    status: u16,
-    body: Value,
+/// An answer in the place of a service's own.
+#[derive(Clone, Debug, Default)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Value,
 }
 
+/// Which requests are refused, and how.
+type Refuses = Arc<dyn Fn(&Received) -> Option<Refusal> + Send + Sync>;
+
 /// A running stand-in; it ends when this is dropped.
-#[derive(Debug)]
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
     record: Arc<Record>,
     held: watch::Sender<bool>,
-    refusal: watch::Sender<Option<Refusal>>,
+    refuses: watch::Sender<Refuses>,
     runtime: Option<runtime::Runtime>,
 }
 
@@ -67,7 +74,7 @@ impl Standin {
             certificates,
             record: Arc::default(),
             held: watch::Sender::new(false),
-            refusal: watch::Sender::new(None),
+            refuses: watch::Sender::new(Arc::new(|_| None)),
             runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
         };
         let server = server::Server::new(
@@ -75,7 +82,7 @@ impl Standin {
             standin.address,
             Arc::clone(&standin.record),
             standin.held.subscribe(),
-            standin.refusal.subscribe(),
+            standin.refuses.subscribe(),
         );
         standin.runtime().spawn(server.run(listener));
         Ok(standin)
@@ -119,11 +126,25 @@ impl Standin {
 
     /// From now on every request is refused with this status and body.
     pub fn refuse(&self, status: u16, body: Value) {
-        self.refusal.send_replace(Some(Refusal { status, body }));
+        self.refuse_if(move |_| Some(Refusal { status, headers: Vec::new(), body: body.clone() }));
+    }
+
+    /// From now on requests are refused as this says; a redirect is a refusal, too.
+    pub fn refuse_if(&self, refuses: impl Fn(&Received) -> Option<Refusal> + Send + Sync + 'static) {
+        self.refuses.send_replace(Arc::new(refuses));
     }
 
     fn runtime(&self) -> &runtime::Runtime {
         self.runtime.as_ref().unwrap_or_else(|| unreachable!("the runtime is only taken by drop"))
+    }
+}
+
+impl fmt::Debug for Standin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standin")
+            .field("address", &self.address)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason, RequestHead,
-    Rewrite, Step, Verdict,
+    Capabilities, Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy, Reason,
+    RequestHead, Rewrite, Services, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, Case, CaseRequest, Forwarded, Reply, Suite, corpus};
 use keyswap_tests::{Envoy, Received, Request, Response, Script, Scripted, Standin, UPSTREAM_HOSTS, tools};
@@ -39,9 +39,9 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         let hosts = suite.hosts();
         let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
         let standin = Standin::start_with(0, &names)?;
-        let registry = scripted_registry(&suite)?;
+        let services = scripted_services(&suite)?;
         // Names with an underscore reach the filter here, so that its own stripping is what is tested.
-        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(services.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
             );
@@ -64,6 +64,10 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
                 );
                 continue;
             }
+            let is_upgrade =
+                case.request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
+            let switches = is_upgrade && !received.is_empty();
+            ensure!(!switches || response.status == 101, "{}: {}", context(), response.status);
             let (envoy, core) = (in_envoy(&received, &response), in_core(&host, &case.request));
             ensure!(envoy == core, "{}:\n Envoy: {envoy:?}\n core:  {core:?}", context());
         }
@@ -153,7 +157,7 @@ fn engine(suite: &Suite) -> Result<Engine> {
         }
     }
     let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-    Ok(Engine::new(policy, &Env(&suite.env), Box::new(PureRust))?)
+    Ok(Engine::new(policy, &Env(&suite.env), &Services::new(Box::new(PureRust), Capabilities::ENVOY))?)
 }
 
 /// The engine with what it needs around it.
@@ -171,7 +175,7 @@ impl Host<'_> {
                 Step::Decide(decision) => return decision,
                 Step::Fetch(fetch, pending) => {
                     let target = fetch.request.headers.iter().find(|(name, _)| *name == ":path");
-                    let (status, body) = self.suite.registry_answer(target.map_or("", |(_, value)| value));
+                    let (status, body) = self.suite.fetch_answer(target.map_or("", |(_, value)| value));
                     let answer = FetchAnswer::Response { status, body: &body };
                     let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
                     step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);
@@ -186,10 +190,10 @@ fn now() -> Moment {
     Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-fn scripted_registry(suite: &Suite) -> Result<Scripted> {
+fn scripted_services(suite: &Suite) -> Result<Scripted> {
     let suite = suite.clone();
     Scripted::start(move |call| {
-        let (status, body) = suite.registry_answer(&call.target);
+        let (status, body) = suite.fetch_answer(&call.target);
         Script::answer(status, body)
     })
 }
@@ -203,6 +207,7 @@ fn in_core(host: &Host<'_>, request: &CaseRequest) -> Outcome {
     let head = RequestHead {
         method: request.method.as_bytes(),
         path: request.target.as_bytes(),
+        authority: b"",
         headers: &headers,
         peer: || None,
     };

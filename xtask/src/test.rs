@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command, tools};
+use keyswap_tests::{
+    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, filter_wasm, keyswap_command, probe_wasm,
+    tools,
+};
 
 const NEXTEST_VERSION: &str = "0.9.143";
 
@@ -24,12 +27,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let nextest = nextest()?;
     eprintln!("building the filter and the `keyswap` command …");
     let filter = filter_wasm()?;
+    let probe = probe_wasm()?;
     let command = keyswap_command()?;
     let mut tests = Command::new(nextest);
     tests
         .args(["nextest", "run", "--workspace", "--locked"])
         .args(&options.nextest)
         .env(FILTER_WASM_VARIABLE, &filter)
+        .env(PROBE_WASM_VARIABLE, &probe)
         .env(COMMAND_VARIABLE, &command);
     passes(&mut tests)?;
     // Nextest leaves the examples in the documentation to cargo. A choice of tests is a choice of nextest's.

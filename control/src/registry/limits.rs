@@ -24,6 +24,8 @@ pub struct Taken {
     pub retry_after: u32,
     /// In how many seconds all are there again.
     pub reset: u32,
+    /// In how many seconds as many come back as there are in all.
+    pub window: u32,
 }
 
 impl Registry {
@@ -54,8 +56,8 @@ impl Registry {
 
 impl From<keyswap_core::Taken> for Taken {
     fn from(taken: keyswap_core::Taken) -> Self {
-        let keyswap_core::Taken { allowed, limit, remaining, retry_after, reset, .. } = taken;
-        Self { allowed, limit, remaining, retry_after, reset }
+        let keyswap_core::Taken { allowed, limit, remaining, retry_after, reset, window } = taken;
+        Self { allowed, limit, remaining, retry_after, reset, window }
     }
 }
 

@@ -104,9 +104,24 @@ fn json_output_has_the_errors_as_data() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let expect = json!({
         "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
-        "gateway": "gateway.ai.cloudflare.com",
+        "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
     });
     assert_eq!(run.json(), expect);
+}
+
+#[test]
+fn a_policy_may_ask_for_what_one_kind_of_host_has_and_another_has_not() {
+    let folder = Folder::new();
+    let file = folder.file("p.yaml", policy("rate_limit: {requests: 10, per: 60s}\n"));
+    assert_eq!(keyswap(&["policy", "check", &file]).code, 0);
+    assert_eq!(keyswap(&["policy", "check", "--host", "envoy", &file]).code, 0);
+    let run = keyswap(&["policy", "check", "--host", "component", &file]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stdout.starts_with("error at `rate_limit`: in this host no memory is shared"),
+        "{}",
+        run.stdout
+    );
 }
 
 #[test]

@@ -146,7 +146,7 @@ async fn a_limit_is_taken_over_http(database: &Database) {
     }
     assert_eq!(
         answers[0],
-        json!({"allowed": true, "limit": 2, "remaining": 1, "retry_after": 0, "reset": 43200})
+        json!({"allowed": true, "limit": 2, "remaining": 1, "retry_after": 0, "reset": 43200, "window": 86400})
     );
     assert_eq!((&answers[1]["allowed"], &answers[1]["remaining"]), (&json!(true), &json!(0)));
     assert_eq!((&answers[2]["allowed"], &answers[2]["remaining"]), (&json!(false), &json!(0)));

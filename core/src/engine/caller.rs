@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Engine, Inputs, Stop, Trail};
+use super::Engine;
+use super::trail::{Inputs, Stop, Trail};
 use crate::credential::Credential;
 use crate::decision::Check;
 use crate::fault::Fault;
@@ -93,7 +94,7 @@ impl Engine {
             .and_then(|place| self.issuer_keys.get(place))
             .ok_or(Fault::KeysUnavailable(issuer.name()))?;
         let keys = Self::keys_of(ring, issuer, inputs, trail)?;
-        let identity = match issuer.verify(jwt, &keys, &*self.verifier, inputs.now.unix()) {
+        let identity = match issuer.verify(jwt, &keys, self.services.verifier(), inputs.now.unix()) {
             Ok(identity) => identity,
             Err(fault) if fault.may_pass_with_newer_keys() => {
                 return Err(match ring.newer(inputs.now) {
@@ -184,7 +185,12 @@ impl Engine {
         trail: &mut Trail<'a>,
     ) -> Result<Option<Arc<TokenRecord>>, Stop<'a>> {
         let Some(registry) = &self.registry else { return Ok(None) };
-        let (record, from) = match inputs.known.record(wanted) {
+        let told = inputs.known.record(wanted);
+        let unheard = if told.is_none() { registry.unheard(wanted, inputs.now) } else { None };
+        if let Some(fetch) = unheard.filter(|fetch| !inputs.known.has(&fetch.key)) {
+            return Err(Stop::Fetch(Box::new(fetch)));
+        }
+        let (record, from) = match told {
             Some(Resolution::Record(record)) => (Arc::clone(record), Origin::Registry),
             Some(Resolution::Unknown) => return Ok(None),
             Some(_) => return Err(Fault::RegistryUnavailable.into()),

@@ -1,7 +1,7 @@
 //! Where an issuer's keys are fetched from.
 
 use crate::path::RequestPath;
-use crate::url::BaseUrl;
+use crate::url::{BaseUrl, site};
 
 /// An `https` or `http` URL to fetch, without credentials or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,12 @@ impl Endpoint {
         RequestPath::parse(path.as_bytes()).map_err(
             |_| "expected a plain path: no dot segments, empty segments, fragments or escaped slashes",
         )?;
-        Ok(Self { https: scheme == "https", authority: base.authority, path: path.to_owned() })
+        Ok(Self { https: base.https, authority: base.authority, path: path.to_owned() })
+    }
+
+    /// Scheme and authority.
+    pub(crate) fn site(&self) -> String {
+        site(self.https, &self.authority)
     }
 
     /// The host, without the port.

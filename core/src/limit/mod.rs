@@ -1,4 +1,5 @@
-//! Rate limits: so many requests in such a time, counted per token for all workers of a process.
+//! Rate limits: so many requests in such a time, counted per token: for all workers of a process, or at the registry for
+//! all data planes.
 
 mod bucket;
 mod gcra;
@@ -6,7 +7,7 @@ mod gcra;
 use std::time::Duration;
 
 pub use self::gcra::{Gcra, Taken};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::time::Moment;
 use crate::token::TokenDigest;
 
@@ -14,7 +15,7 @@ const MOST_REQUESTS: u32 = 1_000_000;
 const LONGEST: u32 = 86_400;
 
 /// So many requests in such a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RateLimit {
     requests: u32,
     seconds: u32,
@@ -50,14 +51,31 @@ pub(crate) struct Rule {
     pub(crate) limit: RateLimit,
     /// Whether requests pass while nobody can count them.
     pub(crate) failure_mode_allow: bool,
+    pub(crate) keeper: Keeper,
 }
 
-/// Takes one request from the budget of a token.
-pub(crate) fn take(
-    store: &dyn Store,
-    token: &TokenDigest,
-    limit: RateLimit,
-    now: Moment,
-) -> Result<Taken, StoreError> {
-    bucket::take(store, token, Gcra::new(limit), i64::try_from(now.0).unwrap_or(i64::MAX))
+/// Who keeps budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// The memory that the workers of a process share.
+    Memory,
+    /// The registry, for all data planes together.
+    Registry,
+}
+
+/// What became of counting a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counted {
+    /// It has no limit.
+    Unlimited,
+    /// It was counted.
+    Taken(Taken),
+    /// Nobody could count it.
+    Unknown,
+}
+
+/// Takes one request from the budget of a token in shared memory.
+pub(crate) fn take(store: &dyn Store, token: &TokenDigest, limit: RateLimit, now: Moment) -> Counted {
+    let now = i64::try_from(now.0).unwrap_or(i64::MAX);
+    bucket::take(store, token, Gcra::new(limit), now).map_or(Counted::Unknown, Counted::Taken)
 }

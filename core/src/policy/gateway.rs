@@ -69,9 +69,6 @@ enum Pinned {
 }
 
 impl Gateway {
-    /// Where Cloudflare's REST API lives.
-    pub(crate) const REST_AUTHORITY: &'static str = "api.cloudflare.com";
-
     /// What stands in front of the client's path. Account and gateway are pinned here. An empty slug is the root.
     pub(crate) fn path_prefix(&self, slug: &str) -> String {
         let mut path = self.url.path.clone();

@@ -6,10 +6,13 @@ mod cors;
 mod credentials;
 mod duration;
 mod error;
+mod fits;
 mod gateway;
+mod host_keys;
 mod issuers;
 mod keys;
 mod literal;
+mod places;
 mod providers;
 mod rate_limit;
 mod reader;
@@ -19,6 +22,7 @@ mod status;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -36,12 +40,13 @@ use crate::cors::Origins;
 use crate::identity_slot::IdentitySlot;
 use crate::json;
 use crate::jwt::{Issuer, Principals};
-use crate::limit::Rule;
+use crate::limit::{Keeper, Rule};
 use crate::metadata::Claim;
 use crate::provider::{KeyUse, Place, Provider};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::secret::Environment;
+use crate::services::Services;
 use crate::slot::Slot;
 use crate::token::{TokenDigest, TokenRecord};
 
@@ -91,6 +96,11 @@ impl Policy {
         }
     }
 
+    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    pub fn sha256(&self) -> String {
+        self.digest.to_hex()
+    }
+
     /// How many tokens stand in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
@@ -101,15 +111,14 @@ impl Policy {
         self.registry.as_ref().map(|registry| registry.url.authority.as_str())
     }
 
-    /// The registry with its credential.
+    /// The registry, with what is remembered of it.
     pub(crate) fn open_registry(
         &self,
         environment: &dyn Environment,
-    ) -> Result<Option<Registry>, PolicyErrors> {
-        let Some(policy) = &self.registry else { return Ok(None) };
-        let credential = policy.credential.require("registry.credential", environment);
-        let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
-        Ok(Some(Registry::new(policy.clone(), &credential)))
+        services: &Services,
+    ) -> Result<Option<Rc<Registry>>, PolicyErrors> {
+        let registry = self.registry.as_ref().map(|policy| services.registry(policy, environment));
+        registry.transpose().map_err(|error| PolicyErrors(vec![error]))
     }
 
     /// Whose JWTs are accepted as identities.
@@ -255,6 +264,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     });
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
+        policy.check_host_keys(errors);
     }
     // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
     // errors.
@@ -292,6 +302,10 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         policy.registry = registry;
         policy.issuers = issuers;
         policy.people = people;
+        let asks_registry = policy.rate_limit.is_some_and(|rule| rule.keeper == Keeper::Registry);
+        if asks_registry && !policy.has_keeper() {
+            errors.add("rate_limit.store", "there is no `registry` that keeps limits: `keyswap serve` does");
+        }
     }
     policy
 }

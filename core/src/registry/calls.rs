@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::memory::Memory;
 use super::{Registry, Wanted, introspection};
-use crate::fetch::{Fetch, FetchKey, FetchRequest, Subject};
-use crate::policy::Protocol;
+use crate::fetch::{Fetch, FetchRequest, Subject};
+use crate::policy::{Protocol, RegistryPolicy};
 use crate::time::Moment;
 
 /// The feed is asked to wait so long for a change; a connection that died is noticed after that.
@@ -29,17 +29,21 @@ impl Registry {
             } else {
                 self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
             };
-        Fetch::new(wanted.key(), request, state.asked(now))
+        Fetch::new(self.key(wanted.subject()), request, state.asked(now))
     }
 
     pub(super) fn changes(&self, state: &Memory, now: Moment) -> Fetch {
         let path = match state.feed.position() {
-            Some(position) => format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs()),
+            Some(position) if self.is_followed => {
+                format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs())
+            }
+            Some(position) => format!("/v1/changes?since={position}"),
             None => "/v1/changes".to_owned(),
         };
-        let timeout = FEED_WAIT + self.policy.timeout;
+        let wait = if self.is_followed { FEED_WAIT } else { Duration::ZERO };
+        let timeout = wait + self.policy.timeout;
         let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
-        Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
+        Fetch::new(self.key(Subject::Changes), request, state.asked(now))
     }
 
     pub(super) fn request(
@@ -53,13 +57,14 @@ impl Registry {
             (":path".into(), format!("{}{path}", self.policy.url.path).into()),
             (":authority".into(), self.policy.url.authority.clone().into()),
             ("accept".into(), "application/json".to_owned().into()),
-            ("authorization".into(), self.authorization.reveal_to_registry(self)),
+            ("authorization".into(), self.authorization.reveal()),
         ];
         // Pseudo-headers come first.
         for (name, value) in fields {
             let at = if name.starts_with(':') { 0 } else { headers.len() };
             headers.insert(at, (name.into(), value.into()));
         }
-        FetchRequest { cluster: self.policy.cluster.clone(), headers, body, timeout }
+        let RegistryPolicy { cluster, url, .. } = &self.policy;
+        FetchRequest { cluster: cluster.clone(), https: url.https, headers, body, timeout }
     }
 }

@@ -43,7 +43,11 @@ pub(super) struct Memory {
     pub(super) feed: Feed,
     pub(super) feed_failures: u32,
     pub(super) feed_due: Moment,
+    /// When the question was asked whose answer is the newest part of the feed.
+    pub(super) heard_at: Moment,
     pub(super) usage: Usage,
+    /// How many requests were to be counted.
+    pub(super) counted: u64,
 }
 
 /// A record in the worker's memory.
@@ -69,7 +73,9 @@ impl Memory {
             feed: Feed::default(),
             feed_failures: 0,
             feed_due: Moment::default(),
+            heard_at: Moment::default(),
             usage: Usage::default(),
+            counted: 0,
         }
     }
 

@@ -5,6 +5,7 @@
 //! lets nobody in: only what is remembered still counts.
 
 mod breaker;
+mod budget;
 mod calls;
 mod feed;
 mod introspection;
@@ -20,13 +21,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::budget::Count;
 use self::feed::Feed;
 use self::memory::{Held, Memory};
 use self::slot::Slot;
 pub(crate) use self::wanted::{Wanted, person};
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
+use crate::host::Capabilities;
 use crate::policy::{Protocol, RegistryPolicy};
-use crate::secret::Secret;
+use crate::secret::{Secret, ServiceSecret};
+use crate::services::{Accepted, ServiceId};
 use crate::store::{Kind, Store};
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
@@ -35,13 +39,20 @@ use crate::token::{TokenDigest, TokenRecord};
 const LEASE: Duration = Duration::from_secs(5);
 /// The longest pause after the feed failed.
 const LONGEST_FEED_PAUSE: Duration = Duration::from_secs(10);
+/// Where nobody asks what is due while nobody calls: how often the feed is asked, without waiting for a change, and how
+/// long nothing needs to have been heard before a record is believed that was remembered.
+const FEED_PERIOD: Duration = Duration::from_secs(2);
+const LONGEST_SILENCE: Duration = Duration::from_secs(4);
 /// An answer that never came is no longer waited for.
 const LOST: Duration = Duration::from_secs(30);
 
 /// The registry of a policy, and what is remembered of it.
 pub(crate) struct Registry {
+    id: ServiceId,
     policy: RegistryPolicy,
-    authorization: Secret,
+    authorization: ServiceSecret,
+    /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
+    is_followed: bool,
     state: RefCell<Memory>,
 }
 
@@ -82,9 +93,28 @@ impl Origin {
 }
 
 impl Registry {
-    pub(crate) fn new(policy: RegistryPolicy, credential: &Secret) -> Self {
+    pub(crate) fn new(
+        id: ServiceId,
+        policy: RegistryPolicy,
+        credential: &Secret,
+        host: Capabilities,
+    ) -> Self {
         let state = RefCell::new(Memory::new(&policy));
-        Self { policy, authorization: credential.with_scheme("Bearer"), state }
+        let authorization = ServiceSecret::with_scheme(credential, "Bearer");
+        Self { id, policy, authorization, is_followed: host.ticks, state }
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another policy describes this very registry.
+    pub(crate) fn is_of(&self, policy: &RegistryPolicy) -> bool {
+        self.policy == *policy
+    }
+
+    pub(crate) fn key(&self, subject: Subject) -> FetchKey {
+        FetchKey::new(self.id, subject)
     }
 
     /// What is known of a token or a person.
@@ -117,9 +147,29 @@ impl Registry {
         Lookup::Ask(self.fetch(&state, wanted, now))
     }
 
-    /// Whether the call for a token or person is made: asked once for each.
+    /// What must be heard of the feed before a record is believed that was remembered, where the feed was not followed
+    /// meanwhile. A registry that does not answer is not asked again by each request: then its records are believed for as
+    /// long as the policy says.
+    pub(crate) fn unheard(&self, wanted: Wanted<'_>, now: Moment) -> Option<Fetch> {
+        if self.is_followed || self.policy.protocol != Protocol::Keyswap {
+            return None;
+        }
+        let digest = wanted.subject().digest()?;
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let is_silent = !now.is_within(LONGEST_SILENCE, state.heard_at);
+        let rests = state.feed_failures > 0 && now < state.feed_due;
+        let is_remembered = is_silent
+            && !rests
+            && (state.unknown.contains(&digest)
+                || state.remembered(&digest, self.policy.positive, now).is_some());
+        is_remembered.then(|| self.changes(&state, now))
+    }
+
+    /// Whether a call is made: asked once for each.
     pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
-        self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
+        // What is heard and reported is paced by itself.
+        matches!(subject, Subject::Changes | Subject::Usage)
+            || self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
     }
 
     /// A call that is due was not made after all: it is due again soon.
@@ -133,7 +183,26 @@ impl Registry {
     }
 
     /// What came of asking for a token or person. The resolution is for the requests that wait for it.
-    pub(crate) fn accept_record(
+    /// What came of a call.
+    pub(crate) fn accept(
+        &self,
+        subject: &Subject,
+        asked: Asked,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Accepted {
+        let (outcome, resolution) = match subject {
+            Subject::Token(_) | Subject::Person(_) => self.accept_record(subject, answer, asked, now, store),
+            Subject::Limit(count) => self.accept_taken(count, answer, now),
+            Subject::Changes => (self.accept_changes(answer, asked, now, store), Resolution::Ready),
+            Subject::Usage => (self.accept_usage(answer, now), Resolution::Ready),
+            Subject::Discovery | Subject::Keys | Subject::Credential => return Accepted::failed(),
+        };
+        Accepted::new(outcome, resolution)
+    }
+
+    fn accept_record(
         &self,
         subject: &Subject,
         answer: &FetchAnswer<'_>,
@@ -189,9 +258,10 @@ impl Registry {
     }
 
     /// What came of asking for changes.
-    pub(crate) fn accept_changes(
+    fn accept_changes(
         &self,
         answer: &FetchAnswer<'_>,
+        asked: Asked,
         now: Moment,
         store: &dyn Store,
     ) -> FetchOutcome {
@@ -205,7 +275,9 @@ impl Registry {
             Ok(part) => {
                 state.follow(&part, store);
                 state.feed_failures = 0;
-                state.feed_due = now;
+                state.heard_at = asked.at;
+                // Where the registry is asked to wait for a change it is asked again at once.
+                state.feed_due = if self.is_followed { now } else { asked.at.after(FEED_PERIOD) };
                 FetchOutcome::Found
             }
             Err(outcome) => {
@@ -218,7 +290,7 @@ impl Registry {
     }
 
     /// What came of reporting.
-    pub(crate) fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
+    fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
         let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
         let outcome = match answer {
             FetchAnswer::Response { status: 200..=299, .. } => FetchOutcome::Found,
@@ -271,7 +343,7 @@ impl Registry {
             let fields =
                 vec![(":method", "POST".to_owned()), ("content-type", "application/json".to_owned())];
             let request = self.request("/v1/usage", fields, Some(body.into()), self.policy.timeout);
-            due.push(Fetch::new(FetchKey(Subject::Usage), request, state.asked(now)));
+            due.push(Fetch::new(self.key(Subject::Usage), request, state.asked(now)));
         }
         due
     }

@@ -8,11 +8,12 @@ mod credentials;
 mod fetched;
 mod key;
 mod pool;
+mod rest;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 pub(crate) use self::credentials::{
-    CredentialId, Credentials, KeyInUse, UpstreamCredential, UsedKey, Vouched, Yield,
+    CredentialId, Credentials, SourceInUse, UpstreamCredential, UsedKey, Vouched, Yield,
 };
 pub(crate) use self::fetched::{Fetched, Freshness};
 pub use self::key::OpenKey;
@@ -21,6 +22,7 @@ pub(crate) use self::pool::{Member, Pool};
 use crate::policy::{Gateway, Policy};
 use crate::provider::{AuthStyle, BEARER, Dialect, KeyPool, Place, Provider, TOKEN};
 use crate::target::{Below, Live, QueryKey};
+use crate::url::BaseUrl;
 
 /// A header that carries a credential.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Upstream {
     pub(crate) provider: String,
     /// The one authority that gets the credentials below.
     pub(crate) authority: String,
+    /// Whether it is reached by TLS.
+    pub(crate) https: bool,
     /// How the client's path continues there.
     pub(crate) below: Below,
     /// The provider's own credentials; `None` where the gateway supplies them.
@@ -51,15 +55,13 @@ pub(crate) struct Upstream {
     pub(crate) controls: Option<Vec<(&'static str, String)>>,
 }
 
-/// What a request carries upstream. Only a [`crate::grant::Grant`] opens it.
-#[derive(Debug, Default)]
-pub(crate) struct Keys {
-    /// The provider's key.
-    pub(crate) provider: Option<Arc<Key>>,
-    /// The host writes the provider's key.
-    pub(crate) by_host: bool,
-    /// The gateway's key.
-    pub(crate) gateway: Option<Arc<Key>>,
+/// A credential of a request.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Only a [`crate::grant::Grant`] opens it.
+    Key(Rc<Key>),
+    /// The host writes it.
+    ByHost,
 }
 
 /// Builds the upstream of every enabled provider.
@@ -92,7 +94,7 @@ fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
         key: realtime.key.map(|(_, name)| QueryKey(name)),
     });
     let below = Below::new(provider, url.path.clone(), live);
-    Some(Upstream { below, ..carrying(provider, keys, url.authority.clone()) })
+    Some(Upstream { below, ..carrying(provider, keys, url) })
 }
 
 /// Through the Cloudflare AI Gateway.
@@ -113,29 +115,31 @@ fn through(
         below: Below::new(provider, prefix, live),
         gateway_key: credentials.id(&gateway.credential).map(Pool::one),
         controls: Some(gateway.controls.clone()),
-        ..carrying(provider, keys, gateway.url.authority.clone())
+        ..carrying(provider, keys, &gateway.url)
     }
 }
 
 /// To the gateway by Cloudflare's REST API, where the gateway's token is the credential.
 fn rest(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
-    let (prefix, name) = gateway.rest()?;
+    let url = provider.url.as_ref()?;
+    let (path, name) = gateway.rest()?;
     let mut controls = gateway.controls.clone();
     controls.push(("cf-aig-gateway-id", name.to_owned()));
     Some(Upstream {
-        below: Below::new(provider, prefix, None),
+        below: Below::new(provider, url.path.clone() + &path, None),
         controls: Some(controls),
-        ..carrying(provider, keys, Gateway::REST_AUTHORITY.to_owned())
+        ..carrying(provider, keys, url)
     })
 }
 
-/// An upstream at `authority` that gets the provider's keys, with nothing else said.
-fn carrying(provider: &Provider, keys: Option<Pool>, authority: String) -> Upstream {
+/// An upstream at `url` that gets the provider's keys, with nothing else said.
+fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl) -> Upstream {
     let bearer = AuthStyle::Authorization(BEARER);
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
     Upstream {
         provider: provider.id.clone(),
-        authority,
+        authority: url.authority.clone(),
+        https: url.https,
         below: Below::default(),
         keys,
         auth: AuthHeader::of(&provider.auth),

@@ -5,8 +5,8 @@ use std::cell::Cell;
 
 use keyswap_core::jwt::{PureRust, Remembered};
 use keyswap_core::{
-    AnswerHead, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy, RequestHead,
-    Resolution, Sent, Step, Store, TokenDigest, Verdict,
+    AnswerHead, Capabilities, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy,
+    RequestHead, Resolution, Sent, Services, Step, Store, TokenDigest, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -117,8 +117,14 @@ impl Worker {
     }
 
     pub(crate) fn within(policy: &Value, environment: &dyn Environment) -> Self {
+        Self::on(policy, environment, Capabilities::ENVOY)
+    }
+
+    /// In another host than Envoy.
+    pub(crate) fn on(policy: &Value, environment: &dyn Environment, host: Capabilities) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let engine = Engine::new(policy, environment, Box::new(Remembered::new(PureRust, 64))).ok().unwrap();
+        let verifier = Box::new(Remembered::new(PureRust, 64));
+        let engine = Engine::new(policy, environment, &Services::new(verifier, host)).ok().unwrap();
         Self { engine, calls: Cell::new(0) }
     }
 
@@ -132,8 +138,13 @@ impl Worker {
     ) -> u16 {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head =
-            RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"POST",
+            path: b"/v1/chat/completions",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         self.decide(store, &head, now, service, status)
     }
 

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::{Metric, Report, Row, Spread, Table, targets};
 
+/// A proxy that uses less of its core, in percent, while it is asked as much as it can take, was waiting.
+const SATURATED: f64 = 90.0;
+
 /// All of a report.
 pub fn document(report: &Report) -> String {
     let mut text = conditions(report);
@@ -59,6 +62,16 @@ fn set_ups(table: &Table) -> String {
         let idle = table.idle_percent.unwrap_or_default();
         let _ =
             writeln!(text, "; the proxies that waited for their turn used {idle:.1} % of a core together.");
+    }
+    for row in &table.rows {
+        let busy = row.spread(Metric::BusyPercent).map_or(100.0, |busy| busy.median);
+        if busy < SATURATED {
+            let _ = writeln!(
+                text,
+                "\n{} used {busy:.0} % of its core only: something else was slower.",
+                row.title
+            );
+        }
     }
     text
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use keyswap_core::jwt::{Issuer, PureRust};
-use keyswap_core::{Engine, Environment, Policy, PolicyErrors};
+use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors, Services};
 use serde_json::{Value, json};
 
 use crate::exit::{self, Exit};
@@ -28,9 +28,31 @@ pub(crate) struct Check {
     /// Check also that the environment has the variables that the policy names, with usable values
     #[arg(long)]
     with_env: bool,
+    /// Where the policy is to be used
+    #[arg(long, value_enum, default_value_t)]
+    host: Host,
     /// The form of the output
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// The kinds of hosts, which do not offer all the same.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Host {
+    /// Envoy with the filter
+    #[default]
+    Envoy,
+    /// The component in Wasmtime, Spin or another host of `wasi:http`
+    Component,
+}
+
+impl Host {
+    fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Envoy => Capabilities::ENVOY,
+            Self::Component => Capabilities::COMPONENT,
+        }
+    }
 }
 
 impl Check {
@@ -44,8 +66,10 @@ impl Check {
 
     fn judge(&self, file: &PolicyFile) -> Result<Policy, PolicyErrors> {
         let policy = file.policy()?;
+        let host = self.host.capabilities();
+        policy.fits(host)?;
         if self.with_env {
-            Engine::new(policy.clone(), &ProcessEnvironment, Box::new(PureRust))?;
+            Engine::new(policy.clone(), &ProcessEnvironment, &Services::new(Box::new(PureRust), host))?;
         }
         Ok(policy)
     }
@@ -99,6 +123,7 @@ fn summary_as_json(policy: &Policy) -> Value {
         "issuers": policy.issuers().iter().map(Issuer::name).collect::<Vec<_>>(),
         "providers": policy.provider_names().collect::<Vec<_>>(),
         "gateway": policy.gateway_authority(),
+        "outbound_hosts": policy.outbound_hosts(),
     })
 }
 

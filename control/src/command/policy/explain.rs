@@ -9,7 +9,8 @@ use anyhow::bail;
 use clap::Args;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Resolution, Step, UnixTime,
+    Capabilities, Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Services,
+    Step, UnixTime,
 };
 
 use super::explanation::Explanation;
@@ -53,7 +54,10 @@ impl Explain {
         let now = self.time()?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
-        match file.policy().and_then(|policy| Engine::new(policy, &Placeholders, Box::new(PureRust))) {
+        let compile = |policy| {
+            Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+        };
+        match file.policy().and_then(compile) {
             Ok(engine) => self.explain(&engine, &text, now),
             Err(errors) => self.report_invalid(&file.name, &errors),
         }
@@ -95,15 +99,16 @@ impl Explain {
     }
 }
 
-/// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so.
+/// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so. A limit that
+/// it keeps counts as unspent.
 fn decide<'a>(engine: &'a Engine, head: &RequestHead<'a>, now: Moment) -> Decision<'a> {
     let store = MemoryStore::default();
     let mut step = engine.begin(head, now, &store);
     loop {
         match step {
             Step::Decide(decision) => return decision,
-            Step::Fetch(_, pending) => {
-                step = engine.resume(pending, Resolution::Unavailable, head, now, &store);
+            Step::Fetch(fetch, pending) => {
+                step = engine.resume(pending, fetch.unasked(), head, now, &store);
             }
         }
     }

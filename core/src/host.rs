@@ -1,0 +1,27 @@
+//! What an engine may count on in its host. A policy that needs more than there is is refused as a whole: nothing that it
+//! says is left out in silence.
+
+/// What the host of an engine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "four facts that have nothing to do with each other")]
+pub struct Capabilities {
+    /// The store is the memory of all that serve requests together, so that a budget can be kept there.
+    pub shared_memory: bool,
+    /// Whoever sends a request on can write the upstream credential (`inject_by: host`).
+    pub injects_credentials: bool,
+    /// A connection can become a WebSocket.
+    pub upgrades: bool,
+    /// [`crate::Engine::due`] is asked about once a second, also while nobody calls.
+    pub ticks: bool,
+}
+
+impl Capabilities {
+    /// Envoy with the filter.
+    pub const ENVOY: Self =
+        Self { shared_memory: true, injects_credentials: true, upgrades: true, ticks: true };
+
+    /// A component that serves `wasi:http` 0.2: its memory is its own and may last for one request only, and its host
+    /// forbids what an upgrade takes.
+    pub const COMPONENT: Self =
+        Self { shared_memory: false, injects_credentials: false, upgrades: false, ticks: false };
+}

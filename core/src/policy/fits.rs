@@ -1,0 +1,63 @@
+//! Whether a policy fits a host: what it asks for is there, or it is refused.
+
+use super::{Policy, PolicyError, PolicyErrors, Protocol, Source};
+use crate::host::Capabilities;
+use crate::limit::Keeper;
+
+impl Policy {
+    /// Whether a host has what the policy asks for.
+    ///
+    /// # Errors
+    /// Everything that the host has not, each with its place in the policy.
+    pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
+        let mut errors = Vec::new();
+        if !host.injects_credentials {
+            errors.extend(self.of_host().map(|path| PolicyError {
+                path,
+                message: "nobody writes credentials in this host: name another source".to_owned(),
+            }));
+        }
+        if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.keeper != Keeper::Registry) {
+            errors.extend(self.limited().map(|path| PolicyError {
+                path,
+                message: "in this host no memory is shared that could keep a limit: let the registry do it, by \
+                          `rate_limit: {store: registry}`"
+                    .to_owned(),
+            }));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
+    }
+
+    /// Who keeps budgets. Where the policy does not say, and the host has no memory for it, it is whoever knows of the
+    /// limit: a registry's record may have one.
+    pub(crate) fn keeper(&self, host: Capabilities) -> Keeper {
+        match self.rate_limit {
+            Some(rule) => rule.keeper,
+            None if host.shared_memory => Keeper::Memory,
+            None => Keeper::Registry,
+        }
+    }
+
+    /// Whether there is a registry that keeps budgets: only ours does.
+    pub(super) fn has_keeper(&self) -> bool {
+        self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
+    }
+
+    /// The places of limits.
+    fn limited(&self) -> impl Iterator<Item = String> {
+        let own = self.rate_limit.iter().map(|_| "rate_limit".to_owned());
+        let tokens = self.tokens.iter().enumerate().filter(|(_, token)| token.rate_limit.is_some());
+        let people = self.people.values().any(|person| person.rate_limit.is_some());
+        let people = people.then(|| "principals".to_owned());
+        own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(people)
+    }
+
+    /// The places of credentials that the host must write.
+    fn of_host(&self) -> impl Iterator<Item = String> {
+        self.credentials.chains().flat_map(|(name, chain)| {
+            let of_host = |(_, source): &(usize, &Source)| matches!(source, Source::Host);
+            let places = chain.iter().enumerate().filter(of_host);
+            places.map(move |(index, _)| format!("credentials.{name}[{index}].inject_by"))
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Where a policy leads: the hosts that a data plane with it connects to, and no others.
+
+use std::collections::BTreeSet;
+
+use super::{Policy, Source};
+use crate::jwt::{Issuer, KeySource};
+use crate::provider::{Place, Provider};
+use crate::url::BaseUrl;
+
+impl Policy {
+    /// Where requests for a provider go; `None` where that is not known.
+    pub(crate) fn base_url<'p>(&'p self, provider: &'p Provider) -> Option<&'p BaseUrl> {
+        let is_behind = provider.via_gateway && provider.row.place != Place::Rest;
+        match self.gateway.as_ref().filter(|_| is_behind) {
+            Some(gateway) => Some(&gateway.url),
+            None => provider.url.as_ref(),
+        }
+    }
+
+    /// The providers that a request can be forwarded to, each with the URL below which its requests go: the gateway's,
+    /// or its own.
+    pub fn upstream_urls(&self) -> impl Iterator<Item = (&str, String)> {
+        self.enabled_providers().filter_map(|provider| {
+            let url = self.base_url(provider)?;
+            Some((provider.id.as_str(), format!("{}{}", url.site(), url.path)))
+        })
+    }
+
+    /// Scheme and authority of every host that is connected to: upstreams, the registry, issuers, sources of
+    /// credentials. What a discovered address adds is none: keys are fetched from where it was discovered only.
+    pub fn outbound_hosts(&self) -> BTreeSet<String> {
+        let upstreams = self.enabled_providers().filter_map(|provider| self.base_url(provider));
+        let registry = self.registry.iter().map(|registry| &registry.url);
+        let issuers = self.issuers.iter().filter_map(|issuer| match Issuer::keys(issuer) {
+            KeySource::Inline(_) => None,
+            KeySource::Jwks(keys) | KeySource::Discovery(keys) => Some(keys.endpoint.site()),
+        });
+        let sources =
+            self.credentials.chains().flat_map(|(_, chain)| chain).filter_map(|source| match source {
+                Source::Http(source) => Some(source.endpoint.site()),
+                _ => None,
+            });
+        upstreams.chain(registry).map(BaseUrl::site).chain(issuers).chain(sources).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn hosts(policy: &Value) -> Vec<String> {
+        Policy::from_json(policy.to_string().as_bytes()).unwrap().outbound_hosts().into_iter().collect()
+    }
+
+    #[test]
+    fn every_host_that_a_policy_leads_to_is_told() {
+        let issuer = |name: &str, more: &Value| {
+            let mut issuer = json!({
+                "name": name, "preset": "oidc", "issuer": format!("https://{name}.example"), "audiences": ["a"],
+                "principals": "any",
+            });
+            issuer["jwks"] = more.clone();
+            issuer
+        };
+        let mut policy = json!({
+            "version": "keyswap/v1",
+            "registry": {"url": "http://registry.internal:7070/base", "credential": {"env": "R"}},
+            "issuers": [
+                issuer("discovered", &json!({"timeout": "1s"})),
+                issuer("elsewhere", &json!({"url": "https://keys.example:8443/jwks"})),
+            ],
+            "credentials": {
+                "openai": [{"env": "A"}, {"http": {"url": "http://agent:80/token", "max_age": "1m"}}],
+                "groq": [{"env": "B"}],
+            },
+        });
+        let others = [
+            "http://agent",
+            "http://registry.internal:7070",
+            "https://discovered.example",
+            "https://keys.example:8443",
+        ];
+        let direct = ["https://api.groq.com", "https://api.openai.com"];
+        assert_eq!(hosts(&policy), [&others[..2], &direct[..], &others[2..]].concat());
+
+        policy["credentials"]["cf"] = json!([{"env": "C"}]);
+        policy["providers"] = json!({"cloudflare-rest": {}, "groq": {"via": "direct"}});
+        policy["gateway"] = json!({"cloudflare": {
+            "account": "a", "gateway": "g", "credential": "cf", "mode": "provider_key",
+        }});
+        let gateway = ["https://api.cloudflare.com", "https://api.groq.com"];
+        let expect =
+            [&others[..2], &gateway[..], &others[2..3], &["https://gateway.ai.cloudflare.com"], &others[3..]];
+        assert_eq!(hosts(&policy), expect.concat());
+    }
+
+    #[test]
+    fn an_upstream_is_told_by_the_url_below_which_its_requests_go() {
+        let policy = json!({
+            "version": "keyswap/v1",
+            "credentials": {"groq": [{"env": "B"}], "own": [{"env": "C"}]},
+            "providers": {"own": {"url": "http://llm.internal:8000/v2"}},
+        });
+        let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+        let urls: Vec<(&str, String)> = policy.upstream_urls().collect();
+        let expect = [
+            ("groq", "https://api.groq.com/openai/v1".to_owned()),
+            ("own", "http://llm.internal:8000/v2".to_owned()),
+        ];
+        assert_eq!(urls, expect);
+    }
+}
