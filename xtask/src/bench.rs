@@ -54,7 +54,9 @@ const QUICK: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
-        SET_UPS.iter().for_each(|set_up| println!("{:<26}{}", set_up.name, set_up.title));
+        for set_up in &SET_UPS {
+            println!("{:<26}{}", set_up.name, set_up.title);
+        }
         return Ok(());
     }
     let plan = options.plan()?;

@@ -58,7 +58,9 @@ impl Cores {
 
 fn set(cores: &[usize]) -> CpuSet {
     let mut set = CpuSet::new();
-    cores.iter().for_each(|core| set.set(*core));
+    for core in cores {
+        set.set(*core);
+    }
     set
 }
 

@@ -27,7 +27,10 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{cores::Cores, wire::Connection};
+use super::{
+    cores::Cores,
+    wire::{Connection, PADDING},
+};
 
 pub(super) use slice::{Pace, Slice, Taken};
 pub(super) use streams::Streams;
@@ -40,7 +43,8 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    pub(super) fn start(cores: Cores) -> Result<Self> {
+    pub(super) fn start(cores: &Cores) -> Result<Self> {
+        let cores = *cores;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
@@ -134,12 +138,11 @@ impl Client {
 
     /// Sends the next request and reads its answer, on a new connection if the proxy closes this one afterwards.
     async fn exchange(&mut self, requests: &Requests) -> Result<()> {
-        const PADDING: [u8; 64 * 1024] = [b'x'; 64 * 1024];
         let stream = &mut self.connection.stream;
         stream.write_all(requests.next()).await?;
         let mut left = requests.padding;
         while left > 0 {
-            let part = PADDING.get(..left).unwrap_or(&PADDING);
+            let part = PADDING.get(..left).unwrap_or(PADDING.as_slice());
             stream.write_all(part).await?;
             left -= part.len();
         }

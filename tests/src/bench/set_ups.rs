@@ -6,9 +6,10 @@
 mod authorization;
 mod keyswap;
 mod native;
+mod parts;
 mod proof;
 
-use std::{any::Any, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use anyhow::{Context as _, Result};
 
@@ -36,8 +37,6 @@ pub struct Running {
     pub(super) host: Rc<dyn Host>,
     pub(super) requests: Arc<Requests>,
     proof: Proof,
-    /// What ends with it.
-    _kept: Vec<Box<dyn Any>>,
 }
 
 /// Fails where a set-up does not do what it is said to do.
@@ -68,14 +67,13 @@ impl Host for Envoy {
 }
 
 impl Running {
-    /// A set-up on this host. What `kept` holds ends with it.
+    /// A set-up on this host. What the proof holds ends with it.
     pub(super) fn new(
         host: Rc<dyn Host>,
         requests: Arc<Requests>,
         proof: impl Fn(&Stage) -> Result<()> + 'static,
-        kept: Vec<Box<dyn Any>>,
     ) -> Self {
-        Self { host, requests, proof: Box::new(proof), _kept: kept }
+        Self { host, requests, proof: Box::new(proof) }
     }
 
     /// Fails where it does not do what it is said to do.

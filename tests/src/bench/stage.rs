@@ -65,7 +65,7 @@ impl Stage {
         filter_wasm()?;
         let empty_filter = empty_filter_wasm()?;
         cores.keep_to_others()?;
-        let loader = Loader::start(cores)?;
+        let loader = Loader::start(&cores)?;
         let upstream = Upstream::start(&loader)?;
         Ok(Self {
             cores,

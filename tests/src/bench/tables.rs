@@ -50,10 +50,9 @@ impl Kind {
     pub(super) const fn size(self) -> f64 {
         match self {
             Self::SetUps => 6.0,
-            Self::Tokens => 3.0,
-            Self::Workers | Self::Streams => 1.5,
+            Self::Tokens | Self::Memory => 3.0,
             Self::Bodies => 2.5,
-            Self::Memory => 3.0,
+            Self::Workers | Self::Streams => 1.5,
         }
     }
 

@@ -19,15 +19,13 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream, time};
 
 use super::{
     load::Loader,
-    wire::{Connection, Head, malformed},
+    wire::{Connection, Head, PADDING, malformed},
 };
 
 /// What an OpenAI client gets, nearly.
 const ANSWER: &str = r#"{"id":"chatcmpl-0123456789abcdefghijklmnopqrs","object":"chat.completion","created":1700000000,"model":"gpt-5-mini-2026-01-01","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I help you today?","refusal":null,"annotations":[]},"finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":10,"total_tokens":18},"service_tier":"default","system_fingerprint":null}"#;
 /// One event of a stream.
 pub(super) const EVENT: &str = "data: {\"id\":\"chatcmpl-0123456789abcdefghijklmnopqrs\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" hello\"}}]}\n\n";
-/// A large body is sent in parts.
-const PART: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// The running upstream.
 pub struct Upstream {
@@ -105,7 +103,7 @@ fn number(head: &Head, name: &str) -> io::Result<Option<u64>> {
 async fn write_body(stream: &mut TcpStream, mut length: usize) -> io::Result<()> {
     stream.write_all(json_head(length).as_bytes()).await?;
     while length > 0 {
-        let part = PART.get(..length).unwrap_or(&PART);
+        let part = PADDING.get(..length).unwrap_or(PADDING.as_slice());
         stream.write_all(part).await?;
         length -= part.len();
     }

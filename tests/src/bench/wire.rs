@@ -11,6 +11,9 @@ const CHUNK: usize = 64 * 1024;
 /// A head that is longer is none.
 const LONGEST_HEAD: usize = 64 * 1024;
 
+/// A large body is sent in parts, which are this or its beginning.
+pub(super) static PADDING: [u8; CHUNK] = [b'x'; CHUNK];
+
 /// A connection with what has arrived on it and was not taken yet.
 pub(super) struct Connection {
     pub(super) stream: TcpStream,

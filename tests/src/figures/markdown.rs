@@ -63,17 +63,22 @@ fn set_ups(table: &Table) -> String {
         let _ =
             writeln!(text, "; the proxies that waited for their turn used {idle:.1} % of a core together.");
     }
-    for row in &table.rows {
-        let busy = row.spread(Metric::BusyPercent).map_or(100.0, |busy| busy.median);
-        if busy < SATURATED {
-            let _ = writeln!(
-                text,
-                "\n{} used {busy:.0} % of its core only: something else was slower.",
-                row.title
-            );
-        }
-    }
+    text.push_str(&waiting(table));
     text
+}
+
+/// Which proxies were not saturated.
+fn waiting(table: &Table) -> String {
+    let waited = table.rows.iter().filter_map(|row| {
+        let busy = row.spread(Metric::BusyPercent)?.median;
+        (busy < SATURATED).then(|| format!("{} ({busy:.0} %)", row.title))
+    });
+    let waited: Vec<_> = waited.collect();
+    if waited.is_empty() {
+        return String::new();
+    }
+    let waited = waited.join("; ");
+    format!("\nThese waited for something slower, and used less of their core than they could: {waited}.\n")
 }
 
 /// What was meant to hold, what is missed first to be seen.

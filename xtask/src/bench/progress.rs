@@ -1,16 +1,18 @@
-//! What is going on: one line that changes in a terminal, else a line for every tenth.
+//! What is going on: one line that changes in a terminal, else a line now and then.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
     time::{Duration, Instant},
 };
 
+/// How often that is, where it is no terminal.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Shows how far it is.
 pub(super) struct Progress {
     began: Instant,
     in_terminal: bool,
-    /// The tenth that was told last.
-    told: Option<u8>,
+    told: Option<Instant>,
 }
 
 impl Default for Progress {
@@ -22,19 +24,17 @@ impl Default for Progress {
 impl Progress {
     /// Tells what is done next; `done` of all is done.
     pub(super) fn tell(&mut self, what: &str, done: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10")]
-        let tenth = (done.clamp(0.0, 1.0) * 10.0) as u8;
         let line = format!("[{:3.0} %{}] {what}", done * 100.0, remaining(self.began.elapsed(), done));
         let mut stderr = stderr().lock();
         // Nobody may be reading any more, and that ends nothing.
         let _ = if self.in_terminal {
             write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush())
-        } else if self.told != Some(tenth) {
+        } else if self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
+            self.told = Some(Instant::now());
             writeln!(stderr, "{line}")
         } else {
             Ok(())
         };
-        self.told = Some(tenth);
     }
 
     pub(super) fn end(&self) {

@@ -262,9 +262,9 @@ mod tests {
             async move {
                 let mut connection = Connection::new(stream)?;
                 while connection.head().await?.is_some() {
-                    let passed = began.get_or_init(Instant::now).elapsed();
-                    if (before_stall..before_stall + STALL).contains(&passed) {
-                        time::sleep(before_stall + STALL - passed).await;
+                    let stall = *began.get_or_init(Instant::now) + before_stall;
+                    if (stall..stall + STALL).contains(&Instant::now()) {
+                        time::sleep_until((stall + STALL).into()).await;
                     }
                     let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
                     connection.stream.write_all(answer.as_bytes()).await?;
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_due_while_nobody_answers_has_waited_since_it_was_due() -> Result<()> {
-        let loader = Loader::start(Cores::of_this_machine()?)?;
+        let loader = Loader::start(&Cores::of_this_machine()?)?;
         let address = server(&loader, 200, Duration::from_millis(100))?;
         let slice = slice(address, Pace::PerSecond(RATE), Duration::from_millis(600));
         let taken = loader.run(slice.run(Meter::own()))?;
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_was_never_sent_counts_with_the_time_that_it_has_waited() -> Result<()> {
-        let loader = Loader::start(Cores::of_this_machine()?)?;
+        let loader = Loader::start(&Cores::of_this_machine()?)?;
         let slow = loader.serve(|stream| async move {
             let mut connection = Connection::new(stream)?;
             while connection.head().await?.is_some() {
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_should_not_be_fails_the_slice() -> Result<()> {
-        let loader = Loader::start(Cores::of_this_machine()?)?;
+        let loader = Loader::start(&Cores::of_this_machine()?)?;
         let address = server(&loader, 503, Duration::from_hours(1))?;
         for pace in [Pace::Saturating, Pace::PerSecond(RATE)] {
             let slice = slice(address, pace, Duration::from_millis(50));

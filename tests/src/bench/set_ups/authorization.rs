@@ -1,12 +1,13 @@
 //! Envoy's `ext_authz`, in front of the smallest server that does the job.
 
-use std::{any::Any, rc::Rc};
+use std::rc::Rc;
 
 use anyhow::{Result, ensure};
 
 use super::{
     Running,
-    native::{authorization, envoy, judges, requests},
+    native::{authorization, judges, requests},
+    parts::{EXT_AUTHZ_GRPC, EXT_AUTHZ_HTTP, GATEWAY, envoy},
     proof::Job,
 };
 use crate::bench::{
@@ -15,16 +16,12 @@ use crate::bench::{
     stage::{CF_AIG_TOKEN, EMAIL, LABEL, OPENAI_API_KEY, Stage},
 };
 
-const GATEWAY: &str = include_str!("../../../bench/gateway.yaml");
-const GRPC: &str = include_str!("../../../bench/ext_authz_grpc.yaml");
-const HTTP: &str = include_str!("../../../bench/ext_authz_http.yaml");
-
 pub(super) fn grpc(stage: &Stage, workers: u32) -> Result<Running> {
-    asking(stage, workers, GRPC, Authorization::grpc)
+    asking(stage, workers, EXT_AUTHZ_GRPC, Authorization::grpc)
 }
 
 pub(super) fn http(stage: &Stage, workers: u32) -> Result<Running> {
-    asking(stage, workers, HTTP, Authorization::http)
+    asking(stage, workers, EXT_AUTHZ_HTTP, Authorization::http)
 }
 
 fn asking(
@@ -43,8 +40,8 @@ fn asking(
         remove: vec!["x-api-key", "x-goog-api-key", "api-key", "cookie"],
     };
     let server = start(&stage.loader, rules)?;
-    let port = server.address.port().to_string();
-    let envoy = envoy(stage, workers, &[GATEWAY, part], &[("AUTHORIZATION_PORT", &port)])?;
+    let listens_at = server.address.port().to_string();
+    let envoy = envoy(stage, workers, &[GATEWAY, part], &[("AUTHORIZATION_PORT", &listens_at)])?;
     let own = Rc::clone(&envoy);
     let proof = move |stage: &Stage| {
         let before = server.admitted();
@@ -53,5 +50,5 @@ fn asking(
         ensure!(asked == 1, "the server has let {asked} requests through instead of one");
         Ok(())
     };
-    Ok(Running::new(envoy, requests(), proof, Vec::<Box<dyn Any>>::new()))
+    Ok(Running::new(envoy, requests(), proof))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Running,
-    native::start,
+    parts::start,
     proof::{Job, counts, forwards, refuses},
 };
 use crate::{
@@ -56,7 +56,7 @@ pub(in crate::bench) fn keyswap_with(
         refuses(stage, &*own, Stage::request("ptk_nobody-0123456789abcdefghijkl").as_bytes())?;
         if from_registry { counts(&own, FROM_WORKER, 1..) } else { Ok(()) }
     };
-    Ok(Running::new(envoy, requests, proof, Vec::new()))
+    Ok(Running::new(envoy, requests, proof))
 }
 
 pub(super) fn jwt(stage: &Stage, workers: u32) -> Result<Running> {
@@ -84,7 +84,7 @@ fn with_issuer(stage: &Stage, workers: u32, requests: Arc<Requests>) -> Result<R
         is_counted(stage, &own, &first)?;
         refuses(stage, &*own, forged.as_bytes())
     };
-    Ok(Running::new(envoy, requests, proof, Vec::new()))
+    Ok(Running::new(envoy, requests, proof))
 }
 
 pub(super) fn refused_unknown(stage: &Stage, workers: u32) -> Result<Running> {
@@ -114,7 +114,7 @@ fn refusing(stage: &Stage, workers: u32, token: &str) -> Result<Running> {
         ensure!((after > 0) == can_be, "the registry was asked {after} times in all");
         Ok(())
     };
-    Ok(Running::new(envoy, Requests::new([Stage::request(token)], 401), proof, Vec::new()))
+    Ok(Running::new(envoy, Requests::new([Stage::request(token)], 401), proof))
 }
 
 fn envoy(stage: &Stage, workers: u32, registry: &Registry, policy: &Value) -> Result<Rc<Envoy>> {

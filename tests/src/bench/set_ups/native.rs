@@ -1,64 +1,38 @@
-//! Envoy alone, an empty filter, and Envoy's own filters. The parts are the files of `tests/bench`.
+//! Envoy alone, an empty filter, and Envoy's own filters.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use anyhow::{Result, ensure};
 
 use super::{
     Running,
+    parts::{
+        API_KEY_AUTH, AS_IT_IS, EMPTY_FILTER, GATEWAY, HEADER_MUTATION, JWT_AUTHN, LOCAL_RATELIMIT, LUA,
+        envoy,
+    },
     proof::{Job, counts, forwards, refuses},
 };
 use crate::{
-    Envoy, Setup,
+    Envoy,
     bench::{
         load::Requests,
         stage::{AUDIENCE, CF_AIG_TOKEN, EMAIL, ISSUER, LABEL, OPENAI_API_KEY, Stage},
     },
 };
 
-const BARE: &str = include_str!("../../../bench/bare.yaml");
-const GATEWAY: &str = include_str!("../../../bench/gateway.yaml");
-const EMPTY_FILTER: &str = include_str!("../../../bench/empty_filter.yaml");
-const JWT_AUTHN: &str = include_str!("../../../bench/jwt_authn.yaml");
-const API_KEY_AUTH: &str = include_str!("../../../bench/api_key_auth.yaml");
-const LOCAL_RATELIMIT: &str = include_str!("../../../bench/local_ratelimit.yaml");
-const HEADER_MUTATION: &str = include_str!("../../../bench/header_mutation.yaml");
-const LUA: &str = include_str!("../../../bench/lua.yaml");
-
 /// The token of set-ups that need no registry.
 const TOKEN: &str = "ptk_bench0123456789abcdefghijklmnopq";
 
-/// An Envoy of these parts, with `$NAME` in them replaced. The access log is left out everywhere: it costs all alike.
-pub(super) fn envoy(
-    stage: &Stage,
-    workers: u32,
-    parts: &[&str],
-    values: &[(&str, &str)],
-) -> Result<Rc<Envoy>> {
-    let fill = |part: &&str| {
-        values.iter().fold((*part).to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
-    };
-    let setup =
-        parts.iter().map(fill).fold(Envoy::without_keyswap(), |setup, part| setup.overlay_text(&part));
-    start(stage, workers, setup).map(Rc::new)
-}
-
-/// Starts an Envoy in front of the upstream, on the core for proxies.
-pub(super) fn start(stage: &Stage, workers: u32, setup: Setup) -> Result<Envoy> {
-    let setup = setup.plain_upstream(stage.upstream.address()).without_access_log().concurrency(workers);
-    stage.cores.proxy(workers, || setup.start())
-}
-
 pub(super) fn bare(stage: &Stage, workers: u32) -> Result<Running> {
-    let envoy = envoy(stage, workers, &[BARE], &[])?;
+    let envoy = envoy(stage, workers, &[AS_IT_IS], &[])?;
     let requests = Requests::new([Stage::request(TOKEN)], 200);
     let proof = passes(&envoy, &requests);
-    Ok(Running::new(envoy, requests, proof, Vec::new()))
+    Ok(Running::new(envoy, requests, proof))
 }
 
 pub(super) fn empty_filter(stage: &Stage, workers: u32) -> Result<Running> {
     let values = [("EMPTY_FILTER", stage.empty_filter.to_str().unwrap_or_default())];
-    let envoy = envoy(stage, workers, &[BARE, EMPTY_FILTER], &values)?;
+    let envoy = envoy(stage, workers, &[AS_IT_IS, EMPTY_FILTER], &values)?;
     let requests = Requests::new([Stage::request(TOKEN)], 200);
     let (passes, own) = (passes(&envoy, &requests), Rc::clone(&envoy));
     let proof = move |stage: &Stage| {
@@ -66,12 +40,12 @@ pub(super) fn empty_filter(stage: &Stage, workers: u32) -> Result<Running> {
         counts(&own, "wasm.envoy.wasm.runtime.v8.active", 2..)?;
         passes(stage)
     };
-    Ok(Running::new(envoy, requests, proof, Vec::new()))
+    Ok(Running::new(envoy, requests, proof))
 }
 
 /// Requests go on as they came.
-fn passes(envoy: &Rc<Envoy>, requests: &std::sync::Arc<Requests>) -> impl Fn(&Stage) -> Result<()> + 'static {
-    let (envoy, requests) = (Rc::clone(envoy), std::sync::Arc::clone(requests));
+fn passes(envoy: &Rc<Envoy>, requests: &Arc<Requests>) -> impl Fn(&Stage) -> Result<()> + 'static {
+    let (envoy, requests) = (Rc::clone(envoy), Arc::clone(requests));
     move |stage| forwards(stage, &*envoy, requests.first(), Job::Nothing).map(drop)
 }
 
@@ -89,12 +63,7 @@ pub(super) fn jwt_authn_cold(stage: &Stage, workers: u32) -> Result<Running> {
     jwt_authn_with(stage, workers, "null", Requests::new(requests, 200))
 }
 
-fn jwt_authn_with(
-    stage: &Stage,
-    workers: u32,
-    cache: &str,
-    requests: std::sync::Arc<Requests>,
-) -> Result<Running> {
+fn jwt_authn_with(stage: &Stage, workers: u32, cache: &str, requests: Arc<Requests>) -> Result<Running> {
     let key_set = stage.key_set()?;
     let values = [
         ("ISSUER", ISSUER),
@@ -118,7 +87,7 @@ fn jwt_authn_with(
         ensure!((hits > 0) == caches, "its cache was hit {hits} times");
         counts(&own, "bench.http_local_rate_limit.ok", 2..)
     };
-    Ok(Running::new(envoy, requests, proof, Vec::new()))
+    Ok(Running::new(envoy, requests, proof))
 }
 
 pub(super) fn api_key_auth(stage: &Stage, workers: u32) -> Result<Running> {
@@ -131,7 +100,7 @@ pub(super) fn api_key_auth(stage: &Stage, workers: u32) -> Result<Running> {
         counts(&own, "http.keyswap.api_key_auth.allowed", 1..)?;
         counts(&own, "bench.http_local_rate_limit.ok", 1..)
     };
-    Ok(Running::new(envoy, Requests::new([Stage::request(TOKEN)], 200), proof, Vec::new()))
+    Ok(Running::new(envoy, Requests::new([Stage::request(TOKEN)], 200), proof))
 }
 
 pub(super) fn lua(stage: &Stage, workers: u32) -> Result<Running> {
@@ -142,10 +111,10 @@ pub(super) fn lua(stage: &Stage, workers: u32) -> Result<Running> {
         ("OPENAI_API_KEY", OPENAI_API_KEY),
         ("CF_AIG_TOKEN", CF_AIG_TOKEN),
     ];
-    let envoy = envoy(stage, workers, &[BARE, LUA], &values)?;
+    let envoy = envoy(stage, workers, &[AS_IT_IS, LUA], &values)?;
     let own = Rc::clone(&envoy);
     let proof = move |stage: &Stage| judges(stage, &own, Job::Metadata);
-    Ok(Running::new(envoy, Requests::new([Stage::request(TOKEN)], 200), proof, Vec::new()))
+    Ok(Running::new(envoy, Requests::new([Stage::request(TOKEN)], 200), proof))
 }
 
 /// One token is good, another is not.
@@ -160,6 +129,6 @@ pub(super) fn authorization() -> String {
 }
 
 /// A request with it.
-pub(super) fn requests() -> std::sync::Arc<Requests> {
+pub(super) fn requests() -> Arc<Requests> {
     Requests::new([Stage::request(TOKEN)], 200)
 }
