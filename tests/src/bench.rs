@@ -62,16 +62,14 @@ impl Plan {
 
 /// Who looks on, and may end it.
 pub struct Watch<'w> {
-    /// Is told what is done now, and how much of all is done, from 0 to 1.
-    pub tell: &'w mut dyn FnMut(&str, f64),
-    /// Set, it ends the run soon.
-    pub stop: &'w AtomicBool,
+    tell: &'w mut dyn FnMut(&str, f64),
+    stop: &'w AtomicBool,
     /// The part of the run that is going on: where it begins, and how much it is of all.
-    pub(crate) part: (f64, f64),
+    part: (f64, f64),
 }
 
 impl<'w> Watch<'w> {
-    /// Tells `tell`, and ends when `stop` is set.
+    /// `tell` is told what is done now, and how much of all is done, from 0 to 1. `stop`, once set, ends the run soon.
     pub fn new(tell: &'w mut dyn FnMut(&str, f64), stop: &'w AtomicBool) -> Self {
         Self { tell, stop, part: (0.0, 1.0) }
     }
@@ -85,26 +83,35 @@ impl<'w> Watch<'w> {
     }
 }
 
-/// Measures all that is planned.
-pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Report> {
+/// What was measured, and why that is not all, if it is not.
+pub struct Measured {
+    /// What was measured: the tables that were finished.
+    pub report: Report,
+    /// Why there are no more.
+    pub failure: Option<anyhow::Error>,
+}
+
+/// Measures what is planned.
+pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Measured> {
     for name in &plan.set_ups {
         ensure!(SET_UPS.iter().any(|set_up| set_up.name == name), "there is no set-up `{name}`");
     }
     watch.at("building", 0.0)?;
     tools::envoy()?;
     let stage = Stage::open(plan.quick)?;
-    let sizes: Vec<f64> = plan.tables.iter().map(|table| table.size()).collect();
-    let all: f64 = sizes.iter().sum();
-    let mut tables = Vec::new();
+    let all: f64 = plan.tables.iter().map(|table| table.size()).sum();
+    let mut report = Report { machine: machine(&stage, plan)?, tables: Vec::new() };
     let mut begin = 0.0;
-    for (kind, size) in plan.tables.iter().zip(sizes) {
-        watch.part = (begin / all, size / all);
-        begin += size;
+    for kind in &plan.tables {
+        watch.part = (begin / all, kind.size() / all);
+        begin += kind.size();
         let started = Instant::now();
-        let measured = kind.measure(&stage, plan, watch)?;
-        tables.push(Table { seconds: started.elapsed().as_secs(), ..measured });
+        match kind.measure(&stage, plan, watch) {
+            Ok(table) => report.tables.push(Table { seconds: started.elapsed().as_secs(), ..table }),
+            Err(failure) => return Ok(Measured { report, failure: Some(failure) }),
+        }
     }
-    Ok(Report { machine: machine(&stage, plan)?, tables })
+    Ok(Measured { report, failure: None })
 }
 
 fn machine(stage: &Stage, plan: &Plan) -> Result<Machine> {

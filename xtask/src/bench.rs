@@ -64,9 +64,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     end_on_signal(&stop)?;
     let mut progress = Progress::default();
     let mut tell = |what: &str, done: f64| progress.tell(what, done);
-    let report = bench::run(&plan, &mut Watch::new(&mut tell, &stop))?;
+    let measured = bench::run(&plan, &mut Watch::new(&mut tell, &stop))?;
     progress.end();
-    output::write(options, &report)
+    output::write(options, &measured.report)?;
+    match measured.failure {
+        Some(failure) => Err(failure),
+        None if options.update_readme => output::update_readme(&measured.report),
+        None => Ok(()),
+    }
 }
 
 impl Options {

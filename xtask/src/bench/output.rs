@@ -11,6 +11,7 @@ use keyswap_tests::{
 
 use super::Options;
 
+/// What was measured, even if it is not all that was planned.
 pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
     let document = figures::document(report);
     println!("{document}");
@@ -23,11 +24,12 @@ pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
     if let Some(file) = &options.markdown {
         write_file(file, &document)?;
     }
-    if options.update_readme {
-        write_file(&project_root().join(figures::FILE), &report.to_json()?)?;
-        readme::update()?;
-    }
     Ok(())
+}
+
+pub(super) fn update_readme(report: &Report) -> Result<()> {
+    write_file(&project_root().join(figures::FILE), &report.to_json()?)?;
+    readme::update()
 }
 
 fn write_file(file: &Path, text: &str) -> Result<()> {
