@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Standin,
+    Meter, Standin,
     bootstrap::Bootstrap,
     filter::filter_wasm,
     http::{self, Answer, Request, Response},
@@ -30,6 +30,7 @@ const LAST_LINES: usize = 30;
 /// What an Envoy is to be started with.
 pub struct Setup {
     bootstrap: Result<Bootstrap>,
+    has_keyswap: bool,
     env: BTreeMap<String, String>,
     concurrency: u32,
     log_level: String,
@@ -37,17 +38,21 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The shipped bootstrap with this policy, one worker, and ports that are free.
-    fn new(policy: &Value) -> Self {
+    /// The shipped bootstrap with this policy, or without Keyswap; one worker, and ports that are free.
+    fn new(policy: Option<&Value>) -> Self {
         let setup = Self {
             bootstrap: Bootstrap::shipped(),
+            has_keyswap: policy.is_some(),
             env: BTreeMap::new(),
             concurrency: 1,
             log_level: "warning".to_owned(),
             filter_log_level: "info".to_owned(),
         };
         setup.change(|bootstrap| {
-            bootstrap.set_policy(policy)?;
+            match policy {
+                Some(policy) => bootstrap.set_policy(policy)?,
+                None => bootstrap.remove_keyswap()?,
+            }
             bootstrap.set_ports(0, 0)
         })
     }
@@ -63,6 +68,12 @@ impl Setup {
     #[must_use]
     pub fn upstream(self, standin: &Standin) -> Self {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
+    }
+
+    /// The server at `address` takes the place of every upstream, in plain HTTP.
+    #[must_use]
+    pub fn plain_upstream(self, address: SocketAddr) -> Self {
+        self.change(|bootstrap| bootstrap.set_plain_upstream(address))
     }
 
     /// The upstreams that the shipped bootstrap lacks are added to it. To be said before [`Setup::upstream`].
@@ -98,6 +109,12 @@ impl Setup {
         self.change(|bootstrap| bootstrap.overlay(file))
     }
 
+    /// Adds the same from a text.
+    #[must_use]
+    pub fn overlay_text(self, text: &str) -> Self {
+        self.change(|bootstrap| bootstrap.overlay_text(text))
+    }
+
     /// Fixed ports, for people.
     #[must_use]
     pub fn ports(self, listener: u16, admin: u16) -> Self {
@@ -123,6 +140,12 @@ impl Setup {
     pub fn filter_log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.filter_log_level);
         self
+    }
+
+    /// No request is written to the access log.
+    #[must_use]
+    pub fn without_access_log(self) -> Self {
+        self.change(Bootstrap::remove_access_log)
     }
 
     /// Changes the bootstrap, after all else.
@@ -181,8 +204,10 @@ impl Setup {
 
     fn run(self, arguments: &[&str]) -> Result<Process> {
         let mut bootstrap = self.bootstrap?;
-        bootstrap.set_filter(&filter_wasm()?)?;
-        bootstrap.set_environment(self.env.keys())?;
+        if self.has_keyswap {
+            bootstrap.set_filter(&filter_wasm()?)?;
+            bootstrap.set_environment(self.env.keys())?;
+        }
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("bootstrap.json");
         fs::write(&file, bootstrap.json().to_string())?;
@@ -221,7 +246,12 @@ pub struct Envoy {
 impl Envoy {
     /// An Envoy with this policy, to be started.
     pub fn with(policy: &Value) -> Setup {
-        Setup::new(policy)
+        Setup::new(Some(policy))
+    }
+
+    /// An Envoy without Keyswap, to be started. What becomes of requests is for [`Setup::overlay_text`] to say.
+    pub fn without_keyswap() -> Setup {
+        Setup::new(None)
     }
 
     /// Where it listens.
@@ -264,22 +294,19 @@ impl Envoy {
         http::burst(self.address, requests).with_context(|| self.process.last_lines())
     }
 
-    /// The memory that it holds, in bytes.
-    pub fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()))?;
-        let resident =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
+    /// What it has used.
+    pub fn meter(&self) -> Meter {
+        Meter::of(&self.process.child)
     }
 
-    /// The processor time that its threads have used, by the kernel's account.
+    /// The memory that it holds, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        self.meter().memory()
+    }
+
+    /// The processor time that it has used.
     pub fn processor_time(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.process.child.id()))? {
-            let account = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanoseconds += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        self.meter().processor_time()
     }
 
     /// What the admin interface says at a path such as `/stats`.

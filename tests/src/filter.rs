@@ -1,4 +1,4 @@
-//! Builds what the end-to-end tests run: the filter's Wasm module and the `keyswap` command.
+//! Builds what the end-to-end tests and the measurements run: Wasm modules, the `keyswap` command.
 
 use std::{
     env,
@@ -56,6 +56,11 @@ fn once(
     known.clone().context("what was just made is known")
 }
 
+/// A filter that does nothing, built in the same way.
+pub(crate) fn empty_filter_wasm() -> Result<PathBuf> {
+    build_module("keyswap-empty-filter")
+}
+
 fn build_module(package: &str) -> Result<PathBuf> {
     add_wasm_target()?;
     build(&["--package", package, "--profile", "wasm", "--target", TARGET])
@@ -76,8 +81,8 @@ fn add_wasm_target() -> Result<()> {
     Ok(())
 }
 
-/// Builds one artifact and returns its path, wherever the target folder is.
-fn build(arguments: &[&str]) -> Result<PathBuf> {
+/// Has cargo build one artifact, and returns its path, wherever the target folder is.
+pub fn build(arguments: &[&str]) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut child = Command::new(cargo)
         .args(["build", "--locked", "--message-format", "json-render-diagnostics"])

@@ -28,16 +28,21 @@
 //! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
 //! process. Everything listens on free loopback ports and ends when its value is dropped.
 
+#[cfg(target_os = "linux")]
+pub mod bench;
 mod bootstrap;
 pub mod cases;
 pub mod clients;
 mod envoy;
+pub mod figures;
 mod filter;
 mod http;
 mod issuer;
+mod meter;
 mod oidc;
 mod providers;
 mod ratelimit;
+pub mod readme;
 mod registry;
 mod scripted;
 mod standin;
@@ -48,10 +53,12 @@ mod waiting;
 pub use bootstrap::Bootstrap;
 pub use envoy::{Envoy, Setup};
 pub use filter::{
-    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, filter_wasm, keyswap_command, probe_wasm,
+    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, build, filter_wasm, keyswap_command,
+    probe_wasm,
 };
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
+pub use meter::Meter;
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};

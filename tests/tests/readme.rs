@@ -1,17 +1,11 @@
 //! What the documents say is true: examples are files that are tested, commands run, tables are generated.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::Reason;
-use keyswap_tests::{
-    Bootstrap,
-    clients::matrix::{ROWS, WS},
-    keyswap_command,
-};
+use keyswap_tests::{Bootstrap, keyswap_command, readme};
 
 /// Set, it makes this test write the generated parts anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
@@ -22,29 +16,10 @@ fn repository() -> PathBuf {
 
 #[test]
 fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
-    let file = repository().join("README.md");
-    let text = fs::read_to_string(&file)?;
-    let mut current = text.clone();
-    for name in [
-        "envoy/policy.yaml",
-        "envoy/policy.tests.yaml",
-        "envoy/policy-registry.yaml",
-        "envoy/policy-credentials.yaml",
-    ] {
-        let policy = fs::read_to_string(repository().join(name))?;
-        let start = format!("<!-- file: {name} -->\n```yaml\n");
-        current = replace_between(&current, &start, "```\n", &policy)?;
-    }
-    current =
-        replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
-    let lints = format!("\n{}", lints()?);
-    current = replace_between(&current, "<!-- generated: lints -->\n", "\n### ", &lints)?;
-    let clients = format!("\n{}", clients()?);
-    current = replace_between(&current, "<!-- generated: clients -->\n", "\nA WebSocket", &clients)?;
     if env::var_os(UPDATE).is_some() {
-        fs::write(&file, &current)?;
-        return Ok(());
+        return readme::update();
     }
+    let (text, current) = readme::current()?;
     ensure!(text == current, "README.md is out of date: run this test with {UPDATE}=1");
     Ok(())
 }
@@ -122,36 +97,4 @@ fn every_path_that_a_document_names_exists() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn reasons() -> String {
-    let mut table = "| code | status | what the caller reads |\n|---|---|---|\n".to_owned();
-    for reason in Reason::ALL {
-        let _ = writeln!(table, "| `{reason}` | {} | {} |", reason.status(), reason.message());
-    }
-    table
-}
-
-/// Every finding of `policy lint`, as the command lists them.
-fn lints() -> Result<String> {
-    let output = Command::new(keyswap_command()?).args(["policy", "lint", "--list"]).output()?;
-    ensure!(output.status.success(), "`policy lint --list` fails");
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn clients() -> Result<String> {
-    let mut table = "| language | library | release | base URL |\n|---|---|---|---|\n".to_owned();
-    for row in &ROWS {
-        let (name, release) = row.described()?;
-        let _ = writeln!(table, "| {:?} | {name} | {release} | `W{}` |", row.library.language, row.base_path);
-    }
-    let _ = writeln!(table, "| Node | `ws`, realtime | {} | `W/v1/realtime` |", WS.version()?);
-    table.push_str("| | `curl` with `?key=` | the machine's | `W` |\n");
-    Ok(table)
-}
-
-fn replace_between(text: &str, start: &str, end: &str, with: &str) -> Result<String> {
-    let (before, rest) = text.split_once(start).with_context(|| format!("README.md lacks `{start}`"))?;
-    let at = rest.find(end).with_context(|| format!("README.md lacks `{end}` after `{start}`"))?;
-    Ok(format!("{before}{start}{with}{}", &rest[at..]))
 }

@@ -1,5 +1,8 @@
-//! What cargo cannot say: `cargo xtask up` and `cargo xtask test`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `bench` and `instructions`.
 
+#[cfg(target_os = "linux")]
+mod bench;
+mod instructions;
 mod test;
 mod up;
 
@@ -15,12 +18,20 @@ enum Task {
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
+    /// Measure what a request costs: Keyswap beside Envoy alone, Envoy's own filters, Lua and `ext_authz`.
+    #[cfg(target_os = "linux")]
+    Bench(bench::Options),
+    /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
+        #[cfg(target_os = "linux")]
+        Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
