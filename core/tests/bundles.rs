@@ -120,7 +120,7 @@ fn an_initial_policy_serves_until_the_first_one_came() {
 /// Everything that a registry, or whoever sits in its place, could answer that is no newer policy of the right signer.
 fn bad_answers(signer: &Signer) -> Vec<(&'static str, Answer)> {
     let good = policy(&["anthropic"]);
-    let signed = |header: &Value, payload: &Value| {
+    let answer = |header: &Value, payload: &Value| {
         Answer(200, signer.sign_raw(&header.to_string(), payload.to_string()))
     };
     let head = header(signer);
@@ -140,24 +140,24 @@ fn bad_answers(signer: &Signer) -> Vec<(&'static str, Answer)> {
         ("another signer's key id", Answer(200, sign(&Signer::new(2, "other"), 9, &good))),
         ("tampered with", Answer(200, tampered)),
         ("cut off", Answer(200, whole[..whole.len() - 10].to_owned())),
-        ("a token's type", signed(&with(&head, &json!({"typ": "JWT"})), &payload)),
-        ("no type", signed(&with(&head, &json!({"typ": null})), &payload)),
-        ("no algorithm", signed(&with(&head, &json!({"alg": "none"})), &payload)),
-        ("symmetric", signed(&with(&head, &json!({"alg": "HS256"})), &payload)),
+        ("a token's type", answer(&with(&head, &json!({"typ": "JWT"})), &payload)),
+        ("no type", answer(&with(&head, &json!({"typ": null})), &payload)),
+        ("no algorithm", answer(&with(&head, &json!({"alg": "none"})), &payload)),
+        ("symmetric", answer(&with(&head, &json!({"alg": "HS256"})), &payload)),
         (
             "with a key of its own",
-            signed(&with(&head, &json!({"crit": ["jwk"], "jwk": signer.jwk()})), &payload),
+            answer(&with(&head, &json!({"crit": ["jwk"], "jwk": signer.jwk()})), &payload),
         ),
-        ("another name", signed(&head, &with(&payload, &json!({"name": "staging"})))),
-        ("no name", signed(&head, &with(&payload, &json!({"name": null})))),
-        ("no revision", signed(&head, &with(&payload, &json!({"revision": null})))),
-        ("an odd revision", signed(&head, &with(&payload, &json!({"revision": "9"})))),
-        ("older", signed(&head, &with(&payload, &json!({"revision": 4})))),
-        ("no policy", signed(&head, &with(&payload, &json!({"policy": null})))),
-        ("a bad policy", signed(&head, &with(&payload, &json!({"policy": {"version": "keyswap/v1"}})))),
+        ("another name", answer(&head, &with(&payload, &json!({"name": "staging"})))),
+        ("no name", answer(&head, &with(&payload, &json!({"name": null})))),
+        ("no revision", answer(&head, &with(&payload, &json!({"revision": null})))),
+        ("an odd revision", answer(&head, &with(&payload, &json!({"revision": "9"})))),
+        ("older", answer(&head, &with(&payload, &json!({"revision": 4})))),
+        ("no policy", answer(&head, &with(&payload, &json!({"policy": null})))),
+        ("a bad policy", answer(&head, &with(&payload, &json!({"policy": {"version": "keyswap/v1"}})))),
         (
             "a policy whose secret is not here",
-            signed(
+            answer(
                 &head,
                 &with(
                     &payload,
@@ -244,18 +244,24 @@ fn one_worker_of_a_process_asks_and_the_others_take_what_it_took() {
         }
     };
     let first = serve(1, &["openai"]);
-    planes.iter().for_each(|plane| plane.work(&store, at(0), &first));
+    for plane in &planes {
+        plane.work(&store, at(0), &first);
+    }
     assert_eq!(asked.take(), 1, "the others found it in shared memory");
     for plane in &planes {
         assert_eq!(ask(plane, &store, 1, &down), FORWARD);
     }
     for second in 1..=50 {
-        planes.iter().for_each(|plane| plane.work(&store, at(second), &first));
+        for plane in &planes {
+            plane.work(&store, at(second), &first);
+        }
     }
     assert!((8..=12).contains(&asked.take()), "one call a period");
     let second = serve(2, &["anthropic"]);
     for now in 51..=57 {
-        planes.iter().for_each(|plane| plane.work(&store, at(now), &second));
+        for plane in &planes {
+            plane.work(&store, at(now), &second);
+        }
     }
     for plane in &planes {
         assert_eq!(ask(plane, &store, 58, &down), "provider_not_allowed");
