@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::bail;
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
+use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
+use serde_json::Value;
 
 use super::Warning;
 use super::plugin::{self, Plugin};
@@ -76,8 +78,9 @@ impl EnvoyLint {
     }
 }
 
-/// Looks at every plugin of a file whose configuration is a policy. There must be one.
-pub(super) fn lint(path: &Path, policy: &Policy) -> anyhow::Result<Vec<Warning>> {
+/// Looks at every plugin of a file whose configuration is one of ours. There must be one. `configuration` is the one that
+/// it should have, in JSON.
+pub(super) fn lint(path: &Path, configuration: &[u8]) -> anyhow::Result<Vec<Warning>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let name =
         if input::is_stdin(path) { input::name(path) } else { output::visible(&path.display().to_string()) };
@@ -90,10 +93,10 @@ pub(super) fn lint(path: &Path, policy: &Policy) -> anyhow::Result<Vec<Warning>>
     if plugins.is_empty() {
         bail!("{name} runs no filter with a policy: is it the right file?");
     }
-    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, policy, &name)).collect())
+    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, configuration, &name)).collect())
 }
 
-fn lint_plugin(plugin: &Plugin, policy: &Policy, file: &str) -> Vec<Warning> {
+fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning> {
     let warning = |lint: EnvoyLint, path: &str, detail: &str| Warning {
         code: lint.code(),
         file: file.to_owned(),
@@ -107,40 +110,41 @@ fn lint_plugin(plugin: &Plugin, policy: &Policy, file: &str) -> Vec<Warning> {
     };
     let mut warnings = Vec::new();
     warnings.extend(plugin.fails_open.iter().map(|path| warning(EnvoyLint::FailOpen, path, "")));
-    let secrets = variables(policy);
+    let secrets = variables(configuration);
     let literals = plugin.literals.iter().filter(|(name, _)| secrets.contains(name));
     warnings.extend(literals.map(|(name, path)| warning(EnvoyLint::LiteralVariable, path, name)));
-    let refused =
-        Engine::new(policy.clone(), &Passed(plugin), &Services::new(Box::new(PureRust), Capabilities::ENVOY))
-            .err();
-    let missing = refused.into_iter().flat_map(|errors| errors.0);
+    let missing = start(configuration, Passed::of(plugin)).err().into_iter().flat_map(|errors| errors.0);
     warnings.extend(missing.map(|error| Warning {
         message: format!("{}: {error}", EnvoyLint::VariableMissing.about()),
         ..warning(EnvoyLint::VariableMissing, &plugin.path, "")
     }));
     warnings.extend(plugin.unpinned.iter().map(|path| warning(EnvoyLint::CodeUnpinned, path, "")));
     warnings.extend(plugin.precompiled.iter().map(|path| warning(EnvoyLint::Precompiled, path, "")));
-    let held = plugin.policy.as_ref().and_then(|held| Policy::from_json(held.to_string().as_bytes()).ok());
-    if held.is_none_or(|held| held.sha256() != policy.sha256()) {
+    if plugin.configuration != serde_json::from_slice::<Value>(configuration).ok() {
         warnings.push(warning(EnvoyLint::PolicyDiffers, &plugin.path, ""));
     }
     warnings
 }
 
 /// The environment that a plugin has. What the values are is no matter.
-struct Passed<'p>(&'p Plugin);
+struct Passed(BTreeSet<String>);
 
-impl Environment for Passed<'_> {
+impl Passed {
+    fn of(plugin: &Plugin) -> Self {
+        let literals = plugin.literals.iter().map(|(name, _)| name);
+        Self(plugin.passed.iter().chain(literals).cloned().collect())
+    }
+}
+
+impl Environment for Passed {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        let mut literals = self.0.literals.iter().map(|(name, _)| name);
-        let is_there = self.0.passed.iter().any(|it| it == name) || literals.any(|it| it == name);
-        is_there.then(|| b"value".to_vec())
+        self.0.contains(name).then(|| b"value".to_vec())
     }
 }
 
 /// Has nothing, and notes what it is asked for.
-#[derive(Default)]
-struct Asked(RefCell<BTreeSet<String>>);
+#[derive(Clone, Default)]
+struct Asked(Rc<RefCell<BTreeSet<String>>>);
 
 impl Environment for Asked {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
@@ -149,10 +153,14 @@ impl Environment for Asked {
     }
 }
 
-/// The variables whose values the policy makes secrets of.
-fn variables(policy: &Policy) -> BTreeSet<String> {
+/// The variables whose values the configuration makes secrets of.
+fn variables(configuration: &[u8]) -> BTreeSet<String> {
     let asked = Asked::default();
     // It fails for want of values; what it asked for on the way is the answer.
-    let _ = Engine::new(policy.clone(), &asked, &Services::new(Box::new(PureRust), Capabilities::ENVOY));
-    asked.0.into_inner()
+    let _ = start(configuration, asked.clone());
+    asked.0.take()
+}
+
+fn start(configuration: &[u8], environment: impl Environment + 'static) -> Result<Worker, PolicyErrors> {
+    Worker::start(configuration, Box::new(environment), Box::new(PureRust), Capabilities::ENVOY, "")
 }

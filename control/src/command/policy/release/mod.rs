@@ -13,12 +13,12 @@ mod signing_key;
 mod status;
 mod wait;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keyswap_core::RolloutPolicy;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::document::Document;
 use self::signing_key::SigningKey;
@@ -28,6 +28,7 @@ use crate::command::target::Target;
 use crate::exit::Exit;
 use crate::input;
 use crate::output::{self, Format, visible};
+use crate::policy_file::PolicyFile;
 use crate::registry::Revision;
 
 pub(super) use self::keygen::Keygen;
@@ -71,30 +72,31 @@ impl Release {
     }
 
     /// Signs a document and publishes it as the next revision; `number` is another than that.
-    fn publish(&self, opened: &Opened, document: &Document, number: Option<u64>) -> anyhow::Result<Exit> {
+    fn publish(&self, opened: &Opened, document: Document, number: Option<u64>) -> anyhow::Result<Exit> {
         let next = opened.newest.as_ref().map_or(1, |newest| newest.revision.saturating_add(1));
         let number = match number {
             Some(number) => number,
             None => u64::try_from(next)?,
         };
+        let summary = document.summary();
+        let document = document.into_value();
         // Whatever else made this document, what data planes would refuse is not signed.
         if let Err(errors) = RolloutPolicy::from_json(document.to_string().as_bytes()) {
             return super::report_invalid(&visible(&self.name), &errors, self.target.format);
         }
-        let bundle = opened.key.sign(&self.name, number, document)?;
+        let bundle = opened.key.sign(&self.name, number, &document)?;
         let published = opened.registry.publish(&bundle)?;
-        self.tell(&published, document)?;
+        self.tell(&published, &summary)?;
         self.wait.for_planes(&*opened.registry, &published)?;
         Ok(Exit::Ok)
     }
 
-    fn tell(&self, published: &Revision, document: &Document) -> anyhow::Result<()> {
+    fn tell(&self, published: &Revision, summary: &str) -> anyhow::Result<()> {
         match self.target.format {
             Format::Human => output::print(&format!(
-                "{}: revision {}: {}",
+                "{}: revision {}: {summary}",
                 visible(&published.name),
-                published.revision,
-                document.summary()
+                published.revision
             )),
             Format::Json => output::print_json(&json!({"published": published})),
         }
@@ -115,11 +117,11 @@ impl Opened {
     }
 }
 
-/// A file as it stands, read before anything is published.
-fn read(path: &std::path::Path, format: Format) -> anyhow::Result<Result<Value, Exit>> {
-    let file = crate::policy_file::PolicyFile::read(path)?;
+/// The document in a file; how the command ends if it does not hold.
+fn read(path: &Path, format: Format) -> anyhow::Result<Result<Document, Exit>> {
+    let file = PolicyFile::read(path)?;
     if let Err(errors) = file.rollout() {
         return Ok(Err(super::report_invalid(&file.name, &errors, format)?));
     }
-    Ok(Ok(file.document().map_err(anyhow::Error::msg)?))
+    Document::of(file.document().map_err(anyhow::Error::msg)?).map(Ok)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::document::{Document, Trial};
+use super::document::{Fallback, Trial};
 use super::{Release, read};
 use crate::command::rate;
 use crate::exit::{self, Exit};
@@ -53,19 +53,23 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let policy = match read(&self.policy, self.release.target.format)? {
-            Ok(policy) => Document::new(policy),
+            Ok(policy) => policy,
             Err(exit) => return Ok(exit),
         };
         let opened = self.release.open()?;
         let document = if self.candidate {
-            if policy.candidate().is_some() {
+            if policy.candidate.is_some() {
                 bail!("a rollout cannot be a candidate: publish it as it is, or name a policy");
             }
-            let trial = Trial { percent: self.percent, compare: self.compare, fallback: self.fall_back };
-            opened.newest()?.with_candidate(policy.stable(), &trial)
+            opened.newest()?.with_candidate(Trial {
+                policy: policy.stable,
+                percent: self.percent,
+                compare: self.compare,
+                fallback: self.fall_back.map(Fallback::from),
+            })
         } else {
             policy
         };
-        self.release.publish(&opened, &document, self.revision)
+        self.release.publish(&opened, document, self.revision)
     }
 }

@@ -32,16 +32,16 @@ impl Rollback {
         let newest = opened.newest()?;
         let document = match self.to {
             Some(revision) => Document::of_bundle(&opened.registry.bundle(&self.release.name, revision)?)?,
-            None if newest.candidate().is_some() => newest.without_candidate(),
+            None if newest.candidate.is_some() => newest.without_candidate(),
             None => self.before(&opened, &newest)?,
         };
-        self.release.publish(&opened, &document, None)
+        self.release.publish(&opened, document, None)
     }
 
     fn before(&self, opened: &Opened, newest: &Document) -> anyhow::Result<Document> {
         for revision in opened.registry.policy(&self.release.name)?.revisions.iter().skip(1) {
             let document = opened.document(revision)?;
-            if document.stable() != newest.stable() {
+            if document.stable != newest.stable {
                 return Ok(document.without_candidate());
             }
         }

@@ -34,10 +34,10 @@ impl Show {
             Some(revision) => revision,
             None => registry.policy(&self.name)?.revisions.first().context("there is no revision")?.revision,
         };
-        let document = Document::of_bundle(&registry.bundle(&self.name, revision)?)?;
+        let document = Document::of_bundle(&registry.bundle(&self.name, revision)?)?.into_value();
         match self.target.format {
-            Format::Human => output::print(serde_saphyr::to_string(document.as_value())?.trim_end())?,
-            Format::Json => output::print_json(document.as_value())?,
+            Format::Human => output::print(serde_saphyr::to_string(&document)?.trim_end())?,
+            Format::Json => output::print_json(&document)?,
         }
         Ok(Exit::Ok)
     }

@@ -10,15 +10,34 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
-
-use super::document::Document;
 
 /// A private key.
 pub(super) enum SigningKey {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
+}
+
+/// A public key as data planes take it (RFC 7517).
+#[derive(Serialize)]
+pub(super) struct Jwk {
+    #[serde(flatten)]
+    point: Point,
+    kid: String,
+    alg: &'static str,
+    r#use: &'static str,
+}
+
+/// What a key is: the members that its thumbprint is of.
+#[derive(Serialize)]
+struct Point {
+    crv: &'static str,
+    kty: &'static str,
+    x: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<String>,
 }
 
 /// Which sort of key to make.
@@ -60,38 +79,34 @@ impl SigningKey {
             .map_err(|_| anyhow!("expected a key for Ed25519 or for ECDSA with P-256"))
     }
 
-    /// The public key (RFC 7517); its `kid` is its thumbprint (RFC 7638).
-    pub(super) fn public(&self) -> Value {
-        let (mut jwk, algorithm) = match self {
+    /// The public key; its `kid` is its thumbprint (RFC 7638).
+    pub(super) fn public(&self) -> Jwk {
+        let (point, alg) = match self {
             Self::Ed25519(pair) => {
                 let x = BASE64URL.encode(pair.public_key().as_ref());
-                (json!({"crv": "Ed25519", "kty": "OKP", "x": x}), "EdDSA")
+                (Point { crv: "Ed25519", kty: "OKP", x, y: None }, "EdDSA")
             }
             Self::Es256(pair) => {
                 // An uncompressed point (SEC 1, 2.3.3): 4, then both coordinates.
                 let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
                 let (x, y) = point.split_at(point.len() / 2);
                 let [x, y] = [x, y].map(|part| BASE64URL.encode(part));
-                (json!({"crv": "P-256", "kty": "EC", "x": x, "y": y}), "ES256")
+                (Point { crv: "P-256", kty: "EC", x, y: Some(y) }, "ES256")
             }
         };
-        // The members are in order, and nothing stands between them: what the thumbprint is of.
-        let thumbprint = BASE64URL.encode(digest(&SHA256, jwk.to_string().as_bytes()));
-        jwk["kid"] = thumbprint.into();
-        jwk["alg"] = algorithm.into();
-        jwk["use"] = "sig".into();
-        jwk
+        let kid = point.thumbprint();
+        Jwk { point, kid, alg, r#use: "sig" }
     }
 
     /// A bundle: the document, under a name and a number, signed (RFC 7515, compact).
-    pub(super) fn sign(&self, name: &str, revision: u64, document: &Document) -> anyhow::Result<String> {
-        let public = self.public();
-        let header = json!({"alg": public["alg"], "kid": public["kid"], "typ": BUNDLE_TYPE});
+    pub(super) fn sign(&self, name: &str, revision: u64, document: &Value) -> anyhow::Result<String> {
+        let Jwk { alg, kid, .. } = self.public();
+        let header = json!({"alg": alg, "kid": kid, "typ": BUNDLE_TYPE});
         let payload = json!({
             "name": name,
             "revision": revision,
             "created_at": UnixTime(crate::registry::now().0).to_string(),
-            "policy": document.as_value(),
+            "policy": document,
         });
         let [header, payload] = [header, payload].map(|part| BASE64URL.encode(part.to_string()));
         let text = format!("{header}.{payload}");
@@ -109,6 +124,14 @@ impl SigningKey {
             bundle.len()
         );
         Ok(bundle)
+    }
+}
+
+impl Point {
+    /// RFC 7638: the members in the order of their names, with nothing between them, which is how they are declared.
+    fn thumbprint(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        BASE64URL.encode(digest(&SHA256, text.as_bytes()))
     }
 }
 
