@@ -284,6 +284,20 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     Ok(())
 }
 
+/// The files that a registry's database consists of, its log among them.
+fn database_files(desk: &Desk) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let file = PathBuf::from(desk.registry.database().trim_start_matches("sqlite://"));
+    let name = file.file_name().and_then(|name| name.to_str()).context("the database is a file")?;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(file.parent().context("the database is in a folder")?)? {
+        let path = entry?.path();
+        if path.file_name().and_then(|other| other.to_str()).is_some_and(|other| other.starts_with(name)) {
+            files.push((path.clone(), std::fs::read(path)?));
+        }
+    }
+    Ok(files)
+}
+
 #[test]
 fn a_registry_that_is_gone_or_was_put_back_leaves_the_policy_in_force() -> Result<()> {
     let mut desk = Desk::open()?;
@@ -295,8 +309,7 @@ fn a_registry_that_is_gone_or_was_put_back_leaves_the_policy_in_force() -> Resul
     until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
     // As it is now it comes back later.
     desk.registry.stop()?;
-    let file = PathBuf::from(desk.registry.database().trim_start_matches("sqlite://"));
-    let before = std::fs::read(&file)?;
+    let before = database_files(&desk)?;
     let cut_off = Instant::now();
     while cut_off.elapsed() < Duration::from_secs(3) {
         ensure!(ask(&envoy, 1)?.0 == 200, "without a registry the policy in force goes on");
@@ -305,7 +318,12 @@ fn a_registry_that_is_gone_or_was_put_back_leaves_the_policy_in_force() -> Resul
     desk.publish(&policy(|caller| caller == 1), &[])?;
     until("the second policy is there", || Ok(ask(&envoy, 1)?.0 == 403))?;
     desk.registry.stop()?;
-    std::fs::write(&file, before)?;
+    for (path, _) in database_files(&desk)? {
+        std::fs::remove_file(path)?;
+    }
+    for (path, bytes) in before {
+        std::fs::write(path, bytes)?;
+    }
     desk.registry.restart()?;
     until("the data plane tells that this is older", || {
         ensure!(ask(&envoy, 1)?.0 == 403, "nobody goes back by themselves");

@@ -35,7 +35,7 @@ const BROKEN_LINES: [&str; 10] = [
 ];
 
 fn as_json(yaml: &str) -> String {
-    let value: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+    let value: Value = serde_saphyr::from_str(yaml).unwrap();
     value.to_string()
 }
 

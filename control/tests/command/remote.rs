@@ -207,7 +207,6 @@ fn policies_are_published_through_a_server_as_in_a_database() {
     let key = files.path("policy.key").to_str().unwrap().to_owned();
     assert_eq!(keyswap_with(&["policy", "keygen", &key], b"", &[]).code, 0);
     twins.run_all(&[
-        (&["policy", "status"], "", 0),
         (&["policy", "status", "prod"], "", 1),
         (&["policy", "show", "prod"], "", 1),
         (&["policy", "publish", "prod", &file, "--candidate", "--key", &key], "", 1),
