@@ -365,3 +365,82 @@ fn a_policy_in_shadow_mode_only_tells_what_it_would_do() -> Result<()> {
     ensure!(log.contains("provider_not_allowed") && !log.contains(real), "{log}");
     Ok(())
 }
+
+/// Requests at a steady rate, which no answer slows down unless it is late.
+const RATE: u32 = 500;
+const LANES: u32 = 8;
+
+/// Calls at [`RATE`] until told to stop; each lane has its share. None may fail.
+fn steady(envoy: &Envoy, stop: &AtomicBool, lane: u32) -> Result<u32> {
+    let started = Instant::now();
+    let mut sent = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let due = started + Duration::from_secs(1) * (sent * LANES + lane) / RATE;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (status, reason) = ask(envoy, usize::try_from(lane)?)?;
+        ensure!(status == 200, "{status} {reason}");
+        sent += 1;
+    }
+    Ok(sent)
+}
+
+#[test]
+fn fifty_reloads_at_five_hundred_requests_a_second_fail_no_request_and_leave_nothing_behind() -> Result<()> {
+    const RELOADS: usize = 50;
+    const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
+    const SETTLED: usize = 10;
+    let standin = Standin::start()?;
+    let version = |number: usize| {
+        let mut policy = policy(|caller| caller > 30);
+        policy["tokens"][39]["label"] = json!(format!("version {number}"));
+        policy
+    };
+    let setup = Testbed::setup_with(&version(0), &standin).without_access_log().concurrency(2).reloadable();
+    let envoy = setup.start()?;
+    let stop = AtomicBool::new(false);
+    let mut measured = Vec::new();
+    let started = Instant::now();
+    let sent = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|lane| (lane, &envoy, &stop)).collect();
+        let lanes: Vec<_> = lanes
+            .into_iter()
+            .map(|(lane, envoy, stop)| {
+                scope.spawn(move || {
+                    let done = steady(envoy, stop, lane);
+                    if done.is_err() {
+                        stop.store(true, Ordering::SeqCst);
+                    }
+                    done
+                })
+            })
+            .collect();
+        let mut reload = || -> Result<()> {
+            for number in 1..=RELOADS {
+                ensure!(!stop.load(Ordering::SeqCst), "a request failed");
+                envoy.reload(&version(number))?;
+                standin.take();
+                measured.push((envoy.stat(VMS)?, envoy.memory()?));
+            }
+            // Whoever drains is gone a second later.
+            until("no listener drains any more", || {
+                Ok(envoy.stat("listener_manager.total_filter_chains_draining")? == 0)
+            })?;
+            measured.push((envoy.stat(VMS)?, envoy.memory()?));
+            Ok(())
+        };
+        let reloaded = reload();
+        stop.store(true, Ordering::SeqCst);
+        let mut sent = 0;
+        for lane in lanes {
+            sent += lane.join().map_err(|_| anyhow::anyhow!("a caller panicked"))??;
+        }
+        reloaded.map(|()| sent)
+    })?;
+    let rate = f64::from(sent) / started.elapsed().as_secs_f64();
+    ensure!(rate > f64::from(RATE) * 0.9, "{rate:.0} requests a second are too few");
+    let (vms, memory) = measured[SETTLED];
+    let (last_vms, last_memory) = measured[RELOADS];
+    ensure!(last_vms <= vms, "{vms} machines became {last_vms}: {measured:?}");
+    ensure!(last_memory <= memory + memory / 10, "{memory} bytes became {last_memory}: {measured:?}");
+    Ok(())
+}
