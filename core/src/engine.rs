@@ -80,6 +80,16 @@ pub struct Accepted {
     pub notes: Vec<String>,
 }
 
+impl Accepted {
+    /// What operators should know, as lines for the log; none where it is as it should be.
+    pub fn lines(self, key: &FetchKey) -> impl Iterator<Item = String> {
+        let Self { outcome, notes, .. } = self;
+        let kind = key.kind();
+        let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
+        (!outcome.is_healthy()).then_some(line).into_iter().chain(notes)
+    }
+}
+
 /// A request that waits for a fetch. It holds nothing of the head, so the host must keep that, or read it again.
 pub struct Pending {
     wanted: FetchKey,

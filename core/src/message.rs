@@ -7,7 +7,7 @@
 
 use crate::head::RequestHead;
 use crate::protected::is_spelling_of;
-use crate::reply::ResponseHeaders;
+use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::Rewrite;
 
 /// A field: its name in any case, and its value.
@@ -33,6 +33,12 @@ const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 /// What an upstream says for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
+/// Whether an answer with this status to this method has a body (RFC 9110 section 6.4.1); a length may be told of one
+/// that it has not.
+pub fn has_content(method: &[u8], status: u16) -> bool {
+    method != b"HEAD" && !matches!(status, 100..200 | 204 | 304)
+}
+
 impl Rewrite<'_> {
     /// The fields to send upstream, line by line, without `host`.
     pub fn fields<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
@@ -43,8 +49,8 @@ impl Rewrite<'_> {
             let is_its_upgrade = is_upgrade && is(header.name, "upgrade");
             let is_removed = self.remove.iter().any(|name| name.eq_ignore_ascii_case(header.name));
             let ends_here = is_of_connection(header.name, head.values("connection")) && !is_its_upgrade;
-            !(is_removed || ends_here || is_of_proxies(header.name) || is_replaced(header.name))
-                && !NOT_SENT.iter().any(|name| is(header.name, name))
+            let is_sent = NOT_SENT.iter().all(|name| !is(header.name, name));
+            is_sent && !(is_removed || ends_here || is_of_proxies(header.name) || is_replaced(header.name))
         });
         let kept = kept.map(|header| (header.name, header.value));
         kept.chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
@@ -62,6 +68,16 @@ impl ResponseHeaders {
         });
         let own = self.set.iter().chain(&self.add);
         kept.copied().chain(own.map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+    }
+}
+
+impl LocalReply {
+    /// The fields of an answer that the host gives in the place of an upstream, line by line.
+    pub fn fields<'r>(&'r self, response: &'r ResponseHeaders) -> impl Iterator<Item = Field<'r>> {
+        let is_replaced = |name: &str| response.set.iter().any(|(other, _)| name == *other);
+        let kept = self.headers.iter().filter(move |(name, _)| !is_replaced(name));
+        let lines = kept.chain(&response.set).chain(&response.add);
+        lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }
 

@@ -170,8 +170,7 @@ impl Host<'_> {
             match step {
                 Step::Decide(decision) => return decision,
                 Step::Fetch(fetch, pending) => {
-                    let target = fetch.request.headers.iter().find(|(name, _)| *name == ":path");
-                    let (status, body) = self.suite.registry_answer(target.map_or("", |(_, value)| value));
+                    let (status, body) = self.suite.registry_answer(fetch.request.target());
                     let answer = FetchAnswer::Response { status, body: &body };
                     let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
                     step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);

@@ -1,0 +1,45 @@
+//! The policy and the secrets that it names: all from the environment that the host gives the component.
+
+use std::fs;
+
+use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors};
+
+use crate::verifier;
+
+/// Holds the policy, a JSON document, or the name of the file that it is in.
+const POLICY: &str = "KEYSWAP_POLICY";
+
+struct Variables;
+
+impl Environment for Variables {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+}
+
+/// Compiles the policy; else says all that is wrong with it, a line each.
+pub(super) fn compile() -> Result<Engine, Vec<String>> {
+    let document = document().map_err(|error| vec![error])?;
+    let engine = Policy::from_json(&document)
+        .and_then(|policy| Engine::new(policy, &Variables, verifier(), Capabilities::COMPONENT));
+    engine.map_err(|PolicyErrors(errors)| {
+        let count = errors.len();
+        let last = format!(
+            "the policy has {count} error(s), so no request is served; `keyswap policy check --host component` shows the same"
+        );
+        errors.iter().map(ToString::to_string).chain([last]).collect()
+    })
+}
+
+fn document() -> Result<Vec<u8>, String> {
+    let value = std::env::var(POLICY).unwrap_or_default();
+    match value.trim() {
+        "" => {
+            Err(format!("`{POLICY}` is not set: it holds the policy, or the name of the file that it is in"))
+        }
+        text if text.starts_with('{') => Ok(value.into_bytes()),
+        name => {
+            fs::read(name).map_err(|error| format!("the file that `{POLICY}` names cannot be read: {error}"))
+        }
+    }
+}
