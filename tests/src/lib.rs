@@ -29,10 +29,10 @@
 //! process. Everything listens on free loopback ports and ends when its value is dropped.
 
 mod bootstrap;
+mod builds;
 pub mod cases;
 pub mod clients;
 mod envoy;
-mod filter;
 mod http;
 mod issuer;
 mod oidc;
@@ -40,18 +40,22 @@ mod providers;
 mod ratelimit;
 mod registry;
 mod scripted;
+mod server;
 mod standin;
 mod testbed;
 pub mod tools;
+mod wasmtime;
 
 pub use bootstrap::Bootstrap;
+pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH};
 pub use envoy::{Envoy, Setup};
-pub use filter::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
+pub use server::Server;
 pub use standin::{Hold, Received, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
+pub use wasmtime::{FLAGS as WASMTIME_FLAGS, Wasmtime, WasmtimeSetup};

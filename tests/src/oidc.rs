@@ -14,8 +14,8 @@ use keyswap_core::TokenDigest;
 use serde_json::Value;
 
 use crate::{
-    envoy::end_with_parent,
     http::{self, Request},
+    server::end_with_parent,
     tools::{installed, project_root, run},
 };
 

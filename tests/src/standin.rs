@@ -14,9 +14,10 @@ mod upload;
 mod websocket;
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
@@ -43,6 +44,8 @@ struct Refusal {
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
+    server: server::Server,
+    plain: Mutex<BTreeMap<String, SocketAddr>>,
     record: Arc<Record>,
     held: watch::Sender<bool>,
     refusal: watch::Sender<Option<Refusal>>,
@@ -62,23 +65,30 @@ impl Standin {
         let certificates = tempfile::tempdir()?;
         let tls = certificate::issue(hosts, &certificates.path().join("ca.pem"))
             .context("cannot issue the stand-in's certificate")?;
-        let standin = Self {
-            address: listener.local_addr()?,
-            certificates,
-            record: Arc::default(),
-            held: watch::Sender::new(false),
-            refusal: watch::Sender::new(None),
-            runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
-        };
-        let server = server::Server::new(
-            tls,
-            standin.address,
-            Arc::clone(&standin.record),
-            standin.held.subscribe(),
-            standin.refusal.subscribe(),
-        );
-        standin.runtime().spawn(server.run(listener));
-        Ok(standin)
+        let address = listener.local_addr()?;
+        let (record, held, refusal) =
+            (Arc::<Record>::default(), watch::Sender::new(false), watch::Sender::new(None));
+        let server =
+            server::Server::new(tls, address, Arc::clone(&record), held.subscribe(), refusal.subscribe());
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.spawn(server.clone().run(listener));
+        let (plain, runtime) = (Mutex::default(), Some(runtime));
+        Ok(Self { address, certificates, server, plain, record, held, refusal, runtime })
+    }
+
+    /// Where it answers for `host` in plain HTTP, for a client that trusts no authority of ours. What arrives there is
+    /// recorded as if it had been sent to `host`.
+    pub fn plain(&self, host: &str) -> Result<SocketAddr> {
+        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = plain.get(host) {
+            return Ok(*address);
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        self.runtime().spawn(self.server.clone().run_plain(listener, host.to_owned(), address));
+        plain.insert(host.to_owned(), address);
+        Ok(address)
     }
 
     /// Where it listens.

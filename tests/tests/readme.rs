@@ -8,9 +8,8 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::Reason;
 use keyswap_tests::{
-    Bootstrap,
+    Bootstrap, KEYSWAP,
     clients::matrix::{ROWS, WS},
-    keyswap_command,
 };
 
 /// Set, it makes this test write the generated parts anew.
@@ -47,7 +46,7 @@ fn the_commands_of_the_readme_run() -> Result<()> {
     let text = fs::read_to_string(repository().join("README.md"))?;
     let folder = tempfile::tempdir()?;
     std::os::unix::fs::symlink(fs::canonicalize(repository().join("envoy"))?, folder.path().join("envoy"))?;
-    let command = keyswap_command()?;
+    let command = KEYSWAP.path()?;
     let beside = command.parent().context("the command is in a folder")?;
     let path = env::join_paths(
         std::iter::once(beside.to_owned()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),

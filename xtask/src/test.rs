@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{COMMAND_VARIABLE, FILTER_WASM_VARIABLE, filter_wasm, keyswap_command, tools};
+use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, tools};
+
+/// What tests run, so that none of them builds it for itself.
+const BUILDS: [&Build; 5] = [&FILTER, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP];
 
 const NEXTEST_VERSION: &str = "0.9.143";
 
@@ -22,15 +25,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let nextest = nextest()?;
-    eprintln!("building the filter and the `keyswap` command …");
-    let filter = filter_wasm()?;
-    let command = keyswap_command()?;
+    eprintln!("building the filter, the components and the `keyswap` command …");
     let mut tests = Command::new(nextest);
-    tests
-        .args(["nextest", "run", "--workspace", "--locked"])
-        .args(&options.nextest)
-        .env(FILTER_WASM_VARIABLE, &filter)
-        .env(COMMAND_VARIABLE, &command);
+    tests.args(["nextest", "run", "--workspace", "--locked"]).args(&options.nextest);
+    for build in BUILDS {
+        tests.env(build.variable, build.path()?);
+    }
     passes(&mut tests)?;
     // Nextest leaves the examples in the documentation to cargo. A choice of tests is a choice of nextest's.
     if !options.nextest.is_empty() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use keyswap_tests::{Envoy, Registry, Standin, UPSTREAM_HOSTS, filter_wasm, keyswap_command, tools};
+use keyswap_tests::{Envoy, FILTER, KEYSWAP, Registry, Standin, UPSTREAM_HOSTS, tools};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
@@ -53,8 +53,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     progress.step("getting Envoy", tools::envoy)?;
     let command = progress.step("building the filter and the `keyswap` command", || {
-        filter_wasm()?;
-        keyswap_command()
+        FILTER.path()?;
+        KEYSWAP.path()
     })?;
     let minted = progress.step("minting a proxy token", || mint(&command, upstream.providers()))?;
 
