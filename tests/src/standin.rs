@@ -25,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{runtime, sync::watch};
 
+use crate::http::{self, Request, Response};
 pub use received::Received;
 use received::Record;
 
@@ -99,6 +100,11 @@ impl Standin {
     /// The PEM file of the authority that signed its certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.certificates.path().join("ca.pem")
+    }
+
+    /// What it answers to a request for `host`, to one who asks it without anything in between.
+    pub fn ask(&self, host: &str, request: &Request) -> Result<Response> {
+        http::send(self.plain(host)?, request)
     }
 
     /// All requests that have arrived in full, oldest first.

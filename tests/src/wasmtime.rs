@@ -143,6 +143,7 @@ impl WasmtimeSetup {
         }
         let mut command = Command::new(self.program?);
         command.arg("serve").args(&self.flags).args(["--addr", &self.listen]);
+        command.arg("-C").arg(format!("cache-config={}", tools::wasmtime_cache()?.display()));
         for name in self.env.keys() {
             // Its value is taken from the environment, and shows in no list of processes.
             command.args(["--env", name]);
