@@ -42,6 +42,11 @@ pub fn has_content(method: &[u8], status: u16) -> bool {
 impl Rewrite<'_> {
     /// The fields to send upstream, line by line, without `host`.
     pub fn fields<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
+        self.kept(head).chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
+    }
+
+    /// Those of them that the caller sent; the others are in `set`.
+    pub fn kept<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
         let is_upgrade = head.is_websocket_upgrade();
         let is_replaced =
             |name: &[u8]| self.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other.as_bytes()));
@@ -52,8 +57,7 @@ impl Rewrite<'_> {
             let is_sent = NOT_SENT.iter().all(|name| !is(header.name, name));
             is_sent && !(is_removed || ends_here || is_of_proxies(header.name) || is_replaced(header.name))
         });
-        let kept = kept.map(|header| (header.name, header.value));
-        kept.chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
+        kept.map(|header| (header.name, header.value))
     }
 }
 

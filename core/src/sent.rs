@@ -16,6 +16,13 @@ pub struct Sent {
     pub(crate) key: Option<SentKey>,
 }
 
+impl Sent {
+    /// Whether nothing is to be learnt.
+    pub fn is_nothing(&self) -> bool {
+        self.token.is_none() && self.key.is_none()
+    }
+}
+
 /// A key, and the upstream that got it, by its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentKey {

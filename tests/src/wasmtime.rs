@@ -20,8 +20,17 @@ use crate::{
 };
 
 /// How README.md has it run: with the environment, memory that is taken from a pool, and instances that serve many
-/// requests.
-pub const FLAGS: [&str; 6] = ["-S", "cli", "-O", "pooling-allocator=y", "--max-instance-reuse-count", "1000"];
+/// requests and are kept for a while between two.
+pub const FLAGS: [&str; 8] = [
+    "-S",
+    "cli",
+    "-O",
+    "pooling-allocator=y",
+    "--max-instance-reuse-count",
+    "1000",
+    "--idle-instance-timeout",
+    "60s",
+];
 
 /// What a Wasmtime is to be started with.
 pub struct WasmtimeSetup {

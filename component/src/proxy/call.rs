@@ -4,7 +4,7 @@ use keyswap_core::{Asked, Fetch, FetchAnswer, FetchKey, FetchRequest, MOST_FETCH
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, Scheme,
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, Scheme,
 };
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, StreamError};
@@ -124,8 +124,12 @@ impl Answer {
 fn send(call: &FetchRequest) -> Option<FutureIncomingResponse> {
     let length = call.body.as_ref().map(|body| body.len().to_string());
     let length = length.as_ref().map(|length| ("content-length", length.as_str()));
-    let lines = call.fields().chain(length).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let outgoing = OutgoingRequest::new(reply::fields(lines).ok()?);
+    let fields = Fields::new();
+    // One by one, so that no copy of a secret is made.
+    for (name, value) in call.fields().chain(length) {
+        fields.append(name, value.as_bytes()).ok()?;
+    }
+    let outgoing = OutgoingRequest::new(fields);
     outgoing.set_method(&request::method(call.method().as_bytes())).ok()?;
     outgoing.set_scheme(Some(&if call.https { Scheme::Https } else { Scheme::Http })).ok()?;
     outgoing.set_authority(Some(call.authority())).ok()?;

@@ -13,18 +13,19 @@ use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingRequest, IncomingResponse, OutgoingBody,
     OutgoingRequest, OutgoingResponse, RequestOptions, ResponseOutparam, Scheme,
 };
+use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
 use super::instance::Instance;
 use super::pump::End;
-use super::transfer::{Transfer, Turn};
+use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
 use super::{now, reply, request, tell};
 use crate::head::Head;
 
-/// As in `envoy/bootstrap.yaml`: a model may think for minutes before its first byte and between two.
+/// How long a connection may take, as in `envoy/bootstrap.yaml`. How long an upstream may be silent is left to the host:
+/// Wasmtime and those built on it wait for ten minutes, after which the SDKs give up, too.
 const CONNECT: u64 = 5_000_000_000;
-const SILENCE: u64 = 900_000_000_000;
 /// A caller that left is noticed that soon, also while the upstream says nothing.
 const LOOK: u64 = 1_000_000_000;
 
@@ -53,8 +54,8 @@ impl Sending {
         let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
         // Whether it is taken shows in what becomes of the rest.
         let _ = reply::write(&sink, &begun);
-        let has_trailers = announces_trailers(head.headers.iter().map(|header| header.name));
-        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), has_trailers)) })
+        let traits = Traits::of(head.headers.iter().map(|header| header.name));
+        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
     }
 
     /// Carries the answer to the caller, and the rest of the request upstream.
@@ -72,9 +73,11 @@ impl Sending {
                 // Half a request is none.
                 return reply::give_up(out);
             }
-            match self.answer.get() {
-                Some(answer) => break answer.unwrap_or(Err(ErrorCode::InternalError(None))),
-                None => turn.wait_for(self.answer.subscribe()),
+            if !turn.has_moved() {
+                match self.answer.get() {
+                    Some(answer) => break answer.unwrap_or(Err(ErrorCode::InternalError(None))),
+                    None => turn.wait_for(self.answer.subscribe()),
+                }
             }
             turn.end(None);
         };
@@ -94,7 +97,12 @@ impl Sending {
 }
 
 fn write_head(head: &RequestHead<'_>, rewrite: &Rewrite<'_>) -> Option<OutgoingRequest> {
-    let outgoing = OutgoingRequest::new(reply::fields(rewrite.fields(head)).ok()?);
+    let fields = reply::fields(rewrite.kept(head)).ok()?;
+    // One by one, so that no copy of a secret is made.
+    for (name, value) in &rewrite.set {
+        fields.append(name, value).ok()?;
+    }
+    let outgoing = OutgoingRequest::new(fields);
     outgoing.set_method(&request::method(head.method)).ok()?;
     outgoing.set_scheme(Some(&if rewrite.https { Scheme::Https } else { Scheme::Http })).ok()?;
     outgoing.set_authority(Some(rewrite.authority)).ok()?;
@@ -104,10 +112,8 @@ fn write_head(head: &RequestHead<'_>, rewrite: &Rewrite<'_>) -> Option<OutgoingR
 
 fn options() -> RequestOptions {
     let options = RequestOptions::new();
-    // A host that cannot set one of them has its own.
+    // A host that cannot set it has its own.
     let _ = options.set_connect_timeout(Some(CONNECT));
-    let _ = options.set_first_byte_timeout(Some(SILENCE));
-    let _ = options.set_between_bytes_timeout(Some(SILENCE));
     options
 }
 
@@ -123,14 +129,10 @@ fn begin_answer(
     let lines = answer.headers().entries();
     let lines: Vec<Field<'_>> =
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
-    instance.engine.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
-
-    let fields = Fields::new();
-    for (name, value) in decision.response.fields(&lines) {
-        // A line that the host does not take is one that the caller can do without.
-        let _ = str::from_utf8(name).map(|name| fields.append(name, value));
+    if !decision.sent.is_nothing() {
+        instance.engine.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
     }
-    let response = OutgoingResponse::new(fields);
+    let response = OutgoingResponse::new(reply::accepted_fields(decision.response.fields(&lines)));
     let is_set = response.set_status_code(status).is_ok();
     let has_content = has_content(head.method.as_bytes(), status);
     let ends = if has_content { bodies(answer, &response) } else { None };
@@ -140,7 +142,7 @@ fn begin_answer(
     }
     ResponseOutparam::set(out, Ok(response));
     let (from, to) = ends?;
-    Some(Transfer::new(from, to, announces_trailers(lines.iter().map(|(name, _)| *name))))
+    Some(Transfer::new(from, to, Traits::of(lines.iter().map(|(name, _)| *name))))
 }
 
 type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));
@@ -157,6 +159,7 @@ fn carry_bodies(
     mut download: Option<Transfer>,
     request_trailers: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
 ) {
+    let may_be_silent = download.as_ref().is_some_and(Transfer::may_be_silent);
     let mut timer = None;
     while download.is_some() {
         let mut turn = Turn::default();
@@ -164,9 +167,11 @@ fn carry_bodies(
             return;
         }
         turn.advance(&mut download, &answer_trailers);
-        let look = timer.get_or_insert_with(|| monotonic_clock::subscribe_duration(LOOK));
-        turn.end(Some(look));
-        if look.ready() {
+        if may_be_silent && timer.is_none() && !turn.has_moved() {
+            timer = Some(monotonic_clock::subscribe_duration(LOOK));
+        }
+        turn.end(timer.as_ref());
+        if timer.as_ref().is_some_and(Pollable::ready) {
             timer = None;
             // What is dropped here is given up.
             download = download.filter(Transfer::is_wanted);
@@ -176,10 +181,6 @@ fn carry_bodies(
 
 fn answer_trailers(lines: &[Field<'_>]) -> Option<Fields> {
     reply::fields(ResponseHeaders::default().fields(lines)).ok()
-}
-
-fn announces_trailers<'n>(mut names: impl Iterator<Item = &'n [u8]>) -> bool {
-    names.any(|name| name.eq_ignore_ascii_case(b"trailer"))
 }
 
 fn why(error: &ErrorCode) -> UpstreamFailure {

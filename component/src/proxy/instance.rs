@@ -126,11 +126,12 @@ impl Instance {
 
     /// Starts what is due.
     fn start(&self, refresh: Vec<Fetch>) {
-        for fetch in refresh.into_iter().chain(self.engine.due(now(), &Forgetful)) {
-            if self.may_start(&fetch.key) && self.engine.may_call(&fetch.key, now()) {
+        let now = now();
+        for fetch in refresh.into_iter().chain(self.engine.due(now, &Forgetful)) {
+            if self.may_start(&fetch.key) && self.engine.may_call(&fetch.key, now) {
                 self.keep(Call::start(fetch));
             } else {
-                self.engine.abandon(&fetch.key, now());
+                self.engine.abandon(&fetch.key, now);
             }
         }
     }

@@ -38,17 +38,17 @@ impl Pump {
     }
 
     pub(super) fn step(&self) -> Flow {
-        let moved = self.sink.splice(&self.source, MOST);
-        if matches!(moved, Ok(1..)) {
-            return Flow::Moved;
-        }
-        // Which side it was is the sink's to say.
-        match (moved, self.sink.check_write()) {
-            (_, Err(_)) => Flow::Ended(End::Unwanted),
-            (Err(StreamError::Closed), Ok(_)) => Flow::Ended(End::Complete),
-            (Err(StreamError::LastOperationFailed(_)), Ok(_)) => Flow::Ended(End::Broken),
-            (Ok(_), Ok(0)) => Flow::Waits(self.sink.subscribe()),
-            (Ok(_), Ok(_)) => Flow::Waits(self.source.subscribe()),
+        match self.sink.splice(&self.source, MOST) {
+            Ok(1..) => Flow::Moved,
+            // Where it was the sink that closed, to finish it does nothing.
+            Err(StreamError::Closed) => Flow::Ended(End::Complete),
+            Err(StreamError::LastOperationFailed(_)) => Flow::Ended(End::Broken),
+            // Which side has to be waited for is the sink's to say.
+            Ok(0) => match self.sink.check_write() {
+                Ok(0) => Flow::Waits(self.sink.subscribe()),
+                Ok(_) => Flow::Waits(self.source.subscribe()),
+                Err(_) => Flow::Ended(End::Unwanted),
+            },
         }
     }
 

@@ -38,14 +38,27 @@ pub(super) fn give_up(out: ResponseOutparam) {
     ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
 }
 
-/// Fields with these lines.
+/// Fields with these lines, all of them.
 pub(super) fn fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Result<Fields, HeaderError> {
-    let fields = Fields::new();
-    for (name, value) in lines {
-        let name = str::from_utf8(name).map_err(|_| HeaderError::InvalidSyntax)?;
-        fields.append(name, value)?;
-    }
-    Ok(fields)
+    Fields::from_list(&copies(lines))
+}
+
+/// Fields with those of these lines that the host takes. A line of an answer that it does not take is one that the
+/// caller can do without.
+pub(super) fn accepted_fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Fields {
+    let copies = copies(lines);
+    Fields::from_list(&copies).unwrap_or_else(|_| {
+        let fields = Fields::new();
+        for (name, value) in &copies {
+            let _ = fields.append(name, value);
+        }
+        fields
+    })
+}
+
+/// The form that the host takes at once. Names come from hosts and from policies, and are text.
+fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<(String, Vec<u8>)> {
+    lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
 }
 
 /// The other side takes no more.

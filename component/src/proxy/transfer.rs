@@ -12,16 +12,32 @@ pub(super) struct Transfer {
     pump: Pump,
     from: IncomingBody,
     to: OutgoingBody,
+    traits: Traits,
+}
+
+/// What the head of a message tells of its body.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traits {
     has_trailers: bool,
+    has_length: bool,
+}
+
+impl Traits {
+    pub(super) fn of<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
+        names.fold(Self::default(), |traits, name| Self {
+            has_trailers: traits.has_trailers || name.eq_ignore_ascii_case(b"trailer"),
+            has_length: traits.has_length || name.eq_ignore_ascii_case(b"content-length"),
+        })
+    }
 }
 
 impl Transfer {
     pub(super) fn new(
         (source, from): (InputStream, IncomingBody),
         (sink, to): (OutputStream, OutgoingBody),
-        has_trailers: bool,
+        traits: Traits,
     ) -> Self {
-        Self { pump: Pump::new(source, sink), from, to, has_trailers }
+        Self { pump: Pump::new(source, sink), from, to, traits }
     }
 
     /// Whether anybody still takes what comes.
@@ -29,12 +45,17 @@ impl Transfer {
         self.pump.is_wanted()
     }
 
+    /// Whether its source may say nothing for long: what is as long as it said is on its way at once.
+    pub(super) fn may_be_silent(&self) -> bool {
+        !self.traits.has_length
+    }
+
     /// Moves the trailers, too, as far as `passes` has them. A body that did not come to its end is never finished: the
     /// other side sees that it was cut off.
     fn finish(self, passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>) {
-        let Self { pump, from, to, has_trailers } = self;
+        let Self { pump, from, to, traits } = self;
         drop(pump);
-        let trailers = has_trailers.then(|| read_trailers(from)).flatten();
+        let trailers = traits.has_trailers.then(|| read_trailers(from)).flatten();
         let trailers = trailers.and_then(|lines| {
             let lines: Vec<Field<'_>> =
                 lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
@@ -79,6 +100,10 @@ impl Turn {
             }
         }
         None
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        self.has_moved
     }
 
     pub(super) fn wait_for(&mut self, until: Pollable) {
