@@ -6,6 +6,8 @@ use keyswap_core::{Header, RequestHead};
 pub(crate) struct Head {
     pub(crate) method: String,
     pub(crate) target: String,
+    /// Whom the request is for; empty where nobody says.
+    pub(crate) authority: String,
     pub(crate) fields: Vec<(String, Vec<u8>)>,
 }
 
@@ -20,6 +22,7 @@ impl Head {
         RequestHead {
             method: self.method.as_bytes(),
             path: self.target.as_bytes(),
+            authority: self.authority.as_bytes(),
             headers: lines,
             peer: || None,
         }

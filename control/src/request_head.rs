@@ -60,7 +60,13 @@ impl HeadText {
 
 impl ParsedHead<'_> {
     pub(crate) fn head(&self) -> RequestHead<'_> {
-        RequestHead { method: self.method, path: self.path, headers: &self.headers, peer: || None }
+        RequestHead {
+            method: self.method,
+            path: self.path,
+            authority: b"",
+            headers: &self.headers,
+            peer: || None,
+        }
     }
 }
 

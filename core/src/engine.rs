@@ -14,17 +14,17 @@ mod known;
 mod status;
 mod trail;
 
+use std::rc::Rc;
+
 use self::known::Known;
 use self::trail::{Inputs, Stop, Trail};
 use crate::cors;
 use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
 use crate::fault::Fault;
-use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
+use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, Resolution};
 use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
-use crate::host::Capabilities;
-use crate::jwt::SignatureVerifier;
 use crate::keyring::KeyRing;
 use crate::limit::Keeper;
 use crate::path::RequestPath;
@@ -38,9 +38,10 @@ use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
-use crate::sent::{self, AnswerHead, Sent, SentKey};
+use crate::services::{Accepted, Services};
 use crate::slot::Slot;
 use crate::store::Store;
+use crate::target::Asking;
 use crate::time::Moment;
 use crate::token::{Principal, TokenTable, VerifiedToken};
 use crate::upstream::{self, Credentials, Pool, Upstream};
@@ -49,15 +50,14 @@ use crate::upstream::{self, Credentials, Pool, Upstream};
 pub struct Engine {
     policy: Policy,
     tokens: TokenTable,
-    registry: Option<Registry>,
+    registry: Option<Rc<Registry>>,
     /// The keys of each issuer, in the order of the policy's.
-    issuer_keys: Vec<KeyRing>,
-    verifier: Box<dyn SignatureVerifier>,
+    issuer_keys: Vec<Rc<KeyRing>>,
     credentials: Credentials,
     upstreams: Vec<Upstream>,
     protected: Protected,
     keeper: Keeper,
-    host: Capabilities,
+    services: Rc<Services>,
 }
 
 /// What a host does next with a request.
@@ -70,26 +70,6 @@ pub enum Step<'a> {
     Fetch(Box<Fetch>, Pending),
 }
 
-/// What came of a fetch.
-pub struct Accepted {
-    /// In a word, for metrics.
-    pub outcome: FetchOutcome,
-    /// For every request that waits for this key.
-    pub resolution: Resolution,
-    /// What operators should know: for the log.
-    pub notes: Vec<String>,
-}
-
-impl Accepted {
-    /// What operators should know, as lines for the log; none where it is as it should be.
-    pub fn lines(self, key: &FetchKey) -> impl Iterator<Item = String> {
-        let Self { outcome, notes, .. } = self;
-        let kind = key.kind();
-        let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
-        (!outcome.is_healthy()).then_some(line).into_iter().chain(notes)
-    }
-}
-
 /// A request that waits for a fetch. It holds nothing of the head, so the host must keep that, or read it again.
 pub struct Pending {
     wanted: FetchKey,
@@ -97,8 +77,7 @@ pub struct Pending {
 }
 
 impl Engine {
-    /// Compiles a policy. Every secret that it needs is looked up here, once. The verifier computes the signatures of
-    /// identity JWTs; all else about them is judged here. `host` says what the policy may count on.
+    /// Compiles a policy for a host. Every secret that it needs is looked up here, once.
     ///
     /// # Errors
     /// What the host has not, and all secrets that are missing or cannot stand in a header: each with its place in the
@@ -106,30 +85,27 @@ impl Engine {
     pub fn new(
         policy: Policy,
         environment: &dyn Environment,
-        verifier: Box<dyn SignatureVerifier>,
-        host: Capabilities,
+        services: &Rc<Services>,
     ) -> Result<Self, PolicyErrors> {
-        let credentials = Credentials::new(&policy.credentials, environment);
-        let registry = policy.open_registry(environment, host);
+        let credentials = Credentials::new(&policy.credentials, environment, services);
+        let registry = policy.open_registry(environment, services);
         let secrets = PolicyErrors::both(credentials, registry);
-        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(host), secrets)?;
-        let keeper = policy.keeper(host);
+        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let keeper = policy.keeper(services.host());
         let upstreams = upstream::build_all(&policy, &credentials);
         let protected = Protected::of(&policy);
         let tokens = TokenTable::new(policy.tokens.iter().cloned());
-        let keys = policy.issuers().iter().enumerate().map(|(index, issuer)| KeyRing::new(index, issuer));
-        let issuer_keys = keys.collect();
+        let issuer_keys = policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect();
         Ok(Self {
             policy,
             tokens,
             registry,
             issuer_keys,
-            verifier,
             credentials,
             upstreams,
             protected,
             keeper,
-            host,
+            services: Rc::clone(services),
         })
     }
 
@@ -157,28 +133,17 @@ impl Engine {
         self.step(head, known, now, store)
     }
 
-    /// Whether the call for a fetch may be made, asked once when it is about to be. A fetch that may not has failed
-    /// without having been tried: its resolution is [`Resolution::Unavailable`].
+    /// See [`Services::may_call`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
-        match (&key.0, &self.registry) {
-            (Subject::Token(_) | Subject::Person(_) | Subject::Limit(_), Some(registry)) => {
-                registry.may_call(&key.0, now)
-            }
-            (Subject::Changes | Subject::Usage, registry) => registry.is_some(),
-            (Subject::Discovery(index) | Subject::Keys(index), _) => *index < self.issuer_keys.len(),
-            (Subject::Credential(credential, link), _) => self.credentials.may_call(*credential, *link),
-            (_, None) => false,
-        }
+        self.services.may_call(key, now)
     }
 
-    /// Says that a fetch that no request waits for was not made after all.
+    /// See [`Services::abandon`].
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
-        if let Some(registry) = &self.registry {
-            registry.abandon(&key.0, now);
-        }
+        self.services.abandon(key, now);
     }
 
-    /// Takes the answer to a fetch.
+    /// See [`Services::accept`].
     pub fn accept(
         &self,
         key: &FetchKey,
@@ -187,31 +152,7 @@ impl Engine {
         now: Moment,
         store: &dyn Store,
     ) -> Accepted {
-        let (outcome, resolution, notes) = match (&key.0, &self.registry) {
-            (Subject::Credential(credential, link), _) => {
-                self.credentials.accept((*credential, *link), answer, now)
-            }
-            (Subject::Discovery(index) | Subject::Keys(index), _) => match self.issuer_keys.get(*index) {
-                Some(keys) => keys.accept(&key.0, answer, now),
-                None => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
-            },
-            (_, None) => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
-            (Subject::Token(_) | Subject::Person(_), Some(registry)) => {
-                let (outcome, resolution) = registry.accept_record(&key.0, answer, asked, now, store);
-                (outcome, resolution, Vec::new())
-            }
-            (Subject::Limit(count), Some(registry)) => {
-                let (outcome, resolution) = registry.accept_taken(count, answer, now);
-                (outcome, resolution, Vec::new())
-            }
-            (Subject::Changes, Some(registry)) => {
-                (registry.accept_changes(answer, asked, now, store), Resolution::Ready, Vec::new())
-            }
-            (Subject::Usage, Some(registry)) => {
-                (registry.accept_usage(answer, now), Resolution::Ready, Vec::new())
-            }
-        };
-        Accepted { outcome, resolution, notes }
+        self.services.accept(key, asked, answer, now, store)
     }
 
     /// The fetches that are due and that no request waits for. A host asks about once a second; what other workers have
@@ -219,35 +160,10 @@ impl Engine {
     pub fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
         let pools = self.upstreams.iter().filter_map(|upstream| upstream.keys.as_ref());
         let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
-        self.credentials.listen(members.map(|member| member.credential), store, now);
-        let mut due = self.registry.as_ref().map(|registry| registry.due(now)).unwrap_or_default();
-        due.extend(self.credentials.due(now));
-        due
-    }
-
-    /// Takes note of the answer to a forwarded request.
-    pub fn answered(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
-        if let (Some(token), Some(registry)) = (sent.token, &self.registry)
-            && !registry.is_marked(&token, now)
-            && answer.is_of_upstream()
-        {
-            registry.mark_used(token, now);
+        for credential in members.filter_map(|member| self.credentials.get(member.credential)) {
+            credential.rest().listen(now, store);
         }
-        let Some(SentKey { upstream, used }) = sent.key else { return };
-        let status = answer.value(":status");
-        let is_refused = status.as_deref() == Some(b"401");
-        let is_busy = status.as_deref() == Some(b"429");
-        if !(is_refused || is_busy) || !answer.is_of_upstream() {
-            return;
-        }
-        if is_refused {
-            self.credentials.refused(used, now);
-        }
-        let pool = self.upstreams.get(upstream).and_then(|upstream| upstream.keys.as_ref());
-        if let Some(pool) = pool.filter(|pool| pool.only().is_none()) {
-            let asked = if is_busy { sent::retry_after(answer) } else { None };
-            self.credentials.rest(used.credential, now.after(pool.rest(asked)), store);
-        }
+        self.services.due(now)
     }
 
     fn step<'a>(&'a self, head: &RequestHead<'a>, known: Known, now: Moment, store: &dyn Store) -> Step<'a> {
@@ -310,26 +226,31 @@ impl Engine {
         let token = VerifiedToken::judge(&caller.record, inputs.now.unix())?;
         trail.checks.push(Check::TokenValid(caller.record.expires_at));
 
-        let scoped = Scoped::new(token, route, &self.upstreams)?;
+        let asking = Asking {
+            is_upgrade: head.is_websocket_upgrade(),
+            is_post: head.method == b"POST",
+            query: path.query,
+            token: &caller.token,
+        };
+        let scoped = Scoped::new(token, route, &self.upstreams, &asking)?;
         trail.checks.push(Check::InScope(route.provider));
 
         // Nothing is asked for, and nothing counted, for what cannot be done.
-        if head.is_websocket_upgrade() && !self.host.upgrades {
+        if asking.is_upgrade && !self.services.host().upgrades {
             return Err(Fault::Upgrade.into());
         }
-        let keys = self.keys(&scoped, &caller, inputs, trail)?;
-        let counted = self.count(&scoped, inputs)?;
-        let grant = scoped.admit(keys, self.policy.rate_limit, counted)?;
+        let unlocked = self.unlock(scoped, &caller, inputs, trail)?;
+        let counted = self.count(&unlocked, inputs)?;
+        let grant = unlocked.admit(self.policy.rate_limit, counted)?;
         self.note_budget(&grant, trail);
 
         let original = Original {
             head,
-            path: &path,
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Ok(Rewrite::for_grant(&grant, &original)?)
+        Ok(Rewrite::for_grant(&grant, &original))
     }
 
     /// What needs no caller: a preflight, and how to become one.

@@ -82,13 +82,13 @@ impl Fault<'_> {
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(fault) => fault.reason(),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
-            Self::UniversalEndpoint | Self::Endpoint => Reason::EndpointNotAllowed,
+            Self::UniversalEndpoint | Self::Endpoint | Self::KeyInQuery => Reason::EndpointNotAllowed,
             Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
-            Self::CredentialUnavailable(_) | Self::KeyInQuery => Reason::UpstreamCredentialUnavailable,
+            Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
             Self::Host => Reason::HostFailure,
         }
     }
@@ -107,14 +107,15 @@ impl Fault<'_> {
             | Self::PersonUnknown
             | Self::PersonDisabled
             | Self::RegistryUnavailable => Stage::Verify,
-            Self::OutOfScope(_) | Self::ModelsRestricted | Self::Upgrade => Stage::Scope,
-            Self::CredentialUnavailable(_) => Stage::Credential,
-            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
-            Self::TokenInTarget
+            Self::OutOfScope(_)
+            | Self::ModelsRestricted
             | Self::UniversalEndpoint
             | Self::Endpoint
-            | Self::KeyInQuery
-            | Self::Host => Stage::Rewrite,
+            | Self::TokenInTarget
+            | Self::Upgrade => Stage::Scope,
+            Self::CredentialUnavailable(_) | Self::KeyInQuery => Stage::Credential,
+            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
+            Self::Host => Stage::Rewrite,
         }
     }
 }

@@ -12,12 +12,16 @@ use zeroize::Zeroizing;
 
 use crate::limit::Taken;
 use crate::registry::Count;
+use crate::services::ServiceId;
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
 
 /// What is fetched. Equal keys are one fetch, however many requests wait for it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FetchKey(pub(crate) Subject);
+pub struct FetchKey {
+    pub(crate) service: ServiceId,
+    pub(crate) subject: Subject,
+}
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
@@ -25,32 +29,36 @@ pub(crate) enum Subject {
     Token(TokenDigest),
     /// The record of a person, by their address.
     Person(String),
-    /// The address of an issuer's keys; the issuer by its place in the policy.
-    Discovery(usize),
+    /// The address of an issuer's keys.
+    Discovery,
     /// An issuer's keys.
-    Keys(usize),
+    Keys,
     /// What changed in the registry.
     Changes,
     /// The report of used tokens.
     Usage,
     /// One request from a budget.
     Limit(Count),
-    /// An upstream credential, by its place in the policy and in its chain.
-    Credential(usize, usize),
+    /// An upstream credential.
+    Credential,
 }
 
 impl FetchKey {
+    pub(crate) fn new(service: ServiceId, subject: Subject) -> Self {
+        Self { service, subject }
+    }
+
     /// What kind of fetch it is, for metrics and logs.
     pub fn kind(&self) -> &'static str {
-        match self.0 {
+        match self.subject {
             Subject::Token(_) => "token",
             Subject::Person(_) => "person",
-            Subject::Discovery(_) => "discovery",
-            Subject::Keys(_) => "keys",
+            Subject::Discovery => "discovery",
+            Subject::Keys => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
             Subject::Limit(_) => "limit",
-            Subject::Credential(..) => "credential",
+            Subject::Credential => "credential",
         }
     }
 }
@@ -79,7 +87,7 @@ impl Fetch {
     /// What it resolves to for somebody who asks nobody, and only wants to see what would be decided: nothing was taken
     /// from any budget yet, and all else is unavailable.
     pub fn unasked(&self) -> Resolution {
-        match &self.key.0 {
+        match &self.key.subject {
             Subject::Limit(count) => Resolution::Taken(count.of_full_budget(self.asked.at)),
             _ => Resolution::Unavailable,
         }

@@ -18,6 +18,9 @@ pub struct RequestHead<'a> {
     pub method: &'a [u8],
     /// The request target as it came (`:path`); empty where the host had none.
     pub path: &'a [u8],
+    /// Whom the request is for (`:authority` or `host`), as it came; empty where the host cannot say. Nothing is routed by
+    /// it.
+    pub authority: &'a [u8],
     /// Every header line in order, pseudo-headers left out.
     pub headers: &'a [Header<'a>],
     /// Asks the host for the address of the connection's other end, which few requests need; `None` where it cannot say.

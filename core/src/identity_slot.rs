@@ -109,7 +109,8 @@ mod tests {
             .iter()
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
             .collect();
-        let head = RequestHead { method: b"POST", path: b"/", headers: &headers, peer: || None };
+        let head =
+            RequestHead { method: b"POST", path: b"/", authority: b"", headers: &headers, peer: || None };
         match find_identity(&access(), &head) {
             Ok(None) => "none".to_owned(),
             Ok(Some(found)) => format!("{}={}", found.slot, str::from_utf8(found.token).unwrap()),

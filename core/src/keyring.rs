@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
 use crate::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
+use crate::services::{Accepted, ServiceId};
 use crate::time::Moment;
 
 /// The pauses after failures double from the first to the last.
@@ -17,8 +18,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 pub(crate) struct KeyRing {
-    /// The issuer's place in the policy.
-    index: usize,
+    id: ServiceId,
     source: Source,
     state: RefCell<State>,
 }
@@ -30,6 +30,18 @@ enum Source {
         /// The issuer, where the address of its keys must be asked for.
         discover: Option<String>,
     },
+}
+
+impl Source {
+    fn of(issuer: &Issuer) -> Self {
+        match issuer.keys() {
+            KeySource::Inline(keys) => Self::Inline(Arc::new(keys.clone())),
+            KeySource::Jwks(keys) => Self::Remote { keys: keys.clone(), discover: None },
+            KeySource::Discovery(keys) => {
+                Self::Remote { keys: keys.clone(), discover: Some(issuer.url().to_owned()) }
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -61,15 +73,22 @@ pub(crate) enum Newer {
 }
 
 impl KeyRing {
-    pub(crate) fn new(index: usize, issuer: &Issuer) -> Self {
-        let source = match issuer.keys() {
-            KeySource::Inline(keys) => Source::Inline(Arc::new(keys.clone())),
-            KeySource::Jwks(keys) => Source::Remote { keys: keys.clone(), discover: None },
-            KeySource::Discovery(keys) => {
-                Source::Remote { keys: keys.clone(), discover: Some(issuer.url().to_owned()) }
+    pub(crate) fn new(id: ServiceId, issuer: &Issuer) -> Self {
+        Self { id, source: Source::of(issuer), state: RefCell::default() }
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another issuer's keys are fetched from there in the same way.
+    pub(crate) fn is_of(&self, issuer: &Issuer) -> bool {
+        match (&self.source, Source::of(issuer)) {
+            (Source::Remote { keys, discover }, Source::Remote { keys: other, discover: of_other }) => {
+                *keys == other && *discover == of_other
             }
-        };
-        Self { index, source, state: RefCell::default() }
+            _ => false,
+        }
     }
 
     pub(crate) fn find(&self, now: Moment) -> Keys {
@@ -107,16 +126,11 @@ impl KeyRing {
     }
 
     /// What came of a fetch. The words are for the log.
-    pub(crate) fn accept(
-        &self,
-        subject: &Subject,
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-    ) -> (FetchOutcome, Resolution, Vec<String>) {
+    pub(crate) fn accept(&self, subject: &Subject, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let (Source::Remote { keys: remote, discover }, Ok(mut state)) =
             (&self.source, self.state.try_borrow_mut())
         else {
-            return (FetchOutcome::Failed, Resolution::Unavailable, Vec::new());
+            return Accepted::failed();
         };
         let body = match answer {
             FetchAnswer::Response { status: 200, body } => Ok(*body),
@@ -125,7 +139,7 @@ impl KeyRing {
         };
         let malformed = |fault: String| (FetchOutcome::Malformed, vec![fault]);
         let read = body.and_then(|body| {
-            if let (Subject::Discovery(_), Some(issuer)) = (subject, discover) {
+            if let (Subject::Discovery, Some(issuer)) = (subject, discover) {
                 let endpoint = jwks_endpoint(body, issuer, &remote.endpoint);
                 state.endpoint = Some(endpoint.map_err(|fault| malformed(fault.to_string()))?);
                 return Ok(Vec::new());
@@ -143,11 +157,11 @@ impl KeyRing {
         match read {
             Ok(notes) => {
                 state.pause_until = Moment::default();
-                (FetchOutcome::Found, Resolution::Ready, notes)
+                Accepted { outcome: FetchOutcome::Found, resolution: Resolution::Ready, notes }
             }
             Err((outcome, notes)) => {
                 state.fail(now);
-                (outcome, Resolution::Unavailable, notes)
+                Accepted { outcome, resolution: Resolution::Unavailable, notes }
             }
         }
     }
@@ -168,8 +182,8 @@ impl KeyRing {
     fn fetch(&self, state: &State, now: Moment) -> Option<Fetch> {
         let Source::Remote { keys: remote, discover } = &self.source else { return None };
         let (subject, endpoint) = match (discover, &state.endpoint) {
-            (Some(_), None) => (Subject::Discovery(self.index), &remote.endpoint),
-            (_, endpoint) => (Subject::Keys(self.index), endpoint.as_ref().unwrap_or(&remote.endpoint)),
+            (Some(_), None) => (Subject::Discovery, &remote.endpoint),
+            (_, endpoint) => (Subject::Keys, endpoint.as_ref().unwrap_or(&remote.endpoint)),
         };
         let fields = [
             (":method", "GET".to_owned()),
@@ -184,7 +198,7 @@ impl KeyRing {
             body: None,
             timeout: remote.timeout,
         };
-        Some(Fetch::new(FetchKey(subject), request, Asked { at: now, as_of: 0 }))
+        Some(Fetch::new(FetchKey::new(self.id, subject), request, Asked { at: now, as_of: 0 }))
     }
 }
 

@@ -122,7 +122,8 @@ mod tests {
             .iter()
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
             .collect();
-        let head = RequestHead { method: b"GET", path: b"/", headers: &headers, peer: || None };
+        let head =
+            RequestHead { method: b"GET", path: b"/", authority: b"", headers: &headers, peer: || None };
         rewrite.fields(&head).map(line).collect()
     }
 

@@ -8,17 +8,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use crate::ascii::percent_decode;
-use crate::fault::Fault;
 use crate::grant::Grant;
 use crate::head::RequestHead;
 use crate::metadata::{self, Claim};
-use crate::path::RequestPath;
 use crate::protected::{Protected, is_spelling_of};
-use crate::provider::Dialect;
 use crate::subprotocol;
-use crate::target::Target;
-use crate::upstream::{Form, Keys, OpenKey};
+use crate::token::stands_in;
+use crate::upstream::OpenKey;
 
 /// What a host does to a request head before it forwards it: first `remove`, then `set`.
 ///
@@ -70,13 +66,9 @@ impl From<Vec<u8>> for FieldValue<'_> {
 
 pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
-/// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.
-const SHORTEST_SOUGHT: usize = 12;
-
 /// What a rewrite needs beside the grant.
 pub(crate) struct Original<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
-    pub(crate) path: &'r RequestPath<'a>,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
     /// The header names that carry credentials.
@@ -86,36 +78,26 @@ pub(crate) struct Original<'a, 'r> {
 }
 
 impl<'a> Rewrite<'a> {
-    /// Writes the rewrite. It refuses a request whose token also stands in the path or query: what is forwarded there
-    /// cannot be cut out without changing what it means.
-    pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Result<Self, Fault<'a>> {
-        let target = Target::of(grant, original.head, original.path.query)?;
-        if holds_token(target.bytes(), original.token) {
-            return Err(Fault::TokenInTarget);
-        }
+    /// Writes the rewrite.
+    pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Self {
         let mut set = Vec::with_capacity(6);
-        set.extend(credentials(grant, target.key.is_some()));
+        set.extend(credentials(grant));
         set.extend(controls(grant, original.metadata));
         set.extend(upgrade(original));
-        Ok(Self {
+        Self {
             authority: &grant.upstream().authority,
             https: grant.upstream().https,
-            path: target.with_key(grant),
+            path: grant.target(),
             remove: to_remove(original),
             set,
-        })
+        }
     }
 }
 
-fn credentials<'a>(grant: &Grant<'a>, key_in_query: bool) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let upstream = grant.upstream();
-    let auth = if grant.route().dialect == Dialect::OpenAi { &upstream.openai_auth } else { &upstream.auth };
-    let open = |key, form| FieldValue::Secret(OpenKey::new(key, form, grant));
-    let Keys { provider, gateway, .. } = grant.keys();
-    let provider = provider.as_ref().filter(|_| !key_in_query);
-    let provider = provider.map(|key| (auth.name.as_str(), open(key, auth.form)));
-    let gateway = gateway.as_ref().map(|key| ("cf-aig-authorization", open(key, Form::Bearer)));
-    provider.into_iter().chain(gateway)
+fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let provider = grant.provider_key().map(|(header, key)| (header.name.as_str(), key));
+    let gateway = grant.gateway_key().map(|key| ("cf-aig-authorization", key));
+    provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
 }
 
 /// What the Cloudflare AI Gateway is told beside credentials; nothing where requests do not go there.
@@ -138,7 +120,7 @@ fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Fi
     let connection = head.is_websocket_upgrade().then(|| ("connection", b"upgrade"[..].into()));
     let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
     let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
-    let subprotocols = subprotocols.filter(|kept| !holds_token(kept, original.token));
+    let subprotocols = subprotocols.filter(|kept| !stands_in(kept, original.token));
     connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
 
@@ -147,18 +129,10 @@ fn to_remove<'a>(original: &Original<'a, '_>) -> Vec<&'a [u8]> {
     let holds_credential = |name: &[u8], value: &[u8]| {
         original.protected.has(name)
             || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
-            || holds_token(value, original.token)
+            || stands_in(value, original.token)
     };
     let headers = original.head.headers.iter();
     headers.filter(|header| holds_credential(header.name, header.value)).map(|header| header.name).collect()
-}
-
-/// Whether the token stands in the text, as it is or percent-encoded.
-fn holds_token(text: &[u8], token: &[u8]) -> bool {
-    let has = |text: &[u8]| text.windows(token.len()).any(|window| window == token);
-    token.len() >= SHORTEST_SOUGHT
-        && text.len() >= token.len()
-        && (has(text) || (text.contains(&b'%') && has(&percent_decode(text).collect::<Vec<u8>>())))
 }
 
 impl fmt::Debug for Rewrite<'_> {

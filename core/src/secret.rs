@@ -1,8 +1,8 @@
 //! Upstream secrets: where they come from and who may read them.
 //!
-//! A [`Secret`] is never printed, never serialised, wiped from memory when dropped, and read in one place only:
-//! [`Secret::reveal`] asks for a [`Grant`], so no code can reach a real credential before a caller was verified
-//! and found in scope. The credentials of registries and of token agents go to those only.
+//! A [`Secret`] is never printed, never serialised, and wiped from memory when dropped. One that goes upstream is opened by
+//! a [`Grant`] only, so no code can reach a real credential before a caller was verified and found in scope. The credential
+//! of a service that is asked is of another type ([`ServiceSecret`]), so that neither can be taken for the other.
 
 use std::fmt;
 
@@ -10,8 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::ascii::push_escaped;
 use crate::grant::Grant;
-use crate::registry::Registry;
-use crate::upstream::{Fetched, OpenKey};
+use crate::upstream::OpenKey;
 
 /// Where the host's named secrets are looked up, once, when an engine is built.
 pub trait Environment {
@@ -90,17 +89,6 @@ impl Secret {
         Self(value)
     }
 
-    /// The text, for a call to the registry that it is bound to.
-    pub(crate) fn reveal_to_registry(&self, _proof: &Registry) -> Zeroizing<String> {
-        // A credential is visible ASCII, so nothing is lost.
-        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
-    }
-
-    /// The text, for a call to the agent that it is bound to.
-    pub(crate) fn reveal_to_agent(&self, _proof: &Fetched) -> Zeroizing<String> {
-        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
-    }
-
     /// The bytes, once a grant has opened the key.
     pub(crate) fn opened(&self, _proof: &OpenKey) -> &[u8] {
         &self.0
@@ -109,6 +97,26 @@ impl Secret {
     /// The bytes, for a caller that was verified and is in scope.
     pub(crate) fn reveal(&self, _proof: &Grant<'_>) -> &[u8] {
         &self.0
+    }
+}
+
+/// The credential of a service that is asked: it goes into calls to that service, which is all that holds it, and never
+/// upstream.
+pub(crate) struct ServiceSecret(Secret);
+
+impl ServiceSecret {
+    pub(crate) fn new(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    pub(crate) fn with_scheme(secret: &Secret, scheme: &str) -> Self {
+        Self(secret.with_scheme(scheme))
+    }
+
+    /// The text, for a call.
+    pub(crate) fn reveal(&self) -> Zeroizing<String> {
+        // A credential is visible ASCII, so nothing is lost.
+        Zeroizing::new(String::from_utf8_lossy(&self.0.0).into_owned())
     }
 }
 

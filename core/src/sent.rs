@@ -1,4 +1,4 @@
-//! What is learnt from the answer to a forwarded request: that its token was used, and whether its key works.
+//! What is learnt from the answer to a forwarded request: that its token was used, and whether its keys work.
 //!
 //! Only an answer of the upstream's own counts. Nothing is read of it that nobody needs.
 
@@ -12,22 +12,35 @@ use crate::upstream::UsedKey;
 pub struct Sent {
     /// A token that the registry knows.
     pub(crate) token: Option<TokenDigest>,
-    /// A key that another could take the place of.
-    pub(crate) key: Option<SentKey>,
+    /// Whose request it is.
+    pub(crate) principal: Option<TokenDigest>,
+    /// The provider's key and the gateway's, where something is to be learnt of them.
+    keys: [Option<SentKey>; 2],
+}
+
+/// A key that went upstream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentKey {
+    pub(crate) used: UsedKey,
+    /// How long it rests when it is refused, where another can take its place.
+    pub(crate) cooldown: Option<Duration>,
 }
 
 impl Sent {
+    pub(crate) fn add(&mut self, key: SentKey) {
+        if let Some(place) = self.keys.iter_mut().find(|place| place.is_none()) {
+            *place = Some(key);
+        }
+    }
+
     /// Whether nothing is to be learnt.
     pub fn is_nothing(&self) -> bool {
-        self.token.is_none() && self.key.is_none()
+        self.token.is_none() && self.keys().next().is_none()
     }
-}
 
-/// A key, and the upstream that got it, by its place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SentKey {
-    pub(crate) upstream: usize,
-    pub(crate) used: UsedKey,
+    pub(crate) fn keys(&self) -> impl Iterator<Item = SentKey> {
+        self.keys.into_iter().flatten()
+    }
 }
 
 /// The head of an answer, as far as the engine asks for it.

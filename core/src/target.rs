@@ -8,13 +8,12 @@
 use std::borrow::Cow;
 
 use crate::fault::Fault;
-use crate::grant::Grant;
-use crate::head::RequestHead;
 use crate::path::RequestPath;
 use crate::provider::Provider;
 use crate::query;
-use crate::route::RoutedBy;
-use crate::upstream::Form;
+use crate::route::{Route, RoutedBy};
+use crate::token;
+use crate::upstream::Upstream;
 
 /// How the client's path continues at an upstream.
 #[derive(Debug, Default)]
@@ -80,40 +79,47 @@ impl Below {
     }
 }
 
-/// The target of a granted request, not yet with the key that may stand in its query.
+/// What of a request tells where it leads.
+pub(crate) struct Asking<'r> {
+    pub(crate) is_upgrade: bool,
+    pub(crate) is_post: bool,
+    pub(crate) query: Option<&'r [u8]>,
+    /// The token that was judged.
+    pub(crate) token: &'r [u8],
+}
+
+/// The target of a request, not yet with the key that may stand in its query.
 pub(crate) struct Target {
     bytes: Vec<u8>,
     has_query: bool,
     /// The parameter that carries the key; no header does then.
-    pub(crate) key: Option<QueryKey>,
+    key: Option<QueryKey>,
 }
 
 impl Target {
+    /// It refuses a request whose token also stands in the path or query: what is forwarded there cannot be cut out
+    /// without changing what it means.
     pub(crate) fn of<'a>(
-        grant: &Grant<'a>,
-        head: &RequestHead<'_>,
-        query: Option<&[u8]>,
+        route: &Route<'a>,
+        upstream: &Upstream,
+        asking: &Asking<'_>,
     ) -> Result<Self, Fault<'a>> {
-        let below = &grant.upstream().below;
-        let is_upgrade = head.is_websocket_upgrade();
-        if is_universal(grant) && (is_upgrade || head.method == b"POST") {
+        let below = &upstream.below;
+        if is_universal(route, upstream) && (asking.is_upgrade || asking.is_post) {
             return Err(Fault::UniversalEndpoint);
         }
-        let rest = below.rest(grant.route().path);
+        let rest = below.rest(route.path);
         if !below.forwards(rest) {
             return Err(Fault::Endpoint);
         }
-        let live = if is_upgrade { below.live(rest) } else { None };
+        let live = if asking.is_upgrade { below.live(rest) } else { None };
         let (prefix, rest) = match live {
             Some(Live { path: Some(path), .. }) => (path, &b""[..]),
             Some(Live { native: [first, ..], .. }) if rest.len() < 2 => (&below.prefix, first.as_bytes()),
             _ => (&below.prefix, rest),
         };
         let key = live.and_then(|live| live.key);
-        if key.is_some() && grant.keys().by_host {
-            return Err(Fault::KeyInQuery);
-        }
-        let query = query.and_then(|query| without_keys(query, key));
+        let query = asking.query.and_then(|query| without_keys(query, key));
         let mut bytes = [prefix.as_bytes(), rest].concat();
         if bytes.is_empty() {
             bytes.push(b'/');
@@ -122,31 +128,34 @@ impl Target {
             bytes.push(b'?');
             bytes.extend_from_slice(query);
         }
+        if token::stands_in(&bytes, asking.token) {
+            return Err(Fault::TokenInTarget);
+        }
         Ok(Self { bytes, has_query: query.is_some(), key })
     }
 
-    /// All of it that is not secret.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Whether the provider's key stands in its query.
+    pub(crate) fn takes_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// The target with the key in its query, where it belongs there.
-    pub(crate) fn with_key(self, grant: &Grant<'_>) -> Vec<u8> {
-        let (Some(QueryKey(name)), Some(key)) = (self.key, &grant.keys().provider) else { return self.bytes };
-        let mut bytes = self.bytes;
-        bytes.push(if self.has_query { b'&' } else { b'?' });
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(b'=');
-        bytes.extend_from_slice(key.reveal(Form::Query, grant));
+    pub(crate) fn with_key(&self, key: Option<&[u8]>) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        if let (Some(QueryKey(name)), Some(key)) = (self.key, key) {
+            bytes.push(if self.has_query { b'&' } else { b'?' });
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(key);
+        }
         bytes
     }
 }
 
 /// Whether this asks for what the Cloudflare AI Gateway has at its root: providers and their keys are in the body there.
 /// Where the policy opens it, it is a provider of its own, named by the empty segment.
-fn is_universal(grant: &Grant<'_>) -> bool {
-    let route = grant.route();
-    grant.upstream().controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
+fn is_universal(route: &Route<'_>, upstream: &Upstream) -> bool {
+    upstream.controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
 }
 
 /// The query without the parameters that carry keys; nothing is copied where there are none.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::ascii::percent_decode;
 use crate::fault::Fault;
 use crate::limit::RateLimit;
 use crate::time::UnixTime;
@@ -141,6 +142,17 @@ impl TokenTable {
     pub(crate) fn find(&self, token: &[u8]) -> Option<&Arc<TokenRecord>> {
         (token.len() <= MAX_TOKEN_BYTES).then(|| self.0.get(&TokenDigest::of(token))).flatten()
     }
+}
+
+/// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.
+const SHORTEST_SOUGHT: usize = 12;
+
+/// Whether the token stands in the text, as it is or percent-encoded.
+pub(crate) fn stands_in(text: &[u8], token: &[u8]) -> bool {
+    let has = |text: &[u8]| text.windows(token.len()).any(|window| window == token);
+    token.len() >= SHORTEST_SOUGHT
+        && text.len() >= token.len()
+        && (has(text) || (text.contains(&b'%') && has(&percent_decode(text).collect::<Vec<u8>>())))
 }
 
 /// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]

@@ -7,12 +7,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, Header, MemoryStore, Moment, Policy, PolicyErrors,
-    RequestHead, Sent, TokenDigest, Verdict, jwt::PureRust,
+    Capabilities, Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy,
+    PolicyErrors, RequestHead, Sent, Services, Step, TokenDigest, Verdict, jwt::PureRust,
 };
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, at_ms};
-use support::{Signer, claims, oidc, with};
+use support::{NOW, Signer, claims, oidc, with};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 
@@ -63,8 +63,13 @@ fn ask_with(
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head =
-        RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+    let head = RequestHead {
+        method: b"POST",
+        path: b"/v1/chat/completions",
+        authority: b"",
+        headers: &headers,
+        peer: || None,
+    };
     worker.decide(&MemoryStore::default(), &head, now, service, carried)
 }
 
@@ -96,7 +101,7 @@ fn the_first_source_that_has_a_value_wins() {
 }
 
 #[test]
-fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_after_it() {
+fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_up_to_it() {
     let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
     let store = MemoryStore::default();
     assert_eq!(ask(&worker, at(0), &|_| token("first", 60)), "Bearer first");
@@ -111,8 +116,33 @@ fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_after_it()
     // What is due is renewed by a request that finds it so, too; that one does not wait.
     assert_eq!(ask(&worker, at(102), &|_| token("third", 60)), "Bearer second");
     assert_eq!(ask(&worker, at(102), &nobody), "Bearer third");
-    assert_eq!(ask(&worker, at_ms(161_999), &down), "Bearer third");
-    assert_eq!(ask(&worker, at(162), &down), "upstream_credential_unavailable");
+    assert_eq!(ask(&worker, at_ms(160_999), &down), "Bearer third");
+    // A request that leaves now would arrive when it has expired.
+    assert_eq!(ask(&worker, at(161), &down), "upstream_credential_unavailable");
+}
+
+#[test]
+fn a_life_counts_from_when_the_value_was_asked_for() {
+    let document = policy(&json!([agent()])).to_string();
+    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
+    let policy = Policy::from_json(document.as_bytes()).unwrap();
+    let engine = Engine::new(policy, &NOTHING, &services).ok().unwrap();
+    let store = MemoryStore::default();
+    let due = engine.due(at(0), &store);
+    let [fetch] = due.as_slice() else { panic!("one call is due") };
+    let body = br#"{"token":"slow","in":30}"#;
+    let answer = FetchAnswer::Response { status: 200, body };
+    engine.accept(&fetch.key, fetch.asked, &answer, at(20), &store);
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head =
+        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let begin = |now| match engine.begin(&head, now, &store) {
+        Step::Decide(decision) => carried(&decision),
+        Step::Fetch(..) => "waits".to_owned(),
+    };
+    assert_eq!(begin(at(28)), "Bearer slow");
+    assert_eq!(begin(at(29)), "waits");
 }
 
 #[test]
@@ -131,26 +161,47 @@ fn a_value_that_lives_shortly_is_renewed_in_the_middle_of_its_life() {
 }
 
 #[test]
-fn three_failures_leave_the_agent_alone_for_half_a_minute() {
+fn failures_are_followed_by_a_pause_and_three_leave_the_agent_alone_for_half_a_minute() {
     let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
     let asked = Cell::new(0);
     let fails = |_: &str| {
         asked.set(asked.get() + 1);
         Answer(500, String::new())
     };
-    for tick in 0..250 {
-        assert_eq!(ask(&worker, at_ms(tick * 100), &fails), "upstream_credential_unavailable");
-    }
-    assert_eq!(asked.get(), 3);
-    assert_eq!(ask(&worker, at(31), &fails), "upstream_credential_unavailable");
-    assert_eq!(ask(&worker, at(32), &nobody), "upstream_credential_unavailable");
-    assert_eq!(ask(&worker, at(62), &|_| token("back", 60)), "Bearer back");
+    let ask_until = |until: i64, times: usize| {
+        for tick in 0..until * 10 {
+            assert_eq!(ask(&worker, at_ms(tick * 100), &fails), "upstream_credential_unavailable");
+        }
+        assert_eq!(asked.get(), times, "within {until} s");
+        asked.set(0);
+    };
+    ask_until(25, 3);
+    assert_eq!(ask(&worker, at(33), &fails), "upstream_credential_unavailable");
+    assert_eq!(ask(&worker, at(34), &nobody), "upstream_credential_unavailable");
+    assert_eq!(ask(&worker, at(64), &|_| token("back", 60)), "Bearer back");
     // A clock that was put back by a day does not keep it closed.
     let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
-    for _ in 0..3 {
-        ask(&worker, at(86_400), &down);
+    for second in 0..3 {
+        ask(&worker, at(86_400 + second * 2), &down);
     }
     assert_eq!(ask(&worker, at(0), &|_| token("back", 60)), "Bearer back");
+}
+
+#[test]
+fn an_agent_that_is_gone_for_a_moment_is_asked_again_before_its_value_has_expired() {
+    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    assert_eq!(ask(&worker, at(0), &|_| token("old", 60)), "Bearer old");
+    let asked = Cell::new(0);
+    let fails = |_: &str| {
+        asked.set(asked.get() + 1);
+        Answer(500, String::new())
+    };
+    for tick in 0..5 {
+        assert_eq!(ask(&worker, at_ms(51_000 + tick), &fails), "Bearer old");
+    }
+    assert_eq!(asked.get(), 1, "five requests at once are one reason to ask");
+    assert_eq!(ask(&worker, at(52), &|_| token("new", 60)), "Bearer old");
+    assert_eq!(ask(&worker, at(52), &nobody), "Bearer new");
 }
 
 #[test]
@@ -162,25 +213,44 @@ fn a_fresh_value_takes_the_place_of_one_that_would_last_longer() {
 }
 
 #[test]
+fn a_clock_that_is_put_back_prolongs_no_value() {
+    for chain in
+        [json!([agent()]), json!([{"http": {"url": "http://agent.internal/token", "max_age": "60s"}}])]
+    {
+        let worker = Worker::within(&policy(&chain), &NOTHING);
+        let value = |_: &str| {
+            let is_document = chain.to_string().contains("expires_in");
+            if is_document { token("value", 60) } else { Answer(200, "value".to_owned()) }
+        };
+        assert_eq!(ask(&worker, at(36_000), &value), "Bearer value");
+        assert_eq!(ask(&worker, at(0), &down), "upstream_credential_unavailable", "{chain}");
+    }
+}
+
+#[test]
 fn an_answer_that_cannot_be_used_never_replaces_a_value_that_can() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
-    assert_eq!(ask(&worker, at(0), &|_| token("good", 60)), "Bearer good");
-    for (number, body) in [
+    for body in [
         r#"{"token":"a\r\nx: y","in":60}"#,
         r#"{"token":"a\u0000","in":60}"#,
         r#"{"token":"é","in":60}"#,
         r#"{"token":"","in":60}"#,
         r#"{"token":"a","in":0}"#,
+        r#"{"token":"a","in":1800000060000}"#,
         r#"{"token":"a"}"#,
         "<html>",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let now = at_ms(55_000 + i64::try_from(number).unwrap());
-        assert_eq!(ask(&worker, now, &|_| Answer(200, body.to_owned())), "Bearer good", "{body}");
+    ] {
+        let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+        let asked = Cell::new(0);
+        let answer = |_: &str| {
+            asked.set(asked.get() + 1);
+            Answer(200, body.to_owned())
+        };
+        assert_eq!(ask(&worker, at(0), &|_| token("good", 60)), "Bearer good");
+        assert_eq!(ask(&worker, at(55), &answer), "Bearer good", "{body}");
+        assert_eq!(asked.get(), 1, "{body}");
+        assert_eq!(ask(&worker, at_ms(58_999), &answer), "Bearer good", "{body}");
+        assert_eq!(ask(&worker, at(60), &answer), "upstream_credential_unavailable", "{body}");
     }
-    assert_eq!(ask(&worker, at(60), &down), "upstream_credential_unavailable");
 }
 
 #[test]
@@ -188,20 +258,22 @@ fn what_is_wrong_with_an_answer_is_said_with_the_sources_name_and_without_its_va
     let chain = json!([{"env": "A"}, agent()]);
     let document = policy(&chain).to_string();
     let engine = Policy::from_json(document.as_bytes())
-        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust), Capabilities::ENVOY))
+        .and_then(|policy| {
+            Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+        })
         .unwrap();
     let store = MemoryStore::default();
     let due = engine.due(at(0), &store);
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let body = br#"{"token":"sentinel\r\nx: y","in":60}"#;
-    let answer = keyswap_core::FetchAnswer::Response { status: 200, body };
+    let answer = FetchAnswer::Response { status: 200, body };
     let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
     assert_eq!(
         notes,
         ["`credentials.openai[1].http`: the value has a byte at position 8 that is not visible ASCII: a \
           credential has none"]
     );
-    let answer = keyswap_core::FetchAnswer::Response { status: 403, body: b"sentinel" };
+    let answer = FetchAnswer::Response { status: 403, body: b"sentinel" };
     let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
     assert_eq!(notes, ["`credentials.openai[1].http`: the answer has status 403"]);
 }
@@ -219,8 +291,7 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
             Engine::new(
                 policy,
                 &Variables(&[("VAULT_TOKEN", "hvs.x")]),
-                Box::new(PureRust),
-                Capabilities::ENVOY,
+                &Services::new(Box::new(PureRust), Capabilities::ENVOY),
             )
         })
         .unwrap();
@@ -240,8 +311,9 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
         ]
     );
     assert_eq!((fetch.request.cluster.as_str(), fetch.request.timeout.as_millis()), ("vault", 300));
-    let missing = Policy::from_json(document.as_bytes())
-        .and_then(|policy| Engine::new(policy, &NOTHING, Box::new(PureRust), Capabilities::ENVOY));
+    let missing = Policy::from_json(document.as_bytes()).and_then(|policy| {
+        Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+    });
     let expect =
         "error at `credentials.openai[0].http.credential`: the environment variable `VAULT_TOKEN` is not set";
     assert_eq!(missing.err().unwrap().to_string(), expect);
@@ -260,6 +332,7 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
     let jwt = signer.sign(&claims());
     let bearer = format!("Bearer {TOKEN}");
     let forged = Signer::new(2, "k").sign(&claims());
+    let expired = signer.sign(&with(&claims(), &json!({"exp": NOW - 30})));
     for (headers, expect) in [
         (&[("x-platform-token", jwt.as_str())][..], format!("Bearer {jwt}")),
         (&[("x-platform-token", &jwt), ("authorization", &bearer)], format!("Bearer {jwt}")),
@@ -267,6 +340,13 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
         (&[("x-other-token", &jwt)], "upstream_credential_unavailable".to_owned()),
         (&[("authorization", &format!("Bearer {jwt}"))], "upstream_credential_unavailable".to_owned()),
         (&[("authorization", &bearer)], "upstream_credential_unavailable".to_owned()),
+        // Its caller may be a little late, by the clock of another; the upstream has a clock of its own.
+        (&[("x-platform-token", &expired)], "upstream_credential_unavailable".to_owned()),
+        (
+            &[("x_platform_token", &jwt), ("authorization", &bearer)],
+            "upstream_credential_unavailable".to_owned(),
+        ),
+        (&[("x-platform-token", &jwt), ("x-platform-token", &jwt)], "credential_ambiguous".to_owned()),
         (&[("x-platform-token", &forged), ("authorization", &bearer)], "token_invalid".to_owned()),
         (&[("x-platform-token", "anything"), ("authorization", &bearer)], "token_invalid".to_owned()),
     ] {
@@ -282,6 +362,39 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
 fn where_the_host_has_the_credential_every_slot_is_stripped_and_none_written() {
     let worker = Worker::within(&policy(&json!([{"inject_by": "host"}])), &NOTHING);
     assert_eq!(ask(&worker, at(0), &nobody), "nothing");
+    let beside = |credentials: Value, more: Value| {
+        let mut document = policy(&json!([{"inject_by": "host"}]));
+        for (name, chain) in credentials.as_object().unwrap() {
+            document["credentials"][name] = chain.clone();
+        }
+        let errors = Policy::from_json(with(&document, &more).to_string().as_bytes()).err();
+        errors.map(|errors| errors.to_string())
+    };
+    let env = json!([{"env": "A"}]);
+    let one_host = Some(
+        "error at `credentials.openai`: requests for `openai` and `anthropic` go to one host, where the host would write \
+         this credential into both: name another source"
+            .to_owned(),
+    );
+    let gateway = json!({"gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "provider_key"}}});
+    let own_host = json!({"providers": {"anthropic": {"url": "https://api.openai.com"}}});
+    for (credentials, more, expect) in [
+        (json!({"anthropic": env}), json!({}), None),
+        (json!({"anthropic": env, "cf": env}), gateway.clone(), one_host.clone()),
+        (json!({"cf": env}), gateway, None),
+        (json!({"anthropic": env}), own_host, one_host),
+        (
+            json!({"a": env}),
+            json!({"providers": {"openai": {"credentials": {"a": 1, "openai": 1}}}}),
+            Some(
+                "error at `providers.openai.credentials`: the host writes `openai` into every request, so there is \
+                 nothing to choose from"
+                    .to_owned(),
+            ),
+        ),
+    ] {
+        assert_eq!(beside(credentials.clone(), more.clone()), expect, "{credentials} {more}");
+    }
     let mixed = policy(&json!([{"env": "A"}, {"inject_by": "host"}]));
     let errors = Policy::from_json(mixed.to_string().as_bytes()).err().unwrap().to_string();
     let expect = "error at `credentials.openai`: nobody here can tell whether the host had a value: `inject_by: host` \
@@ -305,6 +418,32 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
         (json!({"url": url, "value": "token"}), error(".value", pointer)),
         (json!({"url": url, "value": "/a~2"}), error(".value", pointer)),
         (json!({"url": url, "value": "/a~"}), error(".value", pointer)),
+        (
+            json!({"url": url, "expires_in": "/b"}),
+            error("", "where the answer is a document, `value` must point at the credential in it"),
+        ),
+        (
+            json!({"url": "http://agent/token?api_key=0123", "max_age": "5m"}),
+            error(".url", "a parameter here may hold a secret: send it as the `credential`"),
+        ),
+        (
+            json!({"url": url, "headers": {"x-vault-token": "0123"}}),
+            error(
+                ".headers.x-vault-token",
+                "a header of this name may hold a secret: send it as the `credential`, by `auth`",
+            ),
+        ),
+        (
+            json!({"url": url, "headers": {"x-a": "1"}, "credential": {"env": "A"}, "auth": "header:x-a"}),
+            error("", "`auth` names a header that stands in `headers`, too: remove it there"),
+        ),
+        (
+            json!({"url": url, "headers": {"x-a": "Basic dXNlcjpwYXNz"}}),
+            error(
+                ".headers.x-a",
+                "this looks like a credential: a policy only names secrets, as in `{env: OPENAI_API_KEY}`",
+            ),
+        ),
         (
             json!({"url": url, "value": "/a", "expires_in": "/b", "expires_at": "/c"}),
             error("", "expected `expires_at` or `expires_in`, not both"),
@@ -368,7 +507,13 @@ impl Pool {
     fn ask(&self, worker: usize, token: &str, now: Moment) -> (String, Sent) {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead { method: b"POST", path: b"/v1/responses", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"POST",
+            path: b"/v1/responses",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         let show = |decision: &Decision<'_>| (carried(decision), decision.sent);
         self.workers[worker].decide(&self.store, &head, now, &nobody, show)
     }
@@ -410,7 +555,13 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
     ] {
         let pool = Pool::new();
         let before = pool.keys(0, at(0));
-        let refused = pool.refuse(0, &pool.tokens[0], at(0), answer);
+        let refused = before[0].clone();
+        // Two of its callers, so that it is not the doing of one.
+        let its = pool.tokens.iter().zip(&before).filter(|(_, key)| **key == refused).take(2);
+        let sent: Vec<Sent> = its.map(|(token, _)| pool.ask(0, token, at(0)).1).collect();
+        for sent in sent {
+            pool.workers[0].answered(&pool.store, sent, at(0), answer);
+        }
         for now in [at(0), at_ms(seconds * 1000 - 1)] {
             for (key, before) in pool.keys(0, now).iter().zip(&before) {
                 assert_ne!(*key, refused, "{answer:?}");
@@ -423,6 +574,30 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
         pool.workers[1].work(&pool.store, at(0), &nobody);
         assert_eq!(pool.keys(1, at(0)), pool.keys(0, at(0)), "{answer:?}");
     }
+}
+
+#[test]
+fn one_caller_who_asks_for_what_a_key_is_not_for_does_not_have_it_rest_for_others() {
+    let pool = Pool::new();
+    let before = pool.keys(0, at(0));
+    let others: Vec<&String> = pool
+        .tokens
+        .iter()
+        .zip(&before)
+        .filter(|(_, key)| **key == before[0])
+        .map(|(token, _)| token)
+        .collect();
+    for _ in 0..20 {
+        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
+        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
+        pool.refuse(0, others[1], at(0), &[(":status", "200")]);
+    }
+    assert_eq!(pool.keys(0, at(0)), before);
+    // Where nobody else's request says otherwise, three are enough.
+    for _ in 0..3 {
+        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
+    }
+    assert_ne!(pool.keys(0, at(0)), before);
 }
 
 #[test]
@@ -451,6 +626,93 @@ fn where_every_key_rests_the_one_is_used_that_would_be_anyway() {
 }
 
 #[test]
+fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
+    let document = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+        "credentials": {"a": [agent()], "b": [{"env": "B"}]},
+        "providers": {"openai": {"credentials": {"a": 1000, "b": 1}, "cooldown": "10m"}},
+    });
+    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let store = MemoryStore::default();
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head =
+        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let send = |now, service: &dyn Fn(&str) -> Answer| {
+        worker.decide(&store, &head, now, service, |decision| (carried(decision), decision.sent))
+    };
+    let (first, old) = send(at(0), &|_| token("first", 60));
+    assert_eq!(first, "Bearer first");
+    worker.work(&store, at(51), &|_| token("second", 60));
+    for _ in 0..5 {
+        worker.answered(&store, old, at(52), &[(":status", "401")]);
+    }
+    assert_eq!(send(at(52), &nobody).0, "Bearer second");
+    // The new one is refused as well: then it rests, until there is another.
+    for _ in 0..3 {
+        let (_, sent) = send(at(53), &nobody);
+        worker.answered(&store, sent, at(53), &[(":status", "401")]);
+    }
+    assert_eq!(send(at(54), &nobody).0, "Bearer b");
+    worker.work(&store, at(101), &|_| token("third", 60));
+    assert_eq!(send(at(102), &nobody).0, "Bearer third");
+}
+
+#[test]
+fn a_callers_own_identity_that_is_refused_rests_nobodys_key() {
+    let signer = Signer::new(1, "k");
+    let issuer = with(
+        &oidc(&json!([signer.jwk()])),
+        &json!({"principals": "any", "slots": ["header:x-platform-token"]}),
+    );
+    let document = json!({
+        "version": "keyswap/v1",
+        "issuers": [issuer],
+        "credentials": {"own": [{"request_header": "x-platform-token"}], "b": [{"env": "B"}]},
+        "providers": {"openai": {"credentials": {"own": 1000, "b": 1}}},
+    });
+    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let store = MemoryStore::default();
+    let jwt = signer.sign(&claims());
+    let headers = [Header { name: b"x-platform-token", value: jwt.as_bytes() }];
+    let head =
+        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    for status in ["401", "401", "401", "429"] {
+        let sent = worker.decide(&store, &head, at(0), &nobody, |decision| decision.sent);
+        worker.answered(&store, sent, at(0), &[(":status", status)]);
+    }
+    let found = worker.decide(&store, &head, at(0), &nobody, carried);
+    assert_eq!(found, format!("Bearer {jwt}"));
+}
+
+#[test]
+fn a_gateways_token_that_is_refused_is_renewed() {
+    let document = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+        "credentials": {"cf": [agent()]},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "unified_billing"}},
+    });
+    let worker = Worker::within(&document, &NOTHING);
+    let store = MemoryStore::default();
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head =
+        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let first = |_: &str| token("first", 3600);
+    worker.work(&store, at(0), &first);
+    let sent = worker.decide(&store, &head, at(20), &nobody, |decision| decision.sent);
+    worker.answered(&store, sent, at(20), &[(":status", "401")]);
+    let asked = Cell::new(0);
+    worker.work(&store, at(20), &|_| {
+        asked.set(asked.get() + 1);
+        token("second", 3600)
+    });
+    assert_eq!(asked.get(), 1);
+}
+
+#[test]
 fn a_key_without_a_value_is_passed_over() {
     let document = json!({
         "version": "keyswap/v1",
@@ -466,7 +728,7 @@ fn a_key_without_a_value_is_passed_over() {
     };
     assert_eq!(ask(&worker, at(0), &fails), "Bearer b");
     assert_eq!(asked.borrow()["/token"], 1);
-    assert_eq!(ask(&worker, at(1), &|_| token("a", 60)), "Bearer a");
+    assert_eq!(ask(&worker, at(2), &|_| token("a", 60)), "Bearer a");
 }
 
 #[test]
@@ -475,7 +737,13 @@ fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head = RequestHead { method: b"POST", path: b"/v1/responses", headers: &headers, peer: || None };
+    let head = RequestHead {
+        method: b"POST",
+        path: b"/v1/responses",
+        authority: b"",
+        headers: &headers,
+        peer: || None,
+    };
     let refuse = |now, service: &dyn Fn(&str) -> Answer| {
         let sent = worker.decide(&store, &head, now, service, |decision| decision.sent);
         worker.answered(&store, sent, now, &[(":status", "401")]);
@@ -519,7 +787,17 @@ fn weights_and_cooldowns_that_mean_nothing_are_errors() {
         ),
         (
             json!({"cooldown": "10s"}),
-            error(".cooldown", "with one key there is no other to use meanwhile: this needs `credentials`"),
+            error(
+                ".cooldown",
+                "with one key there is no other to use meanwhile: this needs two or more `credentials`",
+            ),
+        ),
+        (
+            json!({"credentials": {"a": 1}, "cooldown": "10s"}),
+            error(
+                ".cooldown",
+                "with one key there is no other to use meanwhile: this needs two or more `credentials`",
+            ),
         ),
         (
             json!({"credentials": {"a": 1, "openai": 1}, "cooldown": "2h"}),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keyswap_core::jwt::Remembered;
 use keyswap_core::{
-    Capabilities, Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution,
+    Capabilities, Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution, Services,
 };
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -189,5 +189,5 @@ impl Shared {
 fn compile() -> Result<Engine, PolicyErrors> {
     let verifier = Box::new(Remembered::new(EnvoyVerifier, SIGNATURES));
     let policy = Policy::from_json(&host::plugin_configuration())?;
-    Engine::new(policy, &HostEnvironment, verifier, Capabilities::ENVOY)
+    Engine::new(policy, &HostEnvironment, &Services::new(verifier, Capabilities::ENVOY))
 }

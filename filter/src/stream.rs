@@ -146,11 +146,12 @@ fn judge(
 ) -> Result<Outcome, HostError> {
     let map = HeaderMap::read(Map::RequestHeaders, request.count.get())?;
     let mut headers = Vec::with_capacity(map.len());
-    let mut head = RequestHead { method: b"", path: b"", headers: &[], peer: host::peer };
+    let mut head = RequestHead { method: b"", path: b"", authority: b"", headers: &[], peer: host::peer };
     for (name, value) in map.iter() {
         match name {
             b":method" => head.method = value,
             b":path" => head.path = value,
+            b":authority" => head.authority = value,
             [b':', ..] => {}
             _ => headers.push(Header { name, value }),
         }

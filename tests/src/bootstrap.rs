@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use crate::tools::project_root;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-const PLUGIN: &str = "/http_filters/0/typed_config/config";
 /// Where systems keep the certificate authorities that they trust.
 const SYSTEM_CA_FILES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
@@ -39,13 +38,15 @@ impl Bootstrap {
 
     /// The policy in it.
     pub fn policy(&self) -> Result<Value> {
-        let text = self.0.pointer(&format!("{MANAGER}{PLUGIN}/configuration/value")).and_then(Value::as_str);
+        let plugin = self.filters()?.iter().find(|filter| filter["name"] == "keyswap");
+        let text =
+            plugin.and_then(|filter| filter.pointer("/typed_config/config/configuration/value")?.as_str());
         serde_json::from_str(text.context("the bootstrap holds no policy")?).context("the policy is not JSON")
     }
 
     /// Replaces the policy.
     pub fn set_policy(&mut self, policy: &Value) -> Result<()> {
-        self.set(&format!("{MANAGER}{PLUGIN}/configuration/value"), json!(policy.to_string()))
+        self.set_plugin("/configuration/value", json!(policy.to_string()))
     }
 
     /// Replaces the ports of the listener and of the admin interface; 0 is any free port.
@@ -56,13 +57,13 @@ impl Bootstrap {
 
     /// Replaces the file that the filter is loaded from.
     pub fn set_filter(&mut self, wasm: &Path) -> Result<()> {
-        self.set(&format!("{MANAGER}{PLUGIN}/vm_config/code/local/filename"), json!(wasm))
+        self.set_plugin("/vm_config/code/local/filename", json!(wasm))
     }
 
     /// Replaces the names of the environment variables that the filter sees.
     pub fn set_environment<'a>(&mut self, names: impl Iterator<Item = &'a String>) -> Result<()> {
         let names: Vec<_> = names.collect();
-        self.set(&format!("{MANAGER}{PLUGIN}/vm_config/environment_variables/host_env_keys"), json!(names))
+        self.set_plugin("/vm_config/environment_variables/host_env_keys", json!(names))
     }
 
     /// Sends what is for the upstreams to `address`, and trusts the authority in `ca_file` there.
@@ -173,6 +174,18 @@ impl Bootstrap {
             }
         }
         Ok(())
+    }
+
+    fn filters(&self) -> Result<&Vec<Value>> {
+        let filters = self.0.pointer(&format!("{MANAGER}/http_filters")).and_then(Value::as_array);
+        filters.context("the bootstrap has no filters")
+    }
+
+    /// Replaces something of the filter's own configuration, wherever it stands among the filters.
+    fn set_plugin(&mut self, pointer: &str, value: Value) -> Result<()> {
+        let index = self.filters()?.iter().position(|filter| filter["name"] == "keyswap");
+        let index = index.context("the bootstrap has no filter `keyswap`")?;
+        self.set(&format!("{MANAGER}/http_filters/{index}/typed_config/config{pointer}"), value)
     }
 
     fn set(&mut self, pointer: &str, value: Value) -> Result<()> {

@@ -27,6 +27,8 @@ pub struct Build {
 
 /// The filter's Wasm module.
 pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", || build_wasm("keyswap-filter", MODULE_TARGET));
+/// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
+pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
 /// The component: the proxy and the authorizer.
 pub static COMPONENT: Build =
     Build::new("KEYSWAP_COMPONENT_WASM", || build_wasm("keyswap-component", COMPONENT_TARGET));

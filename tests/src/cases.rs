@@ -28,8 +28,23 @@ pub struct Suite {
     /// What the registry answers, where the policy has one.
     #[serde(default)]
     pub registry: Vec<Registered>,
+    /// What other services answer that something is fetched from, all at the registry's address.
+    #[serde(default)]
+    pub fetched: Vec<Served>,
     /// The cases.
     pub cases: Vec<Case>,
+}
+
+/// What a service answers.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    /// The request target.
+    pub target: String,
+    /// The status, where it is not 200.
+    pub status: Option<u16>,
+    /// The body.
+    pub body: String,
 }
 
 /// What the registry answers for a token; it knows no others.
@@ -54,13 +69,14 @@ impl Suite {
 
     /// The registry that it speaks of, from which nothing was taken yet.
     pub fn registry(&self) -> CaseRegistry {
-        CaseRegistry { tokens: self.registry.clone(), taken: Mutex::default() }
+        CaseRegistry { tokens: self.registry.clone(), fetched: self.fetched.clone(), taken: Mutex::default() }
     }
 }
 
-/// What stands in a registry's place for a suite.
+/// What stands in the place of the registry, and of all else that is asked, for a suite.
 pub struct CaseRegistry {
     tokens: Vec<Registered>,
+    fetched: Vec<Served>,
     /// The theoretical arrival time of each token, see [`Gcra`].
     taken: Mutex<BTreeMap<String, i64>>,
 }
@@ -68,6 +84,9 @@ pub struct CaseRegistry {
 impl CaseRegistry {
     /// Its answer to a request.
     pub fn answer(&self, target: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        if let Some(served) = self.fetched.iter().find(|served| served.target == target) {
+            return (served.status.unwrap_or(200), served.body.clone().into_bytes());
+        }
         match target.strip_prefix("/v1/tokens/") {
             Some(digest) => self.record(digest),
             None if target == "/v1/limits" => self.take(body).unwrap_or((400, Vec::new())),

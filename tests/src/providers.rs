@@ -90,7 +90,14 @@ impl Mode {
         }
         policy["credentials"] = credentials.into();
         let cases = rows.iter().flat_map(|row| self.cases(row)).collect();
-        Suite { about: "Every provider".to_owned(), env, policy, registry: Vec::new(), cases }
+        Suite {
+            about: "Every provider".to_owned(),
+            env,
+            policy,
+            registry: Vec::new(),
+            fetched: Vec::new(),
+            cases,
+        }
     }
 
     fn has(self, row: &Row) -> bool {

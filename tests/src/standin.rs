@@ -15,6 +15,7 @@ mod websocket;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -33,15 +34,21 @@ use received::Record;
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
 
-/// What everybody is answered.
-#[derive(Debug, Clone)]
-struct Refusal {
-    status: u16,
-    body: Value,
+/// An answer in the place of a service's own.
+#[derive(Clone, Debug, Default)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Value,
 }
 
+/// Which requests are refused, and how.
+type Refuses = Arc<dyn Fn(&Received) -> Option<Refusal> + Send + Sync>;
+
 /// A running stand-in; it ends when this is dropped.
-#[derive(Debug)]
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
@@ -49,7 +56,7 @@ pub struct Standin {
     plain: Mutex<BTreeMap<String, SocketAddr>>,
     record: Arc<Record>,
     held: watch::Sender<bool>,
-    refusal: watch::Sender<Option<Refusal>>,
+    refuses: watch::Sender<Refuses>,
     runtime: Option<runtime::Runtime>,
 }
 
@@ -67,14 +74,14 @@ impl Standin {
         let tls = certificate::issue(hosts, &certificates.path().join("ca.pem"))
             .context("cannot issue the stand-in's certificate")?;
         let address = listener.local_addr()?;
-        let (record, held, refusal) =
-            (Arc::<Record>::default(), watch::Sender::new(false), watch::Sender::new(None));
+        let (record, held) = (Arc::<Record>::default(), watch::Sender::new(false));
+        let refuses: watch::Sender<Refuses> = watch::Sender::new(Arc::new(|_| None));
         let server =
-            server::Server::new(tls, address, Arc::clone(&record), held.subscribe(), refusal.subscribe());
+            server::Server::new(tls, address, Arc::clone(&record), held.subscribe(), refuses.subscribe());
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.spawn(server.clone().run(listener));
         let (plain, runtime) = (Mutex::default(), Some(runtime));
-        Ok(Self { address, certificates, server, plain, record, held, refusal, runtime })
+        Ok(Self { address, certificates, server, plain, record, held, refuses, runtime })
     }
 
     /// Where it answers for `host` in plain HTTP, for a client that trusts no authority of ours. What arrives there is
@@ -135,11 +142,25 @@ impl Standin {
 
     /// From now on every request is refused with this status and body.
     pub fn refuse(&self, status: u16, body: Value) {
-        self.refusal.send_replace(Some(Refusal { status, body }));
+        self.refuse_if(move |_| Some(Refusal { status, headers: Vec::new(), body: body.clone() }));
+    }
+
+    /// From now on requests are refused as this says; a redirect is a refusal, too.
+    pub fn refuse_if(&self, refuses: impl Fn(&Received) -> Option<Refusal> + Send + Sync + 'static) {
+        self.refuses.send_replace(Arc::new(refuses));
     }
 
     fn runtime(&self) -> &runtime::Runtime {
         self.runtime.as_ref().unwrap_or_else(|| unreachable!("the runtime is only taken by drop"))
+    }
+}
+
+impl fmt::Debug for Standin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standin")
+            .field("address", &self.address)
+            .field("record", &self.record)
+            .finish_non_exhaustive()
     }
 }
 

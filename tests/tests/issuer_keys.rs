@@ -8,11 +8,10 @@ use std::{
 
 use anyhow::{Result, ensure};
 use keyswap_tests::{
-    Envoy, Issuer, Request, Response, Script, Scripted, Setup, SigningKey, Standin, unix_now, with,
+    Envoy, Issuer, Request, Response, Script, Scripted, Setup, SigningKey, Standin, unix_now, until, with,
 };
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const UNAVAILABLE: &str = "503 issuer_keys_unavailable";
 const INVALID: &str = "401 token_invalid";
 
@@ -80,15 +79,6 @@ fn verdict(response: &Response) -> String {
         Some(reason) => format!("{} {reason}", response.status),
         None => response.status.to_string(),
     }
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<Duration> {
-    let started = Instant::now();
-    while !holds()? {
-        ensure!(started.elapsed() < PATIENCE, "this did not come about: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(started.elapsed())
 }
 
 /// Every way in which an issuer can be of no help.

@@ -9,8 +9,8 @@ use std::fs;
 use anyhow::{Result, anyhow, bail, ensure};
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Capabilities, Engine, Environment, Header, MemoryStore, Moment, Policy, RequestHead, Step, UnixTime,
-    Verdict,
+    Capabilities, Engine, Environment, Header, MemoryStore, Moment, Policy, RequestHead, Services, Step,
+    UnixTime, Verdict,
 };
 use keyswap_tests::{
     Envoy, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, base64url, tools::project_root,
@@ -54,7 +54,7 @@ impl Bed {
         let standin = Standin::start()?;
         let envoy = Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(&standin).start()?;
         let policy = Policy::from_json(policy.to_string().as_bytes())?;
-        let engine = Engine::new(policy, &OneKey, Box::new(PureRust), Capabilities::ENVOY)?;
+        let engine = Engine::new(policy, &OneKey, &Services::new(Box::new(PureRust), Capabilities::ENVOY))?;
         Ok(Self { rsa, p256, standin, envoy, engine })
     }
 
@@ -86,7 +86,13 @@ impl Bed {
     fn in_core(&self, token: &str) -> Result<String> {
         let value = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: value.trim().as_bytes() }];
-        let head = RequestHead { method: b"GET", path: b"/v1/models", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"GET",
+            path: b"/v1/models",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         let now = Moment::from(UnixTime(i64::try_from(unix_now())?));
         let Step::Decide(decision) = self.engine.begin(&head, now, &MemoryStore::default()) else {
             bail!("nothing is to be fetched");

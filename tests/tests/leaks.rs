@@ -1,37 +1,127 @@
 //! Neither a caller's token nor an upstream credential is seen where it does not belong.
 
-use anyhow::{Result, ensure};
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
-use keyswap_tests::{Envoy, Request, Standin};
+use keyswap_tests::{
+    Envoy, PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, unix_now, until,
+};
 use serde_json::{Value, json};
 
 /// Values that occur nowhere else, so that finding one is proof of a leak.
 const TOKEN: &str = "ptk_sentinel-token-4f1d";
+const OPERATOR: &str = "ptk_sentinel-operator-5b0c";
+const REGISTERED: &str = "ptk_sentinel-registered-c3d8";
 const EXPIRED: &str = "ptk_sentinel-expired-77a2";
 const UNKNOWN: &str = "ptk_sentinel-unknown-e0b9";
-const SECRETS: [(&str, &str); 4] = [
+const TOKENS: [&str; 5] = [TOKEN, OPERATOR, REGISTERED, EXPIRED, UNKNOWN];
+const SECRETS: [(&str, &str); 8] = [
     ("OPENAI_API_KEY", "sk-sentinel-openai-93c1"),
+    ("OPENAI_API_KEY_2", "sk-sentinel-openai-2ab4"),
     ("ANTHROPIC_API_KEY", "sk-sentinel-anthropic-0d5e"),
     ("GEMINI_API_KEY", "sentinel-gemini-b7f8"),
     ("CF_AIG_TOKEN", "sentinel-gateway-216a"),
+    ("KEYSWAP_REGISTRY_TOKEN", "sentinel-registry-8e11"),
+    ("AGENT_TOKEN", "sentinel-agent-62f7"),
+    // Known to the agent only.
+    ("NO_VARIABLE", "sentinel-fetched-1c9a"),
 ];
 
-fn policy() -> Value {
-    let sha256 = |token: &str| TokenDigest::of(token.as_bytes()).to_hex();
+fn sha256(token: &str) -> String {
+    TokenDigest::of(token.as_bytes()).to_hex()
+}
+
+/// Everything that a policy can have to do with secrets.
+fn policy(jwks: &Value) -> Value {
+    let all = ["openai", "anthropic", "gemini", "mistral", "groq"];
     json!({
         "version": "keyswap/v1",
         "tokens": [
-            {"sha256": sha256(TOKEN), "label": "sentinel", "providers": ["openai", "anthropic", "gemini"]},
+            {"sha256": sha256(TOKEN), "label": "sentinel", "providers": all},
+            {"sha256": sha256(OPERATOR), "label": "operator", "providers": ["keyswap-status"]},
             {"sha256": sha256(EXPIRED), "label": "expired", "providers": ["openai"], "expires_at": "2020-01-01T00:00:00Z"},
         ],
+        "registry": {
+            "url": "http://registry.test", "cluster": "keyswap-registry", "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+        },
+        "issuers": [{
+            "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
+            "principals": "any", "slots": ["header:x-platform-token"], "jwks": {"inline": jwks},
+        }],
         "credentials": {
             "openai": [{"env": "OPENAI_API_KEY"}],
+            "openai-2": [{"env": "OPENAI_API_KEY_2"}],
             "anthropic": [{"env": "ANTHROPIC_API_KEY"}],
             "gemini": [{"env": "GEMINI_API_KEY"}],
+            "mistral": [{"request_header": "x-platform-token"}],
+            "groq": [{"http": {
+                "url": "http://agent.test/token", "cluster": "keyswap-registry", "value": "/token",
+                "expires_in": "/in", "credential": {"env": "AGENT_TOKEN"},
+            }}],
             "cf_aig": [{"env": "CF_AIG_TOKEN"}],
         },
+        "providers": {"openai": {"credentials": {"openai": 1, "openai-2": 1}}},
+        "rate_limit": {"requests": 1000, "per": "60s"},
+        "status": {"allow": ["loopback", "tokens"]},
         "gateway": {"cloudflare": {"account": "acc", "gateway": "gw", "credential": "cf_aig", "mode": "provider_key"}},
     })
+}
+
+/// The registry and the agent.
+fn services() -> Result<Scripted> {
+    Scripted::start(|call| {
+        let known = format!("/v1/tokens/{}", sha256(REGISTERED));
+        let record = json!({"sha256": sha256(REGISTERED), "label": "registered", "providers": ["openai", "groq"], "version": 1});
+        let [.., (_, fetched)] = SECRETS;
+        match call.target.as_str() {
+            "/token" => Script::answer(200, json!({"token": fetched, "in": 3600}).to_string()),
+            target if target == known => Script::answer(200, record.to_string()),
+            target if target.starts_with("/v1/tokens/") => Script::answer(404, r#"{"code":"unknown_token"}"#),
+            target if target.contains("wait=") => Script::Hang,
+            _ => Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#),
+        }
+    })
+}
+
+/// A bed with everything in it.
+struct Bed {
+    standin: Standin,
+    jwt: String,
+    envoy: Envoy,
+    // It answers as long as it lives.
+    _services: Scripted,
+}
+
+impl Bed {
+    fn start(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        let key = SigningKey::p256("k")?;
+        let claims =
+            json!({"iss": "https://id.example", "aud": "keyswap", "sub": "robot", "exp": unix_now() + 300});
+        let (standin, services) = (Standin::start()?, services()?);
+        let mut setup = Envoy::with(&policy(&json!({"keys": [key.jwk()]})))
+            .upstream(&standin)
+            .registry(services.address())
+            .filter_log_level("trace");
+        for (name, value) in SECRETS.into_iter().filter(|(name, _)| *name != "NO_VARIABLE") {
+            setup = setup.env(name, value);
+        }
+        let envoy = change(setup).start()?;
+        Ok(Self { standin, jwt: key.sign(&claims)?, envoy, _services: services })
+    }
+
+    /// What nobody may see: the JWT by its signature, which is what makes it one.
+    fn sentinels(&self) -> Vec<&str> {
+        let signature = self.jwt.rsplit('.').next().unwrap_or_default();
+        TOKENS.into_iter().chain(SECRETS.map(|(_, value)| value)).chain([signature]).collect()
+    }
+
+    fn check(&self, place: &str, text: &str) -> Result<()> {
+        for sentinel in self.sentinels() {
+            ensure!(!text.contains(sentinel), "`{sentinel}` shows in {place}:\n{text}");
+        }
+        Ok(())
+    }
 }
 
 /// A request for each provider and slot, with this token.
@@ -44,6 +134,7 @@ fn requests(token: &str) -> Vec<Request> {
         Request::post("/v1beta/models/g:generateContent", &json!({})).header("x-goog-api-key", token),
         Request::post(format!("/v1beta/models/g:generateContent?key={token}"), &json!({})),
         Request::get(format!("/v1/models?a=b&KEY={token}")).header("api-key", token),
+        Request::post("/groq/chat/completions", &body).bearer(token),
         Request::get("/v1/realtime?model=m")
             .header("connection", "Upgrade, cf-aig-metadata, cf-aig-authorization")
             .header("upgrade", "websocket")
@@ -54,19 +145,14 @@ fn requests(token: &str) -> Vec<Request> {
 }
 
 #[test]
-fn tokens_and_credentials_stay_out_of_logs_stats_dumps_and_refusals() -> Result<()> {
-    let standin = Standin::start()?;
-    let mut setup = Envoy::with(&policy()).upstream(&standin).filter_log_level("trace");
-    for (name, value) in SECRETS {
-        setup = setup.env(name, value);
-    }
-    let envoy = setup.start()?;
-
+fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies() -> Result<()> {
+    let probe = PROBE.path()?;
+    let bed = Bed::start(|setup| setup.tweak(|bootstrap| add_probe(bootstrap, &probe)))?;
     let mut shown = Vec::new();
     let mut sent = 0;
     for token in [TOKEN, EXPIRED, UNKNOWN] {
         for request in requests(token) {
-            let answer = envoy.open(&request)?;
+            let answer = bed.envoy.open(&request)?;
             sent += 1;
             if token == TOKEN {
                 ensure!(answer.status() < 400, "a good token was refused: {request:?}");
@@ -77,20 +163,47 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_and_refusals() -> Result<
             }
         }
     }
+    // A key that the provider refuses, so that one rests; the token's record and its budget, so that memory is shared.
+    bed.standin.refuse_if(|_| Some(Refusal { status: 401, body: json!({}), ..Refusal::default() }));
+    for request in [
+        Request::get("/v1/models").bearer(REGISTERED),
+        Request::get("/mistral/v1/models").header("x-platform-token", &bed.jwt),
+        Request::get("/groq/models").bearer(REGISTERED),
+    ] {
+        let response = bed.envoy.send(&request)?;
+        ensure!(response.status == 401 && response.header("x-keyswap-reason").is_none(), "{response:?}");
+        sent += 1;
+    }
     // What could not be parsed as a request at all, and a path with a token in the wrong place.
     for request in [
         Request::get(format!("/v1/../{UNKNOWN}")).bearer(UNKNOWN),
         Request::get(format!("/v1/{UNKNOWN}")).bearer(EXPIRED),
         Request::get("/v1/models").bearer(TOKEN).bearer(UNKNOWN),
     ] {
-        shown.push(("a refusal", format!("{:?}", envoy.send(&request)?)));
+        shown.push(("a refusal", format!("{:?}", bed.envoy.send(&request)?)));
+        sent += 1;
     }
+    for request in [
+        Request::get("/.well-known/keyswap"),
+        Request::get("/.well-known/keyswap").header("x-forwarded-for", "1.2.3.4").bearer(OPERATOR),
+    ] {
+        let status = bed.envoy.send(&request)?;
+        ensure!(status.status == 200 && status.text().contains(r#""state":"fresh""#), "{status:?}");
+        shown.push(("the status", format!("{status:?} {}", status.text())));
+        sent += 1;
+    }
+    let shared = bed.envoy.send(&Request::get("/shared-data"))?.text();
+    for kind in ["record", "limit", "rest"] {
+        ensure!(shared.contains(&format!("keyswap.1.{kind}.")), "the probe sees no `{kind}`:\n{shared}");
+    }
+    ensure!(shared.contains("registered"), "the probe does not see the record:\n{shared}");
+    shown.push(("shared data", shared));
     for page in
         ["/config_dump?include_eds", "/stats", "/stats/prometheus", "/clusters", "/listeners", "/server_info"]
     {
-        shown.push((page, envoy.admin(page)?));
+        shown.push((page, bed.envoy.admin(page)?));
     }
-    let access_log = envoy.access_log(sent)?;
+    let access_log = bed.envoy.access_log(sent)?;
     // The path is logged without its query; the one request above that had a token as its path is the caller's doing.
     let lines: Vec<String> = access_log
         .iter()
@@ -98,30 +211,39 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_and_refusals() -> Result<
         .filter(|line| !line.contains(&format!("/{UNKNOWN}\"")))
         .collect();
     shown.push(("the access log", lines.join("\n")));
-    let log = envoy.log();
+    let log = bed.envoy.log();
     ensure!(log.contains("\"reason\":\"token_expired\""), "the log has no refusals:\n{log}");
     let filter_lines: Vec<&str> = log.lines().filter(|line| line.contains("wasm log")).collect();
     shown.push(("the filter's log", filter_lines.join("\n")));
-
     for (place, text) in &shown {
-        for sentinel in [TOKEN, EXPIRED, UNKNOWN].into_iter().chain(SECRETS.map(|(_, value)| value)) {
-            ensure!(!text.contains(sentinel), "`{sentinel}` shows in {place}:\n{text}");
-        }
+        bed.check(place, text)?;
     }
     Ok(())
 }
 
+/// Puts the probe in front of the filter, where it reads the same shared data.
+fn add_probe(bootstrap: &mut Value, module: &std::path::Path) {
+    let filters = bootstrap
+        .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters");
+    let filters = filters.and_then(Value::as_array_mut).expect("the bootstrap has filters");
+    let mut probe = filters[0].clone();
+    probe["name"] = json!("probe");
+    let config = &mut probe["typed_config"]["config"];
+    config["name"] = json!("probe");
+    config["root_id"] = json!("probe");
+    config["vm_config"]["code"] = json!({"local": {"filename": module}});
+    config["vm_config"]["environment_variables"] = json!({});
+    filters.insert(0, probe);
+}
+
 #[test]
 fn an_upstream_sees_the_real_credential_once_and_the_token_never() -> Result<()> {
-    let standin = Standin::start()?;
-    let mut setup = Envoy::with(&policy()).upstream(&standin);
-    for (name, value) in SECRETS {
-        setup = setup.env(name, value);
-    }
-    let envoy = setup.start()?;
-    for request in requests(TOKEN) {
-        ensure!(envoy.open(&request)?.status() < 400, "a good token was refused: {request:?}");
-        let received = standin.take();
+    let bed = Bed::start(|setup| setup)?;
+    let mut all = requests(TOKEN);
+    all.push(Request::get("/mistral/v1/models").header("x-platform-token", &bed.jwt));
+    for request in all {
+        ensure!(bed.envoy.open(&request)?.status() < 400, "a good token was refused: {request:?}");
+        let received = bed.standin.take();
         let [upstream] = received.as_slice() else { anyhow::bail!("one request became {}", received.len()) };
         let credentials = upstream.credentials();
         let gateway: Vec<_> = credentials.iter().filter(|it| it.contains("sentinel-gateway-216a")).collect();
@@ -132,13 +254,57 @@ fn an_upstream_sees_the_real_credential_once_and_the_token_never() -> Result<()>
             "a header may be dropped on the way: {connection:?}"
         );
         ensure!(credentials.len() == 2, "not exactly one provider credential: {credentials:?}");
+        for (_, secret) in SECRETS {
+            let times = credentials.iter().filter(|it| it.ends_with(secret)).count();
+            let expected =
+                upstream.headers.iter().filter(|(_, value)| value.ends_with(secret.as_bytes())).count();
+            ensure!(times == expected, "`{secret}` is in a wrong header: {upstream:?}");
+        }
     }
-    let wire = standin.wire();
+    let wire = bed.standin.wire();
     for sentinel in [TOKEN, &TOKEN.replace('-', "%2D")] {
         ensure!(
             !wire.windows(sentinel.len()).any(|window| window == sentinel.as_bytes()),
             "`{sentinel}` went over the wire to the upstream"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_mirror_gets_no_credential_with_the_route_of_the_example() -> Result<()> {
+    let mirror = Scripted::start(|_| Script::answer(200, "{}"))?;
+    let address = mirror.address();
+    let bed = Bed::start(|setup| {
+        setup.overlay("mirror.yaml").tweak(move |bootstrap| {
+            let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+            let cluster = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "mirror");
+            let cluster = cluster.expect("the bootstrap has the cluster `mirror`");
+            let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+            endpoint["address"]["socket_address"] =
+                json!({"address": address.ip().to_string(), "port_value": address.port()});
+        })
+    })?;
+    // Envoy mirrors no upgrades.
+    let mut all = requests(TOKEN);
+    all.pop();
+    for request in &all {
+        ensure!(bed.envoy.send(request)?.status < 400, "a good token was refused: {request:?}");
+    }
+    until("the copies have arrived", || Ok(mirror.calls().len() == all.len()))?;
+    let copies = format!("{:?}", mirror.calls());
+    ensure!(copies.contains("gateway.ai.cloudflare.com-shadow"), "{copies}");
+    bed.check("a mirrored request", &copies)
+}
+
+#[test]
+fn the_example_of_a_mirror_takes_away_every_header_that_carries_a_credential() -> Result<()> {
+    let file = keyswap_tests::tools::project_root().join("envoy/mirror.yaml");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    for name in
+        ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key", "cf-aig-authorization"]
+    {
+        ensure!(text.contains(&format!("- remove: {name}\n")), "`{name}` is not removed");
     }
     Ok(())
 }

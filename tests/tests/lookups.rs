@@ -15,11 +15,10 @@ use std::{
 
 use anyhow::{Result, ensure};
 use keyswap_core::TokenDigest;
-use keyswap_tests::{Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin};
+use keyswap_tests::{Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, until};
 use serde_json::{Value, json};
 
 const GOOD: &str = "ptk_looked-up-and-good";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn policy(more: &Value) -> Value {
     let mut policy = json!({
@@ -90,16 +89,6 @@ fn is_unavailable(response: &Response) -> bool {
 /// has the filter, too, and follows the feed.
 fn until_followed(registry: &Scripted, workers: usize) -> Result<()> {
     until("the feed is followed", || Ok(registry.count("/v1/changes?since=") > workers)).map(drop)
-}
-
-/// Asks until it is so; how long that took.
-fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<Duration> {
-    let started = Instant::now();
-    while !holds()? {
-        ensure!(started.elapsed() < PATIENCE, "this did not come about: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(started.elapsed())
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
     let file = repository().join("README.md");
     let text = fs::read_to_string(&file)?;
     let mut current = text.clone();
-    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml"] {
+    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml", "envoy/policy-credentials.yaml"] {
         let policy = fs::read_to_string(repository().join(name))?;
         let start = format!("<!-- file: {name} -->\n```yaml\n");
         current = replace_between(&current, &start, "```\n", &policy)?;

@@ -7,7 +7,10 @@ use crate::head::Head;
 
 pub(super) fn head(head: wit::RequestHead) -> Head {
     let wit::RequestHead { method, target, fields } = head;
-    Head { method, target, fields: fields.into_iter().map(|field| (field.name, field.value)).collect() }
+    let host = fields.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
+    let authority = host.map(|host| String::from_utf8_lossy(&host.value).into_owned()).unwrap_or_default();
+    let fields = fields.into_iter().map(|field| (field.name, field.value)).collect();
+    Head { method, target, authority, fields }
 }
 
 /// Names come from text, so nothing is lost.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use keyswap_core::{
     AnswerHead, Capabilities, Environment, Fetch, FetchAnswer, LocalReply, MemoryStore, Moment, Pending,
-    Policy, PolicyErrors, ResponseHeaders, Sent, Store, UpstreamFailure, Verdict,
+    Policy, PolicyErrors, ResponseHeaders, Sent, Services, Store, UpstreamFailure, Verdict,
 };
 
 use self::bindings::exports::keyswap::auth::authorizer as wit;
@@ -93,7 +93,7 @@ impl wit::GuestEngine for Engine {
                 upgrades: abilities.upgrades,
                 ticks: false,
             };
-            keyswap_core::Engine::new(policy, &Variables(variables), verifier(), host)
+            keyswap_core::Engine::new(policy, &Variables(variables), &Services::new(verifier(), host))
         };
         let engine = compile().map_err(convert::errors)?;
         let shared = Shared {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors};
+use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors, Services};
 
 use crate::verifier;
 
@@ -20,8 +20,9 @@ impl Environment for Variables {
 /// Compiles the policy; else says all that is wrong with it, a line each.
 pub(super) fn compile() -> Result<Engine, Vec<String>> {
     let document = document().map_err(|error| vec![error])?;
-    let engine = Policy::from_json(&document)
-        .and_then(|policy| Engine::new(policy, &Variables, verifier(), Capabilities::COMPONENT));
+    let engine = Policy::from_json(&document).and_then(|policy| {
+        Engine::new(policy, &Variables, &Services::new(verifier(), Capabilities::COMPONENT))
+    });
     engine.map_err(|PolicyErrors(errors)| {
         let count = errors.len();
         let last = format!(

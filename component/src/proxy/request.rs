@@ -11,7 +11,12 @@ pub(super) fn head(request: &IncomingRequest) -> Head {
     if has("sec-websocket-key") && !has("upgrade") {
         fields.push(("upgrade".to_owned(), b"websocket".to_vec()));
     }
-    Head { method: name(request.method()), target: request.path_with_query().unwrap_or_default(), fields }
+    Head {
+        method: name(request.method()),
+        target: request.path_with_query().unwrap_or_default(),
+        authority: request.authority().unwrap_or_default(),
+        fields,
+    }
 }
 
 fn name(method: Method) -> String {

@@ -5,17 +5,17 @@
 
 use super::Engine;
 use super::trail::{Inputs, Stop};
-use crate::grant::Scoped;
+use crate::grant::Unlocked;
 use crate::limit::{self, Counted, Keeper};
 
 impl Engine {
     pub(super) fn count<'a>(
         &'a self,
-        scoped: &Scoped<'a>,
+        unlocked: &Unlocked<'a>,
         inputs: &Inputs<'a, '_>,
     ) -> Result<Counted, Stop<'a>> {
-        let Some(limit) = scoped.limit(self.policy.rate_limit) else { return Ok(Counted::Unlimited) };
-        let token = &scoped.record().digest;
+        let Some(limit) = unlocked.limit(self.policy.rate_limit) else { return Ok(Counted::Unlimited) };
+        let token = &unlocked.record().digest;
         match (self.keeper, inputs.known.counted(), &self.registry) {
             (Keeper::Memory, ..) => Ok(limit::take(inputs.store, token, limit, inputs.now)),
             (Keeper::Registry, Some(counted), _) => Ok(counted),

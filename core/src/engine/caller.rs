@@ -94,7 +94,7 @@ impl Engine {
             .and_then(|place| self.issuer_keys.get(place))
             .ok_or(Fault::KeysUnavailable(issuer.name()))?;
         let keys = Self::keys_of(ring, issuer, inputs, trail)?;
-        let identity = match issuer.verify(jwt, &keys, &*self.verifier, inputs.now.unix()) {
+        let identity = match issuer.verify(jwt, &keys, self.services.verifier(), inputs.now.unix()) {
             Ok(identity) => identity,
             Err(fault) if fault.may_pass_with_newer_keys() => {
                 return Err(match ring.newer(inputs.now) {

@@ -28,8 +28,8 @@ impl Known {
         if self.resolutions.is_empty() {
             return None;
         }
-        let key = wanted.key();
-        self.resolutions.iter().find(|(known, _)| *known == key).map(|(_, resolution)| resolution)
+        let subject = wanted.subject();
+        self.resolutions.iter().find(|(known, _)| known.subject == subject).map(|(_, resolution)| resolution)
     }
 
     pub(super) fn has(&self, key: &FetchKey) -> bool {
@@ -38,7 +38,7 @@ impl Known {
 
     /// What was taken from a budget for this request.
     pub(super) fn counted(&self) -> Option<Counted> {
-        let mut counts = self.resolutions.iter().filter(|(key, _)| matches!(key.0, Subject::Limit(_)));
+        let mut counts = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Limit(_)));
         counts.next().map(|(_, resolution)| match resolution {
             Resolution::Taken(taken) => Counted::Taken(*taken),
             _ => Counted::Unknown,

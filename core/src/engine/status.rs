@@ -1,9 +1,10 @@
 //! `GET /.well-known/keyswap`: what this worker has in use and how fresh it is. Names, counts and times, never a value.
 //!
-//! Nobody is answered whom the policy does not let ask. A caller counts as one of this machine only if nothing says that
-//! a proxy or a web page stands behind it, since either may speak for a stranger.
+//! Nobody is answered whom the policy does not let ask. A caller counts as one of this machine only if it asks for this
+//! machine by name, over the loopback address itself, and nothing says that a proxy or a web page stands behind it, since
+//! either may speak for a stranger. A proxy that says nothing of itself cannot be told from a caller.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value, json};
 
@@ -17,24 +18,29 @@ use crate::head::RequestHead;
 use crate::keyring::KeyRing;
 use crate::path::RequestPath;
 use crate::policy::StatusPolicy;
-use crate::registry::Registry;
 use crate::reply::LocalReply;
 use crate::slot::Slot;
 use crate::time::Moment;
 use crate::token::{Principal, VerifiedToken};
-use crate::upstream::{Freshness, Pool, UpstreamCredential};
+use crate::upstream::{Freshness, Pool, SourceInUse, UpstreamCredential};
 
 const PATH: &[u8] = b"/.well-known/keyswap";
 
 /// Who has one of these speaks for somebody else, or may.
-const GO_BETWEENS: [&str; 8] = [
+const GO_BETWEENS: [&str; 14] = [
     "cf-connecting-ip",
+    "fastly-client-ip",
     "forwarded",
     "origin",
     "true-client-ip",
     "via",
     "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-envoy-peer-metadata",
+    "x-forwarded-client-cert",
     "x-forwarded-for",
+    "x-forwarded-host",
     "x-real-ip",
 ];
 
@@ -88,10 +94,10 @@ impl Engine {
             "issuers": self.issuer_keys.iter().zip(self.policy.issuers()).map(|(ring, issuer)| {
                 (issuer.name().to_owned(), keys(ring))
             }).collect::<Map<_, _>>(),
-            "registry": self.registry.as_ref().map(Registry::report),
+            "registry": self.registry.as_ref().map(|registry| registry.report()),
             "caches": {
                 "policy_tokens": self.policy.tokens.len(),
-                "signatures": self.verifier.remembered(),
+                "signatures": self.services.verifier().remembered(),
             },
         });
         let headers = vec![
@@ -120,41 +126,57 @@ impl Engine {
     }
 }
 
-/// Whether a request is from this machine, as far as can be told for sure.
+/// Whether a request is from this machine, as far as can be told.
 fn is_local(head: &RequestHead<'_>) -> bool {
     let is_direct = GO_BETWEENS.iter().all(|name| head.values(name).next().is_none());
-    // A page that a person has open may call this machine, too.
+    // A page that a person has open may call this machine, too; under another name, if it owns one.
     let is_page = head.values("sec-fetch-site").any(|site| site != b"none");
-    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-    is_direct && !is_page && (head.peer)().is_some_and(is_loopback)
+    is_direct
+        && !is_page
+        && names_this_machine(head.authority)
+        && (head.peer)().is_some_and(|peer| is_loopback(peer.to_canonical()))
+}
+
+/// Sidecars of a mesh bring strangers from other addresses of 127.0.0.0/8.
+fn is_loopback(address: IpAddr) -> bool {
+    address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
+}
+
+fn names_this_machine(authority: &[u8]) -> bool {
+    let host = match authority.iter().rposition(|byte| *byte == b':') {
+        Some(at) if authority.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)) => {
+            authority.get(..at).unwrap_or_default()
+        }
+        _ => authority,
+    };
+    [&b"localhost"[..], b"127.0.0.1", b"[::1]"].iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
 fn credential(credential: &UpstreamCredential, now: Moment) -> (String, Value) {
-    let sources: Vec<Value> = credential
-        .sources(now)
-        .map(|(kind, name, freshness)| {
-            let value = freshness.map(|fresh| {
-                json!({
-                    "state": state(&fresh, now),
-                    "fetched_at": fresh.fetched_at.map(time),
-                    "expires_at": fresh.expires_at.map(time),
-                    "failures": fresh.failures,
-                    "paused_until": fresh.paused_until.map(time),
-                })
-            });
-            json!({"source": kind, "name": name, "value": value})
+    let value = |fresh: Freshness| {
+        json!({
+            "state": state(&fresh),
+            "fetched_at": fresh.fetched_at.map(time),
+            "expires_at": fresh.expires_at.map(time),
+            "failures": fresh.failures,
+            "paused_until": fresh.paused_until.map(time),
         })
-        .collect();
+    };
+    let source = |source: SourceInUse<'_>| {
+        let SourceInUse { kind, name, freshness, in_use } = source;
+        json!({"source": kind, "name": name, "value": freshness.map(value), "in_use": in_use})
+    };
+    let sources: Vec<Value> = credential.sources(now).into_iter().map(source).collect();
     let rests_until = credential.rests(now).map(time);
     (credential.name.clone(), json!({"sources": sources, "rests_until": rests_until}))
 }
 
-fn state(fresh: &Freshness, now: Moment) -> &'static str {
-    match (fresh.expires_at, fresh.failures) {
-        (Some(at), 0) if now < at => "fresh",
-        (Some(at), _) if now < at => "stale",
-        (Some(_), _) => "expired",
-        (None, _) => "absent",
+fn state(fresh: &Freshness) -> &'static str {
+    match (fresh.is_usable, fresh.failures, fresh.fetched_at) {
+        (true, 0, _) => "fresh",
+        (true, ..) => "stale",
+        (false, _, Some(_)) => "expired",
+        (false, _, None) => "absent",
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) enum Source {
 pub(crate) struct Variable(String);
 
 /// How a token agent or a secret manager is asked, and what its answer says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpSource {
     pub(crate) endpoint: Endpoint,
     /// Envoy's name for where to connect to.
@@ -51,7 +51,7 @@ pub(crate) struct HttpSource {
 }
 
 /// Where an answer says until when its value is good.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     /// In the value itself, if that is a JWT.
     OfValue,
@@ -140,11 +140,16 @@ fn read_source(node: &Node<'_>) -> Option<Source> {
 impl HttpSource {
     fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let endpoint = fields.required("url").and_then(|node| node.endpoint());
+        let endpoint = fields.required("url").and_then(|node| read_url(&node));
         let cluster = fields.optional("cluster").map(|node| node.cluster());
         let headers = fields.optional("headers").map(|node| read_headers(&node)).unwrap_or_default();
         let credential = fields.optional("credential").map(|node| read_variable_source(&node));
         let auth = fields.optional("auth").map(|node| read_auth(&node));
+        if let Some(Some(AuthStyle::Header(name))) = &auth
+            && headers.iter().any(|(other, _)| other == name)
+        {
+            node.fail("`auth` names a header that stands in `headers`, too: remove it there");
+        }
         if auth.is_some() && credential.is_none() {
             node.fail("`auth` says how a `credential` is sent, and there is none: add one, or remove this");
         }
@@ -154,6 +159,9 @@ impl HttpSource {
         });
         let value = fields.optional("value").map(|node| read_pointer(&node));
         let expiry = read_expiry(node, &mut fields);
+        if value.is_none() && !matches!(expiry, Some(Expiry::OfValue)) {
+            node.fail("where the answer is a document, `value` must point at the credential in it");
+        }
         let max_age = fields.optional("max_age").map(|node| {
             duration_within(&node, Duration::from_secs(1)..=LONGEST, "expected a duration from `1s` to `24h`")
         });
@@ -179,9 +187,30 @@ impl HttpSource {
     }
 }
 
+/// The address of an agent. A secret in it would show wherever the policy does.
+fn read_url(node: &Node<'_>) -> Option<Endpoint> {
+    let endpoint = node.endpoint()?;
+    let query = endpoint.path.split_once('?').map_or("", |(_, query)| query);
+    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    if names.any(speaks_of_secrets) {
+        node.fail("a parameter here may hold a secret: send it as the `credential`");
+    }
+    Some(endpoint)
+}
+
+/// Whether what has this name is a secret more often than not.
+fn speaks_of_secrets(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
 fn read_headers(node: &Node<'_>) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (name, value) in node.entries() {
+        if speaks_of_secrets(name) {
+            value.fail("a header of this name may hold a secret: send it as the `credential`, by `auth`");
+        }
         let is_value = |text: &&str| {
             (1..=1024).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
         };

@@ -3,7 +3,7 @@
 //! It errs towards letting through: it is a guard against a slip, not a scanner.
 
 /// How keys of well-known services begin, and how many characters follow at least.
-const KEY_PREFIXES: [(&str, usize); 10] = [
+const KEY_PREFIXES: [(&str, usize); 12] = [
     ("sk-", 16),
     ("sk_", 16),
     ("AIza", 30),
@@ -14,6 +14,8 @@ const KEY_PREFIXES: [(&str, usize); 10] = [
     ("ptk_", 32),
     ("dgk_", 16),
     ("vck_", 16),
+    ("hvs.", 16),
+    ("ya29.", 16),
 ];
 
 pub(super) fn looks_like_a_secret(text: &str) -> bool {
@@ -24,7 +26,7 @@ pub(super) fn looks_like_a_secret(text: &str) -> bool {
         })
     };
     let is_jwt = || text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2;
-    KEY_PREFIXES.iter().any(is_key) || is_jwt() || text.starts_with("Bearer ")
+    KEY_PREFIXES.iter().any(is_key) || is_jwt() || text.starts_with("Bearer ") || text.starts_with("Basic ")
 }
 
 #[cfg(test)]

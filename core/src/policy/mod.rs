@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod fits;
 mod gateway;
+mod host_keys;
 mod issuers;
 mod keys;
 mod literal;
@@ -21,6 +22,7 @@ mod status;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -35,7 +37,6 @@ use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
 pub(crate) use self::status::StatusPolicy;
 use crate::cors::Origins;
-use crate::host::Capabilities;
 use crate::identity_slot::IdentitySlot;
 use crate::json;
 use crate::jwt::{Issuer, Principals};
@@ -45,6 +46,7 @@ use crate::provider::{KeyUse, Place, Provider};
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::secret::Environment;
+use crate::services::Services;
 use crate::slot::Slot;
 use crate::token::{TokenDigest, TokenRecord};
 
@@ -94,6 +96,11 @@ impl Policy {
         }
     }
 
+    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    pub fn sha256(&self) -> String {
+        self.digest.to_hex()
+    }
+
     /// How many tokens stand in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
@@ -104,16 +111,14 @@ impl Policy {
         self.registry.as_ref().map(|registry| registry.url.authority.as_str())
     }
 
-    /// The registry with its credential.
+    /// The registry, with what is remembered of it.
     pub(crate) fn open_registry(
         &self,
         environment: &dyn Environment,
-        host: Capabilities,
-    ) -> Result<Option<Registry>, PolicyErrors> {
-        let Some(policy) = &self.registry else { return Ok(None) };
-        let credential = policy.credential.require("registry.credential", environment);
-        let credential = credential.map_err(|error| PolicyErrors(vec![error]))?;
-        Ok(Some(Registry::new(policy.clone(), &credential, host)))
+        services: &Services,
+    ) -> Result<Option<Rc<Registry>>, PolicyErrors> {
+        let registry = self.registry.as_ref().map(|policy| services.registry(policy, environment));
+        registry.transpose().map_err(|error| PolicyErrors(vec![error]))
     }
 
     /// Whose JWTs are accepted as identities.
@@ -259,6 +264,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     });
     if let Some(policy) = &policy {
         policy.check_credentials(errors);
+        policy.check_host_keys(errors);
     }
     // Without the rest nobody can say which providers have a key; what names providers is read all the same, for its
     // errors.

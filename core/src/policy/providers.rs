@@ -246,8 +246,10 @@ fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
     let one = fields.optional("credential").map(|node| node.name());
     let several = fields.optional("credentials").map(|node| read_weights(&node));
     let cooldown = fields.optional("cooldown");
-    if let (Some(node), None) = (&cooldown, &several) {
-        node.fail("with one key there is no other to use meanwhile: this needs `credentials`");
+    if let Some(node) = &cooldown
+        && several.as_ref().is_none_or(|several| several.len() < 2)
+    {
+        node.fail("with one key there is no other to use meanwhile: this needs two or more `credentials`");
     }
     let range = Duration::from_secs(1)..=Duration::from_hours(1);
     let cooldown = cooldown

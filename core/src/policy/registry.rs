@@ -23,7 +23,7 @@ pub(crate) enum Protocol {
 }
 
 /// Where tokens are looked up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RegistryPolicy {
     pub(crate) url: BaseUrl,
     /// Envoy's name for where to connect to.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Registry;
 use super::record::MAX_BYTES;
-use crate::fetch::{Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
+use crate::fetch::{Fetch, FetchAnswer, FetchOutcome, Resolution, Subject};
 use crate::json;
 use crate::limit::{Gcra, RateLimit, Taken};
 use crate::policy::Protocol;
@@ -47,12 +47,12 @@ impl Registry {
         let fields = vec![(":method", "POST".to_owned()), ("content-type", "application/json".to_owned())];
         let body = body.to_string().into_bytes();
         let request = self.request("/v1/limits", fields, Some(body.into()), self.policy.timeout);
-        let key = FetchKey(Subject::Limit(Count { token, limit, number: state.counted }));
+        let key = self.key(Subject::Limit(Count { token, limit, number: state.counted }));
         Some(Fetch::new(key, request, state.asked(now)))
     }
 
     /// What came of it.
-    pub(crate) fn accept_taken(
+    pub(super) fn accept_taken(
         &self,
         count: &Count,
         answer: &FetchAnswer<'_>,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::memory::Memory;
 use super::{Registry, Wanted, introspection};
-use crate::fetch::{Fetch, FetchKey, FetchRequest, Subject};
+use crate::fetch::{Fetch, FetchRequest, Subject};
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::time::Moment;
 
@@ -29,7 +29,7 @@ impl Registry {
             } else {
                 self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
             };
-        Fetch::new(wanted.key(), request, state.asked(now))
+        Fetch::new(self.key(wanted.subject()), request, state.asked(now))
     }
 
     pub(super) fn changes(&self, state: &Memory, now: Moment) -> Fetch {
@@ -43,7 +43,7 @@ impl Registry {
         let wait = if self.is_followed { FEED_WAIT } else { Duration::ZERO };
         let timeout = wait + self.policy.timeout;
         let request = self.request(&path, vec![(":method", "GET".to_owned())], None, timeout);
-        Fetch::new(FetchKey(Subject::Changes), request, state.asked(now))
+        Fetch::new(self.key(Subject::Changes), request, state.asked(now))
     }
 
     pub(super) fn request(
@@ -57,7 +57,7 @@ impl Registry {
             (":path".into(), format!("{}{path}", self.policy.url.path).into()),
             (":authority".into(), self.policy.url.authority.clone().into()),
             ("accept".into(), "application/json".to_owned().into()),
-            ("authorization".into(), self.authorization.reveal_to_registry(self)),
+            ("authorization".into(), self.authorization.reveal()),
         ];
         // Pseudo-headers come first.
         for (name, value) in fields {

@@ -29,7 +29,8 @@ pub(crate) use self::wanted::{Wanted, person};
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Subject};
 use crate::host::Capabilities;
 use crate::policy::{Protocol, RegistryPolicy};
-use crate::secret::Secret;
+use crate::secret::{Secret, ServiceSecret};
+use crate::services::{Accepted, ServiceId};
 use crate::store::{Kind, Store};
 use crate::time::Moment;
 use crate::token::{TokenDigest, TokenRecord};
@@ -47,8 +48,9 @@ const LOST: Duration = Duration::from_secs(30);
 
 /// The registry of a policy, and what is remembered of it.
 pub(crate) struct Registry {
+    id: ServiceId,
     policy: RegistryPolicy,
-    authorization: Secret,
+    authorization: ServiceSecret,
     /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
     is_followed: bool,
     state: RefCell<Memory>,
@@ -91,10 +93,28 @@ impl Origin {
 }
 
 impl Registry {
-    pub(crate) fn new(policy: RegistryPolicy, credential: &Secret, host: Capabilities) -> Self {
+    pub(crate) fn new(
+        id: ServiceId,
+        policy: RegistryPolicy,
+        credential: &Secret,
+        host: Capabilities,
+    ) -> Self {
         let state = RefCell::new(Memory::new(&policy));
-        let authorization = credential.with_scheme("Bearer");
-        Self { policy, authorization, is_followed: host.ticks, state }
+        let authorization = ServiceSecret::with_scheme(credential, "Bearer");
+        Self { id, policy, authorization, is_followed: host.ticks, state }
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another policy describes this very registry.
+    pub(crate) fn is_of(&self, policy: &RegistryPolicy) -> bool {
+        self.policy == *policy
+    }
+
+    pub(crate) fn key(&self, subject: Subject) -> FetchKey {
+        FetchKey::new(self.id, subject)
     }
 
     /// What is known of a token or a person.
@@ -145,9 +165,11 @@ impl Registry {
         is_remembered.then(|| self.changes(&state, now))
     }
 
-    /// Whether the call for a token or person is made: asked once for each.
+    /// Whether a call is made: asked once for each.
     pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
-        self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
+        // What is heard and reported is paced by itself.
+        matches!(subject, Subject::Changes | Subject::Usage)
+            || self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
     }
 
     /// A call that is due was not made after all: it is due again soon.
@@ -161,7 +183,26 @@ impl Registry {
     }
 
     /// What came of asking for a token or person. The resolution is for the requests that wait for it.
-    pub(crate) fn accept_record(
+    /// What came of a call.
+    pub(crate) fn accept(
+        &self,
+        subject: &Subject,
+        asked: Asked,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Accepted {
+        let (outcome, resolution) = match subject {
+            Subject::Token(_) | Subject::Person(_) => self.accept_record(subject, answer, asked, now, store),
+            Subject::Limit(count) => self.accept_taken(count, answer, now),
+            Subject::Changes => (self.accept_changes(answer, asked, now, store), Resolution::Ready),
+            Subject::Usage => (self.accept_usage(answer, now), Resolution::Ready),
+            Subject::Discovery | Subject::Keys | Subject::Credential => return Accepted::failed(),
+        };
+        Accepted::new(outcome, resolution)
+    }
+
+    fn accept_record(
         &self,
         subject: &Subject,
         answer: &FetchAnswer<'_>,
@@ -217,7 +258,7 @@ impl Registry {
     }
 
     /// What came of asking for changes.
-    pub(crate) fn accept_changes(
+    fn accept_changes(
         &self,
         answer: &FetchAnswer<'_>,
         asked: Asked,
@@ -249,7 +290,7 @@ impl Registry {
     }
 
     /// What came of reporting.
-    pub(crate) fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
+    fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
         let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
         let outcome = match answer {
             FetchAnswer::Response { status: 200..=299, .. } => FetchOutcome::Found,
@@ -302,7 +343,7 @@ impl Registry {
             let fields =
                 vec![(":method", "POST".to_owned()), ("content-type", "application/json".to_owned())];
             let request = self.request("/v1/usage", fields, Some(body.into()), self.policy.timeout);
-            due.push(Fetch::new(FetchKey(Subject::Usage), request, state.asked(now)));
+            due.push(Fetch::new(self.key(Subject::Usage), request, state.asked(now)));
         }
         due
     }

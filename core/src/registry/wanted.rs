@@ -1,6 +1,6 @@
 //! What a registry is asked for: a token, or a person by their address.
 
-use crate::fetch::{FetchKey, Subject};
+use crate::fetch::Subject;
 use crate::text::is_email;
 use crate::token::TokenDigest;
 
@@ -29,10 +29,6 @@ impl Wanted<'_> {
             Self::Token(token) => Subject::Token(TokenDigest::of(token)),
             Self::Person(email) => Subject::Person(email.to_owned()),
         }
-    }
-
-    pub(crate) fn key(self) -> FetchKey {
-        FetchKey(self.subject())
     }
 
     pub(super) fn path(self) -> String {

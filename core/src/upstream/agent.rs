@@ -1,6 +1,7 @@
 //! The answer of a token agent or a secret manager: where its value is, and until when it is good.
 //!
-//! What is not said is refused: a value whose end nobody knows, one that has ended, one that cannot stand in a header. A
+//! What is not said is refused: a value whose end nobody knows, one that has ended, one that cannot stand in a header, a
+//! whole document in the place of a value. A life in words that are relative counts from when the answer was asked for. A
 //! fault says what was wrong with the answer and repeats nothing of it.
 
 use std::fmt;
@@ -19,9 +20,14 @@ const MAX_BYTES: usize = 64 * 1024;
 /// How deep it may nest.
 const MAX_DEPTH: u8 = 16;
 
+/// No value is good for longer: what says so counts in milliseconds.
+const LONGEST_LIFE: Duration = Duration::from_hours(24 * 366);
+
 pub(super) struct Answer {
     pub(super) secret: Secret,
     pub(super) expires_at: Moment,
+    /// It is never good for longer than that from any moment on: a bound for clocks that are put back.
+    pub(super) at_most: Duration,
 }
 
 /// Why an answer is none.
@@ -30,8 +36,10 @@ pub(super) enum AgentFault {
     TooLong,
     Form,
     NoValue,
+    Document,
     Value(SecretFault),
     NoExpiry,
+    TooFar,
     Expired,
 }
 
@@ -41,43 +49,58 @@ impl fmt::Display for AgentFault {
             Self::TooLong => "the answer is longer than 64 KiB",
             Self::Form => "the answer is not one strict JSON document",
             Self::NoValue => "the answer has no string at `value`",
+            Self::Document => "the answer is a JSON document: point at the value in it with `value`",
             Self::Value(fault) => return write!(f, "the value {fault}"),
             Self::NoExpiry => {
                 "the answer does not say until when the value is good: point at it with `expires_at` or \
                  `expires_in`, or set `max_age`"
             }
+            Self::TooFar => "the value would be good for more than a year: a time counts in seconds",
             Self::Expired => "the value has expired already",
         })
     }
 }
 
-/// Reads an answer that came just now.
-pub(super) fn read(body: &[u8], source: &HttpSource, now: Moment) -> Result<Answer, AgentFault> {
+/// Reads an answer to what was asked for at `asked_at`.
+pub(super) fn read(
+    body: &[u8],
+    source: &HttpSource,
+    asked_at: Moment,
+    now: Moment,
+) -> Result<Answer, AgentFault> {
     if body.len() > MAX_BYTES {
         return Err(AgentFault::TooLong);
     }
-    let is_json = source.value.is_some() || !matches!(source.expiry, Expiry::OfValue);
-    let document = is_json.then(|| json::parse_within(MAX_DEPTH, body).map_err(|_| AgentFault::Form));
-    let mut document = document.transpose()?;
-    let said = document.as_ref().and_then(|document| expiry_in(document, &source.expiry, now));
-    let value = match (&source.value, &mut document) {
-        (Some(pointer), Some(document)) => take_text(document, pointer).ok_or(AgentFault::NoValue)?,
-        // A file ends in a line break.
-        _ => body.strip_suffix(b"\n").unwrap_or(body).to_vec(),
+    let (value, said) = match &source.value {
+        None => (plain(body)?, None),
+        Some(pointer) => {
+            let mut document = json::parse_within(MAX_DEPTH, body).map_err(|_| AgentFault::Form)?;
+            let said = source.expiry.said_in(&document, asked_at)?;
+            (take_text(&mut document, pointer).ok_or(AgentFault::NoValue)?, said)
+        }
     };
-    let said = said.or_else(|| match source.expiry {
-        Expiry::OfValue => jwt::expiry_of(&value).map(Moment::from),
-        Expiry::At(_) | Expiry::In(_) => None,
-    });
-    let oldest = source.max_age.map(|age| now.after(age));
-    // Where it is said in a way that cannot be read, `max_age` does not stand in for it.
-    let is_unreadable = said.is_none() && !matches!(source.expiry, Expiry::OfValue);
-    let expires_at = [said, oldest].into_iter().flatten().min().filter(|_| !is_unreadable);
-    let expires_at = expires_at.ok_or(AgentFault::NoExpiry)?;
+    let of_value = jwt::expiry_of(&value).map(Moment::from);
+    let oldest = source.max_age.map(|age| asked_at.after(age));
+    let ends = [said.map(|said| said.at), of_value, oldest];
+    let expires_at = ends.into_iter().flatten().min().ok_or(AgentFault::NoExpiry)?;
     if expires_at <= now {
         return Err(AgentFault::Expired);
     }
-    Ok(Answer { secret: Secret::new(value).map_err(AgentFault::Value)?, expires_at })
+    if expires_at > now.after(LONGEST_LIFE) {
+        return Err(AgentFault::TooFar);
+    }
+    let relative = said.and_then(|said| said.life);
+    let at_most = [relative, source.max_age].into_iter().flatten().min().unwrap_or(LONGEST_LIFE);
+    Ok(Answer { secret: Secret::new(value).map_err(AgentFault::Value)?, expires_at, at_most })
+}
+
+/// A body that is the value itself. A file ends in a line break.
+fn plain(body: &[u8]) -> Result<Vec<u8>, AgentFault> {
+    let value = body.strip_suffix(b"\n").unwrap_or(body);
+    match value.trim_ascii_start().first() {
+        Some(b'{' | b'[' | b'"') => Err(AgentFault::Document),
+        _ => Ok(value.to_vec()),
+    }
 }
 
 fn take_text(document: &mut Value, pointer: &str) -> Option<Vec<u8>> {
@@ -87,19 +110,29 @@ fn take_text(document: &mut Value, pointer: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn expiry_in(document: &Value, expiry: &Expiry, now: Moment) -> Option<Moment> {
-    match expiry {
-        Expiry::OfValue => None,
-        Expiry::In(pointer) => {
-            seconds(document.pointer(pointer)?).map(|seconds| now.after(Duration::from_secs(seconds)))
-        }
-        Expiry::At(pointer) => {
-            let value = document.pointer(pointer)?;
-            let of_text = || UnixTime::from_rfc3339(value.as_str()?).map(Moment::from);
-            seconds(value)
-                .map(|seconds| Moment::default().after(Duration::from_secs(seconds)))
+/// The end of a value, as its answer says it.
+#[derive(Clone, Copy)]
+struct Said {
+    at: Moment,
+    /// How long that is, where it is said so.
+    life: Option<Duration>,
+}
+
+impl Expiry {
+    /// What was pointed at must be there: nothing else stands in for it.
+    fn said_in(&self, document: &Value, asked_at: Moment) -> Result<Option<Said>, AgentFault> {
+        let (Self::In(pointer) | Self::At(pointer)) = self else { return Ok(None) };
+        let value = document.pointer(pointer).ok_or(AgentFault::NoExpiry)?;
+        let life = seconds(value).map(Duration::from_secs);
+        let of_text = || UnixTime::from_rfc3339(value.as_str()?).map(Moment::from);
+        let said = match self {
+            Self::In(_) => life.map(|life| Said { at: asked_at.after(life), life: Some(life) }),
+            _ => life
+                .map(|since| Moment::default().after(since))
                 .or_else(of_text)
-        }
+                .map(|at| Said { at, life: None }),
+        };
+        said.map(Some).ok_or(AgentFault::NoExpiry)
     }
 }
 
@@ -139,7 +172,9 @@ mod tests {
 
     /// For how many seconds the value is good.
     fn life(body: &str, more: &Value) -> Result<u64, AgentFault> {
-        read(body.as_bytes(), &source(more), NOW).map(|answer| (answer.expires_at.0 - NOW.0) / 1_000_000_000)
+        let asked_at = Moment(NOW.0 - 5_000_000_000);
+        read(body.as_bytes(), &source(more), asked_at, NOW)
+            .map(|answer| (answer.expires_at.0 - NOW.0) / 1_000_000_000)
     }
 
     #[test]
@@ -157,16 +192,20 @@ mod tests {
             (json!({"token": "t", "at": "soon"}), &at, Err(AgentFault::NoExpiry)),
             (json!({"token": "t", "at": -1}), &at, Err(AgentFault::NoExpiry)),
             (json!({"token": "t"}), &at, Err(AgentFault::NoExpiry)),
-            (json!({"a": [{"/": "t"}], "in": 3599}), &within, Ok(3599)),
-            (json!({"a": [{"/": "t"}], "in": "3599"}), &within, Ok(3599)),
-            (json!({"a": [{"/": "t"}], "in": 0}), &within, Err(AgentFault::Expired)),
-            (json!({"a": [{"/": "t"}], "in": u64::MAX}), &within, Ok((u64::MAX - NOW.0) / 1_000_000_000)),
+            // What is relative counts from when it was asked for, five seconds ago.
+            (json!({"a": [{"/": "t"}], "in": 3599}), &within, Ok(3594)),
+            (json!({"a": [{"/": "t"}], "in": "3599"}), &within, Ok(3594)),
+            (json!({"a": [{"/": "t"}], "in": 5}), &within, Err(AgentFault::Expired)),
+            (json!({"a": [{"/": JWT}], "in": 3599}), &within, Ok(60)),
+            (json!({"a": [{"/": "t"}], "in": u64::MAX}), &within, Err(AgentFault::TooFar)),
+            // Milliseconds.
+            (json!({"token": "t", "at": 1_800_000_060_000_u64}), &at, Err(AgentFault::TooFar)),
             (json!({"token": JWT}), &token, Ok(60)),
-            (json!({"token": JWT}), &aged, Ok(30)),
+            (json!({"token": JWT}), &aged, Ok(25)),
             (json!({"token": TIMELESS}), &token, Err(AgentFault::NoExpiry)),
             (json!({"token": "t"}), &token, Err(AgentFault::NoExpiry)),
-            (json!({"token": "t"}), &aged, Ok(30)),
-            (json!({"token": "t", "at": 1_800_000_060}), &aged_at, Ok(30)),
+            (json!({"token": "t"}), &aged, Ok(25)),
+            (json!({"token": "t", "at": 1_800_000_060}), &aged_at, Ok(25)),
             // A lifetime that cannot be read is not replaced by another.
             (json!({"token": "t", "at": "soon"}), &aged_at, Err(AgentFault::NoExpiry)),
             (json!({"token": 7, "at": 1_800_000_060}), &at, Err(AgentFault::NoValue)),
@@ -187,7 +226,11 @@ mod tests {
         ] {
             assert_eq!(life(&body, &json!({})), expect, "{body:?}");
         }
-        assert_eq!(life("vault-key\n", &json!({"max_age": "5m"})), Ok(300));
+        let aged = json!({"max_age": "5m"});
+        assert_eq!(life("vault-key\n", &aged), Ok(295));
+        for body in [r#"{"token":"t","refresh_token":"r"}"#, " [1]", r#""t""#] {
+            assert_eq!(life(body, &aged), Err(AgentFault::Document), "{body}");
+        }
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! The upstream credentials of a policy with what their sources yielded: the first source of a chain that has a value
 //! now is the one that is used.
 //!
-//! A credential that has none lets nothing pass. One that an upstream refused is left alone for a while, where a
-//! provider has several.
+//! A credential that has none lets nothing pass. Where a provider has several, one that an upstream refused rests, see
+//! [`super::rest`].
 
-use std::cell::Cell;
-use std::sync::Arc;
+use std::rc::Rc;
 
-use super::fetched::{Fetched, Freshness, Value};
+use super::fetched::{Available, Fetched, Freshness};
 use super::key::Key;
-use crate::fetch::{Fetch, FetchAnswer, FetchOutcome, Resolution};
+use super::rest::Rest;
+use crate::fetch::Fetch;
+use crate::jwt;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
 use crate::secret::{Environment, Secret};
-use crate::store::{Kind, Store, Update};
+use crate::services::Services;
 use crate::time::Moment;
-use crate::token::TokenDigest;
 
 /// Every credential of a policy.
 #[derive(Default)]
@@ -27,19 +27,16 @@ pub(crate) struct CredentialId(usize);
 pub(crate) struct UpstreamCredential {
     pub(crate) name: String,
     links: Vec<Link>,
-    /// What it is known by in shared memory.
-    digest: TokenDigest,
-    /// An upstream refused it: it is left alone until then.
-    rests_until: Cell<Moment>,
+    rest: Rest,
 }
 
 /// A source of a chain.
 enum Link {
     /// A value that was there from the beginning, and the variable that has it.
-    Known(Arc<Key>, String),
+    Known(Rc<Key>, String),
     /// The request's own header, if it held the identity that was verified.
     OfRequest(String),
-    Fetched(Box<Fetched>),
+    Fetched(Rc<Fetched>),
     /// The host has it.
     Host,
 }
@@ -56,12 +53,20 @@ pub(crate) enum Yield {
 
 /// A key, and where it is from.
 pub(crate) struct KeyInUse {
-    pub(crate) key: Arc<Key>,
-    pub(crate) credential: CredentialId,
-    /// Its place in the chain.
-    link: usize,
+    pub(crate) key: Rc<Key>,
+    pub(crate) used: UsedKey,
     /// A call that is due, and that nobody waits for.
     pub(crate) refresh: Option<Fetch>,
+}
+
+/// A key that goes upstream with a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsedKey {
+    pub(crate) credential: CredentialId,
+    /// Its source in the chain.
+    link: usize,
+    /// When it was fetched, if it was.
+    fetched_at: Option<Moment>,
 }
 
 /// The identity JWT that was verified for a request, and the header it stood in.
@@ -70,15 +75,26 @@ pub(crate) struct Vouched<'r> {
     pub(crate) token: &'r [u8],
 }
 
+/// A source as people see it.
+pub(crate) struct SourceInUse<'c> {
+    pub(crate) kind: &'static str,
+    /// The variable or the header.
+    pub(crate) name: Option<&'c str>,
+    pub(crate) freshness: Option<Freshness>,
+    /// Whether requests carry its value now; `None` where that depends on the request.
+    pub(crate) in_use: Option<bool>,
+}
+
 impl Credentials {
     /// Looks up what is in the environment.
     pub(crate) fn new(
         policy: &CredentialPolicy,
         environment: &dyn Environment,
+        services: &Services,
     ) -> Result<Self, PolicyErrors> {
         let (mut all, mut errors) = (Vec::new(), Vec::new());
         for (name, chain) in policy.chains() {
-            match UpstreamCredential::new(all.len(), name, chain, environment) {
+            match UpstreamCredential::new(name, chain, environment, services) {
                 Ok(credential) => all.push(credential),
                 Err(error) => errors.push(error),
             }
@@ -108,137 +124,92 @@ impl Credentials {
     ) -> Yield {
         let links = self.get(id).map_or(&[][..], |credential| &credential.links);
         for (link, source) in links.iter().enumerate() {
-            let in_use = |key, refresh| Yield::Key(KeyInUse { key, credential: id, link, refresh });
+            let in_use = |key, fetched_at, refresh| {
+                let used = UsedKey { credential: id, link, fetched_at };
+                Yield::Key(KeyInUse { key, used, refresh })
+            };
             match source {
-                Link::Known(key, _) => return in_use(Arc::clone(key), None),
+                Link::Known(key, _) => return in_use(Rc::clone(key), None, None),
                 Link::Host => return Yield::Host,
                 Link::OfRequest(header) => {
-                    if let Some(vouched) = vouched.filter(|vouched| vouched.header == header)
-                        && let Ok(secret) = Secret::new(vouched.token.to_vec())
-                    {
-                        return in_use(Arc::new(Key::new(secret)), None);
+                    let vouched = vouched.filter(|vouched| vouched.header == header);
+                    if let Some(key) = vouched.and_then(|vouched| vouched.key(now)) {
+                        return in_use(Rc::new(key), None, None);
                     }
                 }
                 Link::Fetched(fetched) => match fetched.find(now) {
-                    Value::Usable { key, refresh } => return in_use(key, refresh),
-                    Value::Ask(fetch) if !was_tried(&fetch) => return Yield::Ask(fetch),
-                    Value::Ask(_) | Value::Unavailable => {}
+                    Available::Usable(value, refresh) => {
+                        return in_use(value.key, Some(value.fetched_at), refresh);
+                    }
+                    Available::Ask(fetch) if !was_tried(&fetch) => return Yield::Ask(fetch),
+                    Available::Ask(_) | Available::Nothing => {}
                 },
             }
         }
         Yield::Nothing
     }
 
-    /// The calls that are due.
-    pub(crate) fn due(&self, now: Moment) -> impl Iterator<Item = Fetch> {
-        let links = self.0.iter().flat_map(|credential| &credential.links);
-        links.filter_map(move |link| match link {
-            Link::Fetched(fetched) => fetched.due(now),
-            _ => None,
-        })
-    }
-
-    /// Whether there is such a source to be asked.
-    pub(crate) fn may_call(&self, credential: usize, link: usize) -> bool {
-        self.fetched(credential, link).is_some()
-    }
-
-    /// Whether a key was fetched.
+    /// Whether an upstream's answer tells something of the key's source.
     pub(crate) fn is_fetched(&self, used: UsedKey) -> bool {
-        self.fetched(used.credential.0, used.link).is_some()
+        matches!(self.link(used), Some(Link::Fetched(_)))
     }
 
-    /// What came of a call. The words are for the log.
-    pub(crate) fn accept(
-        &self,
-        (credential, link): (usize, usize),
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-    ) -> (FetchOutcome, Resolution, Vec<String>) {
-        match self.fetched(credential, link) {
-            Some(fetched) => fetched.accept(answer, now),
-            None => (FetchOutcome::Failed, Resolution::Unavailable, Vec::new()),
+    /// Whether the key was a caller's own: it tells nothing of the keys of others.
+    pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
+        matches!(self.link(used), Some(Link::OfRequest(_)))
+    }
+
+    /// Whether the key has no successor yet.
+    pub(crate) fn is_current(&self, used: UsedKey) -> bool {
+        match (self.link(used), used.fetched_at) {
+            (Some(Link::Fetched(fetched)), Some(at)) => fetched.is_current(at),
+            _ => true,
         }
     }
 
     /// A key that was fetched was refused by the upstream.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
-        if let Some(fetched) = self.fetched(used.credential.0, used.link) {
-            fetched.refused(now);
+        if let (Some(Link::Fetched(fetched)), Some(at)) = (self.link(used), used.fetched_at) {
+            fetched.refused(at, now);
         }
     }
 
-    /// Leaves a credential alone until then, on every worker.
-    pub(crate) fn rest(&self, id: CredentialId, until: Moment, store: &dyn Store) {
-        if let Some(credential) = self.get(id) {
-            credential.rests_until.set(until);
-            // Where others cannot be told, each finds out for itself.
-            let _ = store.update(&credential.place(), &mut |_| Update::Set(credential.encode(until)));
-        }
-    }
-
-    /// Hears which credentials other workers leave alone.
-    pub(crate) fn listen(&self, ids: impl Iterator<Item = CredentialId>, store: &dyn Store, now: Moment) {
-        for credential in ids.filter_map(|id| self.get(id)) {
-            let told = store.get(&credential.place()).ok().flatten();
-            let until = told.and_then(|told| credential.decode(&told)).unwrap_or_default();
-            // Nobody rests longer than that; a value from another clock or from another program does not count.
-            if until > credential.rests_until.get() && until <= now.after(super::pool::LONGEST_REST) {
-                credential.rests_until.set(until);
-            }
-        }
-    }
-
-    fn fetched(&self, credential: usize, link: usize) -> Option<&Fetched> {
-        match self.0.get(credential)?.links.get(link)? {
-            Link::Fetched(fetched) => Some(fetched),
-            _ => None,
-        }
+    fn link(&self, used: UsedKey) -> Option<&Link> {
+        self.get(used.credential)?.links.get(used.link)
     }
 }
 
-/// A key that went upstream with a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct UsedKey {
-    pub(crate) credential: CredentialId,
-    link: usize,
-}
-
-impl KeyInUse {
-    pub(crate) fn used(&self) -> UsedKey {
-        UsedKey { credential: self.credential, link: self.link }
+impl Vouched<'_> {
+    /// The JWT as a key. The skew that its caller is judged with is not the upstream's: one that has expired is none.
+    fn key(&self, now: Moment) -> Option<Key> {
+        jwt::expiry_of(self.token).filter(|at| *at > now.unix())?;
+        Secret::new(self.token.to_vec()).ok().map(Key::new)
     }
 }
 
 impl UpstreamCredential {
     fn new(
-        index: usize,
         name: &str,
         chain: &[Source],
         environment: &dyn Environment,
+        services: &Services,
     ) -> Result<Self, PolicyError> {
         let mut links = Vec::new();
         for (place, source) in chain.iter().enumerate() {
             let path = format!("credentials.{name}[{place}]");
             links.push(match source {
                 Source::Env(variable) => match variable.find(&path, environment)? {
-                    Some(secret) => Link::Known(Arc::new(Key::new(secret)), variable.name().to_owned()),
+                    Some(secret) => Link::Known(Rc::new(Key::new(secret)), variable.name().to_owned()),
                     None => continue,
                 },
                 Source::RequestHeader(header) => Link::OfRequest(header.clone()),
                 Source::Http(source) => match environment.fetched(name) {
                     Some(value) => {
-                        let unusable =
-                            |fault| PolicyError { path: path.clone(), message: format!("{fault}") };
+                        let unusable = |fault| PolicyError { path, message: format!("the value {fault}") };
                         let secret = Secret::new(value).map_err(unusable)?;
-                        Link::Known(Arc::new(Key::new(secret)), String::new())
+                        Link::Known(Rc::new(Key::new(secret)), String::new())
                     }
-                    None => Link::Fetched(Box::new(Fetched::new(
-                        (index, links.len()),
-                        source,
-                        path,
-                        environment,
-                    )?)),
+                    None => Link::Fetched(services.agent(source, &path, environment)?),
                 },
                 Source::Host => Link::Host,
             });
@@ -250,41 +221,51 @@ impl UpstreamCredential {
         if links.is_empty() {
             return Err(nothing_set(name, chain));
         }
-        let digest = TokenDigest::of(format!("credential\0{name}").as_bytes());
-        Ok(Self { name: name.to_owned(), links, digest, rests_until: Cell::default() })
+        Ok(Self { name: name.to_owned(), links, rest: Rest::new(name) })
     }
 
-    /// Whether an upstream refused it not long ago.
+    pub(crate) fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// Until when it rests, if it does. A value that was fetched since has not been refused yet.
     pub(crate) fn rests(&self, now: Moment) -> Option<Moment> {
-        let until = self.rests_until.get();
-        // A clock that was put back does not prolong it.
-        (now < until && until <= now.after(super::pool::LONGEST_REST)).then_some(until)
+        let (since, until) = self.rest.now(now)?;
+        let newest = self.links.iter().find_map(|link| match link {
+            Link::Fetched(fetched) => fetched.freshness(now).filter(|fresh| fresh.is_usable)?.fetched_at,
+            _ => None,
+        });
+        newest.is_none_or(|at| at <= since).then_some(until)
     }
 
-    /// Where its values come from, in order, with how fresh they are.
-    pub(crate) fn sources(
-        &self,
-        now: Moment,
-    ) -> impl Iterator<Item = (&'static str, Option<&str>, Option<Freshness>)> {
-        self.links.iter().map(move |link| match link {
-            Link::Known(_, variable) => ("env", Some(variable.as_str()), None),
-            Link::OfRequest(header) => ("request_header", Some(header.as_str()), None),
-            Link::Fetched(fetched) => ("http", None, fetched.freshness(now)),
-            Link::Host => ("host", None, None),
-        })
+    /// Where its values come from, in order.
+    pub(crate) fn sources(&self, now: Moment) -> Vec<SourceInUse<'_>> {
+        let mut sources: Vec<SourceInUse<'_>> = self.links.iter().map(|link| link.seen(now)).collect();
+        let mut is_open = true;
+        for source in &mut sources {
+            // Behind one that has a value no other is asked.
+            let has_value = source.in_use == Some(true);
+            source.in_use = source.in_use.map(|in_use| in_use && is_open);
+            is_open &= !has_value;
+        }
+        sources
     }
+}
 
-    fn place(&self) -> String {
-        Kind::Rest.key(self.digest.bytes())
-    }
-
-    fn encode(&self, until: Moment) -> Vec<u8> {
-        [&self.digest.bytes()[..], &until.0.to_be_bytes()].concat()
-    }
-
-    fn decode(&self, told: &[u8]) -> Option<Moment> {
-        let until = told.strip_prefix(&self.digest.bytes()[..])?;
-        Some(Moment(u64::from_be_bytes(until.try_into().ok()?)))
+impl Link {
+    /// The source by itself, as if no other stood before it.
+    fn seen(&self, now: Moment) -> SourceInUse<'_> {
+        let of = |kind, name, in_use| SourceInUse { kind, name, freshness: None, in_use };
+        match self {
+            Self::Known(_, variable) => of("env", Some(variable.as_str()), Some(true)),
+            Self::OfRequest(header) => of("request_header", Some(header.as_str()), None),
+            Self::Host => of("host", None, Some(true)),
+            Self::Fetched(fetched) => {
+                let freshness = fetched.freshness(now);
+                let in_use = Some(freshness.as_ref().is_some_and(|fresh| fresh.is_usable));
+                SourceInUse { freshness, ..of("http", None, in_use) }
+            }
+        }
     }
 }
 

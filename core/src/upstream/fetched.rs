@@ -1,37 +1,42 @@
 //! An upstream credential that is fetched: from a token agent, a metadata server, a secret manager.
 //!
-//! A value is renewed ahead of its expiry and used until then, whatever becomes of the renewal; never afterwards. It
-//! stays in the memory of the worker that fetched it: what workers share, other plugins can read. Who does not answer is
-//! left alone for a while after some failures.
+//! A value is renewed ahead of its expiry and used until shortly before it, whatever becomes of the renewal; never
+//! afterwards. It stays in the memory of the worker that fetched it: what workers share, other plugins can read. Who does
+//! not answer is left alone for a while after some failures.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::agent;
+use super::agent::{self, Answer};
 use super::key::Key;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution, Subject};
 use crate::policy::{HttpSource, PolicyError};
 use crate::provider::AuthStyle;
-use crate::secret::{Environment, Secret};
+use crate::secret::{Environment, ServiceSecret};
+use crate::services::{Accepted, ServiceId};
 use crate::time::Moment;
 
-/// Failures in a row until it is left alone, and for how long.
+/// Failures in a row until it is left alone, and for how long; and how long after a failure before.
 const FAILURES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(30);
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
+/// A value is used no longer than until so long before its end, or a tenth of its life: a request has a way to go.
+const MARGIN: Duration = Duration::from_secs(1);
+/// A value is renewed no sooner than that, however short its life.
+const SHORTEST_USE: Duration = Duration::from_millis(250);
 /// An upstream that refuses a value has it renewed, but not one that is newer than this.
 const YOUNGEST_REFUSED: Duration = Duration::from_secs(10);
 
 pub(crate) struct Fetched {
-    /// Its place among the credentials and in the chain.
-    place: (usize, usize),
-    /// Its place in the policy.
+    id: ServiceId,
+    /// Its place in the policy that asked first.
     path: String,
     source: HttpSource,
     /// The header that the agent wants to see.
-    authorization: Option<(String, Secret)>,
+    authorization: Option<(String, ServiceSecret)>,
     state: RefCell<State>,
 }
 
@@ -45,33 +50,44 @@ struct State {
 }
 
 struct Current {
-    key: Arc<Key>,
-    fetched_at: Moment,
+    value: Value,
     refresh_at: Moment,
+    /// Not used from then on.
+    ends_at: Moment,
     expires_at: Moment,
+    /// Its end is never further ahead than that.
+    at_most: Duration,
+}
+
+/// A value, and when it was fetched.
+#[derive(Clone)]
+pub(crate) struct Value {
+    pub(crate) key: Rc<Key>,
+    pub(crate) fetched_at: Moment,
 }
 
 /// What there is of a value.
-pub(crate) enum Value {
-    Usable { key: Arc<Key>, refresh: Option<Fetch> },
+pub(crate) enum Available {
+    Usable(Value, Option<Fetch>),
     Ask(Fetch),
-    Unavailable,
+    Nothing,
 }
 
 /// How fresh a value is, for people.
 pub(crate) struct Freshness {
     pub(crate) fetched_at: Option<Moment>,
     pub(crate) expires_at: Option<Moment>,
+    pub(crate) is_usable: bool,
     pub(crate) failures: u32,
     pub(crate) paused_until: Option<Moment>,
 }
 
 impl Fetched {
-    /// `place` is among the credentials and in the chain, `path` in the policy.
+    /// `path` is the source's place in the policy.
     pub(crate) fn new(
-        place: (usize, usize),
+        id: ServiceId,
         source: &HttpSource,
-        path: String,
+        path: &str,
         environment: &dyn Environment,
     ) -> Result<Self, PolicyError> {
         let authorization = match &source.credential {
@@ -80,47 +96,67 @@ impl Fetched {
                 let secret = variable.require(&format!("{path}.http.credential"), environment)?;
                 Some(match style {
                     AuthStyle::Authorization(scheme) => {
-                        ("authorization".to_owned(), secret.with_scheme(scheme))
+                        ("authorization".to_owned(), ServiceSecret::with_scheme(&secret, scheme))
                     }
-                    AuthStyle::Header(name) => (name.clone(), secret),
+                    AuthStyle::Header(name) => (name.clone(), ServiceSecret::new(secret)),
                 })
             }
         };
-        Ok(Self { place, path, source: source.clone(), authorization, state: RefCell::default() })
+        let (path, source) = (path.to_owned(), source.clone());
+        Ok(Self { id, path, source, authorization, state: RefCell::default() })
     }
 
-    pub(crate) fn find(&self, now: Moment) -> Value {
-        let Ok(state) = self.state.try_borrow() else { return Value::Unavailable };
-        match &state.current {
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another policy's source is this very one.
+    pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
+        self.source == *source
+    }
+
+    pub(crate) fn find(&self, now: Moment) -> Available {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Available::Nothing };
+        let may_call = state.may_call(now);
+        match &mut state.current {
             Some(current) if current.is_usable(now) => {
-                let is_due = current.is_due(now) && state.may_call(now);
-                Value::Usable { key: Arc::clone(&current.key), refresh: is_due.then(|| self.fetch(now)) }
+                let refresh = (may_call && current.is_due(now)).then(|| {
+                    // One call at a time; if its answer never comes, there is another.
+                    current.refresh_at = now.after(self.source.timeout + SHORT_PAUSE);
+                    self.fetch(now)
+                });
+                Available::Usable(current.value.clone(), refresh)
             }
-            _ if state.may_call(now) => Value::Ask(self.fetch(now)),
-            _ => Value::Unavailable,
+            _ if may_call => Available::Ask(self.fetch(now)),
+            _ => Available::Nothing,
         }
     }
 
     /// The call that is due, be it that nobody needs the value yet.
     pub(crate) fn due(&self, now: Moment) -> Option<Fetch> {
         match self.find(now) {
-            Value::Usable { refresh, .. } => refresh,
-            Value::Ask(fetch) => Some(fetch),
-            Value::Unavailable => None,
+            Available::Usable(_, refresh) => refresh,
+            Available::Ask(fetch) => Some(fetch),
+            Available::Nothing => None,
+        }
+    }
+
+    /// A call that is due was not made after all.
+    pub(crate) fn abandon(&self, now: Moment) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && let Some(current) = &mut state.current
+        {
+            current.refresh_at = now;
         }
     }
 
     /// What came of a call. The words are for the log, and hold nothing of the value.
-    pub(crate) fn accept(
-        &self,
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-    ) -> (FetchOutcome, Resolution, Vec<String>) {
+    pub(crate) fn accept(&self, answer: &FetchAnswer<'_>, asked: Asked, now: Moment) -> Accepted {
         let Ok(mut state) = self.state.try_borrow_mut() else {
-            return (FetchOutcome::Failed, Resolution::Unavailable, Vec::new());
+            return Accepted::failed();
         };
         let read = match answer {
-            FetchAnswer::Response { status: 200, body } => agent::read(body, &self.source, now)
+            FetchAnswer::Response { status: 200, body } => agent::read(body, &self.source, asked.at, now)
                 .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string()))),
             FetchAnswer::Response { status, .. } => {
                 Err((FetchOutcome::Unavailable, Some(format!("the answer has status {status}"))))
@@ -129,47 +165,43 @@ impl Fetched {
         };
         match read {
             // A fresh value takes the place of the one before, whichever would last longer: that may have been taken back.
-            Ok(agent::Answer { secret, expires_at }) => {
-                let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
-                // Where values do not live much longer than they are to be renewed early, half of their life is early.
-                let used_for = life.saturating_sub(self.source.refresh_before).max(life / 2);
-                state.current = Some(Current {
-                    key: Arc::new(Key::new(secret)),
-                    fetched_at: now,
-                    refresh_at: now.after(now.jittered(used_for)),
-                    expires_at,
-                });
-                state.failures = 0;
-                state.pause_until = Moment::default();
-                (FetchOutcome::Found, Resolution::Ready, Vec::new())
+            Ok(answer) => {
+                let current = Current::new(answer, self.source.refresh_before, now);
+                *state = State { current: Some(current), ..State::default() };
+                Accepted::new(FetchOutcome::Found, Resolution::Ready)
             }
             Err((outcome, note)) => {
-                state.failures = state.failures.saturating_add(1);
-                if state.failures >= FAILURES {
-                    state.pause_until = now.after(now.jittered(PAUSE));
-                }
+                state.fail(now);
                 let note = note.map(|note| format!("`{}.http`: {note}", self.path));
-                (outcome, Resolution::Unavailable, note.into_iter().collect())
+                Accepted { outcome, resolution: Resolution::Unavailable, notes: note.into_iter().collect() }
             }
         }
     }
 
-    /// The upstream refused the value: there may be a newer one.
-    pub(crate) fn refused(&self, now: Moment) {
+    /// The upstream refused a value: there may be a newer one.
+    pub(crate) fn refused(&self, fetched_at: Moment, now: Moment) {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && let Some(current) = &mut state.current
-            && !now.is_within(YOUNGEST_REFUSED, current.fetched_at)
+            && current.value.fetched_at == fetched_at
+            && !now.is_within(YOUNGEST_REFUSED, fetched_at)
         {
             current.refresh_at = now;
         }
+    }
+
+    /// Whether a value that was fetched then is the newest there is.
+    pub(crate) fn is_current(&self, fetched_at: Moment) -> bool {
+        let state = self.state.try_borrow();
+        state.is_ok_and(|state| state.current.as_ref().is_some_and(|it| it.value.fetched_at == fetched_at))
     }
 
     pub(crate) fn freshness(&self, now: Moment) -> Option<Freshness> {
         let state = self.state.try_borrow().ok()?;
         let current = state.current.as_ref();
         Some(Freshness {
-            fetched_at: current.map(|current| current.fetched_at),
+            fetched_at: current.map(|current| current.value.fetched_at),
             expires_at: current.map(|current| current.expires_at),
+            is_usable: current.is_some_and(|current| current.is_usable(now)),
             failures: state.failures,
             paused_until: Some(state.pause_until).filter(|_| !state.may_call(now)),
         })
@@ -186,7 +218,7 @@ impl Fetched {
         ];
         fields.extend(headers.iter().map(|(name, value)| (name.clone().into(), plain(value))));
         if let Some((name, secret)) = &self.authorization {
-            fields.push((name.clone().into(), secret.reveal_to_agent(self)));
+            fields.push((name.clone().into(), secret.reveal()));
         }
         let request = FetchRequest {
             cluster: cluster.clone(),
@@ -195,8 +227,7 @@ impl Fetched {
             body: None,
             timeout: *timeout,
         };
-        let (credential, link) = self.place;
-        Fetch::new(FetchKey(Subject::Credential(credential, link)), request, Asked { at: now, as_of: 0 })
+        Fetch::new(FetchKey::new(self.id, Subject::Credential), request, Asked { at: now, as_of: 0 })
     }
 }
 
@@ -205,15 +236,41 @@ impl State {
         // A clock that was put back keeps nobody waiting for longer than one pause.
         self.pause_until <= now || self.pause_until > now.after(PAUSE * 2)
     }
+
+    fn fail(&mut self, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        let pause = if self.failures < FAILURES { SHORT_PAUSE } else { PAUSE };
+        self.pause_until = now.after(now.jittered(pause));
+        // It is due as before, once the pause is over.
+        if let Some(current) = &mut self.current {
+            current.refresh_at = now;
+        }
+    }
 }
 
 impl Current {
+    fn new(answer: Answer, refresh_before: Duration, now: Moment) -> Self {
+        let Answer { secret, expires_at, at_most } = answer;
+        let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
+        // Where values do not live much longer than they are to be renewed early, half of their life is early.
+        let used_for = life.saturating_sub(refresh_before).max(life / 2);
+        let used_for = now.jittered(used_for).max(SHORTEST_USE);
+        Self {
+            value: Value { key: Rc::new(Key::new(secret)), fetched_at: now },
+            refresh_at: now.after(used_for),
+            ends_at: now.after(life.saturating_sub(MARGIN.min(life / 10))),
+            expires_at,
+            at_most,
+        }
+    }
+
     fn is_usable(&self, now: Moment) -> bool {
-        now < self.expires_at
+        // The second is for a clock that was put back.
+        now < self.ends_at && self.expires_at <= now.after(self.at_most + MARGIN)
     }
 
     fn is_due(&self, now: Moment) -> bool {
         // A value from the future is one that was fetched before the clock was put back.
-        self.refresh_at <= now || now < self.fetched_at
+        self.refresh_at <= now || now < self.value.fetched_at
     }
 }

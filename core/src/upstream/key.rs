@@ -1,10 +1,11 @@
 //! One value of an upstream credential, in every form in which a request may carry it.
 //!
-//! The forms are made once, when the value is learnt, so that a request copies no secret. Reading one asks for a
+//! A form is made when a request carries it first, and once, so that other requests copy no secret. Reading one asks for a
 //! [`Grant`].
 
+use std::cell::OnceCell;
 use std::fmt;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::grant::Grant;
 use crate::provider::{BEARER, TOKEN};
@@ -27,19 +28,14 @@ pub(crate) enum Form {
 #[derive(Debug)]
 pub(crate) struct Key {
     plain: Secret,
-    bearer: Secret,
-    token: Secret,
-    query: Secret,
+    bearer: OnceCell<Secret>,
+    token: OnceCell<Secret>,
+    query: OnceCell<Secret>,
 }
 
 impl Key {
-    pub(crate) fn new(secret: Secret) -> Self {
-        Self {
-            bearer: secret.with_scheme(BEARER),
-            token: secret.with_scheme(TOKEN),
-            query: secret.percent_encoded(),
-            plain: secret,
-        }
+    pub(crate) fn new(plain: Secret) -> Self {
+        Self { plain, bearer: OnceCell::new(), token: OnceCell::new(), query: OnceCell::new() }
     }
 
     /// The bytes, for a caller that was verified and is in scope.
@@ -50,9 +46,9 @@ impl Key {
     fn form(&self, form: Form) -> &Secret {
         match form {
             Form::Plain => &self.plain,
-            Form::Bearer => &self.bearer,
-            Form::Token => &self.token,
-            Form::Query => &self.query,
+            Form::Bearer => self.bearer.get_or_init(|| self.plain.with_scheme(BEARER)),
+            Form::Token => self.token.get_or_init(|| self.plain.with_scheme(TOKEN)),
+            Form::Query => self.query.get_or_init(|| self.plain.percent_encoded()),
         }
     }
 }
@@ -60,13 +56,13 @@ impl Key {
 /// A form of a key that a grant opened.
 #[derive(Clone)]
 pub struct OpenKey {
-    key: Arc<Key>,
+    key: Rc<Key>,
     form: Form,
 }
 
 impl OpenKey {
-    pub(crate) fn new(key: &Arc<Key>, form: Form, _proof: &Grant<'_>) -> Self {
-        Self { key: Arc::clone(key), form }
+    pub(crate) fn new(key: &Rc<Key>, form: Form, _proof: &Grant<'_>) -> Self {
+        Self { key: Rc::clone(key), form }
     }
 
     /// The value of the header.

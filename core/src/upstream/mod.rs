@@ -8,11 +8,12 @@ mod credentials;
 mod fetched;
 mod key;
 mod pool;
+mod rest;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 pub(crate) use self::credentials::{
-    CredentialId, Credentials, KeyInUse, UpstreamCredential, UsedKey, Vouched, Yield,
+    CredentialId, Credentials, SourceInUse, UpstreamCredential, UsedKey, Vouched, Yield,
 };
 pub(crate) use self::fetched::{Fetched, Freshness};
 pub use self::key::OpenKey;
@@ -54,15 +55,13 @@ pub(crate) struct Upstream {
     pub(crate) controls: Option<Vec<(&'static str, String)>>,
 }
 
-/// What a request carries upstream. Only a [`crate::grant::Grant`] opens it.
-#[derive(Debug, Default)]
-pub(crate) struct Keys {
-    /// The provider's key.
-    pub(crate) provider: Option<Arc<Key>>,
-    /// The host writes the provider's key.
-    pub(crate) by_host: bool,
-    /// The gateway's key.
-    pub(crate) gateway: Option<Arc<Key>>,
+/// A credential of a request.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Only a [`crate::grant::Grant`] opens it.
+    Key(Rc<Key>),
+    /// The host writes it.
+    ByHost,
 }
 
 /// Builds the upstream of every enabled provider.

@@ -8,11 +8,9 @@
 use std::time::Duration;
 
 use super::credentials::{CredentialId, Credentials};
+use super::rest::LONGEST_REST;
 use crate::time::Moment;
 use crate::token::TokenDigest;
-
-/// A credential is left alone for no longer than that, whatever an upstream says.
-pub(crate) const LONGEST_REST: Duration = Duration::from_hours(1);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -66,9 +64,15 @@ impl Pool {
         order
     }
 
-    /// How long a credential is left alone that was refused; `asked` is what the upstream asked for.
-    pub(crate) fn rest(&self, asked: Option<Duration>) -> Duration {
-        asked.unwrap_or(self.cooldown).max(Duration::from_secs(1)).min(LONGEST_REST)
+    /// How long a credential rests that was refused.
+    pub(crate) fn cooldown(&self) -> Duration {
+        self.cooldown
+    }
+
+    /// How long a credential rests, where it can: `asked` is what the upstream asked for.
+    pub(crate) fn rest(cooldown: Option<Duration>, asked: Option<Duration>) -> Option<Duration> {
+        let cooldown = cooldown?;
+        Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(LONGEST_REST))
     }
 }
 

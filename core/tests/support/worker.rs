@@ -6,7 +6,7 @@ use std::cell::Cell;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     AnswerHead, Capabilities, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy,
-    RequestHead, Resolution, Sent, Step, Store, TokenDigest, Verdict,
+    RequestHead, Resolution, Sent, Services, Step, Store, TokenDigest, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ impl Worker {
     /// In another host than Envoy.
     pub(crate) fn on(policy: &Value, environment: &dyn Environment, host: Capabilities) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let engine = Engine::new(policy, environment, Box::new(PureRust), host).ok().unwrap();
+        let engine = Engine::new(policy, environment, &Services::new(Box::new(PureRust), host)).ok().unwrap();
         Self { engine, calls: Cell::new(0) }
     }
 
@@ -136,8 +136,13 @@ impl Worker {
     ) -> u16 {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head =
-            RequestHead { method: b"POST", path: b"/v1/chat/completions", headers: &headers, peer: || None };
+        let head = RequestHead {
+            method: b"POST",
+            path: b"/v1/chat/completions",
+            authority: b"",
+            headers: &headers,
+            peer: || None,
+        };
         self.decide(store, &head, now, service, status)
     }
 

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Channel, Either, Full, channel::Sender};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::{Body as _, Incoming},
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
     http::request::Parts,
     server::conn::http1,
     service::service_fn,
@@ -30,7 +30,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
-    Refusal,
+    Refusal, Refuses,
     answer::{Answer, Content, answer},
     received::{Received, Record},
     upload,
@@ -44,7 +44,7 @@ pub(super) struct Server {
     address: SocketAddr,
     record: Arc<Record>,
     held: watch::Receiver<bool>,
-    refusal: watch::Receiver<Option<Refusal>>,
+    refuses: watch::Receiver<Refuses>,
 }
 
 impl fmt::Debug for Server {
@@ -59,9 +59,9 @@ impl Server {
         address: SocketAddr,
         record: Arc<Record>,
         held: watch::Receiver<bool>,
-        refusal: watch::Receiver<Option<Refusal>>,
+        refuses: watch::Receiver<Refuses>,
     ) -> Self {
-        Self { tls: tls.into(), address, record, held, refusal }
+        Self { tls: tls.into(), address, record, held, refuses }
     }
 
     pub(super) async fn run(self, listener: TcpListener) -> io::Result<()> {
@@ -118,8 +118,13 @@ impl Server {
     }
 
     fn answer(&self, request: &Received) -> Answer {
-        if let Some(Refusal { status, body }) = self.refusal.borrow().clone() {
-            return Answer { status, headers: HeaderMap::new(), content: Content::Json(body) };
+        let refuses = Arc::clone(&self.refuses.borrow());
+        if let Some(Refusal { status, headers, body }) = refuses(request) {
+            let header = |(name, value): (&'static str, String)| {
+                Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+            };
+            let headers = headers.into_iter().filter_map(header).collect();
+            return Answer { status, headers, content: Content::Json(body) };
         }
         upload::answer(request, self.address).unwrap_or_else(|| answer(request))
     }

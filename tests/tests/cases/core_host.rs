@@ -7,7 +7,7 @@ use anyhow::Result;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Capabilities, Decision, Engine, Environment, FetchAnswer, Field, Header, LocalReply, MemoryStore, Moment,
-    Policy, RequestHead, ResponseHeaders, Rewrite, Step, Verdict,
+    Policy, RequestHead, ResponseHeaders, Rewrite, Services, Step, Verdict,
 };
 use keyswap_tests::cases::{Answered, CaseRegistry, CaseRequest, Forwarded, Suite};
 use keyswap_tests::{Request, Standin};
@@ -33,7 +33,7 @@ impl Environment for Env<'_> {
 impl Core {
     pub(crate) fn start(suite: &Suite, host: Capabilities) -> Result<Self> {
         let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-        let engine = Engine::new(policy, &Env(&suite.env), Box::new(PureRust), host)?;
+        let engine = Engine::new(policy, &Env(&suite.env), &Services::new(Box::new(PureRust), host))?;
         let (store, registry) = (MemoryStore::default(), suite.registry());
         Ok(Self { engine, store, registry, standin: Standin::start()? })
     }
@@ -47,6 +47,7 @@ impl Core {
         let head = RequestHead {
             method: request.method.as_bytes(),
             path: request.target.as_bytes(),
+            authority: b"",
             headers: &headers,
             peer: || None,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use keyswap_core::jwt::{Issuer, PureRust};
-use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors};
+use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors, Services};
 use serde_json::{Value, json};
 
 use crate::exit::{self, Exit};
@@ -69,7 +69,7 @@ impl Check {
         let host = self.host.capabilities();
         policy.fits(host)?;
         if self.with_env {
-            Engine::new(policy.clone(), &ProcessEnvironment, Box::new(PureRust), host)?;
+            Engine::new(policy.clone(), &ProcessEnvironment, &Services::new(Box::new(PureRust), host))?;
         }
         Ok(policy)
     }

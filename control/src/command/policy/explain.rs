@@ -9,8 +9,8 @@ use anyhow::bail;
 use clap::Args;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Step,
-    UnixTime,
+    Capabilities, Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Services,
+    Step, UnixTime,
 };
 
 use super::explanation::Explanation;
@@ -54,7 +54,9 @@ impl Explain {
         let now = self.time()?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
-        let compile = |policy| Engine::new(policy, &Placeholders, Box::new(PureRust), Capabilities::ENVOY);
+        let compile = |policy| {
+            Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+        };
         match file.policy().and_then(compile) {
             Ok(engine) => self.explain(&engine, &text, now),
             Err(errors) => self.report_invalid(&file.name, &errors),
