@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::fault::Fault;
 use crate::fetch::Fetch;
 use crate::identity_slot::IdentitySlot;
@@ -34,6 +36,8 @@ pub struct Decision<'a> {
     pub refresh: Vec<Fetch>,
     /// What is to be learnt from the answer: for [`crate::Engine::answered`].
     pub sent: Sent,
+    /// What was asked for, where that was the status; the verdict is it in words.
+    pub(crate) status: Option<Value>,
 }
 
 /// What to do with a request.
@@ -45,9 +49,49 @@ pub enum Verdict<'a> {
     Reply(Reason, LocalReply),
     /// Answer it: it asks for nothing of an upstream's.
     Answer(LocalReply),
+    /// Let it go on as if nothing were here: the policy is in shadow mode.
+    Pass(Passed),
+}
+
+/// A request that a policy in shadow mode lets go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The code of what would have become of it; `undecided` where that was not known in time.
+    pub reason: &'static str,
+    pub(crate) tell: bool,
+}
+
+impl Passed {
+    /// The header in which an upstream is told, if it is.
+    pub fn header(&self) -> Option<(&'static str, &'static str)> {
+        self.tell.then_some(("x-keyswap-shadow", self.reason))
+    }
 }
 
 impl Decision<'_> {
+    /// A request that goes on before it is known what would become of it.
+    pub(crate) fn undecided(tell: bool) -> Self {
+        Self {
+            verdict: Verdict::Pass(Passed { reason: "undecided", tell }),
+            checks: Vec::new(),
+            provider: "undecided",
+            principal: None,
+            origin: None,
+            response: ResponseHeaders::default(),
+            refresh: Vec::new(),
+            sent: Sent::default(),
+            status: None,
+        }
+    }
+
+    /// The decision of a policy in shadow mode: the request goes on, and nothing is done to its answer.
+    #[must_use]
+    pub(crate) fn pass(self, tell: bool) -> Self {
+        let passed = Passed { reason: self.reason_code(), tell };
+        let (response, sent) = (ResponseHeaders::default(), Sent::default());
+        Self { verdict: Verdict::Pass(passed), response, sent, ..self }
+    }
+
     /// The decision, where its rewrite could not be carried out in full: nothing is forwarded.
     #[must_use]
     pub fn failed(mut self) -> Self {
@@ -62,6 +106,7 @@ impl Decision<'_> {
             Verdict::Forward(_) => "forward",
             Verdict::Reply(..) => "reply",
             Verdict::Answer(_) => "answer",
+            Verdict::Pass(_) => "pass",
         }
     }
 
@@ -71,6 +116,7 @@ impl Decision<'_> {
             Verdict::Forward(_) => "allowed",
             Verdict::Reply(reason, _) => reason.code(),
             Verdict::Answer(_) => "answered",
+            Verdict::Pass(passed) => passed.reason,
         }
     }
 }

@@ -11,7 +11,7 @@ mod budget;
 mod caller;
 mod keys;
 mod known;
-mod status;
+pub(crate) mod status;
 mod trail;
 
 use std::rc::Rc;
@@ -43,7 +43,7 @@ use crate::slot::Slot;
 use crate::store::Store;
 use crate::target::Asking;
 use crate::time::Moment;
-use crate::token::{Principal, TokenTable, VerifiedToken};
+use crate::token::{Principal, TokenDigest, TokenTable, VerifiedToken};
 use crate::upstream::{self, Credentials, Pool, Upstream};
 
 /// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
@@ -68,6 +68,15 @@ pub enum Step<'a> {
     Decide(Decision<'a>),
     /// Fetch something, and then go on with [`Engine::resume`]. Requests that want the same key share one fetch.
     Fetch(Box<Fetch>, Pending),
+}
+
+/// The part that a policy has in a request of which two judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What it decides is carried out.
+    Decides,
+    /// It only tells what it would decide: nothing is taken from anybody's budget.
+    Shadows,
 }
 
 /// A request that waits for a fetch. It holds nothing of the head, so the host must keep that, or read it again.
@@ -116,7 +125,18 @@ impl Engine {
 
     /// Judges one request.
     pub fn begin<'a>(&'a self, head: &RequestHead<'a>, now: Moment, store: &dyn Store) -> Step<'a> {
-        self.step(head, Known::default(), now, store)
+        self.begin_as(&|_| Role::Decides, head, now, store)
+    }
+
+    /// The same for one of two policies: `role` says of a principal what part this one has.
+    pub(crate) fn begin_as<'a>(
+        &'a self,
+        role: &dyn Fn(&TokenDigest) -> Role,
+        head: &RequestHead<'a>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Step<'a> {
+        self.step(role, head, Known::default(), now, store)
     }
 
     /// Goes on with a request, now that its fetch is done.
@@ -128,9 +148,37 @@ impl Engine {
         now: Moment,
         store: &dyn Store,
     ) -> Step<'a> {
+        self.resume_as(&|_| Role::Decides, pending, resolution, head, now, store)
+    }
+
+    /// The same for one of two policies.
+    pub(crate) fn resume_as<'a>(
+        &'a self,
+        role: &dyn Fn(&TokenDigest) -> Role,
+        pending: Pending,
+        resolution: Resolution,
+        head: &RequestHead<'a>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Step<'a> {
         let Pending { wanted, mut known } = pending;
         known.learn(wanted, resolution);
-        self.step(head, known, now, store)
+        self.step(role, head, known, now, store)
+    }
+
+    /// The SHA-256 of the policy in hexadecimal digits.
+    pub(crate) fn sha256(&self) -> String {
+        self.policy.sha256()
+    }
+
+    /// Whether the policy decides nothing, and only tells what it would have decided.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.policy.shadow.is_some()
+    }
+
+    /// Whether upstreams are told, too.
+    pub(crate) fn tells_upstreams(&self) -> bool {
+        self.policy.shadow.is_some_and(|shadow| shadow.header)
     }
 
     /// See [`Services::may_call`].
@@ -158,17 +206,29 @@ impl Engine {
     /// The fetches that are due and that no request waits for. A host asks about once a second; what other workers have
     /// told since is heard by the way.
     pub fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        self.listen(now, store);
+        self.services.due(now)
+    }
+
+    /// Hears what other workers have told.
+    pub(crate) fn listen(&self, now: Moment, store: &dyn Store) {
         let pools = self.upstreams.iter().filter_map(|upstream| upstream.keys.as_ref());
         let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
         for credential in members.filter_map(|member| self.credentials.get(member.credential)) {
             credential.rest().listen(now, store);
         }
-        self.services.due(now)
     }
 
-    fn step<'a>(&'a self, head: &RequestHead<'a>, known: Known, now: Moment, store: &dyn Store) -> Step<'a> {
+    fn step<'a>(
+        &'a self,
+        role: &dyn Fn(&TokenDigest) -> Role,
+        head: &RequestHead<'a>,
+        known: Known,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Step<'a> {
         let mut trail = Trail::default();
-        let inputs = Inputs { head, known: &known, now, store };
+        let inputs = Inputs { head, known: &known, now, store, role };
         let judged = self.judge(&inputs, &mut trail);
         trail.response.cross_origin(cors::headers(&self.policy.origins, head), cors::UPSTREAMS, head);
         let verdict = match judged {
@@ -177,6 +237,11 @@ impl Engine {
                 Verdict::Forward(rewrite)
             }
             Err(Stop::Answer(reply)) => Verdict::Answer(reply),
+            Err(Stop::Status(report)) => {
+                let reply = status::reply(&report);
+                let decision = trail.decide(Verdict::Answer(reply));
+                return Step::Decide(Decision { status: Some(report), ..decision });
+            }
             Err(Stop::Refuse(fault)) => {
                 trail.checks.push(Check::Refused(fault));
                 let dialect = trail.route.map_or(Dialect::OpenAi, |route| route.dialect);

@@ -41,6 +41,8 @@ pub(crate) enum Subject {
     Limit(Count),
     /// An upstream credential.
     Credential,
+    /// A policy.
+    Bundle,
 }
 
 impl FetchKey {
@@ -59,6 +61,7 @@ impl FetchKey {
             Subject::Usage => "usage",
             Subject::Limit(_) => "limit",
             Subject::Credential => "credential",
+            Subject::Bundle => "bundle",
         }
     }
 }

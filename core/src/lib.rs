@@ -22,6 +22,7 @@
 )]
 
 mod ascii;
+mod bundle;
 mod cache;
 mod cors;
 mod credential;
@@ -50,6 +51,7 @@ mod registry;
 mod reply;
 mod resource;
 mod rewrite;
+mod rollout;
 mod route;
 mod secret;
 mod sent;
@@ -63,8 +65,10 @@ mod time;
 mod token;
 mod upstream;
 mod url;
+mod worker;
 
-pub use decision::{Check, Decision, Stage, Verdict};
+pub use bundle::{BUNDLE_TYPE, BundleFault, MAX_BUNDLE_BYTES, SignedBundle};
+pub use decision::{Check, Decision, Passed, Stage, Verdict};
 pub use engine::{Engine, Pending, Step};
 pub use fault::Fault;
 pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MOST_FETCHED, Resolution};
@@ -74,12 +78,15 @@ pub use identity_slot::{IdentityCredential, IdentitySlot, find_identity};
 pub use limit::{Gcra, RateLimit, Taken};
 pub use message::{Field, has_content};
 pub use path::PathFault;
-pub use policy::{Policy, PolicyError, PolicyErrors};
+pub use policy::{
+    BundleSource, CandidatePolicy, Configuration, Policy, PolicyError, PolicyErrors, RolloutPolicy,
+};
 pub use provider::Dialect;
 pub use reason::Reason;
 pub use registry::Origin;
 pub use reply::{LocalReply, ResponseHeader, ResponseHeaders, UpstreamFailure};
 pub use rewrite::{FieldValue, Rewrite};
+pub use rollout::{Aside, Judged, Next, Observation, Rollout, Waiting};
 pub use route::RoutedBy;
 pub use secret::{Environment, Secret, SecretFault};
 pub use sent::{AnswerHead, Sent};
@@ -89,3 +96,4 @@ pub use store::{EMPTY_SLOT, Forgetful, MemoryStore, Store, StoreError, Update, k
 pub use time::{Moment, UnixTime};
 pub use token::{Principal, TokenDigest, TokenRecord, TokenStatus};
 pub use upstream::OpenKey;
+pub use worker::{Due, Worker};

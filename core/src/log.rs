@@ -31,7 +31,7 @@ impl Decision<'_> {
     }
 }
 
-fn request_id<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+pub(crate) fn request_id<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     let id = head.values("x-request-id").next()?;
     let is_uuid = id.len() == 36 && id.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
     str::from_utf8(id).ok().filter(|_| is_uuid)

@@ -48,13 +48,15 @@ pub enum Reason {
     TokenStoreUnavailable,
     /// The real credential cannot be had now.
     UpstreamCredentialUnavailable,
+    /// There is no policy yet.
+    PolicyUnavailable,
     /// The host could not carry out the decision.
     HostFailure,
 }
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -72,6 +74,7 @@ impl Reason {
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
+        Self::PolicyUnavailable,
         Self::HostFailure,
     ];
 
@@ -95,6 +98,7 @@ impl Reason {
             Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
             Self::UpstreamCredentialUnavailable => "upstream_credential_unavailable",
+            Self::PolicyUnavailable => "policy_unavailable",
             Self::HostFailure => "host_failure",
         }
     }
@@ -115,6 +119,7 @@ impl Reason {
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
             | Self::UpstreamCredentialUnavailable
+            | Self::PolicyUnavailable
             | Self::HostFailure => 503,
         }
     }
@@ -157,6 +162,7 @@ impl Reason {
             Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
             Self::UpstreamCredentialUnavailable => "upstream credential unavailable: try again",
+            Self::PolicyUnavailable => "policy unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
         }
     }
@@ -174,6 +180,7 @@ impl Reason {
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
             | Self::UpstreamCredentialUnavailable
+            | Self::PolicyUnavailable
             | Self::HostFailure => None,
             Self::PrincipalUnknown => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="identity not known""#,

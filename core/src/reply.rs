@@ -96,6 +96,11 @@ impl LocalReply {
         Self { status, headers: vec![("content-type", "application/json".into())], body }
     }
 
+    /// What a host answers while it has no policy.
+    pub fn no_policy() -> Self {
+        Self::refuse(Reason::PolicyUnavailable, Dialect::OpenAi, Vec::new())
+    }
+
     /// The refusal for `reason`, with headers that belong to the request.
     pub(crate) fn refuse(reason: Reason, dialect: Dialect, own: Vec<ResponseHeader>) -> Self {
         let mut headers: Vec<ResponseHeader> = vec![
@@ -112,6 +117,7 @@ impl LocalReply {
             }
             // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
             Reason::HostFailure
+            | Reason::PolicyUnavailable
             | Reason::TokenStoreUnavailable
             | Reason::IssuerKeysUnavailable
             | Reason::UpstreamCredentialUnavailable

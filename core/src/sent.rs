@@ -16,6 +16,8 @@ pub struct Sent {
     pub(crate) principal: Option<TokenDigest>,
     /// The provider's key and the gateway's, where something is to be learnt of them.
     keys: [Option<SentKey>; 2],
+    /// Whether the candidate of a rollout decided, whose keys they are.
+    pub(crate) by_candidate: bool,
 }
 
 /// A key that went upstream.

@@ -8,11 +8,12 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
+use crate::bundle::Bundles;
 use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution};
 use crate::host::Capabilities;
 use crate::jwt::{Issuer, SignatureVerifier};
 use crate::keyring::KeyRing;
-use crate::policy::{HttpSource, PolicyError, RegistryPolicy};
+use crate::policy::{BundleSource, HttpSource, PolicyError, RegistryPolicy};
 use crate::registry::Registry;
 use crate::secret::Environment;
 use crate::store::Store;
@@ -36,6 +37,7 @@ struct Directory {
     registries: Vec<Weak<Registry>>,
     key_rings: Vec<Weak<KeyRing>>,
     agents: Vec<Weak<Fetched>>,
+    bundles: Vec<Weak<Bundles>>,
 }
 
 /// What came of a fetch.
@@ -52,6 +54,8 @@ enum Service {
     Registry(Rc<Registry>),
     KeyRing(Rc<KeyRing>),
     Agent(Rc<Fetched>),
+    /// What comes of it is the worker's to carry out.
+    Bundles,
 }
 
 impl Services {
@@ -111,12 +115,25 @@ impl Services {
         Ok(agent)
     }
 
+    /// Where a policy is fetched from.
+    pub(crate) fn bundles(
+        &self,
+        source: BundleSource,
+        plane: &str,
+        environment: &dyn Environment,
+    ) -> Result<Rc<Bundles>, PolicyError> {
+        let mut asked = self.asked.borrow_mut();
+        let bundles = Rc::new(Bundles::new(asked.next(), source, plane, environment)?);
+        asked.bundles.push(Rc::downgrade(&bundles));
+        Ok(bundles)
+    }
+
     /// Whether the call for a fetch may be made, asked once when it is about to be. A fetch that may not has failed
     /// without having been tried: its resolution is [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.may_call(&key.subject, now),
-            Some(Service::KeyRing(_) | Service::Agent(_)) => true,
+            Some(Service::KeyRing(_) | Service::Agent(_) | Service::Bundles) => true,
             None => false,
         }
     }
@@ -126,7 +143,7 @@ impl Services {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.abandon(&key.subject, now),
             Some(Service::Agent(agent)) => agent.abandon(now),
-            Some(Service::KeyRing(_)) | None => {}
+            Some(Service::KeyRing(_) | Service::Bundles) | None => {}
         }
     }
 
@@ -143,7 +160,7 @@ impl Services {
             Some(Service::Registry(registry)) => registry.accept(&key.subject, asked, answer, now, store),
             Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
             Some(Service::Agent(agent)) => agent.accept(answer, asked, now),
-            None => Accepted::failed(),
+            Some(Service::Bundles) | None => Accepted::failed(),
         }
     }
 
@@ -160,7 +177,8 @@ impl Services {
         let registry = living(&asked.registries).find(|it| it.id() == id).map(Service::Registry);
         let ring = || living(&asked.key_rings).find(|it| it.id() == id).map(Service::KeyRing);
         let agent = || living(&asked.agents).find(|it| it.id() == id).map(Service::Agent);
-        registry.or_else(ring).or_else(agent)
+        let bundles = || living(&asked.bundles).find(|it| it.id() == id).map(|_| Service::Bundles);
+        registry.or_else(ring).or_else(agent).or_else(bundles)
     }
 }
 
@@ -174,6 +192,7 @@ impl Directory {
         self.registries.retain(|service| service.strong_count() > 0);
         self.key_rings.retain(|service| service.strong_count() > 0);
         self.agents.retain(|service| service.strong_count() > 0);
+        self.bundles.retain(|service| service.strong_count() > 0);
     }
 }
 

@@ -57,12 +57,18 @@ pub(crate) enum Kind {
     Record,
     /// Rate limits, see `limit::bucket`.
     Limit,
-    /// Upstream credentials that are left alone, see `upstream::credentials`.
+    /// Upstream credentials that are left alone, see `upstream::rest`.
     Rest,
+    /// How a candidate policy fares, see `rollout::canary`.
+    Rollout,
+    /// Whose turn it is to ask for a policy, see `bundle`.
+    Turn,
+    /// The policy that was taken last, see `bundle`.
+    Bundle,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Record, Self::Limit, Self::Rest];
+    const ALL: [Self; 6] = [Self::Record, Self::Limit, Self::Rest, Self::Rollout, Self::Turn, Self::Bundle];
 
     /// A power of two.
     const fn slots(self) -> u16 {
@@ -70,6 +76,7 @@ impl Kind {
             Self::Record => 8192,
             Self::Limit => 4096,
             Self::Rest => 256,
+            Self::Rollout | Self::Turn | Self::Bundle => 16,
         }
     }
 
@@ -78,6 +85,9 @@ impl Kind {
             Self::Record => "record",
             Self::Limit => "limit",
             Self::Rest => "rest",
+            Self::Rollout => "rollout",
+            Self::Turn => "turn",
+            Self::Bundle => "bundle",
         }
     }
 

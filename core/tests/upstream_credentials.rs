@@ -651,8 +651,8 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
     assert_eq!(send(at(52), &nobody).0, "Bearer second");
     // The new one is refused as well: then it rests, until there is another.
     for _ in 0..3 {
-        let (_, sent) = send(at(53), &nobody);
-        worker.answered(&store, sent, at(53), &[(":status", "401")]);
+        let (_, new) = send(at(53), &nobody);
+        worker.answered(&store, new, at(53), &[(":status", "401")]);
     }
     assert_eq!(send(at(54), &nobody).0, "Bearer b");
     worker.work(&store, at(101), &|_| token("third", 60));

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyswap_core::{Asked, Fetch, FetchKey, Moment, Pending};
+use keyswap_core::{Asked, Fetch, FetchKey, Moment, Rollout, Waiting};
 
-use crate::host;
+use crate::host::{self, HeaderMap};
 use crate::stream::Request;
 
 /// So many calls are made at once.
@@ -51,30 +51,52 @@ pub(crate) struct Call {
     pub(crate) asked: Asked,
 }
 
-/// A request that waits.
+/// What waits.
 pub(crate) struct Waiter {
-    pub(crate) request: Rc<Request>,
-    pub(crate) pending: Pending,
+    pub(crate) whose: Whose,
+    pub(crate) at: Option<Held>,
+}
+
+/// Who is to be gone on with.
+pub(crate) enum Whose {
+    /// A request that is held.
+    Request(Rc<Request>),
+    /// A judgement that only tells something, of a request that went on: its head is kept.
+    Nobody(HeaderMap),
+}
+
+/// Where its judgement goes on, in the policies that began it.
+pub(crate) struct Held {
+    pub(crate) rollout: Rc<Rollout>,
+    pub(crate) waiting: Waiting,
+}
+
+impl Waiter {
+    fn is_of(&self, request: &Rc<Request>) -> bool {
+        matches!(&self.whose, Whose::Request(other) if Rc::ptr_eq(other, request))
+    }
 }
 
 impl Fetcher {
     /// Has a request wait for a fetch. Where there are too many already the waiter comes back.
-    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Waiter> {
+    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Option<Waiter> {
         let is_new = !self.fetching.contains(&fetch.key);
         let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
         if self.waiters >= MOST_WAITERS
             || beside >= MOST_WAITERS_OF_ONE
             || (is_new && self.queue.len() >= LONGEST_QUEUE)
         {
-            return Err(waiter);
+            return Some(waiter);
         }
-        waiter.request.wait_for(fetch.key.clone());
+        if let Whose::Request(request) = &waiter.whose {
+            request.wait_for(fetch.key.clone());
+        }
         self.waiting.entry(fetch.key.clone()).or_default().push(waiter);
         self.waiters = self.waiters.saturating_add(1);
         if is_new {
             self.push(fetch, now);
         }
-        Ok(())
+        None
     }
 
     /// Fetches what no request waits for, before what is queued. It comes back where too much is queued already; what is
@@ -126,7 +148,7 @@ impl Fetcher {
     pub(crate) fn leave(&mut self, key: &FetchKey, request: &Rc<Request>) {
         if let Some(waiters) = self.waiting.get_mut(key) {
             let before = waiters.len();
-            waiters.retain(|waiter| !Rc::ptr_eq(&waiter.request, request));
+            waiters.retain(|waiter| !waiter.is_of(request));
             self.waiters = self.waiters.saturating_sub(before.saturating_sub(waiters.len()));
         }
     }

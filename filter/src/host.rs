@@ -111,8 +111,8 @@ pub(crate) enum HostError {
     Status(&'static str, u32),
     /// The host's answer does not have the form that the ABI gives it.
     Malformed(&'static str),
-    /// The stream came before a policy was accepted.
-    NoPolicy,
+    /// The stream came before a configuration was accepted.
+    NotConfigured,
     /// What the stream needs is in use by another.
     Busy,
 }
@@ -122,7 +122,7 @@ impl fmt::Display for HostError {
         match self {
             Self::Status(call, status) => write!(f, "`{call}` answered status {status}"),
             Self::Malformed(call) => write!(f, "the answer of `{call}` is malformed"),
-            Self::NoPolicy => f.write_str("there is no policy"),
+            Self::NotConfigured => f.write_str("there is no configuration"),
             Self::Busy => f.write_str("what it needs is in use"),
         }
     }
@@ -350,6 +350,11 @@ fn property(path: &str) -> Result<Vec<u8>, HostError> {
     receive("get_property", |data, size| unsafe {
         abi::proxy_get_property(path.as_ptr(), path.len(), data, size)
     })
+}
+
+/// What this Envoy calls itself.
+pub(crate) fn node_id() -> String {
+    property("node\0id\0").map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
 }
 
 /// The address of the connection's other end, where it has one.

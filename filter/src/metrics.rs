@@ -3,14 +3,19 @@
 //! Their names hold words that are ours or the policy's: a client cannot make more of them.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use keyswap_core::{Decision, FetchOutcome};
+use keyswap_core::{Decision, FetchOutcome, Observation};
 
 use crate::host::{self, Counter};
 
 /// The counters defined so far. There are at most as many as reasons times providers, and a few.
 #[derive(Default)]
-pub(crate) struct Metrics(RefCell<Vec<Row>>);
+pub(crate) struct Metrics {
+    rows: RefCell<Vec<Row>>,
+    /// Those that have more parts, by their names.
+    named: RefCell<BTreeMap<String, Counter>>,
+}
 
 /// A counter by what it counts: a family, a word of ours, and a word of ours or the policy's.
 struct Row {
@@ -34,6 +39,17 @@ impl Metrics {
         }
     }
 
+    /// Counts what was observed.
+    pub(crate) fn observe(&self, observation: &Observation) {
+        let Ok(mut named) = self.named.try_borrow_mut() else { return };
+        if let Some(counter) = named.get(&observation.metric) {
+            counter.increment();
+        } else if let Some(counter) = Counter::define(&observation.metric) {
+            counter.increment();
+            named.insert(observation.metric.clone(), counter);
+        }
+    }
+
     /// Counts a fetch.
     pub(crate) fn count_fetch(&self, kind: &'static str, outcome: FetchOutcome) {
         let outcome = outcome.name();
@@ -48,7 +64,7 @@ impl Metrics {
         other: &str,
         name: impl FnOnce() -> String,
     ) {
-        let Ok(mut rows) = self.0.try_borrow_mut() else { return };
+        let Ok(mut rows) = self.rows.try_borrow_mut() else { return };
         let is_it = |row: &&Row| row.family == family && row.word == word && *row.other == *other;
         if let Some(row) = rows.iter().find(is_it) {
             return row.counter.increment();

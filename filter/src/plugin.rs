@@ -1,15 +1,13 @@
-//! The plugin: one policy per VM, compiled when Envoy configures it, and the calls that its requests need.
+//! The plugin: the worker of a VM, made when Envoy configures it, and the calls that its requests need.
 //!
-//! A policy that does not hold is refused as a whole, and Envoy with it refuses the configuration.
+//! A configuration that does not hold is refused as a whole, and Envoy with it refuses its own.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use keyswap_core::jwt::Remembered;
-use keyswap_core::{
-    Capabilities, Engine, Fetch, FetchAnswer, FetchKey, Moment, Policy, PolicyErrors, Resolution, Services,
-};
+use keyswap_core::{Capabilities, Fetch, FetchAnswer, FetchKey, Moment, PolicyErrors, Resolution, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -28,7 +26,7 @@ const ROUND: Duration = Duration::from_millis(900);
 
 /// What all streams of a worker share.
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
+    pub(crate) worker: Worker,
     pub(crate) metrics: Metrics,
     pub(crate) fetcher: RefCell<Fetcher>,
     last_round: Cell<Moment>,
@@ -64,13 +62,13 @@ impl Context for Plugin {
 impl RootContext for Plugin {
     fn on_configure(&mut self, _size: usize) -> bool {
         match compile() {
-            Ok(engine) => {
+            Ok(worker) => {
                 if let Err(error) = seed() {
                     log::error!("the shared data cannot be prepared: {error}");
                     return false;
                 }
                 let shared = Shared {
-                    engine,
+                    worker,
                     metrics: Metrics::default(),
                     fetcher: RefCell::default(),
                     last_round: Cell::default(),
@@ -113,16 +111,18 @@ impl Plugin {
         let Ok(now) = host::now() else { return };
         if !now.is_within(ROUND, shared.last_round.get()) {
             shared.last_round.set(now);
-            for fetch in shared.engine.due(now, &SharedData) {
+            let due = shared.worker.due(now, &SharedData);
+            due.notes.iter().for_each(|note| log::warn!("{note}"));
+            for fetch in due.fetches {
                 shared.start(fetch, now);
             }
         }
         while let Some(fetch) = shared.with_fetcher(|fetcher| fetcher.overdue(now)) {
-            shared.engine.abandon(&fetch.key, now);
+            shared.worker.abandon(&fetch.key, now);
             self.resolve(shared, &fetch.key, &Resolution::Unavailable);
         }
         while let Some(fetch) = shared.with_fetcher(Fetcher::next) {
-            if shared.engine.may_call(&fetch.key, now) {
+            if shared.worker.may_call(&fetch.key, now) {
                 self.call(shared, fetch);
             } else {
                 self.resolve(shared, &fetch.key, &Resolution::Unavailable);
@@ -145,7 +145,7 @@ impl Plugin {
 
     fn settle(&self, shared: &Shared, call: &Call, answer: &FetchAnswer<'_>) {
         let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
-        let accepted = shared.engine.accept(&call.key, call.asked, answer, now, &SharedData);
+        let accepted = shared.worker.accept(&call.key, call.asked, answer, now, &SharedData);
         shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
         let resolution = accepted.resolution.clone();
         for line in accepted.lines(&call.key) {
@@ -173,7 +173,7 @@ impl Shared {
     /// Fetches what no request waits for.
     pub(crate) fn start(&self, fetch: Fetch, now: Moment) {
         if let Some(fetch) = self.with_fetcher(|fetcher| fetcher.start(fetch, now)) {
-            self.engine.abandon(&fetch.key, now);
+            self.worker.abandon(&fetch.key, now);
         }
     }
 
@@ -186,8 +186,8 @@ impl Shared {
     }
 }
 
-fn compile() -> Result<Engine, PolicyErrors> {
+fn compile() -> Result<Worker, PolicyErrors> {
     let verifier = Box::new(Remembered::new(EnvoyVerifier, SIGNATURES));
-    let policy = Policy::from_json(&host::plugin_configuration())?;
-    Engine::new(policy, &HostEnvironment, &Services::new(verifier, Capabilities::ENVOY))
+    let (configuration, name) = (host::plugin_configuration(), host::node_id());
+    Worker::start(&configuration, Box::new(HostEnvironment), verifier, Capabilities::ENVOY, &name)
 }

@@ -2,16 +2,16 @@
 //! fetched.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use keyswap_core::{
-    AnswerHead, Decision, FetchKey, Header, LocalReply, Pending, RequestHead, Resolution, ResponseHeaders,
-    Rewrite, Sent, Step, Verdict,
+    AnswerHead, Aside, Decision, Fetch, FetchKey, Header, LocalReply, Moment, Next, Observation, RequestHead,
+    Resolution, ResponseHeaders, Rewrite, Rollout, Sent, Verdict,
 };
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::fetcher::Waiter;
+use crate::fetcher::{Held, Waiter, Whose};
 use crate::host::{self, HeaderMap, HostError, Map};
 use crate::metrics;
 use crate::plugin::Shared;
@@ -34,6 +34,10 @@ pub(crate) struct Request {
     response: RefCell<ResponseHeaders>,
     /// What is to be learnt from the answer.
     sent: Cell<Sent>,
+    /// The policies that let it go on.
+    judged_by: RefCell<Weak<Rollout>>,
+    /// Whether it goes on as if nothing were here.
+    is_passed: Cell<bool>,
 }
 
 /// What becomes of a request now.
@@ -51,6 +55,8 @@ impl Stream {
             waits_for: RefCell::default(),
             response: RefCell::default(),
             sent: Cell::default(),
+            judged_by: RefCell::default(),
+            is_passed: Cell::default(),
         };
         Self { shared, request: Rc::new(request) }
     }
@@ -71,9 +77,9 @@ impl HttpContext for Stream {
         self.request.count.set(count);
         let outcome = match &self.shared {
             Some(shared) => judge(shared, &self.request, None),
-            None => Err(HostError::NoPolicy),
+            None => Err(HostError::NotConfigured),
         };
-        match outcome.unwrap_or_else(|error| fail(&error)) {
+        match outcome.unwrap_or_else(|error| fail(self.shared.as_deref(), &error)) {
             Outcome::Forward => Action::Continue,
             Outcome::Replied | Outcome::Waits => Action::Pause,
         }
@@ -81,9 +87,15 @@ impl HttpContext for Stream {
 
     /// Trailers are no place for a credential: none is read from there, and none is let through.
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        let Some(shared) = &self.shared else { return Action::Pause };
+        if self.request.is_passed.get() {
+            return Action::Continue;
+        }
+        let in_force = || self.shared.as_ref().and_then(|shared| shared.worker.rollout());
+        let Some(rollout) = self.request.judged_by.borrow().upgrade().or_else(in_force) else {
+            return Action::Pause;
+        };
         let Ok(trailers) = HeaderMap::read(Map::RequestTrailers, count) else { return Action::Pause };
-        for (name, _) in trailers.iter().filter(|(name, _)| shared.engine.is_slot(name)) {
+        for (name, _) in trailers.iter().filter(|(name, _)| rollout.is_slot(name)) {
             if host::remove(Map::RequestTrailers, name).is_err() {
                 return Action::Pause;
             }
@@ -102,8 +114,9 @@ impl HttpContext for Stream {
         for (name, value) in &response.add {
             complain(host::add(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
         }
-        if let (Some(shared), Ok(now)) = (&self.shared, host::now()) {
-            shared.engine.answered(self.request.sent.take(), &Answer, now, &SharedData);
+        // A policy that is in force no longer has nothing to learn.
+        if let (Some(rollout), Ok(now)) = (self.request.judged_by.borrow().upgrade(), host::now()) {
+            rollout.answered(self.request.sent.take(), &Answer, now, &SharedData);
         }
         Action::Continue
     }
@@ -122,68 +135,122 @@ impl AnswerHead for Answer {
     }
 }
 
-/// Goes on with a request that waited. Its own context was not called, so this one is put in its place.
+/// Goes on with what waited.
 pub(crate) fn resume(shared: &Shared, waiter: Waiter, resolution: Resolution) {
-    let Waiter { request, pending } = waiter;
+    match waiter.whose {
+        Whose::Request(request) => resume_request(shared, &request, waiter.at, resolution),
+        Whose::Nobody(map) => conclude(shared, map, waiter.at, resolution),
+    }
+}
+
+/// Goes on with a request that waited. Its own context was not called, so this one is put in its place.
+fn resume_request(shared: &Shared, request: &Rc<Request>, at: Option<Held>, resolution: Resolution) {
     request.waits_for.take();
     // A request that is over has left the list; were it there all the same, the host would say so here.
     if let Err(error) = host::set_effective_context(request.id) {
         log::error!("a request that waited is gone: {error}");
         return;
     }
-    let outcome = judge(shared, &request, Some((pending, resolution)));
-    if let Outcome::Forward = outcome.unwrap_or_else(|error| fail(&error))
+    let outcome = judge(shared, request, Some((at, resolution)));
+    if let Outcome::Forward = outcome.unwrap_or_else(|error| fail(Some(shared), &error))
         && let Err(error) = host::continue_request()
     {
         log::error!("a request cannot go on: {error}");
     }
 }
 
+/// Goes on with a judgement that only tells something. One that another policy began tells nothing any more.
+fn conclude(shared: &Shared, map: HeaderMap, at: Option<Held>, resolution: Resolution) {
+    let (Some(Held { rollout, waiting }), Ok(now)) = (at, host::now()) else { return };
+    let headers = headers_of(&map);
+    let head = head_of(&map, &headers);
+    let (observations, aside) = rollout.conclude(waiting, resolution, &head, now, &SharedData);
+    shared.tell(&observations);
+    shared.put_aside(aside, &rollout, map, now);
+}
+
 fn judge(
     shared: &Shared,
     request: &Rc<Request>,
-    resumed: Option<(Pending, Resolution)>,
+    resumed: Option<(Option<Held>, Resolution)>,
 ) -> Result<Outcome, HostError> {
     let map = HeaderMap::read(Map::RequestHeaders, request.count.get())?;
+    let now = host::now()?;
+    let Some(rollout) = shared.worker.rollout() else {
+        return await_policy(shared, request, resumed.is_some(), now);
+    };
+    let headers = headers_of(&map);
+    let head = head_of(&map, &headers);
+    let mut judged = match resumed {
+        // What another policy began is begun anew.
+        Some((Some(at), resolution)) if Rc::ptr_eq(&at.rollout, &rollout) => {
+            rollout.resume(at.waiting, resolution, &head, now, &SharedData)
+        }
+        _ => rollout.begin(&head, now, &SharedData),
+    };
+    let (outcome, aside) = loop {
+        shared.tell(&judged.observations);
+        match judged.next {
+            Next::Decide(decision) => {
+                break (carry_out(shared, request, &rollout, &head, decision), judged.aside);
+            }
+            Next::Wait(fetch, waiting) => {
+                let at = Some(Held { rollout: Rc::clone(&rollout), waiting });
+                let waiter = Waiter { whose: Whose::Request(Rc::clone(request)), at };
+                match shared.wait(*fetch, waiter, now)? {
+                    None => return Ok(Outcome::Waits),
+                    Some(Waiter { at: Some(Held { waiting, .. }), .. }) => {
+                        judged = rollout.resume(waiting, Resolution::Unavailable, &head, now, &SharedData);
+                    }
+                    Some(Waiter { at: None, .. }) => return Err(HostError::Busy),
+                }
+            }
+        }
+    };
+    shared.put_aside(aside, &rollout, map, now);
+    Ok(outcome)
+}
+
+/// Has a request wait for the first policy; once it has waited, there is none to be had.
+fn await_policy(
+    shared: &Shared,
+    request: &Rc<Request>,
+    has_waited: bool,
+    now: Moment,
+) -> Result<Outcome, HostError> {
+    if !has_waited && let Some(fetch) = shared.worker.first_policy(now) {
+        let waiter = Waiter { whose: Whose::Request(Rc::clone(request)), at: None };
+        if shared.wait(fetch, waiter, now)?.is_none() {
+            return Ok(Outcome::Waits);
+        }
+    }
+    Ok(reply(&LocalReply::no_policy()))
+}
+
+fn headers_of(map: &HeaderMap) -> Vec<Header<'_>> {
     let mut headers = Vec::with_capacity(map.len());
-    let mut head = RequestHead { method: b"", path: b"", authority: b"", headers: &[], peer: host::peer };
-    for (name, value) in map.iter() {
+    let fields = map.iter().filter(|(name, _)| !name.starts_with(b":"));
+    headers.extend(fields.map(|(name, value)| Header { name, value }));
+    headers
+}
+
+fn head_of<'a>(map: &'a HeaderMap, headers: &'a [Header<'a>]) -> RequestHead<'a> {
+    let mut head = RequestHead { method: b"", path: b"", authority: b"", headers, peer: host::peer };
+    for (name, value) in map.iter().take_while(|(name, _)| name.starts_with(b":")) {
         match name {
             b":method" => head.method = value,
             b":path" => head.path = value,
             b":authority" => head.authority = value,
-            [b':', ..] => {}
-            _ => headers.push(Header { name, value }),
+            _ => {}
         }
     }
-    head.headers = &headers;
-
-    let now = host::now()?;
-    let engine = &shared.engine;
-    let mut step = match resumed {
-        None => engine.begin(&head, now, &SharedData),
-        Some((pending, resolution)) => engine.resume(pending, resolution, &head, now, &SharedData),
-    };
-    loop {
-        match step {
-            Step::Decide(decision) => return Ok(carry_out(shared, request, &head, decision)),
-            Step::Fetch(fetch, pending) => {
-                let waiter = Waiter { request: Rc::clone(request), pending };
-                let Ok(mut fetcher) = shared.fetcher.try_borrow_mut() else { return Err(HostError::Busy) };
-                match fetcher.wait(*fetch, waiter, now) {
-                    Ok(()) => return Ok(Outcome::Waits),
-                    Err(Waiter { pending, .. }) => {
-                        step = engine.resume(pending, Resolution::Unavailable, &head, now, &SharedData);
-                    }
-                }
-            }
-        }
-    }
+    head
 }
 
 fn carry_out(
     shared: &Shared,
     request: &Request,
+    rollout: &Rc<Rollout>,
     head: &RequestHead<'_>,
     mut decision: Decision<'_>,
 ) -> Outcome {
@@ -207,9 +274,42 @@ fn carry_out(
         Verdict::Forward(_) => {
             request.sent.set(decision.sent);
             request.response.replace(decision.response);
+            request.judged_by.replace(Rc::downgrade(rollout));
+            Outcome::Forward
+        }
+        Verdict::Pass(passed) => {
+            request.is_passed.set(true);
+            if let Some((name, value)) = passed.header() {
+                complain(host::set(Map::RequestHeaders, name.as_bytes(), value.as_bytes()));
+            }
             Outcome::Forward
         }
         Verdict::Reply(_, local_reply) | Verdict::Answer(local_reply) => reply(local_reply),
+    }
+}
+
+impl Shared {
+    fn tell(&self, observations: &[Observation]) {
+        for observation in observations {
+            self.metrics.observe(observation);
+            if let Some(line) = &observation.line {
+                log::info!("{line}");
+            }
+        }
+    }
+
+    /// Has somebody wait for a fetch; where there are too many already the waiter comes back.
+    fn wait(&self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<Option<Waiter>, HostError> {
+        let mut fetcher = self.fetcher.try_borrow_mut().map_err(|_| HostError::Busy)?;
+        Ok(fetcher.wait(fetch, waiter, now))
+    }
+
+    /// Keeps a head for a judgement that only tells something. Where there is no room it tells nothing.
+    fn put_aside(&self, aside: Option<Aside>, rollout: &Rc<Rollout>, map: HeaderMap, now: Moment) {
+        if let Some(Aside { fetch, waiting }) = aside {
+            let at = Some(Held { rollout: Rc::clone(rollout), waiting });
+            let _ = self.wait(fetch, Waiter { whose: Whose::Nobody(map), at }, now);
+        }
     }
 }
 
@@ -232,9 +332,12 @@ fn apply(rewrite: &Rewrite<'_>) -> Result<(), HostError> {
     host::clear_route_cache()
 }
 
-fn fail(error: &HostError) -> Outcome {
+fn fail(shared: Option<&Shared>, error: &HostError) -> Outcome {
     log::error!("a request could not be judged: {error}");
-    reply(&LocalReply::host_failure())
+    match shared.and_then(|shared| shared.worker.rollout()) {
+        Some(rollout) if rollout.decides_nothing() => Outcome::Forward,
+        _ => reply(&LocalReply::host_failure()),
+    }
 }
 
 /// Ends the stream here. Where even that fails, the stream stays paused: it is never forwarded.

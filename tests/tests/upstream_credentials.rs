@@ -116,60 +116,107 @@ fn while_an_agent_is_down_the_old_value_is_used_until_it_expires_and_then_nothin
         ensure!(response.header("retry-after") == Some("1"), "{response:?}");
         let received = standin.take();
         let last = received.last().and_then(expiry).context("the old value was not used")?;
-        // It was in use until its last second; the answer had cut its milliseconds off.
+        // It was in use until a tenth of its life before its last second; the answer had cut its milliseconds off.
         ensure!(now_ms() + 200 >= last / 1000 * 1000, "{script:?}: it was given up before its time");
         ensure!(received.iter().all(|request| expiry(request).is_some()), "{received:?}");
     }
     Ok(())
 }
 
-#[test]
-fn a_key_that_the_provider_refuses_or_finds_too_busy_rests_on_every_worker() -> Result<()> {
-    let standin = Standin::start()?;
-    let tokens: Vec<String> = (0..40).map(|number| format!("ptk_pool-{number}-0123456789")).collect();
-    let entries: Vec<Value> = tokens
-        .iter()
-        .map(|token| {
-            let sha256 = TokenDigest::of(token.as_bytes()).to_hex();
-            json!({"sha256": sha256, "label": "l", "providers": ["openai"]})
-        })
-        .collect();
-    let policy = json!({
-        "version": "keyswap/v1",
-        "tokens": entries,
-        "credentials": {"a": [{"env": "KEY_A"}], "b": [{"env": "KEY_B"}]},
-        "providers": {"openai": {"credentials": {"a": 1, "b": 1}, "cooldown": "4s"}},
-    });
-    let envoy = Envoy::with(&policy)
-        .env("KEY_A", "real-a")
-        .env("KEY_B", "real-b")
-        .upstream(&standin)
-        .concurrency(2)
-        .start()?;
-    let all: Vec<Request> = tokens.iter().map(|token| Request::get("/v1/models").bearer(token)).collect();
-    let keys = || -> Result<Vec<(u16, String)>> {
+/// One provider with two keys, and many callers.
+struct Pool {
+    standin: Standin,
+    envoy: Envoy,
+    requests: Vec<Request>,
+}
+
+impl Pool {
+    fn start(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
+        let standin = Standin::start()?;
+        let tokens: Vec<String> = (0..40).map(|number| format!("ptk_pool-{number}-0123456789")).collect();
+        let entries: Vec<Value> = tokens
+            .iter()
+            .map(|token| {
+                let sha256 = TokenDigest::of(token.as_bytes()).to_hex();
+                json!({"sha256": sha256, "label": "l", "providers": ["openai"]})
+            })
+            .collect();
+        let policy = json!({
+            "version": "keyswap/v1",
+            "tokens": entries,
+            "credentials": {"a": [{"env": "KEY_A"}], "b": [{"env": "KEY_B"}]},
+            "providers": {"openai": {"credentials": {"a": 1, "b": 1}, "cooldown": "4s"}},
+        });
+        let setup = Envoy::with(&policy).env("KEY_A", "real-a").env("KEY_B", "real-b").upstream(&standin);
+        let envoy = change(setup).start()?;
+        let requests = tokens.iter().map(|token| Request::get("/v1/models").bearer(token)).collect();
+        Ok(Self { standin, envoy, requests })
+    }
+
+    /// What each caller's request is answered with, and which key it carries.
+    fn keys(&self) -> Result<Vec<(u16, String)>> {
         let ask = |request| -> Result<(u16, String)> {
-            standin.take();
-            let status = envoy.send(request)?.status;
-            let received = standin.take();
+            self.standin.take();
+            let status = self.envoy.send(request)?.status;
+            let received = self.standin.take();
             let key = received.first().and_then(|request| request.header("authorization"));
             Ok((status, key.context("nothing went upstream")?.to_owned()))
         };
-        all.iter().map(ask).collect()
-    };
-    let before = keys()?;
+        self.requests.iter().map(ask).collect()
+    }
+}
+
+#[test]
+fn a_key_that_the_provider_refuses_or_finds_too_busy_rests_on_every_worker() -> Result<()> {
+    let pool = Pool::start(|setup| setup.concurrency(2))?;
+    let before = pool.keys()?;
     let of = |key: &str| before.iter().filter(|(_, other)| other == key).count();
     ensure!(of("Bearer real-a") >= 8 && of("Bearer real-b") >= 8, "{before:?}");
-    ensure!(keys()? == before, "a caller keeps its key");
+    ensure!(pool.keys()? == before, "a caller keeps its key");
     for status in [401, 429] {
-        standin.refuse_if(move |request| {
+        pool.standin.refuse_if(move |request| {
             let refused = request.header("authorization") == Some("Bearer real-a");
             refused.then(|| Refusal { status, body: json!({"error": {}}), ..Refusal::default() })
         });
-        until("every worker leaves the key alone", || Ok(keys()?.iter().all(|(status, _)| *status == 200)))?;
-        standin.refuse_if(|_| None);
-        until("the key is used again", || Ok(keys()? == before))?;
+        until("every worker leaves the key alone", || {
+            Ok(pool.keys()?.iter().all(|(status, _)| *status == 200))
+        })?;
+        pool.standin.refuse_if(|_| None);
+        until("the key is used again", || Ok(pool.keys()? == before))?;
     }
+    Ok(())
+}
+
+#[test]
+fn what_envoy_itself_answers_says_nothing_of_a_key() -> Result<()> {
+    // A filter behind Keyswap refuses every other request as one too many.
+    let limit = json!({
+        "name": "limit",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+            "abort": {"http_status": 429, "percentage": {"numerator": 50, "denominator": "HUNDRED"}},
+        },
+    });
+    let pool = Pool::start(|setup| {
+        setup.tweak(move |bootstrap| {
+            let filters = bootstrap.pointer_mut(
+                "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters",
+            );
+            filters.and_then(Value::as_array_mut).expect("there are filters").insert(1, limit);
+        })
+    })?;
+    let mut keys: Vec<BTreeSet<String>> = vec![BTreeSet::new(); pool.requests.len()];
+    let mut refused = 0;
+    for _ in 0..6 {
+        for (request, keys) in pool.requests.iter().zip(&mut keys) {
+            refused += usize::from(pool.envoy.send(request)?.status == 429);
+            for request in pool.standin.take() {
+                keys.extend(request.header("authorization").map(str::to_owned));
+            }
+        }
+    }
+    ensure!(refused > 60, "only {refused} requests were refused");
+    ensure!(keys.iter().all(|keys| keys.len() <= 1), "a caller's key changed: {keys:?}");
     Ok(())
 }
 
@@ -288,9 +335,13 @@ fn without_its_secret_envoy_forwards_nothing() -> Result<()> {
     ensure!(bed.envoy.send(&models())?.status == 200);
     bed.standin.take();
     bed.rotate("")?;
-    until("the secret is gone", || Ok(bed.envoy.send(&models())?.status == 401))?;
+    until("the secret is gone", || Ok(bed.envoy.send(&models())?.status == 503))?;
     bed.standin.take();
-    ensure!(bed.envoy.send(&models())?.status == 401);
+    let response = bed.envoy.send(&models())?;
+    ensure!(response.status == 503, "{response:?}");
+    ensure!(response.header("x-keyswap-reason") == Some("upstream_credential_unavailable"), "{response:?}");
+    ensure!(response.header("retry-after") == Some("1"), "{response:?}");
+    ensure!(response.json()?["error"]["code"] == "upstream_credential_unavailable", "{}", response.text());
     ensure!(bed.standin.take().is_empty(), "a request without credential went on");
     Ok(())
 }

@@ -49,6 +49,16 @@ pub(super) fn is_asked(head: &RequestHead<'_>, path: &RequestPath<'_>) -> bool {
     matches!(head.method, b"GET" | b"HEAD") && path.path == PATH
 }
 
+/// The answer to whoever may ask.
+pub(crate) fn reply(report: &Value) -> LocalReply {
+    let headers = vec![
+        ("content-type", "application/json".into()),
+        ("cache-control", "no-store".into()),
+        ("cross-origin-resource-policy", "same-origin".into()),
+    ];
+    LocalReply { status: 200, headers, body: report.to_string() }
+}
+
 impl Engine {
     /// The status, for whom `policy` lets have it.
     pub(super) fn status<'a>(
@@ -59,10 +69,10 @@ impl Engine {
         trail: &mut Trail<'a>,
     ) -> Stop<'a> {
         if policy.loopback && is_local(inputs.head) {
-            return Stop::Answer(self.report(inputs.now));
+            return Stop::Status(self.report(inputs.now));
         }
         match self.may_ask(policy, found, inputs, trail) {
-            Ok(()) => Stop::Answer(self.report(inputs.now)),
+            Ok(()) => Stop::Status(self.report(inputs.now)),
             Err(stop) => stop,
         }
     }
@@ -82,8 +92,8 @@ impl Engine {
         (policy.tokens && is_in_scope).then_some(()).ok_or(Fault::OutOfScope(StatusPolicy::SCOPE).into())
     }
 
-    fn report(&self, now: Moment) -> LocalReply {
-        let body = json!({
+    fn report(&self, now: Moment) -> Value {
+        json!({
             "version": env!("CARGO_PKG_VERSION"),
             "policy": {"sha256": self.policy.digest.to_hex()},
             // Every worker has its own; the one that was asked tells of itself.
@@ -99,13 +109,7 @@ impl Engine {
                 "policy_tokens": self.policy.tokens.len(),
                 "signatures": self.services.verifier().remembered(),
             },
-        });
-        let headers = vec![
-            ("content-type", "application/json".into()),
-            ("cache-control", "no-store".into()),
-            ("cross-origin-resource-policy", "same-origin".into()),
-        ];
-        LocalReply { status: 200, headers, body: body.to_string() }
+        })
     }
 
     /// The providers with the names of the credentials that they share out, by weight.

@@ -1,5 +1,8 @@
 //! What a request is judged by, why judging ends, and what was found on the way.
 
+use serde_json::Value;
+
+use super::Role;
 use super::known::Known;
 use crate::decision::{Check, Decision, Verdict};
 use crate::fault::Fault;
@@ -12,7 +15,7 @@ use crate::route::Route;
 use crate::sent::Sent;
 use crate::store::Store;
 use crate::time::Moment;
-use crate::token::Principal;
+use crate::token::{Principal, TokenDigest};
 
 /// What a request is judged by.
 pub(super) struct Inputs<'a, 'r> {
@@ -20,12 +23,15 @@ pub(super) struct Inputs<'a, 'r> {
     pub(super) known: &'r Known,
     pub(super) now: Moment,
     pub(super) store: &'r dyn Store,
+    /// What part this policy has in a request of a principal.
+    pub(super) role: &'r dyn Fn(&TokenDigest) -> Role,
 }
 
 /// Why judging ends before a rewrite.
 pub(super) enum Stop<'a> {
     Refuse(Fault<'a>),
     Answer(LocalReply),
+    Status(Value),
     Fetch(Box<Fetch>),
 }
 
@@ -58,6 +64,7 @@ impl<'a> Trail<'a> {
             response: self.response,
             refresh: self.refresh,
             sent: self.sent,
+            status: None,
         }
     }
 }

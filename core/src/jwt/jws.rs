@@ -76,7 +76,20 @@ struct Header {
 impl<'a> UnverifiedJws<'a> {
     /// Splits and reads a token.
     pub fn parse(token: &'a [u8]) -> Result<Self, JwsFault> {
-        if token.len() > MAX_TOKEN_BYTES {
+        Self::parse_if(token, MAX_TOKEN_BYTES, is_type_of_a_jwt)
+    }
+
+    /// The same for something else than a token: of exactly this type, and at most so long.
+    pub(crate) fn parse_of_type(text: &'a [u8], typ: &str, longest: usize) -> Result<Self, JwsFault> {
+        Self::parse_if(text, longest, |header| header.get("typ").and_then(Value::as_str) == Some(typ))
+    }
+
+    fn parse_if(
+        token: &'a [u8],
+        longest: usize,
+        is_type: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Self, JwsFault> {
+        if token.len() > longest {
             return Err(JwsFault::TooLong);
         }
         let (signing_input, signature) = split_last(token).ok_or(JwsFault::Form)?;
@@ -85,7 +98,7 @@ impl<'a> UnverifiedJws<'a> {
             return Err(JwsFault::Form);
         }
         let decode = |part| base64url::decode(part).ok_or(JwsFault::Encoding);
-        let header = Header::parse(&decode(header)?)?;
+        let header = Header::parse(&decode(header)?, is_type)?;
         Ok(Self { header, signing_input, payload: decode(payload)?, signature: decode(signature)? })
     }
 
@@ -110,20 +123,20 @@ impl<'a> UnverifiedJws<'a> {
     }
 
     /// What was signed, if it was signed.
-    pub(super) fn unverified_payload(&self) -> &[u8] {
+    pub(crate) fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
 }
 
 impl Header {
-    fn parse(text: &[u8]) -> Result<Self, JwsFault> {
+    fn parse(text: &[u8], is_type: impl Fn(&Map<String, Value>) -> bool) -> Result<Self, JwsFault> {
         let Ok(Value::Object(members)) = json::parse_within(MAX_DEPTH, text) else {
             return Err(JwsFault::Header);
         };
         if ["crit", "b64", "zip"].iter().any(|name| members.contains_key(*name)) {
             return Err(JwsFault::Extension);
         }
-        if !is_type_of_a_jwt(&members) {
+        if !is_type(&members) {
             return Err(JwsFault::Type);
         }
         let algorithm = members.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);

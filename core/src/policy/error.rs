@@ -27,6 +27,21 @@ impl fmt::Display for PolicyError {
 pub struct PolicyErrors(pub Vec<PolicyError>);
 
 impl PolicyErrors {
+    /// JSON that does not parse, with the line and the column.
+    pub(crate) fn not_json(error: &serde_json::Error) -> Self {
+        Self::one("", format!("not valid JSON: {error}"))
+    }
+
+    /// The errors of a document that stands in another at `place`.
+    #[must_use]
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        for error in &mut self.0 {
+            let separator = if error.path.is_empty() { "" } else { "." };
+            error.path = format!("{place}{separator}{}", error.path);
+        }
+        self
+    }
+
     pub(crate) fn one(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self(vec![PolicyError { path: path.into(), message: message.into() }])
     }

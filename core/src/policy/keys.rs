@@ -141,7 +141,7 @@ impl Settings {
 }
 
 /// Keys in the policy are its author's: one that cannot be used is an error, not dropped.
-fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
+pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
     let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
     for (index, fault) in set.dropped() {
         node.fail(format!("the key `keys[{index}]` cannot be used: {fault}"));

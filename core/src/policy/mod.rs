@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). What is not said is strict.
 
+mod bundle;
 mod cors;
 mod credentials;
 mod duration;
@@ -18,6 +19,8 @@ mod rate_limit;
 mod reader;
 mod registry;
 mod resource;
+mod rollout;
+mod shadow;
 mod status;
 mod tokens;
 
@@ -27,6 +30,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use self::bundle::{BundleSource, Configuration};
 pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
@@ -35,6 +39,9 @@ pub(crate) use self::gateway::{Gateway, GatewayMode};
 use self::providers::Offer;
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
+pub(crate) use self::rollout::Fallback;
+pub use self::rollout::{CandidatePolicy, RolloutPolicy};
+pub(crate) use self::shadow::ShadowPolicy;
 pub(crate) use self::status::StatusPolicy;
 use crate::cors::Origins;
 use crate::identity_slot::IdentitySlot;
@@ -64,6 +71,8 @@ pub struct Policy {
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
+    /// Whether it decides nothing, and what it tells of that.
+    pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,
     /// The people that the policy knows, by their address in lower case.
     pub(crate) people: BTreeMap<String, Arc<TokenRecord>>,
@@ -79,12 +88,10 @@ impl Policy {
     /// # Errors
     /// Every error of the document, each with its path; for JSON that does not parse, the line and column.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyErrors> {
-        let value = json::parse(document)
-            .map_err(|error| PolicyErrors::one("", format!("not valid JSON: {error}")))?;
-        Self::from_value(&value)
+        Self::from_value(&json::parse(document).map_err(|error| PolicyErrors::not_json(&error))?)
     }
 
-    fn from_value(document: &Value) -> Result<Self, PolicyErrors> {
+    pub(crate) fn from_value(document: &Value) -> Result<Self, PolicyErrors> {
         let errors = Errors::default();
         let root = Node::root(document, &errors);
         root.refuse_literal_secrets();
@@ -242,6 +249,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
     let resource = fields.optional("resource").map(|node| resource::read(&node));
     let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
+    let shadow = ShadowPolicy::read(&mut fields);
     let issuers = fields.optional("issuers");
     let people = fields.optional("principals");
     fields.finish();
@@ -255,6 +263,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         origins: origins.unwrap_or(Origins::Any),
         resource: resource.flatten(),
         status,
+        shadow,
         issuers: Vec::new(),
         people: BTreeMap::new(),
         credentials,

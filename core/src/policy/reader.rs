@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::error::PolicyError;
+use super::error::{PolicyError, PolicyErrors};
 use super::literal::looks_like_a_secret;
 use crate::jwt::Endpoint;
 
@@ -17,6 +17,10 @@ pub(super) struct Errors(RefCell<Vec<PolicyError>>);
 impl Errors {
     pub(super) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
         self.0.borrow_mut().push(PolicyError { path: path.into(), message: message.into() });
+    }
+
+    pub(super) fn add_all(&self, errors: PolicyErrors) {
+        self.0.borrow_mut().extend(errors.0);
     }
 
     pub(super) fn into_inner(self) -> Vec<PolicyError> {

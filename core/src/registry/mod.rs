@@ -197,7 +197,9 @@ impl Registry {
             Subject::Limit(count) => self.accept_taken(count, answer, now),
             Subject::Changes => (self.accept_changes(answer, asked, now, store), Resolution::Ready),
             Subject::Usage => (self.accept_usage(answer, now), Resolution::Ready),
-            Subject::Discovery | Subject::Keys | Subject::Credential => return Accepted::failed(),
+            Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
+                return Accepted::failed();
+            }
         };
         Accepted::new(outcome, resolution)
     }

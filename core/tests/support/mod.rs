@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub(crate) mod plane;
 pub(crate) mod worker;
 
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair};

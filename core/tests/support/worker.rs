@@ -240,7 +240,7 @@ impl AnswerHead for OfUpstream<'_> {
 
 pub(crate) fn status(decision: &Decision<'_>) -> u16 {
     match &decision.verdict {
-        Verdict::Forward(_) => 200,
+        Verdict::Forward(_) | Verdict::Pass(_) => 200,
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => reply.status,
     }
 }

@@ -42,8 +42,19 @@ struct CheckMade {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
-    Forward { authority: String, path: String, remove: Vec<String>, set: Vec<Field> },
-    Reply { status: u16, headers: Vec<Field>, body: String },
+    Forward {
+        authority: String,
+        path: String,
+        remove: Vec<String>,
+        set: Vec<Field>,
+    },
+    Reply {
+        status: u16,
+        headers: Vec<Field>,
+        body: String,
+    },
+    /// It goes on as it is.
+    Pass {},
 }
 
 /// A header. It has no value where that would be the caller's own.
@@ -65,6 +76,7 @@ impl Explanation {
             outcome: match &decision.verdict {
                 Verdict::Forward(rewrite) => Outcome::forward(rewrite, mask),
                 Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::reply(reply),
+                Verdict::Pass(_) => Outcome::Pass {},
             },
         }
     }
@@ -123,7 +135,7 @@ impl Display for Explanation {
         writeln!(f, "{}: {}", self.verdict, self.reason)?;
         for check in &self.checks {
             let mark = if check.passed { "ok     " } else { "refused" };
-            writeln!(f, "  {:8} {mark}  {}", check.stage, check.message)?;
+            writeln!(f, "  {:10} {mark}  {}", check.stage, check.message)?;
         }
         writeln!(f, "provider: {}", self.provider)?;
         if let Some(caller) = &self.principal {
@@ -151,6 +163,7 @@ impl Display for Outcome {
                 remove.iter().try_for_each(|name| writeln!(f, "  remove {name}"))?;
                 set.iter().try_for_each(|field| writeln!(f, "  set {field}"))
             }
+            Self::Pass {} => writeln!(f, "goes on as it is: the policy is in shadow mode"),
             Self::Reply { status, headers, body } => {
                 writeln!(f, "answered with:")?;
                 writeln!(f, "  status: {status}")?;

@@ -1,0 +1,118 @@
+//! The document of a data plane that fetches its policy: from where, and whose signature makes it one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::PolicyErrors;
+use super::credentials::{Variable, read_variable_source};
+use super::duration::duration_within;
+use super::gateway::read_url;
+use super::keys::read_inline;
+use super::reader::{Errors, Node};
+use super::rollout::RolloutPolicy;
+use crate::json;
+use crate::jwt::{Algorithm, Jwk, JwkSet};
+use crate::url::BaseUrl;
+
+/// The version of the document.
+const VERSION: &str = "keyswap-bundle/v1";
+
+const DEFAULT_POLL: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where a policy is fetched from, and whose signatures count.
+#[derive(Clone, Debug)]
+pub struct BundleSource {
+    pub(crate) url: BaseUrl,
+    /// Envoy's name for where to connect to.
+    pub(crate) cluster: String,
+    pub(crate) credential: Variable,
+    /// Of all that the registry has.
+    pub(crate) name: String,
+    pub(crate) keys: JwkSet,
+    pub(crate) poll: Duration,
+    pub(crate) timeout: Duration,
+    /// None before this one is ever taken.
+    pub(crate) minimum_revision: u64,
+    /// What serves until the first one came.
+    pub(crate) initial: Option<RolloutPolicy>,
+}
+
+/// What a data plane is configured with: its policy, or where it is fetched from.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each data plane")]
+pub enum Configuration {
+    /// The policy itself.
+    Policy(RolloutPolicy),
+    /// Where it is fetched from.
+    Bundle(BundleSource),
+}
+
+impl Configuration {
+    /// Reads a configuration from JSON: a policy (`keyswap/v1`), a rollout (`keyswap-rollout/v1`), or where either is
+    /// fetched from (`keyswap-bundle/v1`).
+    ///
+    /// # Errors
+    /// Every error of the document, each with its path; for JSON that does not parse, the line and column.
+    pub fn from_json(document: &[u8]) -> Result<Self, PolicyErrors> {
+        let document = json::parse(document).map_err(|error| PolicyErrors::not_json(&error))?;
+        if document.get("version").and_then(Value::as_str) != Some(VERSION) {
+            return RolloutPolicy::from_value(&document).map(Self::Policy);
+        }
+        let errors = Errors::default();
+        let root = Node::root(&document, &errors);
+        root.refuse_literal_secrets();
+        let source = read(&root, &errors);
+        match (source, errors.into_inner()) {
+            (Some(source), errors) if errors.is_empty() => Ok(Self::Bundle(source)),
+            (_, errors) => Err(PolicyErrors(errors)),
+        }
+    }
+}
+
+fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
+    let mut fields = root.fields()?;
+    let _ = fields.required("version");
+    let url = fields.required("url").and_then(|node| read_url(&node));
+    let cluster = fields.optional("cluster").map(|node| node.cluster());
+    let credential = fields.required("credential").and_then(|node| read_variable_source(&node));
+    let name = fields.required("name").and_then(|node| node.name());
+    let keys = fields.required("keys").and_then(|node| read_keys(&node));
+    let poll = fields.optional("poll").map(|node| {
+        let range = Duration::from_secs(1)..=Duration::from_hours(1);
+        duration_within(&node, range, "expected a duration from `1s` to `1h`")
+    });
+    let timeout = fields.optional("timeout").map(|node| {
+        let range = Duration::from_millis(1)..=Duration::from_secs(30);
+        duration_within(&node, range, "expected a duration up to `30s`")
+    });
+    let minimum_revision = fields.optional("minimum_revision").map(|node| node.number());
+    let initial = fields.optional("initial").map(|node| {
+        let policy = RolloutPolicy::from_value(node.value());
+        policy.map_err(|found| errors.add_all(found.within(node.path()))).ok()
+    });
+    fields.finish();
+    let url = url?;
+    Some(BundleSource {
+        cluster: cluster.unwrap_or_else(|| Some(url.host().to_owned()))?,
+        url,
+        credential: credential?,
+        name: name?,
+        keys: keys?,
+        poll: poll.unwrap_or(Some(DEFAULT_POLL))?,
+        timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
+        minimum_revision: minimum_revision.unwrap_or(Some(0))?,
+        initial: initial.map_or(Some(None), |initial| initial.map(Some))?,
+    })
+}
+
+/// Public keys, as `keyswap policy keygen` prints one: a set of them, so that a key can be replaced.
+fn read_keys(node: &Node<'_>) -> Option<JwkSet> {
+    let keys = read_inline(node)?;
+    let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);
+    if !keys.keys().iter().all(|key| signs(&key)) {
+        node.fail("policies are signed with Ed25519 or ES256: remove keys for anything else");
+    }
+    Some(keys)
+}
