@@ -1,13 +1,16 @@
-//! The policy and the secrets that it names: all from the environment that the host gives the component.
+//! The policy, or where it is fetched from, and the secrets that it names: all from the environment that the host gives the
+//! component.
 
 use std::fs;
 
-use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors, Services};
+use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
 
 use crate::verifier;
 
 /// Holds the policy, a JSON document, or the name of the file that it is in.
 const POLICY: &str = "KEYSWAP_POLICY";
+/// What this data plane is called where it reports to a registry.
+const NODE: &str = "KEYSWAP_NODE";
 
 struct Variables;
 
@@ -18,12 +21,11 @@ impl Environment for Variables {
 }
 
 /// Compiles the policy; else says all that is wrong with it, a line each.
-pub(super) fn compile() -> Result<Engine, Vec<String>> {
+pub(super) fn compile() -> Result<Worker, Vec<String>> {
     let document = document().map_err(|error| vec![error])?;
-    let engine = Policy::from_json(&document).and_then(|policy| {
-        Engine::new(policy, &Variables, &Services::new(verifier(), Capabilities::COMPONENT))
-    });
-    engine.map_err(|PolicyErrors(errors)| {
+    let node = std::env::var(NODE).unwrap_or_else(|_| "component".to_owned());
+    let worker = Worker::start(&document, Box::new(Variables), verifier(), Capabilities::COMPONENT, &node);
+    worker.map_err(|PolicyErrors(errors)| {
         let count = errors.len();
         let last = format!(
             "the policy has {count} error(s), so no request is served; `keyswap policy check --host component` shows the same"

@@ -4,7 +4,7 @@
 //! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
 
 use keyswap_core::{
-    AnswerHead, Decision, Field, Forgetful, LocalReply, RequestHead, ResponseHeaders, Rewrite,
+    AnswerHead, Decision, Field, Forgetful, LocalReply, RequestHead, ResponseHeaders, Rewrite, Rollout,
     UpstreamFailure, Verdict, has_content,
 };
 use wasip2::clocks::monotonic_clock;
@@ -16,7 +16,6 @@ use wasip2::http::types::{
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
-use super::instance::Instance;
 use super::pump::End;
 use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
@@ -61,12 +60,12 @@ impl Sending {
     /// Carries the answer to the caller, and the rest of the request upstream.
     pub(super) fn carry(
         mut self,
-        instance: &Instance,
+        rollout: &Rollout,
         decision: &Decision<'_>,
         head: &Head,
         out: ResponseOutparam,
     ) {
-        let trailers = |lines: &[Field<'_>]| instance.request_trailers(lines);
+        let trailers = |lines: &[Field<'_>]| request_trailers(rollout, lines);
         let answer = loop {
             let mut turn = Turn::default();
             if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
@@ -83,7 +82,7 @@ impl Sending {
         };
         match answer {
             Ok(answer) => {
-                let download = begin_answer(instance, &answer, decision, head, out);
+                let download = begin_answer(rollout, &answer, decision, head, out);
                 carry_bodies(self.upload, download, &trailers);
             }
             Err(error) => {
@@ -119,7 +118,7 @@ fn options() -> RequestOptions {
 
 /// The head of an answer goes to the caller; what is left is its body, where it has one.
 fn begin_answer(
-    instance: &Instance,
+    rollout: &Rollout,
     answer: &IncomingResponse,
     decision: &Decision<'_>,
     head: &Head,
@@ -130,7 +129,7 @@ fn begin_answer(
     let lines: Vec<Field<'_>> =
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
     if !decision.sent.is_nothing() {
-        instance.engine.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
+        rollout.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
     }
     let response = OutgoingResponse::new(reply::accepted_fields(decision.response.fields(&lines)));
     let is_set = response.set_status_code(status).is_ok();
@@ -177,6 +176,11 @@ fn carry_bodies(
             download = download.filter(Transfer::is_wanted);
         }
     }
+}
+
+/// The trailers of a request without those that may carry a credential.
+fn request_trailers(rollout: &Rollout, lines: &[Field<'_>]) -> Option<Fields> {
+    reply::fields(lines.iter().copied().filter(|(name, _)| !rollout.is_slot(name))).ok()
 }
 
 fn answer_trailers(lines: &[Field<'_>]) -> Option<Fields> {

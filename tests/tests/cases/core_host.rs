@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Capabilities, Decision, Engine, Environment, FetchAnswer, Field, Header, LocalReply, MemoryStore, Moment,
@@ -58,6 +58,7 @@ impl Core {
                 Ok(Outcome::Forwarded(forwarded(&rewrite, &head), answer))
             }
             Verdict::Reply(_, reply) | Verdict::Answer(reply) => Ok(Outcome::Replied(replied(&reply))),
+            Verdict::Pass(_) => bail!("a policy in shadow mode decides nothing that could be compared"),
         }
     }
 
