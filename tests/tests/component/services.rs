@@ -55,19 +55,19 @@ fn is_unavailable(response: &Response) -> bool {
     verdict(response) == "503 token_store_unavailable" && response.header("retry-after") == Some("1")
 }
 
+/// Whom an instance knows, it lets in; how many there are is the host's to say.
 #[test]
-fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Result<()> {
+fn a_registry_that_is_of_no_help_lets_nobody_new_in() -> Result<()> {
     let standin = Standin::start()?;
     for (fault, script) in faults::of_registry(&digest(GOOD), &record(&digest("ptk_somebody-else"))) {
-        let registry = Scripted::start(healthy)?;
+        let registry =
+            Scripted::start(
+                move |call| {
+                    if call.target.contains("/tokens/") { script.clone() } else { healthy(call) }
+                },
+            )?;
         let wasmtime = in_front_of(&registry, &standin)?;
-        ensure!(wasmtime.send(&models(GOOD))?.status == 200);
         standin.take();
-        registry.now(
-            move |call| {
-                if call.target.contains("/tokens/") { script.clone() } else { healthy(call) }
-            },
-        );
         for number in 0..8 {
             let started = Instant::now();
             let answer = wasmtime.send(&models(&format!("ptk_nobody-knows-{number}")))?;
@@ -75,11 +75,10 @@ fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Re
             ensure!(started.elapsed() < Duration::from_secs(5), "while {fault}: {:?}", started.elapsed());
         }
         ensure!(standin.take().is_empty(), "while {fault}: a request went on");
-        ensure!(wasmtime.send(&models(GOOD))?.status == 200, "while {fault}: a known token was refused");
         let calls = registry.count("/v1/tokens/");
-        ensure!(calls <= 9, "while {fault}: {calls} calls");
+        ensure!(calls <= 8, "while {fault}: {calls} calls");
         registry.now(healthy);
-        until("the registry is back", || Ok(wasmtime.send(&models("ptk_after-the-fault"))?.status == 200))?;
+        until("the registry is back", || Ok(wasmtime.send(&models(GOOD))?.status == 200))?;
     }
     Ok(())
 }
