@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use keyswap_core::{Gcra, RateLimit, TokenDigest};
+use keyswap_core::{Capabilities, Gcra, Policy, RateLimit, TokenDigest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,6 +25,9 @@ pub struct Suite {
     pub env: BTreeMap<String, String>,
     /// The policy.
     pub policy: Value,
+    /// Whether the policy asks for what the component's hosts have not, so that it is refused there.
+    #[serde(default)]
+    pub only_in_envoy: bool,
     /// What the registry answers, where the policy has one.
     #[serde(default)]
     pub registry: Vec<Registered>,
@@ -65,6 +68,11 @@ impl Suite {
     /// The upstreams that its cases name.
     pub fn hosts(&self) -> BTreeSet<&str> {
         self.cases.iter().filter_map(|case| Some(case.forward.as_ref()?.authority.as_str())).collect()
+    }
+
+    /// Whether a host can do what its policy asks for.
+    pub fn fits(&self, host: Capabilities) -> Result<bool> {
+        Ok(Policy::from_json(self.policy.to_string().as_bytes())?.fits(host).is_ok())
     }
 
     /// The registry that it speaks of, from which nothing was taken yet.

@@ -94,6 +94,7 @@ impl Mode {
             about: "Every provider".to_owned(),
             env,
             policy,
+            only_in_envoy: false,
             registry: Vec::new(),
             fetched: Vec::new(),
             cases,

@@ -115,6 +115,21 @@ impl WasmtimeSetup {
         })
     }
 
+    /// Credentials are fetched from `address`, whatever the policy says.
+    #[must_use]
+    pub fn agents(self, address: SocketAddr) -> Self {
+        self.change(|policy| {
+            let chains = policy.get_mut("credentials").and_then(Value::as_object_mut);
+            let sources = chains.into_iter().flat_map(|chains| chains.values_mut());
+            let sources = sources.filter_map(Value::as_array_mut).flatten();
+            for url in sources.filter_map(|source| source.pointer_mut("/http/url")) {
+                let path = url.as_str().and_then(|url| url.splitn(4, '/').nth(3)).unwrap_or_default();
+                *url = json!(format!("http://{address}/{path}"));
+            }
+            Ok(())
+        })
+    }
+
     /// A fixed port, for people.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {

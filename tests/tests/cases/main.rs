@@ -28,7 +28,7 @@ fn core_decides_every_case_as_written() -> Result<()> {
 
 #[test]
 fn core_decides_every_case_as_written_where_no_memory_is_shared_and_nothing_upgraded() -> Result<()> {
-    for (file, suite) in corpus()? {
+    for (file, suite) in for_the_component()? {
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
         for case in suite.cases.iter().cloned().map(Case::where_nothing_is_upgraded) {
             let context = || format!("{file}: `{}`", case.name);
@@ -76,14 +76,15 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
 
 #[test]
 fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
-    for (file, suite) in corpus()? {
+    for (file, suite) in for_the_component()? {
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
         let standin = Standin::start()?;
         let registry = scripted_registry(&suite)?;
         let mut setup = Wasmtime::with(&suite.policy).upstream(&standin);
-        if !suite.registry.is_empty() {
+        if suite.policy.get("registry").is_some() {
             setup = setup.registry(registry.address());
         }
+        setup = setup.agents(registry.address());
         for (name, value) in &suite.env {
             setup = setup.env(name, value);
         }
@@ -95,6 +96,17 @@ fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Those that say so, and no others, are refused where the component runs.
+fn for_the_component() -> Result<Vec<(String, Suite)>> {
+    let mut suites = corpus()?;
+    for (file, suite) in &suites {
+        let fits = suite.fits(Capabilities::COMPONENT)?;
+        ensure!(fits != suite.only_in_envoy, "{file}: the policy fits the component: {fits}");
+    }
+    suites.retain(|(_, suite)| !suite.only_in_envoy);
+    Ok(suites)
 }
 
 /// What happened in a host is what core decides, of both of whose answers an error tells.
