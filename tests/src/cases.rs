@@ -157,6 +157,8 @@ pub struct Case {
     pub without_upgrades: Option<Reply>,
     /// The status with which Envoy answers before the filter sees the request.
     pub envoy: Option<u16>,
+    /// The status with which Node answers before the authorizer sees the request; 0 where it closes the connection.
+    pub node: Option<u16>,
     /// The target that Wasmtime shows the component, where it is another than the one that was sent.
     pub wasmtime_shows: Option<String>,
 }

@@ -32,6 +32,7 @@ mod bootstrap;
 mod builds;
 pub mod cases;
 pub mod clients;
+mod embedding;
 mod envoy;
 pub mod faults;
 mod http;
@@ -51,6 +52,7 @@ mod wasmtime;
 
 pub use bootstrap::Bootstrap;
 pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE};
+pub use embedding::Embedding;
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};

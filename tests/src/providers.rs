@@ -210,6 +210,7 @@ impl Mode {
                 dialect: row.dialect().to_owned(),
             }),
             envoy: None,
+            node: None,
             wasmtime_shows: None,
         })
     }

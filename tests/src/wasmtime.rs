@@ -167,19 +167,26 @@ impl WasmtimeSetup {
         self
     }
 
+    /// The environment, with the policy in it.
+    pub(crate) fn environment(self) -> Result<BTreeMap<String, String>> {
+        let policy = self.policy?.map(|policy| ("KEYSWAP_POLICY".to_owned(), policy.to_string()));
+        Ok(self.env.into_iter().chain(policy).collect())
+    }
+
     /// Starts Wasmtime and waits until it listens.
-    pub fn start(mut self) -> Result<Wasmtime> {
-        if let Some(policy) = self.policy? {
-            self.env.insert("KEYSWAP_POLICY".to_owned(), policy.to_string());
+    pub fn start(self) -> Result<Wasmtime> {
+        let Self { policy, mut env, flags, listen, component, program } = self;
+        if let Some(policy) = policy? {
+            env.insert("KEYSWAP_POLICY".to_owned(), policy.to_string());
         }
-        let mut command = Command::new(self.program?);
-        command.arg("serve").args(&self.flags).args(["--addr", &self.listen]);
+        let mut command = Command::new(program?);
+        command.arg("serve").args(&flags).args(["--addr", &listen]);
         command.arg("-C").arg(format!("cache-config={}", tools::wasmtime_cache()?.display()));
-        for name in self.env.keys() {
+        for name in env.keys() {
             // Its value is taken from the environment, and shows in no list of processes.
             command.args(["--env", name]);
         }
-        command.arg(self.component?).env_clear().envs(&self.env).stdout(Stdio::null());
+        command.arg(component?).env_clear().envs(&env).stdout(Stdio::null());
         let mut process = Process::spawn("Wasmtime", command, tempfile::tempdir()?)?;
         let address = process.wait_for(address)?;
         Ok(Wasmtime(Server::new(process, address)))

@@ -1,5 +1,6 @@
-//! What cargo cannot say: `cargo xtask up` and `cargo xtask test`.
+//! What cargo cannot say: `cargo xtask up`, `cargo xtask test` and `cargo xtask component`.
 
+mod component;
 mod test;
 mod up;
 
@@ -11,16 +12,19 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Run Keyswap in Envoy on this machine, in front of a stand-in gateway or of the real one.
+    /// Run Keyswap on this machine, in Envoy or in Wasmtime, in front of a stand-in gateway or of the real one.
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
+    /// Build the component, and the authorizer alone.
+    Component(component::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Component(options) => component::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::{Capabilities, Policy, Reason};
 use keyswap_tests::cases::{Case, CaseRequest, Suite, corpus};
 use keyswap_tests::{
-    Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS, Wasmtime, tools,
+    Embedding, Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS,
+    Wasmtime, WasmtimeSetup, tools,
 };
 
 use crate::core_host::Core;
@@ -78,17 +79,8 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
 fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
     for (file, suite) in for_the_component()? {
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
-        let standin = Standin::start()?;
-        let registry = scripted_registry(&suite)?;
-        let mut setup = Wasmtime::with(&suite.policy).upstream(&standin);
-        if suite.policy.get("registry").is_some() {
-            setup = setup.registry(registry.address());
-        }
-        setup = setup.agents(registry.address());
-        for (name, value) in &suite.env {
-            setup = setup.env(name, value);
-        }
-        let wasmtime = setup.start()?;
+        let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
+        let wasmtime = component(&suite, &standin, &registry).start()?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Wasmtime", case.name);
             let (received, response) = serve(&wasmtime, &standin, &case.request).with_context(context)?;
@@ -96,6 +88,40 @@ fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
+    let host = Capabilities { shared_memory: true, passes: true, ..Capabilities::COMPONENT };
+    for (file, suite) in for_the_component()? {
+        let core = Core::start(&suite, host)?;
+        let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
+        let node = component(&suite, &standin, &registry).start_embedded(Embedding::Node)?;
+        for case in &suite.cases {
+            let context = || format!("{file}: `{}`, in Node", case.name);
+            let served = serve(&node, &standin, &case.request);
+            match (case.node, served) {
+                (Some(0), served) => ensure!(served.is_err() && standin.take().is_empty(), context()),
+                (Some(status), served) => {
+                    let (received, response) = served.with_context(context)?;
+                    ensure!(response.status == status && received.is_empty(), context());
+                }
+                (None, served) => {
+                    let (received, response) = served.with_context(context)?;
+                    same(&received, &response, &core, &case.request).with_context(context)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn component(suite: &Suite, standin: &Standin, registry: &Scripted) -> WasmtimeSetup {
+    let mut setup = Wasmtime::with(&suite.policy).upstream(standin).agents(registry.address());
+    if suite.policy.get("registry").is_some() {
+        setup = setup.registry(registry.address());
+    }
+    suite.env.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
 }
 
 /// Those that say so, and no others, are refused where the component runs.

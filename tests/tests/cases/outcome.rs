@@ -96,7 +96,14 @@ pub(crate) fn joined(lines: &[(String, Vec<u8>)]) -> BTreeMap<String, String> {
 pub(crate) fn is_of_connection(name: &str) -> bool {
     matches!(
         name,
-        "host" | "connection" | "content-length" | "transfer-encoding" | "date" | "x-request-id" | "upgrade"
+        "host"
+            | "connection"
+            | "keep-alive"
+            | "content-length"
+            | "transfer-encoding"
+            | "date"
+            | "x-request-id"
+            | "upgrade"
     )
 }
 
