@@ -1,7 +1,7 @@
 //! The examples of `component/examples`, each a server with the authorizer in it, as child processes.
 
 use std::{
-    env,
+    fs,
     net::SocketAddr,
     os::unix::fs::symlink,
     path::PathBuf,
@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     builds::AUTHORIZER,
+    clients::isolated,
     server::{Process, Server},
     tools::{self, installed, project_root},
     wasmtime::WasmtimeSetup,
@@ -22,18 +23,28 @@ use crate::{
 pub enum Embedding {
     /// Express, with the component made into an ES module.
     Node,
+    /// An ASGI server, with the component in Wasmtime.
+    Python,
 }
 
 impl Embedding {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Node];
+    pub const ALL: [Self; 2] = [Self::Node, Self::Python];
 
     fn command(self) -> Result<Command> {
         match self {
             Self::Node => {
                 let folder = node_example()?;
-                let mut command = Command::new("node");
+                let mut command = isolated("node");
                 command.arg(folder.join("server.mjs")).arg(folder.join("authorizer"));
+                Ok(command)
+            }
+            Self::Python => {
+                let mut command = isolated("python3");
+                command
+                    .arg(project_root().join("component/examples/python/server.py"))
+                    .arg(AUTHORIZER.path()?);
+                command.env("PYTHONPATH", tools::python_host()?).env("PYTHONDONTWRITEBYTECODE", "1");
                 Ok(command)
             }
         }
@@ -45,8 +56,7 @@ impl WasmtimeSetup {
     pub fn start_embedded(self, embedding: Embedding) -> Result<Server> {
         let env = self.environment()?;
         let mut command = embedding.command()?;
-        command.env_clear().envs(env).env("PORT", "0").stdout(Stdio::null());
-        command.env("PATH", env::var_os("PATH").unwrap_or_default());
+        command.envs(env).env("PORT", "0").stdout(Stdio::null());
         let mut process = Process::spawn("embedding", command, tempfile::tempdir()?)?;
         let address = process.wait_for(address)?;
         Ok(Server::new(process, address))
@@ -69,7 +79,7 @@ fn node_example() -> Result<PathBuf> {
     let made_of = [&files[..], &[component.clone()]].concat();
     installed("node-example", &tools::fingerprint(&made_of)?, |folder| {
         for file in &files {
-            std::fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
         }
         symlink(packages.join("node_modules"), folder.join("node_modules"))?;
         let mut transpile = Command::new("node");

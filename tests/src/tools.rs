@@ -21,6 +21,9 @@ const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
+/// What to do where there is no Python.
+pub const PYTHON_REMEDY: &str =
+    "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
 /// What to do where there is no Node.
 pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
@@ -172,6 +175,33 @@ pub fn node_packages(name: &str, source: &Path) -> Result<PathBuf> {
             .context("Node.js 20 or newer with npm is needed, and a registry that npm reaches")?;
         Ok(())
     })
+}
+
+/// A folder with the packages that `lock` pins, for `PYTHONPATH`.
+pub fn python_packages(name: &str, lock: &Path) -> Result<PathBuf> {
+    // Compiled packages fit one minor release of Python.
+    let release = "import sys; \
+                   sys.version_info >= (3, 11) or sys.exit(f'this is Python {sys.version}'); \
+                   print(sys.implementation.cache_tag)";
+    let release = run(Command::new("python3").args(["-c", release]), PYTHON_REMEDY).context(PYTHON_REMEDY)?;
+    let fingerprint = format!("{}-{}", release.trim(), fingerprint(&[lock.to_path_buf()])?);
+    installed(name, &fingerprint, |folder| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--require-hashes", "--only-binary", ":all:"])
+            .arg("--target")
+            .arg(folder)
+            .arg("-r")
+            .arg(lock);
+        run(&mut pip, PYTHON_REMEDY)
+            .context("Python 3.11 or newer with pip is needed, and a package index that pip reaches")?;
+        Ok(())
+    })
+}
+
+/// What runs components in Python.
+pub fn python_host() -> Result<PathBuf> {
+    python_packages("python-host", &project_root().join("tests/hosts/python.txt"))
 }
 
 /// What makes components smaller and what runs them in Node.

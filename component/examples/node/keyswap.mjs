@@ -53,8 +53,9 @@ function create(Engine, policy, variables, node) {
   try {
     return Engine.create(policy, variables, ABILITIES, node);
   } catch (error) {
-    if (!Array.isArray(error.payload)) throw error;
-    throw new Error(error.payload.map(({ path, message }) => `error at \`${path}\`: ${message}`).join("\n"));
+    const errors = error.payload ?? error;
+    if (!Array.isArray(errors)) throw error;
+    throw new Error(errors.map(({ path, message }) => `error at \`${path}\`: ${message}`).join("\n"));
   }
 }
 

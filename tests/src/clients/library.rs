@@ -15,10 +15,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Call, Event, Running};
-use crate::tools::{fingerprint, installed, node_packages, project_root, run};
+use crate::tools::{fingerprint, installed, node_packages, project_root, python_packages};
 
-const PYTHON_REMEDY: &str =
-    "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
 const NODE_LOCK: &str = "package-lock.json";
 
 /// A package in one language.
@@ -89,7 +87,7 @@ impl Library {
         let mut command = match self.language {
             Language::Python => {
                 let folder = clients_folder(self.language);
-                let packages = python_packages(&folder.join(self.lock))?;
+                let packages = python_packages("python-clients", &folder.join(self.lock))?;
                 let mut command = isolated("python3");
                 command.arg(folder.join(self.program).with_extension("py"));
                 command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -130,7 +128,7 @@ fn node_version(lock: &str, package: &str) -> Option<String> {
 }
 
 /// A command that is given nothing of the environment that would configure it.
-fn isolated(program: &str) -> Command {
+pub(crate) fn isolated(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| configures_a_client(name)) {
         command.env_remove(name);
@@ -158,27 +156,6 @@ fn configures_a_client(name: &OsStr) -> bool {
         "KEYSWAP_",
     ];
     name.ends_with("_PROXY") || prefixes.iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn python_packages(lock: &Path) -> Result<PathBuf> {
-    // Compiled packages fit one minor release of Python.
-    let release = "import sys; \
-                   sys.version_info >= (3, 11) or sys.exit(f'this is Python {sys.version}'); \
-                   print(sys.implementation.cache_tag)";
-    let release = run(Command::new("python3").args(["-c", release]), PYTHON_REMEDY).context(PYTHON_REMEDY)?;
-    let fingerprint = format!("{}-{}", release.trim(), fingerprint(&[lock.to_path_buf()])?);
-    installed("python-clients", &fingerprint, |folder| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--no-deps", "--require-hashes", "--only-binary", ":all:"])
-            .arg("--target")
-            .arg(folder)
-            .arg("-r")
-            .arg(lock);
-        run(&mut pip, PYTHON_REMEDY)
-            .context("the SDKs need Python 3.11 or newer with pip, and a package index that pip reaches")?;
-        Ok(())
-    })
 }
 
 /// The folder of the Node programs, with their packages beside them, where Node looks for them.
