@@ -187,9 +187,7 @@ impl WasmtimeSetup {
             command.args(["--env", name]);
         }
         command.arg(component?).env_clear().envs(&env).stdout(Stdio::null());
-        let mut process = Process::spawn("Wasmtime", command, tempfile::tempdir()?)?;
-        let address = process.wait_for(address)?;
-        Ok(Wasmtime(Server::new(process, address)))
+        Wasmtime::run(command)
     }
 }
 
@@ -223,6 +221,13 @@ fn lead_to(policy: &mut Value, standin: &Standin) -> Result<()> {
 }
 
 impl Wasmtime {
+    /// Runs a command that is `wasmtime serve`, and waits until it listens.
+    pub fn run(command: Command) -> Result<Self> {
+        let mut process = Process::spawn("Wasmtime", command, tempfile::tempdir()?)?;
+        let address = process.wait_for(address)?;
+        Ok(Self(Server::new(process, address)))
+    }
+
     /// Waits until its log has this.
     pub fn until_logged(&self, text: &str) -> Result<()> {
         let started = std::time::Instant::now();
