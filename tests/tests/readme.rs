@@ -102,7 +102,7 @@ fn every_local_link_leads_to_a_file() -> Result<()> {
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
-        ["core/", "filter/", "control/", "tests/", "xtask/", "envoy/"]
+        ["core/", "filter/", "component/", "control/", "tests/", "xtask/", "envoy/"]
             .iter()
             .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))

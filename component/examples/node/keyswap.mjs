@@ -5,7 +5,8 @@
 import http from "node:http";
 import https from "node:https";
 
-const CONNECT_AND_HEAD_MS = 600_000;
+/** So long an upstream may say nothing. */
+const SILENCE_MS = 600_000;
 const ROUND_MS = 1_000;
 const ABILITIES = { counts: true, upgrades: false, injectsCredentials: false, passes: true };
 
@@ -22,10 +23,12 @@ function fieldsOf(raw) {
 
 const rawOf = (fields) => fields.flatMap(({ name, value }) => [name, text(value)]);
 const clientFor = (isHttps) => (isHttps ? https : http);
-const placeOf = (authority) => {
-  const { hostname, port } = new URL(`http://${authority}`);
+
+/** Where to connect to; without a port it is the scheme's. */
+function placeOf(isHttps, authority) {
+  const { hostname, port } = new URL(`${isHttps ? "https" : "http"}://${authority}`);
   return { hostname: hostname.replace(/^\[|\]$/g, ""), port: port || undefined };
-};
+}
 
 /**
  * The middleware for a policy, a JSON text. `Engine` is the transpiled authorizer's. `variables` are those that the policy
@@ -90,11 +93,11 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
     // A body of unknown length must be framed again: what framed it was the caller's connection.
     const framing = request.headers["transfer-encoding"] ? ["transfer-encoding", "chunked"] : [];
     const upstream = clientFor(isHttps).request({
-      ...placeOf(authority),
+      ...placeOf(isHttps, authority),
       method: request.method,
       path: target,
       headers: ["host", authority, ...rawOf(fields), ...framing],
-      timeout: CONNECT_AND_HEAD_MS,
+      timeout: SILENCE_MS,
     });
     let isTooSlow = false;
     upstream.on("timeout", () => {
@@ -115,7 +118,9 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
       else if (!response.destroyed) reply(exchange.failed(isTooSlow ? "too-slow" : "unreachable"), request, response);
       resolve();
     });
-    response.on("close", () => upstream.destroy());
+    response.on("close", () => {
+      if (!response.writableFinished) upstream.destroy();
+    });
     // Half a request is none.
     request.on("error", reject);
     request.on("aborted", () => upstream.destroy());
@@ -136,7 +141,7 @@ function ask({ method, https: isHttps, authority, target, fields, body, timeoutM
     const length = body ? ["content-length", String(body.length)] : [];
     const signal = AbortSignal.timeout(timeoutMs);
     const call = clientFor(isHttps).request({
-      ...placeOf(authority),
+      ...placeOf(isHttps, authority),
       method,
       path: target,
       headers: ["host", authority, ...rawOf(fields), ...length],
