@@ -43,6 +43,12 @@ pub static PASSTHROUGH: Build =
 pub static KEYSWAP: Build =
     Build::new("KEYSWAP_COMMAND", || build(&["--package", "keyswap", "--bin", "keyswap"]));
 
+/// The example of `component/examples/rust`, which is no member of the workspace.
+pub static RUST_EXAMPLE: Build = Build::new("KEYSWAP_RUST_EXAMPLE", || {
+    let manifest = "component/examples/rust/Cargo.toml";
+    build(&["--manifest-path", manifest, "--target-dir", "target/examples-rust"])
+});
+
 impl Build {
     const fn new(variable: &'static str, make: fn() -> Result<PathBuf>) -> Self {
         Self { variable, make, made: Mutex::new(None) }
@@ -99,10 +105,10 @@ fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>
     if changed(&path).is_ok_and(|made| changed(source).is_ok_and(|source| source < made)) {
         return Ok(path);
     }
-    let made = make(&fs::read(source)?)?;
+    let content = make(&fs::read(source)?)?;
     // Others may be doing the same: whoever reads it finds a whole one.
     let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    fs::write(&partial, made)?;
+    fs::write(&partial, content)?;
     fs::rename(partial, &path)?;
     Ok(path)
 }

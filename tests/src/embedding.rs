@@ -76,7 +76,7 @@ fn node_example() -> Result<PathBuf> {
     let files = ["keyswap.mjs", "server.mjs", "transpile.mjs"].map(|name| source.join(name));
     let packages = tools::node_host()?;
     let component = AUTHORIZER.path()?;
-    let made_of = [&files[..], &[component.clone()]].concat();
+    let made_of = [&files[..], std::slice::from_ref(&component)].concat();
     installed("node-example", &tools::fingerprint(&made_of)?, |folder| {
         for file in &files {
             fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;

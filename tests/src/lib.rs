@@ -51,7 +51,7 @@ mod wasm_opt;
 mod wasmtime;
 
 pub use bootstrap::Bootstrap;
-pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE};
+pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE};
 pub use embedding::Embedding;
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};

@@ -142,7 +142,10 @@ pub fn wasmtime() -> Result<PathBuf> {
 pub fn wasmtime_cache() -> Result<PathBuf> {
     let folder = installed("wasmtime-cache", "1", |folder| {
         let directory = project_root().join(".tools/wasmtime-cache");
-        Ok(fs::write(folder.join("config.toml"), format!("[cache]\ndirectory = {directory:?}\n"))?)
+        Ok(fs::write(
+            folder.join("config.toml"),
+            format!("[cache]\ndirectory = '{}'\n", directory.display()),
+        )?)
     })?;
     Ok(folder.join("config.toml"))
 }

@@ -4,14 +4,18 @@
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
     sync::mpsc,
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{LocalReply, TokenDigest, UpstreamFailure};
-use keyswap_tests::{Embedding, Request, Script, Scripted, Server, Standin, TOKEN, Testbed, Wasmtime, until};
+use keyswap_core::{BUNDLE_TYPE, LocalReply, TokenDigest, UpstreamFailure};
+use keyswap_tests::{
+    AUTHORIZER, Embedding, RUST_EXAMPLE, Request, Script, Scripted, Server, SigningKey, Standin, TOKEN,
+    Testbed, Wasmtime, until,
+};
 use serde_json::{Value, json};
 
 fn chat(stream: bool) -> Request {
@@ -201,4 +205,69 @@ fn a_policy_in_shadow_mode_lets_the_program_go_on() -> Result<()> {
         until("what would have been is logged", || Ok(server.log().contains("would_refuse")))?;
         Ok(())
     })
+}
+
+#[test]
+fn a_policy_is_fetched_before_the_first_request_and_replaced_between_two() -> Result<()> {
+    let key = SigningKey::p256("policies")?;
+    let signed = |revision: u64, policy: &Value| -> Result<Script> {
+        let mut header = key.header();
+        header["typ"] = json!(BUNDLE_TYPE);
+        let payload = json!({"name": "prod", "revision": revision, "policy": policy});
+        Ok(Script::answer(200, key.sign_raw(&header.to_string(), payload.to_string())?))
+    };
+    each(|embedding| {
+        let upstream = Scripted::start(|_| Script::answer(200, "{}"))?;
+        let mut policy = Testbed::policy();
+        policy["providers"] = json!({"openai": {"url": format!("http://{}", upstream.address())}});
+        let first = signed(1, &policy)?;
+        let registry = Scripted::start(move |_| first.clone())?;
+        let bundle = json!({
+            "version": "keyswap-bundle/v1", "name": "prod", "poll": "1s",
+            "url": format!("http://{}", registry.address()), "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+            "keys": {"keys": [key.jwk()]},
+        });
+        let names = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "KEYSWAP_REGISTRY_TOKEN"];
+        let setup = names
+            .into_iter()
+            .fold(Wasmtime::with(&bundle), |setup, name| setup.env(name, "key-0123456789abcdef"));
+        let server = setup.start_embedded(embedding)?;
+        ensure!(server.send(&chat(false))?.status == 200);
+        policy["tokens"] = json!([]);
+        let second = signed(2, &policy)?;
+        registry.now(move |_| second.clone());
+        until("the second revision is in force", || Ok(server.send(&chat(false))?.status == 401)).map(drop)
+    })
+}
+
+#[test]
+fn a_program_of_rust_judges_a_request() -> Result<()> {
+    let policy = tempfile::NamedTempFile::new()?;
+    std::fs::write(policy.path(), Testbed::policy().to_string())?;
+    let bad = tempfile::NamedTempFile::new()?;
+    std::fs::write(bad.path(), r#"{"version": "keyswap/v2"}"#)?;
+    let bearer = format!("authorization: Bearer {TOKEN}");
+    let stranger = "authorization: Bearer ptk_nobody-knows-this-one";
+    for (policy, line, status, said) in [
+        (&policy, bearer.as_str(), 0, "forward to https://api.openai.com"),
+        (&policy, stranger, 2, "answer 401 {"),
+        (&bad, stranger, 1, "error at `version`: expected `keyswap/v1`"),
+    ] {
+        let output = Command::new(RUST_EXAMPLE.path()?)
+            .arg(AUTHORIZER.path()?)
+            .arg(policy.path())
+            .args(["POST", "/v1/chat/completions", line])
+            .env_clear()
+            .envs([
+                ("OPENAI_API_KEY", "sk-real"),
+                ("ANTHROPIC_API_KEY", "sk-real"),
+                ("GEMINI_API_KEY", "sk-real"),
+            ])
+            .output()?;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        ensure!(output.status.code() == Some(status) && text.contains(said), "{}: {text}", output.status);
+        ensure!(!text.contains("ptk_") && !text.contains("sk-real"), "{text}");
+    }
+    Ok(())
 }

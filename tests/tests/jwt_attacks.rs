@@ -100,7 +100,7 @@ impl Bed {
         Ok(match decision.verdict {
             Verdict::Forward(_) => "200".to_owned(),
             Verdict::Reply(reason, _) => format!("{} {}", reason.status(), reason.code()),
-            Verdict::Answer(_) => bail!("this is no preflight"),
+            Verdict::Answer(_) | Verdict::Pass(_) => bail!("this is neither a preflight nor a rollout"),
         })
     }
 

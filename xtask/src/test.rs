@@ -8,10 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, tools};
+use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, tools};
 
 /// What tests run, so that none of them builds it for itself.
-const BUILDS: [&Build; 6] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP];
+const BUILDS: [&Build; 7] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP, &RUST_EXAMPLE];
 
 const NEXTEST_VERSION: &str = "0.9.143";
 
