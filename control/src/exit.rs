@@ -11,7 +11,9 @@ pub(crate) enum Exit {
     Failure,
     /// `policy explain`: the request is refused.
     Refused,
-    /// The policy is invalid.
+    /// `policy test`, `policy diff`, `policy lint`: something is not as it was to be.
+    Differs,
+    /// The policy, or a file with its cases, is invalid.
     Invalid,
 }
 
@@ -19,8 +21,9 @@ const CODES: &str = "\
 Exit codes:
   0  done; `policy explain`: the request is forwarded
   1  it could not be done: wrong usage, an unreadable file, a malformed request
-  2  `policy explain`: the request is refused
-  3  the policy is invalid";
+  2  `policy explain`: the request is refused; `policy test`: a case differs; `policy diff`: something changes;
+     `policy lint --deny-warnings`: there is a finding
+  3  the policy, or a file with its cases, is invalid";
 
 /// The end of a command's help: an example, and what its exit code means.
 pub(crate) fn help(examples: &str) -> String {
@@ -32,7 +35,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failure => 1,
-            Exit::Refused => 2,
+            Exit::Refused | Exit::Differs => 2,
             Exit::Invalid => 3,
         })
     }

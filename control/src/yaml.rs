@@ -25,6 +25,17 @@ pub(crate) fn parse(document: &[u8]) -> Result<Value, String> {
     }
 }
 
+/// Reads several documents, each as [`parse`] does; empty ones are left out.
+pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, String> {
+    let text = std::str::from_utf8(documents).map_err(|error| {
+        format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to())
+    })?;
+    let mut values: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| describe(&error))?;
+    values.retain(|value| !value.is_null());
+    if values.is_empty() { Err("the document is empty".to_owned()) } else { Ok(values) }
+}
+
 fn strict() -> Options {
     serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,

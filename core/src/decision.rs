@@ -17,6 +17,11 @@ use crate::slot::Slot;
 use crate::time::UnixTime;
 use crate::token::Principal;
 
+/// What stands in the place of a reason's code where a request is forwarded.
+pub(crate) const ALLOWED: &str = "allowed";
+/// The same where it is answered without an upstream.
+pub(crate) const ANSWERED: &str = "answered";
+
 /// What to do with a request, and why.
 #[derive(Debug)]
 pub struct Decision<'a> {
@@ -113,9 +118,9 @@ impl Decision<'_> {
     /// The code of the reason: [`Reason::code`], or `allowed`, or `answered`.
     pub fn reason_code(&self) -> &'static str {
         match self.verdict {
-            Verdict::Forward(_) => "allowed",
+            Verdict::Forward(_) => ALLOWED,
             Verdict::Reply(reason, _) => reason.code(),
-            Verdict::Answer(_) => "answered",
+            Verdict::Answer(_) => ANSWERED,
             Verdict::Pass(passed) => passed.reason,
         }
     }

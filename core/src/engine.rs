@@ -11,12 +11,14 @@ mod budget;
 mod caller;
 mod keys;
 mod known;
+mod replay;
 pub(crate) mod status;
 mod trail;
 
 use std::rc::Rc;
 
 use self::known::Known;
+pub use self::replay::{Outlook, Recorded, Replayed, Unjudged};
 use self::trail::{Inputs, Stop, Trail};
 use crate::cors;
 use crate::credential::{self, Credential};

@@ -69,7 +69,7 @@ mod worker;
 
 pub use bundle::{BUNDLE_TYPE, BundleFault, MAX_BUNDLE_BYTES, SignedBundle};
 pub use decision::{Check, Decision, Passed, Stage, Verdict};
-pub use engine::{Engine, Pending, Step};
+pub use engine::{Engine, Outlook, Pending, Recorded, Replayed, Step, Unjudged};
 pub use fault::Fault;
 pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MOST_FETCHED, Resolution};
 pub use head::{Header, RequestHead};
@@ -79,7 +79,8 @@ pub use limit::{Gcra, RateLimit, Taken};
 pub use message::{Field, has_content};
 pub use path::PathFault;
 pub use policy::{
-    BundleSource, CandidatePolicy, Configuration, Policy, PolicyError, PolicyErrors, RolloutPolicy,
+    BundleSource, CandidatePolicy, Configuration, Finding, Lint, Policy, PolicyError, PolicyErrors,
+    RolloutPolicy,
 };
 pub use provider::Dialect;
 pub use reason::Reason;

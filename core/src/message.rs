@@ -54,8 +54,9 @@ impl Rewrite<'_> {
             let is_its_upgrade = is_upgrade && is(header.name, "upgrade");
             let is_removed = self.remove.iter().any(|name| name.eq_ignore_ascii_case(header.name));
             let ends_here = is_of_connection(header.name, head.values("connection")) && !is_its_upgrade;
-            let is_sent = NOT_SENT.iter().all(|name| !is(header.name, name));
-            is_sent && !(is_removed || ends_here || is_of_proxies(header.name) || is_replaced(header.name))
+            let is_not_sent = NOT_SENT.iter().any(|name| is(header.name, name));
+            let is_dropped = is_removed || ends_here || is_not_sent || is_of_proxies(header.name);
+            !is_dropped && !is_replaced(header.name)
         });
         kept.map(|header| (header.name, header.value))
     }

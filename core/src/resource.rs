@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fault::Fault;
 use crate::head::RequestHead;
@@ -38,6 +38,11 @@ impl Resource {
             metadata: format!("{site}{WELL_KNOWN}{path}"),
             sign_in,
         }
+    }
+
+    /// What the policy says of it.
+    pub(crate) fn outline(&self) -> Value {
+        json!({"url": self.url, "sign_in": self.sign_in})
     }
 
     /// The metadata, if the request is for that. Whoever asks need not say who they are.

@@ -65,6 +65,20 @@ impl Below {
         said.and_then(|said| path.strip_prefix(said.as_bytes())).unwrap_or(path)
     }
 
+    /// The paths by which a client may have led to this one, which an upstream got; empty where none leads there.
+    pub(crate) fn retrace(&self, path: &str, upgraded: bool) -> Vec<String> {
+        if let Some(Live { native: [first, ..], path: Some(own), .. }) = &self.live
+            && upgraded
+            && own == path
+        {
+            return vec![(*first).to_owned()];
+        }
+        let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+        let Some(rest) = path.strip_prefix(&self.prefix).filter(is_below) else { return Vec::new() };
+        let said = self.said.iter().map(|said| format!("{said}{rest}"));
+        said.chain([rest.to_owned()]).collect()
+    }
+
     fn forwards(&self, path: &[u8]) -> bool {
         let path = RequestPath { path, query: None };
         self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| path.is_under(endpoint))

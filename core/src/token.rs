@@ -142,6 +142,16 @@ impl TokenTable {
     pub(crate) fn find(&self, token: &[u8]) -> Option<&Arc<TokenRecord>> {
         (token.len() <= MAX_TOKEN_BYTES).then(|| self.0.get(&TokenDigest::of(token))).flatten()
     }
+
+    /// What is known of the token with this [`TokenRecord::id`], if that is the id of one token only. It is for what logs
+    /// say, not for callers: nobody proves anything by an id.
+    pub(crate) fn find_by_id(&self, id: &str) -> Option<&Arc<TokenRecord>> {
+        let least = TokenDigest::from_hex(&format!("{id:0<64}"))?;
+        let mut records =
+            self.0.range(least..).map(|(_, record)| record).take_while(|record| record.id() == id);
+        let found = records.next();
+        found.filter(|_| records.next().is_none())
+    }
 }
 
 /// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.

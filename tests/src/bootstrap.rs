@@ -66,6 +66,43 @@ impl Bootstrap {
         self.set_plugin("/vm_config/environment_variables/host_env_keys", json!(names))
     }
 
+    /// Moves the listener into a file, which Envoy watches.
+    pub fn use_listener_file(&mut self, file: &Path) -> Result<()> {
+        let mut listener = self.list("/static_resources/listeners")?.pop().context("there is no listener")?;
+        if let Some(members) = listener.as_object_mut() {
+            members
+                .insert("@type".to_owned(), json!("type.googleapis.com/envoy.config.listener.v3.Listener"));
+        }
+        // Renamed into its place it is never seen in part.
+        let beside = file.with_extension("new");
+        fs::write(&beside, json!({"resources": [listener]}).to_string())?;
+        fs::rename(&beside, file)?;
+        self.0["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+        Ok(())
+    }
+
+    /// Takes the filter out.
+    pub fn remove_keyswap(&mut self) -> Result<()> {
+        let filters = self.list(&format!("{MANAGER}/http_filters"))?;
+        let place = filters.iter().position(|filter| filter["name"] == "keyswap");
+        filters.remove(place.context("the bootstrap has no filter `keyswap`")?);
+        Ok(())
+    }
+
+    /// Writes no access log.
+    pub fn remove_access_log(&mut self) -> Result<()> {
+        self.set(&format!("{MANAGER}/access_log"), json!([]))
+    }
+
+    /// Sends what is for the upstreams to `address` in plain HTTP.
+    pub fn set_plain_upstream(&mut self, address: SocketAddr) -> Result<()> {
+        self.each_upstream(|cluster| {
+            set_endpoint(cluster, address)?;
+            cluster.as_object_mut().and_then(|cluster| cluster.remove("transport_socket"));
+            Ok(())
+        })
+    }
+
     /// Sends what is for the upstreams to `address`, and trusts the authority in `ca_file` there.
     pub fn set_upstream(&mut self, address: SocketAddr, ca_file: &Path) -> Result<()> {
         self.each_upstream(|cluster| {
@@ -78,8 +115,7 @@ impl Bootstrap {
     pub fn add_upstream(&mut self, host: &str) -> Result<()> {
         let virtual_hosts = format!("{MANAGER}/route_config/virtual_hosts");
         for list in [virtual_hosts.as_str(), "/static_resources/clusters"] {
-            let entries = self.0.pointer_mut(list).and_then(Value::as_array_mut);
-            let entries = entries.with_context(|| format!("the bootstrap has no list at `{list}`"))?;
+            let entries = self.list(list)?;
             let openai = entries.iter().find(|entry| entry["name"] == "openai");
             let mut added = openai.context("the bootstrap has no upstream `openai`")?.clone();
             rename(&mut added, host);
@@ -149,8 +185,12 @@ impl Bootstrap {
     }
 
     fn clusters(&mut self) -> Result<&mut Vec<Value>> {
-        let clusters = self.0.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-        clusters.context("the bootstrap has no clusters")
+        self.list("/static_resources/clusters")
+    }
+
+    fn list(&mut self, pointer: &str) -> Result<&mut Vec<Value>> {
+        let list = self.0.pointer_mut(pointer).and_then(Value::as_array_mut);
+        list.with_context(|| format!("the bootstrap has no list at `{pointer}`"))
     }
 
     /// Adds what another file of `envoy/` has: a part takes the place of the one of the same name, a new filter stands
@@ -158,17 +198,21 @@ impl Bootstrap {
     pub fn overlay(&mut self, file: &str) -> Result<()> {
         let path = project_root().join("envoy").join(file);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.overlay_text(&text).with_context(|| format!("`{file}` does not fit"))
+    }
+
+    /// Adds the same from a text.
+    pub fn overlay_text(&mut self, text: &str) -> Result<()> {
         let parts: BTreeMap<String, Vec<Value>> =
-            serde_saphyr::from_str(&text).with_context(|| format!("`{file}` is not lists of named parts"))?;
+            serde_saphyr::from_str(text).context("it is not lists of named parts")?;
         for (kind, parts) in parts {
             let place = match kind.as_str() {
                 "clusters" => "/static_resources/clusters".to_owned(),
                 "virtual_hosts" => format!("{MANAGER}/route_config/virtual_hosts"),
                 "http_filters" => format!("{MANAGER}/http_filters"),
-                _ => bail!("`{file}` has `{kind}`, which has no place in a bootstrap"),
+                _ => bail!("`{kind}` has no place in a bootstrap"),
             };
-            let list = self.0.pointer_mut(&place).and_then(Value::as_array_mut);
-            let list = list.with_context(|| format!("the bootstrap has no list at `{place}`"))?;
+            let list = self.list(&place)?;
             for part in parts {
                 put(list, part);
             }

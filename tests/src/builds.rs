@@ -32,6 +32,9 @@ pub struct Build {
 pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", || build_wasm("keyswap-filter", MODULE_TARGET));
 /// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
 pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
+/// A filter that does nothing.
+pub(crate) static EMPTY_FILTER: Build =
+    Build::new("KEYSWAP_EMPTY_FILTER_WASM", || build_wasm("keyswap-empty-filter", MODULE_TARGET));
 /// The component: the proxy and the authorizer.
 pub static COMPONENT: Build = Build::new("KEYSWAP_COMPONENT_WASM", build_component);
 /// The authorizer alone, which imports nothing.
@@ -128,8 +131,8 @@ fn add_target(target: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds one artifact and returns its path, wherever the target folder is.
-fn build(arguments: &[&str]) -> Result<PathBuf> {
+/// Has cargo build one artifact, and returns its path, wherever the target folder is.
+pub fn build(arguments: &[&str]) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut child = Command::new(cargo)
         .args(["build", "--locked", "--message-format", "json-render-diagnostics"])

@@ -18,30 +18,40 @@ use crate::{
     builds::FILTER,
     http::{self, Request},
     server::{PATIENCE, Process, Server, pause},
-    tools,
+    tools, until,
 };
+
+/// Where a listener is that can be replaced.
+const LISTENER_FILE: &str = "listener.json";
 
 /// What an Envoy is to be started with.
 pub struct Setup {
     bootstrap: Result<Bootstrap>,
+    has_keyswap: bool,
     env: BTreeMap<String, String>,
     concurrency: u32,
     log_level: String,
     filter_log_level: String,
+    is_reloadable: bool,
 }
 
 impl Setup {
-    /// The shipped bootstrap with this policy, one worker, and ports that are free.
-    fn new(policy: &Value) -> Self {
+    /// The shipped bootstrap with this policy, or without Keyswap; one worker, and ports that are free.
+    fn new(policy: Option<&Value>) -> Self {
         let setup = Self {
             bootstrap: Bootstrap::shipped(),
+            has_keyswap: policy.is_some(),
             env: BTreeMap::new(),
             concurrency: 1,
             log_level: "warning".to_owned(),
             filter_log_level: "info".to_owned(),
+            is_reloadable: false,
         };
         setup.change(|bootstrap| {
-            bootstrap.set_policy(policy)?;
+            match policy {
+                Some(policy) => bootstrap.set_policy(policy)?,
+                None => bootstrap.remove_keyswap()?,
+            }
             bootstrap.set_ports(0, 0)
         })
     }
@@ -57,6 +67,12 @@ impl Setup {
     #[must_use]
     pub fn upstream(self, standin: &Standin) -> Self {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
+    }
+
+    /// The server at `address` takes the place of every upstream, in plain HTTP.
+    #[must_use]
+    pub fn plain_upstream(self, address: SocketAddr) -> Self {
+        self.change(|bootstrap| bootstrap.set_plain_upstream(address))
     }
 
     /// The upstreams that the shipped bootstrap lacks are added to it. To be said before [`Setup::upstream`].
@@ -92,6 +108,12 @@ impl Setup {
         self.change(|bootstrap| bootstrap.overlay(file))
     }
 
+    /// Adds the same from a text.
+    #[must_use]
+    pub fn overlay_text(self, text: &str) -> Self {
+        self.change(|bootstrap| bootstrap.overlay_text(text))
+    }
+
     /// Fixed ports, for people.
     #[must_use]
     pub fn ports(self, listener: u16, admin: u16) -> Self {
@@ -119,6 +141,19 @@ impl Setup {
         self
     }
 
+    /// The listener comes from a file, as it would from a control plane, and [`Envoy::reload`] replaces it.
+    #[must_use]
+    pub fn reloadable(mut self) -> Self {
+        self.is_reloadable = true;
+        self
+    }
+
+    /// No request is written to the access log.
+    #[must_use]
+    pub fn without_access_log(self) -> Self {
+        self.change(Bootstrap::remove_access_log)
+    }
+
     /// Changes the bootstrap, after all else.
     #[must_use]
     pub fn tweak(self, tweak: impl FnOnce(&mut Value)) -> Self {
@@ -130,15 +165,15 @@ impl Setup {
 
     /// Starts Envoy and waits until it serves.
     pub fn start(self) -> Result<Envoy> {
-        let mut process = self.spawn()?;
+        let (mut process, bootstrap) = self.spawn()?;
         let admin = process.wait_for(admin_address)?;
         process.wait_for(|_| Ok(serves(admin)))?;
-        Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin })
+        Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin, bootstrap })
     }
 
     /// Starts Envoy, which must refuse its configuration; returns what it logged.
     pub fn refused(self) -> Result<String> {
-        let mut process = self.spawn()?;
+        let (mut process, _) = self.spawn()?;
         let started = Instant::now();
         loop {
             if let Some(status) = process.ended()? {
@@ -154,7 +189,7 @@ impl Setup {
 
     /// Lets Envoy check its configuration without serving; returns what it logged.
     pub fn validate(self) -> Result<String> {
-        let mut process = self.run(&["--mode", "validate"])?;
+        let (mut process, _) = self.run(&["--mode", "validate"])?;
         let status = process.wait()?;
         ensure!(status.success(), "Envoy finds the configuration invalid:\n{}", process.log());
         Ok(process.log())
@@ -168,15 +203,22 @@ impl Setup {
         self
     }
 
-    fn spawn(self) -> Result<Process> {
+    fn spawn(self) -> Result<(Process, Bootstrap)> {
         self.run(&[])
     }
 
-    fn run(self, arguments: &[&str]) -> Result<Process> {
+    /// The process, and its bootstrap as it would be without files beside it.
+    fn run(self, arguments: &[&str]) -> Result<(Process, Bootstrap)> {
         let mut bootstrap = self.bootstrap?;
-        bootstrap.set_filter(&FILTER.path()?)?;
-        bootstrap.set_environment(self.env.keys())?;
+        if self.has_keyswap {
+            bootstrap.set_filter(&FILTER.path()?)?;
+            bootstrap.set_environment(self.env.keys())?;
+        }
         let folder = tempfile::tempdir()?;
+        let whole = bootstrap.clone();
+        if self.is_reloadable {
+            bootstrap.use_listener_file(&folder.path().join(LISTENER_FILE))?;
+        }
         let file = folder.path().join("bootstrap.json");
         fs::write(&file, bootstrap.json().to_string())?;
 
@@ -184,7 +226,7 @@ impl Setup {
         command
             .arg("--config-path")
             .arg(&file)
-            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
+            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50", "--drain-time-s", "1"])
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--log-level", &self.log_level])
             .arg("--component-log-level")
@@ -195,7 +237,7 @@ impl Setup {
             .env_clear()
             .envs(&self.env)
             .stdout(fs::File::create(folder.path().join("access.log"))?);
-        Process::spawn("Envoy", command, folder)
+        Ok((Process::spawn("Envoy", command, folder)?, whole))
     }
 }
 
@@ -204,6 +246,7 @@ impl Setup {
 pub struct Envoy {
     server: Server,
     admin: SocketAddr,
+    bootstrap: Bootstrap,
 }
 
 impl Deref for Envoy {
@@ -223,7 +266,12 @@ impl DerefMut for Envoy {
 impl Envoy {
     /// An Envoy with this policy, to be started.
     pub fn with(policy: &Value) -> Setup {
-        Setup::new(policy)
+        Setup::new(Some(policy))
+    }
+
+    /// An Envoy without Keyswap, to be started. What becomes of requests is for [`Setup::overlay_text`] to say.
+    pub fn without_keyswap() -> Setup {
+        Setup::new(None)
     }
 
     /// Where its admin interface listens.
@@ -241,6 +289,16 @@ impl Envoy {
         let stats = self.admin("/stats")?;
         let line = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map_or(Ok(0), |value| value.parse().with_context(|| format!("`{name}` is no number: {value}")))
+    }
+
+    /// Gives a [`Setup::reloadable`] Envoy the listener with another policy, and waits until it is in use.
+    pub fn reload(&self, policy: &Value) -> Result<()> {
+        const UPDATES: &str = "listener_manager.listener_in_place_updated";
+        let mut bootstrap = self.bootstrap.clone();
+        bootstrap.set_policy(policy)?;
+        let before = self.stat(UPDATES)?;
+        bootstrap.use_listener_file(&self.log_folder().join(LISTENER_FILE))?;
+        until("the listener is replaced", || Ok(self.stat(UPDATES)? > before)).map(drop)
     }
 
     /// Its access log, once it has `lines` lines or more. The line of a request is written after its answer.

@@ -28,6 +28,8 @@
 //! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
 //! process. Everything listens on free loopback ports and ends when its value is dropped.
 
+#[cfg(target_os = "linux")]
+pub mod bench;
 mod bootstrap;
 mod builds;
 pub mod cases;
@@ -35,11 +37,14 @@ pub mod clients;
 mod embedding;
 mod envoy;
 pub mod faults;
+pub mod figures;
 mod http;
 mod issuer;
+mod meter;
 mod oidc;
 mod providers;
 mod ratelimit;
+pub mod readme;
 mod registry;
 mod scripted;
 mod server;
@@ -51,11 +56,12 @@ mod wasm_opt;
 mod wasmtime;
 
 pub use bootstrap::Bootstrap;
-pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE};
+pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build};
 pub use embedding::Embedding;
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
+pub use meter::Meter;
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};

@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::http::{self, Answer, Request, Response};
+use crate::{
+    Meter,
+    http::{self, Answer, Request, Response},
+};
 
 /// Far beyond what a program needs to start on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -66,22 +69,19 @@ impl Server {
         http::burst(self.address, requests).with_context(|| self.last_lines())
     }
 
-    /// The memory that it holds, in bytes.
-    pub fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.child.id()))?;
-        let resident =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
+    /// What it has used.
+    pub fn meter(&self) -> Meter {
+        Meter::of(&self.process.child)
     }
 
-    /// The processor time that its threads have used, by the kernel's account.
+    /// The memory that it holds, in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        self.meter().memory()
+    }
+
+    /// The processor time that it has used.
     pub fn processor_time(&self) -> Result<Duration> {
-        let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.process.child.id()))? {
-            let account = fs::read_to_string(task?.path().join("schedstat"))?;
-            nanoseconds += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
-        }
-        Ok(Duration::from_nanos(nanoseconds))
+        self.meter().processor_time()
     }
 
     /// What it has logged, and Keyswap in it.

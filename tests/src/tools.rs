@@ -1,7 +1,7 @@
 //! Finds what the project needs beside cargo, and installs what is missing into `/.tools`.
 //!
-//! Everything installed is pinned in a file of this repository, by version and hash. Nothing is installed outside
-//! the project, and a folder in `/.tools` either is complete or does not exist.
+//! What is installed there is pinned in a file of this repository, by version and hash, and a folder in `/.tools` either
+//! is complete or does not exist. Outside of the project only packages of Debian's are installed ([`of_debian`]).
 
 use std::{
     fs::{self, File, Permissions},
@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The Envoy release that the project is tested with.
 pub const ENVOY_VERSION: &str = "1.40.0";
@@ -220,6 +220,23 @@ pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
         fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// A program that Debian has as a package: the one on PATH, else Debian's, which is installed if this may be done.
+pub fn of_debian(program: &str, package: &str) -> Result<PathBuf> {
+    if let Some(found) = on_path(program) {
+        return Ok(found);
+    }
+    let remedy = format!("install it (Debian: `apt install {package}`)");
+    let may_install =
+        on_path("apt-get").is_some() && run(Command::new("id").arg("-u"), &remedy)?.trim() == "0";
+    ensure!(may_install, "`{program}` is not on PATH: {remedy}");
+    for arguments in [&["update", "--quiet"][..], &["install", "--yes", "--no-install-recommends", package]] {
+        let mut install = Command::new("apt-get");
+        run(install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), &remedy)
+            .context(remedy.clone())?;
+    }
+    on_path(program).with_context(|| format!("`{program}` is not on PATH: {remedy}"))
 }
 
 /// The first executable of that name on PATH.

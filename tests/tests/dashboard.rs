@@ -7,9 +7,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use keyswap_tests::Registry;
-use keyswap_tests::tools::{installed, on_path, project_root, run};
+use keyswap_tests::tools::{installed, of_debian, project_root, run};
 
 const PROXY: &str = "https://llm.acme.example";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
@@ -17,7 +17,7 @@ const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt in
 
 #[test]
 fn the_dashboard_works_in_a_browser() -> Result<()> {
-    let chromium = chromium()?;
+    let chromium = of_debian("chromium", "chromium")?;
     let driver = driver()?;
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
@@ -50,22 +50,4 @@ fn driver() -> Result<PathBuf> {
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
         run(&mut npm, NODE_REMEDY).map(drop)
     })
-}
-
-/// Chromium: the one on PATH, else Debian's, which is installed if this may be done.
-fn chromium() -> Result<PathBuf> {
-    if let Some(chromium) = on_path("chromium") {
-        return Ok(chromium);
-    }
-    let remedy = "install Chromium (Debian: `apt install chromium`)";
-    let may_install =
-        run(Command::new("id").arg("-u"), remedy)?.trim() == "0" && on_path("apt-get").is_some();
-    ensure!(may_install, "`chromium` is not on PATH: {remedy}");
-    for arguments in
-        [&["update", "--quiet"][..], &["install", "--yes", "--no-install-recommends", "chromium"]]
-    {
-        let mut install = Command::new("apt-get");
-        run(install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), remedy).context(remedy)?;
-    }
-    on_path("chromium").context(remedy)
 }

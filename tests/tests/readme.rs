@@ -1,16 +1,11 @@
 //! What the documents say is true: examples are files that are tested, commands run, tables are generated.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::Reason;
-use keyswap_tests::{
-    Bootstrap, KEYSWAP,
-    clients::matrix::{ROWS, WS},
-};
+use keyswap_tests::{Bootstrap, KEYSWAP, readme};
 
 /// Set, it makes this test write the generated parts anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
@@ -21,22 +16,10 @@ fn repository() -> PathBuf {
 
 #[test]
 fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
-    let file = repository().join("README.md");
-    let text = fs::read_to_string(&file)?;
-    let mut current = text.clone();
-    for name in ["envoy/policy.yaml", "envoy/policy-registry.yaml", "envoy/policy-credentials.yaml"] {
-        let policy = fs::read_to_string(repository().join(name))?;
-        let start = format!("<!-- file: {name} -->\n```yaml\n");
-        current = replace_between(&current, &start, "```\n", &policy)?;
-    }
-    current =
-        replace_between(&current, "<!-- generated: reasons -->\n", "\n## ", &format!("\n{}", reasons()))?;
-    let clients = format!("\n{}", clients()?);
-    current = replace_between(&current, "<!-- generated: clients -->\n", "\nA WebSocket", &clients)?;
     if env::var_os(UPDATE).is_some() {
-        fs::write(&file, &current)?;
-        return Ok(());
+        return readme::update();
     }
+    let (text, current) = readme::current()?;
     ensure!(text == current, "README.md is out of date: run this test with {UPDATE}=1");
     Ok(())
 }
@@ -114,29 +97,4 @@ fn every_path_that_a_document_names_exists() -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn reasons() -> String {
-    let mut table = "| code | status | what the caller reads |\n|---|---|---|\n".to_owned();
-    for reason in Reason::ALL {
-        let _ = writeln!(table, "| `{reason}` | {} | {} |", reason.status(), reason.message());
-    }
-    table
-}
-
-fn clients() -> Result<String> {
-    let mut table = "| language | library | release | base URL |\n|---|---|---|---|\n".to_owned();
-    for row in &ROWS {
-        let (name, release) = row.described()?;
-        let _ = writeln!(table, "| {:?} | {name} | {release} | `W{}` |", row.library.language, row.base_path);
-    }
-    let _ = writeln!(table, "| Node | `ws`, realtime | {} | `W/v1/realtime` |", WS.version()?);
-    table.push_str("| | `curl` with `?key=` | the machine's | `W` |\n");
-    Ok(table)
-}
-
-fn replace_between(text: &str, start: &str, end: &str, with: &str) -> Result<String> {
-    let (before, rest) = text.split_once(start).with_context(|| format!("README.md lacks `{start}`"))?;
-    let at = rest.find(end).with_context(|| format!("README.md lacks `{end}` after `{start}`"))?;
-    Ok(format!("{before}{start}{with}{}", &rest[at..]))
 }

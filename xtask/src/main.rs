@@ -1,6 +1,9 @@
-//! What cargo cannot say: `cargo xtask up`, `cargo xtask test` and `cargo xtask component`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench` and `instructions`.
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod component;
+mod instructions;
 mod test;
 mod up;
 
@@ -18,6 +21,11 @@ enum Task {
     Test(test::Options),
     /// Build the component, and the authorizer alone.
     Component(component::Options),
+    /// Measure what a request costs: Keyswap beside Envoy alone, Envoy's own filters, Lua and `ext_authz`.
+    #[cfg(target_os = "linux")]
+    Bench(bench::Options),
+    /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
@@ -25,6 +33,9 @@ fn main() -> ExitCode {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Component(options) => component::run(&options),
+        #[cfg(target_os = "linux")]
+        Task::Bench(options) => bench::run(&options),
+        Task::Instructions(options) => instructions::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

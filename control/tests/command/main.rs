@@ -2,7 +2,13 @@
 
 mod confirm;
 mod policy_check;
+mod policy_diff;
 mod policy_explain;
+mod policy_import;
+mod policy_lint;
+mod policy_release;
+mod policy_schema;
+mod policy_test;
 mod remote;
 mod server_errors;
 mod support;

@@ -26,12 +26,14 @@ fn a_forwarded_request_shows_what_is_sent_in_its_place() {
     let run = explain(chat(&format!("Authorization: Bearer {TOKEN}")), &[]);
     let expect = "\
 forward: allowed
-  route    ok       the path can be read in one way only
-  route    ok       the provider is `openai`: its SDKs use the slot `authorization`
-  extract  ok       the slot `authorization` holds a credential
-  verify   ok       the token is valid until 2027-06-30T00:00:00Z
-  scope    ok       the token is for `openai`
-  rewrite  ok       forwarded to `gateway.ai.cloudflare.com` with its own credential
+  route      ok       the path can be read in one way only
+  route      ok       the provider is `openai`: its SDKs use the slot `authorization`
+  extract    ok       the slot `authorization` holds a credential
+  verify     ok       the token is valid until 2027-06-30T00:00:00Z
+  scope      ok       the token is for `openai`
+  credential ok       the credential `openai` is there
+  credential ok       the credential `cf_aig` is there
+  rewrite    ok       forwarded to `gateway.ai.cloudflare.com` with its own credential
 provider: openai
 principal: PRINCIPAL, label alice-laptop, email alice@acme.example
 judged at: 2026-06-30T00:00:00Z
@@ -51,9 +53,9 @@ forwarded as:
 fn a_refused_request_shows_the_reply() {
     let run = explain(chat("Authorization: Basic eA=="), &[]);
     let expect = r#"reply: credential_missing
-  route    ok       the path can be read in one way only
-  route    ok       the provider is `openai`: nothing names another
-  extract  refused  no auth slot holds a credential
+  route      ok       the path can be read in one way only
+  route      ok       the provider is `openai`: nothing names another
+  extract    refused  no auth slot holds a credential
 provider: openai
 judged at: 2026-06-30T00:00:00Z
 answered with:
@@ -122,7 +124,7 @@ fn the_time_decides_over_expiry() {
     let run = at("2027-06-30T00:00:00Z");
     assert_eq!(run.code, 2);
     assert!(
-        run.stdout.contains("verify   refused  the token expired at 2027-06-30T00:00:00Z"),
+        run.stdout.contains("verify     refused  the token expired at 2027-06-30T00:00:00Z"),
         "{}",
         run.stdout
     );

@@ -5,11 +5,18 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Folder, keyswap};
 
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["policy"],
     &["policy", "check"],
     &["policy", "explain"],
+    &["policy", "test"],
+    &["policy", "diff"],
+    &["policy", "lint"],
+    &["policy", "schema"],
+    &["policy", "import"],
+    &["policy", "import", "litellm"],
+    &["policy", "import", "api-key-auth"],
     &["token"],
     &["token", "create"],
     &["token", "list"],
@@ -30,7 +37,7 @@ const COMMANDS: [&[&str]; 20] = [
 
 #[test]
 fn wrong_usage_is_1_and_never_the_code_of_a_refusal() {
-    let cases: [&[&str]; 8] = [
+    let cases: [&[&str]; 11] = [
         &[],
         &["policy"],
         &["nonsense"],
@@ -38,6 +45,9 @@ fn wrong_usage_is_1_and_never_the_code_of_a_refusal() {
         &["policy", "check", "a", "b"],
         &["policy", "explain", "a"],
         &["policy", "check", "a", "--format", "xml"],
+        &["policy", "diff", "a"],
+        &["policy", "lint"],
+        &["policy", "import", "api-key-auth", "a"],
         &["token", "create", "--nonsense"],
     ];
     for args in cases {
@@ -67,7 +77,9 @@ fn completions_are_there_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = keyswap(&["completions", shell]);
         assert_eq!(run.code, 0, "{shell}");
-        assert!(run.stdout.contains("explain"), "{shell}");
+        for command in ["explain", "test", "diff", "lint", "schema", "import", "litellm", "api-key-auth"] {
+            assert!(run.stdout.contains(command), "{shell} lacks {command}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where an issuer's keys are fetched from.
 
+use std::fmt;
+
 use crate::path::RequestPath;
 use crate::url::{BaseUrl, site};
 
@@ -43,5 +45,11 @@ impl Endpoint {
     /// Whether both are fetched from the same place.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.https == other.https && self.authority == other.authority
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", if self.https { "https" } else { "http" }, self.authority, self.path)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
-use super::claims::ClaimRules;
+use super::claims::{ClaimRules, ClaimValue};
 use super::endpoint::Endpoint;
 use super::fault::JwtFault;
 use super::identity::{Subjects, VerifiedIdentity};
@@ -113,6 +113,26 @@ impl Issuer {
     /// Its `iss`.
     pub fn url(&self) -> &str {
         &self.rules.issuer
+    }
+
+    /// Whom its tokens may be for.
+    pub fn audiences(&self) -> &[String] {
+        &self.rules.audiences
+    }
+
+    /// The claims that must have one of these values.
+    pub fn required_claims(&self) -> &[(String, Vec<ClaimValue>)] {
+        &self.rules.required
+    }
+
+    /// Whether it admits services that the policy names.
+    pub(crate) fn names_services(&self) -> bool {
+        matches!(&self.subjects, Subjects::CloudflareAccess { service_tokens } if !service_tokens.is_empty())
+    }
+
+    /// The algorithms with which its tokens may be signed.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
     }
 
     /// Where its keys are.

@@ -105,7 +105,7 @@ impl Jwk {
     }
 
     /// The key as a DER `SubjectPublicKeyInfo`.
-    pub(super) fn spki(&self) -> &[u8] {
+    pub(crate) fn spki(&self) -> &[u8] {
         &self.spki
     }
 }

@@ -12,7 +12,9 @@ mod gateway;
 mod host_keys;
 mod issuers;
 mod keys;
+mod lint;
 mod literal;
+mod outline;
 mod places;
 mod providers;
 mod rate_limit;
@@ -36,6 +38,7 @@ pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
 use self::gateway::Gateways;
 pub(crate) use self::gateway::{Gateway, GatewayMode};
+pub use self::lint::{Finding, Lint};
 use self::providers::Offer;
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};
@@ -141,6 +144,11 @@ impl Policy {
     /// The names of the providers that a request can be forwarded to.
     pub fn provider_names(&self) -> impl Iterator<Item = &str> {
         self.enabled_providers().map(|provider| provider.id.as_str())
+    }
+
+    /// Whether it decides nothing, and only tells what it would decide.
+    pub fn is_shadow(&self) -> bool {
+        self.shadow.is_some()
     }
 
     /// The authority of the gateway, where the policy has one.

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use keyswap_core::jwt::PureRust;
+use keyswap_core::jwt::{PureRust, Remembered};
 use keyswap_core::{
     AnswerHead, Capabilities, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy,
     RequestHead, Resolution, Sent, Services, Step, Store, TokenDigest, Verdict,
@@ -97,7 +97,8 @@ pub(crate) fn kinds() -> [Kind; 2] {
     [("keyswap", keyswap(), known, unknown), ("introspection", introspection(), active, inactive)]
 }
 
-struct Secrets;
+/// An environment in which every variable is set.
+pub(crate) struct Secrets;
 
 impl Environment for Secrets {
     fn variable(&self, _: &str) -> Option<Vec<u8>> {
@@ -122,7 +123,8 @@ impl Worker {
     /// In another host than Envoy.
     pub(crate) fn on(policy: &Value, environment: &dyn Environment, host: Capabilities) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let engine = Engine::new(policy, environment, &Services::new(Box::new(PureRust), host)).ok().unwrap();
+        let verifier = Box::new(Remembered::new(PureRust, 64));
+        let engine = Engine::new(policy, environment, &Services::new(verifier, host)).ok().unwrap();
         Self { engine, calls: Cell::new(0) }
     }
 

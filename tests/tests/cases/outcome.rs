@@ -74,7 +74,7 @@ pub(crate) fn answered(status: u16, headers: &[(String, Vec<u8>)], body: String)
     headers.retain(|name, _| !is_of_connection(name));
     // What counts the seconds differs from one moment to the next.
     for name in ["retry-after", "ratelimit"] {
-        headers.entry(name.to_owned()).and_modify(|value| *value = "…".to_owned());
+        headers.entry(name.to_owned()).and_modify(|value| "…".clone_into(value));
     }
     Answered { status, headers, body }
 }

@@ -178,8 +178,8 @@ fn both_directions_move_at_once() -> Result<()> {
                 line.clear();
             }
         }
-        let heard = read_chunk(&mut reader)?;
-        ensure!(heard == said, "`{heard}` instead of `{said}`");
+        let echoed = read_chunk(&mut reader)?;
+        ensure!(echoed == said, "`{echoed}` instead of `{said}`");
     }
     caller.write_all(b"0\r\n\r\n")?;
     ensure!(read_chunk(&mut reader)?.is_empty(), "the answer has no end");
@@ -203,7 +203,7 @@ fn an_upload_of_100_mb_takes_no_memory() -> Result<()> {
     ensure!(wasmtime.send(&models())?.status == 200);
     let before = wasmtime.memory()?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
-    caller.set_read_timeout(Some(Duration::from_secs(60)))?;
+    caller.set_read_timeout(Some(Duration::from_mins(1)))?;
     let head = format!(
         "POST /v1/files HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {SIZE}\r\n\r\n"
     );

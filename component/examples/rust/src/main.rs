@@ -16,7 +16,7 @@ use wasmtime::{
     component::{Component, Linker, ResourceAny},
 };
 
-use self::exports::keyswap::auth::authorizer::{Abilities, Field, Guest, RequestHead, Step};
+use self::exports::keyswap::auth::authorizer::{Abilities, Field, RequestHead, Step};
 
 wasmtime::component::bindgen!({ path: "../../wit", world: "embedded" });
 
@@ -32,9 +32,7 @@ fn main() -> Result<ExitCode> {
     };
     let mut keyswap = Keyswap::load(component, &fs::read_to_string(policy)?)?;
     let step = keyswap.judge(&head)?;
-    for line in keyswap.authorizer().engine().call_log(&mut keyswap.store, keyswap.engine)? {
-        eprintln!("{line}");
-    }
+    keyswap.log()?.iter().for_each(|line| eprintln!("{line}"));
     Ok(tell(&step))
 }
 
@@ -73,8 +71,7 @@ impl Keyswap {
         // It imports nothing.
         let embedded = Embedded::instantiate(&mut store, &component, &Linker::new(&engine))?;
         let variables: Vec<(String, String)> = env::vars().collect();
-        let abilities =
-            Abilities { counts: true, upgrades: false, injects_credentials: false, passes: true };
+        let abilities = Abilities { counts: true, upgrades: false, injects_credentials: false, passes: true };
         let guest = embedded.keyswap_auth_authorizer().engine();
         let created = guest.call_create(&mut store, policy, &variables, abilities, "rust")?;
         let engine = created.map_err(|errors| {
@@ -84,8 +81,9 @@ impl Keyswap {
         Ok(Self { store, embedded, engine })
     }
 
-    fn authorizer(&self) -> &Guest {
-        self.embedded.keyswap_auth_authorizer()
+    fn log(&mut self) -> Result<Vec<String>> {
+        let guest = self.embedded.keyswap_auth_authorizer().engine();
+        guest.call_log(&mut self.store, self.engine)
     }
 
     fn judge(&mut self, head: &RequestHead) -> Result<Step> {

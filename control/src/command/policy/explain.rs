@@ -3,17 +3,14 @@
 //! No real secret is looked up: a placeholder stands for each. The caller's credential is never shown.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::Args;
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, MemoryStore, Moment, PolicyErrors, RequestHead, Services,
-    Step, UnixTime,
-};
+use keyswap_core::{Capabilities, Decision, Engine, MemoryStore, Moment, RequestHead, Services, Step};
 
 use super::explanation::Explanation;
+use super::placeholders::Placeholders;
 use crate::exit::{self, Exit};
 use crate::input;
 use crate::mask::Mask;
@@ -51,7 +48,7 @@ impl Explain {
         if input::is_stdin(&self.policy) && input::is_stdin(&self.request) {
             bail!("policy and request cannot both be `-`: name a file for one of them");
         }
-        let now = self.time()?;
+        let now = super::time(self.at.as_deref())?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
         let compile = |policy| {
@@ -59,18 +56,7 @@ impl Explain {
         };
         match file.policy().and_then(compile) {
             Ok(engine) => self.explain(&engine, &text, now),
-            Err(errors) => self.report_invalid(&file.name, &errors),
-        }
-    }
-
-    fn time(&self) -> anyhow::Result<Moment> {
-        let Some(text) = &self.at else { return Ok(now()) };
-        match UnixTime::from_rfc3339(text) {
-            Some(time) => Ok(Moment::from(time)),
-            None => bail!(
-                "invalid time `{}`: expected one with an offset such as `2027-06-30T00:00:00Z`",
-                output::visible(text)
-            ),
+            Err(errors) => super::report_invalid(&file.name, &errors, self.format),
         }
     }
 
@@ -84,18 +70,6 @@ impl Explain {
             Format::Json => output::print_json(&explanation)?,
         }
         Ok(if explanation.is_forward() { Exit::Ok } else { Exit::Refused })
-    }
-
-    /// The errors are not what was asked for, so they do not go where an explanation would.
-    fn report_invalid(&self, name: &str, errors: &PolicyErrors) -> anyhow::Result<Exit> {
-        match self.format {
-            Format::Human => {
-                output::note(&super::error_lines(errors));
-                super::note_count(name, errors);
-            }
-            Format::Json => super::print_errors_as_json(errors)?,
-        }
-        Ok(Exit::Invalid)
     }
 }
 
@@ -112,22 +86,4 @@ fn decide<'a>(engine: &'a Engine, head: &RequestHead<'a>, now: Moment) -> Decisi
             }
         }
     }
-}
-
-/// Has a value for every variable and for all that would be fetched: its name in angle brackets.
-struct Placeholders;
-
-impl Environment for Placeholders {
-    fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        Some(format!("<{name}>").into_bytes())
-    }
-
-    fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
-        Some(format!("<fetched:{credential}>").into_bytes())
-    }
-}
-
-fn now() -> Moment {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -13,14 +13,17 @@ use crate::exit::{self, Exit};
 use crate::object::Object;
 use crate::output::{self, Format, visible};
 use crate::policy_file::PolicyFile;
-use crate::registry::{KnownToken, NewToken, Status};
+use crate::registry::{KnownToken, NewToken, RateLimit, Status};
 
 /// Bring the tokens of a policy into the registry
 ///
 /// They are known by their digests, so whoever holds them notices nothing. All come in or none does; those that are
 /// in the registry already stay as they are there, so an import can be repeated.
 #[derive(Args)]
-#[command(after_help = exit::help("  keyswap token import policy.yaml --database sqlite://keyswap.db"))]
+#[command(after_help = exit::help(
+    "  keyswap token import policy.yaml --database sqlite://keyswap.db\n  \
+     keyswap policy import litellm config.yaml --keys keys.json | keyswap token import - --database sqlite://keyswap.db"
+))]
 pub(crate) struct Import {
     /// A policy, or a document with its `tokens` only, in YAML or JSON; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -38,6 +41,7 @@ struct Record {
     owner: Option<String>,
     providers: Vec<String>,
     expires_at: Option<String>,
+    rate_limit: Option<RateLimit>,
     status: Option<Status>,
 }
 
@@ -79,6 +83,7 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
             owner: record.owner,
             providers: record.providers,
             expires_at: record.expires_at,
+            rate_limit: record.rate_limit,
             ..NewToken::default()
         };
         new.validate().with_context(|| format!("tokens[{index}]"))?;

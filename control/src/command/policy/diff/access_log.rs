@@ -1,0 +1,132 @@
+//! Envoy's access log as envoy/bootstrap.yaml writes it: one JSON object a line, among lines that others wrote.
+//!
+//! It is read as a stream, line by line, and a line that is too long is skipped: the size of a log is no matter.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use keyswap_core::{Recorded, UnixTime};
+use serde::Deserialize;
+
+use crate::input;
+
+/// Envoy's longest line has a head of 60 KiB in it.
+const LONGEST_LINE: usize = 256 * 1024;
+
+/// What of a line matters. Envoy writes null for what a request has not, or `-`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entry {
+    start_time: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    status: Option<u16>,
+    principal: Option<String>,
+    label: Option<String>,
+    provider: Option<String>,
+    reason: Option<String>,
+}
+
+/// A request with what people call whoever sent it.
+pub(super) struct Logged<'l> {
+    pub(super) request: Recorded<'l>,
+    pub(super) label: &'l str,
+}
+
+/// A line of a log.
+pub(super) enum Line<'l> {
+    Request(Logged<'l>),
+    /// JSON, and no request that the filter decided about.
+    Incomplete,
+    /// Something else.
+    Foreign,
+}
+
+/// Reads a log, with its progress on the terminal. `now` is when requests came whose time is not told.
+pub(super) fn read(path: &Path, now: UnixTime, mut each: impl FnMut(Line<'_>)) -> anyhow::Result<()> {
+    let failed = || format!("cannot read {}", input::name(path));
+    let (from, length): (Box<dyn Read>, Option<u64>) = if input::is_stdin(path) {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let file = File::open(path).with_context(failed)?;
+        let length = file.metadata().ok().map(|about| about.len());
+        (Box::new(file), length)
+    };
+    let progress = progress(length);
+    let mut from = BufReader::with_capacity(1 << 16, progress.wrap_read(from));
+    let mut line = Vec::new();
+    while let Some(fits) = next_line(&mut from, &mut line).with_context(failed)? {
+        if !fits {
+            each(Line::Foreign);
+        } else if !line.trim_ascii().is_empty() {
+            with_line(&line, now, &mut each);
+        }
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// It draws nothing where standard error is no terminal.
+fn progress(length: Option<u64>) -> ProgressBar {
+    let (progress, template) = match length {
+        Some(length) => (ProgressBar::new(length), "{bar:40} {bytes}/{total_bytes} {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => progress.with_style(style),
+        Err(_) => progress,
+    }
+}
+
+/// Reads up to the next line break: whether the line fits, `None` at the end. Of one that does not the rest is skipped.
+fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+    line.clear();
+    let limit = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+    if from.by_ref().take(limit).read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") || line.len() < LONGEST_LINE {
+        return Ok(Some(true));
+    }
+    from.skip_until(b'\n')?;
+    Ok(Some(false))
+}
+
+fn with_line(line: &[u8], now: UnixTime, each: &mut impl FnMut(Line<'_>)) {
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return each(Line::Foreign);
+    }
+    let Ok(entry) = serde_json::from_slice::<Entry>(line) else { return each(Line::Foreign) };
+    each(entry.as_line(now));
+}
+
+impl Entry {
+    fn as_line(&self, now: UnixTime) -> Line<'_> {
+        let (Some(method), Some(path), Some(provider), Some(reason)) = (
+            text(self.method.as_ref()),
+            text(self.path.as_ref()),
+            text(self.provider.as_ref()),
+            text(self.reason.as_ref()),
+        ) else {
+            return Line::Incomplete;
+        };
+        let request = Recorded {
+            at: text(self.start_time.as_ref()).and_then(UnixTime::from_rfc3339).unwrap_or(now),
+            principal: text(self.principal.as_ref()).unwrap_or_default(),
+            method,
+            path,
+            provider,
+            reason,
+            upgraded: self.status == Some(101),
+        };
+        Line::Request(Logged { request, label: text(self.label.as_ref()).unwrap_or_default() })
+    }
+}
+
+/// What stands in a field, if anything does.
+fn text(field: Option<&String>) -> Option<&str> {
+    field.map(String::as_str).filter(|text| !matches!(*text, "" | "-"))
+}

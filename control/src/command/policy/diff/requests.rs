@@ -1,0 +1,163 @@
+//! The requests of an access log that a new policy decides otherwise, equal ones together.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use keyswap_core::{Engine, Outlook, Replayed, Unjudged};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::access_log::{self, Line, Logged};
+use crate::command::policy::count;
+use crate::output::visible;
+
+/// Beyond so many kinds of change nobody reads them: the rest are counted together.
+const MOST_GROUPS: usize = 1000;
+
+/// What became of the requests of a log.
+#[derive(Default)]
+pub(super) struct Report {
+    judged: usize,
+    changed: usize,
+    groups: BTreeMap<Group, Members>,
+    /// Changes that are in no group, since there were too many.
+    ungrouped: usize,
+    unjudged: BTreeMap<Unjudged, usize>,
+    incomplete: usize,
+    foreign: usize,
+}
+
+/// Requests that change alike.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    before: Outlook,
+    after: Outlook,
+    label: String,
+}
+
+struct Members {
+    count: usize,
+    example: String,
+}
+
+/// Judges every request of the log under both policies.
+pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Result<Report> {
+    let mut report = Report::default();
+    let now = crate::command::policy::time(None)?.unix();
+    access_log::read(log, now, |line| match line {
+        Line::Foreign => report.foreign += 1,
+        Line::Incomplete => report.incomplete += 1,
+        Line::Request(logged) => match before.replay(&logged.request, after) {
+            Replayed::Unjudged(why) => *report.unjudged.entry(why).or_default() += 1,
+            Replayed::Judged { before, after } => report.judge(before, after, &logged),
+        },
+    })?;
+    Ok(report)
+}
+
+impl Report {
+    /// Whether a recorded request is decided otherwise.
+    pub(super) fn changes(&self) -> bool {
+        self.changed > 0
+    }
+
+    fn judge(&mut self, before: Outlook, after: Outlook, logged: &Logged<'_>) {
+        self.judged += 1;
+        if before == after {
+            return;
+        }
+        self.changed += 1;
+        let has_room = self.groups.len() < MOST_GROUPS;
+        let group = Group { before, after, label: logged.label.to_owned() };
+        if let Some(members) = self.groups.get_mut(&group) {
+            members.count += 1;
+        } else if has_room {
+            let request = &logged.request;
+            let example = format!("{} {} at {}", request.method, request.path, request.at);
+            self.groups.insert(group, Members { count: 1, example });
+        } else {
+            self.ungrouped += 1;
+        }
+    }
+
+    fn read(&self) -> usize {
+        self.judged + self.unjudged()
+    }
+
+    fn unjudged(&self) -> usize {
+        self.unjudged.values().sum::<usize>() + self.incomplete + self.foreign
+    }
+
+    /// The groups, the largest first.
+    fn sorted(&self) -> Vec<(&Group, &Members)> {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.count));
+        groups
+    }
+
+    /// Why lines were not judged, in words, with how many.
+    fn left(&self) -> impl Iterator<Item = (usize, &'static str, &'static str)> {
+        let of_policies = self.unjudged.iter().map(|(why, count)| (*count, why.code(), why.message()));
+        let of_log = [
+            (
+                self.incomplete,
+                "incomplete",
+                "lines without a method, a path, a provider or a reason: the filter did not decide",
+            ),
+            (self.foreign, "foreign", "lines that are no entries of the access log"),
+        ];
+        of_policies.chain(of_log).filter(|(count, ..)| *count > 0)
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} judged, {} changed", count(self.read(), "line"), self.judged, self.changed)?;
+        for (group, Members { count, example }) in self.sorted() {
+            let who = if group.label.is_empty() { "(no label)".to_owned() } else { visible(&group.label) };
+            writeln!(f, "  {count:>8}  {who}, {group}")?;
+            writeln!(f, "            such as {}", visible(example))?;
+        }
+        if self.ungrouped > 0 {
+            writeln!(f, "  {:>8}  others", self.ungrouped)?;
+        }
+        if self.unjudged() > 0 {
+            writeln!(f, "not judged: {}", self.unjudged())?;
+        }
+        self.left().try_for_each(|(count, _, why)| writeln!(f, "  {count:>8}  {why}"))
+    }
+}
+
+impl Display for Group {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { before, after, .. } = self;
+        write!(f, "{}: {} → {}", before.provider, before.reason, after.reason)?;
+        if before.provider == after.provider { Ok(()) } else { write!(f, " at {}", after.provider) }
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outlook = |outlook: &Outlook| json!({"reason": outlook.reason, "provider": outlook.provider});
+        let group = |(group, members): (&Group, &Members)| {
+            json!({
+                "before": outlook(&group.before),
+                "after": outlook(&group.after),
+                "label": group.label,
+                "count": members.count,
+                "example": members.example,
+            })
+        };
+        let unjudged = self.left().map(|(count, code, _)| (code.to_owned(), count.into()));
+        json!({
+            "lines": self.read(),
+            "judged": self.judged,
+            "changed": self.changed,
+            "groups": self.sorted().into_iter().map(group).collect::<Value>(),
+            "ungrouped": self.ungrouped,
+            "unjudged": unjudged.collect::<serde_json::Map<_, _>>(),
+        })
+        .serialize(serializer)
+    }
+}

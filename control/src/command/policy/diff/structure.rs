@@ -1,0 +1,346 @@
+//! Two outlines of policies, compared field by field, and the difference in words.
+//!
+//! What a change does is told where it is plain: a scope with one provider more is wider. Where it depends on the rest,
+//! nothing is claimed.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use keyswap_core::UnixTime;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::output::visible;
+
+/// The sections in the order in which they are told, those first whose members have names of the user's own.
+const SECTIONS: [&str; 12] = [
+    "tokens",
+    "principals",
+    "issuers",
+    "providers",
+    "credentials",
+    "gateway",
+    "registry",
+    "rate_limit",
+    "slots",
+    "cors",
+    "resource",
+    "status",
+];
+const NAMED: usize = 5;
+
+/// Something that is not as it was.
+#[derive(Serialize)]
+pub(super) struct Change {
+    section: String,
+    /// Which of the section: a token's id, the name of an issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What people call it, where that is another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    /// Which field of it; none where all of it came or went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<Effect>,
+    before: Value,
+    after: Value,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// What it does to who may call what.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Effect {
+    Wider,
+    Narrower,
+}
+
+/// How the values of a field compare.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// A list: one element more is wider.
+    Set,
+    /// The same, where none at all is everything.
+    SetOrAll,
+    /// A time: later is wider, never the widest.
+    Until,
+    /// Requests in a time.
+    Rate,
+    /// The last is the widest.
+    Ranks(&'static [&'static str]),
+    /// What it does depends.
+    None,
+}
+
+fn scale(section: &str, field: &str) -> Scale {
+    match (section, field) {
+        ("tokens" | "principals", "providers" | "models")
+        | ("issuers", "audiences" | "algorithms" | "service_tokens" | "slots")
+        | ("status", "allow")
+        | ("cors", "allow_origins") => Scale::Set,
+        ("issuers", "providers") => Scale::SetOrAll,
+        ("tokens", "expires_at") => Scale::Until,
+        ("tokens" | "principals", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
+        ("tokens", "status") => Scale::Ranks(&["disabled", "active"]),
+        ("issuers", "principals") => Scale::Ranks(&["known", "any"]),
+        ("rate_limit", "failure_mode_allow") => Scale::Ranks(&["false", "true"]),
+        _ => Scale::None,
+    }
+}
+
+/// What it does that all of something came.
+fn effect_of_coming(section: &str) -> Option<Effect> {
+    match section {
+        "tokens" | "principals" | "issuers" | "registry" => Some(Effect::Wider),
+        "rate_limit" => Some(Effect::Narrower),
+        _ => None,
+    }
+}
+
+/// All changes, in the order of the sections.
+pub(super) fn compare(before: &Value, after: &Value) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (index, section) in SECTIONS.into_iter().enumerate() {
+        let of = |outline: &Value| outline.get(section).cloned().unwrap_or_default();
+        let (before, after) = (of(before), of(after));
+        if index < NAMED {
+            compare_named(section, members(&before), members(&after), &mut changes);
+        } else {
+            compare_entry(section, None, Some(&before), Some(&after), &mut changes);
+        }
+    }
+    changes
+}
+
+fn compare_named(
+    section: &str,
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    changes: &mut Vec<Change>,
+) {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        compare_entry(section, Some(name), before.get(name), after.get(name), changes);
+    }
+}
+
+fn compare_entry(
+    section: &str,
+    name: Option<&String>,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    changes: &mut Vec<Change>,
+) {
+    let (before, after) = (before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null));
+    if before == after {
+        return;
+    }
+    let label = [after, before].into_iter().find_map(|entry| entry.get("label")?.as_str());
+    let label = label.filter(|label| name.is_none_or(|name| name != label)).map(str::to_owned);
+    let change = |field: Option<&String>, kind, effect, before: &Value, after: &Value| Change {
+        section: section.to_owned(),
+        name: name.cloned(),
+        label: label.clone(),
+        field: field.cloned(),
+        kind,
+        effect,
+        before: before.clone(),
+        after: after.clone(),
+    };
+    let opposite = |effect| if effect == Effect::Wider { Effect::Narrower } else { Effect::Wider };
+    match (before, after) {
+        (Value::Null, after) => {
+            changes.push(change(None, Kind::Added, effect_of_coming(section), &Value::Null, after));
+        }
+        (before, Value::Null) => {
+            let effect = effect_of_coming(section).map(opposite);
+            changes.push(change(None, Kind::Removed, effect, before, &Value::Null));
+        }
+        (Value::Object(old), Value::Object(new)) => {
+            let fields: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for field in fields {
+                let (before, after) =
+                    (old.get(field).unwrap_or(&Value::Null), new.get(field).unwrap_or(&Value::Null));
+                if before != after {
+                    let effect = effect(scale(section, field), before, after);
+                    changes.push(change(Some(field), Kind::Changed, effect, before, after));
+                }
+            }
+        }
+        (before, after) => changes.push(change(None, Kind::Changed, None, before, after)),
+    }
+}
+
+fn effect(scale: Scale, before: &Value, after: &Value) -> Option<Effect> {
+    let ordering = match scale {
+        Scale::None => None,
+        Scale::Set => compare_sets(before, after),
+        Scale::SetOrAll => match (before.is_null(), after.is_null()) {
+            (true, false) => Some(Ordering::Less),
+            (false, true) => Some(Ordering::Greater),
+            _ => compare_sets(before, after),
+        },
+        Scale::Until => {
+            let until = |value: &Value| match value.as_str() {
+                Some(text) => UnixTime::from_rfc3339(text),
+                None => Some(UnixTime(i64::MAX)),
+            };
+            until(after).zip(until(before)).map(|(after, before)| after.cmp(&before))
+        }
+        Scale::Rate => compare_rates(before, after),
+        Scale::Ranks(ranks) => {
+            let rank = |value: &Value| {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                ranks.iter().position(|rank| *rank == text)
+            };
+            Some(rank(after).cmp(&rank(before)))
+        }
+    };
+    match ordering? {
+        Ordering::Greater => Some(Effect::Wider),
+        Ordering::Less => Some(Effect::Narrower),
+        Ordering::Equal => None,
+    }
+}
+
+/// Whether the second is a wider set; none where each has something of its own.
+fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
+    let is_all = |value: &Value| texts(value).contains("*");
+    match (is_all(before), is_all(after)) {
+        (true, false) => return Some(Ordering::Less),
+        (false, true) => return Some(Ordering::Greater),
+        _ => {}
+    }
+    let (before, after) = (texts(before), texts(after));
+    match (before.is_subset(&after), after.is_subset(&before)) {
+        (true, true) => Some(Ordering::Equal),
+        (true, false) => Some(Ordering::Greater),
+        (false, true) => Some(Ordering::Less),
+        (false, false) => None,
+    }
+}
+
+/// Whether the second lets more requests pass in any time. Without a limit of its own the policy's holds, whatever it is.
+fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
+    let rate = |value: &Value| {
+        let per: u64 = value.get("per")?.as_str()?.strip_suffix('s')?.parse().ok()?;
+        Some((value.get("requests")?.as_u64()?, per))
+    };
+    let ((old_requests, old_per), (requests, per)) = (rate(before)?, rate(after)?);
+    let sustained = (requests * old_per).cmp(&(old_requests * per));
+    match (sustained, requests.cmp(&old_requests)) {
+        (Ordering::Equal, burst) => Some(burst),
+        (sustained, Ordering::Equal) => Some(sustained),
+        (sustained, burst) => (sustained == burst).then_some(sustained),
+    }
+}
+
+/// The changes, a section after the other.
+pub(super) fn in_words(changes: &[Change]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for change in changes {
+        if change.section != section {
+            section = &change.section;
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{section}");
+        }
+        let _ = writeln!(text, "  {}", visible(&change.words()));
+    }
+    text.trim_end().to_owned()
+}
+
+impl Change {
+    fn words(&self) -> String {
+        let mark = match self.kind {
+            Kind::Added => "+",
+            Kind::Removed => "-",
+            Kind::Changed => "~",
+        };
+        let subject = match (&self.label, &self.name) {
+            (Some(label), Some(name)) => format!("{label} ({name})"),
+            (None, Some(name)) => name.clone(),
+            _ => String::new(),
+        };
+        let what = match (&self.field, self.kind) {
+            (Some(field), _) => format!("{field} {}", difference(&self.before, &self.after)),
+            (None, Kind::Added) => summary(&self.after),
+            (None, Kind::Removed) => summary(&self.before),
+            (None, Kind::Changed) => difference(&self.before, &self.after),
+        };
+        let separator = if subject.is_empty() || what.is_empty() { "" } else { ": " };
+        let effect = match self.effect.filter(|_| self.kind == Kind::Changed) {
+            Some(Effect::Wider) => " (wider)",
+            Some(Effect::Narrower) => " (narrower)",
+            None => "",
+        };
+        format!("{mark} {subject}{separator}{what}{effect}")
+    }
+}
+
+/// What came or went, in a few words.
+fn summary(entry: &Value) -> String {
+    let of_scope = entry.get("providers").map(|providers| format!("for {}", show(providers)));
+    let until = entry.get("expires_at").and_then(Value::as_str).map(|at| format!(" until {at}"));
+    let disabled = entry.get("status").is_some_and(|status| status == "disabled").then_some(", disabled");
+    match of_scope {
+        Some(scope) => format!("{scope}{}{}", until.unwrap_or_default(), disabled.unwrap_or_default()),
+        None => ["url", "limit", "issuer"]
+            .iter()
+            .find_map(|name| entry.get(name).map(show))
+            .unwrap_or_else(|| show(entry)),
+    }
+}
+
+/// Of lists what came and went, of all else both values.
+fn difference(before: &Value, after: &Value) -> String {
+    let is_plain = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+    if is_plain(before) && is_plain(after) {
+        let (old, new) = (texts(before), texts(after));
+        let came = new.difference(&old).map(|item| format!("+ {item}"));
+        let went = old.difference(&new).map(|item| format!("- {item}"));
+        let words: Vec<String> = came.chain(went).collect();
+        if !words.is_empty() {
+            return words.join(", ");
+        }
+    }
+    format!("{} → {}", show(before), show(after))
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            if let (Some(requests), Some(per)) = (members.get("requests"), members.get("per")) {
+                format!("{requests} per {}", show(per))
+            } else {
+                let shown = members.iter().filter(|(_, value)| !value.is_null());
+                shown.map(|(name, value)| format!("{name} {}", show(value))).collect::<Vec<_>>().join(", ")
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+fn texts(value: &Value) -> BTreeSet<&str> {
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn members(value: &Value) -> &Map<String, Value> {
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    value.as_object().unwrap_or(&NONE)
+}

@@ -1,0 +1,16 @@
+//! What stands in the place of secrets where none is looked up.
+
+use keyswap_core::Environment;
+
+/// Has a value for every variable and for all that would be fetched: its name in angle brackets.
+pub(super) struct Placeholders;
+
+impl Environment for Placeholders {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        Some(format!("<{name}>").into_bytes())
+    }
+
+    fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
+        Some(format!("<fetched:{credential}>").into_bytes())
+    }
+}

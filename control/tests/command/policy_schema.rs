@@ -1,0 +1,375 @@
+//! `policy schema`: every policy of the repository validates, and whatever is done to one, the schema refuses nothing that
+//! the engine takes, and takes nothing that the engine refuses but what a schema cannot say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use jsonschema::Validator;
+use keyswap_core::{Policy, PolicyErrors};
+use keyswap_tests::{cases, tools};
+use serde_json::{Value, json};
+
+use crate::support::keyswap;
+
+/// What the engine refuses and the schema may take, by the words of the engine.
+const LAXER: [(&str, &[&str]); 8] = [
+    (
+        "what names something else in the document",
+        &[
+            "the provider has no key",
+            "no such provider",
+            "no such credential",
+            "nothing uses this credential",
+            "nobody can be known",
+            "no issuer verifies what this header holds",
+            "there is no `registry` that keeps limits",
+            "`via: gateway` needs a `gateway`",
+            "add a `url` in `providers`",
+            "the path chooses the host",
+            "Cloudflare does not bill",
+            "the field `url` is missing: where does its API live?",
+            "`url` has no effect while requests go through the gateway",
+            "`path` is for requests through the gateway",
+            "requests for `",
+        ],
+    ),
+    (
+        "what must stand once in lists of objects",
+        &[
+            "the same `sha256` as",
+            "this address stands twice",
+            "another issuer is named",
+            "already belongs to another provider",
+            "two keys have the same `kid`",
+            "`auth` names a header that stands in `headers`",
+            "there is nothing to choose from",
+        ],
+    ),
+    (
+        "names that belong to the gateway's endpoints where there is no gateway",
+        &["is a segment of the providers' own paths"],
+    ),
+    (
+        "bounds of durations, and rates, which are arithmetic",
+        &["expected a duration", "expected 1 to 1000000 requests"],
+    ),
+    ("dates that no calendar has", &["expected a time with an offset"]),
+    ("public keys that are none", &["cannot be used: "]),
+    (
+        "credentials in places of any text",
+        &["this looks like a credential", "a parameter here may hold a secret"],
+    ),
+    ("lengths and ports of addresses", &["expected a port", "expected a host name"]),
+];
+
+fn schema() -> Value {
+    let run = keyswap(&["policy", "schema"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    run.json()
+}
+
+fn validator() -> Validator {
+    let schema = schema();
+    jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{error}"));
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+fn read(policy: &Value) -> Result<Policy, PolicyErrors> {
+    Policy::from_json(policy.to_string().as_bytes())
+}
+
+/// Every policy of the repository that holds, with its place.
+fn policies() -> Vec<(String, Value)> {
+    let mut policies: Vec<(String, Value)> =
+        cases::corpus().unwrap().into_iter().map(|(file, suite)| (file, suite.policy)).collect();
+    for entry in fs::read_dir(tools::project_root().join("envoy")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_policy = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("policy"));
+        if is_policy && path.extension().is_some_and(|it| it == "yaml") {
+            let policy: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            // Its tests are beside it.
+            if policy.get("cases").is_none() {
+                policies.push((path.display().to_string(), policy));
+            }
+        }
+    }
+    policies.push(("whole".to_owned(), whole()));
+    policies
+}
+
+/// A policy that says everything that can be said beside the gateway of the corpus.
+fn whole() -> Value {
+    json!({
+        "version": "keyswap/v1",
+        "tokens": [{
+            "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "providers": ["openai", "keyswap-status"],
+            "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
+        }],
+        "principals": [
+            {"email": "p@b.c", "providers": ["openai"], "label": "P", "rate_limit": {"requests": 5, "per": "60s"}},
+        ],
+        "issuers": [
+            {
+                "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+                "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"], "mfa": [true]},
+                "service_tokens": ["s"], "principals": "known", "slots": ["cookie:CF_Authorization", "header:cf-access-x"],
+                "providers": ["openai"],
+                "jwks": {"cluster": "c", "timeout": "5s", "cache_duration": "5m", "stale_if_error": "24h",
+                         "refetch_cooldown": "30s", "url": "https://keys.example/jwks?v=1"},
+            },
+            {
+                "name": "vercel", "preset": "vercel_oidc", "issuer": "https://oidc.vercel.com/acme",
+                "audiences": ["https://vercel.com/acme"], "claims": {"project_id": ["prj_1"]}, "principals": "any",
+                "slots": ["header:x-vercel-oidc-token"],
+            },
+        ],
+        "credentials": {
+            "openai": [{"env": "A"}, {"http": {
+                "url": "http://agent/credential?for=x", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
+                "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
+                "max_age": "1h", "refresh_before": "10m",
+            }}],
+            "second": [{"request_header": "x-vercel-oidc-token"}],
+            "own": [{"inject_by": "host"}],
+            "cf": [{"env": "D"}],
+            "azure": [{"env": "E"}],
+        },
+        "providers": {
+            "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s"},
+            "azure-openai": {"credential": "azure", "path": "/acme", "via": "gateway"},
+            "own": {"url": "https://own/v1", "credential": "own", "auth": "header:x-own", "dialect": "anthropic",
+                    "native_prefix": "/api", "via": "direct", "slug": "mine"},
+            "cloudflare-rest": {"credential": "cf"},
+        },
+        "gateway": {"cloudflare": {
+            "url": "https://gw.example", "account": "a", "gateway": "g", "credential": "cf", "mode": "provider_key",
+            "openai": "rest", "universal_endpoint": false, "metadata": {"user": "principal.email"},
+            "client_headers": ["backoff"],
+        }},
+        "registry": {
+            "url": "http://r:7070", "cluster": "r", "credential": {"env": "R"}, "timeout": "500ms",
+            "cache": {"positive": "60s", "negative": "10s"},
+        },
+        "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false, "store": "registry"},
+        "cors": {"allow_origins": ["https://app.example"]},
+        "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
+        "status": {"allow": ["loopback", "tokens"]},
+        "slots": ["authorization", "query:key"],
+    })
+}
+
+#[test]
+fn every_policy_of_the_repository_validates() {
+    let validator = validator();
+    let policies = policies();
+    assert!(policies.len() > 15, "only {} policies", policies.len());
+    for (place, policy) in policies {
+        read(&policy).unwrap_or_else(|errors| panic!("{place}: {errors}"));
+        let errors: Vec<String> = validator
+            .iter_errors(&policy)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{place}: {errors:#?}");
+    }
+}
+
+#[test]
+fn whatever_is_done_to_a_policy_schema_and_engine_agree_on_it() {
+    let validator = validator();
+    let (mut seen, mut tried, mut refused) = (BTreeSet::new(), 0, 0);
+    let mut used = BTreeSet::new();
+    let mut faults = Vec::new();
+    let mut visits = BTreeMap::new();
+    for (place, policy) in policies() {
+        for (what, mutant) in mutants(&policy, &mut visits) {
+            if !seen.insert(mutant.to_string()) {
+                continue;
+            }
+            tried += 1;
+            let errors = read(&mutant).err();
+            refused += usize::from(errors.is_some());
+            match (errors, validator.is_valid(&mutant)) {
+                (None, true) | (Some(_), false) => {}
+                (None, false) => {
+                    let why = validator.iter_errors(&mutant).next().map(|error| error.to_string());
+                    faults
+                        .push(format!("{place}, {what}: the engine takes it, the schema does not: {why:?}"));
+                }
+                (Some(errors), true) => {
+                    for error in errors.0 {
+                        match LAXER
+                            .iter()
+                            .find(|(_, words)| words.iter().any(|it| error.message.contains(it)))
+                        {
+                            Some((class, _)) => _ = used.insert(*class),
+                            None => faults.push(format!("{place}, {what}: the schema takes it: {error}")),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    faults.truncate(40);
+    assert!(faults.is_empty(), "{} tried\n{}", tried, faults.join("\n"));
+    assert!(tried > 5_000 && refused > tried / 2, "{tried} tried, {refused} refused");
+    for (class, _) in LAXER {
+        assert!(used.contains(class), "nothing is laxer by `{class}`: remove it");
+    }
+}
+
+#[test]
+fn every_field_is_described_for_people() {
+    let schema = schema();
+    let mut lacking = Vec::new();
+    let described = |value: &Value| {
+        let of_ref =
+            value["$ref"].as_str().and_then(|it| schema.pointer(it.strip_prefix('#')?)?.get("description"));
+        value.get("description").is_some() || of_ref.is_some()
+    };
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        if !described(property) {
+            lacking.push(name.clone());
+        }
+    }
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        if name != "texts" && definition.get("description").is_none() {
+            lacking.push(format!("$defs.{name}"));
+        }
+    }
+    assert!(lacking.is_empty(), "{lacking:?}");
+}
+
+/// Everything that can be done to one place of a document, for every place; places of one kind a few times.
+fn mutants(document: &Value, visits: &mut BTreeMap<String, usize>) -> Vec<(String, Value)> {
+    const ENOUGH: usize = 2;
+    let mut places = Vec::new();
+    walk(document, "", &mut places);
+    places.retain(|place| {
+        let visit = visits.entry(kind_of(place)).or_default();
+        *visit += 1;
+        *visit <= ENOUGH
+    });
+    let mut mutants = Vec::new();
+    for pointer in &places {
+        for (what, value) in replacements(document.pointer(pointer).unwrap()) {
+            let mut mutant = document.clone();
+            *mutant.pointer_mut(pointer).unwrap() = value;
+            mutants.push((format!("{pointer} {what}"), mutant));
+        }
+        let Some((parent, name)) = pointer.rsplit_once('/') else { continue };
+        let name = name.replace("~1", "/").replace("~0", "~");
+        let mut mutant = document.clone();
+        match mutant.pointer_mut(parent).unwrap() {
+            Value::Object(members) => {
+                let value = members.remove(&name).unwrap();
+                mutants.push((format!("{pointer} removed"), mutant.clone()));
+                for other in [format!("{name}x"), format!("X_{name}"), String::new(), "x".repeat(65)] {
+                    let mut renamed = mutant.clone();
+                    let members = renamed.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                    members.insert(other.clone(), value.clone());
+                    mutants.push((format!("{pointer} renamed to `{other}`"), renamed));
+                }
+            }
+            Value::Array(items) => {
+                let index: usize = name.parse().unwrap();
+                let copy = items[index].clone();
+                items.push(copy);
+                mutants.push((format!("{pointer} repeated"), mutant.clone()));
+                let items = mutant.pointer_mut(parent).unwrap().as_array_mut().unwrap();
+                items.pop();
+                items.remove(index);
+                mutants.push((format!("{pointer} removed"), mutant));
+            }
+            _ => {}
+        }
+    }
+    mutants
+}
+
+/// A place without the names that are the user's own, and without numbers.
+fn kind_of(pointer: &str) -> String {
+    let mut kind = String::new();
+    let mut parent = "";
+    for segment in pointer.split('/').skip(1) {
+        let is_own = matches!(parent, "credentials" | "claims" | "metadata" | "headers");
+        let is_number = segment.bytes().all(|byte| byte.is_ascii_digit());
+        kind.extend(["/", if is_own || is_number { "*" } else { segment }]);
+        parent = segment;
+    }
+    kind
+}
+
+fn walk(value: &Value, pointer: &str, places: &mut Vec<String>) {
+    places.push(pointer.to_owned());
+    match value {
+        Value::Object(members) => {
+            for (name, child) in members {
+                walk(child, &format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, child) in items.iter().enumerate() {
+                walk(child, &format!("{pointer}/{index}"), places);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What may stand in the place of a value: another type, and strings and numbers at the edges.
+fn replacements(value: &Value) -> Vec<(String, Value)> {
+    let types =
+        [json!(null), json!(true), json!(7), json!("x"), json!([]), json!({}), json!(["x"]), json!({"x": 1})];
+    let mut others: Vec<Value> = types.to_vec();
+    match value {
+        Value::Number(_) => {
+            others.extend([json!(0), json!(-1), json!(1.5), json!(1_000_001), json!(u64::MAX)]);
+        }
+        Value::String(text) => others.extend(
+            [
+                String::new(),
+                format!("{text} "),
+                format!(" {text}"),
+                format!("{text}x"),
+                format!("x{text}"),
+                format!("{text}\n"),
+                format!("{text}/"),
+                format!("{text}#a"),
+                format!("{text}?a=b"),
+                format!("{text}/../a"),
+                format!("{text}//a"),
+                format!("{text}%2f"),
+                text.to_uppercase(),
+                "x".repeat(70),
+                "x".repeat(1100),
+                "sk-0123456789abcdef0123".to_owned(),
+                "eyJa.eyJb.c".to_owned(),
+                "Bearer x".to_owned(),
+                "0s".to_owned(),
+                "500ms".to_owned(),
+                "61m".to_owned(),
+                "999999999d".to_owned(),
+                "header:x-a".to_owned(),
+                "header:authorization".to_owned(),
+                "header:X-A".to_owned(),
+                "header:cookie".to_owned(),
+                "cookie:a b".to_owned(),
+                "https://a@b".to_owned(),
+                "https://a:0".to_owned(),
+                "http://[::1]:80/a".to_owned(),
+                "ftp://a".to_owned(),
+                "*".to_owned(),
+                "/a".to_owned(),
+                "/a/~2".to_owned(),
+                "2027-02-30T00:00:00Z".to_owned(),
+                "2027-02-03".to_owned(),
+                "a@b".to_owned(),
+                "principal.id".to_owned(),
+            ]
+            .map(Value::from),
+        ),
+        _ => {}
+    }
+    others.retain(|other| other != value);
+    others.into_iter().map(|other| (format!("= {:.60}", other.to_string()), other)).collect()
+}

@@ -1,0 +1,146 @@
+//! One decision at a time, for counting what it takes: `cargo xtask instructions` runs this program in Valgrind.
+//!
+//! `instructions NAME` makes ready what a worker has once it is warm, and then makes the decision of that name in
+//! [`keyswap_counted`], the only function whose instructions are counted. A decision that comes out otherwise than it
+//! should fails, so that no count is of something else. Without a name it prints the names.
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "this is a program, not the engine"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use keyswap_core::jwt::PureRust;
+use keyswap_core::{
+    Capabilities, Decision, Engine, Header, MemoryStore, Policy, RequestHead, Services, TokenDigest,
+};
+use serde_json::{Value, json};
+use support::worker::{Answer, Secrets, TOKEN, Worker, at_ms, known, nobody_is_asked, status, unknown};
+use support::{Signer, claims, oidc, with};
+
+/// What a program sends that uses the OpenAI SDK; `{token}` stands for its token.
+const REQUEST: &str = include_str!("../../tests/bench/request.http");
+const POLICY: &str = include_str!("../../envoy/policy.yaml");
+
+type Service = fn(&str) -> Answer;
+
+/// The decisions, in the order in which they are shown.
+const DECISIONS: [(&str, fn()); 7] = [
+    ("inline_token", || decide(&policy(&json!({})), &sdk(TOKEN), nobody_is_asked, (200, "allowed"))),
+    ("registry_token", || decide(&registry(), &sdk(TOKEN), known, (200, "allowed"))),
+    ("jwt", jwt),
+    ("refused_unknown", || decide(&registry(), &sdk(TOKEN), unknown, (401, "token_invalid"))),
+    ("refused_malformed", || decide(&registry(), &sdk("short"), nobody_is_asked, (401, "token_invalid"))),
+    ("preflight", preflight),
+    ("policy_compile", policy_compile),
+];
+
+fn main() {
+    // `cargo bench` adds an argument of its own.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let Some(name) = name else { return DECISIONS.iter().for_each(|(name, _)| println!("{name}")) };
+    match DECISIONS.iter().find(|(other, _)| *other == name) {
+        Some((_, decision)) => decision(),
+        None => panic!("there is no decision `{name}`"),
+    }
+}
+
+/// Valgrind counts while this runs: it knows it by its name.
+#[inline(never)]
+fn keyswap_counted(work: &mut dyn FnMut()) {
+    work();
+}
+
+/// Judges a request that was judged before, with all that is remembered of it.
+fn decide(policy: &Value, request: &Request, service: Service, expect: (u16, &'static str)) {
+    let (worker, store) = (Worker::new(policy), MemoryStore::default());
+    let headers = request.headers();
+    let head = RequestHead { headers: &headers, ..request.head() };
+    let outcome = |decision: &Decision<'_>| (status(decision), decision.reason_code());
+    for millisecond in 0..3 {
+        assert_eq!(worker.decide(&store, &head, at_ms(millisecond), &service, outcome), expect);
+    }
+    let mut found = None;
+    keyswap_counted(&mut || found = Some(worker.decide(&store, &head, at_ms(3), &nobody_is_asked, outcome)));
+    assert_eq!(found, Some(expect));
+}
+
+fn jwt() {
+    let signer = Signer::new(1, "key-1");
+    let issuer = with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any"}));
+    let policy = policy(&json!({"issuers": [issuer], "rate_limit": {"requests": 100, "per": "60s"}}));
+    decide(&policy, &sdk(&signer.sign(&claims())), nobody_is_asked, (200, "allowed"));
+}
+
+fn preflight() {
+    let request = "OPTIONS /v1/chat/completions HTTP/1.1\nhost: llm.example.com\naccept: */*\n\
+                   access-control-request-headers: authorization,content-type\naccess-control-request-method: POST\n\
+                   origin: https://app.example.com\nsec-fetch-mode: cors\nuser-agent: Mozilla/5.0\n";
+    let policy = policy(&json!({"cors": {"allow_origins": ["https://app.example.com"]}}));
+    decide(&policy, &Request(request.to_owned()), nobody_is_asked, (204, "answered"));
+}
+
+fn policy_compile() {
+    let document = policy(&json!({})).to_string();
+    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
+    let mut engine = None;
+    keyswap_counted(&mut || {
+        engine = Policy::from_json(document.as_bytes())
+            .and_then(|policy| Engine::new(policy, &Secrets, &services))
+            .ok();
+    });
+    assert!(engine.is_some());
+}
+
+/// The shipped policy with a token that is known here, and these changes.
+fn policy(changes: &Value) -> Value {
+    let mut policy: Value = serde_saphyr::from_str(POLICY).unwrap();
+    policy["tokens"][0]["sha256"] = json!(TokenDigest::of(TOKEN.as_bytes()).to_hex());
+    with(&policy, changes)
+}
+
+/// The same with a registry in place of the token, and a limit.
+fn registry() -> Value {
+    policy(&json!({
+        "tokens": null,
+        "registry": {"url": "http://registry.example:7070", "credential": {"env": "REGISTRY"}},
+        "rate_limit": {"requests": 100, "per": "60s"},
+    }))
+}
+
+/// A request head as text.
+struct Request(String);
+
+/// A request of the SDK with this token.
+fn sdk(token: &str) -> Request {
+    Request(REQUEST.replace("{token}", token))
+}
+
+impl Request {
+    /// Method and path.
+    fn head(&self) -> RequestHead<'_> {
+        let mut words = self.0.split(' ').map(str::as_bytes);
+        let mut next = || words.next().unwrap_or_default();
+        RequestHead {
+            method: next(),
+            path: next(),
+            authority: b"llm.example.com",
+            headers: &[],
+            peer: || None,
+        }
+    }
+
+    /// The header lines, and those that Envoy adds.
+    fn headers(&self) -> Vec<Header<'_>> {
+        let added = ["x-forwarded-proto: http", "x-request-id: 01234567-89ab-4cde-8f01-23456789abcd"];
+        let lines = self.0.lines().skip(1).take_while(|line| !line.is_empty()).chain(added);
+        lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect()
+    }
+}

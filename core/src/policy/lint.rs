@@ -1,0 +1,326 @@
+//! What holds and is still worth a second look: each kind with a stable code, its place, and what to do about it.
+//!
+//! A policy with findings decides as it says. What would be wrong whatever was meant is no finding but an error, and
+//! refuses the policy: a literal secret, a credential that nobody uses, a scope with a provider that has no key.
+
+use std::collections::BTreeSet;
+
+use super::{GatewayMode, Policy, Protocol, Source, StatusPolicy};
+use crate::cors::Origins;
+use crate::identity_slot::IdentitySlot;
+use crate::jwt::{Issuer, Principals};
+use crate::provider::{self, Place, Provider};
+use crate::slot::Slot;
+use crate::time::UnixTime;
+use crate::token::{TokenRecord, TokenStatus};
+
+/// A kind of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Lint {
+    /// A token is valid for ever.
+    TokenWithoutExpiry,
+    /// A token's time is over.
+    TokenExpired,
+    /// Nobody answers for a token.
+    TokenWithoutOwner,
+    /// A scope has an endpoint where the body chooses who gets the key.
+    ScopeWide,
+    /// A person is in the policy and no issuer lets them call anything.
+    PersonWithoutScope,
+    /// An issuer lets in nobody.
+    IssuerWithoutPeople,
+    /// An issuer lets in everybody, for everything.
+    IssuerOpen,
+    /// An issuer's tokens are judged by another entry.
+    IssuerShadowed,
+    /// Tokens count that are for somebody else.
+    AudienceOpen,
+    /// Any page may call, and browsers send an identity along.
+    CorsOpen,
+    /// A source is asked for nothing.
+    SourceRepeated,
+    /// No SDK of a provider can show its token.
+    SlotLeftOut,
+    /// A provider's name leads to another.
+    ProviderShadowed,
+    /// The status is for tokens, and no token may ask.
+    StatusForNobody,
+}
+
+/// Something that is worth a second look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its kind.
+    pub lint: Lint,
+    /// The place in the document: `tokens[1].expires_at`.
+    pub path: String,
+    /// What is there, in a sentence.
+    pub message: String,
+}
+
+impl Finding {
+    /// The finding of a policy that stands in another document at `place`.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        if !place.is_empty() {
+            self.path = format!("{place}.{}", self.path);
+        }
+        self
+    }
+}
+
+impl Lint {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::TokenWithoutExpiry,
+        Self::TokenExpired,
+        Self::TokenWithoutOwner,
+        Self::ScopeWide,
+        Self::PersonWithoutScope,
+        Self::IssuerWithoutPeople,
+        Self::IssuerOpen,
+        Self::IssuerShadowed,
+        Self::AudienceOpen,
+        Self::CorsOpen,
+        Self::SourceRepeated,
+        Self::SlotLeftOut,
+        Self::ProviderShadowed,
+        Self::StatusForNobody,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TokenWithoutExpiry => "token-without-expiry",
+            Self::TokenExpired => "token-expired",
+            Self::TokenWithoutOwner => "token-without-owner",
+            Self::ScopeWide => "scope-wide",
+            Self::PersonWithoutScope => "person-without-scope",
+            Self::IssuerWithoutPeople => "issuer-without-people",
+            Self::IssuerOpen => "issuer-open",
+            Self::IssuerShadowed => "issuer-shadowed",
+            Self::AudienceOpen => "audience-open",
+            Self::CorsOpen => "cors-open",
+            Self::SourceRepeated => "source-repeated",
+            Self::SlotLeftOut => "slot-left-out",
+            Self::ProviderShadowed => "provider-shadowed",
+            Self::StatusForNobody => "status-for-nobody",
+        }
+    }
+
+    /// What is wrong with it.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::TokenWithoutExpiry => "a token never expires: one that leaks works until somebody notices",
+            Self::TokenExpired => "a token has expired: it is refused, and only takes room",
+            Self::TokenWithoutOwner => "a token has no owner: nobody can be asked about it",
+            Self::ScopeWide => {
+                "a scope has an endpoint whose requests name the provider in the body, and our keys go there with them"
+            }
+            Self::PersonWithoutScope => "no issuer lets this person call any of their providers",
+            Self::IssuerWithoutPeople => "an issuer admits known people, and nobody is known",
+            Self::IssuerOpen => "everybody whom the issuer vouches for may call every provider",
+            Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
+            Self::AudienceOpen => "tokens count that were issued for another service",
+            Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
+            Self::SourceRepeated => "a source stands twice in a chain: the second is never asked",
+            Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
+            Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
+            Self::StatusForNobody => {
+                "the status is for tokens, and nobody has `keyswap-status` among their providers"
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::TokenWithoutExpiry => "set `expires_at`",
+            Self::TokenExpired => "remove it, or mint a new one",
+            Self::TokenWithoutOwner => "set `owner`",
+            Self::ScopeWide => "name providers in the scope, or use `mode: byok` or `unified_billing`",
+            Self::PersonWithoutScope => {
+                "widen `providers` of the person or of the issuer, or remove the person"
+            }
+            Self::IssuerWithoutPeople => "add people to `principals`, add a `registry`, or remove the issuer",
+            Self::IssuerOpen => "list `providers` at the issuer, or admit `known` people only",
+            Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
+            Self::AudienceOpen => "list `audiences`",
+            Self::CorsOpen => {
+                "list the pages in `cors.allow_origins`, or take the cookie out of the issuer's `slots`"
+            }
+            Self::SourceRepeated => "remove the second",
+            Self::SlotLeftOut => "add one of its slots to `slots`",
+            Self::ProviderShadowed => "give one of them another name or `slug`",
+            Self::StatusForNobody => {
+                "add `keyswap-status` to the `providers` of a token, or allow `loopback` only"
+            }
+        }
+    }
+}
+
+/// The findings so far.
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, lint: Lint, path: impl Into<String>) {
+        self.0.push(Finding { lint, path: path.into(), message: lint.about().to_owned() });
+    }
+
+    fn add_with(&mut self, lint: Lint, path: impl Into<String>, detail: &str) {
+        self.0.push(Finding { lint, path: path.into(), message: format!("{}: {detail}", lint.about()) });
+    }
+}
+
+impl Policy {
+    /// What is worth a second look, as of now.
+    pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
+        let mut findings = Findings(Vec::new());
+        self.lint_tokens(now, &mut findings);
+        self.lint_people(&mut findings);
+        self.lint_issuers(&mut findings);
+        self.lint_registry(&mut findings);
+        self.lint_cors(&mut findings);
+        self.lint_credentials(&mut findings);
+        self.lint_slots(&mut findings);
+        self.lint_providers(&mut findings);
+        self.lint_status(&mut findings);
+        findings.0
+    }
+
+    fn lint_tokens(&self, now: UnixTime, findings: &mut Findings) {
+        for (index, token) in self.tokens.iter().enumerate() {
+            let path = format!("tokens[{index}]");
+            match token.expires_at {
+                None if token.status == TokenStatus::Active => findings.add(Lint::TokenWithoutExpiry, &path),
+                Some(at) if at <= now => findings.add(Lint::TokenExpired, format!("{path}.expires_at")),
+                _ => {}
+            }
+            if token.owner.is_none() {
+                findings.add(Lint::TokenWithoutOwner, &path);
+            }
+            self.lint_scope(&token.providers, &format!("{path}.providers"), findings);
+        }
+    }
+
+    /// Endpoints of the gateway whose requests choose the provider in the body.
+    fn lint_scope(&self, scope: &[String], path: &str, findings: &mut Findings) {
+        let sends_keys =
+            self.gateway.as_ref().is_some_and(|gateway| gateway.mode == GatewayMode::ProviderKey);
+        let is_wide = |provider: &&Provider| matches!(provider.row.place, Place::Compat | Place::Root);
+        let wide: BTreeSet<&str> = self.providers.iter().filter(is_wide).map(|it| it.id.as_str()).collect();
+        for name in scope.iter().filter(|name| sends_keys && wide.contains(name.as_str())) {
+            findings.add_with(Lint::ScopeWide, path, &format!("`{name}`"));
+        }
+    }
+
+    fn lint_people(&self, findings: &mut Findings) {
+        for (email, person) in &self.people {
+            self.lint_scope(&person.providers, "principals", findings);
+            let lets_in = |issuer: &Issuer| {
+                let scope = issuer.providers();
+                issuer.principals() == Principals::Known
+                    && person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
+            };
+            if !self.issuers.iter().any(lets_in) {
+                findings.add_with(Lint::PersonWithoutScope, "principals", &format!("`{email}`"));
+            }
+        }
+    }
+
+    fn lint_issuers(&self, findings: &mut Findings) {
+        let has_registry = self.registry.as_ref().is_some_and(|it| it.protocol == Protocol::Keyswap);
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            let path = format!("issuers[{index}]");
+            self.lint_scope(issuer.providers().unwrap_or_default(), &format!("{path}.providers"), findings);
+            match issuer.principals() {
+                Principals::Any if issuer.providers().is_none() => findings.add(Lint::IssuerOpen, &path),
+                Principals::Known if !has_registry && self.people.is_empty() && !issuer.names_services() => {
+                    findings.add(Lint::IssuerWithoutPeople, &path);
+                }
+                _ => {}
+            }
+            // Auth slots carry the tokens of every issuer, so that there the first entry always comes first.
+            let earlier = self.issuers.iter().take(index).enumerate();
+            let mut same = earlier.filter(|(_, other)| other.url() == issuer.url());
+            let shares = |other: &Issuer| other.audiences().iter().any(|it| issuer.audiences().contains(it));
+            if let Some((first, _)) = same.find(|(_, other)| shares(other)) {
+                let detail = format!("`issuers[{first}]`");
+                findings.add_with(Lint::IssuerShadowed, format!("{path}.audiences"), &detail);
+            }
+        }
+    }
+
+    fn lint_registry(&self, findings: &mut Findings) {
+        let Some(registry) = &self.registry else { return };
+        if let Protocol::Introspection { providers, audiences } = &registry.protocol {
+            if audiences.is_empty() {
+                findings.add(Lint::AudienceOpen, "registry.introspection");
+            }
+            self.lint_scope(providers, "registry.introspection.providers", findings);
+        }
+    }
+
+    fn lint_cors(&self, findings: &mut Findings) {
+        let is_cookie = |slot: &IdentitySlot| matches!(slot, IdentitySlot::Cookie(_));
+        if self.origins == Origins::Any && self.issuers.iter().flat_map(Issuer::slots).any(is_cookie) {
+            findings.add(Lint::CorsOpen, "cors");
+        }
+    }
+
+    fn lint_credentials(&self, findings: &mut Findings) {
+        for (name, chain) in self.credentials.chains() {
+            for (index, source) in chain.iter().enumerate() {
+                let is_asked_before = |other: &Source| match (other, source) {
+                    (Source::Env(other), Source::Env(own)) => other == own,
+                    (Source::RequestHeader(other), Source::RequestHeader(own)) => other == own,
+                    (Source::Http(other), Source::Http(own)) => {
+                        other.endpoint == own.endpoint
+                            && other.cluster == own.cluster
+                            && other.value == own.value
+                    }
+                    _ => false,
+                };
+                if chain.iter().take(index).any(is_asked_before) {
+                    findings.add(Lint::SourceRepeated, format!("credentials.{name}[{index}]"));
+                }
+            }
+        }
+    }
+
+    /// Providers whose SDKs have slots of their own, of which none is judged.
+    fn lint_slots(&self, findings: &mut Findings) {
+        for name in [provider::ANTHROPIC, provider::GEMINI, provider::OPENAI] {
+            let is_enabled = self.provider_names().any(|enabled| enabled == name);
+            let mut of_provider = Slot::ALL.into_iter().filter(|slot| provider::of_slot(*slot) == name);
+            if is_enabled && !of_provider.any(|slot| self.slots.contains(&slot)) {
+                findings.add_with(Lint::SlotLeftOut, "slots", &format!("`{name}`"));
+            }
+        }
+    }
+
+    fn lint_providers(&self, findings: &mut Findings) {
+        for shadowed in self.enabled_providers() {
+            let takes = |other: &&Provider| other.id != shadowed.id && other.slug == shadowed.id;
+            if let Some(other) = self.providers.iter().find(takes) {
+                let path = format!("providers.{}", other.id);
+                findings.add_with(Lint::ProviderShadowed, path, &format!("`{}`", shadowed.id));
+            }
+        }
+    }
+
+    /// A registry may have tokens for it.
+    fn lint_status(&self, findings: &mut Findings) {
+        let may_ask = |record: &TokenRecord| record.providers.iter().any(|name| name == StatusPolicy::SCOPE);
+        let of_issuer = |issuer: &Issuer| {
+            issuer
+                .providers()
+                .is_some_and(|providers| providers.iter().any(|name| name == StatusPolicy::SCOPE))
+        };
+        let has_asker = self.tokens.iter().any(may_ask) || self.issuers.iter().any(of_issuer);
+        if self.status.is_some_and(|status| status.tokens) && !has_asker && self.registry.is_none() {
+            findings.add(Lint::StatusForNobody, "status.allow");
+        }
+    }
+}

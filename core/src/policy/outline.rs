@@ -1,0 +1,273 @@
+//! What a policy means, as data: defaults filled in, order where it matters, and nothing of how it was written.
+//!
+//! Two policies with the same outline decide alike. It is for people and for tools that compare policies; it names
+//! secrets and holds none.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
+use super::gateway::{Gateway, GatewayMode};
+use super::registry::{Protocol, RegistryPolicy};
+use super::{Policy, StatusPolicy};
+use crate::cors::Origins;
+use crate::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
+use crate::limit::{Keeper, RateLimit, Rule};
+use crate::metadata::CLAIMS;
+use crate::provider::{AuthStyle, Dialect, KeyPool, Provider};
+use crate::resource::Resource;
+use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+use crate::url::BaseUrl;
+
+impl Policy {
+    /// The outline: a section for each part of the document. `tokens` are by [`TokenRecord::id`], `providers` are those
+    /// that are enabled.
+    pub fn outline(&self) -> Value {
+        let tokens = self.tokens.iter().map(|token| (token.id(), record(token)));
+        let people = self.people.iter().map(|(email, person)| (email.clone(), record(person)));
+        let issuers = self.issuers.iter().map(|it| (it.name().to_owned(), issuer(it)));
+        let providers = self.enabled_providers().map(|it| (it.id.clone(), self.provider(it)));
+        json!({
+            "tokens": tokens.collect::<Map<_, _>>(),
+            "principals": people.collect::<Map<_, _>>(),
+            "issuers": issuers.collect::<Map<_, _>>(),
+            "credentials": credentials(&self.credentials),
+            "providers": providers.collect::<Map<_, _>>(),
+            "gateway": self.gateway.as_ref().map(gateway),
+            "registry": self.registry.as_ref().map(registry),
+            "rate_limit": self.rate_limit.map(rule),
+            "cors": {"allow_origins": match &self.origins {
+                Origins::Any => json!(["*"]),
+                Origins::These(origins) => json!(origins),
+            }},
+            "resource": self.resource.as_ref().map(Resource::outline),
+            "status": {"allow": self.status.map(status)},
+            "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
+        })
+    }
+
+    fn provider(&self, provider: &Provider) -> Value {
+        let Provider {
+            id: _,
+            slug,
+            dialect,
+            auth: style,
+            url: _,
+            native_prefix,
+            path,
+            keys,
+            via_gateway,
+            takes,
+            row: _,
+        } = provider;
+        json!({
+            "via": if *via_gateway { "gateway" } else { "direct" },
+            "url": self.base_url(provider).filter(|_| !via_gateway).map(show),
+            "slug": slug,
+            "dialect": match dialect {
+                Dialect::OpenAi => "openai",
+                Dialect::Anthropic => "anthropic",
+                Dialect::Google => "google",
+            },
+            "auth": auth(style),
+            "native_prefix": native_prefix,
+            "path": path,
+            "credentials": self.needs_key(provider).then(|| weights(keys)),
+            "cooldown": (keys.members.len() > 1).then(|| duration(keys.cooldown)),
+            "takes_requests_for": takes,
+        })
+    }
+}
+
+fn record(record: &TokenRecord) -> Value {
+    let TokenRecord { digest: _, label, owner, status, providers, models, expires_at, rate_limit } = record;
+    json!({
+        "label": label,
+        "owner": owner,
+        "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
+        "providers": providers,
+        "models": models,
+        "expires_at": expires_at.map(|at| at.to_string()),
+        "rate_limit": rate_limit.map(limit),
+    })
+}
+
+fn limit(limit: RateLimit) -> Value {
+    json!({"requests": limit.requests(), "per": format!("{}s", limit.seconds())})
+}
+
+fn rule(rule: Rule) -> Value {
+    let Rule { limit: own, failure_mode_allow, keeper } = rule;
+    let store = if keeper == Keeper::Registry { "registry" } else { "memory" };
+    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow, "store": store})
+}
+
+fn status(status: StatusPolicy) -> Value {
+    let StatusPolicy { loopback, tokens } = status;
+    let allowed = [("loopback", loopback), ("tokens", tokens)];
+    allowed.into_iter().filter(|(_, allowed)| *allowed).map(|(name, _)| name).collect()
+}
+
+fn issuer(issuer: &Issuer) -> Value {
+    let services = match &issuer.subjects {
+        Subjects::CloudflareAccess { service_tokens } => json!(service_tokens),
+        Subjects::OpenId => json!([]),
+    };
+    let claim = |(name, values): &(String, Vec<ClaimValue>)| {
+        let values = values.iter().map(|value| match value {
+            ClaimValue::Text(text) => json!(text),
+            ClaimValue::Flag(flag) => json!(flag),
+        });
+        (name.clone(), values.collect())
+    };
+    json!({
+        "issuer": issuer.url(),
+        "audiences": issuer.audiences(),
+        "claims": issuer.required_claims().iter().map(claim).collect::<Map<_, _>>(),
+        "clock_skew": duration(issuer.clock_skew()),
+        "algorithms": issuer.algorithms().iter().map(|it| Algorithm::name(*it)).collect::<Vec<_>>(),
+        "names_keys": issuer.names_keys,
+        "service_tokens": services,
+        "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
+        "providers": issuer.providers(),
+        "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "jwks": keys(issuer.keys()),
+    })
+}
+
+fn keys(source: &KeySource) -> Value {
+    let (kind, remote) = match source {
+        KeySource::Inline(set) => {
+            let keys = set.keys().iter().map(|key| json!({"kid": key.kid(), "sha256": digest(key.spki())}));
+            return json!({"inline": keys.collect::<Vec<_>>()});
+        }
+        KeySource::Jwks(remote) => ("url", remote),
+        KeySource::Discovery(remote) => ("discovery", remote),
+    };
+    json!({
+        kind: remote.endpoint.to_string(),
+        "cluster": remote.cluster,
+        "timeout": duration(remote.timeout),
+        "cache_duration": duration(remote.cache_duration),
+        "stale_if_error": duration(remote.stale_if_error),
+        "refetch_cooldown": duration(remote.refetch_cooldown),
+    })
+}
+
+fn credentials(policy: &CredentialPolicy) -> Value {
+    let chain = |chain: &[Source]| chain.iter().map(source).collect::<Vec<_>>();
+    policy
+        .chains()
+        .map(|(name, sources)| (name.to_owned(), chain(sources).into()))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn source(source: &Source) -> Value {
+    match source {
+        Source::Env(variable) => json!({"env": variable.name()}),
+        Source::RequestHeader(name) => json!({"request_header": name}),
+        Source::Http(source) => json!({"http": http(source)}),
+        Source::Host => json!({"inject_by": "host"}),
+    }
+}
+
+fn http(source: &HttpSource) -> Value {
+    let HttpSource {
+        endpoint,
+        cluster,
+        headers,
+        credential,
+        timeout,
+        value,
+        expiry,
+        max_age,
+        refresh_before,
+    } = source;
+    let (expires_at, expires_in) = match expiry {
+        Expiry::OfValue => (None, None),
+        Expiry::At(pointer) => (Some(pointer), None),
+        Expiry::In(pointer) => (None, Some(pointer)),
+    };
+    json!({
+        "url": endpoint.to_string(),
+        "cluster": cluster,
+        // Nobody promised that the values may be shown.
+        "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
+            .collect::<Vec<_>>(),
+        "credential": credential.as_ref().map(|(variable, _)| variable.name()),
+        "auth": credential.as_ref().map(|(_, style)| auth(style)),
+        "timeout": duration(*timeout),
+        "value": value,
+        "expires_at": expires_at,
+        "expires_in": expires_in,
+        "max_age": max_age.map(duration),
+        "refresh_before": duration(*refresh_before),
+    })
+}
+
+fn gateway(gateway: &Gateway) -> Value {
+    let metadata = gateway.metadata.iter().map(|(name, claim)| {
+        let told = CLAIMS.iter().find(|(_, other)| other == claim).map(|(told, _)| *told);
+        (name.clone(), told.into())
+    });
+    json!({
+        "url": format!("{}{}", gateway.url.site(), gateway.path_prefix("")),
+        "credential": gateway.credential,
+        "mode": match gateway.mode {
+            GatewayMode::ProviderKey => "provider_key",
+            GatewayMode::Byok => "byok",
+            GatewayMode::UnifiedBilling => "unified_billing",
+        },
+        "metadata": metadata.collect::<Map<_, _>>(),
+        "client_headers": gateway.client_headers,
+        "sets": gateway.controls.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>(),
+    })
+}
+
+fn registry(registry: &RegistryPolicy) -> Value {
+    let RegistryPolicy { url, cluster, credential, timeout, positive, negative, protocol } = registry;
+    json!({
+        "url": show(url),
+        "cluster": cluster,
+        "credential": credential.name(),
+        "timeout": duration(*timeout),
+        "cache": {"positive": duration(*positive), "negative": duration(*negative)},
+        "introspection": match protocol {
+            Protocol::Keyswap => Value::Null,
+            Protocol::Introspection { providers, audiences } => {
+                json!({"providers": providers, "audiences": audiences})
+            }
+        },
+    })
+}
+
+fn auth(style: &AuthStyle) -> String {
+    match style {
+        AuthStyle::Authorization(scheme) => scheme.to_ascii_lowercase(),
+        AuthStyle::Header(name) => format!("header:{name}"),
+    }
+}
+
+fn weights(keys: &KeyPool) -> Map<String, Value> {
+    keys.members.iter().map(|(name, weight)| (name.clone(), (*weight).into())).collect()
+}
+
+fn show(url: &BaseUrl) -> String {
+    format!("{}{}", url.site(), url.path)
+}
+
+/// Enough of a digest to tell two values apart.
+fn digest(value: &[u8]) -> String {
+    let mut digest = TokenDigest::of(value).to_hex();
+    digest.truncate(16);
+    digest
+}
+
+fn duration(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
+    }
+}

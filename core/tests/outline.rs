@@ -1,0 +1,162 @@
+//! The outline of a policy: the same for two that mean the same, another for two that do not, and never a secret.
+
+use keyswap_core::Policy;
+use serde_json::{Value, json};
+
+fn whole() -> Value {
+    json!({
+        "version": "keyswap/v1",
+        "tokens": [{
+            "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "providers": ["openai"], "status": "active",
+            "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
+        }],
+        "principals": [{"email": "p@b.c", "providers": ["openai"], "label": "P", "rate_limit": {"requests": 5, "per": "60s"}}],
+        "issuers": [{
+            "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+            "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"]},
+            "service_tokens": ["s"], "principals": "known", "slots": ["cookie:CF_Authorization"], "providers": ["openai"],
+            "jwks": {"cluster": "c", "timeout": "5s", "cache_duration": "5m", "stale_if_error": "24h", "refetch_cooldown": "30s"},
+        }],
+        "credentials": {
+            "openai": [{"env": "A"}, {"http": {
+                "url": "http://agent/token?for=x", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
+                "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
+                "max_age": "1h", "refresh_before": "10m",
+            }}],
+            "second": [{"env": "B"}], "own": [{"env": "C"}], "cf": [{"env": "D"}],
+        },
+        "providers": {
+            "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s"},
+            "own": {"url": "https://own/v1", "credential": "own", "auth": "header:x-own", "dialect": "anthropic",
+                    "native_prefix": "/api", "via": "direct", "slug": "mine"},
+        },
+        "gateway": {"cloudflare": {
+            "account": "a", "gateway": "g", "credential": "cf", "mode": "provider_key", "openai": "native",
+            "universal_endpoint": false, "metadata": {"user": "principal.email"}, "client_headers": ["backoff"],
+        }},
+        "registry": {
+            "url": "http://r:7070", "cluster": "r", "credential": {"env": "R"}, "timeout": "500ms",
+            "cache": {"positive": "60s", "negative": "10s"},
+        },
+        "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false},
+        "cors": {"allow_origins": ["https://app.example"]},
+        "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
+        "status": {"allow": ["loopback"]},
+        "slots": ["authorization"],
+    })
+}
+
+fn outline(document: &Value) -> Value {
+    Policy::from_json(document.to_string().as_bytes())
+        .unwrap_or_else(|errors| panic!("{errors}\n{document}"))
+        .outline()
+}
+
+#[test]
+fn what_is_said_and_what_is_left_out_are_the_same_where_they_mean_the_same() {
+    for (pointer, same) in [
+        ("/tokens/0/status", Value::Null),
+        ("/tokens/0/rate_limit", json!({"requests": 5, "per": "1m"})),
+        ("/tokens/0/expires_at", json!("2027-06-30T02:00:00+02:00")),
+        ("/issuers/0/clock_skew", Value::Null),
+        ("/issuers/0/algorithms", Value::Null),
+        ("/issuers/0/issuer", json!("acme.cloudflareaccess.com")),
+        ("/issuers/0/jwks/cache_duration", json!("300s")),
+        ("/registry/timeout", Value::Null),
+        ("/registry/cache", Value::Null),
+        ("/rate_limit", json!({})),
+        ("/gateway/cloudflare/openai", Value::Null),
+        ("/gateway/cloudflare/url", Value::Null),
+        ("/providers/openai/cooldown", json!("1m")),
+        ("/providers/own/dialect", json!("anthropic")),
+    ] {
+        assert_eq!(outline(&changed(pointer, &same)), outline(&whole()), "{pointer}");
+    }
+}
+
+#[test]
+fn every_field_that_means_something_shows_in_the_outline() {
+    for (pointer, other) in [
+        ("/tokens/0/sha256", json!("1".repeat(64))),
+        ("/tokens/0/label", json!("u")),
+        ("/tokens/0/owner", json!("b@b.c")),
+        ("/tokens/0/status", json!("disabled")),
+        ("/tokens/0/providers", json!(["openai", "own"])),
+        ("/tokens/0/expires_at", Value::Null),
+        ("/tokens/0/rate_limit", Value::Null),
+        ("/principals/0/email", json!("q@b.c")),
+        ("/principals/0/label", json!("Q")),
+        ("/principals/0/providers", json!(["own"])),
+        ("/issuers/0/name", json!("other")),
+        ("/issuers/0/issuer", json!("https://other.cloudflareaccess.com")),
+        ("/issuers/0/audiences", json!(["b"])),
+        ("/issuers/0/algorithms", json!(["ES256"])),
+        ("/issuers/0/clock_skew", json!("0s")),
+        ("/issuers/0/claims", json!({"country": ["DE"]})),
+        ("/issuers/0/service_tokens", json!(["t"])),
+        ("/issuers/0/principals", json!("any")),
+        ("/issuers/0/slots", json!(["header:x-id"])),
+        ("/issuers/0/providers", Value::Null),
+        ("/issuers/0/jwks/cluster", json!("d")),
+        ("/issuers/0/jwks/url", json!("https://keys/jwks")),
+        ("/issuers/0/jwks/stale_if_error", json!("1h")),
+        ("/credentials/openai/0/env", json!("Z")),
+        ("/credentials/openai/1/http/url", json!("http://agent/other")),
+        ("/credentials/openai/1/http/headers/metadata-flavor", json!("Other")),
+        ("/credentials/openai/1/http/credential/env", json!("Z")),
+        ("/credentials/openai/1/http/auth", json!("token")),
+        ("/credentials/openai/1/http/value", json!("/w")),
+        ("/credentials/openai/1/http/expires_in", Value::Null),
+        ("/credentials/openai/1/http/max_age", json!("2h")),
+        ("/providers/openai/credentials/second", json!(2)),
+        ("/providers/openai/cooldown", json!("30s")),
+        ("/providers/own/url", json!("https://own/v2")),
+        ("/providers/own/auth", json!("bearer")),
+        ("/providers/own/dialect", json!("google")),
+        ("/providers/own/native_prefix", json!("/v9")),
+        ("/providers/own/slug", json!("theirs")),
+        ("/gateway/cloudflare/account", json!("b")),
+        ("/gateway/cloudflare/gateway", json!("h")),
+        ("/gateway/cloudflare/url", json!("https://llm.example")),
+        ("/gateway/cloudflare/metadata", json!({"user": "principal.id"})),
+        ("/gateway/cloudflare/client_headers", json!([])),
+        ("/gateway/cloudflare/universal_endpoint", json!(true)),
+        ("/registry/url", json!("http://s:7070")),
+        ("/registry/cluster", json!("s")),
+        ("/registry/credential/env", json!("S")),
+        ("/registry/timeout", json!("1s")),
+        ("/registry/cache/positive", json!("61s")),
+        ("/registry/introspection", json!({"providers": ["openai"]})),
+        ("/rate_limit/requests", json!(99)),
+        ("/rate_limit/per", json!("61s")),
+        ("/rate_limit/failure_mode_allow", json!(true)),
+        ("/rate_limit/store", json!("registry")),
+        ("/cors/allow_origins", json!(["*"])),
+        ("/resource/url", json!("https://other.example")),
+        ("/resource/sign_in", Value::Null),
+        ("/status/allow", json!(["tokens"])),
+        ("/slots", json!(["authorization", "x-api-key"])),
+    ] {
+        assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");
+    }
+}
+
+#[test]
+fn neither_digests_nor_values_of_headers_are_in_it() {
+    let text = outline(&whole()).to_string();
+    assert!(!text.contains(&"0".repeat(64)) && !text.contains("Google"), "{text}");
+}
+
+fn changed(pointer: &str, value: &Value) -> Value {
+    let mut document = whole();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let members = match document.pointer_mut(parent).unwrap() {
+        Value::Object(members) => members,
+        other => panic!("{pointer}: {other}"),
+    };
+    match value {
+        Value::Null => _ = members.remove(name),
+        value => _ = members.insert(name.to_owned(), value.clone()),
+    }
+    document
+}

@@ -1,0 +1,144 @@
+//! Keyswap, with the token of a registry or the JWT of an issuer, good or bad.
+
+use std::{rc::Rc, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::{
+    Running,
+    parts::start,
+    proof::{Job, forwards, refuses},
+};
+use crate::{
+    Envoy, Registry,
+    bench::{
+        load::Requests,
+        stage::{AUDIENCE, CF_AIG_TOKEN, ISSUER, LIMIT, OPENAI_API_KEY, Stage},
+    },
+};
+
+/// What the filter counts of lookups, by where they were answered from.
+const LOOKUPS: &str = "wasmcustom.keyswap.lookups.from";
+/// What it counts of the calls to the registry for a token.
+const FETCHES: &str = "wasmcustom.keyswap.fetches.kind.token.outcome";
+
+pub(super) fn token(stage: &Stage, workers: u32) -> Result<Running> {
+    let (registry, token) = stage.registry()?;
+    keyswap(stage, workers, registry, &Stage::policy(registry)?, [token.to_owned()])
+}
+
+/// Keyswap with this registry, policy, and tokens, which the registry or the policy knows.
+pub(in crate::bench) fn keyswap(
+    stage: &Stage,
+    workers: u32,
+    registry: &Registry,
+    policy: &Value,
+    tokens: impl IntoIterator<Item = String>,
+) -> Result<Running> {
+    let requests = tokens.into_iter().map(|token| Stage::request(&token));
+    keyswap_with(stage, workers, registry, policy, Requests::new(requests, 200))
+}
+
+/// The same with these requests, of which the first is as the SDK sends it.
+pub(in crate::bench) fn keyswap_with(
+    stage: &Stage,
+    workers: u32,
+    registry: &Registry,
+    policy: &Value,
+    requests: Arc<Requests>,
+) -> Result<Running> {
+    let envoy = envoy(stage, workers, registry, policy)?;
+    let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
+    let from_registry = policy.get("tokens").is_none();
+    let proof = move |stage: &Stage| {
+        is_counted(stage, &own, &first)?;
+        refuses(stage, &*own, Stage::request("ptk_nobody-0123456789abcdefghijkl").as_bytes())?;
+        // The second request may have come to another worker, which has it from the first.
+        let warm = own.stat(&format!("{LOOKUPS}.worker"))? + own.stat(&format!("{LOOKUPS}.process"))?;
+        ensure!(warm > 0 || !from_registry, "no lookup was answered from memory");
+        Ok(())
+    };
+    Ok(Running::new(envoy, requests, proof))
+}
+
+pub(super) fn jwt(stage: &Stage, workers: u32) -> Result<Running> {
+    with_issuer(stage, workers, Requests::new([Stage::request(&stage.jwt()?)], 200))
+}
+
+pub(super) fn jwt_cold(stage: &Stage, workers: u32) -> Result<Running> {
+    let requests = stage.cold_jwts()?.iter().map(|jwt| Stage::request(jwt));
+    with_issuer(stage, workers, Requests::new(requests, 200))
+}
+
+fn with_issuer(stage: &Stage, workers: u32, requests: Arc<Requests>) -> Result<Running> {
+    let (registry, _) = stage.registry()?;
+    let issuer = stage.issuer()?;
+    let mut policy = Stage::policy(registry)?;
+    policy["issuers"] = json!([{
+        "name": "id", "preset": "oidc", "issuer": ISSUER, "audiences": [AUDIENCE], "principals": "any",
+        "jwks": {"url": format!("{ISSUER}/jwks"), "cluster": "issuer"},
+    }]);
+    let setup = Envoy::with(&policy).cluster("issuer", issuer.server().address());
+    let envoy = Rc::new(start(stage, workers, with_environment(setup, registry))?);
+    let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
+    let forged = Stage::request(&stage.forged_jwt()?);
+    let proof = move |stage: &Stage| {
+        is_counted(stage, &own, &first)?;
+        refuses(stage, &*own, forged.as_bytes())
+    };
+    Ok(Running::new(envoy, requests, proof))
+}
+
+pub(super) fn refused_unknown(stage: &Stage, workers: u32) -> Result<Running> {
+    refusing(stage, workers, "ptk_nobody-0123456789abcdefghijkl")
+}
+
+pub(super) fn refused_malformed(stage: &Stage, workers: u32) -> Result<Running> {
+    refusing(stage, workers, "short")
+}
+
+/// A token that is refused, and that the registry is asked for now and then or never.
+fn refusing(stage: &Stage, workers: u32, token: &str) -> Result<Running> {
+    let (registry, good) = stage.registry()?;
+    let envoy = envoy(stage, workers, registry, &Stage::policy(registry)?)?;
+    let (own, request) = (Rc::clone(&envoy), Stage::request(token));
+    let good = Stage::request(good);
+    let can_be = token.len() > 12;
+    let proof = move |stage: &Stage| {
+        forwards(stage, &*own, good.as_bytes(), Job::Metadata)?;
+        let asked = || own.stat(&format!("{FETCHES}.not_found"));
+        let before = asked()?;
+        for _ in 0..10 {
+            refuses(stage, &*own, request.as_bytes())?;
+        }
+        let after = asked()?;
+        ensure!(after - before <= 1, "for ten requests the registry was asked {} times", after - before);
+        ensure!((after > 0) == can_be, "the registry was asked {after} times in all");
+        Ok(())
+    };
+    Ok(Running::new(envoy, Requests::new([Stage::request(token)], 401), proof))
+}
+
+fn envoy(stage: &Stage, workers: u32, registry: &Registry, policy: &Value) -> Result<Rc<Envoy>> {
+    start(stage, workers, with_environment(Envoy::with(policy), registry)).map(Rc::new)
+}
+
+fn with_environment(setup: crate::Setup, registry: &Registry) -> crate::Setup {
+    setup
+        .env("OPENAI_API_KEY", OPENAI_API_KEY)
+        .env("CF_AIG_TOKEN", CF_AIG_TOKEN)
+        .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
+        .registry(registry.address())
+}
+
+/// Two requests are forwarded with all that belongs to them, and are taken from a budget.
+fn is_counted(stage: &Stage, envoy: &Envoy, request: &[u8]) -> Result<()> {
+    for _ in 0..2 {
+        let answer = forwards(stage, envoy, request, Job::Metadata)?;
+        let left = answer.header("ratelimit").and_then(|text| text.split(['=', ';']).nth(2)?.parse().ok());
+        let left: u32 = left.context("the answer does not say what is left of the budget")?;
+        ensure!(left < LIMIT, "nothing was taken of the budget");
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! What the set-ups share: one upstream, one caller with a token and an identity, one set of real credentials.
+
+use std::{
+    cell::OnceCell,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+use keyswap_core::TokenDigest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    cores::{self, Cores},
+    load::Loader,
+    upstream::Upstream,
+};
+use crate::{
+    Bootstrap, Issuer, Registry, SigningKey, build,
+    builds::{EMPTY_FILTER, FILTER, KEYSWAP},
+    tools, unix_now, with,
+};
+
+/// The real credentials, by the names of their variables.
+pub(super) const OPENAI_API_KEY: &str = "sk-proj-bench-0123456789abcdefghijklmnopqrstuvwxyz";
+pub(super) const CF_AIG_TOKEN: &str = "bench-gateway-0123456789abcdefghijklmnopqr";
+/// Who calls.
+pub(super) const EMAIL: &str = "alice@example.com";
+pub(super) const LABEL: &str = "alice-laptop";
+pub(super) const ISSUER: &str = "https://id.example.com";
+pub(super) const AUDIENCE: &str = "keyswap-bench";
+/// The most that a policy can allow.
+pub(super) const LIMIT: u32 = 1_000_000;
+/// Keyswap remembers 4096 signatures, of which the oldest go first: of more that come in turn it knows none.
+const COLD: usize = 6000;
+/// What the OpenAI SDK sends; `{token}` stands for the credential.
+const REQUEST: &str = include_str!("../../bench/request.http");
+/// The command takes no larger document.
+const MOST_TOKENS_OF_A_DOCUMENT: usize = 25_000;
+
+/// What the set-ups share.
+pub struct Stage {
+    pub(super) cores: Cores,
+    pub(super) loader: Loader,
+    /// What stands behind all of them.
+    pub upstream: Upstream,
+    /// The module of the filter that does nothing.
+    pub(super) empty_filter: PathBuf,
+    key: OnceCell<SigningKey>,
+    is_quick: bool,
+    command: OnceCell<PathBuf>,
+    registry: OnceCell<(Registry, String)>,
+    issuer: OnceCell<Issuer>,
+    cold: OnceCell<Vec<String>>,
+}
+
+impl Stage {
+    /// Makes ready what is always needed. With `is_quick` the command is the tests' one, which was not optimised.
+    pub fn open(is_quick: bool) -> Result<Self> {
+        cores::allow_many_sockets()?;
+        let cores = Cores::of_this_machine()?;
+        // While there are all cores to build on.
+        FILTER.path()?;
+        let empty_filter = EMPTY_FILTER.path()?;
+        cores.keep_to_others()?;
+        let loader = Loader::start(&cores)?;
+        let upstream = Upstream::start(&loader)?;
+        Ok(Self {
+            cores,
+            loader,
+            upstream,
+            empty_filter,
+            key: OnceCell::new(),
+            is_quick,
+            command: OnceCell::new(),
+            registry: OnceCell::new(),
+            issuer: OnceCell::new(),
+            cold: OnceCell::new(),
+        })
+    }
+
+    fn command(&self) -> Result<&PathBuf> {
+        made_once(&self.command, || {
+            if self.is_quick {
+                return KEYSWAP.path();
+            }
+            self.cores
+                .anywhere(|| build(&["--package", "keyswap", "--bin", "keyswap", "--profile", "optimised"]))
+        })
+    }
+
+    /// The key of the identity provider.
+    fn key(&self) -> Result<&SigningKey> {
+        made_once(&self.key, || SigningKey::rsa(0, "bench"))
+    }
+
+    /// A registry, and the token that it knows.
+    pub(super) fn registry(&self) -> Result<(&Registry, &str)> {
+        let make = || {
+            let registry = Registry::setup().command(self.command()?).start()?;
+            let made =
+                registry.create_token(&json!({"label": LABEL, "owner": EMAIL, "providers": ["openai"]}))?;
+            let token = made["token"].as_str().context("the registry made no token")?.to_owned();
+            Ok((registry, token))
+        };
+        made_once(&self.registry, make).map(|(registry, token)| (registry, token.as_str()))
+    }
+
+    /// The identity provider of [`ISSUER`].
+    pub(super) fn issuer(&self) -> Result<&Issuer> {
+        made_once(&self.issuer, || Issuer::start(ISSUER, &[self.key()?]))
+    }
+
+    /// What it publishes.
+    pub(super) fn key_set(&self) -> Result<String> {
+        Ok(String::from_utf8(Issuer::key_set(&[self.key()?]))?)
+    }
+
+    /// An identity JWT of the caller.
+    pub(super) fn jwt(&self) -> Result<String> {
+        self.key()?.sign(&Self::claims())
+    }
+
+    /// The same of another session each, more than anybody remembers.
+    pub(super) fn cold_jwts(&self) -> Result<&[String]> {
+        let key = self.key()?;
+        let sign = |number| key.sign(&with(&Self::claims(), &json!({"jti": format!("{number:036}")})));
+        let count = if self.is_quick { COLD / 100 } else { COLD };
+        made_once(&self.cold, || (0..count).map(sign).collect()).map(Vec::as_slice)
+    }
+
+    /// A JWT whose signature is another's.
+    pub(super) fn forged_jwt(&self) -> Result<String> {
+        let (genuine, other) = (self.jwt()?, self.key()?.sign(&with(&Self::claims(), &json!({"sub": "m"})))?);
+        let (text, _) = genuine.rsplit_once('.').context("a JWT has dots")?;
+        let (_, signature) = other.rsplit_once('.').context("a JWT has dots")?;
+        Ok(format!("{text}.{signature}"))
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": "00u1a2b3c4d5e6f7g8h9", "email": EMAIL, "email_verified": true,
+            "iat": unix_now() - 10, "nbf": unix_now() - 10, "exp": unix_now() + 86_400,
+            "jti": "a6f1c2de-0b7e-4d5c-9a53-3f1f5f0c9b11", "name": "Alice Example",
+        })
+    }
+
+    /// A request of the caller's SDK with this credential.
+    pub(super) fn request(credential: &str) -> String {
+        REQUEST.replace("{token}", credential).replace('\n', "\r\n")
+    }
+
+    /// The shipped policy without tokens: they come from the registry or from the issuer.
+    pub(super) fn policy(registry: &Registry) -> Result<Value> {
+        let shipped = Bootstrap::shipped()?.policy()?;
+        Ok(with(
+            &shipped,
+            &json!({
+                "tokens": null,
+                "credentials": {"openai": [{"env": "OPENAI_API_KEY"}], "cf_aig": [{"env": "CF_AIG_TOKEN"}]},
+                "registry": {
+                    "url": registry.url(), "cluster": "keyswap-registry",
+                    "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+                },
+                // So many that nobody is refused, and so slow that a budget is never full again between two requests:
+                // a full one would not be kept, and counting would cost less than it does.
+                "rate_limit": {"requests": LIMIT, "per": "600s"},
+            }),
+        ))
+    }
+
+    /// A registry with so many tokens, see [`numbered_token`], and the folder of its database.
+    pub(super) fn registry_of(&self, count: usize) -> Result<(Registry, TempDir)> {
+        let folder = tempfile::tempdir()?;
+        let database = format!("sqlite://{}", folder.path().join("registry.db").display());
+        let numbers: Vec<usize> = (0..count).collect();
+        for part in numbers.chunks(MOST_TOKENS_OF_A_DOCUMENT) {
+            let document = folder.path().join("tokens.json");
+            fs::write(&document, json!({"tokens": records(part.iter().copied())}).to_string())?;
+            self.import(&document, &database)?;
+        }
+        let registry = Registry::setup().command(self.command()?).database(&database).start()?;
+        Ok((registry, folder))
+    }
+
+    fn import(&self, document: &Path, database: &str) -> Result<()> {
+        let mut import = Command::new(self.command()?);
+        import.args(["token", "import"]).arg(document).args(["--database", database]);
+        tools::run(&mut import, "it was built a moment ago").map(drop)
+    }
+}
+
+/// The token of a number.
+pub(super) fn numbered_token(number: usize) -> String {
+    format!("ptk_{number:032}")
+}
+
+/// The records of tokens, as a policy has them.
+pub(super) fn records(numbers: impl Iterator<Item = usize>) -> Vec<Value> {
+    let record = |number| {
+        json!({
+            "sha256": TokenDigest::of(numbered_token(number).as_bytes()).to_hex(),
+            "label": format!("token {number}"), "owner": EMAIL, "providers": ["openai"],
+        })
+    };
+    numbers.map(record).collect()
+}
+
+/// A value that is made when it is first asked for. (The standard library's own for failing makers is not stable.)
+fn made_once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = make()?;
+    Ok(cell.get_or_init(|| value))
+}

@@ -1,0 +1,31 @@
+//! One worker on a core of its own, and two that share what they know, on all cores together with the load.
+
+use anyhow::Result;
+
+use super::{COMPARED, Kind, set_up};
+use crate::{
+    bench::{
+        Plan, Stage, Watch,
+        turns::{Entry, take_turns},
+    },
+    figures::Table,
+};
+
+/// For each worker.
+const CONNECTIONS: usize = 16;
+
+pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
+    let mut entries = Vec::new();
+    for (workers, condition) in [(1, "1 worker"), (2, "2 workers")] {
+        for name in COMPARED {
+            watch.at(&format!("starting {name} with {condition}"), 0.0)?;
+            let set_up = set_up(name)?;
+            entries.push(Entry::new(set_up, condition, set_up.start(stage, workers)?));
+        }
+    }
+    let rows = take_turns("workers", plan, watch, &entries, |entry| {
+        let workers = if entry.condition == "1 worker" { 1 } else { 2 };
+        entry.saturate(stage, plan.slice, CONNECTIONS * workers)
+    })?;
+    Ok(Kind::Workers.table(rows))
+}

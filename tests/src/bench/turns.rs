@@ -1,0 +1,164 @@
+//! Turns: each entry of a table is measured once a round, one after the other.
+
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    Plan, Running, SetUp, Stage, Watch,
+    load::{Pace, Requests, Slice, Taken},
+};
+use crate::figures::{Metric, Row};
+
+/// How many requests are on their way at once while a proxy is saturated.
+const SATURATING: usize = 16;
+/// How many can be on their way at once at a fixed rate.
+const AT_A_RATE: usize = 64;
+/// How much of a slice is not measured yet.
+const WARM_UP: f64 = 0.15;
+
+/// A line of a table that is being measured.
+pub(super) struct Entry {
+    pub(super) set_up: &'static str,
+    pub(super) title: &'static str,
+    pub(super) baseline: &'static str,
+    pub(super) condition: String,
+    pub(super) running: Rc<Running>,
+    pub(super) requests: Arc<Requests>,
+}
+
+/// What a turn tells.
+pub(super) type Samples = Vec<(Metric, f64)>;
+
+impl Entry {
+    /// A set-up with the requests that it comes with.
+    pub(super) fn new(set_up: &SetUp, condition: impl Into<String>, running: Running) -> Self {
+        let requests = Arc::clone(&running.requests);
+        Self {
+            set_up: set_up.name,
+            title: set_up.title,
+            baseline: set_up.baseline,
+            condition: condition.into(),
+            running: Rc::new(running),
+            requests,
+        }
+    }
+
+    /// As fast as it goes: processor time and rate.
+    pub(super) fn saturate(&self, stage: &Stage, slice: Duration, connections: usize) -> Result<Samples> {
+        let taken = self.load(stage, Pace::Saturating, slice, connections)?;
+        let busy = taken.processor.as_secs_f64() / taken.window.as_secs_f64() * 100.0;
+        Ok(vec![
+            (Metric::ProcessorMicros, taken.processor_each()),
+            (Metric::RequestsPerSecond, taken.rate()),
+            (Metric::BusyPercent, busy),
+        ])
+    }
+
+    /// The same with as many connections as it takes.
+    pub(super) fn saturated(&self, stage: &Stage, slice: Duration) -> Result<Samples> {
+        self.saturate(stage, slice, SATURATING)
+    }
+
+    /// At a fixed rate: latencies.
+    pub(super) fn at_rate(&self, stage: &Stage, slice: Duration, rate: f64) -> Result<Samples> {
+        let taken = self.load(stage, Pace::PerSecond(rate), slice, AT_A_RATE)?;
+        let percentiles = [
+            (Metric::P50Micros, 50.0),
+            (Metric::P90Micros, 90.0),
+            (Metric::P99Micros, 99.0),
+            (Metric::P999Micros, 99.9),
+        ];
+        percentiles
+            .into_iter()
+            .map(|(metric, hundredths)| Ok((metric, taken.percentile(hundredths)?.as_secs_f64() * 1e6)))
+            .collect()
+    }
+
+    /// The memory that its proxy has.
+    pub(super) fn memory(&self) -> Result<f64> {
+        Ok(megabytes(self.running.host.meter().memory()?))
+    }
+
+    /// Sends as fast as it goes, and says how many were answered.
+    pub(super) fn send(&self, stage: &Stage, slice: Duration) -> Result<usize> {
+        let taken = self.load(stage, Pace::Saturating, slice, SATURATING)?;
+        Ok(usize::try_from(taken.all)?)
+    }
+
+    fn load(&self, stage: &Stage, pace: Pace, window: Duration, connections: usize) -> Result<Taken> {
+        let host = &self.running.host;
+        let slice = Slice {
+            address: host.address(),
+            requests: Arc::clone(&self.requests),
+            connections,
+            pace,
+            warm_up: window.mul_f64(WARM_UP),
+            window,
+        };
+        stage.loader.run(slice.run(host.meter())).with_context(|| self.name())
+    }
+
+    pub(super) fn name(&self) -> String {
+        let separator = if self.condition.is_empty() { "" } else { ", " };
+        format!("{}{separator}{}", self.set_up, self.condition)
+    }
+}
+
+/// Measures every entry once a round. The first round is not noted: until then nothing is warm.
+pub(super) fn take_turns(
+    table: &str,
+    plan: &Plan,
+    watch: &mut Watch<'_>,
+    entries: &[Entry],
+    mut turn: impl FnMut(&Entry) -> Result<Samples>,
+) -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = entries.iter().map(Entry::row).collect();
+    let turns = (plan.rounds + 1) * entries.len();
+    for round in 0..=plan.rounds {
+        for (place, (entry, row)) in entries.iter().zip(&mut rows).enumerate() {
+            let what = match round {
+                0 => format!("{table}, warming up: {}", entry.name()),
+                round => format!("{table}, round {round} of {}: {}", plan.rounds, entry.name()),
+            };
+            watch.at(&what, fraction(round * entries.len() + place, turns))?;
+            let samples = turn(entry)?;
+            if round > 0 {
+                row.note(samples);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+impl Entry {
+    /// Its line, with nothing measured yet.
+    pub(super) fn row(&self) -> Row {
+        Row {
+            set_up: self.set_up.to_owned(),
+            title: self.title.to_owned(),
+            condition: self.condition.clone(),
+            baseline: self.baseline.to_owned(),
+            samples: BTreeMap::new(),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn note(&mut self, samples: Samples) {
+        for (metric, value) in samples {
+            // Finer than anything that is told apart.
+            self.samples.entry(metric).or_default().push((value * 1000.0).round() / 1000.0);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
+pub(super) fn fraction(part: usize, all: usize) -> f64 {
+    part as f64 / all.max(1) as f64
+}

@@ -1,0 +1,178 @@
+//! A report for people, as Markdown.
+
+use std::fmt::Write as _;
+
+use super::{Metric, Report, Row, Spread, Table, targets};
+
+/// A proxy that uses less of its core, in percent, while it is asked as much as it can take, was waiting.
+const SATURATED: f64 = 90.0;
+
+/// All of a report.
+pub fn document(report: &Report) -> String {
+    let mut text = conditions(report);
+    for table in &report.tables {
+        text.push('\n');
+        text.push_str(&match table.name.as_str() {
+            "set-ups" => set_ups(table),
+            "tokens" => growth("tokens", table),
+            "workers" => growth("workers", table),
+            "bodies" => growth("size of request and answer", table),
+            "streams" => streams(table),
+            "memory" => memory(table),
+            _ => continue,
+        });
+        if table.name == "set-ups" {
+            text.push_str(&judgement(report));
+        }
+    }
+    text
+}
+
+fn conditions(report: &Report) -> String {
+    let machine = &report.machine;
+    let mut text = String::new();
+    if machine.quick {
+        text.push_str("**A quick run: these figures say nothing.**\n\n");
+    }
+    let _ = writeln!(
+        text,
+        "Measured with `cargo xtask bench` on {}, in {} rounds of {} ms, on {} cores ({}) with Envoy {}.",
+        machine.date, machine.rounds, machine.slice_millis, machine.cores, machine.processor, machine.envoy
+    );
+    text
+}
+
+fn set_ups(table: &Table) -> String {
+    let mut text = heading(&["set-up", "CPU of a request", "added to Envoy alone", "p50", "p99", "memory"]);
+    for row in &table.rows {
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                value(row.spread(Metric::ProcessorMicros), "µs"),
+                added(table, row, Metric::ProcessorMicros, "µs"),
+                millis(row, Metric::P50Micros),
+                millis(row, Metric::P99Micros),
+                value(row.spread(Metric::MemoryMegabytes), "MB"),
+            ],
+        );
+    }
+    if let Some(rate) = table.rate {
+        let _ = write!(text, "\nLatencies are those at {rate} requests a second");
+        let idle = table.idle_percent.unwrap_or_default();
+        let _ =
+            writeln!(text, "; the proxies that waited for their turn used {idle:.1} % of a core together.");
+    }
+    text.push_str(&waiting(table));
+    text
+}
+
+/// Which proxies were not saturated.
+fn waiting(table: &Table) -> String {
+    let waited = table.rows.iter().filter_map(|row| {
+        let busy = row.spread(Metric::BusyPercent)?.median;
+        (busy < SATURATED).then(|| format!("{} ({busy:.0} %)", row.title))
+    });
+    let waited: Vec<_> = waited.collect();
+    if waited.is_empty() {
+        return String::new();
+    }
+    let waited = waited.join("; ");
+    format!("\nThese waited for something slower, and used less of their core than they could: {waited}.\n")
+}
+
+/// What was meant to hold, what is missed first to be seen.
+fn judgement(report: &Report) -> String {
+    let mut text = "\n".to_owned() + &heading(&["meant to hold", "at most", "measured", ""]);
+    for target in targets(report) {
+        let verdict = match (target.holds, target.is_aim) {
+            (true, _) => "holds",
+            (false, true) => "aim missed",
+            (false, false) => "**missed**",
+        };
+        line(&mut text, &[target.claim, target.allowed, target.measured, verdict.to_owned()]);
+    }
+    text
+}
+
+fn growth(condition: &str, table: &Table) -> String {
+    let mut text = heading(&["set-up", condition, "CPU of a request", "added to Envoy alone", "a second"]);
+    for row in &table.rows {
+        let rate = row.spread(Metric::RequestsPerSecond);
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                row.condition.clone(),
+                value(row.spread(Metric::ProcessorMicros), "µs"),
+                added(table, row, Metric::ProcessorMicros, "µs"),
+                rate.map(|rate| format!("{:.0}", rate.median)).unwrap_or_default(),
+            ],
+        );
+    }
+    text
+}
+
+fn streams(table: &Table) -> String {
+    let mut text =
+        heading(&["set-up", "open at once", "CPU of an event", "added to Envoy alone", "memory of a stream"]);
+    for row in &table.rows {
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                row.condition.clone(),
+                value(row.spread(Metric::EventMicros), "µs"),
+                added(table, row, Metric::EventMicros, "µs"),
+                value(row.spread(Metric::StreamKilobytes), "kB"),
+            ],
+        );
+    }
+    text
+}
+
+fn memory(table: &Table) -> String {
+    let mut text = heading(&["set-up", "over", "memory after a tenth", "after a half", "at the end"]);
+    for row in &table.rows {
+        let samples = row.samples.get(&Metric::MemoryMegabytes).map_or(&[][..], Vec::as_slice);
+        let at = |place: usize| samples.get(place).map(|value| format!("{value:.1} MB")).unwrap_or_default();
+        let (half, last) = (samples.len() / 2, samples.len());
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                row.condition.clone(),
+                at(0),
+                at(half.saturating_sub(1)),
+                at(last.saturating_sub(1)),
+            ],
+        );
+    }
+    text
+}
+
+/// The median; where a row is its own baseline nothing is added.
+fn added(table: &Table, row: &Row, metric: Metric, unit: &str) -> String {
+    if row.set_up == row.baseline {
+        return String::new();
+    }
+    let Some(Spread { median, low, high }) = table.added(row, metric) else { return String::new() };
+    format!("{median:+.1} {unit} ({low:+.1} to {high:+.1})")
+}
+
+fn value(spread: Option<Spread>, unit: &str) -> String {
+    spread.map(|spread| format!("{:.1} {unit}", spread.median)).unwrap_or_default()
+}
+
+fn millis(row: &Row, metric: Metric) -> String {
+    let spread = row.spread(metric);
+    spread.map(|spread| format!("{:.2} ms", spread.median / 1000.0)).unwrap_or_default()
+}
+
+fn heading(names: &[&str]) -> String {
+    format!("| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()))
+}
+
+fn line(text: &mut String, cells: &[String]) {
+    let _ = writeln!(text, "| {} |", cells.join(" | "));
+}

@@ -1,0 +1,268 @@
+//! What Keyswap is meant to cost at most, and whether it does. A target whose figures are not in a report is left out.
+
+use super::{
+    Metric, Report, Row, Table,
+    statistics::{self, spread},
+};
+
+/// Something that is meant to hold, with what was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// What is meant to hold.
+    pub claim: String,
+    /// The most that it may be.
+    pub allowed: String,
+    /// What it is.
+    pub measured: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Whether it is only aimed at.
+    pub is_aim: bool,
+}
+
+/// What a warm decision may add at most: so much of what a set-up adds, in words and as a number.
+const COMPARED: [(&str, &str, f64); 5] = [
+    ("jwt-authn", "1.25 × what `jwt_authn`, `local_ratelimit` and `header_mutation` add", 1.25),
+    ("jwt-authn", "what these three add", 1.0),
+    ("lua", "what Lua adds", 1.0),
+    ("ext-authz-grpc", "a fifth of what `ext_authz` adds by gRPC", 0.2),
+    ("ext-authz-http", "a fifth of what `ext_authz` adds by HTTP", 0.2),
+];
+/// So much over an empty Wasm filter, in microseconds.
+const OVER_EMPTY: f64 = 6.0;
+/// So much more memory than it, in megabytes.
+const MEMORY_OVER_EMPTY: f64 = 8.0;
+/// Memory that grows by less is flat.
+const FLAT: f64 = 1.0;
+const P99_RATIO: f64 = 1.15;
+/// So much more may a decision cost with many tokens, in percent.
+const GROWTH_PERCENT: f64 = 5.0;
+/// What is less than so much of what Envoy itself does for an event cannot be told from nothing, in percent.
+const MEASURABLE_PERCENT: f64 = 2.0;
+
+/// What is meant to hold, as far as the report tells.
+pub fn targets(report: &Report) -> Vec<Target> {
+    let mut targets = Vec::new();
+    if let Some(table) = report.table("set-ups") {
+        for (set_up, what) in [("keyswap-token", "a proxy token"), ("keyswap-jwt", "a JWT")] {
+            targets.extend(warm(table, set_up, what));
+        }
+        targets.extend(cold(table));
+        targets.extend(refusals(table));
+        targets.extend(memory_over_empty(table));
+        targets.extend(latency(table));
+    }
+    targets.extend(report.table("tokens").into_iter().flat_map(growth));
+    targets.extend(report.table("streams").and_then(streams));
+    targets.extend(report.table("memory").into_iter().flat_map(flat));
+    targets
+}
+
+fn warm(table: &Table, set_up: &str, what: &str) -> Vec<Target> {
+    let Some(own) = added(table, set_up) else { return Vec::new() };
+    let compared = COMPARED.iter().filter_map(|(other, name, factor)| {
+        let claim = format!("{what} adds at most {name}");
+        let is_aim = *other == "jwt-authn" && *factor <= 1.0;
+        Some(Target { is_aim, ..micros(claim, added(table, other)? * factor, own) })
+    });
+    let over_empty = difference(table, set_up, "empty-filter", Metric::ProcessorMicros).map(|over| {
+        let claim = format!("{what} adds at most {OVER_EMPTY} µs to an empty Wasm filter");
+        Target { is_aim: true, ..micros(claim, OVER_EMPTY, over) }
+    });
+    compared.chain(over_empty).collect()
+}
+
+fn cold(table: &Table) -> Vec<Target> {
+    let (Some(own), Some(native)) = (added(table, "keyswap-jwt-cold"), added(table, "jwt-authn-cold")) else {
+        return Vec::new();
+    };
+    let target = |factor: f64, is_aim| {
+        let claim =
+            format!("a new JWT each time adds at most {factor} × what these three add without the cache");
+        Target { is_aim, ..micros(claim, native * factor, own) }
+    };
+    vec![target(2.0, false), target(1.3, true)]
+}
+
+fn refusals(table: &Table) -> Vec<Target> {
+    let accepted = median(table.row("keyswap-token", ""), Metric::ProcessorMicros);
+    let refused = [("unknown", "an unknown token"), ("malformed", "what is no token")];
+    let target = |(name, what): (&str, &str)| {
+        let row = table.row(&format!("keyswap-refused-{name}"), "");
+        let claim = format!("refusing {what} costs no more than accepting a token");
+        Some(micros(claim, accepted?, median(row, Metric::ProcessorMicros)?))
+    };
+    refused.into_iter().filter_map(target).collect()
+}
+
+fn memory_over_empty(table: &Table) -> Option<Target> {
+    let more = difference(table, "keyswap-token", "empty-filter", Metric::MemoryMegabytes)?;
+    let claim = "a worker has at most 8 MB more than with an empty Wasm filter".to_owned();
+    Some(at_most(claim, MEMORY_OVER_EMPTY, more, "MB"))
+}
+
+fn latency(table: &Table) -> Vec<Target> {
+    let ratio = |set_up: &str| {
+        let of = |name| table.row(name, "")?.samples.get(&Metric::P99Micros);
+        Some(spread(&statistics::ratios(of(set_up)?, of("bare")?))?.median)
+    };
+    let target = |(set_up, what): (&str, &str)| {
+        let claim = format!("the p99 with {what} is at most {P99_RATIO} × that of Envoy alone");
+        Some(at_most(claim, P99_RATIO, ratio(set_up)?, "×"))
+    };
+    [("keyswap-token", "a proxy token"), ("keyswap-jwt", "a JWT")].into_iter().filter_map(target).collect()
+}
+
+/// The first row of a place has the fewest tokens, the last that is alike has the most.
+fn growth(table: &Table) -> Vec<Target> {
+    let target = |place: &str| {
+        let rows: Vec<&Row> = table.rows.iter().filter(|row| row.condition.ends_with(place)).collect();
+        let (few, many) = (rows.first()?, rows.last()?);
+        let own = table.added(few, Metric::ProcessorMicros)?.median;
+        let samples = |row: &Row| row.samples.get(&Metric::ProcessorMicros).cloned();
+        let more = spread(&statistics::differences(&samples(many)?, &samples(few)?))?.median;
+        let claim =
+            format!("a decision with {} costs at most 5 % more than with {}", many.condition, few.condition);
+        Some(at_most(claim, GROWTH_PERCENT, more / own * 100.0, "%"))
+    };
+    ["in the registry", "in the policy"].into_iter().filter_map(target).collect()
+}
+
+fn streams(table: &Table) -> Option<Target> {
+    let of = |name: &str| table.rows.iter().find(|row| row.set_up == name);
+    let (bare, own) = (of("bare")?, of("keyswap-token")?);
+    let added = table.added(own, Metric::EventMicros)?.median;
+    let percent = added / bare.spread(Metric::EventMicros)?.median * 100.0;
+    let claim = format!("an event of {} costs no measurable time in the filter", own.condition);
+    Some(at_most(claim, MEASURABLE_PERCENT, percent, "%"))
+}
+
+fn flat(table: &Table) -> Vec<Target> {
+    let target = |row: &Row| {
+        let samples = row.samples.get(&Metric::MemoryMegabytes)?;
+        let grown = samples.last()? - samples.first()?;
+        let claim = format!("memory is flat over {}, after the first tenth", row.condition);
+        Some(at_most(claim, FLAT, grown, "MB"))
+    };
+    table.rows.iter().filter(|row| row.set_up != "bare").filter_map(target).collect()
+}
+
+/// What a set-up costs more than its baseline, in microseconds.
+fn added(table: &Table, set_up: &str) -> Option<f64> {
+    Some(table.added(table.row(set_up, "")?, Metric::ProcessorMicros)?.median)
+}
+
+fn difference(table: &Table, one: &str, other: &str, metric: Metric) -> Option<f64> {
+    let of = |name| table.row(name, "")?.samples.get(&metric);
+    Some(spread(&statistics::differences(of(one)?, of(other)?))?.median)
+}
+
+fn median(row: Option<&Row>, metric: Metric) -> Option<f64> {
+    Some(row?.spread(metric)?.median)
+}
+
+fn micros(claim: String, allowed: f64, measured: f64) -> Target {
+    at_most(claim, allowed, measured, "µs")
+}
+
+fn at_most(claim: String, allowed: f64, measured: f64, unit: &str) -> Target {
+    let show = |value: f64| format!("{value:.2} {unit}");
+    Target {
+        claim,
+        allowed: show(allowed),
+        measured: show(measured),
+        holds: measured <= allowed,
+        is_aim: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::figures::Machine;
+
+    fn row(set_up: &str, condition: &str, metric: Metric, samples: &[f64]) -> Row {
+        Row {
+            set_up: set_up.to_owned(),
+            title: set_up.to_owned(),
+            condition: condition.to_owned(),
+            baseline: "bare".to_owned(),
+            samples: BTreeMap::from([(metric, samples.to_vec())]),
+        }
+    }
+
+    fn report(name: &str, rows: Vec<Row>) -> Report {
+        let machine = Machine {
+            cores: 2,
+            processor: "a processor".to_owned(),
+            envoy: "1.0.0".to_owned(),
+            date: "2027-01-01".to_owned(),
+            rounds: 3,
+            slice_millis: 1000,
+            quick: false,
+        };
+        let table = Table { name: name.to_owned(), seconds: 1, rate: None, idle_percent: None, rows };
+        Report { machine, tables: vec![table] }
+    }
+
+    /// Each target that the report tells of, and whether it holds.
+    fn judged(report: &Report) -> Vec<(String, bool)> {
+        targets(report).into_iter().map(|target| (target.measured, target.holds)).collect()
+    }
+
+    #[test]
+    fn a_token_is_compared_round_by_round_with_what_the_native_chain_adds() {
+        let cpu = |name, samples: [f64; 3]| row(name, "", Metric::ProcessorMicros, &samples);
+        // The machine was slow in the second round.
+        let with = |own: [f64; 3]| {
+            report(
+                "set-ups",
+                vec![
+                    cpu("bare", [30.0, 60.0, 30.0]),
+                    cpu("jwt-authn", [38.0, 68.0, 38.0]),
+                    cpu("keyswap-token", own),
+                ],
+            )
+        };
+        let held = |report: &Report| judged(report).into_iter().map(|(_, holds)| holds).collect::<Vec<_>>();
+        assert_eq!(held(&with([40.0, 70.0, 40.0])), [true, false], "10 is 1.25 × 8, and above 8");
+        assert_eq!(held(&with([40.1, 70.1, 40.1])), [false, false]);
+        assert_eq!(held(&with([37.0, 67.0, 37.0])), [true, true]);
+    }
+
+    #[test]
+    fn growth_is_told_of_what_the_decision_costs_not_of_the_whole_request() {
+        let cpu = |condition: &str, value: f64| {
+            let name = if condition.is_empty() { "bare" } else { "keyswap-token" };
+            row(name, condition, Metric::ProcessorMicros, &[value])
+        };
+        let rows = vec![
+            cpu("", 30.0),
+            cpu("10 in the registry", 40.0),
+            cpu("1000 in the registry", 90.0),
+            cpu("100000 in the registry", 40.4),
+            cpu("10 in the policy", 40.0),
+            cpu("100000 in the policy", 41.0),
+            cpu("100000 in the policy, all in use", 50.0),
+        ];
+        let found = judged(&report("tokens", rows));
+        assert_eq!(found, [("4.00 %".to_owned(), true), ("10.00 %".to_owned(), false)]);
+    }
+
+    #[test]
+    fn memory_is_judged_after_the_first_tenth() {
+        let rows = vec![
+            row("keyswap-token", "5 requests", Metric::MemoryMegabytes, &[60.0, 60.5, 60.9]),
+            row("keyswap-token", "5 tokens", Metric::MemoryMegabytes, &[60.0, 61.0, 62.0]),
+        ];
+        let found = judged(&report("memory", rows));
+        assert_eq!(found, [("0.90 MB".to_owned(), true), ("2.00 MB".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_report_without_the_figures_has_no_targets() {
+        assert_eq!(judged(&report("set-ups", Vec::new())), []);
+    }
+}

@@ -1,0 +1,72 @@
+//! The bench itself: every set-up does what it is said to do, and every table is measured. What it takes is not judged.
+
+#![cfg(target_os = "linux")]
+
+use std::{sync::atomic::AtomicBool, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_tests::{
+    bench::{self, Kind, Plan, SET_UPS, Watch},
+    figures::{Metric, Report, Table, document, targets},
+};
+
+fn quick(tables: &[Kind]) -> Result<Report> {
+    let plan = Plan {
+        rounds: 1,
+        slice: Duration::from_millis(50),
+        rate: Some(200),
+        set_ups: Vec::new(),
+        tables: tables.to_vec(),
+        quick: true,
+    };
+    let measured = bench::run(&plan, &mut Watch::new(&mut |_, _| {}, &AtomicBool::default()))?;
+    measured.failure.map_or(Ok(measured.report), Err)
+}
+
+/// Every row has a sample of each of these, and each is a number above nothing.
+fn has(table: &Table, metrics: &[Metric]) -> Result<()> {
+    for row in &table.rows {
+        for metric in metrics {
+            let samples =
+                row.samples.get(metric).with_context(|| format!("no {metric:?} of {}", row.set_up))?;
+            ensure!(!samples.is_empty() && samples.iter().all(|sample| *sample > 0.0), "{metric:?}: {row:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_set_up_does_what_it_is_said_to_do_and_is_measured() -> Result<()> {
+    let report = quick(&[Kind::SetUps])?;
+    let table = report.table("set-ups").context("there is no table of set-ups")?;
+    let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
+    ensure!(measured == SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
+    has(table, &[Metric::ProcessorMicros, Metric::P50Micros, Metric::P99Micros, Metric::MemoryMegabytes])?;
+    // All that is meant to hold of them can be told.
+    ensure!(targets(&report).len() == 19, "{:#?}", targets(&report));
+    let text = document(&report);
+    ensure!(text.contains("A quick run: these figures say nothing"), "{text}");
+    ensure!(SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
+    Ok(())
+}
+
+#[test]
+fn every_table_of_growth_is_measured() -> Result<()> {
+    let report = quick(&[Kind::Tokens, Kind::Workers, Kind::Bodies, Kind::Streams, Kind::Memory])?;
+    for (name, rows, metric) in [
+        ("tokens", 8, Metric::ProcessorMicros),
+        ("workers", 6, Metric::RequestsPerSecond),
+        ("bodies", 12, Metric::ProcessorMicros),
+        ("streams", 3, Metric::EventMicros),
+        ("memory", 3, Metric::MemoryMegabytes),
+    ] {
+        let table = report.table(name).with_context(|| format!("there is no table `{name}`"))?;
+        ensure!(table.rows.len() == rows, "{name}: {table:?}");
+        has(table, &[metric])?;
+    }
+    ensure!(targets(&report).len() == 5, "{:#?}", targets(&report));
+    // What was measured is read again as it was written.
+    let again: Report = serde_json::from_str(&report.to_json()?)?;
+    ensure!(document(&again) == document(&report));
+    Ok(())
+}

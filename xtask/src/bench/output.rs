@@ -1,0 +1,37 @@
+//! Results: on the terminal, in files, in the repository.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use keyswap_tests::{
+    figures::{self, Report},
+    readme,
+    tools::project_root,
+};
+
+use super::Options;
+
+/// What was measured, even if it is not all that was planned.
+pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
+    let document = figures::document(report);
+    println!("{document}");
+    for table in &report.tables {
+        eprintln!("the table `{}` took {} s", table.name, table.seconds);
+    }
+    if let Some(file) = &options.json {
+        write_file(file, &report.to_json()?)?;
+    }
+    if let Some(file) = &options.markdown {
+        write_file(file, &document)?;
+    }
+    Ok(())
+}
+
+pub(super) fn update_readme(report: &Report) -> Result<()> {
+    write_file(&project_root().join(figures::FILE), &report.to_json()?)?;
+    readme::update()
+}
+
+fn write_file(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+}
