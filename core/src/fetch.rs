@@ -148,6 +148,37 @@ pub struct FetchRequest {
     pub timeout: Duration,
 }
 
+impl FetchRequest {
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.value(":method")
+    }
+
+    /// Host and port.
+    pub fn authority(&self) -> &str {
+        self.value(":authority")
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> &str {
+        self.value(":path")
+    }
+
+    /// The header fields that are no pseudo-headers.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.headers.iter().filter(|(name, _)| !name.starts_with(':'));
+        fields.map(|(name, value)| (name.as_ref(), value.as_str()))
+    }
+
+    fn value(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+}
+
+/// So many bytes of an answer are of use: no reader takes more, and a host need not keep more.
+pub const MOST_FETCHED: usize = 1024 * 1024;
+
 /// What came of a call.
 pub enum FetchAnswer<'a> {
     /// A response.

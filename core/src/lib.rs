@@ -71,12 +71,12 @@ pub use bundle::{BUNDLE_TYPE, BundleFault, MAX_BUNDLE_BYTES, SignedBundle};
 pub use decision::{Check, Decision, Passed, Stage, Verdict};
 pub use engine::{Engine, Outlook, Pending, Recorded, Replayed, Step, Unjudged};
 pub use fault::Fault;
-pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, Resolution};
+pub use fetch::{Asked, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MOST_FETCHED, Resolution};
 pub use head::{Header, RequestHead};
 pub use host::Capabilities;
 pub use identity_slot::{IdentityCredential, IdentitySlot, find_identity};
 pub use limit::{Gcra, RateLimit, Taken};
-pub use message::Field;
+pub use message::{Field, has_content};
 pub use path::PathFault;
 pub use policy::{
     BundleSource, CandidatePolicy, Configuration, Finding, Lint, Policy, PolicyError, PolicyErrors,

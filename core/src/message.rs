@@ -7,7 +7,7 @@
 
 use crate::head::RequestHead;
 use crate::protected::is_spelling_of;
-use crate::reply::ResponseHeaders;
+use crate::reply::{LocalReply, ResponseHeaders};
 use crate::rewrite::Rewrite;
 
 /// A field: its name in any case, and its value.
@@ -33,9 +33,20 @@ const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 /// What an upstream says for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
+/// Whether an answer with this status to this method has a body (RFC 9110 section 6.4.1); a length may be told of one
+/// that it has not.
+pub fn has_content(method: &[u8], status: u16) -> bool {
+    method != b"HEAD" && !matches!(status, 100..200 | 204 | 304)
+}
+
 impl Rewrite<'_> {
     /// The fields to send upstream, line by line, without `host`.
     pub fn fields<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
+        self.kept(head).chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
+    }
+
+    /// Those of them that the caller sent; the others are in `set`.
+    pub fn kept<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
         let is_upgrade = head.is_websocket_upgrade();
         let is_replaced =
             |name: &[u8]| self.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other.as_bytes()));
@@ -47,8 +58,7 @@ impl Rewrite<'_> {
             let is_dropped = is_removed || ends_here || is_not_sent || is_of_proxies(header.name);
             !is_dropped && !is_replaced(header.name)
         });
-        let kept = kept.map(|header| (header.name, header.value));
-        kept.chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
+        kept.map(|header| (header.name, header.value))
     }
 }
 
@@ -63,6 +73,16 @@ impl ResponseHeaders {
         });
         let own = self.set.iter().chain(&self.add);
         kept.copied().chain(own.map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+    }
+}
+
+impl LocalReply {
+    /// The fields of an answer that the host gives in the place of an upstream, line by line.
+    pub fn fields<'r>(&'r self, response: &'r ResponseHeaders) -> impl Iterator<Item = Field<'r>> {
+        let is_replaced = |name: &str| response.set.iter().any(|(other, _)| name == *other);
+        let kept = self.headers.iter().filter(move |(name, _)| !is_replaced(name));
+        let lines = kept.chain(&response.set).chain(&response.add);
+        lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }
 

@@ -35,6 +35,11 @@ impl Sent {
         }
     }
 
+    /// Whether nothing is to be learnt.
+    pub fn is_nothing(&self) -> bool {
+        self.token.is_none() && self.keys().next().is_none()
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = SentKey> {
         self.keys.into_iter().flatten()
     }

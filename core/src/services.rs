@@ -201,6 +201,14 @@ fn living<S>(services: &[Weak<S>]) -> impl Iterator<Item = Rc<S>> {
 }
 
 impl Accepted {
+    /// What operators should know, as lines for the log; none where it is as it should be.
+    pub fn lines(self, key: &FetchKey) -> impl Iterator<Item = String> {
+        let Self { outcome, notes, .. } = self;
+        let kind = key.kind();
+        let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
+        (!outcome.is_healthy()).then_some(line).into_iter().chain(notes)
+    }
+
     pub(crate) fn new(outcome: FetchOutcome, resolution: Resolution) -> Self {
         Self { outcome, resolution, notes: Vec::new() }
     }

@@ -5,6 +5,7 @@ mod support;
 
 use std::cell::RefCell;
 
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     Capabilities, Environment, Forgetful, Header, MemoryStore, Policy, Reason, RequestHead, TokenDigest,
     Verdict,
@@ -286,4 +287,36 @@ fn a_store_that_forgets_at_once_costs_lookups_and_lets_nobody_in() {
         |path: &str| if path.starts_with("/v1/changes") { feed(1, &json!([])) } else { Answer::unknown() };
     assert_eq!(worker.ask(&Forgetful, TOKEN, at(40), &feed), 200);
     assert_eq!(worker.ask(&Forgetful, TOKEN, at(41), &feed), 401);
+}
+
+/// What keeps a configuration from being started where the component runs.
+fn errors_at_start(configuration: &Value) -> Vec<String> {
+    let document = configuration.to_string();
+    let start = |host| {
+        keyswap_core::Worker::start(document.as_bytes(), Box::new(Secrets), Box::new(PureRust), host, "plane")
+    };
+    assert!(start(Capabilities::ENVOY).is_ok(), "it can be started in Envoy");
+    let errors = start(Capabilities::COMPONENT).err();
+    errors.map(|errors| errors.0.into_iter().map(|error| error.path).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_rollout_that_needs_what_the_host_has_not_is_refused_when_it_starts() {
+    let enforce = registry_policy(&json!({}));
+    let shadow = with(&enforce, &json!({"mode": "shadow"}));
+    let rollout = |stable: &Value, candidate: &Value, more: Value| {
+        let document = json!({"version": "keyswap-rollout/v1", "stable": stable, "candidate": candidate});
+        with(&document, &more)
+    };
+    let fallback = json!({"percent": 10, "fallback": {"refusals": 3, "per": "1m"}});
+    for (configuration, expect) in [
+        (enforce.clone(), vec![]),
+        (shadow.clone(), vec!["mode"]),
+        (rollout(&enforce, &enforce, json!({"percent": 10})), vec![]),
+        (rollout(&shadow, &shadow, json!({})), vec!["stable.mode", "candidate.mode"]),
+        (rollout(&enforce, &enforce, fallback.clone()), vec!["fallback"]),
+        (rollout(&enforce, &shadow, fallback), vec!["candidate.mode", "fallback"]),
+    ] {
+        assert_eq!(errors_at_start(&configuration), expect, "{configuration}");
+    }
 }

@@ -147,13 +147,11 @@ impl Plugin {
         let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
         let accepted = shared.worker.accept(&call.key, call.asked, answer, now, &SharedData);
         shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
-        if !accepted.outcome.is_healthy() {
-            log::warn!("a fetch of kind `{}` came to nothing: {}", call.key.kind(), accepted.outcome.name());
+        let resolution = accepted.resolution.clone();
+        for line in accepted.lines(&call.key) {
+            log::warn!("{line}");
         }
-        for note in &accepted.notes {
-            log::warn!("{note}");
-        }
-        self.resolve(shared, &call.key, &accepted.resolution);
+        self.resolve(shared, &call.key, &resolution);
     }
 
     /// Goes on with every request that waits for this.

@@ -124,6 +124,21 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// The headers that are taken out of requests for all upstreams.
+    pub fn removed_from_requests(&self) -> Result<Vec<String>> {
+        self.removed("request_headers_to_remove")
+    }
+
+    /// The headers that are taken out of the answers of all upstreams.
+    pub fn removed_from_responses(&self) -> Result<Vec<String>> {
+        self.removed("response_headers_to_remove")
+    }
+
+    fn removed(&self, list: &str) -> Result<Vec<String>> {
+        let list = self.0.pointer(&format!("{MANAGER}/route_config/{list}")).cloned();
+        Ok(serde_json::from_value(list.unwrap_or_default())?)
+    }
+
     /// Whether a virtual host leads to this upstream.
     pub fn has_upstream(&self, host: &str) -> bool {
         let virtual_hosts = self.0.pointer(&format!("{MANAGER}/route_config/virtual_hosts"));

@@ -4,12 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
-use keyswap_core::TokenDigest;
+use keyswap_core::{Capabilities, Gcra, Policy, RateLimit, TokenDigest};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::providers;
 
@@ -23,6 +25,9 @@ pub struct Suite {
     pub env: BTreeMap<String, String>,
     /// The policy.
     pub policy: Value,
+    /// Whether the policy asks for what the component's hosts have not, so that it is refused there.
+    #[serde(default)]
+    pub only_in_envoy: bool,
     /// What the registry answers, where the policy has one.
     #[serde(default)]
     pub registry: Vec<Registered>,
@@ -65,16 +70,59 @@ impl Suite {
         self.cases.iter().filter_map(|case| Some(case.forward.as_ref()?.authority.as_str())).collect()
     }
 
-    /// The answer to a fetch, of the registry or of another service.
-    pub fn fetch_answer(&self, target: &str) -> (u16, Vec<u8>) {
+    /// Whether a host can do what its policy asks for.
+    pub fn fits(&self, host: Capabilities) -> Result<bool> {
+        Ok(Policy::from_json(self.policy.to_string().as_bytes())?.fits(host).is_ok())
+    }
+
+    /// The registry that it speaks of, from which nothing was taken yet.
+    pub fn registry(&self) -> CaseRegistry {
+        CaseRegistry { tokens: self.registry.clone(), fetched: self.fetched.clone(), taken: Mutex::default() }
+    }
+}
+
+/// What stands in the place of the registry, and of all else that is asked, for a suite.
+pub struct CaseRegistry {
+    tokens: Vec<Registered>,
+    fetched: Vec<Served>,
+    /// The theoretical arrival time of each token, see [`Gcra`].
+    taken: Mutex<BTreeMap<String, i64>>,
+}
+
+impl CaseRegistry {
+    /// Its answer to a request.
+    pub fn answer(&self, target: &str, body: &[u8]) -> (u16, Vec<u8>) {
         if let Some(served) = self.fetched.iter().find(|served| served.target == target) {
             return (served.status.unwrap_or(200), served.body.clone().into_bytes());
         }
-        let Some(digest) = target.strip_prefix("/v1/tokens/") else {
-            return (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec());
-        };
+        match target.strip_prefix("/v1/tokens/") {
+            Some(digest) => self.record(digest),
+            None if target == "/v1/limits" => self.take(body).unwrap_or((400, Vec::new())),
+            None => (200, br#"{"sequence":0,"reset":false,"changes":[]}"#.to_vec()),
+        }
+    }
+
+    /// The limit in the question is the one that the record has, or the policy.
+    fn take(&self, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+        let question: Value = serde_json::from_slice(body).ok()?;
+        let requests = u32::try_from(question["requests"].as_u64()?).ok()?;
+        let seconds = question["per"].as_str()?.strip_suffix('s')?.parse().ok()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = taken.get(question["sha256"].as_str()?).copied();
+        let (after, answer) =
+            Gcra::new(RateLimit::new(requests, seconds)?).take(before, i64::try_from(now).ok()?);
+        taken.insert(question["sha256"].as_str()?.to_owned(), after);
+        let answer = json!({
+            "allowed": answer.allowed, "limit": answer.limit, "remaining": answer.remaining,
+            "retry_after": answer.retry_after, "reset": answer.reset, "window": answer.window,
+        });
+        Some((200, answer.to_string().into_bytes()))
+    }
+
+    fn record(&self, digest: &str) -> (u16, Vec<u8>) {
         let of_token = |entry: &&Registered| digest_of(&entry.token) == digest;
-        let Some(entry) = self.registry.iter().find(of_token) else {
+        let Some(entry) = self.tokens.iter().find(of_token) else {
             return (404, br#"{"code":"unknown_token"}"#.to_vec());
         };
         let body = match (&entry.record, &entry.body) {
@@ -105,8 +153,33 @@ pub struct Case {
     pub reply: Option<Reply>,
     /// What the caller gets where the request asks for nothing of an upstream's.
     pub answer: Option<Answered>,
+    /// What the caller gets where a connection cannot become a WebSocket.
+    pub without_upgrades: Option<Reply>,
     /// The status with which Envoy answers before the filter sees the request.
     pub envoy: Option<u16>,
+    /// The status with which Node answers before the authorizer sees the request; 0 where it closes the connection.
+    pub node: Option<u16>,
+    /// The target that Wasmtime shows the component, where it is another than the one that was sent.
+    pub wasmtime_shows: Option<String>,
+}
+
+impl Case {
+    /// What becomes of the request in a host that cannot upgrade a connection.
+    #[must_use]
+    pub fn where_nothing_is_upgraded(self) -> Self {
+        match self.without_upgrades {
+            Some(reply) => {
+                Self { forward: None, answer: None, reply: Some(reply), without_upgrades: None, ..self }
+            }
+            None => self,
+        }
+    }
+
+    /// The request as a component in Wasmtime sees it.
+    pub fn as_shown_by_wasmtime(&self) -> CaseRequest {
+        let target = self.wasmtime_shows.as_ref().unwrap_or(&self.request.target);
+        CaseRequest { target: target.clone(), ..self.request.clone() }
+    }
 }
 
 /// A request head.

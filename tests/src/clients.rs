@@ -11,6 +11,7 @@ use std::fmt;
 
 use anyhow::Result;
 
+pub(crate) use library::isolated;
 pub use library::{Language, Library};
 pub use running::{Event, Failure, Running};
 

@@ -4,28 +4,23 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
+    ops::{Deref, DerefMut},
+    process::Command,
+    time::Instant,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::{
-    Meter, Standin,
+    Standin,
     bootstrap::Bootstrap,
-    filter::filter_wasm,
-    http::{self, Answer, Request, Response},
+    builds::FILTER,
+    http::{self, Request},
+    server::{PATIENCE, Process, Server, pause},
     tools, until,
 };
 
-/// Far beyond what Envoy needs on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How many lines of Envoy's log an error shows.
-const LAST_LINES: usize = 30;
 /// Where a listener is that can be replaced.
 const LISTENER_FILE: &str = "listener.json";
 
@@ -170,23 +165,22 @@ impl Setup {
 
     /// Starts Envoy and waits until it serves.
     pub fn start(self) -> Result<Envoy> {
-        let mut process = self.spawn()?;
-        let admin = process.wait_for(Process::admin_address)?;
+        let (mut process, bootstrap) = self.spawn()?;
+        let admin = process.wait_for(admin_address)?;
         process.wait_for(|_| Ok(serves(admin)))?;
-        let address = listener_address(admin)?;
-        Ok(Envoy { process, admin, address })
+        Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin, bootstrap })
     }
 
     /// Starts Envoy, which must refuse its configuration; returns what it logged.
     pub fn refused(self) -> Result<String> {
-        let mut process = self.spawn()?;
+        let (mut process, _) = self.spawn()?;
         let started = Instant::now();
         loop {
-            if let Some(status) = process.child.try_wait()? {
+            if let Some(status) = process.ended()? {
                 ensure!(!status.success(), "Envoy ended as if nothing were wrong:\n{}", process.log());
                 return Ok(process.log());
             }
-            let serving = process.admin_address()?.and_then(serves);
+            let serving = admin_address(&process)?.and_then(serves);
             ensure!(serving.is_none(), "Envoy accepted the configuration:\n{}", process.last_lines());
             ensure!(started.elapsed() < PATIENCE, "Envoy did not decide:\n{}", process.last_lines());
             pause(started);
@@ -195,8 +189,8 @@ impl Setup {
 
     /// Lets Envoy check its configuration without serving; returns what it logged.
     pub fn validate(self) -> Result<String> {
-        let mut process = self.run(&["--mode", "validate"])?;
-        let status = process.child.wait()?;
+        let (mut process, _) = self.run(&["--mode", "validate"])?;
+        let status = process.wait()?;
         ensure!(status.success(), "Envoy finds the configuration invalid:\n{}", process.log());
         Ok(process.log())
     }
@@ -209,14 +203,15 @@ impl Setup {
         self
     }
 
-    fn spawn(self) -> Result<Process> {
+    fn spawn(self) -> Result<(Process, Bootstrap)> {
         self.run(&[])
     }
 
-    fn run(self, arguments: &[&str]) -> Result<Process> {
+    /// The process, and its bootstrap as it would be without files beside it.
+    fn run(self, arguments: &[&str]) -> Result<(Process, Bootstrap)> {
         let mut bootstrap = self.bootstrap?;
         if self.has_keyswap {
-            bootstrap.set_filter(&filter_wasm()?)?;
+            bootstrap.set_filter(&FILTER.path()?)?;
             bootstrap.set_environment(self.env.keys())?;
         }
         let folder = tempfile::tempdir()?;
@@ -241,21 +236,31 @@ impl Setup {
             .args(arguments)
             .env_clear()
             .envs(&self.env)
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(folder.path().join("access.log"))?)
-            .stderr(fs::File::create(folder.path().join("envoy.log"))?);
-        end_with_parent(&mut command);
-        let child = command.spawn().context("cannot run Envoy")?;
-        Ok(Process { child, folder, bootstrap: whole })
+            .stdout(fs::File::create(folder.path().join("access.log"))?);
+        Ok((Process::spawn("Envoy", command, folder)?, whole))
     }
 }
 
 /// A running Envoy; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Envoy {
-    process: Process,
+    server: Server,
     admin: SocketAddr,
-    address: SocketAddr,
+    bootstrap: Bootstrap,
+}
+
+impl Deref for Envoy {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl DerefMut for Envoy {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
 }
 
 impl Envoy {
@@ -269,59 +274,9 @@ impl Envoy {
         Setup::new(None)
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The port on which it listens.
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    /// The base URL for clients, without a trailing slash.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
     /// Where its admin interface listens.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
-    }
-
-    /// Sends a request and waits for the whole answer.
-    pub fn send(&self, request: &Request) -> Result<Response> {
-        http::send(self.address, request).with_context(|| self.process.last_lines())
-    }
-
-    /// Sends a request and returns when the head of the answer is there.
-    pub fn open(&self, request: &Request) -> Result<Answer> {
-        http::open(self.address, request).with_context(|| self.process.last_lines())
-    }
-
-    /// Sends bytes that need not be a request at all.
-    pub fn open_raw(&self, bytes: &[u8]) -> Result<Answer> {
-        http::open_raw(self.address, bytes).with_context(|| self.process.last_lines())
-    }
-
-    /// Sends all requests at once, each on a connection of its own, and waits for all answers.
-    pub fn burst(&self, requests: &[Request]) -> Result<Vec<Response>> {
-        http::burst(self.address, requests).with_context(|| self.process.last_lines())
-    }
-
-    /// What it has used.
-    pub fn meter(&self) -> Meter {
-        Meter::of(&self.process.child)
-    }
-
-    /// The memory that it holds, in bytes.
-    pub fn memory(&self) -> Result<u64> {
-        self.meter().memory()
-    }
-
-    /// The processor time that it has used.
-    pub fn processor_time(&self) -> Result<Duration> {
-        self.meter().processor_time()
     }
 
     /// What the admin interface says at a path such as `/stats`.
@@ -339,23 +294,18 @@ impl Envoy {
     /// Gives a [`Setup::reloadable`] Envoy the listener with another policy, and waits until it is in use.
     pub fn reload(&self, policy: &Value) -> Result<()> {
         const UPDATES: &str = "listener_manager.listener_in_place_updated";
-        let mut bootstrap = self.process.bootstrap.clone();
+        let mut bootstrap = self.bootstrap.clone();
         bootstrap.set_policy(policy)?;
         let before = self.stat(UPDATES)?;
-        bootstrap.use_listener_file(&self.process.folder.path().join(LISTENER_FILE))?;
+        bootstrap.use_listener_file(&self.log_folder().join(LISTENER_FILE))?;
         until("the listener is replaced", || Ok(self.stat(UPDATES)? > before)).map(drop)
-    }
-
-    /// What Envoy and the filter have logged.
-    pub fn log(&self) -> String {
-        self.process.log()
     }
 
     /// Its access log, once it has `lines` lines or more. The line of a request is written after its answer.
     pub fn access_log(&self, lines: usize) -> Result<Vec<Value>> {
         let started = Instant::now();
         loop {
-            let text = fs::read_to_string(self.process.folder.path().join("access.log"))?;
+            let text = fs::read_to_string(self.log_folder().join("access.log"))?;
             let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
             let found: Vec<_> = complete.lines().collect();
             if found.len() >= lines {
@@ -364,73 +314,6 @@ impl Envoy {
             ensure!(started.elapsed() < PATIENCE, "the access log has {} lines, not {lines}", found.len());
             pause(started);
         }
-    }
-
-    /// The folder of `envoy.log` and `access.log`; it goes when this is dropped.
-    pub fn log_folder(&self) -> &Path {
-        self.process.folder.path()
-    }
-
-    /// How it ended, if it has.
-    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.process.child.try_wait()?)
-    }
-
-    /// The last lines of its log.
-    pub fn last_lines(&self) -> String {
-        self.process.last_lines()
-    }
-}
-
-#[derive(Debug)]
-struct Process {
-    child: Child,
-    folder: TempDir,
-    /// As it would be without files beside it.
-    bootstrap: Bootstrap,
-}
-
-impl Process {
-    /// Asks until there is an answer; an Envoy that has ended will not give one.
-    fn wait_for<T>(&mut self, ask: impl Fn(&Self) -> Result<Option<T>>) -> Result<T> {
-        let started = Instant::now();
-        loop {
-            if let Some(answer) = ask(self)? {
-                return Ok(answer);
-            }
-            if let Some(status) = self.child.try_wait()? {
-                bail!("Envoy did not start ({status}):\n{}", self.last_lines());
-            }
-            ensure!(started.elapsed() < PATIENCE, "Envoy does not get ready:\n{}", self.last_lines());
-            pause(started);
-        }
-    }
-
-    /// Envoy writes the file in one go, but not atomically.
-    fn admin_address(&self) -> Result<Option<SocketAddr>> {
-        match fs::read_to_string(self.folder.path().join("admin")) {
-            Ok(address) => Ok(address.trim().parse().ok()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn log(&self) -> String {
-        let log = fs::read(self.folder.path().join("envoy.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
-    }
-
-    fn last_lines(&self) -> String {
-        let log = self.log();
-        let lines: Vec<_> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("\n")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -451,25 +334,11 @@ fn listener_address(admin_address: SocketAddr) -> Result<SocketAddr> {
     Ok((Ipv4Addr::LOCALHOST, port.context("Envoy does not say where it listens")?).into())
 }
 
-/// Between two questions: a tenth of the time that has passed, within limits.
-fn pause(started: Instant) {
-    thread::sleep((started.elapsed() / 10).clamp(Duration::from_millis(2), Duration::from_millis(100)));
-}
-
-/// Ctrl-C in a terminal is for the parent alone, which then ends its child. On Linux the kernel ends the child when the
-/// thread that started it is gone, so that not even a killed test leaves one behind.
-pub(crate) fn end_with_parent(command: &mut Command) {
-    use std::os::unix::process::CommandExt as _;
-    command.process_group(0);
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::process::{Signal, set_parent_process_death_signal};
-        #[expect(
-            unsafe_code,
-            reason = "the closure makes one system call, which is safe between fork and exec"
-        )]
-        unsafe {
-            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
-        }
+/// Envoy writes the file in one go, but not atomically.
+fn admin_address(process: &Process) -> Result<Option<SocketAddr>> {
+    match fs::read_to_string(process.folder().join("admin")) {
+        Ok(address) => Ok(address.trim().parse().ok()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

@@ -31,11 +31,13 @@
 #[cfg(target_os = "linux")]
 pub mod bench;
 mod bootstrap;
+mod builds;
 pub mod cases;
 pub mod clients;
+mod embedding;
 mod envoy;
+pub mod faults;
 pub mod figures;
-mod filter;
 mod http;
 mod issuer;
 mod meter;
@@ -45,17 +47,18 @@ mod ratelimit;
 pub mod readme;
 mod registry;
 mod scripted;
+mod server;
 mod standin;
 mod testbed;
 pub mod tools;
 mod waiting;
+mod wasm_opt;
+mod wasmtime;
 
 pub use bootstrap::Bootstrap;
+pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build};
+pub use embedding::Embedding;
 pub use envoy::{Envoy, Setup};
-pub use filter::{
-    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, build, filter_wasm, keyswap_command,
-    probe_wasm,
-};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use meter::Meter;
@@ -63,6 +66,8 @@ pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted};
+pub use server::Server;
 pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
 pub use waiting::until;
+pub use wasmtime::{FLAGS as WASMTIME_FLAGS, Wasmtime, WasmtimeSetup};

@@ -10,16 +10,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
 use serde_json::Value;
 
 use crate::{
-    envoy::end_with_parent,
     http::{self, Request},
-    tools::{installed, project_root, run},
+    server::end_with_parent,
+    tools::{NODE_REMEDY, fingerprint, installed, node_packages, project_root},
 };
 
-const REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "provider.mjs"];
 const SECRET: &str = "the-client-secret-of-a-test";
 
@@ -45,7 +43,7 @@ impl OidcProvider {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         end_with_parent(&mut command);
-        let mut process = command.spawn().context(REMEDY)?;
+        let mut process = command.spawn().context(NODE_REMEDY)?;
         let commands = process.stdin.take().context("its input is piped")?;
         let stdout = process.stdout.take().context("its output is piped")?;
         let mut said = BufReader::new(stdout).lines();
@@ -102,31 +100,13 @@ impl Drop for OidcProvider {
 /// The folder of the program, with its packages.
 fn program() -> Result<PathBuf> {
     let source = project_root().join("tests/oidc");
-    let packages = folder("oidc-packages", &source, &FILES[..2], |folder| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        run(&mut npm, REMEDY).context("the OpenID provider needs a registry that npm reaches")?;
-        Ok(())
-    })?;
-    folder("oidc-provider", &source, &FILES, |folder| {
+    let packages = node_packages("oidc-packages", &source)?;
+    let files = FILES.map(|file| source.join(file));
+    installed("oidc-provider", &fingerprint(&files)?, |folder| {
+        for file in &files {
+            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
         let beside = Path::new("..").join(packages.file_name().unwrap_or_default());
         Ok(symlink(beside.join("node_modules"), folder.join("node_modules"))?)
-    })
-}
-
-/// A folder with copies of these files, completed by `install`, once for each version of them.
-fn folder(
-    name: &str,
-    source: &Path,
-    files: &[&str],
-    install: impl FnOnce(&Path) -> Result<()>,
-) -> Result<PathBuf> {
-    let contents = files.iter().map(|file| Ok(fs::read(source.join(file))?)).collect::<Result<Vec<_>>>()?;
-    let fingerprint = TokenDigest::of(&contents.concat()).to_hex();
-    installed(name, fingerprint.get(..16).unwrap_or_default(), |folder| {
-        for (file, content) in files.iter().zip(&contents) {
-            fs::write(folder.join(file), content)?;
-        }
-        install(folder)
     })
 }

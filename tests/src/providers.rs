@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::cases::{Case, CaseRequest, Forwarded, Suite, digest_of};
+use crate::cases::{Case, CaseRequest, Forwarded, Reply, Suite, digest_of};
 
 const TOKEN: &str = "ptk_every-provider";
 const GATEWAY_TOKEN: &str = "real-cf-aig";
@@ -33,6 +33,8 @@ struct Row {
     #[serde(default)]
     websocket: Vec<Hop>,
     query_key: Option<(String, String)>,
+    /// The dialect of its errors, where that is not OpenAI's.
+    dialect: Option<String>,
 }
 
 /// The client's target, the gateway's, the provider's own.
@@ -92,6 +94,7 @@ impl Mode {
             about: "Every provider".to_owned(),
             env,
             policy,
+            only_in_envoy: false,
             registry: Vec::new(),
             fetched: Vec::new(),
             cases,
@@ -201,7 +204,14 @@ impl Mode {
             }),
             reply: None,
             answer: None,
+            without_upgrades: upgrade.then(|| Reply {
+                status: 501,
+                reason: "upgrade_unsupported".to_owned(),
+                dialect: row.dialect().to_owned(),
+            }),
             envoy: None,
+            node: None,
+            wasmtime_shows: None,
         })
     }
 }
@@ -218,6 +228,11 @@ impl Row {
 
     fn encoded_secret(&self) -> String {
         format!("real%2B{}%2F%26%3D", self.provider)
+    }
+
+    /// Whose error bodies its callers understand.
+    fn dialect(&self) -> &str {
+        self.dialect.as_deref().unwrap_or("openai")
     }
 
     fn key_header(&self) -> &str {

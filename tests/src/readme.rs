@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::Reason;
 
 use crate::{
+    KEYSWAP,
     clients::matrix::{ROWS, WS},
     figures::{self, Report},
-    keyswap_command,
     tools::project_root,
 };
 
@@ -54,7 +54,7 @@ fn reasons() -> String {
 
 /// Every finding of `policy lint`, as the command lists them.
 fn lints() -> Result<String> {
-    let output = Command::new(keyswap_command()?).args(["policy", "lint", "--list"]).output()?;
+    let output = Command::new(KEYSWAP.path()?).args(["policy", "lint", "--list"]).output()?;
     ensure!(output.status.success(), "`policy lint --list` fails");
     Ok(String::from_utf8(output.stdout)?)
 }

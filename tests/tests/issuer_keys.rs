@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 use keyswap_tests::{
-    Envoy, Issuer, Request, Response, Script, Scripted, Setup, SigningKey, Standin, unix_now, until, with,
+    Envoy, Issuer, Request, Response, Script, Scripted, Setup, SigningKey, Standin, faults, unix_now, until,
+    with,
 };
 use serde_json::{Value, json};
 
@@ -81,35 +82,11 @@ fn verdict(response: &Response) -> String {
     }
 }
 
-/// Every way in which an issuer can be of no help.
-fn faults(attacker: &Scripted) -> Vec<(&'static str, Script)> {
-    let too_many: Vec<Value> = (0..100_000)
-        .map(|number| json!({"kty": "RSA", "kid": format!("k{number}"), "n": "AQAB", "e": "AQAB"}))
-        .collect();
-    let redirect = vec![("location", format!("http://{}/jwks", attacker.address()))];
-    vec![
-        ("closes", Script::Close),
-        ("hangs", Script::Hang),
-        ("drips", Script::Drip),
-        ("fails", Script::answer(500, "{}")),
-        ("is-busy", Script::answer(429, "{}")),
-        ("knows-nothing", Script::answer(404, "{}")),
-        ("answers-nothing", Script::answer(204, "")),
-        ("answers-html", Script::answer(200, "<html>")),
-        ("answers-a-list", Script::answer(200, "[]")),
-        ("repeats-a-member", Script::answer(200, r#"{"keys":[],"keys":[]}"#)),
-        ("cuts-off", Script::CutOff),
-        ("has-too-many-keys", Script::answer(200, json!({"keys": too_many}).to_string())),
-        ("pads", Script::answer(200, format!(r#"{{"keys":[]{}}}"#, " ".repeat(300 * 1024)))),
-        ("redirects", Script::Answer(302, redirect, Vec::new())),
-    ]
-}
-
 #[test]
 fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_warm() -> Result<()> {
     let (old, new) = (SigningKey::p256("old")?, SigningKey::p256("new")?);
     let attacker = Scripted::start(|_| Script::answer(200, "{}"))?;
-    let faults = faults(&attacker);
+    let faults = faults::of_issuer(&attacker);
     let standin = Standin::start()?;
     let short = |name: &str| of_jwks(name, &json!({"cache_duration": "1s", "refetch_cooldown": "1s"}));
     let policies: Vec<_> = faults.iter().map(|(name, _)| (*name, short(name))).collect();

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::{
-    Envoy, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, probe_wasm, unix_now, until,
+    Envoy, PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, unix_now, until,
 };
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn requests(token: &str) -> Vec<Request> {
 
 #[test]
 fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies() -> Result<()> {
-    let probe = probe_wasm()?;
+    let probe = PROBE.path()?;
     let bed = Bed::start(|setup| setup.tweak(|bootstrap| add_probe(bootstrap, &probe)))?;
     let mut shown = Vec::new();
     let mut sent = 0;

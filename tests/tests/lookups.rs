@@ -15,7 +15,9 @@ use std::{
 
 use anyhow::{Result, ensure};
 use keyswap_core::TokenDigest;
-use keyswap_tests::{Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, until};
+use keyswap_tests::{
+    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, faults, until,
+};
 use serde_json::{Value, json};
 
 const GOOD: &str = "ptk_looked-up-and-good";
@@ -205,30 +207,11 @@ fn what_cannot_be_a_token_is_not_asked_for() -> Result<()> {
     Ok(())
 }
 
-/// Every way in which a registry can be of no help.
-fn faults() -> Vec<(&'static str, Script)> {
-    let lie = record(&digest("ptk_somebody-else"), 1);
-    let redirect = vec![("location", format!("http://attacker.test/v1/tokens/{}", digest(GOOD)))];
-    vec![
-        ("it closes connections", Script::Close),
-        ("it hangs", Script::Hang),
-        ("it drips", Script::Drip),
-        ("it fails", Script::answer(500, "{}")),
-        ("it has too much to do", Script::answer(429, "{}")),
-        ("our credential is wrong", Script::answer(401, "{}")),
-        ("it answers no JSON", Script::answer(200, "<html>")),
-        ("it answers nothing", Script::answer(204, "")),
-        ("its answer is cut off", Script::CutOff),
-        ("its answer has 50 MB", Script::answer(200, vec![b' '; 50_000_000])),
-        ("it redirects", Script::Answer(302, redirect, Vec::new())),
-        ("it answers for another token", Script::answer(200, lie)),
-    ]
-}
-
 #[test]
 fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Result<()> {
     let standin = Standin::start()?;
-    for (fault, script) in faults() {
+    let lie = record(&digest("ptk_somebody-else"), 1);
+    for (fault, script) in faults::of_registry(&digest(GOOD), &lie) {
         let registry = Scripted::start(|call| healthy(call, |_| true))?;
         let envoy = with(&registry, &standin).start()?;
         until_followed(&registry, 1)?;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Envoy, Standin, keyswap_command};
+use keyswap_tests::{Envoy, KEYSWAP, Standin};
 use serde_json::{Value, json};
 
 fn good() -> Value {
@@ -30,7 +30,7 @@ fn envoy_refuses_a_bad_policy_with_the_errors_of_policy_check() -> Result<()> {
     });
     let file = tempfile::Builder::new().suffix(".json").tempfile()?;
     std::fs::write(file.path(), policy.to_string())?;
-    let checked = Command::new(keyswap_command()?).args(["policy", "check"]).arg(file.path()).output()?;
+    let checked = Command::new(KEYSWAP.path()?).args(["policy", "check"]).arg(file.path()).output()?;
     ensure!(checked.status.code() == Some(3), "`policy check` ends with {}", checked.status);
     let text = String::from_utf8(checked.stdout)? + &String::from_utf8(checked.stderr)?;
     let expected: Vec<&str> = text.lines().filter(|line| line.starts_with("error at ")).collect();

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Bootstrap, keyswap_command, readme};
+use keyswap_tests::{Bootstrap, KEYSWAP, readme};
 
 /// Set, it makes this test write the generated parts anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
@@ -29,7 +29,7 @@ fn the_commands_of_the_readme_run() -> Result<()> {
     let text = fs::read_to_string(repository().join("README.md"))?;
     let folder = tempfile::tempdir()?;
     std::os::unix::fs::symlink(fs::canonicalize(repository().join("envoy"))?, folder.path().join("envoy"))?;
-    let command = keyswap_command()?;
+    let command = KEYSWAP.path()?;
     let beside = command.parent().context("the command is in a folder")?;
     let path = env::join_paths(
         std::iter::once(beside.to_owned()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
@@ -85,7 +85,7 @@ fn every_local_link_leads_to_a_file() -> Result<()> {
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
-        ["core/", "filter/", "control/", "tests/", "xtask/", "envoy/"]
+        ["core/", "filter/", "component/", "control/", "tests/", "xtask/", "envoy/"]
             .iter()
             .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
-use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, Testbed, keyswap_command, until};
+use keyswap_tests::{Envoy, KEYSWAP, Registry, Request, Setup, Standin, Testbed, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -47,7 +47,7 @@ impl Desk {
     }
 
     fn run(&self, args: &[&str]) -> Result<String> {
-        let output = Command::new(keyswap_command()?)
+        let output = Command::new(KEYSWAP.path()?)
             .args(args)
             .env("KEYSWAP_SERVER", self.registry.url())
             .env("KEYSWAP_ADMIN_PASSWORD", self.registry.password())

@@ -1,7 +1,8 @@
-//! What cargo cannot say: `cargo xtask up`, `test`, `bench` and `instructions`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench` and `instructions`.
 
 #[cfg(target_os = "linux")]
 mod bench;
+mod component;
 mod instructions;
 mod test;
 mod up;
@@ -14,10 +15,12 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Run Keyswap in Envoy on this machine, in front of a stand-in gateway or of the real one.
+    /// Run Keyswap on this machine, in Envoy or in Wasmtime, in front of a stand-in gateway or of the real one.
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
+    /// Build the component, and the authorizer alone.
+    Component(component::Options),
     /// Measure what a request costs: Keyswap beside Envoy alone, Envoy's own filters, Lua and `ext_authz`.
     #[cfg(target_os = "linux")]
     Bench(bench::Options),
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Component(options) => component::run(&options),
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),

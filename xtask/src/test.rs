@@ -8,10 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{
-    COMMAND_VARIABLE, FILTER_WASM_VARIABLE, PROBE_WASM_VARIABLE, filter_wasm, keyswap_command, probe_wasm,
-    tools,
-};
+use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, tools};
+
+/// What tests run, so that none of them builds it for itself.
+const BUILDS: [&Build; 7] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP, &RUST_EXAMPLE];
 
 const NEXTEST_VERSION: &str = "0.9.143";
 
@@ -25,17 +25,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let nextest = nextest()?;
-    eprintln!("building the filter and the `keyswap` command …");
-    let filter = filter_wasm()?;
-    let probe = probe_wasm()?;
-    let command = keyswap_command()?;
+    eprintln!("building the filter, the components and the `keyswap` command …");
     let mut tests = Command::new(nextest);
-    tests
-        .args(["nextest", "run", "--workspace", "--locked"])
-        .args(&options.nextest)
-        .env(FILTER_WASM_VARIABLE, &filter)
-        .env(PROBE_WASM_VARIABLE, &probe)
-        .env(COMMAND_VARIABLE, &command);
+    tests.args(["nextest", "run", "--workspace", "--locked"]).args(&options.nextest);
+    for build in BUILDS {
+        tests.env(build.variable, build.path()?);
+    }
     passes(&mut tests)?;
     // Nextest leaves the examples in the documentation to cargo. A choice of tests is a choice of nextest's.
     if !options.nextest.is_empty() {

@@ -2,6 +2,7 @@
 
 mod console;
 mod instructions;
+mod proxy;
 mod upstream;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use keyswap_tests::{Envoy, Registry, Standin, UPSTREAM_HOSTS, filter_wasm, keyswap_command, tools};
+use keyswap_tests::{KEYSWAP, Registry, Standin, UPSTREAM_HOSTS, tools};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
@@ -21,18 +22,22 @@ use tokio::{
 };
 
 use console::Progress;
+use proxy::{Host, Proxy};
 use upstream::Upstream;
 
-/// How often it is looked whether Envoy and the registry still run.
+/// How often it is looked whether the host and the registry still run.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// What `cargo xtask up` takes. Port 0 is any free port.
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// What Keyswap runs in.
+    #[arg(long, value_enum, default_value_t)]
+    host: Host,
     /// The port on which Keyswap listens.
     #[arg(long, default_value_t = 10000)]
     port: u16,
-    /// The port of Envoy's admin interface.
+    /// The port of Envoy's admin interface; Wasmtime has none.
     #[arg(long, default_value_t = 9901)]
     admin_port: u16,
     /// The port of the stand-in gateway [default: any free port].
@@ -51,10 +56,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let upstream = Upstream::chosen();
     let mut progress = Progress::of(6);
 
-    progress.step("getting Envoy", tools::envoy)?;
-    let command = progress.step("building the filter and the `keyswap` command", || {
-        filter_wasm()?;
-        keyswap_command()
+    let host = options.host;
+    let (name, artefact) = (host.name(), host.artefact());
+    progress.step(&format!("getting {name}"), || host.install())?;
+    let command = progress.step(&format!("building the {artefact} and the `keyswap` command"), || {
+        host.build()?;
+        KEYSWAP.path()
     })?;
     let minted = progress.step("minting a proxy token", || mint(&command, upstream.providers()))?;
 
@@ -62,17 +69,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let runtime = Runtime::new()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let standin = progress.step(upstream.step(), || upstream.start_standin(options.gateway_port))?;
-    let envoy = progress.step("starting Envoy with the filter", || {
-        start_envoy(options, &upstream, standin.as_ref(), &minted)
+    let proxy = progress.step(&format!("starting {name} with the {artefact}"), || {
+        let mut policy = upstream.policy()?;
+        policy["tokens"] = json!([minted.record]);
+        host.start(options, &policy, &upstream, standin.as_ref())
     })?;
 
-    let registry = progress.step("starting the registry", || start_registry(&envoy))?;
+    let registry = progress.step("starting the registry", || start_registry(&proxy))?;
 
-    console::print(&instructions::text(&envoy, &registry, &upstream, &minted.token));
+    console::print(&instructions::text(&proxy, &registry, &upstream, &minted.token));
     if let Some(standin) = &standin {
         standin.watch(|received| console::print(&console::request(received)));
     }
-    runtime.block_on(wait(&mut signals, envoy, registry))?;
+    runtime.block_on(wait(&mut signals, name, proxy, registry))?;
     console::print("\nKeyswap and all that it started have ended.\n");
     Ok(())
 }
@@ -80,9 +89,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 impl Options {
     /// Before anything is built, so that nobody waits for this error.
     fn check_ports(&self) -> Result<()> {
-        let ports =
-            [("--port", self.port), ("--admin-port", self.admin_port), ("--gateway-port", self.gateway_port)];
-        ports.into_iter().try_for_each(|(flag, port)| check_port(flag, port))
+        let admin = matches!(self.host, Host::Envoy).then_some(("--admin-port", self.admin_port));
+        let ports = [("--port", self.port), ("--gateway-port", self.gateway_port)];
+        ports.into_iter().chain(admin).try_for_each(|(flag, port)| check_port(flag, port))
     }
 }
 
@@ -118,28 +127,9 @@ fn mint(keyswap: &Path, providers: &[&str]) -> Result<Minted> {
     Ok(Minted { token, record: minted["record"].take() })
 }
 
-fn start_envoy(
-    options: &Options,
-    upstream: &Upstream,
-    standin: Option<&Standin>,
-    minted: &Minted,
-) -> Result<Envoy> {
-    let mut policy = upstream.policy()?;
-    policy["tokens"] = json!([minted.record]);
-    let mut setup = Envoy::with(&policy).ports(options.port, options.admin_port);
-    for (name, value) in upstream.environment() {
-        setup = setup.env(name, value);
-    }
-    match standin {
-        Some(standin) => setup.upstream(standin),
-        None => setup.real_upstreams(),
-    }
-    .start()
-}
-
 /// On a database of its own, which goes with it.
-fn start_registry(envoy: &Envoy) -> Result<Registry> {
-    Registry::setup().first_password().arguments(&["--proxy-url", &envoy.url()]).start()
+fn start_registry(proxy: &Proxy) -> Result<Registry> {
+    Registry::setup().first_password().arguments(&["--proxy-url", &proxy.url()]).start()
 }
 
 /// The ways in which a user ends a program.
@@ -159,8 +149,8 @@ impl Signals {
     }
 }
 
-/// Until a signal; an Envoy or a registry that ends by itself is an error.
-async fn wait(signals: &mut Signals, mut envoy: Envoy, mut registry: Registry) -> Result<()> {
+/// Until a signal; a host or a registry that ends by itself is an error.
+async fn wait(signals: &mut Signals, name: &str, mut proxy: Proxy, mut registry: Registry) -> Result<()> {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         tokio::select! {
@@ -168,8 +158,8 @@ async fn wait(signals: &mut Signals, mut envoy: Envoy, mut registry: Registry) -
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.hangup.recv() => return Ok(()),
             _ = heartbeat.tick() => {
-                if let Some(status) = envoy.ended()? {
-                    return Err(anyhow!("Envoy has ended ({status}):\n{}", envoy.last_lines()));
+                if let Some(status) = proxy.ended()? {
+                    return Err(anyhow!("{name} has ended ({status}):\n{}", proxy.last_lines()));
                 }
                 if let Some(status) = registry.ended()? {
                     return Err(anyhow!("the registry has ended ({status}):\n{}", registry.log()));

@@ -74,6 +74,30 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
 }
 
 #[test]
+fn on_wasmtime_the_printed_commands_work_and_ctrl_c_ends_everything_too() -> Result<()> {
+    let mut up = Up::start(&["--host", "wasmtime", "--port", "0"])?;
+    let instructions = up.read_until("# --- Ctrl-C")?;
+    let proxy = address(&instructions, "base URL     http://")?;
+    let dashboard = address(&instructions, "dashboard    http://")?;
+    assert!(shell(&snippet(&instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
+    let stream = shell(&snippet(&instructions, "curl: the Anthropic API, as a stream")?)?;
+    assert!(stream.contains("event: message_stop"), "{stream}");
+    let gemini = shell(&snippet(&instructions, "curl: the Gemini API")?)?;
+    assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
+    let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
+    assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
+    let shown = up.read_until("contents")?;
+    assert!(shown.contains(CREDENTIAL) && !shown.contains("ptk_"), "{shown}");
+
+    assert!(up.signal(Signal::INT)?.success());
+    for address in [proxy, dashboard.trim_end_matches("/admin").to_owned()] {
+        assert!(TcpStream::connect(&address).is_err(), "something still listens on {address}");
+    }
+    assert_eq!(fs::read_dir(up.temporary.path())?.count(), 0, "temporary files were left");
+    Ok(())
+}
+
+#[test]
 fn terminating_it_is_a_clean_end_too() -> Result<()> {
     let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
     up.read_until("# --- Ctrl-C")?;

@@ -25,6 +25,14 @@ impl Policy {
                     .to_owned(),
             }));
         }
+        if !host.passes && self.shadow.is_some() {
+            errors.push(PolicyError {
+                path: "mode".to_owned(),
+                message: "in this host there is nowhere that a request could go on to untouched: enforce the policy, or \
+                          try it as the `candidate` of a rollout with `percent: 0`"
+                    .to_owned(),
+            });
+        }
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 

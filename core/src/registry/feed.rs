@@ -8,13 +8,12 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::wanted::person;
+use crate::fetch::MOST_FETCHED;
 use crate::json;
 use crate::token::TokenDigest;
 
 /// So many changes are kept.
 const KEPT: usize = 2048;
-/// A longer answer is not read.
-const MAX_BYTES: usize = 1024 * 1024;
 
 /// What is known of changes.
 #[derive(Default)]
@@ -84,7 +83,7 @@ impl Feed {
 
 /// Reads an answer of the registry. People stand in it by what they are remembered by.
 pub(super) fn read(body: &[u8]) -> Option<Part> {
-    if body.len() > MAX_BYTES {
+    if body.len() > MOST_FETCHED {
         return None;
     }
     let part = json::parse(body).ok()?;

@@ -86,7 +86,8 @@ impl Rollout {
     /// Compiles the policies for a host. `revision` is which one it is of those that were fetched.
     ///
     /// # Errors
-    /// See [`Engine::new`]; those of the candidate stand behind `candidate.`.
+    /// See [`Engine::new`]; those of the candidate stand behind `candidate.`. And a fallback, where no memory is shared in
+    /// which refusals could be counted.
     pub fn new(
         policy: RolloutPolicy,
         revision: Option<u64>,
@@ -99,9 +100,12 @@ impl Rollout {
         let stable = if is_alone { stable } else { stable.map_err(|errors| errors.within("stable")) };
         let candidate = candidate.map(|candidate| {
             let CandidatePolicy { policy, percent, compare, fallback } = candidate;
-            let engine = Engine::new(policy, environment, services);
-            let canary = Canary::new(digest, percent, compare, fallback);
-            engine.map(|engine| (engine, canary)).map_err(|errors| errors.within("candidate"))
+            let engine =
+                Engine::new(policy, environment, services).map_err(|errors| errors.within("candidate"));
+            let can_fall_back = fallback.is_none() || services.host().shared_memory;
+            let fallback = can_fall_back.then_some(fallback).ok_or_else(uncounted);
+            let (engine, fallback) = PolicyErrors::both(engine, fallback)?;
+            Ok((engine, Canary::new(digest, percent, compare, fallback)))
         });
         let (stable, candidate) = PolicyErrors::both(stable, candidate.transpose())?;
         Ok(Self { digest, revision, stable, candidate, services: Rc::clone(services) })
@@ -288,6 +292,11 @@ impl Rollout {
         let next = Next::Decide(Decision::undecided(self.stable.tells_upstreams()));
         Judged { next, observations: Vec::new(), aside: None }
     }
+}
+
+fn uncounted() -> PolicyErrors {
+    let message = "in this host no memory is shared in which refusals could be counted: remove it, and watch what is logged";
+    PolicyErrors::one("fallback", message)
 }
 
 const fn role(decides: bool) -> Role {

@@ -218,8 +218,7 @@ impl Worker {
             return Resolution::Unavailable;
         }
         self.calls.set(self.calls.get() + 1);
-        let (_, path) = fetch.request.headers.iter().find(|(name, _)| *name == ":path").unwrap();
-        let Answer(status, body) = service(path);
+        let Answer(status, body) = service(fetch.request.target());
         let answer = match status {
             // No answer at all.
             0 => FetchAnswer::Failed,

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use anyhow::{Context as _, Result};
 
 use super::{load::Requests, stage::Stage};
-use crate::{Answer, Envoy, Meter};
+use crate::{Answer, Envoy, Meter, Server};
 
 pub(super) use keyswap::{keyswap, keyswap_with};
 
@@ -54,11 +54,11 @@ pub(super) trait Host {
 
 impl Host for Envoy {
     fn address(&self) -> SocketAddr {
-        self.address()
+        Server::address(self)
     }
 
     fn meter(&self) -> Meter {
-        self.meter()
+        Server::meter(self)
     }
 
     fn open(&self, request: &[u8]) -> Result<Answer> {

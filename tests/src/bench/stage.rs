@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Bootstrap, Issuer, Registry, SigningKey, build,
-    filter::{empty_filter_wasm, filter_wasm, keyswap_command},
+    builds::{EMPTY_FILTER, FILTER, KEYSWAP},
     tools, unix_now, with,
 };
 
@@ -62,8 +62,8 @@ impl Stage {
         cores::allow_many_sockets()?;
         let cores = Cores::of_this_machine()?;
         // While there are all cores to build on.
-        filter_wasm()?;
-        let empty_filter = empty_filter_wasm()?;
+        FILTER.path()?;
+        let empty_filter = EMPTY_FILTER.path()?;
         cores.keep_to_others()?;
         let loader = Loader::start(&cores)?;
         let upstream = Upstream::start(&loader)?;
@@ -84,7 +84,7 @@ impl Stage {
     fn command(&self) -> Result<&PathBuf> {
         made_once(&self.command, || {
             if self.is_quick {
-                return keyswap_command();
+                return KEYSWAP.path();
             }
             self.cores
                 .anywhere(|| build(&["--package", "keyswap", "--bin", "keyswap", "--profile", "optimised"]))

@@ -6,7 +6,6 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fmt, fs,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -16,11 +15,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{Call, Event, Running};
-use crate::tools::{installed, project_root, run};
+use crate::tools::{fingerprint, installed, node_packages, project_root, python_packages};
 
-const PYTHON_REMEDY: &str =
-    "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
-const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 const NODE_LOCK: &str = "package-lock.json";
 
 /// A package in one language.
@@ -91,7 +87,7 @@ impl Library {
         let mut command = match self.language {
             Language::Python => {
                 let folder = clients_folder(self.language);
-                let packages = python_packages(&folder.join(self.lock))?;
+                let packages = python_packages("python-clients", &folder.join(self.lock))?;
                 let mut command = isolated("python3");
                 command.arg(folder.join(self.program).with_extension("py"));
                 command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
@@ -132,7 +128,7 @@ fn node_version(lock: &str, package: &str) -> Option<String> {
 }
 
 /// A command that is given nothing of the environment that would configure it.
-fn isolated(program: &str) -> Command {
+pub(crate) fn isolated(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| configures_a_client(name)) {
         command.env_remove(name);
@@ -162,34 +158,13 @@ fn configures_a_client(name: &OsStr) -> bool {
     name.ends_with("_PROXY") || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn python_packages(lock: &Path) -> Result<PathBuf> {
-    // Compiled packages fit one minor release of Python.
-    let release = "import sys; \
-                   sys.version_info >= (3, 11) or sys.exit(f'this is Python {sys.version}'); \
-                   print(sys.implementation.cache_tag)";
-    let release = run(Command::new("python3").args(["-c", release]), PYTHON_REMEDY).context(PYTHON_REMEDY)?;
-    let fingerprint = format!("{}-{}", release.trim(), fingerprint(&[lock.to_path_buf()])?);
-    installed("python-clients", &fingerprint, |folder| {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--no-deps", "--require-hashes", "--only-binary", ":all:"])
-            .arg("--target")
-            .arg(folder)
-            .arg("-r")
-            .arg(lock);
-        run(&mut pip, PYTHON_REMEDY)
-            .context("the SDKs need Python 3.11 or newer with pip, and a package index that pip reaches")?;
-        Ok(())
-    })
-}
-
 /// The folder of the Node programs, with their packages beside them, where Node looks for them.
 fn node_programs() -> Result<PathBuf> {
     let source = clients_folder(Language::Node);
     let entries = fs::read_dir(&source)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let mut files: Vec<_> = entries.into_iter().filter(|path| path.is_file()).collect();
     files.sort();
-    let packages = node_packages(&source)?;
+    let packages = node_packages("node-packages", &source)?;
     installed("node-clients", &fingerprint(&files)?, |folder| {
         for file in &files {
             fs::copy(file, folder.join(file.file_name().unwrap_or_default()))
@@ -200,36 +175,12 @@ fn node_programs() -> Result<PathBuf> {
     })
 }
 
-fn node_packages(source: &Path) -> Result<PathBuf> {
-    let files = ["package.json", NODE_LOCK].map(|name| source.join(name));
-    installed("node-packages", &fingerprint(&files)?, |folder| {
-        for file in &files {
-            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
-        run(&mut npm, NODE_REMEDY)
-            .context("the SDKs need Node.js 20 or newer with npm, and a registry that npm reaches")?;
-        Ok(())
-    })
-}
-
 fn clients_folder(language: Language) -> PathBuf {
     let name = match language {
         Language::Python => "python",
         Language::Node => "node",
     };
     project_root().join("tests/clients").join(name)
-}
-
-/// Changes when a file does. It need not resist anybody, nor be the same after a change of toolchain: all that
-/// costs is another install.
-fn fingerprint(files: &[PathBuf]) -> Result<String> {
-    let mut hasher = DefaultHasher::new();
-    for file in files {
-        fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
-    }
-    Ok(format!("{:016x}", hasher.finish()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What a WebSocket carries is in the record's bytes, not among its requests.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     pin::Pin,
     sync::Arc,
@@ -47,6 +47,12 @@ pub(super) struct Server {
     refuses: watch::Receiver<Refuses>,
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Server {
     pub(super) fn new(
         tls: Arc<ServerConfig>,
@@ -73,18 +79,39 @@ impl Server {
         let _ = connection.set_nodelay(true);
         let Ok(tls) = self.tls.accept(connection).await else { return };
         let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
-        let connection = Tap { inner: tls, record: Arc::clone(&self.record) };
-        let service = service_fn(|request| self.respond(&sni, request));
+        self.serve_over(tls, Side { name: sni, address: None }).await;
+    }
+
+    pub(super) async fn run_plain(
+        self,
+        listener: TcpListener,
+        name: String,
+        address: SocketAddr,
+    ) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let side = Side { name, address: Some(address.to_string()) };
+        loop {
+            if let Ok((connection, _)) = listener.accept().await {
+                let _ = connection.set_nodelay(true);
+                let (server, side) = (self.clone(), side.clone());
+                tokio::spawn(async move { server.serve_over(connection, side).await });
+            }
+        }
+    }
+
+    async fn serve_over(self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, side: Side) {
+        let connection = Tap { inner: connection, record: Arc::clone(&self.record) };
+        let service = service_fn(|request| self.respond(&side, request));
         let mut http = http1::Builder::new();
         // What Envoy lets through is never refused here.
         http.max_headers(4096).max_buf_size(4 << 20);
         let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     }
 
-    async fn respond(&self, sni: &str, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+    async fn respond(&self, side: &Side, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
         let upgrade = hyper::upgrade::on(&mut request);
         let (head, body) = request.into_parts();
-        let received = receive(sni, &head, body).await?;
+        let received = receive(side, &head, body).await?;
         let answer = self.answer(&received);
         self.record.add(received);
         Ok(self.response(answer, upgrade))
@@ -146,14 +173,35 @@ async fn send_events(
     }
 }
 
-async fn receive(sni: &str, head: &Parts, body: Incoming) -> hyper::Result<Received> {
+/// Whom a listener stands for.
+#[derive(Clone)]
+struct Side {
+    /// The name that the client asked for.
+    name: String,
+    /// Its own address, where the name is one that clients do not know.
+    address: Option<String>,
+}
+
+impl Side {
+    /// The header lines as they would be had the client asked for the name.
+    fn fields(&self, map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        let mut fields = fields(map);
+        let is_own = |value: &[u8]| self.address.as_ref().is_some_and(|own| own.as_bytes() == value);
+        for (_, value) in fields.iter_mut().filter(|(name, value)| name == "host" && is_own(value)) {
+            *value = self.name.clone().into_bytes();
+        }
+        fields
+    }
+}
+
+async fn receive(side: &Side, head: &Parts, body: Incoming) -> hyper::Result<Received> {
     let body = if body.is_end_stream() { None } else { Some(body.collect().await?) };
     let trailers = body.as_ref().and_then(|body| body.trailers()).map(fields).unwrap_or_default();
     Ok(Received {
-        sni: sni.to_owned(),
+        sni: side.name.clone(),
         method: head.method.to_string(),
         target: head.uri.to_string(),
-        headers: fields(&head.headers),
+        headers: side.fields(&head.headers),
         body: body.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
         trailers,
     })

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use keyswap_tests::{Envoy, Registry};
+use keyswap_tests::Registry;
 
-use super::upstream::Upstream;
+use super::{proxy::Proxy, upstream::Upstream};
 
 /// The releases that the end-to-end tests use, so that what is printed is what was tested.
 const PYTHON_SDKS: &str = include_str!("../../../tests/clients/python/requirements.in");
@@ -100,23 +100,21 @@ EOF"#,
     },
 ];
 
-pub(super) fn text(envoy: &Envoy, registry: &Registry, upstream: &Upstream, token: &str) -> String {
+pub(super) fn text(proxy: &Proxy, registry: &Registry, upstream: &Upstream, token: &str) -> String {
     let mut text = "\nKeyswap is ready.\n\n".to_owned();
     let facts = [
         ("proxy token", token.to_owned()),
-        ("base URL", envoy.url()),
-        ("admin", format!("http://{}", envoy.admin_address())),
+        ("base URL", proxy.url()),
         ("dashboard", format!("{}/admin", registry.url())),
         ("password", format!("{} (of the dashboard, until Ctrl-C)", registry.password())),
-        ("logs", format!("envoy.log and access.log in {}", envoy.log_folder().display())),
         ("upstream", upstream.remark().to_owned()),
     ];
-    for (name, fact) in facts {
+    for (name, fact) in facts.into_iter().chain(proxy.facts()) {
         let _ = writeln!(text, "  {name:<13}{fact}");
     }
     text.push_str("\nWhat to try, from another terminal:\n");
     for snippet in SNIPPETS.iter().filter(|snippet| snippet.works_with(upstream.providers())) {
-        let script = fill(snippet.script, &envoy.url(), token);
+        let script = fill(snippet.script, &proxy.url(), token);
         let _ = write!(text, "\n# --- {}\n{script}\n", snippet.title);
     }
     text.push_str("\n# --- Ctrl-C ends everything");

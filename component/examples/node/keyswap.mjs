@@ -1,0 +1,167 @@
+// Keyswap as a middleware of Express, and of every server whose handlers take Node's request and response.
+//
+// The authorizer decides; this makes the calls that it asks for, forwards, and carries bodies as they come. It logs
+// nothing of a request but what the authorizer says, and forwards no trailer.
+import http from "node:http";
+import https from "node:https";
+
+/** So long an upstream may say nothing. */
+const SILENCE_MS = 600_000;
+const ROUND_MS = 1_000;
+const ABILITIES = { counts: true, upgrades: false, injectsCredentials: false, passes: true };
+
+const now = () => BigInt(Date.now()) * 1_000_000n;
+const bytes = (text) => new Uint8Array(Buffer.from(text, "latin1"));
+const text = (value) => Buffer.from(value).toString("latin1");
+
+/** Node's raw lines, name and value in turn, as fields; `rawHeaders` alone has all lines as they came. */
+function fieldsOf(raw) {
+  const fields = [];
+  for (let at = 0; at < raw.length; at += 2) fields.push({ name: raw[at], value: bytes(raw[at + 1]) });
+  return fields;
+}
+
+const rawOf = (fields) => fields.flatMap(({ name, value }) => [name, text(value)]);
+const clientFor = (isHttps) => (isHttps ? https : http);
+
+/** Where to connect to; without a port it is the scheme's. */
+function placeOf(isHttps, authority) {
+  const { hostname, port } = new URL(`${isHttps ? "https" : "http"}://${authority}`);
+  return { hostname: hostname.replace(/^\[|\]$/g, ""), port: port || undefined };
+}
+
+/**
+ * The middleware for a policy, a JSON text. `Engine` is the transpiled authorizer's. `variables` are those that the policy
+ * names, and `log` takes its lines. A policy that does not hold throws an `Error` that says all that is wrong.
+ */
+export function keyswap({ Engine, policy, variables = process.env, node = "node", log = console.error }) {
+  const engine = create(Engine, policy, Object.entries(variables), node);
+  const tell = () => engine.log().forEach((line) => log(line));
+  const round = setInterval(() => {
+    for (const call of engine.due(now())) make(call).then(tell, log);
+    tell();
+  }, ROUND_MS);
+  round.unref();
+  const middleware = (request, response, next) => {
+    serve(engine, request, response, next).then(tell, (error) => {
+      log(`a request came to nothing: ${error.code ?? error.name}`);
+      response.destroy();
+    });
+  };
+  middleware.close = () => clearInterval(round);
+  return middleware;
+}
+
+function create(Engine, policy, variables, node) {
+  try {
+    return Engine.create(policy, variables, ABILITIES, node);
+  } catch (error) {
+    const errors = error.payload ?? error;
+    if (!Array.isArray(errors)) throw error;
+    throw new Error(errors.map(({ path, message }) => `error at \`${path}\`: ${message}`).join("\n"));
+  }
+}
+
+async function serve(engine, request, response, next) {
+  const head = {
+    method: request.method,
+    target: request.originalUrl ?? request.url,
+    fields: fieldsOf(request.rawHeaders),
+  };
+  let step = engine.judge(head, now());
+  while (step.tag === "call") step = await make(step.val);
+  switch (step.tag) {
+    case "forward":
+      return forward(step.val, request, response);
+    case "reply":
+      return reply(step.val, request, response);
+    case "pass":
+      if (step.val.field) request.headers[step.val.field.name] = text(step.val.field.value);
+      return next();
+  }
+}
+
+function reply({ status, fields, body }, request, response) {
+  const length = body ? ["content-length", String(Buffer.byteLength(body))] : [];
+  response.writeHead(status, [...rawOf(fields), ...length]);
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** Sends the request upstream in the caller's place. Whoever leaves ends it for the other. */
+function forward({ https: isHttps, authority, target, fields, exchange }, request, response) {
+  return new Promise((resolve, reject) => {
+    // A body of unknown length must be framed again: what framed it was the caller's connection.
+    const framing = request.headers["transfer-encoding"] ? ["transfer-encoding", "chunked"] : [];
+    const upstream = clientFor(isHttps).request({
+      ...placeOf(isHttps, authority),
+      method: request.method,
+      path: target,
+      headers: ["host", authority, ...rawOf(fields), ...framing],
+      timeout: SILENCE_MS,
+    });
+    let isTooSlow = false;
+    upstream.on("timeout", () => {
+      isTooSlow = true;
+      upstream.destroy();
+    });
+    upstream.on("response", (answer) => {
+      const sent = exchange.answered(answer.statusCode, fieldsOf(answer.rawHeaders), now());
+      response.sendDate = false;
+      response.writeHead(answer.statusCode, rawOf(sent));
+      response.flushHeaders();
+      answer.pipe(response);
+      answer.on("error", () => response.destroy());
+      response.on("finish", resolve);
+    });
+    upstream.on("error", () => {
+      if (response.headersSent) response.destroy();
+      else if (!response.destroyed) reply(exchange.failed(isTooSlow ? "too-slow" : "unreachable"), request, response);
+      resolve();
+    });
+    response.on("close", () => {
+      if (!response.writableFinished) upstream.destroy();
+    });
+    // Half a request is none.
+    request.on("error", reject);
+    request.on("aborted", () => upstream.destroy());
+    request.pipe(upstream);
+  });
+}
+
+/** Makes a call that the authorizer asks for; resolves to the step of the request that waits for it, if one does. */
+async function make(call) {
+  const { constructor } = call;
+  const answer = await ask(call.request());
+  return constructor.answered(call, answer, now());
+}
+
+/** What came of it: `undefined` for no answer, one that is too late or too long. No redirect is followed. */
+function ask({ method, https: isHttps, authority, target, fields, body, timeoutMs, mostBytes }) {
+  return new Promise((resolve) => {
+    const length = body ? ["content-length", String(body.length)] : [];
+    const signal = AbortSignal.timeout(timeoutMs);
+    const call = clientFor(isHttps).request({
+      ...placeOf(isHttps, authority),
+      method,
+      path: target,
+      headers: ["host", authority, ...rawOf(fields), ...length],
+      signal,
+    });
+    call.on("error", () => resolve(undefined));
+    call.on("response", (answer) => {
+      const chunks = [];
+      let size = 0;
+      answer.on("data", (chunk) => {
+        size += chunk.length;
+        if (size > mostBytes) call.destroy();
+        else chunks.push(chunk);
+      });
+      answer.on("close", () => {
+        const isWhole = answer.complete && size <= mostBytes;
+        resolve(isWhole ? { status: answer.statusCode, body: new Uint8Array(Buffer.concat(chunks)) } : undefined);
+      });
+      answer.on("error", () => resolve(undefined));
+    });
+    call.end(body);
+  });
+}

@@ -1,0 +1,221 @@
+"""Keyswap as an ASGI middleware.
+
+The authorizer decides; this makes the calls that it asks for, forwards, and carries bodies as they come. It logs nothing of
+a request but what the authorizer says, and forwards no trailer. One event loop has one engine.
+"""
+
+import asyncio
+import logging
+import os
+import time
+
+import httpx
+import wasmtime
+from wasmtime import component
+
+INTERFACE = "keyswap:auth/authorizer@0.1.0"
+ABILITIES = {"counts": True, "upgrades": False, "injects-credentials": False, "passes": True}
+HEAD_SECONDS = 600
+CONNECT_SECONDS = 5
+ROUND_SECONDS = 1
+
+log = logging.getLogger("keyswap")
+
+
+def record(**fields):
+    made = component.Record()
+    for name, value in fields.items():
+        setattr(made, name.replace("_", "-"), value)
+    return made
+
+
+def fields_of(lines):
+    return [record(name=name.decode("latin-1"), value=value) for name, value in lines]
+
+
+def lines_of(fields):
+    return [(field.name.encode("latin-1"), bytes(field.value)) for field in fields]
+
+
+class Authorizer:
+    """The functions of `keyswap:auth/authorizer`, as they stand in its WIT."""
+
+    def __init__(self, path):
+        engine = wasmtime.Engine()
+        self.store = wasmtime.Store(engine)
+        linker = component.Linker(engine)
+        self.instance = linker.instantiate(self.store, component.Component.from_file(engine, path))
+        self.interface = self.instance.get_export_index(self.store, INTERFACE)
+        self.functions = {}
+
+    def call(self, name, *arguments):
+        function = self.functions.get(name)
+        if function is None:
+            index = self.instance.get_export_index(self.store, name, self.interface)
+            function = self.functions[name] = self.instance.get_func(self.store, index)
+        try:
+            return function(self.store, *arguments)
+        finally:
+            function.post_return(self.store)
+
+
+class PolicyError(Exception):
+    """All that is wrong with a policy."""
+
+
+class Keyswap:
+    """Serves what the policy, a JSON text, forwards or answers; `app` gets what it lets pass untouched.
+
+    `variables` are those that the policy names; `path` is that of `keyswap-authorizer.wasm`.
+    """
+
+    def __init__(self, app, path, policy, variables=os.environ, node="python"):
+        self.app = app
+        self.authorizer = Authorizer(path)
+        abilities = component.Record()
+        for name, value in ABILITIES.items():
+            setattr(abilities, name, value)
+        created = self.authorizer.call("[static]engine.create", policy, list(variables.items()), abilities, node)
+        if isinstance(created, list):
+            raise PolicyError("\n".join(f"error at `{error.path}`: {error.message}" for error in created))
+        self.engine = created
+        timeout = httpx.Timeout(HEAD_SECONDS, connect=CONNECT_SECONDS)
+        self.client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        self.rounds = None
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if self.rounds is None:
+            self.rounds = asyncio.create_task(self.make_rounds())
+        step = self.authorizer.call("[method]engine.judge", self.engine, head_of(scope), time.time_ns())
+        while step.tag == "call":
+            step = await self.make(step.payload)
+        self.tell()
+        if step.tag == "forward":
+            await self.forward(step.payload, scope, receive, send)
+        elif step.tag == "reply":
+            await reply(step.payload, scope, send)
+        else:
+            if step.payload.field is not None:
+                scope = {**scope, "headers": [*scope["headers"], *lines_of([step.payload.field])]}
+            await self.app(scope, receive, send)
+
+    def tell(self):
+        for line in self.authorizer.call("[method]engine.log", self.engine):
+            log.warning("%s", line)
+
+    async def make_rounds(self):
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            due = self.authorizer.call("[method]engine.due", self.engine, time.time_ns())
+            await asyncio.gather(*(self.make(call) for call in due))
+            self.tell()
+
+    async def make(self, call):
+        """Makes a call that the authorizer asks for; returns the step of the request that waits for it, if one does."""
+        request = self.authorizer.call("[method]call.request", call)
+        answer = await self.ask(request)
+        return self.authorizer.call("[static]call.answered", call, answer, time.time_ns())
+
+    async def ask(self, request):
+        """What came of it: `None` for no answer, one that is too late or too long."""
+        headers = [(b"host", request.authority.encode()), *lines_of(request.fields)]
+        body = None if request.body is None else bytes(request.body)
+        try:
+            async with asyncio.timeout(getattr(request, "timeout-ms") / 1000):
+                sent = outgoing(request.method, request, headers, body)
+                answer = await self.client.send(sent, stream=True)
+                try:
+                    content = b""
+                    async for chunk in answer.aiter_raw():
+                        content += chunk
+                        if len(content) > getattr(request, "most-bytes"):
+                            return None
+                finally:
+                    await answer.aclose()
+                return record(status=answer.status_code, body=content)
+        except (httpx.HTTPError, TimeoutError):
+            return None
+
+    async def forward(self, forward, scope, receive, send):
+        """Sends the request upstream in the caller's place. Whoever leaves ends it for the other."""
+        incoming = Incoming(receive)
+        headers = [(b"host", forward.authority.encode()), *lines_of(forward.fields)]
+        names = {name.lower() for name, _ in scope["headers"]}
+        has_body = bool(names & {b"content-length", b"transfer-encoding"})
+        if has_body and b"content-length" not in names:
+            # What framed it was the caller's connection.
+            headers.append((b"transfer-encoding", b"chunked"))
+        body = incoming.body() if has_body else None
+        work = asyncio.create_task(self.carry(forward, scope, headers, body, send))
+        listening = asyncio.create_task(incoming.listen())
+        await asyncio.wait({work, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if not work.done():
+            work.cancel()
+        await asyncio.gather(work, listening, return_exceptions=True)
+        if not work.cancelled():
+            work.result()
+
+    async def carry(self, forward, scope, headers, body, send):
+        request = outgoing(scope["method"], forward, headers, body)
+        try:
+            answer = await self.client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            is_slow = isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout))
+            why = "too-slow" if is_slow else "unreachable"
+            return await reply(self.authorizer.call("[method]exchange.failed", forward.exchange, why), scope, send)
+        try:
+            lines = fields_of(answer.headers.raw)
+            now = time.time_ns()
+            fields = self.authorizer.call("[method]exchange.answered", forward.exchange, answer.status_code, lines, now)
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": lines_of(fields)})
+            async for chunk in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await answer.aclose()
+
+
+def head_of(scope):
+    query = scope["query_string"]
+    target = scope["raw_path"].split(b"?")[0] + (b"?" + query if query else b"")
+    return record(method=scope["method"], target=target.decode("latin-1"), fields=fields_of(scope["headers"]))
+
+
+def outgoing(method, to, headers, body):
+    scheme = "https" if to.https else "http"
+    target = to.target.encode("latin-1")
+    # The target goes as it is: a URL would be normalised.
+    return httpx.Request(
+        method, f"{scheme}://{to.authority}/", headers=headers, content=body, extensions={"target": target}
+    )
+
+
+async def reply(reply, scope, send):
+    body = reply.body.encode()
+    length = [(b"content-length", str(len(body)).encode())] if body else []
+    headers = lines_of(reply.fields) + length
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+class Incoming:
+    """What comes from the caller: a body, and in the end that it leaves."""
+
+    def __init__(self, receive):
+        self.receive = receive
+        self.chunks = asyncio.Queue(2)
+
+    async def listen(self):
+        """Returns when the caller has left."""
+        while (message := await self.receive())["type"] != "http.disconnect":
+            await self.chunks.put(message.get("body", b""))
+            if not message.get("more_body", False):
+                await self.chunks.put(None)
+
+    async def body(self):
+        """Half a request is none: it has an end only where the caller's has one."""
+        while (chunk := await self.chunks.get()) is not None:
+            yield chunk

@@ -1,0 +1,36 @@
+//! Keyswap as a WIT component: one engine, by two doors.
+//!
+//! - `wasi:http/incoming-handler` is the whole proxy, for Wasmtime, Spin and every other host of `wasi:http` 0.2
+//!   (`proxy`). Without WASI 0.2 it is left out.
+//! - `keyswap:auth/authorizer` is the engine for programs that forward requests themselves (`authorizer`, described in
+//!   `wit/authorizer.wit`).
+//!
+//! Neither decides anything: which request is refused, with what status, and what is forwarded in its place is
+//! `keyswap-core`'s. What could not be carried out completely is not forwarded.
+//!
+//! A panic traps the instance and the request that it serves, so nothing here can panic; the lints forbid it. Outside
+//! Wasm the crate is empty.
+
+#![cfg(target_arch = "wasm32")]
+#![allow(missing_docs, reason = "nobody links to a component, and the bindings add undocumented exports")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
+
+mod authorizer;
+mod head;
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+mod proxy;
+
+/// So many signatures that hold an engine remembers.
+const SIGNATURES: usize = 4096;
+
+/// Computes signatures, each once while it is in use.
+fn verifier() -> Box<dyn keyswap_core::jwt::SignatureVerifier> {
+    use keyswap_core::jwt::{PureRust, Remembered};
+    Box::new(Remembered::new(PureRust, SIGNATURES))
+}

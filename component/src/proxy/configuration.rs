@@ -1,0 +1,48 @@
+//! The policy, or where it is fetched from, and the secrets that it names: all from the environment that the host gives the
+//! component.
+
+use std::fs;
+
+use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
+
+use crate::verifier;
+
+/// Holds the policy, a JSON document, or the name of the file that it is in.
+const POLICY: &str = "KEYSWAP_POLICY";
+/// What this data plane is called where it reports to a registry.
+const NODE: &str = "KEYSWAP_NODE";
+
+struct Variables;
+
+impl Environment for Variables {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+}
+
+/// Compiles the policy; else says all that is wrong with it, a line each.
+pub(super) fn compile() -> Result<Worker, Vec<String>> {
+    let document = document().map_err(|error| vec![error])?;
+    let node = std::env::var(NODE).unwrap_or_else(|_| "component".to_owned());
+    let worker = Worker::start(&document, Box::new(Variables), verifier(), Capabilities::COMPONENT, &node);
+    worker.map_err(|PolicyErrors(errors)| {
+        let count = errors.len();
+        let last = format!(
+            "the policy has {count} error(s), so no request is served; `keyswap policy check --host component` shows the same"
+        );
+        errors.iter().map(ToString::to_string).chain([last]).collect()
+    })
+}
+
+fn document() -> Result<Vec<u8>, String> {
+    let value = std::env::var(POLICY).unwrap_or_default();
+    match value.trim() {
+        "" => {
+            Err(format!("`{POLICY}` is not set: it holds the policy, or the name of the file that it is in"))
+        }
+        text if text.starts_with('{') => Ok(value.into_bytes()),
+        name => {
+            fs::read(name).map_err(|error| format!("the file that `{POLICY}` names cannot be read: {error}"))
+        }
+    }
+}

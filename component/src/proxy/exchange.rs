@@ -1,0 +1,237 @@
+//! A granted request on its way upstream, and its answer on its way to the caller.
+//!
+//! Both bodies move as they come, both at once, so that neither waits for the other's end. When the caller leaves, the
+//! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
+
+use keyswap_core::{
+    AnswerHead, Decision, Field, Forgetful, LocalReply, RequestHead, ResponseHeaders, Rewrite, Rollout,
+    UpstreamFailure, Verdict, has_content,
+};
+use wasip2::clocks::monotonic_clock;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingRequest, IncomingResponse, OutgoingBody,
+    OutgoingRequest, OutgoingResponse, RequestOptions, ResponseOutparam, Scheme,
+};
+use wasip2::io::poll::Pollable;
+use wasip2::io::streams::{InputStream, OutputStream};
+
+use super::pump::End;
+use super::transfer::{Traits, Transfer, Turn};
+use super::upload::Upload;
+use super::{now, reply, request, tell};
+use crate::head::Head;
+
+/// How long a connection may take, as in `envoy/bootstrap.yaml`. How long an upstream may be silent is left to the host:
+/// Wasmtime and those built on it wait for ten minutes, after which the SDKs give up, too.
+const CONNECT: u64 = 5_000_000_000;
+/// A caller that left is noticed that soon, also while the upstream says nothing.
+const LOOK: u64 = 1_000_000_000;
+
+/// A request that the host would not take as it is.
+pub(super) struct Unsendable;
+
+/// A request that was sent: its answer, and its body as far as that is still to come.
+pub(super) struct Sending {
+    answer: FutureIncomingResponse,
+    upload: Option<Transfer>,
+}
+
+impl Sending {
+    pub(super) fn start(
+        incoming: &IncomingRequest,
+        head: &RequestHead<'_>,
+        rewrite: &Rewrite<'_>,
+    ) -> Result<Self, Unsendable> {
+        let outgoing = write_head(head, rewrite).ok_or(Unsendable)?;
+        let Some(Upload { source, from, begun }) = Upload::of(incoming, head) else {
+            let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
+            return Ok(Self { answer, upload: None });
+        };
+        let to = outgoing.body().map_err(|()| Unsendable)?;
+        let sink = to.write().map_err(|()| Unsendable)?;
+        let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
+        // Whether it is taken shows in what becomes of the rest.
+        let _ = reply::write(&sink, &begun);
+        let traits = Traits::of(head.headers.iter().map(|header| header.name));
+        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
+    }
+
+    /// Carries the answer to the caller, and the rest of the request upstream.
+    pub(super) fn carry(
+        mut self,
+        rollout: &Rollout,
+        decision: &Decision<'_>,
+        head: &Head,
+        out: ResponseOutparam,
+    ) {
+        let trailers = |lines: &[Field<'_>]| request_trailers(rollout, lines);
+        let answer = loop {
+            let mut turn = Turn::default();
+            if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
+                // Half a request is none.
+                return reply::give_up(out);
+            }
+            if !turn.has_moved() {
+                match self.answer.get() {
+                    Some(answer) => break answer.unwrap_or(Err(ErrorCode::InternalError(None))),
+                    None => turn.wait_for(self.answer.subscribe()),
+                }
+            }
+            turn.end(None);
+        };
+        match answer {
+            Ok(answer) => {
+                let download = begin_answer(rollout, &answer, decision, head, out);
+                carry_bodies(self.upload, download, &trailers);
+            }
+            Err(error) => {
+                if let Verdict::Forward(rewrite) = &decision.verdict {
+                    tell([format!("no answer from `{}`: {}", rewrite.authority, cause(&error))]);
+                }
+                reply::send_with(out, &LocalReply::upstream(why(&error)), &decision.response, head);
+            }
+        }
+    }
+}
+
+fn write_head(head: &RequestHead<'_>, rewrite: &Rewrite<'_>) -> Option<OutgoingRequest> {
+    let fields = reply::fields(rewrite.kept(head)).ok()?;
+    // One by one, so that no copy of a secret is made.
+    for (name, value) in &rewrite.set {
+        fields.append(name, value).ok()?;
+    }
+    let outgoing = OutgoingRequest::new(fields);
+    outgoing.set_method(&request::method(head.method)).ok()?;
+    outgoing.set_scheme(Some(&if rewrite.https { Scheme::Https } else { Scheme::Http })).ok()?;
+    outgoing.set_authority(Some(rewrite.authority)).ok()?;
+    outgoing.set_path_with_query(Some(str::from_utf8(&rewrite.path).ok()?)).ok()?;
+    Some(outgoing)
+}
+
+fn options() -> RequestOptions {
+    let options = RequestOptions::new();
+    // A host that cannot set it has its own.
+    let _ = options.set_connect_timeout(Some(CONNECT));
+    options
+}
+
+/// The head of an answer goes to the caller; what is left is its body, where it has one.
+fn begin_answer(
+    rollout: &Rollout,
+    answer: &IncomingResponse,
+    decision: &Decision<'_>,
+    head: &Head,
+    out: ResponseOutparam,
+) -> Option<Transfer> {
+    let status = answer.status();
+    let lines = answer.headers().entries();
+    let lines: Vec<Field<'_>> =
+        lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+    if !decision.sent.is_nothing() {
+        rollout.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
+    }
+    let response = OutgoingResponse::new(reply::accepted_fields(decision.response.fields(&lines)));
+    let is_set = response.set_status_code(status).is_ok();
+    let has_content = has_content(head.method.as_bytes(), status);
+    let ends = if has_content { bodies(answer, &response) } else { None };
+    if !is_set || has_content != ends.is_some() {
+        reply::give_up(out);
+        return None;
+    }
+    ResponseOutparam::set(out, Ok(response));
+    let (from, to) = ends?;
+    Some(Transfer::new(from, to, Traits::of(lines.iter().map(|(name, _)| *name))))
+}
+
+type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));
+
+fn bodies(answer: &IncomingResponse, response: &OutgoingResponse) -> Option<Ends> {
+    let from = answer.consume().ok()?;
+    let to = response.body().ok()?;
+    Some(((from.stream().ok()?, from), (to.write().ok()?, to)))
+}
+
+/// Carries what is left of both bodies, until the answer has ended or nobody wants it any more.
+fn carry_bodies(
+    mut upload: Option<Transfer>,
+    mut download: Option<Transfer>,
+    request_trailers: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
+) {
+    let may_be_silent = download.as_ref().is_some_and(Transfer::may_be_silent);
+    let mut timer = None;
+    while download.is_some() {
+        let mut turn = Turn::default();
+        if turn.advance(&mut upload, request_trailers) == Some(End::Broken) {
+            return;
+        }
+        turn.advance(&mut download, &answer_trailers);
+        if may_be_silent && timer.is_none() && !turn.has_moved() {
+            timer = Some(monotonic_clock::subscribe_duration(LOOK));
+        }
+        turn.end(timer.as_ref());
+        if timer.as_ref().is_some_and(Pollable::ready) {
+            timer = None;
+            // What is dropped here is given up.
+            download = download.filter(Transfer::is_wanted);
+        }
+    }
+}
+
+/// The trailers of a request without those that may carry a credential.
+fn request_trailers(rollout: &Rollout, lines: &[Field<'_>]) -> Option<Fields> {
+    reply::fields(lines.iter().copied().filter(|(name, _)| !rollout.is_slot(name))).ok()
+}
+
+fn answer_trailers(lines: &[Field<'_>]) -> Option<Fields> {
+    reply::fields(ResponseHeaders::default().fields(lines)).ok()
+}
+
+fn why(error: &ErrorCode) -> UpstreamFailure {
+    match error {
+        ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => UpstreamFailure::TooSlow,
+        _ => UpstreamFailure::Unreachable,
+    }
+}
+
+/// In words, for operators. The host's own may be long, and hold anything.
+fn cause(error: &ErrorCode) -> &'static str {
+    match error {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => "its name cannot be resolved",
+        ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpUnroutable
+        | ErrorCode::ConnectionRefused => "it cannot be connected to",
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => "the host does not allow it",
+        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
+            "TLS could not be made with it"
+        }
+        ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => "it took too long",
+        _ => "the connection failed",
+    }
+}
+
+/// The head of an answer, for the engine.
+struct AnswerOf<'a> {
+    status: u16,
+    lines: &'a [Field<'a>],
+}
+
+impl AnswerHead for AnswerOf<'_> {
+    fn value(&self, name: &'static str) -> Option<Vec<u8>> {
+        if name == ":status" {
+            return Some(self.status.to_string().into_bytes());
+        }
+        let found = self.lines.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, value)| value.to_vec())
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        true
+    }
+}

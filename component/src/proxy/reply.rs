@@ -1,0 +1,82 @@
+//! Answers that are given here.
+
+use keyswap_core::{Field, LocalReply, ResponseHeaders, has_content};
+use wasip2::http::types::{ErrorCode, Fields, HeaderError, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasip2::io::streams::OutputStream;
+
+use crate::head::Head;
+
+/// Answers a request.
+pub(super) fn send(out: ResponseOutparam, reply: &LocalReply, head: &Head) {
+    send_with(out, reply, &ResponseHeaders::default(), head);
+}
+
+/// Answers it with what its answer was to have beside.
+pub(super) fn send_with(out: ResponseOutparam, reply: &LocalReply, headers: &ResponseHeaders, head: &Head) {
+    let length = reply.body.len().to_string();
+    let length = (!reply.body.is_empty()).then(|| (&b"content-length"[..], length.as_bytes()));
+    let Ok(fields) = fields(reply.fields(headers).chain(length)) else { return give_up(out) };
+    let response = OutgoingResponse::new(fields);
+    if response.set_status_code(reply.status).is_err() {
+        return give_up(out);
+    }
+    // Where it has none, it still says how long one would be.
+    let has_body = !reply.body.is_empty() && has_content(head.method.as_bytes(), reply.status);
+    let body = if has_body { response.body().ok() } else { None };
+    ResponseOutparam::set(out, Ok(response));
+    if let Some(body) = body {
+        // Who has left needs no answer.
+        let written = body.write().map(|sink| write(&sink, reply.body.as_bytes()));
+        if written == Ok(Ok(())) {
+            let _ = OutgoingBody::finish(body, None);
+        }
+    }
+}
+
+/// The host says that there was no answer.
+pub(super) fn give_up(out: ResponseOutparam) {
+    ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
+}
+
+/// Fields with these lines, all of them.
+pub(super) fn fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Result<Fields, HeaderError> {
+    Fields::from_list(&copies(lines))
+}
+
+/// Fields with those of these lines that the host takes. A line of an answer that it does not take is one that the
+/// caller can do without.
+pub(super) fn accepted_fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Fields {
+    let copies = copies(lines);
+    Fields::from_list(&copies).unwrap_or_else(|_| {
+        let fields = Fields::new();
+        for (name, value) in &copies {
+            let _ = fields.append(name, value);
+        }
+        fields
+    })
+}
+
+/// The form that the host takes at once. Names come from hosts and from policies, and are text.
+fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<(String, Vec<u8>)> {
+    lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
+}
+
+/// The other side takes no more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Closed;
+
+/// Writes all of it, and waits where the other side is slow.
+pub(super) fn write(sink: &OutputStream, mut bytes: &[u8]) -> Result<(), Closed> {
+    while !bytes.is_empty() {
+        let budget = sink.check_write().map_err(|_| Closed)?;
+        let size = usize::try_from(budget).unwrap_or(usize::MAX).min(bytes.len());
+        let Some((now, later)) = bytes.split_at_checked(size) else { return Err(Closed) };
+        if now.is_empty() {
+            sink.subscribe().block();
+        } else {
+            sink.write(now).map_err(|_| Closed)?;
+        }
+        bytes = later;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! A body on its way from one side to the other, with its trailers where they were announced.
+
+use keyswap_core::Field;
+use wasip2::http::types::{Fields, IncomingBody, OutgoingBody};
+use wasip2::io::poll::{Pollable, poll};
+use wasip2::io::streams::{InputStream, OutputStream};
+
+use super::pump::{End, Flow, Pump};
+
+/// A body. The pump holds streams of its two ends, so it goes first.
+pub(super) struct Transfer {
+    pump: Pump,
+    from: IncomingBody,
+    to: OutgoingBody,
+    traits: Traits,
+}
+
+/// What the head of a message tells of its body.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Traits {
+    has_trailers: bool,
+    has_length: bool,
+}
+
+impl Traits {
+    pub(super) fn of<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
+        names.fold(Self::default(), |traits, name| Self {
+            has_trailers: traits.has_trailers || name.eq_ignore_ascii_case(b"trailer"),
+            has_length: traits.has_length || name.eq_ignore_ascii_case(b"content-length"),
+        })
+    }
+}
+
+impl Transfer {
+    pub(super) fn new(
+        (source, from): (InputStream, IncomingBody),
+        (sink, to): (OutputStream, OutgoingBody),
+        traits: Traits,
+    ) -> Self {
+        Self { pump: Pump::new(source, sink), from, to, traits }
+    }
+
+    /// Whether anybody still takes what comes.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.pump.is_wanted()
+    }
+
+    /// Whether its source may say nothing for long: what is as long as it said is on its way at once.
+    pub(super) fn may_be_silent(&self) -> bool {
+        !self.traits.has_length
+    }
+
+    /// Moves the trailers, too, as far as `passes` has them. A body that did not come to its end is never finished: the
+    /// other side sees that it was cut off.
+    fn finish(self, passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>) {
+        let Self { pump, from, to, traits } = self;
+        drop(pump);
+        let trailers = traits.has_trailers.then(|| read_trailers(from)).flatten();
+        let trailers = trailers.and_then(|lines| {
+            let lines: Vec<Field<'_>> =
+                lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+            passes(&lines)
+        });
+        // Who has left needs no end.
+        let _ = OutgoingBody::finish(to, trailers);
+    }
+}
+
+fn read_trailers(body: IncomingBody) -> Option<Vec<(String, Vec<u8>)>> {
+    let trailers = IncomingBody::finish(body);
+    trailers.subscribe().block();
+    let trailers = trailers.get()?.ok()?.ok()??;
+    Some(trailers.entries())
+}
+
+/// One turn of all that is on its way.
+#[derive(Default)]
+pub(super) struct Turn {
+    waits: Vec<Pollable>,
+    has_moved: bool,
+}
+
+impl Turn {
+    /// Moves some of a body; says how it ended, where it did.
+    pub(super) fn advance(
+        &mut self,
+        transfer: &mut Option<Transfer>,
+        passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
+    ) -> Option<End> {
+        match transfer.as_ref()?.pump.step() {
+            Flow::Moved => self.has_moved = true,
+            Flow::Waits(until) => self.waits.push(until),
+            Flow::Ended(end) => {
+                let ended = transfer.take()?;
+                if end == End::Complete {
+                    ended.finish(passes);
+                }
+                self.has_moved = true;
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    pub(super) fn wait_for(&mut self, until: Pollable) {
+        self.waits.push(until);
+    }
+
+    /// Waits for any of them, unless something was moved and there may be more.
+    pub(super) fn end(self, timer: Option<&Pollable>) {
+        if self.has_moved {
+            return;
+        }
+        let all: Vec<&Pollable> = self.waits.iter().chain(timer).collect();
+        if !all.is_empty() {
+            poll(&all);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Builds what the end-to-end tests run: the filter's module, the components, and the `keyswap` command.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use wit_component::ComponentEncoder;
+
+use crate::{
+    tools::{self, project_root},
+    wasm_opt,
+};
+
+const MODULE_TARGET: &str = "wasm32-wasip1";
+const COMPONENT_TARGET: &str = "wasm32-wasip2";
+
+/// Something that is built once per process, unless a variable names one that is built already.
+pub struct Build {
+    /// The variable.
+    pub variable: &'static str,
+    make: fn() -> Result<PathBuf>,
+    made: Mutex<Option<PathBuf>>,
+}
+
+/// The filter's Wasm module.
+pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", || build_wasm("keyswap-filter", MODULE_TARGET));
+/// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
+pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
+/// A filter that does nothing.
+pub(crate) static EMPTY_FILTER: Build =
+    Build::new("KEYSWAP_EMPTY_FILTER_WASM", || build_wasm("keyswap-empty-filter", MODULE_TARGET));
+/// The component: the proxy and the authorizer.
+pub static COMPONENT: Build = Build::new("KEYSWAP_COMPONENT_WASM", build_component);
+/// The authorizer alone, which imports nothing.
+pub static AUTHORIZER: Build = Build::new("KEYSWAP_AUTHORIZER_WASM", build_authorizer);
+/// A component that only forwards.
+pub static PASSTHROUGH: Build =
+    Build::new("KEYSWAP_PASSTHROUGH_WASM", || build_wasm("keyswap-passthrough", COMPONENT_TARGET));
+/// The `keyswap` command.
+pub static KEYSWAP: Build =
+    Build::new("KEYSWAP_COMMAND", || build(&["--package", "keyswap", "--bin", "keyswap"]));
+
+/// The example of `component/examples/rust`, which is no member of the workspace.
+pub static RUST_EXAMPLE: Build = Build::new("KEYSWAP_RUST_EXAMPLE", || {
+    let manifest = "component/examples/rust/Cargo.toml";
+    build(&["--manifest-path", manifest, "--target-dir", "target/examples-rust"])
+});
+
+impl Build {
+    const fn new(variable: &'static str, make: fn() -> Result<PathBuf>) -> Self {
+        Self { variable, make, made: Mutex::new(None) }
+    }
+
+    /// The file: the one that the variable names, else built now.
+    pub fn path(&self) -> Result<PathBuf> {
+        if let Some(path) = env::var_os(self.variable).map(PathBuf::from) {
+            ensure!(path.is_file(), "`{}` names {}, which is not a file", self.variable, path.display());
+            return Ok(path);
+        }
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.is_none() {
+            *made = Some((self.make)()?);
+        }
+        made.clone().context("what was just made is known")
+    }
+}
+
+fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
+    build_in("wasm", package, target)
+}
+
+fn build_in(profile: &str, package: &str, target: &str) -> Result<PathBuf> {
+    add_target(target)?;
+    build(&["--package", package, "--profile", profile, "--target", target])
+}
+
+fn build_component() -> Result<PathBuf> {
+    let large = build_in("component", "keyswap-component", COMPONENT_TARGET)?;
+    derive(&large, "keyswap.wasm", wasm_opt::component)
+}
+
+/// A module of WASI's first version whose few imports are answered by a stub, so that the component asks its host for
+/// nothing.
+fn build_authorizer() -> Result<PathBuf> {
+    let module = build_in("component", "keyswap-component", MODULE_TARGET)?;
+    derive(&module, "keyswap-authorizer.wasm", |module| {
+        let stub = wat::parse_file(project_root().join("component/wasi-stub.wat"))?;
+        let component = ComponentEncoder::default()
+            .validate(true)
+            .module(module)?
+            .adapter("wasi_snapshot_preview1", &stub)?
+            .encode()
+            .context("the authorizer's module makes no component")?;
+        wasm_opt::component(&component)
+    })
+}
+
+/// A file beside `source` that is made from it, unless it was made since.
+fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<PathBuf> {
+    let path = source.with_file_name(name);
+    let changed = |path: &Path| fs::metadata(path)?.modified();
+    if changed(&path).is_ok_and(|made| changed(source).is_ok_and(|source| source < made)) {
+        return Ok(path);
+    }
+    let content = make(&fs::read(source)?)?;
+    // Others may be doing the same: whoever reads it finds a whole one.
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    fs::write(&partial, content)?;
+    fs::rename(partial, &path)?;
+    Ok(path)
+}
+
+/// The toolchain that the repository pins may be new on this machine.
+fn add_target(target: &str) -> Result<()> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut print = Command::new(rustc);
+    print.args(["--print", "target-libdir", "--target", target]).current_dir(project_root());
+    let libraries = tools::run(&mut print, "install Rust from https://rustup.rs")?;
+    if Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    let remedy = format!("install Rust from https://rustup.rs, or add the target {target} to your Rust");
+    let mut add = Command::new("rustup");
+    tools::run(add.args(["target", "add", target]).current_dir(project_root()), &remedy)?;
+    Ok(())
+}
+
+/// Has cargo build one artifact, and returns its path, wherever the target folder is.
+pub fn build(arguments: &[&str]) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut child = Command::new(cargo)
+        .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
+        .args(arguments)
+        .current_dir(project_root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run `cargo`: install Rust from https://rustup.rs")?;
+    let stdout = child.stdout.take().context("cargo has no output")?;
+    let artifact =
+        BufReader::new(stdout).lines().map_while(Result::ok).filter_map(|line| artifact(&line)).last();
+    let status = child.wait()?;
+    ensure!(status.success(), "`cargo build {}` failed ({status})", arguments.join(" "));
+    artifact.context("cargo built nothing")
+}
+
+/// The file in a message of cargo about something that can be run; the last such message is about what was asked for.
+fn artifact(line: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str).map(Path::new);
+    let executable = message.get("executable").and_then(Value::as_str).map(Path::new);
+    let module = files.find(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    module.or(executable).map(Path::to_path_buf)
+}

@@ -1,0 +1,90 @@
+//! The examples of `component/examples`, each a server with the authorizer in it, as child processes.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    builds::AUTHORIZER,
+    clients::isolated,
+    server::{Process, Server},
+    tools::{self, installed, project_root},
+    wasmtime::WasmtimeSetup,
+};
+
+/// What the authorizer is embedded in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embedding {
+    /// Express, with the component made into an ES module.
+    Node,
+    /// An ASGI server, with the component in Wasmtime.
+    Python,
+}
+
+impl Embedding {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Node, Self::Python];
+
+    fn command(self) -> Result<Command> {
+        match self {
+            Self::Node => {
+                let folder = node_example()?;
+                let mut command = isolated("node");
+                command.arg(folder.join("server.mjs")).arg(folder.join("authorizer"));
+                Ok(command)
+            }
+            Self::Python => {
+                let mut command = isolated("python3");
+                command
+                    .arg(project_root().join("component/examples/python/server.py"))
+                    .arg(AUTHORIZER.path()?);
+                command.env("PYTHONPATH", tools::python_host()?).env("PYTHONDONTWRITEBYTECODE", "1");
+                Ok(command)
+            }
+        }
+    }
+}
+
+impl WasmtimeSetup {
+    /// Starts an example with this policy and environment instead.
+    pub fn start_embedded(self, embedding: Embedding) -> Result<Server> {
+        let env = self.environment()?;
+        let mut command = embedding.command()?;
+        command.envs(env).env("PORT", "0").stdout(Stdio::null());
+        let mut process = Process::spawn("embedding", command, tempfile::tempdir()?)?;
+        let address = process.wait_for(address)?;
+        Ok(Server::new(process, address))
+    }
+}
+
+/// `listening on http://127.0.0.1:8080`
+fn address(process: &Process) -> Result<Option<SocketAddr>> {
+    let log = process.log();
+    let address = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
+    Ok(address.map(str::parse).transpose()?)
+}
+
+/// The example with its packages beside it, and the authorizer as a module in `authorizer`.
+fn node_example() -> Result<PathBuf> {
+    let source = project_root().join("component/examples/node");
+    let files = ["keyswap.mjs", "server.mjs", "transpile.mjs"].map(|name| source.join(name));
+    let packages = tools::node_host()?;
+    let component = AUTHORIZER.path()?;
+    let made_of = [&files[..], std::slice::from_ref(&component)].concat();
+    installed("node-example", &tools::fingerprint(&made_of)?, |folder| {
+        for file in &files {
+            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
+        symlink(packages.join("node_modules"), folder.join("node_modules"))?;
+        let mut transpile = Command::new("node");
+        transpile.arg("transpile.mjs").arg(&component).arg("authorizer").current_dir(folder);
+        tools::run(&mut transpile, tools::NODE_REMEDY).context("the authorizer makes no ES module")?;
+        Ok(())
+    })
+}

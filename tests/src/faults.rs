@@ -1,0 +1,48 @@
+//! Every way in which a service can be of no help: the same for every host that asks it.
+
+use serde_json::{Value, json};
+
+use crate::scripted::{Script, Scripted};
+
+/// A registry's; `lie` is a record of another token than the one with this digest.
+pub fn of_registry(digest: &str, lie: &[u8]) -> Vec<(&'static str, Script)> {
+    let redirect = vec![("location", format!("http://attacker.test/v1/tokens/{digest}"))];
+    vec![
+        ("it closes connections", Script::Close),
+        ("it hangs", Script::Hang),
+        ("it drips", Script::Drip),
+        ("it fails", Script::answer(500, "{}")),
+        ("it has too much to do", Script::answer(429, "{}")),
+        ("our credential is wrong", Script::answer(401, "{}")),
+        ("it answers no JSON", Script::answer(200, "<html>")),
+        ("it answers nothing", Script::answer(204, "")),
+        ("its answer is cut off", Script::CutOff),
+        ("its answer has 50 MB", Script::answer(200, vec![b' '; 50_000_000])),
+        ("it redirects", Script::Answer(302, redirect, Vec::new())),
+        ("it answers for another token", Script::answer(200, lie)),
+    ]
+}
+
+/// An issuer's, each with a name for it; `attacker` must never be called.
+pub fn of_issuer(attacker: &Scripted) -> Vec<(&'static str, Script)> {
+    let too_many: Vec<Value> = (0..100_000)
+        .map(|number| json!({"kty": "RSA", "kid": format!("k{number}"), "n": "AQAB", "e": "AQAB"}))
+        .collect();
+    let redirect = vec![("location", format!("http://{}/jwks", attacker.address()))];
+    vec![
+        ("closes", Script::Close),
+        ("hangs", Script::Hang),
+        ("drips", Script::Drip),
+        ("fails", Script::answer(500, "{}")),
+        ("is-busy", Script::answer(429, "{}")),
+        ("knows-nothing", Script::answer(404, "{}")),
+        ("answers-nothing", Script::answer(204, "")),
+        ("answers-html", Script::answer(200, "<html>")),
+        ("answers-a-list", Script::answer(200, "[]")),
+        ("repeats-a-member", Script::answer(200, r#"{"keys":[],"keys":[]}"#)),
+        ("cuts-off", Script::CutOff),
+        ("has-too-many-keys", Script::answer(200, json!({"keys": too_many}).to_string())),
+        ("pads", Script::answer(200, format!(r#"{{"keys":[]{}}}"#, " ".repeat(300 * 1024)))),
+        ("redirects", Script::Answer(302, redirect, Vec::new())),
+    ]
+}

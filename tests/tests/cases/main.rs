@@ -1,0 +1,199 @@
+//! Runs the case corpus in every host, which must agree with the file and with each other: in what the upstream sees, and
+//! in status, headers and body of what the caller gets.
+
+mod core_host;
+mod outcome;
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::{Capabilities, Policy, Reason};
+use keyswap_tests::cases::{Case, CaseRequest, Suite, corpus};
+use keyswap_tests::{
+    Embedding, Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS,
+    Wasmtime, WasmtimeSetup, tools,
+};
+
+use crate::core_host::Core;
+use crate::outcome::Outcome;
+
+#[test]
+fn core_decides_every_case_as_written() -> Result<()> {
+    for (file, suite) in corpus()? {
+        let core = Core::start(&suite, Capabilities::ENVOY)?;
+        for case in &suite.cases {
+            let context = || format!("{file}: `{}`", case.name);
+            core.decide(&case.request)?.check(case).with_context(context)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn core_decides_every_case_as_written_where_no_memory_is_shared_and_nothing_upgraded() -> Result<()> {
+    for (file, suite) in for_the_component()? {
+        let core = Core::start(&suite, Capabilities::COMPONENT)?;
+        for case in suite.cases.iter().cloned().map(Case::where_nothing_is_upgraded) {
+            let context = || format!("{file}: `{}`", case.name);
+            core.decide(&case.request)?.check(&case).with_context(context)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
+    for (file, suite) in corpus()? {
+        let core = Core::start(&suite, Capabilities::ENVOY)?;
+        let hosts = suite.hosts();
+        let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
+        let standin = Standin::start_with(0, &names)?;
+        let registry = scripted_registry(&suite)?;
+        // Names with an underscore reach the filter here, so that its own stripping is what is tested.
+        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+            let options = bootstrap.pointer_mut(
+                "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
+            );
+            options.expect("the bootstrap has these options")["headers_with_underscores_action"] = "ALLOW".into();
+        });
+        for (name, value) in &suite.env {
+            setup = setup.env(name, value);
+        }
+        let envoy = setup.start()?;
+        for case in &suite.cases {
+            let context = || format!("{file}: `{}`, in Envoy", case.name);
+            let (received, response) = serve(&envoy, &standin, &case.request).with_context(context)?;
+            match case.envoy {
+                Some(status) => ensure!(
+                    response.status == status && received.is_empty(),
+                    "{}: {}",
+                    context(),
+                    response.status
+                ),
+                None => same(&received, &response, &core, &case.request).with_context(context)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
+    for (file, suite) in for_the_component()? {
+        let core = Core::start(&suite, Capabilities::COMPONENT)?;
+        let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
+        let wasmtime = component(&suite, &standin, &registry).start()?;
+        for case in &suite.cases {
+            let context = || format!("{file}: `{}`, in Wasmtime", case.name);
+            let (received, response) = serve(&wasmtime, &standin, &case.request).with_context(context)?;
+            same(&received, &response, &core, &case.as_shown_by_wasmtime()).with_context(context)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
+    let host = Capabilities { shared_memory: true, passes: true, ..Capabilities::COMPONENT };
+    for (file, suite) in for_the_component()? {
+        let core = Core::start(&suite, host)?;
+        let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
+        let node = component(&suite, &standin, &registry).start_embedded(Embedding::Node)?;
+        for case in &suite.cases {
+            let context = || format!("{file}: `{}`, in Node", case.name);
+            let served = serve(&node, &standin, &case.request);
+            match (case.node, served) {
+                (Some(0), served) => ensure!(served.is_err() && standin.take().is_empty(), context()),
+                (Some(status), served) => {
+                    let (received, response) = served.with_context(context)?;
+                    ensure!(response.status == status && received.is_empty(), context());
+                }
+                (None, served) => {
+                    let (received, response) = served.with_context(context)?;
+                    same(&received, &response, &core, &case.request).with_context(context)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn component(suite: &Suite, standin: &Standin, registry: &Scripted) -> WasmtimeSetup {
+    let mut setup = Wasmtime::with(&suite.policy).upstream(standin).agents(registry.address());
+    if suite.policy.get("registry").is_some() {
+        setup = setup.registry(registry.address());
+    }
+    suite.env.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+}
+
+/// Those that say so, and no others, are refused where the component runs.
+fn for_the_component() -> Result<Vec<(String, Suite)>> {
+    let mut suites = corpus()?;
+    for (file, suite) in &suites {
+        let fits = suite.fits(Capabilities::COMPONENT)?;
+        ensure!(fits != suite.only_in_envoy, "{file}: the policy fits the component: {fits}");
+    }
+    suites.retain(|(_, suite)| !suite.only_in_envoy);
+    Ok(suites)
+}
+
+/// What happened in a host is what core decides, of both of whose answers an error tells.
+fn same(received: &[Received], response: &Response, core: &Core, request: &CaseRequest) -> Result<()> {
+    let (found, expected) = (Outcome::observed(received, response)?, core.decide(request)?);
+    ensure!(found == expected, "decided otherwise:\n host: {found:?}\n core: {expected:?}");
+    Ok(())
+}
+
+#[test]
+fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
+    let suites = corpus()?;
+    let cases = suites.iter().flat_map(|(_, suite)| &suite.cases);
+    let replies = cases.flat_map(|case| case.reply.iter().chain(&case.without_upgrades));
+    let covered: Vec<&str> = replies.map(|reply| reply.reason.as_str()).collect();
+    for reason in Reason::ALL {
+        // No head brings these about: the host must fail.
+        let of_host =
+            matches!(reason, Reason::HostFailure | Reason::RateLimitUnavailable | Reason::PolicyUnavailable);
+        ensure!(of_host || covered.contains(&reason.code()), "no case for `{reason}`");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_built_in_provider_has_a_row_and_is_in_the_readme() -> Result<()> {
+    let policy = serde_json::json!({
+        "version": "keyswap/v1",
+        "credentials": {"cf": [{"env": "K"}], "workers-ai": [{"env": "K"}]},
+        "providers": {"azure-openai": {"path": "/acme"}},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "byok"}},
+    });
+    let policy = Policy::from_json(policy.to_string().as_bytes())?;
+    let suites = corpus()?;
+    let (_, table) =
+        suites.iter().find(|(name, _)| name == "providers.yaml, byok").context("there is no table")?;
+    let rows = table.policy["tokens"][0]["providers"].as_array().context("the token has a scope")?;
+    let readme = std::fs::read_to_string(tools::project_root().join("README.md"))?;
+    let names: Vec<&str> = policy.provider_names().collect();
+    ensure!(names.len() > 20, "only {names:?} are enabled");
+    for name in names {
+        ensure!(rows.iter().any(|row| row == name) || name == "cloudflare-rest", "no row for `{name}`");
+        ensure!(readme.contains(&format!("`{name}`")), "README.md does not name `{name}`");
+    }
+    Ok(())
+}
+
+fn scripted_registry(suite: &Suite) -> Result<Scripted> {
+    let registry = suite.registry();
+    Scripted::start(move |call| {
+        let (status, body) = registry.answer(&call.target, &call.body);
+        Script::answer(status, body)
+    })
+}
+
+/// What the upstream and the caller see of a request.
+fn serve(host: &Server, standin: &Standin, case: &CaseRequest) -> Result<(Vec<Received>, Response)> {
+    let mut request = Request::new(&case.method, &case.target);
+    for (name, value) in &case.headers {
+        request = request.header(name, value);
+    }
+    let response = host.send(&request)?;
+    Ok((standin.take(), response))
+}

@@ -1,0 +1,55 @@
+//! The component under `wasmtime serve`: what it is made of, and what it promises beside the decisions that it shares
+//! with every host (`cases`).
+
+mod artefact;
+mod carrying;
+mod hosts;
+mod rollouts;
+mod sdks;
+mod services;
+
+use anyhow::Result;
+use keyswap_core::TokenDigest;
+use keyswap_tests::{Request, Response, Scripted, Wasmtime, WasmtimeSetup};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "ptk_of-the-component-0123456789abcdef";
+const KEY: &str = "sk-real-sentinel";
+
+fn policy() -> Value {
+    json!({
+        "version": "keyswap/v1",
+        "tokens": [{
+            "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
+        }],
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    })
+}
+
+fn setup() -> WasmtimeSetup {
+    Wasmtime::with(&policy()).env("OPENAI_API_KEY", KEY)
+}
+
+/// With the upstream of a test's own.
+fn in_front_of(upstream: &Scripted) -> Result<Wasmtime> {
+    let mut policy = policy();
+    policy["providers"] = json!({"openai": {"url": format!("http://{}", upstream.address())}});
+    Wasmtime::with(&policy).env("OPENAI_API_KEY", KEY).start()
+}
+
+fn models() -> Request {
+    Request::get("/v1/models").bearer(TOKEN)
+}
+
+fn chat(stream: bool) -> Request {
+    Request::post("/v1/chat/completions", &json!({"model": "m", "stream": stream, "messages": []}))
+        .bearer(TOKEN)
+}
+
+/// `200`, or the status and the reason.
+fn verdict(response: &Response) -> String {
+    match response.header("x-keyswap-reason") {
+        Some(reason) => format!("{} {reason}", response.status),
+        None => response.status.to_string(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The SDKs through Wasmtime: unmodified, by their base URL and a proxy token.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use keyswap_tests::{
+    Standin, TOKEN, Testbed, Wasmtime,
+    clients::{
+        Call, Event, Mode,
+        matrix::{ROWS, Row},
+    },
+};
+
+/// What the issuers of these APIs publish themselves.
+const SDKS: [&str; 5] = ["openai", "anthropic", "google-genai", "@anthropic-ai/sdk", "@google/genai"];
+
+/// The rows of the matrix that are theirs, in both languages.
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| SDKS.contains(&row.library.package) && row.with.is_none())
+}
+
+struct Bed {
+    standin: Standin,
+    wasmtime: Wasmtime,
+}
+
+impl Bed {
+    fn start() -> Result<Self> {
+        let standin = Standin::start()?;
+        let wasmtime = Testbed::wasmtime(&standin).start()?;
+        Ok(Self { standin, wasmtime })
+    }
+
+    /// What arrived at last is what should have, and the token is nowhere in it.
+    fn arrived(&self, row: &Row, target: &str) -> Result<()> {
+        let wire = self.standin.wire();
+        let on_the_wire = wire.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+        ensure!(!on_the_wire, "{}: the token reached the upstream", row.library);
+        let received = self.standin.take();
+        received.iter().try_for_each(|request| row.provider.check_credentials(request))?;
+        let last = received.last().context("nothing reached the upstream")?;
+        ensure!(last.target == target, "{} arrived at {}", row.library, last.target);
+        Ok(())
+    }
+}
+
+#[test]
+fn every_sdk_is_answered() -> Result<()> {
+    let bed = Bed::start()?;
+    ensure!(rows().count() >= 8, "there are rows for each SDK and language");
+    for row in rows() {
+        let base_url = format!("{}{}", bed.wasmtime.url(), row.base_path);
+        let call = Call { mode: row.mode, base_url: &base_url, token: TOKEN, headers: &[] };
+        let events = row.library.run(&call)?;
+        let [Event::Done { text }] = &*events else { bail!("{}: no answer but {events:?}", row.library) };
+        ensure!(text.contains(&row.provider.credential()), "{}: {text}", row.library);
+        bed.arrived(row, row.target)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn every_sdk_gets_its_stream_while_the_rest_is_held_back() -> Result<()> {
+    let bed = Bed::start()?;
+    for row in rows().filter(|row| row.mode != Mode::AuthToken) {
+        let held = bed.standin.hold();
+        let base_url = format!("{}{}", bed.wasmtime.url(), row.base_path);
+        let call = Call { mode: Mode::Stream, base_url: &base_url, token: TOKEN, headers: &[] };
+        let mut running = row.library.start(&call)?;
+        let mut whole = String::new();
+        while whole.is_empty() {
+            match running.next_event()? {
+                Some(Event::Chunk { text }) => whole.push_str(&text),
+                event => bail!("{}: no first chunk but {event:?}", row.library),
+            }
+        }
+        held.release();
+        let rest = running.finish()?;
+        let (last, chunks) = rest.split_last().context("the stream ended with its first event")?;
+        let texts = chunks.iter().filter_map(|event| match event {
+            Event::Chunk { text } => Some(text.as_str()),
+            _ => None,
+        });
+        whole.extend(texts);
+        ensure!(*last == Event::Done { text: whole.clone() }, "{}: {last:?}", row.library);
+        ensure!(whole.contains(&row.provider.credential()), "{}: {whole}", row.library);
+        bed.arrived(row, row.stream_target)?;
+    }
+    Ok(())
+}

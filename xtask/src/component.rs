@@ -1,0 +1,26 @@
+//! `cargo xtask component`: the files that hosts of components run, and programs embed.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use keyswap_tests::{AUTHORIZER, COMPONENT, tools};
+
+/// What `cargo xtask component` takes.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Where to put them [default: the folder `target` of the repository].
+    #[arg(long)]
+    into: Option<PathBuf>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let folder = options.into.clone().unwrap_or_else(|| tools::project_root().join("target"));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for (build, name) in [(&COMPONENT, "keyswap.wasm"), (&AUTHORIZER, "keyswap-authorizer.wasm")] {
+        let path = folder.join(name);
+        let size =
+            fs::copy(build.path()?, &path).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{} ({size} bytes)", path.display());
+    }
+    Ok(())
+}
