@@ -29,7 +29,7 @@ pub struct Build {
 }
 
 /// The filter's Wasm module.
-pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", || build_wasm("keyswap-filter", MODULE_TARGET));
+pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", build_filter);
 /// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
 pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
 /// A filter that does nothing.
@@ -78,6 +78,11 @@ fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
 fn build_in(profile: &str, package: &str, target: &str) -> Result<PathBuf> {
     add_target(target)?;
     build(&["--package", package, "--profile", profile, "--target", target])
+}
+
+fn build_filter() -> Result<PathBuf> {
+    let large = build_wasm("keyswap-filter", MODULE_TARGET)?;
+    derive(&large, "keyswap.filter.wasm", wasm_opt::filter)
 }
 
 fn build_component() -> Result<PathBuf> {

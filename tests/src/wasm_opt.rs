@@ -1,12 +1,17 @@
-//! Makes a component smaller: its largest core module is replaced by what Binaryen's `wasm-opt` makes of it.
+//! Makes modules smaller and quicker, by what Binaryen's `wasm-opt` makes of them.
 //!
-//! All else stays as it is, byte for byte: a module's imports and exports are what the rest of a component knows of it.
+//! Of a component the largest core module is replaced. All else stays as it is, byte for byte: a module's imports and
+//! exports are what the rest of a component knows of it. A filter's module loses the exports that do nothing, since Envoy
+//! calls each one that is there for every request.
 
-use std::{fs, ops::Range, process::Command};
+use std::{collections::BTreeSet, fs, ops::Range, process::Command};
 
-use anyhow::{Context as _, Result};
-use wasm_encoder::{Component, ComponentSectionId, RawSection};
-use wasmparser::{Parser, Payload};
+use anyhow::{Context as _, Result, ensure};
+use wasm_encoder::{
+    Component, ComponentSectionId, ExportSection, Module, RawSection,
+    reencode::{Reencode as _, RoundtripReencoder},
+};
+use wasmparser::{ExportSectionReader, Parser, Payload};
 
 use crate::tools;
 
@@ -36,6 +41,53 @@ pub(crate) fn component(original: &[u8]) -> Result<Vec<u8>> {
         }
     }
     Ok(smaller.finish())
+}
+
+/// The exports of a filter that do something: the ABI's, of the callbacks that the filter implements.
+const OF_FILTER: [&str; 13] = [
+    "_initialize",
+    "memory",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_configure",
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_http_call_response",
+    "proxy_on_memory_allocate",
+    "proxy_on_request_headers",
+    "proxy_on_request_trailers",
+    "proxy_on_response_headers",
+    "proxy_on_tick",
+    "proxy_on_vm_start",
+];
+
+/// The filter's module without the callbacks that the SDK exports and the filter leaves as they are. A host that does not
+/// find one goes on as that would have.
+pub(crate) fn filter(original: &[u8]) -> Result<Vec<u8>> {
+    let mut smaller = Module::new();
+    for payload in Parser::new(0).parse_all(original) {
+        let payload = payload.context("this is no module")?;
+        if let Payload::ExportSection(exports) = &payload {
+            smaller.section(&kept(exports.clone())?);
+        } else if let Some((id, range)) = payload.as_section() {
+            let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
+            let data = original.get(range).context("a section is in its module")?;
+            smaller.section(&RawSection { id, data });
+        }
+    }
+    optimised(&smaller.finish())
+}
+
+fn kept(exports: ExportSectionReader<'_>) -> Result<ExportSection> {
+    let mut kept = ExportSection::new();
+    let mut missing: BTreeSet<&str> = OF_FILTER.into();
+    for export in exports {
+        let export = export?;
+        if missing.remove(export.name) {
+            kept.export(export.name, RoundtripReencoder.export_kind(export.kind)?, export.index);
+        }
+    }
+    ensure!(missing.is_empty(), "the filter does not export {missing:?}");
+    Ok(kept)
 }
 
 /// The sections of a component, not of what is nested in it.
@@ -68,6 +120,6 @@ fn optimised(module: &[u8]) -> Result<Vec<u8>> {
         .arg(&from)
         .arg("-o")
         .arg(&to);
-    tools::run(&mut command, tools::NODE_REMEDY).context("the component could not be made smaller")?;
+    tools::run(&mut command, tools::NODE_REMEDY).context("a module could not be made smaller")?;
     Ok(fs::read(to)?)
 }
