@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyswap_core::{Policy, PolicyError, PolicyErrors};
+use keyswap_core::{Configuration, Policy, PolicyError, PolicyErrors};
 use serde_json::Value;
 
 use crate::{input, output, yaml};
@@ -45,6 +45,17 @@ impl PolicyFile {
             Syntax::Yaml => {
                 let document = yaml::parse(&self.bytes).map_err(whole)?;
                 Policy::from_json(document.to_string().as_bytes())
+            }
+        }
+    }
+
+    /// Reads the policy in it, a rollout, or where either is fetched from, as the filter does.
+    pub(crate) fn configuration(&self) -> Result<Configuration, PolicyErrors> {
+        match self.syntax {
+            Syntax::Json => Configuration::from_json(&self.bytes),
+            Syntax::Yaml => {
+                let document = yaml::parse(&self.bytes).map_err(whole)?;
+                Configuration::from_json(document.to_string().as_bytes())
             }
         }
     }

@@ -2,12 +2,69 @@
 
 use std::collections::BTreeSet;
 
-use super::{Policy, Source};
+use super::{BundleSource, Policy, RolloutPolicy, Source};
 use crate::jwt::{Issuer, KeySource};
 use crate::provider::{Place, Provider};
 use crate::url::BaseUrl;
 
+/// A server that the data plane asks on its own account: the registry, an issuer's keys, a source of credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// Where `cluster` stands in the document, or would, as a JSON pointer (RFC 6901) to what holds it.
+    pub place: String,
+    /// The host's name for the way there.
+    pub cluster: String,
+    /// Scheme and authority.
+    pub site: String,
+}
+
+impl BundleSource {
+    /// The registry that has the policies.
+    pub fn callout(&self) -> Callout {
+        Callout { place: String::new(), cluster: self.cluster.clone(), site: self.url.site() }
+    }
+
+    /// The variable with the registry's credential.
+    pub fn variable(&self) -> &str {
+        self.credential.name()
+    }
+
+    /// What serves until a policy was fetched.
+    pub fn initial(&self) -> Option<&RolloutPolicy> {
+        self.initial.as_ref()
+    }
+}
+
 impl Policy {
+    /// Every server that is asked beside the upstreams.
+    pub fn callouts(&self) -> Vec<Callout> {
+        let registry = self.registry.iter().map(|registry| Callout {
+            place: "/registry".to_owned(),
+            cluster: registry.cluster.clone(),
+            site: registry.url.site(),
+        });
+        let issuers =
+            self.issuers.iter().enumerate().filter_map(|(index, issuer)| match Issuer::keys(issuer) {
+                KeySource::Inline(_) => None,
+                KeySource::Jwks(keys) | KeySource::Discovery(keys) => Some(Callout {
+                    place: format!("/issuers/{index}/jwks"),
+                    cluster: keys.cluster.clone(),
+                    site: keys.endpoint.site(),
+                }),
+            });
+        let sources = self.credentials.chains().flat_map(|(name, chain)| {
+            chain.iter().enumerate().filter_map(move |(index, source)| match source {
+                Source::Http(source) => Some(Callout {
+                    place: format!("/credentials/{name}/{index}/http"),
+                    cluster: source.cluster.clone(),
+                    site: source.endpoint.site(),
+                }),
+                _ => None,
+            })
+        });
+        registry.chain(issuers).chain(sources).collect()
+    }
+
     /// Where requests for a provider go; `None` where that is not known.
     pub(crate) fn base_url<'p>(&'p self, provider: &'p Provider) -> Option<&'p BaseUrl> {
         let is_behind = provider.via_gateway && provider.row.place != Place::Rest;

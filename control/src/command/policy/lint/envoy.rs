@@ -1,7 +1,5 @@
 //! What an Envoy configuration or a manifest does to the promises of a policy.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
@@ -10,6 +8,7 @@ use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
 
 use super::Warning;
 use super::plugin::{self, Plugin};
+use crate::command::policy::variables;
 use crate::{input, output, yaml};
 
 /// A manifest, or a bootstrap with a policy in it.
@@ -136,23 +135,4 @@ impl Environment for Passed<'_> {
         let is_there = self.0.passed.iter().any(|it| it == name) || literals.any(|it| it == name);
         is_there.then(|| b"value".to_vec())
     }
-}
-
-/// Has nothing, and notes what it is asked for.
-#[derive(Default)]
-struct Asked(RefCell<BTreeSet<String>>);
-
-impl Environment for Asked {
-    fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.borrow_mut().insert(name.to_owned());
-        None
-    }
-}
-
-/// The variables whose values the policy makes secrets of.
-fn variables(policy: &Policy) -> BTreeSet<String> {
-    let asked = Asked::default();
-    // It fails for want of values; what it asked for on the way is the answer.
-    let _ = Engine::new(policy.clone(), &asked, &Services::new(Box::new(PureRust), Capabilities::ENVOY));
-    asked.0.into_inner()
 }
