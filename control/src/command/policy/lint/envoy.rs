@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
+use serde_json::{Value, json};
 
 use super::Warning;
 use super::plugin::{self, Plugin};
@@ -76,7 +77,7 @@ impl EnvoyLint {
 }
 
 /// Looks at every plugin of a file whose configuration is a policy. There must be one.
-pub(super) fn lint(path: &Path, policy: &Policy) -> anyhow::Result<Vec<Warning>> {
+pub(super) fn lint(path: &Path, policy: &Policy, document: &Value) -> anyhow::Result<Vec<Warning>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let name =
         if input::is_stdin(path) { input::name(path) } else { output::visible(&path.display().to_string()) };
@@ -89,10 +90,10 @@ pub(super) fn lint(path: &Path, policy: &Policy) -> anyhow::Result<Vec<Warning>>
     if plugins.is_empty() {
         bail!("{name} runs no filter with a policy: is it the right file?");
     }
-    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, policy, &name)).collect())
+    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, policy, document, &name)).collect())
 }
 
-fn lint_plugin(plugin: &Plugin, policy: &Policy, file: &str) -> Vec<Warning> {
+fn lint_plugin(plugin: &Plugin, policy: &Policy, document: &Value, file: &str) -> Vec<Warning> {
     let warning = |lint: EnvoyLint, path: &str, detail: &str| Warning {
         code: lint.code(),
         file: file.to_owned(),
@@ -119,11 +120,30 @@ fn lint_plugin(plugin: &Plugin, policy: &Policy, file: &str) -> Vec<Warning> {
     }));
     warnings.extend(plugin.unpinned.iter().map(|path| warning(EnvoyLint::CodeUnpinned, path, "")));
     warnings.extend(plugin.precompiled.iter().map(|path| warning(EnvoyLint::Precompiled, path, "")));
-    let held = plugin.policy.as_ref().and_then(|held| Policy::from_json(held.to_string().as_bytes()).ok());
-    if held.is_none_or(|held| held.sha256() != policy.sha256()) {
+    if !plugin.policy.as_ref().is_some_and(|held| is_same(held, plugin, policy, document)) {
         warnings.push(warning(EnvoyLint::PolicyDiffers, &plugin.path, ""));
     }
     warnings
+}
+
+/// Whether what a plugin holds is the policy, where a mesh names clusters but for their names.
+fn is_same(held: &Value, plugin: &Plugin, policy: &Policy, document: &Value) -> bool {
+    let Ok(read) = Policy::from_json(held.to_string().as_bytes()) else { return false };
+    read.sha256() == policy.sha256()
+        || plugin.mesh_names_clusters && without_clusters(held) == without_clusters(document)
+}
+
+fn without_clusters(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().filter(|(name, _)| *name != "cluster");
+            let members = members.map(|(name, value)| (name.clone(), without_clusters(value)));
+            // `jwks` with nothing but a cluster is one that was left out.
+            members.filter(|(name, value)| name != "jwks" || *value != json!({})).collect()
+        }
+        Value::Array(items) => items.iter().map(without_clusters).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The environment that a plugin has. What the values are is no matter.

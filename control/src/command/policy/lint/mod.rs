@@ -84,10 +84,11 @@ impl LintPolicy {
             Ok(policy) => policy,
             Err(errors) => return super::report_invalid(&file.name, &errors, self.format),
         };
+        let document = file.document().map_err(anyhow::Error::msg)?;
         let mut warnings: Vec<Warning> =
             policy.lint(now).into_iter().map(|it| Warning::of(&file.name, it)).collect();
         for path in &self.envoy {
-            warnings.extend(envoy::lint(path, &policy)?);
+            warnings.extend(envoy::lint(path, &policy, &document)?);
         }
         warnings.retain(|warning| !self.allow.iter().any(|code| code == warning.code));
         self.report(&file.name, &warnings)

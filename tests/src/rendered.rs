@@ -1,0 +1,87 @@
+//! The configurations of `envoy/` that `keyswap render` writes from the policies there, with the commands that write them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{keyswap_command, tools::project_root};
+
+/// A folder or a file of `envoy/`, and the arguments that `keyswap render` writes it with.
+#[derive(Debug)]
+pub struct Rendered {
+    /// In `envoy/`.
+    pub place: &'static str,
+    /// As a shell takes them, in the root of the repository.
+    pub arguments: &'static str,
+}
+
+/// All of them.
+pub const RENDERED: [Rendered; 3] = [
+    Rendered {
+        place: "bootstrap.yaml",
+        arguments: "envoy --policy envoy/policy.yaml --upstream openai=https://api.openai.com \
+                    --upstream anthropic=https://api.anthropic.com \
+                    --upstream gemini=https://generativelanguage.googleapis.com \
+                    --cluster keyswap-registry=http://127.0.0.1:7070",
+    },
+    Rendered {
+        place: "istio",
+        arguments: "istio --policy envoy/policy-registry.yaml \
+                    --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
+                    --image registry.example.com/keyswap-filter@sha256:0000000000000000000000000000000000000000000000000000000000000000 \
+                    --registry-image registry.example.com/keyswap@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    },
+    Rendered {
+        place: "gateway",
+        arguments: "envoy-gateway --policy envoy/policy-registry.yaml \
+                    --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
+                    --image registry.example.com/keyswap-filter@sha256:0000000000000000000000000000000000000000000000000000000000000000 \
+                    --registry-image registry.example.com/keyswap@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    },
+];
+
+impl Rendered {
+    /// What the command writes now, by the paths of files in the repository.
+    pub fn files(&self) -> Result<BTreeMap<PathBuf, String>> {
+        let place = Path::new("envoy").join(self.place);
+        let arguments: Vec<&str> = self.arguments.split_whitespace().collect();
+        if place.extension().is_some() {
+            return Ok(BTreeMap::from([(place, render(&arguments)?)]));
+        }
+        let folder = tempfile::tempdir()?;
+        let output = folder.path().to_string_lossy();
+        render(&[&arguments[..], &["--output", &output]].concat())?;
+        let files = fs::read_dir(folder.path())?.map(|file| {
+            let file = file?;
+            Ok((place.join(file.file_name()), fs::read_to_string(file.path())?))
+        });
+        files.collect()
+    }
+
+    /// Writes them.
+    pub fn update(&self) -> Result<()> {
+        for (path, text) in self.files()? {
+            let path = project_root().join(path);
+            fs::create_dir_all(path.parent().context("a file is in a folder")?)?;
+            fs::write(path, text)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `keyswap render` in the root of the repository and returns what it prints.
+pub fn render(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(keyswap_command()?)
+        .arg("render")
+        .args(arguments)
+        .current_dir(project_root())
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`keyswap render {}` fails:\n{errors}", arguments.join(" "));
+    Ok(String::from_utf8(output.stdout)?)
+}

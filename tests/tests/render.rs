@@ -1,0 +1,371 @@
+//! What `keyswap render` writes: the files of `envoy/` are that, Envoy runs it, Kubernetes' schemas know every field of it.
+
+use std::{collections::BTreeSet, env, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::{
+    Bootstrap, Envoy, Registry, Request, Setup, Standin, TOKEN, manifests::Schemas, rendered, tools,
+};
+use serde_json::{Value, json};
+
+/// Set, it makes this test write the files anew.
+const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
+
+/// Configurations that other tests start, with the test that does.
+const STARTED_BY: [(&str, &str); 5] = [
+    ("bootstrap.yaml", "bootstrap.rs"),
+    ("geo-fallback.yaml", "geo_fallback.rs"),
+    ("ratelimit.yaml", "global_ratelimit.rs"),
+    ("credential-injector.yaml", "upstream_credentials.rs"),
+    ("mirror.yaml", "leaks.rs"),
+];
+
+/// Policies and their cases, with the test that reads them.
+const READ_BY: [(&str, &str); 4] = [
+    ("policy.yaml", "readme.rs"),
+    ("policy.tests.yaml", "readme.rs"),
+    ("policy-registry.yaml", "render.rs"),
+    ("policy-credentials.yaml", "render.rs"),
+];
+
+#[test]
+fn the_files_of_the_repository_are_what_the_command_writes() -> Result<()> {
+    for rendered in &rendered::RENDERED {
+        if env::var_os(UPDATE).is_some() {
+            rendered.update()?;
+        }
+        for (path, text) in rendered.files()? {
+            let found = fs::read_to_string(tools::project_root().join(&path))
+                .with_context(|| path.display().to_string())?;
+            ensure!(found == text, "{} is out of date: run this test with {UPDATE}=1", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn documents(path: &str) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(tools::project_root().join("envoy").join(path))?;
+    serde_saphyr::from_multiple(&text).with_context(|| path.to_owned())
+}
+
+/// Everything that Kubernetes gets: a file of several objects, each with a kind.
+fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
+    let files = files()?.into_iter().filter(|path| path.contains('/') && path.ends_with(".yaml"));
+    let mut manifests = Vec::new();
+    for path in files {
+        let objects = documents(&path)?;
+        if objects.iter().all(|object| object.get("apiVersion").is_some()) {
+            manifests.push((path, objects));
+        }
+    }
+    Ok(manifests)
+}
+
+/// All files in `envoy/`, by their paths there.
+fn files() -> Result<BTreeSet<String>> {
+    let root = tools::project_root().join("envoy");
+    let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(&root)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
+    let tests = tools::project_root().join("tests/tests");
+    let mut left = files()?;
+    left.retain(|path| !path.ends_with(".md"));
+    for (path, test) in STARTED_BY.iter().chain(&READ_BY) {
+        ensure!(left.remove(*path), "{path} is not there");
+        let text = fs::read_to_string(tests.join(test))?;
+        let is_used = text.contains(path) || *path == "bootstrap.yaml";
+        ensure!(is_used || text.contains("Bootstrap::shipped"), "{test} does not use {path}");
+    }
+    for (path, _) in manifests()? {
+        left.remove(&path);
+    }
+    ensure!(left.is_empty(), "no test claims {left:?}");
+    Ok(())
+}
+
+#[test]
+fn every_manifest_has_only_fields_that_its_kind_knows() -> Result<()> {
+    let schemas = Schemas::read()?;
+    let manifests = manifests()?;
+    ensure!(manifests.len() >= 8, "{} files only", manifests.len());
+    for (path, objects) in manifests {
+        for object in objects {
+            schemas.check(&object).with_context(|| path.clone())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_manifest_with_a_field_that_its_kind_does_not_know_is_refused() -> Result<()> {
+    let schemas = Schemas::read()?;
+    for (file, kind, pointer) in [
+        ("istio/filter.yaml", "WasmPlugin", "/spec"),
+        ("istio/filter.yaml", "WasmPlugin", "/metadata"),
+        ("istio/hosts.yaml", "VirtualService", "/spec/http/0"),
+        ("istio/hosts.yaml", "DestinationRule", "/spec/trafficPolicy/tls"),
+        ("istio/gateway.yaml", "Gateway", "/spec/servers/0/tls"),
+        ("istio/gateway.yaml", "EnvoyFilter", "/spec/configPatches/0/match"),
+        ("istio/gateway.yaml", "Deployment", "/spec/template/spec/containers/0/securityContext"),
+        ("gateway/filter.yaml", "EnvoyExtensionPolicy", "/spec/wasm/0/env"),
+        ("gateway/gateway.yaml", "EnvoyProxy", "/spec/provider/kubernetes/envoyDeployment/container/env/0"),
+        ("gateway/gateway.yaml", "Gateway", "/spec/listeners/0"),
+        ("gateway/upstreams.yaml", "BackendTLSPolicy", "/spec/validation"),
+        ("gateway/registry.yaml", "NetworkPolicy", "/spec/ingress/0"),
+    ] {
+        let mut objects = documents(file)?;
+        let object = objects.iter_mut().find(|object| object["kind"] == kind).context(kind)?;
+        let place = object.pointer_mut(pointer).and_then(Value::as_object_mut);
+        place.with_context(|| format!("{kind} has no {pointer}"))?.insert("unknown".into(), json!(1));
+        ensure!(schemas.check(object).is_err(), "{kind} may have anything at {pointer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
+    let manifests = manifests()?;
+    let objects = manifests.iter().flat_map(|(_, objects)| objects);
+    let deployments: Vec<&Value> = objects.filter(|object| object["kind"] == "Deployment").collect();
+    ensure!(deployments.len() == 3, "{} deployments", deployments.len());
+    for deployment in deployments {
+        let pod = &deployment["spec"]["template"]["spec"];
+        let name = &deployment["metadata"]["name"];
+        ensure!(pod["securityContext"]["runAsNonRoot"] == true, "{name} may be root");
+        ensure!(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "{name}: seccomp");
+        for container in pod["containers"].as_array().context("containers")? {
+            let context = &container["securityContext"];
+            ensure!(context["readOnlyRootFilesystem"] == true, "{name} may write");
+            ensure!(context["allowPrivilegeEscalation"] == false, "{name} may escalate");
+            ensure!(context["capabilities"]["drop"] == json!(["ALL"]), "{name} has capabilities");
+            ensure!(container["resources"]["limits"]["memory"].is_string(), "{name} has no limit");
+            let is_injected = container["image"] == "auto";
+            ensure!(is_injected || container["readinessProbe"].is_object(), "{name} has no probe");
+            for variable in container["env"].as_array().into_iter().flatten() {
+                let (key, value) = (variable["name"].as_str().unwrap_or_default(), &variable["value"]);
+                let is_secret =
+                    ["KEY", "TOKEN", "DATABASE", "PASSWORD"].iter().any(|part| key.contains(part));
+                ensure!(!is_secret || key.ends_with("_FILE") || value.is_null(), "{key} is in the manifest");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Renders for Envoy, with a policy of the test's.
+fn bootstrap(policy: &Value, arguments: &[&str]) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("policy.json");
+    fs::write(&file, policy.to_string())?;
+    rendered::render(&[&["envoy", "--policy", &file.to_string_lossy()], arguments].concat())
+}
+
+fn policy(more: Value) -> Result<Value> {
+    let mut policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["groq", "own"]}],
+        "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
+        "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
+    });
+    let Value::Object(more) = more else { anyhow::bail!("members are an object") };
+    policy.as_object_mut().context("a policy is an object")?.extend(more);
+    Ok(policy)
+}
+
+fn keys(setup: Setup) -> Setup {
+    setup.env("GROQ_API_KEY", "real-groq").env("OWN_KEY", "real-own")
+}
+
+#[test]
+fn requests_reach_every_upstream_of_a_policy_that_was_rendered() -> Result<()> {
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    let text = bootstrap(&policy(json!({}))?, &[])?;
+    let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
+    for (path, host, name, key) in [
+        ("/groq/chat/completions", "api.groq.com", "api.groq.com", "Bearer real-groq"),
+        ("/own/models", "llm.example.com:8443", "llm.example.com", "Bearer real-own"),
+    ] {
+        envoy.send(&Request::get(path).bearer(TOKEN))?;
+        let received = standin.take().pop().with_context(|| format!("{path} was not forwarded"))?;
+        ensure!(received.sni == name && received.header("host") == Some(host), "{received:?}");
+        ensure!(received.header("authorization") == Some(key), "{received:?}");
+    }
+    ensure!(envoy.send(&Request::get("/v1/models").bearer(TOKEN))?.status == 403);
+    ensure!(standin.take().is_empty());
+    Ok(())
+}
+
+#[test]
+fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()> {
+    let key = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
+    let rollout = json!({"version": "keyswap-rollout/v1", "stable": policy(json!({}))?,
+        "candidate": policy(json!({"rate_limit": {"requests": 1, "per": "1s"}}))?});
+    let bundle = |initial: Option<&Value>| {
+        let mut bundle = json!({"version": "keyswap-bundle/v1", "url": "https://registry.example.com",
+            "credential": {"env": "REGISTRY"}, "name": "prod", "keys": key});
+        if let Some(initial) = initial {
+            bundle["initial"] = initial.clone();
+        }
+        bundle
+    };
+    let fetched: &[&str] = &["--upstream", "groq=https://api.groq.com", "--env", "GROQ_API_KEY"];
+    let listening: &[&str] = &["--listen", "::1", "--port", "0", "--cluster", "other=http://[::1]:9"];
+    let files = ["policy.yaml", "policy-registry.yaml", "policy-credentials.yaml"];
+    let mut configurations: Vec<(Value, &[&str])> = vec![
+        (rollout.clone(), &[]),
+        (bundle(None), fetched),
+        (bundle(Some(&rollout)), listening),
+        (policy(json!({"providers": {"own": {"url": "https://[2001:db8::1]/v2"}}}))?, &[]),
+    ];
+    for file in files {
+        configurations.push((documents(file)?.remove(0), &[]));
+    }
+    for (configuration, arguments) in configurations {
+        let text = bootstrap(&configuration, arguments)?;
+        let mut setup = Envoy::with_bootstrap(&text);
+        for name in variables(&text)? {
+            setup = setup.env(&name, "a-value-of-a-secret");
+        }
+        let log = setup.real_upstreams().validate()?;
+        ensure!(!log.contains("[error]"), "{log}");
+    }
+    Ok(())
+}
+
+/// The variables that a bootstrap has the filter read.
+fn variables(text: &str) -> Result<Vec<String>> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("host_env_keys: ["));
+    let names = line.context("no variables")?.trim_end_matches(']').split(", ");
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// The object of that kind.
+fn object(file: &str, kind: &str) -> Result<Value> {
+    documents(file)?
+        .into_iter()
+        .find(|object| object["kind"] == kind)
+        .with_context(|| format!("{file}: {kind}"))
+}
+
+/// As Envoy and Istio merge: members of objects are merged, lists grow, all else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(from)) => into.extend(from),
+        (into, from) => *into = from,
+    }
+}
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+#[test]
+fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
+    let filter = object("istio/gateway.yaml", "EnvoyFilter")?;
+    let overlay = object("istio/gateway.yaml", "ConfigMap")?;
+    let overlay: Value = serde_saphyr::from_str(overlay["data"]["bootstrap.yaml"].as_str().context("text")?)?;
+    let patches = object("gateway/gateway.yaml", "EnvoyProxy")?["spec"]["bootstrap"]["jsonPatches"].clone();
+    let registry = Registry::start()?;
+    let made =
+        registry.create_token(&json!({"label": "r", "owner": "r@example.com", "providers": ["openai"]}))?;
+    let token = made["token"].as_str().context("a token")?;
+    for mesh in ["istio", "gateway"] {
+        let standin = Standin::start()?;
+        let mut bootstrap = Bootstrap::shipped()?;
+        bootstrap.set_policy(&documents("policy-registry.yaml")?[0])?;
+        let json = bootstrap.json();
+        json.as_object_mut().context("an object")?.remove("stats_config");
+        if mesh == "istio" {
+            // A gateway of Istio's has nothing of what the patch says.
+            let manager = json.pointer_mut(MANAGER).context("a manager")?;
+            let value = filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"].clone();
+            let names: Vec<String> = value.as_object().context("a patch")?.keys().cloned().collect();
+            let members = manager.as_object_mut().context("a manager")?;
+            names.iter().for_each(|name| drop(members.remove(name)));
+            merge(manager, value);
+            merge(json, overlay.clone());
+        } else {
+            let clusters = json.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+            clusters.context("clusters")?.retain(|cluster| cluster["name"] != "keyswap-registry");
+            patches.as_array().context("patches")?.iter().try_for_each(|patch| add(json, patch))?;
+        }
+        let envoy = Envoy::with_bootstrap(&json.to_string())
+            .env("OPENAI_API_KEY", "sk-real")
+            .env("ANTHROPIC_API_KEY", "sk-real")
+            .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
+            .registry(registry.address())
+            .upstream(&standin)
+            .start()?;
+        let answer = envoy.send(&Request::get("/v1/models").bearer(token).header("x_api_key", "x"))?;
+        ensure!(answer.status == 200, "{mesh}: {}", answer.status);
+        ensure!(standin.take().len() == 1);
+        let stats = envoy.admin("/stats/prometheus")?;
+        let line = r#"keyswap_decisions{keyswap_verdict="forward",keyswap_reason="allowed",keyswap_provider="openai"} 1"#;
+        ensure!(stats.contains(line), "{mesh}: no labels in\n{stats}");
+        ensure!(envoy.access_log(1)?[0]["label"] == "r", "{mesh}");
+    }
+    Ok(())
+}
+
+/// Carries out one operation of RFC 6902, of those that the manifests have.
+fn add(document: &mut Value, patch: &Value) -> Result<()> {
+    ensure!(patch["op"] == "add", "{patch}");
+    let path = patch["path"].as_str().context("a path")?;
+    let (parent, name) = path.rsplit_once('/').context("a pointer")?;
+    match document.pointer_mut(parent).with_context(|| format!("nothing at {parent}"))? {
+        Value::Array(items) if name == "-" => items.push(patch["value"].clone()),
+        Value::Object(members) => drop(members.insert(name.to_owned(), patch["value"].clone())),
+        _ => anyhow::bail!("{path} cannot be added"),
+    }
+    Ok(())
+}
+
+#[test]
+fn istio_gets_its_own_names_of_clusters() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file: PathBuf = folder.path().join("policy.yaml");
+    let issuer = json!({"name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+        "audiences": ["a"], "principals": "any"});
+    let policy = policy(json!({
+        "issuers": [issuer],
+        "registry": {"url": "http://registry.keyswap.svc:7070", "cluster": "keyswap-registry", "credential": {"env": "R"}},
+    }))?;
+    fs::write(&file, json!({"version": "keyswap-rollout/v1", "stable": policy}).to_string())?;
+    let digest = "0".repeat(64);
+    let image = format!("registry.example.com/keyswap-filter@sha256:{digest}");
+    let text = rendered::render(&["istio", "--policy", &file.to_string_lossy(), "--image", &image])?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+    let plugin = objects.iter().find(|object| object["kind"] == "WasmPlugin").context("a plugin")?;
+    let stable = &plugin["spec"]["pluginConfig"]["stable"];
+    ensure!(stable["registry"]["cluster"] == "outbound|7070||registry.keyswap.svc", "{stable}");
+    ensure!(stable["issuers"][0]["jwks"]["cluster"] == "outbound|443||acme.cloudflareaccess.com", "{stable}");
+    let hosts: BTreeSet<&str> = objects
+        .iter()
+        .filter(|object| object["kind"] == "ServiceEntry")
+        .filter_map(|object| object["spec"]["hosts"][0].as_str())
+        .collect();
+    let expect = ["acme.cloudflareaccess.com", "api.groq.com", "llm.example.com"];
+    ensure!(hosts == BTreeSet::from(expect), "{hosts:?}");
+    let routes = objects.iter().filter(|object| object["kind"] == "VirtualService").count();
+    ensure!(routes == 2, "only upstreams have routes: {routes}");
+    let schemas = Schemas::read()?;
+    objects.iter().try_for_each(|object| schemas.check(object))
+}
