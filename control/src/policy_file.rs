@@ -1,8 +1,9 @@
 //! Policy files: JSON goes to the engine byte for byte, YAML as the JSON it stands for.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use keyswap_core::{Configuration, Policy, PolicyError, PolicyErrors};
+use keyswap_core::{Policy, PolicyError, PolicyErrors, RolloutPolicy};
 use serde_json::Value;
 
 use crate::{input, output, yaml};
@@ -40,22 +41,21 @@ impl PolicyFile {
 
     /// Reads the policy in it, as the engine does.
     pub(crate) fn policy(&self) -> Result<Policy, PolicyErrors> {
-        match self.syntax {
-            Syntax::Json => Policy::from_json(&self.bytes),
-            Syntax::Yaml => {
-                let document = yaml::parse(&self.bytes).map_err(whole)?;
-                Policy::from_json(document.to_string().as_bytes())
-            }
-        }
+        Policy::from_json(&self.json()?)
     }
 
-    /// Reads the policy in it, a rollout, or where either is fetched from, as the filter does.
-    pub(crate) fn configuration(&self) -> Result<Configuration, PolicyErrors> {
+    /// Reads the policy, or the policy and its candidate.
+    pub(crate) fn rollout(&self) -> Result<RolloutPolicy, PolicyErrors> {
+        RolloutPolicy::from_json(&self.json()?)
+    }
+
+    /// The document as JSON, as data planes are configured with it.
+    pub(crate) fn json(&self) -> Result<Cow<'_, [u8]>, PolicyErrors> {
         match self.syntax {
-            Syntax::Json => Configuration::from_json(&self.bytes),
+            Syntax::Json => Ok(Cow::Borrowed(&self.bytes)),
             Syntax::Yaml => {
                 let document = yaml::parse(&self.bytes).map_err(whole)?;
-                Configuration::from_json(document.to_string().as_bytes())
+                Ok(Cow::Owned(document.to_string().into_bytes()))
             }
         }
     }

@@ -224,8 +224,11 @@ fn what_is_wrong_is_reported_with_the_next_call() {
         });
     }
     let paths = paths.take();
-    let expect = "/v1/policies/prod?plane=plane-1&problem=bad_policy&detail=error%20at%20%60credentials.openai%60%3A%20the%20\
-                  environment%20variable%20%60UNSET%60%20is%20not%20set";
+    let expect = format!(
+        "/v1/policies/prod?plane=plane-1&refused={}&problem=bad_policy&detail=error%20at%20%60credentials.openai%60%3A%20\
+         the%20environment%20variable%20%60UNSET%60%20is%20not%20set",
+        TokenDigest::of(bundle.as_bytes()).to_hex()
+    );
     assert_eq!(paths[1], expect);
 }
 

@@ -8,8 +8,8 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Created, DatabaseUrl, KnownToken, Listing, NewToken, NewUser, Page, Registry, Rotation,
-    Source, Status, Token, User, UserPatch,
+    self, Actor, Created, DatabaseUrl, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Registry,
+    Revision, Rotation, Source, Status, Token, User, UserPatch,
 };
 
 /// An open database.
@@ -79,5 +79,21 @@ impl Operations for Local {
 
     fn delete_user(&self, email: &str) -> anyhow::Result<()> {
         self.wait(self.registry.delete_user(email, &self.actor))
+    }
+
+    fn policies(&self) -> anyhow::Result<Vec<Revision>> {
+        self.wait(self.registry.policies())
+    }
+
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus> {
+        self.wait(self.registry.policy(name))
+    }
+
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String> {
+        Ok(self.wait(self.registry.bundle(name, Some(revision)))?.1)
+    }
+
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
+        self.wait(self.registry.publish(bundle, &self.actor))
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use keyswap_core::TokenDigest;
 
 use crate::registry::{
-    Created, KnownToken, Listing, NewToken, NewUser, Page, Rotation, Source, Status, Token, User, UserPatch,
+    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, Source, Status,
+    Token, User, UserPatch,
 };
 
 /// A registry, wherever it is. Errors are for whoever typed the command.
@@ -24,6 +25,13 @@ pub(super) trait Operations {
     fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>>;
     fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User>;
     fn delete_user(&self, email: &str) -> anyhow::Result<()>;
+
+    /// The newest revision of every policy.
+    fn policies(&self) -> anyhow::Result<Vec<Revision>>;
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
+    /// The text of a revision.
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision>;
 }
 
 /// The items that `next_page` gives, `most` at most.

@@ -39,6 +39,12 @@ pub enum RegistryError {
     TokenExpired,
     /// Neither the token nor the request says how much is allowed.
     NoRateLimit,
+    /// Not a signed policy, or not one that holds: a word on why.
+    InvalidBundle(&'static str),
+    /// A revision that is not newer than all others.
+    StaleRevision,
+    /// There is no such policy, or no such revision of it.
+    UnknownPolicy,
     /// The database's address is wrong.
     DatabaseUrl(&'static str),
     /// The database cannot be asked.
@@ -83,6 +89,9 @@ impl RegistryError {
             Self::TokenDisabled => "token_disabled",
             Self::TokenExpired => "token_expired",
             Self::NoRateLimit => "no_rate_limit",
+            Self::InvalidBundle(_) => "invalid_bundle",
+            Self::StaleRevision => "stale_revision",
+            Self::UnknownPolicy => "unknown_policy",
             Self::DatabaseUrl(_) => "invalid_database_url",
             Self::Database(_) | Self::Migration(_) | Self::File(_) | Self::Corrupt(_) => {
                 "database_unavailable"
@@ -100,12 +109,14 @@ impl RegistryError {
             | Self::InvalidExpiry
             | Self::Invalid { .. }
             | Self::NoRateLimit
+            | Self::InvalidBundle(_)
             | Self::DatabaseUrl(_) => Kind::Invalid,
-            Self::UnknownToken | Self::UnknownUser => Kind::Unknown,
+            Self::UnknownToken | Self::UnknownUser | Self::UnknownPolicy => Kind::Unknown,
             Self::DuplicateToken
             | Self::DuplicateUser
             | Self::AlreadyRotated
             | Self::TokenDisabled
+            | Self::StaleRevision
             | Self::TokenExpired => Kind::Conflict,
             Self::Database(_)
             | Self::Migration(_)
@@ -132,6 +143,13 @@ impl fmt::Display for RegistryError {
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenExpired => f.write_str("the token has expired"),
             Self::NoRateLimit => f.write_str("the token has no rate limit: say `requests` and `per`"),
+            Self::InvalidBundle(why) => {
+                write!(f, "this is no signed policy that a data plane could take: {why}")
+            }
+            Self::StaleRevision => {
+                f.write_str("there is a revision that is as new: get the newest, and try again")
+            }
+            Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),
             Self::Database(error) => write!(f, "the database does not answer: {error}"),
             Self::Migration(error) => write!(f, "the database cannot be brought up to date: {error}"),

@@ -275,11 +275,11 @@ impl<T> Page<T> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in references")]
-fn rfc3339<S: Serializer>(at: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn rfc3339<S: Serializer>(at: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
 }
 
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
     read_time(&String::deserialize(deserializer)?)
 }
 

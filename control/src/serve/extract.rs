@@ -19,8 +19,8 @@ pub(super) struct Form<T>(pub(super) T);
 /// The parameters behind the `?`.
 pub(super) struct Parameters<T>(pub(super) T);
 
-/// A segment of the path.
-pub(super) struct Segment(pub(super) String);
+/// A segment of the path, or several as texts.
+pub(super) struct Segment<T = String>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     type Rejection = Problem;
@@ -67,7 +67,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -201,8 +201,9 @@ impl Bundles {
         if let Some(revision) = state.revision {
             path.extend_from_slice(format!("&running={revision}").as_bytes());
         }
-        if let Some((_, fault)) = &state.refused {
-            path.extend_from_slice(format!("&problem={}&detail=", fault.code()).as_bytes());
+        if let Some((refused, fault)) = &state.refused {
+            let told = format!("&refused={}&problem={}&detail=", refused.to_hex(), fault.code());
+            path.extend_from_slice(told.as_bytes());
             escape(&mut path, &fault.to_string());
         }
         let mut headers = vec![

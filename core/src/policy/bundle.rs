@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::PolicyErrors;
 use super::credentials::{Variable, read_variable_source};
 use super::duration::duration_within;
 use super::gateway::read_url;
 use super::keys::read_inline;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
+use super::{Policy, PolicyErrors};
 use crate::json;
 use crate::jwt::{Algorithm, Jwk, JwkSet};
 use crate::url::BaseUrl;
@@ -68,6 +68,35 @@ impl Configuration {
             (Some(source), errors) if errors.is_empty() => Ok(Self::Bundle(source)),
             (_, errors) => Err(PolicyErrors(errors)),
         }
+    }
+}
+
+impl Configuration {
+    /// The policies in it, each with its place in the document.
+    pub fn policies(&self) -> Vec<(&'static str, &Policy)> {
+        match self {
+            Self::Policy(rollout) => rollout.policies(["", "stable", "candidate"]),
+            Self::Bundle(source) => source.initial.as_ref().map_or_else(Vec::new, |rollout| {
+                rollout.policies(["initial", "initial.stable", "initial.candidate"])
+            }),
+        }
+    }
+}
+
+impl BundleSource {
+    /// The name of the policy.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The host that has it.
+    pub fn authority(&self) -> &str {
+        &self.url.authority
+    }
+
+    /// What serves until the first one came.
+    pub fn initial(&self) -> Option<&RolloutPolicy> {
+        self.initial.as_ref()
     }
 }
 

@@ -34,9 +34,9 @@ impl PolicyErrors {
 
     /// The errors of a document that stands in another at `place`.
     #[must_use]
-    pub(crate) fn within(mut self, place: &str) -> Self {
+    pub fn within(mut self, place: &str) -> Self {
         for error in &mut self.0 {
-            let separator = if error.path.is_empty() { "" } else { "." };
+            let separator = if error.path.is_empty() || place.is_empty() { "" } else { "." };
             error.path = format!("{place}{separator}{}", error.path);
         }
         self

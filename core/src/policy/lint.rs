@@ -59,6 +59,17 @@ pub struct Finding {
     pub message: String,
 }
 
+impl Finding {
+    /// The finding of a policy that stands in another document at `place`.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        if !place.is_empty() {
+            self.path = format!("{place}.{}", self.path);
+        }
+        self
+    }
+}
+
 impl Lint {
     /// Every kind.
     pub const ALL: [Self; 14] = [

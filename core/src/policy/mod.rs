@@ -147,6 +147,11 @@ impl Policy {
         self.enabled_providers().map(|provider| provider.id.as_str())
     }
 
+    /// Whether it decides nothing, and only tells what it would decide.
+    pub fn is_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
     /// The authority of the gateway, where the policy has one.
     pub fn gateway_authority(&self) -> Option<&str> {
         let vercel = || self.providers.iter().find(|provider| provider.row.place == Place::Vercel);

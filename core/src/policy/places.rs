@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{BundleSource, Policy, RolloutPolicy, Source};
+use super::{BundleSource, Policy, Source};
 use crate::jwt::{Issuer, KeySource};
 use crate::provider::{Place, Provider};
 use crate::url::BaseUrl;
@@ -22,16 +22,6 @@ impl BundleSource {
     /// The registry that has the policies.
     pub fn callout(&self) -> Callout {
         Callout { place: String::new(), cluster: self.cluster.clone(), site: self.url.site() }
-    }
-
-    /// The variable with the registry's credential.
-    pub fn variable(&self) -> &str {
-        self.credential.name()
-    }
-
-    /// What serves until a policy was fetched.
-    pub fn initial(&self) -> Option<&RolloutPolicy> {
-        self.initial.as_ref()
     }
 }
 

@@ -75,6 +75,15 @@ impl RolloutPolicy {
         Self { digest: stable.digest, stable, candidate: None }
     }
 
+    /// The policies in it with their places: where there is one alone, of the stable one, and of the candidate.
+    pub(super) fn policies(&self, places: [&'static str; 3]) -> Vec<(&'static str, &Policy)> {
+        let [alone, stable, tried] = places;
+        // A policy that is a document of its own has its digest.
+        let is_alone = self.digest == self.stable.digest;
+        let candidate = self.candidate.iter().map(|candidate| (tried, &candidate.policy));
+        std::iter::once((if is_alone { alone } else { stable }, &self.stable)).chain(candidate).collect()
+    }
+
     /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
     pub fn sha256(&self) -> String {
         self.digest.to_hex()

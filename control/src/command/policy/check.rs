@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use keyswap_core::jwt::{Issuer, PureRust};
-use keyswap_core::{Capabilities, Engine, Environment, Policy, PolicyErrors, Services};
-use serde_json::{Value, json};
+use keyswap_core::{Capabilities, Configuration, Environment, Policy, PolicyErrors, RolloutPolicy, Worker};
+use serde_json::{Map, Value, json};
 
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
@@ -14,7 +14,8 @@ use crate::policy_file::PolicyFile;
 /// Check a policy and print all of its errors
 ///
 /// They are the ones that a data plane would log when it refuses the policy, one a line, on standard output. The
-/// secrets that a policy names are not needed, unless `--with-env` asks for them.
+/// secrets that a policy names are not needed, unless `--with-env` asks for them. A rollout, and where a policy is fetched
+/// from, are checked as well.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy check policy.yaml\n  keyswap policy check --format json - < policy.json"
@@ -59,25 +60,28 @@ impl Check {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let file = PolicyFile::read(&self.policy)?;
         match self.judge(&file) {
-            Ok(policy) => self.report_valid(&file.name, &policy),
+            Ok(configuration) => self.report_valid(&file.name, &configuration),
             Err(errors) => self.report_invalid(&file.name, &errors),
         }
     }
 
-    fn judge(&self, file: &PolicyFile) -> Result<Policy, PolicyErrors> {
-        let policy = file.policy()?;
+    fn judge(&self, file: &PolicyFile) -> Result<Configuration, PolicyErrors> {
+        let json = file.json()?;
+        let configuration = Configuration::from_json(&json)?;
         let host = self.host.capabilities();
-        policy.fits(host)?;
-        if self.with_env {
-            Engine::new(policy.clone(), &ProcessEnvironment, &Services::new(Box::new(PureRust), host))?;
+        for (place, policy) in configuration.policies() {
+            policy.fits(host).map_err(|errors| errors.within(place))?;
         }
-        Ok(policy)
+        if self.with_env {
+            Worker::start(&json, Box::new(ProcessEnvironment), Box::new(PureRust), host, "")?;
+        }
+        Ok(configuration)
     }
 
-    fn report_valid(&self, name: &str, policy: &Policy) -> anyhow::Result<Exit> {
+    fn report_valid(&self, name: &str, configuration: &Configuration) -> anyhow::Result<Exit> {
         match self.format {
-            Format::Human => output::print(&format!("{name}: ok: {}", summary(policy)))?,
-            Format::Json => output::print_json(&summary_as_json(policy))?,
+            Format::Human => output::print(&format!("{name}: ok: {}", summary(configuration)))?,
+            Format::Json => output::print_json(&as_json(configuration))?,
         }
         Ok(Exit::Ok)
     }
@@ -94,7 +98,27 @@ impl Check {
     }
 }
 
-fn summary(policy: &Policy) -> String {
+fn summary(configuration: &Configuration) -> String {
+    match configuration {
+        Configuration::Policy(rollout) => summary_of_rollout(rollout),
+        Configuration::Bundle(source) => {
+            let until = match source.initial() {
+                Some(rollout) => format!("; until then {}", summary_of_rollout(rollout)),
+                None => "; until then none".to_owned(),
+            };
+            format!("the policy `{}` of {}{until}", source.name(), source.authority())
+        }
+    }
+}
+
+fn summary_of_rollout(rollout: &RolloutPolicy) -> String {
+    let candidate = rollout.candidate.as_ref().map(|candidate| {
+        format!("; a candidate for {} %: {}", candidate.percent, summary_of_policy(&candidate.policy))
+    });
+    summary_of_policy(&rollout.stable) + &candidate.unwrap_or_default()
+}
+
+fn summary_of_policy(policy: &Policy) -> String {
     let tokens = match policy.token_count() {
         0 => "no tokens".to_owned(),
         1 => "1 token".to_owned(),
@@ -110,21 +134,47 @@ fn summary(policy: &Policy) -> String {
     let issuers: Vec<&str> = policy.issuers().iter().map(Issuer::name).collect();
     let issuers = (!issuers.is_empty()).then(|| format!(", identities of {}", issuers.join(", ")));
     let gateway = policy.gateway_authority().map(|authority| format!(", through {authority}"));
-    let parts = [registry, issuers, Some(format!(", {providers}")), gateway];
+    let shadow = policy.is_shadow().then(|| ", in shadow mode".to_owned());
+    let parts = [registry, issuers, Some(format!(", {providers}")), gateway, shadow];
     tokens + &parts.into_iter().flatten().collect::<String>()
 }
 
-fn summary_as_json(policy: &Policy) -> Value {
-    json!({
-        "valid": true,
-        "errors": [],
-        "tokens": policy.token_count(),
-        "registry": policy.registry_authority(),
-        "issuers": policy.issuers().iter().map(Issuer::name).collect::<Vec<_>>(),
-        "providers": policy.provider_names().collect::<Vec<_>>(),
-        "gateway": policy.gateway_authority(),
-        "outbound_hosts": policy.outbound_hosts(),
-    })
+/// The members of the policy; where there are others, those of the others beside them.
+fn as_json(configuration: &Configuration) -> Value {
+    let members = match configuration {
+        Configuration::Policy(rollout) => rollout_as_json(rollout),
+        Configuration::Bundle(source) => {
+            let mut members = source.initial().map_or_else(Map::new, rollout_as_json);
+            let bundle = json!({"name": source.name(), "registry": source.authority()});
+            members.insert("bundle".to_owned(), bundle);
+            members
+        }
+    };
+    let verdict = [("valid".to_owned(), true.into()), ("errors".to_owned(), json!([]))];
+    verdict.into_iter().chain(members).collect()
+}
+
+fn rollout_as_json(rollout: &RolloutPolicy) -> Map<String, Value> {
+    let mut members = policy_as_json(&rollout.stable);
+    if let Some(candidate) = &rollout.candidate {
+        let mut tried = policy_as_json(&candidate.policy);
+        tried.insert("percent".to_owned(), candidate.percent.into());
+        members.insert("candidate".to_owned(), tried.into());
+    }
+    members
+}
+
+fn policy_as_json(policy: &Policy) -> Map<String, Value> {
+    let names: [(&str, Value); 7] = [
+        ("tokens", policy.token_count().into()),
+        ("registry", policy.registry_authority().into()),
+        ("issuers", policy.issuers().iter().map(Issuer::name).collect()),
+        ("providers", policy.provider_names().collect()),
+        ("gateway", policy.gateway_authority().into()),
+        ("shadow", policy.is_shadow().into()),
+        ("outbound_hosts", json!(policy.outbound_hosts())),
+    ];
+    names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The environment that the command runs in.

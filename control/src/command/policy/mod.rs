@@ -1,4 +1,5 @@
-//! `keyswap policy`: what is wrong with a policy, what a right one decides, and what a change of it changes.
+//! `keyswap policy`: what is wrong with a policy, what a right one decides, what a change of it changes; and how it gets to
+//! data planes.
 
 mod check;
 mod diff;
@@ -7,6 +8,7 @@ mod explanation;
 mod import;
 mod lint;
 mod placeholders;
+mod release;
 mod schema;
 mod test;
 mod variables;
@@ -22,11 +24,12 @@ pub(crate) use self::variables::variables;
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
 
-/// Check a policy, explain what it decides, test it, compare it with another
+/// Check a policy, explain what it decides, test it, compare it with another; publish it, step by step
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap policy check policy.yaml\n  keyswap policy explain policy.yaml request.txt\n  \
-     keyswap policy test policy.yaml\n  keyswap policy diff old.yaml new.yaml --requests access.log"
+     keyswap policy test policy.yaml\n  keyswap policy diff old.yaml new.yaml --requests access.log\n  \
+     keyswap policy publish prod policy.yaml --key policy.key"
 ))]
 pub(crate) enum Command {
     Check(check::Check),
@@ -37,6 +40,12 @@ pub(crate) enum Command {
     Schema(schema::Schema),
     #[command(subcommand)]
     Import(import::Command),
+    Keygen(release::Keygen),
+    Publish(release::Publish),
+    Promote(release::Promote),
+    Rollback(release::Rollback),
+    Status(release::Status),
+    Show(release::Show),
 }
 
 impl Command {
@@ -49,6 +58,12 @@ impl Command {
             Self::Lint(command) => command.run(),
             Self::Schema(command) => command.run(),
             Self::Import(command) => command.run(),
+            Self::Keygen(command) => command.run(),
+            Self::Publish(command) => command.run(),
+            Self::Promote(command) => command.run(),
+            Self::Rollback(command) => command.run(),
+            Self::Status(command) => command.run(),
+            Self::Show(command) => command.run(),
         }
     }
 }

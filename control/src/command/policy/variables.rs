@@ -1,14 +1,15 @@
-//! The variables that a policy reads, by asking it.
+//! The variables that a configuration reads, by starting it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
+use keyswap_core::{Capabilities, Environment, Worker};
 
 /// Has nothing, and notes what it is asked for.
-#[derive(Default)]
-struct Asked(RefCell<BTreeSet<String>>);
+#[derive(Clone, Default)]
+struct Asked(Rc<RefCell<BTreeSet<String>>>);
 
 impl Environment for Asked {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
@@ -17,10 +18,11 @@ impl Environment for Asked {
     }
 }
 
-/// The variables whose values the policy makes secrets of.
-pub(crate) fn variables(policy: &Policy) -> BTreeSet<String> {
+/// The variables whose values the configuration, in JSON, makes secrets of.
+pub(crate) fn variables(configuration: &[u8]) -> BTreeSet<String> {
     let asked = Asked::default();
     // It fails for want of values; what it asked for on the way is the answer.
-    let _ = Engine::new(policy.clone(), &asked, &Services::new(Box::new(PureRust), Capabilities::ENVOY));
-    asked.0.into_inner()
+    let _ =
+        Worker::start(configuration, Box::new(asked.clone()), Box::new(PureRust), Capabilities::ENVOY, "");
+    asked.0.take()
 }

@@ -16,8 +16,8 @@ pub(super) use client::Remote;
 
 use super::operations::Operations;
 use crate::registry::{
-    Created, KnownToken, Listing, NewToken, NewUser, Page, Rotation, SecretText, Source, Status, Token, User,
-    UserPatch,
+    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SecretText,
+    Source, Status, Token, User, UserPatch,
 };
 use answer::NotKeyswap;
 
@@ -49,6 +49,16 @@ struct Rotated {
 #[derive(Deserialize)]
 struct Imported {
     imported: Vec<Token>,
+}
+
+#[derive(Deserialize)]
+struct Policies {
+    items: Vec<Revision>,
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    bundle: String,
 }
 
 impl Operations for Remote {
@@ -117,6 +127,22 @@ impl Operations for Remote {
 
     fn delete_user(&self, email: &str) -> anyhow::Result<()> {
         self.delete(&["users", email])
+    }
+
+    fn policies(&self) -> anyhow::Result<Vec<Revision>> {
+        Ok(self.get::<Policies>(&["policies"])?.items)
+    }
+
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus> {
+        self.get(&["policies", name])
+    }
+
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String> {
+        Ok(self.get::<Bundle>(&["policies", name, "revisions", &revision.to_string()])?.bundle)
+    }
+
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
+        self.ask(Method::POST, &["policies"], &json!({"bundle": bundle}))
     }
 }
 

@@ -18,6 +18,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use keyswap_core::Configuration;
 
 use self::plan::Plan;
 use self::site::{Named, Site};
@@ -85,7 +86,7 @@ impl Common {
     /// Reads the configuration, has it rendered, and writes the files.
     fn render(&self, files: impl FnOnce(Plan) -> anyhow::Result<Vec<File>>) -> anyhow::Result<Exit> {
         let file = PolicyFile::read(&self.policy)?;
-        let configuration = match file.configuration() {
+        let configuration = match file.json().and_then(|json| Configuration::from_json(&json)) {
             Ok(configuration) => configuration,
             Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
         };

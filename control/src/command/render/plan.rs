@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail, ensure};
-use keyswap_core::{Configuration, Policy, RolloutPolicy};
+use keyswap_core::{Configuration, Policy};
 use serde_json::{Value, json};
 
 use super::site::{Named, Site};
@@ -42,17 +42,13 @@ impl Plan {
         clusters: &[Named],
         variables: &[String],
     ) -> anyhow::Result<Self> {
-        let mut plan =
-            Self { document, upstreams: Vec::new(), callouts: Vec::new(), variables: BTreeSet::new() };
-        match configuration {
-            Configuration::Policy(rollout) => plan.add_rollout("", rollout)?,
-            Configuration::Bundle(source) => {
-                plan.add_callout("", &source.callout())?;
-                plan.variables.insert(source.variable().to_owned());
-                if let Some(initial) = source.initial() {
-                    plan.add_rollout("/initial", initial)?;
-                }
-            }
+        let variables = all_variables(&document, variables);
+        let mut plan = Self { document, upstreams: Vec::new(), callouts: Vec::new(), variables };
+        if let Configuration::Bundle(source) = configuration {
+            plan.add_callout("", &source.callout())?;
+        }
+        for (place, policy) in configuration.policies() {
+            plan.add_policy(&pointer(place), policy)?;
         }
         for upstream in upstreams {
             plan.upstreams.retain(|other| other.site != upstream.site);
@@ -68,7 +64,6 @@ impl Plan {
                 }),
             }
         }
-        plan.variables.extend(variables.iter().cloned());
         plan.check_names()?;
         Ok(plan)
     }
@@ -79,19 +74,6 @@ impl Plan {
             for place in &callout.places {
                 set_cluster(&mut self.document, place, &name(&callout.site));
             }
-        }
-    }
-
-    fn add_rollout(&mut self, place: &str, rollout: &RolloutPolicy) -> anyhow::Result<()> {
-        let holder = self.document.pointer(place).unwrap_or(&Value::Null);
-        // A policy alone is a rollout of itself, and stands where it is.
-        if holder.get("stable").is_none() {
-            return self.add_policy(place, &rollout.stable);
-        }
-        self.add_policy(&format!("{place}/stable"), &rollout.stable)?;
-        match &rollout.candidate {
-            Some(candidate) => self.add_policy(&format!("{place}/candidate"), &candidate.policy),
-            None => Ok(()),
         }
     }
 
@@ -111,7 +93,6 @@ impl Plan {
         for callout in policy.callouts() {
             self.add_callout(place, &callout)?;
         }
-        self.variables.append(&mut variables(policy));
         Ok(())
     }
 
@@ -143,6 +124,18 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The place in a document as a JSON pointer.
+fn pointer(place: &str) -> String {
+    place.split('.').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect()
+}
+
+/// Those that the configuration reads, and more.
+fn all_variables(document: &Value, more: &[String]) -> BTreeSet<String> {
+    let mut all = variables(document.to_string().as_bytes());
+    all.extend(more.iter().cloned());
+    all
 }
 
 fn shared_name(site: &Site) -> String {

@@ -6,6 +6,7 @@ mod audit;
 mod changes;
 mod limits;
 mod page;
+mod policies;
 mod postgres;
 mod sign_in;
 mod sqlite;

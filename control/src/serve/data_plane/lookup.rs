@@ -3,11 +3,12 @@
 //! The `ETag` is the version, so a cached record is checked without sending it again. Each answer says what it is
 //! of, so that a data plane can compare it with what it asked for.
 
+use axum::Json;
 use axum::extract::State as Extract;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
+use axum::http::HeaderMap;
+use axum::response::Response;
 
+use super::conditional::conditional;
 use super::digest;
 use crate::registry::{TokenRecord, User};
 use crate::serve::State;
@@ -39,7 +40,7 @@ pub(super) async fn token(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let token = state.registry().token(&digest(&sha256)?).await?;
-    Ok(conditional(&headers, token.version, &token.record()))
+    Ok(conditional(&headers, token.version, Json(&token.record())))
 }
 
 /// What is known of a user
@@ -67,25 +68,5 @@ pub(super) async fn principal(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let user = state.registry().user(&email).await?;
-    Ok(conditional(&headers, user.version, &user))
-}
-
-/// The record, or 304 if the client has it in this version (RFC 9110, 13.1.2).
-fn conditional(headers: &HeaderMap, version: i64, record: &impl Serialize) -> Response {
-    let etag = format!("\"{version}\"");
-    let has_it = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
-    let mut response =
-        if has_it { StatusCode::NOT_MODIFIED.into_response() } else { axum::Json(record).into_response() };
-    let headers = response.headers_mut();
-    if let Ok(etag) = HeaderValue::try_from(etag) {
-        headers.insert(header::ETAG, etag);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    response
+    Ok(conditional(&headers, user.version, Json(&user)))
 }

@@ -1,12 +1,14 @@
-//! What data planes ask: lookups, changes, limits, introspection; and what they report: uses.
+//! What data planes ask: lookups, changes, limits, policies, introspection; and what they report: uses, and what they run.
 //!
 //! All of it needs the data planes' credential, except for the description of it all.
 
 mod changes;
+mod conditional;
 mod introspect;
 mod limits;
 mod lookup;
 mod openapi;
+mod policies;
 mod usage;
 
 use axum::Router;
@@ -28,6 +30,7 @@ pub(super) fn router(state: &State) -> Router<State> {
         .routes(routes!(usage::usage))
         .routes(routes!(limits::limits))
         .routes(routes!(introspect::introspect))
+        .routes(routes!(policies::policy))
         .split_for_parts();
     router
         .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require))

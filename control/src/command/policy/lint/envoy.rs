@@ -1,10 +1,11 @@
 //! What an Envoy configuration or a manifest does to the promises of a policy.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
 use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Engine, Environment, Policy, Services};
+use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
 use serde_json::{Value, json};
 
 use super::Warning;
@@ -76,8 +77,9 @@ impl EnvoyLint {
     }
 }
 
-/// Looks at every plugin of a file whose configuration is a policy. There must be one.
-pub(super) fn lint(path: &Path, policy: &Policy, document: &Value) -> anyhow::Result<Vec<Warning>> {
+/// Looks at every plugin of a file whose configuration is one of ours. There must be one. `configuration` is the one that
+/// it should have, in JSON.
+pub(super) fn lint(path: &Path, configuration: &[u8]) -> anyhow::Result<Vec<Warning>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let name =
         if input::is_stdin(path) { input::name(path) } else { output::visible(&path.display().to_string()) };
@@ -90,10 +92,10 @@ pub(super) fn lint(path: &Path, policy: &Policy, document: &Value) -> anyhow::Re
     if plugins.is_empty() {
         bail!("{name} runs no filter with a policy: is it the right file?");
     }
-    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, policy, document, &name)).collect())
+    Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, configuration, &name)).collect())
 }
 
-fn lint_plugin(plugin: &Plugin, policy: &Policy, document: &Value, file: &str) -> Vec<Warning> {
+fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning> {
     let warning = |lint: EnvoyLint, path: &str, detail: &str| Warning {
         code: lint.code(),
         file: file.to_owned(),
@@ -107,52 +109,57 @@ fn lint_plugin(plugin: &Plugin, policy: &Policy, document: &Value, file: &str) -
     };
     let mut warnings = Vec::new();
     warnings.extend(plugin.fails_open.iter().map(|path| warning(EnvoyLint::FailOpen, path, "")));
-    let secrets = variables(policy);
+    let secrets = variables(configuration);
     let literals = plugin.literals.iter().filter(|(name, _)| secrets.contains(name));
     warnings.extend(literals.map(|(name, path)| warning(EnvoyLint::LiteralVariable, path, name)));
-    let refused =
-        Engine::new(policy.clone(), &Passed(plugin), &Services::new(Box::new(PureRust), Capabilities::ENVOY))
-            .err();
-    let missing = refused.into_iter().flat_map(|errors| errors.0);
+    let missing = start(configuration, Passed::of(plugin)).err().into_iter().flat_map(|errors| errors.0);
     warnings.extend(missing.map(|error| Warning {
         message: format!("{}: {error}", EnvoyLint::VariableMissing.about()),
         ..warning(EnvoyLint::VariableMissing, &plugin.path, "")
     }));
     warnings.extend(plugin.unpinned.iter().map(|path| warning(EnvoyLint::CodeUnpinned, path, "")));
     warnings.extend(plugin.precompiled.iter().map(|path| warning(EnvoyLint::Precompiled, path, "")));
-    if !plugin.policy.as_ref().is_some_and(|held| is_same(held, plugin, policy, document)) {
+    if !is_same(plugin, serde_json::from_slice(configuration).ok()) {
         warnings.push(warning(EnvoyLint::PolicyDiffers, &plugin.path, ""));
     }
     warnings
 }
 
-/// Whether what a plugin holds is the policy, where a mesh names clusters but for their names.
-fn is_same(held: &Value, plugin: &Plugin, policy: &Policy, document: &Value) -> bool {
-    let Ok(read) = Policy::from_json(held.to_string().as_bytes()) else { return false };
-    read.sha256() == policy.sha256()
-        || plugin.mesh_names_clusters && without_clusters(held) == without_clusters(document)
+/// Whether a plugin holds this configuration: where a mesh names the clusters, but for their names.
+fn is_same(plugin: &Plugin, configuration: Option<Value>) -> bool {
+    let name = |it: Option<Value>| if plugin.mesh_names_clusters { it.map(without_clusters) } else { it };
+    name(plugin.configuration.clone()) == name(configuration)
 }
 
-fn without_clusters(value: &Value) -> Value {
+fn without_clusters(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let members = members.iter().filter(|(name, _)| *name != "cluster");
-            let members = members.map(|(name, value)| (name.clone(), without_clusters(value)));
+            let members = members.into_iter().filter(|(name, _)| name != "cluster");
+            let members = members.map(|(name, value)| (name, without_clusters(value)));
             // `jwks` with nothing but a cluster is one that was left out.
             members.filter(|(name, value)| name != "jwks" || *value != json!({})).collect()
         }
-        Value::Array(items) => items.iter().map(without_clusters).collect(),
-        other => other.clone(),
+        Value::Array(items) => items.into_iter().map(without_clusters).collect(),
+        other => other,
     }
 }
 
 /// The environment that a plugin has. What the values are is no matter.
-struct Passed<'p>(&'p Plugin);
+struct Passed(BTreeSet<String>);
 
-impl Environment for Passed<'_> {
-    fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        let mut literals = self.0.literals.iter().map(|(name, _)| name);
-        let is_there = self.0.passed.iter().any(|it| it == name) || literals.any(|it| it == name);
-        is_there.then(|| b"value".to_vec())
+impl Passed {
+    fn of(plugin: &Plugin) -> Self {
+        let literals = plugin.literals.iter().map(|(name, _)| name);
+        Self(plugin.passed.iter().chain(literals).cloned().collect())
     }
+}
+
+impl Environment for Passed {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.contains(name).then(|| b"value".to_vec())
+    }
+}
+
+fn start(configuration: &[u8], environment: impl Environment + 'static) -> Result<Worker, PolicyErrors> {
+    Worker::start(configuration, Box::new(environment), Box::new(PureRust), Capabilities::ENVOY, "")
 }

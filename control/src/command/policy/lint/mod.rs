@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::{Finding, Lint};
+use keyswap_core::{Configuration, Finding, Lint};
 use serde::Serialize;
 use serde_json::json;
 
@@ -80,15 +80,17 @@ impl LintPolicy {
         }
         let now = super::time(self.at.as_deref())?.unix();
         let file = PolicyFile::read(path)?;
-        let policy = match file.policy() {
-            Ok(policy) => policy,
+        let read = file.json().and_then(|json| Ok((Configuration::from_json(&json)?, json)));
+        let (configuration, json) = match read {
+            Ok(read) => read,
             Err(errors) => return super::report_invalid(&file.name, &errors, self.format),
         };
-        let document = file.document().map_err(anyhow::Error::msg)?;
-        let mut warnings: Vec<Warning> =
-            policy.lint(now).into_iter().map(|it| Warning::of(&file.name, it)).collect();
+        let mut warnings: Vec<Warning> = Vec::new();
+        for (place, policy) in configuration.policies() {
+            warnings.extend(policy.lint(now).into_iter().map(|it| Warning::of(&file.name, it.within(place))));
+        }
         for path in &self.envoy {
-            warnings.extend(envoy::lint(path, &policy, &document)?);
+            warnings.extend(envoy::lint(path, &json)?);
         }
         warnings.retain(|warning| !self.allow.iter().any(|code| code == warning.code));
         self.report(&file.name, &warnings)

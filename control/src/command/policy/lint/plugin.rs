@@ -7,8 +7,8 @@ use serde_json::Value;
 pub(super) struct Plugin {
     /// Where it stands in its document.
     pub(super) path: String,
-    /// Its configuration, as a policy is one.
-    pub(super) policy: Option<Value>,
+    /// What it is configured with.
+    pub(super) configuration: Option<Value>,
     /// Whether clusters have the names that a mesh gives them, whatever the policy calls them.
     pub(super) mesh_names_clusters: bool,
     /// Where it is said that requests pass while the filter cannot run.
@@ -24,10 +24,11 @@ pub(super) struct Plugin {
 }
 
 impl Plugin {
-    /// Whether it runs Keyswap: its configuration is a policy.
+    /// Whether it runs Keyswap, which its configuration tells.
     pub(super) fn is_ours(&self) -> bool {
-        let version = self.policy.as_ref().and_then(|policy| policy.get("version")?.as_str());
-        version.is_some_and(|version| version.starts_with("keyswap/"))
+        let version = self.configuration.as_ref().and_then(|document| document.get("version")?.as_str());
+        let kind = version.and_then(|version| version.split_once('/')).map(|(kind, _)| kind);
+        matches!(kind, Some("keyswap" | "keyswap-rollout" | "keyswap-bundle"))
     }
 }
 
@@ -67,8 +68,8 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
 fn envoy(plugin: &Value, path: &str) -> Plugin {
     let at = |name: &str| Some(join(path, name));
     let vm = plugin.get("vm_config").unwrap_or(&Value::Null);
-    let configuration = plugin.get("configuration").unwrap_or(&Value::Null);
-    let policy = match configuration.get("value").unwrap_or(configuration) {
+    let given = plugin.get("configuration").unwrap_or(&Value::Null);
+    let configuration = match given.get("value").unwrap_or(given) {
         Value::String(text) => serde_json::from_str(text).ok(),
         other => Some(other.clone()),
     };
@@ -81,7 +82,7 @@ fn envoy(plugin: &Value, path: &str) -> Plugin {
     };
     Plugin {
         path: path.to_owned(),
-        policy,
+        configuration,
         mesh_names_clusters: false,
         fails_open,
         literals: values
@@ -108,7 +109,7 @@ fn istio(spec: &Value, path: &str) -> Plugin {
     let variables = spec.pointer("/vmConfig/env").and_then(Value::as_array);
     let mut plugin = Plugin {
         path: path.to_owned(),
-        policy: spec.get("pluginConfig").cloned(),
+        configuration: spec.get("pluginConfig").cloned(),
         mesh_names_clusters: true,
         fails_open: spec.get("failStrategy").filter(|it| *it == "FAIL_OPEN").and_then(|_| at("failStrategy")),
         ..Plugin::default()
@@ -139,7 +140,7 @@ fn envoy_gateway(wasm: &Value, path: &str) -> Plugin {
     });
     Plugin {
         path: path.to_owned(),
-        policy: wasm.get("config").cloned(),
+        configuration: wasm.get("config").cloned(),
         fails_open: wasm.get("failOpen").filter(|it| **it == true).map(|_| join(path, "failOpen")),
         passed: texts(wasm.pointer("/env/hostKeys")),
         unpinned,

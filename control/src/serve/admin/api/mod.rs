@@ -1,6 +1,7 @@
 //! The administration as JSON: what the dashboard does, for programs.
 
 mod audit;
+mod policies;
 mod tokens;
 mod users;
 
@@ -17,6 +18,9 @@ use crate::serve::State;
 /// The most bytes of an import: what the largest policy needs.
 const IMPORT_LIMIT: usize = 8 * 1024 * 1024;
 
+/// The most bytes that hold a signed policy: data planes take none that is longer.
+const BUNDLE_LIMIT: usize = keyswap_core::MAX_BUNDLE_BYTES + 1024;
+
 pub(super) fn router() -> Router<State> {
     Router::new()
         .route("/tokens", get(tokens::list).post(tokens::create))
@@ -25,6 +29,12 @@ pub(super) fn router() -> Router<State> {
         .route("/tokens/{sha256}/rotate", post(tokens::rotate))
         .route("/users", get(users::list).post(users::create))
         .route("/users/{email}", get(users::show).patch(users::change).delete(users::delete))
+        .route(
+            "/policies",
+            get(policies::list).post(policies::publish).layer(DefaultBodyLimit::max(BUNDLE_LIMIT)),
+        )
+        .route("/policies/{name}", get(policies::show))
+        .route("/policies/{name}/revisions/{revision}", get(policies::bundle))
         .route("/audit", get(audit::list))
 }
 

@@ -1,0 +1,24 @@
+-- Signed policies. A revision that is there is never changed: taking one back is a revision of its own.
+CREATE TABLE policy_revisions (
+    name         TEXT NOT NULL,
+    revision     BIGINT NOT NULL CHECK (revision > 0),
+    bundle       TEXT NOT NULL,
+    digest       TEXT NOT NULL CHECK (length(digest) = 64),
+    sha256       TEXT NOT NULL CHECK (length(sha256) = 64),
+    percent      BIGINT,
+    published_at BIGINT NOT NULL,
+    published_by TEXT NOT NULL,
+    PRIMARY KEY (name, revision)
+);
+
+-- What data planes last told: the revision in force, and what is wrong with one that was refused.
+CREATE TABLE policy_planes (
+    name     TEXT NOT NULL,
+    plane    TEXT NOT NULL,
+    revision BIGINT,
+    refused  BIGINT,
+    problem  TEXT,
+    detail   TEXT,
+    seen_at  BIGINT NOT NULL,
+    PRIMARY KEY (name, plane)
+);

@@ -1,0 +1,131 @@
+//! The document of a revision: a policy, or a policy and a candidate; and what becomes of it, step by step.
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::registry::RateLimit;
+
+/// The version of a document with a candidate.
+const VERSION: &str = "keyswap-rollout/v1";
+
+/// A document that holds, read as far as it is changed here.
+#[derive(Clone)]
+pub(super) struct Document {
+    /// The policy in force.
+    pub(super) stable: Value,
+    /// What is tried beside it.
+    pub(super) candidate: Option<Trial>,
+}
+
+/// A candidate, and how it is tried.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Trial {
+    #[serde(rename = "candidate")]
+    pub(super) policy: Value,
+    /// The share of principals for which it decides.
+    #[serde(default)]
+    pub(super) percent: u8,
+    /// The share of requests that both decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) compare: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fallback: Option<Fallback>,
+}
+
+/// How many refusals in which time take a candidate back.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Fallback {
+    refusals: u32,
+    per: String,
+}
+
+/// A document with the version of a rollout.
+#[derive(Serialize, Deserialize)]
+struct Rollout {
+    version: String,
+    stable: Value,
+    #[serde(flatten)]
+    candidate: Option<Trial>,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    policy: Value,
+}
+
+impl From<RateLimit> for Fallback {
+    fn from(bound: RateLimit) -> Self {
+        Self { refusals: bound.requests(), per: format!("{}s", bound.seconds()) }
+    }
+}
+
+impl Document {
+    /// Reads a document that the engine has read before.
+    pub(super) fn of(document: Value) -> anyhow::Result<Self> {
+        if document.get("version").and_then(Value::as_str) != Some(VERSION) {
+            return Ok(Self { stable: document, candidate: None });
+        }
+        let rollout = serde_json::from_value(document).context("the rollout cannot be read")?;
+        let Rollout { version: _, stable, candidate } = rollout;
+        Ok(Self { stable, candidate })
+    }
+
+    /// What was signed. The signature is the data planes' to check.
+    pub(super) fn of_bundle(bundle: &str) -> anyhow::Result<Self> {
+        const CORRUPT: &str = "the registry has a revision that cannot be read";
+        if bundle.len() > MAX_BUNDLE_BYTES || SignedBundle::peek(bundle.as_bytes()).is_err() {
+            bail!(CORRUPT);
+        }
+        let payload = bundle.split('.').nth(1).context(CORRUPT)?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).context(CORRUPT)?;
+        let Payload { policy } = serde_json::from_slice(&payload).context(CORRUPT)?;
+        Self::of(policy)
+    }
+
+    /// As data planes read it.
+    pub(super) fn into_value(self) -> Value {
+        let Self { stable, candidate } = self;
+        if candidate.is_none() {
+            return stable;
+        }
+        let rollout = Rollout { version: VERSION.to_owned(), stable, candidate };
+        // There is nothing in it that JSON has not.
+        serde_json::to_value(rollout).unwrap_or_default()
+    }
+
+    /// The policy in force, and another beside it.
+    pub(super) fn with_candidate(self, trial: Trial) -> Self {
+        Self { candidate: Some(trial), ..self }
+    }
+
+    /// The same with another share for its candidate.
+    pub(super) fn with_percent(self, percent: u8) -> anyhow::Result<Self> {
+        let candidate = self
+            .candidate
+            .context("no candidate is tried: `keyswap policy publish --candidate` begins with one")?;
+        Ok(Self { candidate: Some(Trial { percent, ..candidate }), ..self })
+    }
+
+    /// The candidate alone.
+    pub(super) fn promoted(self) -> anyhow::Result<Self> {
+        let candidate = self.candidate.context("no candidate is tried, so there is none to promote")?;
+        Ok(Self { stable: candidate.policy, candidate: None })
+    }
+
+    /// The policy in force alone.
+    pub(super) fn without_candidate(self) -> Self {
+        Self { candidate: None, ..self }
+    }
+
+    /// What it does, for people.
+    pub(super) fn summary(&self) -> String {
+        match &self.candidate {
+            Some(Trial { percent, .. }) => format!("a candidate decides for {percent} % of principals"),
+            None => "one policy decides for all".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `keyswap policy keygen`: a key that signs policies, and the part of it that data planes get.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::MAX_KEY_BYTES;
+use super::signing_key::{Algorithm, SigningKey};
+use crate::exit::{self, Exit};
+use crate::input;
+use crate::output::{self, visible};
+
+/// Make a key that signs policies, and print what data planes need of it
+///
+/// The private key goes into a file that only its owner can read; a file that is there is never overwritten. The public
+/// key is printed as a set (RFC 7517) for `keys` in a data plane's `keyswap-bundle/v1`. To replace a key, give data
+/// planes both, sign with the new one, and take the old one out.
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  keyswap policy keygen policy.key > policy-keys.json\n  keyswap policy keygen policy.key --show"
+))]
+pub(crate) struct Keygen {
+    /// Where the private key is to be, in PKCS#8; with `--show`, where it is
+    #[arg(value_name = "FILE")]
+    key: PathBuf,
+    /// The sort of key
+    #[arg(long, value_enum, default_value_t)]
+    algorithm: Algorithm,
+    /// Make none, and print the public key of the one that is there; OpenSSL's do as well
+    #[arg(long, conflicts_with = "algorithm")]
+    show: bool,
+}
+
+impl Keygen {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        if !self.show {
+            self.write()?;
+        }
+        let key = SigningKey::read(&input::read(&self.key, MAX_KEY_BYTES)?)
+            .with_context(|| format!("cannot use {}", input::name(&self.key)))?;
+        output::print_json(&json!({"keys": [key.public()]}))?;
+        Ok(Exit::Ok)
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        if input::is_stdin(&self.key) {
+            bail!("name a file for the key: it is not printed");
+        }
+        let name = visible(&self.key.display().to_string());
+        let pem = self.algorithm.generate()?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.key);
+        let written = file.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
+        written.with_context(|| format!("cannot write `{name}`"))?;
+        output::note(&format!(
+            "# `{name}` signs policies: keep it where only those can read it who may publish."
+        ));
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The key that signs policies: Ed25519, or ECDSA with P-256 (RFC 7518, RFC 8037). It is a file, and stays with whoever
+//! publishes.
+
+use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use keyswap_core::{BUNDLE_TYPE, MAX_BUNDLE_BYTES, UnixTime};
+use ring::digest::{SHA256, digest};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+/// A private key.
+pub(super) enum SigningKey {
+    Ed25519(Ed25519KeyPair),
+    Es256(EcdsaKeyPair),
+}
+
+/// A public key as data planes take it (RFC 7517).
+#[derive(Serialize)]
+pub(super) struct Jwk {
+    #[serde(flatten)]
+    point: Point,
+    kid: String,
+    alg: &'static str,
+    r#use: &'static str,
+}
+
+/// What a key is: the members that its thumbprint is of.
+#[derive(Serialize)]
+struct Point {
+    crv: &'static str,
+    kty: &'static str,
+    x: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<String>,
+}
+
+/// Which sort of key to make.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum Algorithm {
+    /// Ed25519
+    #[default]
+    Ed25519,
+    /// ECDSA with P-256 and SHA-256
+    Es256,
+}
+
+impl Algorithm {
+    /// A new key in PKCS#8, in PEM.
+    pub(super) fn generate(self) -> anyhow::Result<Zeroizing<String>> {
+        let random = SystemRandom::new();
+        let document = match self {
+            Self::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random),
+            Self::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
+        };
+        let document = document.map_err(|_| anyhow!("the machine has no randomness to give"))?;
+        Ok(to_pem(document.as_ref()))
+    }
+}
+
+impl SigningKey {
+    /// Reads a key in PKCS#8, in PEM.
+    pub(super) fn read(pem: &[u8]) -> anyhow::Result<Self> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| {
+            anyhow!("expected a private key in PKCS#8, in PEM: `-----BEGIN PRIVATE KEY-----`")
+        })?;
+        let der = der.secret_pkcs8_der();
+        // OpenSSL leaves the public key out.
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            return Ok(Self::Ed25519(pair));
+        }
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &SystemRandom::new())
+            .map(Self::Es256)
+            .map_err(|_| anyhow!("expected a key for Ed25519 or for ECDSA with P-256"))
+    }
+
+    /// The public key; its `kid` is its thumbprint (RFC 7638).
+    pub(super) fn public(&self) -> Jwk {
+        let (point, alg) = match self {
+            Self::Ed25519(pair) => {
+                let x = BASE64URL.encode(pair.public_key().as_ref());
+                (Point { crv: "Ed25519", kty: "OKP", x, y: None }, "EdDSA")
+            }
+            Self::Es256(pair) => {
+                // An uncompressed point (SEC 1, 2.3.3): 4, then both coordinates.
+                let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
+                let (x, y) = point.split_at(point.len() / 2);
+                let [x, y] = [x, y].map(|part| BASE64URL.encode(part));
+                (Point { crv: "P-256", kty: "EC", x, y: Some(y) }, "ES256")
+            }
+        };
+        let kid = point.thumbprint();
+        Jwk { point, kid, alg, r#use: "sig" }
+    }
+
+    /// A bundle: the document, under a name and a number, signed (RFC 7515, compact).
+    pub(super) fn sign(&self, name: &str, revision: u64, document: &Value) -> anyhow::Result<String> {
+        let Jwk { alg, kid, .. } = self.public();
+        let header = json!({"alg": alg, "kid": kid, "typ": BUNDLE_TYPE});
+        let payload = json!({
+            "name": name,
+            "revision": revision,
+            "created_at": UnixTime(crate::registry::now().0).to_string(),
+            "policy": document,
+        });
+        let [header, payload] = [header, payload].map(|part| BASE64URL.encode(part.to_string()));
+        let text = format!("{header}.{payload}");
+        let signature = match self {
+            Self::Ed25519(pair) => pair.sign(text.as_bytes()).as_ref().to_vec(),
+            Self::Es256(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), text.as_bytes());
+                signature.ok().context("the machine has no randomness to give")?.as_ref().to_vec()
+            }
+        };
+        let bundle = format!("{text}.{}", BASE64URL.encode(signature));
+        anyhow::ensure!(
+            bundle.len() <= MAX_BUNDLE_BYTES,
+            "signed it has {} bytes, and data planes take {MAX_BUNDLE_BYTES}: keep its tokens in a registry",
+            bundle.len()
+        );
+        Ok(bundle)
+    }
+}
+
+impl Point {
+    /// RFC 7638: the members in the order of their names, with nothing between them, which is how they are declared.
+    fn thumbprint(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        BASE64URL.encode(digest(&SHA256, text.as_bytes()))
+    }
+}
+
+/// PEM (RFC 7468) of a private key.
+fn to_pem(der: &[u8]) -> Zeroizing<String> {
+    let text = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(der));
+    let mut pem = Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = more;
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    pem
+}

@@ -1,0 +1,178 @@
+//! What can be done with policies: signed, each revision newer than the one before, and never changed. And which data
+//! planes run which.
+//!
+//! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
+//! policy that holds.
+
+use keyswap_core::{SignedBundle, TokenDigest, UnixTime};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::actor::Actor;
+use super::model::{rfc3339, time};
+use super::{Registry, RegistryError, Result, now};
+
+/// Reports of more data planes than that are not kept, of any one policy.
+pub(super) const MOST_PLANES: i64 = 1000;
+/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
+pub(super) const FORGOTTEN_AFTER: i64 = 7 * 86_400;
+/// A report that says what the one before said is written down after so many seconds only.
+const SAME_AGAIN: i64 = 15;
+/// The most characters of a name that a data plane gives itself, and of what it says is wrong.
+const LONGEST: usize = 300;
+/// What was published more recently than this many revisions ago is listed.
+const LISTED: i64 = 50;
+
+/// A revision of a policy, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The policy's name.
+    pub name: String,
+    /// Its number: larger ones are newer.
+    pub revision: i64,
+    /// The SHA-256 of the document, in hexadecimal digits.
+    pub sha256: String,
+    /// The share in percent for which a candidate decides, where one is tried.
+    pub percent: Option<u8>,
+    /// When it was published.
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    pub published_at: UnixTime,
+    /// By whom.
+    pub published_by: String,
+}
+
+/// What a data plane told when it last asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plane {
+    /// What it calls itself.
+    pub plane: String,
+    /// The revision in force there, if there is one.
+    pub revision: Option<i64>,
+    /// The revision that it refuses, if it is one of this registry's.
+    pub refused: Option<i64>,
+    /// What is wrong with what it refuses: a word.
+    pub problem: Option<String>,
+    /// The same in a sentence.
+    pub detail: Option<String>,
+    /// When it asked.
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    pub seen_at: UnixTime,
+}
+
+/// A policy: its newest revisions, the newest first, and the data planes that ask for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// The revisions.
+    pub revisions: Vec<Revision>,
+    /// The data planes, by name.
+    pub planes: Vec<Plane>,
+}
+
+/// What a data plane tells with its question.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What it calls itself.
+    pub plane: String,
+    /// The revision in force there.
+    pub running: Option<i64>,
+    /// The SHA-256 of what it refuses.
+    pub refused: Option<TokenDigest>,
+    /// What is wrong with that, in a word.
+    pub problem: Option<String>,
+    /// The same in a sentence.
+    pub detail: Option<String>,
+}
+
+impl Registry {
+    /// Puts a signed policy in force.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidBundle`] for one that is none, [`RegistryError::StaleRevision`] for one that is not
+    /// newer than all others of its name.
+    pub async fn publish(&self, bundle: &str, actor: &Actor) -> Result<Revision> {
+        let signed = SignedBundle::peek(bundle.as_bytes())
+            .map_err(|fault| RegistryError::InvalidBundle(fault.code()))?;
+        if !is_name(&signed.name) {
+            return Err(RegistryError::InvalidBundle("invalid_name"));
+        }
+        let revision = i64::try_from(signed.revision).ok().filter(|revision| *revision > 0);
+        let revision = Revision {
+            revision: revision.ok_or(RegistryError::InvalidBundle("invalid_revision"))?,
+            sha256: signed.policy.sha256(),
+            percent: signed.policy.candidate.as_ref().map(|candidate| candidate.percent),
+            name: signed.name,
+            published_at: now(),
+            published_by: actor.name().to_owned(),
+        };
+        let mut write = self.0.write().await?;
+        if let Some(newest) = write.newest_revision(&revision.name).await?
+            && newest >= revision.revision
+        {
+            return Err(RegistryError::StaleRevision);
+        }
+        write.insert_revision(&revision, bundle).await?;
+        let detail =
+            json!({"revision": revision.revision, "sha256": revision.sha256, "percent": revision.percent});
+        write.audit(actor, "policy.publish", &revision.name, &detail).await?;
+        write.commit().await?;
+        Ok(revision)
+    }
+
+    /// The newest revision of every policy, by name.
+    pub async fn policies(&self) -> Result<Vec<Revision>> {
+        self.0.newest_revisions().await
+    }
+
+    /// A policy's revisions and data planes.
+    pub async fn policy(&self, name: &str) -> Result<PolicyStatus> {
+        let revisions = self.0.revisions(name, LISTED).await?;
+        if revisions.is_empty() {
+            return Err(RegistryError::UnknownPolicy);
+        }
+        Ok(PolicyStatus { revisions, planes: self.0.planes(name).await? })
+    }
+
+    /// The number and the text of a revision, or of the newest.
+    pub async fn bundle(&self, name: &str, revision: Option<i64>) -> Result<(i64, String)> {
+        self.0.bundle(name, revision).await?.ok_or(RegistryError::UnknownPolicy)
+    }
+
+    /// The number of the newest revision.
+    pub async fn newest_revision(&self, name: &str) -> Result<i64> {
+        self.0.newest_revision(name).await?.ok_or(RegistryError::UnknownPolicy)
+    }
+
+    /// Keeps what a data plane told of the policy of this name.
+    pub async fn report(&self, name: &str, report: Report) -> Result<()> {
+        let refused = match &report.refused {
+            Some(digest) => self.0.revision_of(name, digest).await?,
+            None => None,
+        };
+        let told = Plane {
+            plane: plain(&report.plane),
+            revision: report.running,
+            refused,
+            problem: report.problem.as_deref().map(plain),
+            detail: report.detail.as_deref().map(plain),
+            seen_at: now(),
+        };
+        let known = self.0.plane(name, &told.plane).await?;
+        let is_known = known.is_some();
+        let says_the_same = known.is_some_and(|known| {
+            (told.seen_at.0 - known.seen_at.0).abs() < SAME_AGAIN
+                && Plane { seen_at: told.seen_at, ..known } == told
+        });
+        if says_the_same { Ok(()) } else { self.0.keep_plane(name, &told, is_known).await }
+    }
+}
+
+/// A name: 1 to 64 letters, digits, `-` or `_`.
+fn is_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_part)
+}
+
+/// What a data plane says of itself, cut to a length and in one line.
+fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(LONGEST).collect()
+}
