@@ -21,8 +21,10 @@ const STARTED_BY: [(&str, &str); 5] = [
     ("mirror.yaml", "leaks.rs"),
 ];
 
-/// Policies and their cases, with the test that reads them.
-const READ_BY: [(&str, &str); 4] = [
+/// What is no configuration of a proxy, with the test that reads it.
+const READ_BY: [(&str, &str); 6] = [
+    ("grafana/dashboard.json", "metrics.rs"),
+    ("prometheus/alerts.yaml", "metrics.rs"),
     ("policy.yaml", "readme.rs"),
     ("policy.tests.yaml", "readme.rs"),
     ("policy-registry.yaml", "render.rs"),
