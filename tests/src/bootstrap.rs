@@ -59,6 +59,12 @@ impl Bootstrap {
         self.set("/admin/address/socket_address/port_value", json!(admin))
     }
 
+    /// Whether the filter is loaded from a file, and not fetched.
+    pub fn loads_a_file(&self) -> bool {
+        let filters = self.filters().into_iter().flatten();
+        filters.into_iter().any(|it| it.pointer("/typed_config/config/vm_config/code/local").is_some())
+    }
+
     /// Replaces the file that the filter is loaded from.
     pub fn set_filter(&mut self, wasm: &Path) -> Result<()> {
         self.set_plugin("/vm_config/code/local/filename", json!(wasm))

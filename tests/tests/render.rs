@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::{
-    Bootstrap, Envoy, Registry, Request, Setup, Standin, TOKEN, manifests::Schemas, rendered, tools,
+    Bootstrap, Envoy, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, filter_wasm,
+    manifests::Schemas, rendered, tools,
 };
 use serde_json::{Value, json};
 
@@ -246,6 +247,26 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
         let log = setup.real_upstreams().validate()?;
         ensure!(!log.contains("[error]"), "{log}");
     }
+    Ok(())
+}
+
+#[test]
+fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> Result<()> {
+    let module = fs::read(filter_wasm()?)?;
+    let right = TokenDigest::of(&module).to_hex();
+    let server = Scripted::start(move |_| Script::answer(200, module.clone()))?;
+    let url = format!("http://{}/keyswap_filter.wasm", server.address());
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    for (digest, status, forwarded) in [(right, 200, 1), ("0".repeat(64), 503, 0)] {
+        let text = bootstrap(&policy(json!({}))?, &["--module-url", &url, "--module-sha256", &digest])?;
+        // Not to wait for what is never to come.
+        let text = text.replace("retry_policy: {num_retries: 10}", "retry_policy: {num_retries: 1}");
+        let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
+        let answer = envoy.send(&Request::get("/groq/models").bearer(TOKEN))?;
+        ensure!(answer.status == status, "{} for {digest}:\n{}", answer.status, envoy.log());
+        ensure!(standin.take().len() == forwarded, "{digest}");
+    }
+    ensure!(server.count("/keyswap_filter.wasm") >= 2, "it was not fetched");
     Ok(())
 }
 

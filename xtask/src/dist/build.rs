@@ -35,3 +35,54 @@ fn flags(root: &Path) -> Result<String> {
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
     Ok([remap(root, "/keyswap"), remap(&home, "/cargo")].join("\u{1f}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use keyswap_tests::tools;
+
+    use super::*;
+    use crate::dist::artefact::ARTEFACTS;
+
+    /// The sources in another folder, with a name of another length.
+    fn sources(folder: &Path) -> Result<()> {
+        let root = tools::project_root();
+        let skipped = ["target", ".tools", ".git"];
+        let mut left = vec![PathBuf::new()];
+        while let Some(place) = left.pop() {
+            fs::create_dir_all(folder.join(&place))?;
+            for entry in fs::read_dir(root.join(&place))? {
+                let entry = entry?;
+                let path = place.join(entry.file_name());
+                if skipped.iter().any(|name| path == Path::new(name)) {
+                    continue;
+                }
+                if entry.file_type()?.is_dir() {
+                    left.push(path);
+                } else {
+                    fs::copy(entry.path(), folder.join(path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn two_builds_in_two_folders_make_the_same_module() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let elsewhere = folder.path().join("a-folder-with-another-name/keyswap");
+        sources(&elsewhere)?;
+        for artefact in &ARTEFACTS {
+            let here = fs::read(build(artefact, &tools::project_root())?)?;
+            let there = fs::read(build(artefact, &elsewhere)?)?;
+            ensure!(here == there, "`{}` is another elsewhere", artefact.package);
+            for folder in [tools::project_root(), elsewhere.clone()] {
+                let name = folder.to_string_lossy().into_owned().into_bytes();
+                let is_in_it = here.windows(name.len()).any(|window| window == name);
+                ensure!(!is_in_it, "`{}` has a path of this machine", artefact.package);
+            }
+        }
+        Ok(())
+    }
+}
