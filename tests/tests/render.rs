@@ -235,6 +235,12 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
         (bundle(Some(&rollout)), listening),
         (policy(json!({"providers": {"own": {"url": "https://[2001:db8::1]/v2"}}}))?, &[]),
     ];
+    // Names that YAML reads as something else, or that end a scalar, are names all the same.
+    configurations.push((
+        policy(json!({"registry": {"url": "http://r.example:7070", "cluster": "a\"b:#{{host}}",
+            "credential": {"env": "NO"}}}))?,
+        &["--upstream", "null=https://[::1]:8443"],
+    ));
     for file in files {
         configurations.push((documents(file)?.remove(0), &[]));
     }
@@ -274,7 +280,7 @@ fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> 
 fn variables(text: &str) -> Result<Vec<String>> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix("host_env_keys: ["));
     let names = line.context("no variables")?.trim_end_matches(']').split(", ");
-    Ok(names.map(str::to_owned).collect())
+    Ok(names.map(|name| name.trim_matches('"').to_owned()).collect())
 }
 
 /// The object of that kind.

@@ -226,11 +226,17 @@ fn the_container_is_built_with_the_pinned_toolchain_and_does_not_run_as_root() -
     let toolchain = read("rust-toolchain.toml")?;
     let version = toolchain.split('"').find(|part| part.starts_with("1.")).context("a version")?;
     let minor = version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-    ensure!(recipe.contains(&format!("FROM rust:{minor}-")), "the recipe has another toolchain than {version}");
+    ensure!(
+        recipe.contains(&format!("FROM rust:{minor}-")),
+        "the recipe has another toolchain than {version}"
+    );
     let (_, last) = recipe.rsplit_once("\nFROM ").context("stages")?;
     ensure!(last.starts_with("scratch\n"), "the image has more in it than the command");
     ensure!(last.contains("\nUSER 65532:65532\n"), "it runs as root");
-    ensure!(last.contains(" /usr/local/bin/keyswap\n") && last.contains("ENTRYPOINT [\"/usr/local/bin/keyswap\"]"));
+    ensure!(
+        last.contains(" /usr/local/bin/keyswap\n")
+            && last.contains("ENTRYPOINT [\"/usr/local/bin/keyswap\"]")
+    );
     ensure!(recipe.contains("cargo build --locked --release --package keyswap\n"));
     Ok(())
 }

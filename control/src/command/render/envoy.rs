@@ -8,7 +8,7 @@ use clap::Args;
 use super::parts;
 use super::plan::Plan;
 use super::site::Named;
-use super::text::{self, fill, quoted};
+use super::text::{self, fill, quoted, scalar};
 use super::{Common, File, Remote};
 use crate::exit::{self, Exit};
 
@@ -59,7 +59,6 @@ impl RenderEnvoy {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
         let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
-        let variables: Vec<&str> = plan.variables.iter().map(String::as_str).collect();
         let text = fill(
             include_str!("templates/envoy.yaml"),
             &[
@@ -70,7 +69,7 @@ impl RenderEnvoy {
                 ("listener_address", &quoted(&self.listen.to_string())),
                 ("listener_port", &self.port.to_string()),
                 ("code", &code),
-                ("variables", &variables.join(", ")),
+                ("variables", &parts::names(&plan.variables)),
                 ("policy", &text::json(&plan.document)),
                 ("virtual_hosts", &plan.upstreams.iter().map(virtual_host).collect::<String>()),
                 ("clusters", &clusters),
@@ -97,6 +96,6 @@ impl RenderEnvoy {
 fn virtual_host(upstream: &Named) -> String {
     fill(
         include_str!("templates/envoy_virtual_host.yaml"),
-        &[("name", &upstream.name), ("authority", &upstream.site.authority)],
+        &[("name", &scalar(&upstream.name)), ("authority", &upstream.site.authority)],
     )
 }

@@ -61,16 +61,15 @@ impl RenderEnvoyGateway {
                 format!("type: Image\nimage: {{url: {}}}\n", quoted(&format!("{name}@{digest}")))
             }
             Code::Http { url, sha256 } => {
-                format!("type: HTTP\nhttp: {{url: {}, sha256: {sha256}}}\n", quoted(url))
+                format!("type: HTTP\nhttp: {{url: {}, sha256: \"{sha256}\"}}\n", quoted(url))
             }
         };
-        let variables: Vec<&str> = plan.variables.iter().map(String::as_str).collect();
         let text = fill(
             include_str!("templates/gateway_filter.yaml"),
             &[
                 ("namespace", &self.kubernetes.namespace),
                 ("module", &module),
-                ("variables", &variables.join(", ")),
+                ("variables", &parts::names(&plan.variables)),
                 ("policy", &text::yaml(&plan.document)),
             ],
         );

@@ -12,7 +12,7 @@ use super::kubernetes::{Code, Kubernetes};
 use super::parts::{self, PRIVATE_HEADERS};
 use super::plan::Plan;
 use super::site::Site;
-use super::text::{self, fill, quoted};
+use super::text::{self, fill, quoted, scalar};
 use super::{Common, File};
 use crate::exit::{self, Exit};
 
@@ -63,10 +63,13 @@ impl RenderIstio {
             Code::Image { name, digest } => {
                 format!("url: {}\nimagePullPolicy: IfNotPresent\n", quoted(&format!("oci://{name}@{digest}")))
             }
-            Code::Http { url, sha256 } => format!("url: {}\nsha256: {sha256}\n", quoted(url)),
+            Code::Http { url, sha256 } => format!("url: {}\nsha256: \"{sha256}\"\n", quoted(url)),
         };
-        let variables: String =
-            plan.variables.iter().map(|name| format!("- {{name: {name}, valueFrom: HOST}}\n")).collect();
+        let variables: String = plan
+            .variables
+            .iter()
+            .map(|name| format!("- {{name: {}, valueFrom: HOST}}\n", scalar(name)))
+            .collect();
         let text = fill(
             include_str!("templates/istio_filter.yaml"),
             &[

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::plan::Plan;
-use super::text::{fill, quoted};
+use super::text::{fill, quoted, scalar};
 use super::{File, Remote};
 
 /// What the manifests of both meshes take.
@@ -75,7 +75,7 @@ impl Kubernetes {
     pub(super) fn environment(&self, plan: &Plan) -> String {
         let variable = |name: &String| {
             let secret = self.credentials_secret.as_str();
-            fill(include_str!("templates/environment.yaml"), &[("name", name), ("secret", secret)])
+            fill(include_str!("templates/environment.yaml"), &[("name", &scalar(name)), ("secret", secret)])
         };
         plan.variables.iter().map(variable).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::plan::Callout;
 use super::site::{Named, Site};
-use super::text::fill;
+use super::text::{fill, scalar};
 
 /// The rules that make labels of the parts of a metric's name.
 pub(super) const STATS_TAGS: &str = include_str!("templates/stats_tags.yaml");
@@ -18,6 +18,11 @@ pub(super) fn http_manager() -> String {
     fill(include_str!("templates/http_manager.yaml"), &[("access_log", ACCESS_LOG)])
 }
 
+/// Names in a list, such as those of variables: `NO` is one, and a boolean in YAML.
+pub(super) fn names<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
+    names.into_iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")
+}
+
 /// A cluster for requests.
 pub(super) fn upstream(upstream: &Named) -> String {
     cluster(include_str!("templates/envoy_upstream.yaml"), &upstream.name, &upstream.site)
@@ -31,7 +36,7 @@ pub(super) fn callout(callout: &Callout) -> String {
 fn cluster(template: &str, name: &str, site: &Site) -> String {
     let tls = if site.is_tls { tls(site) } else { String::new() };
     let port = site.port.to_string();
-    fill(template, &[("name", name), ("host", &site.host), ("port", &port), ("tls", &tls)])
+    fill(template, &[("name", &scalar(name)), ("host", &site.host), ("port", &port), ("tls", &tls)])
 }
 
 fn tls(site: &Site) -> String {

@@ -23,14 +23,25 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
             put_indented(&mut text, indent, value);
             continue;
         }
-        let mut line = line.to_owned();
-        for (name, value) in values {
-            line = line.replace(&format!("{{{{{name}}}}}"), value);
-        }
-        debug_assert!(!line.contains("{{"), "a place without a value: {line}");
-        let _ = writeln!(text, "{line}");
+        put_filled(&mut text, line, values);
+        text.push('\n');
     }
     text
+}
+
+/// From left to right, once: what is put in has no places.
+fn put_filled(text: &mut String, line: &str, values: &[(&str, &str)]) {
+    let mut rest = line;
+    while let Some((before, (name, after))) =
+        rest.split_once("{{").and_then(|(before, place)| Some((before, place.split_once("}}")?)))
+    {
+        text.push_str(before);
+        let value = values.iter().find(|(known, _)| *known == name);
+        debug_assert!(value.is_some(), "a place without a value: {name}");
+        text.push_str(value.map_or("", |(_, value)| value));
+        rest = after;
+    }
+    text.push_str(rest);
 }
 
 fn put_indented(text: &mut String, indent: &str, value: &str) {
@@ -153,7 +164,8 @@ fn flat(value: &Value) -> String {
 const WORDS: [&str; 12] =
     ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf", "undefined"];
 
-fn scalar(text: &str) -> String {
+/// Text as a scalar of YAML: in quotes unless every reader takes it for text without.
+pub(super) fn scalar(text: &str) -> String {
     let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
@@ -197,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_several_lines_is_indented_like_its_place() {
-        let filled = fill("a: {{x}}\nb:\n  {{list}}\n", &[("x", "1"), ("list", "- 1\n\n- 2\n")]);
-        assert_eq!(filled, "a: 1\nb:\n  - 1\n\n  - 2\n");
+    fn values_are_indented_like_their_place_and_have_no_places() {
+        let filled = fill("a: {{x}} {{x}}\nb:\n  {{list}}\n", &[("x", "{{list}}"), ("list", "- 1\n\n- 2\n")]);
+        assert_eq!(filled, "a: {{list}} {{list}}\nb:\n  - 1\n\n  - 2\n");
     }
 }
