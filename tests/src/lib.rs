@@ -38,7 +38,6 @@ pub mod figures;
 mod filter;
 mod http;
 mod issuer;
-pub mod manifests;
 mod meter;
 mod oidc;
 mod providers;

@@ -1,13 +1,14 @@
 //! The configurations of `envoy/` that `keyswap render` writes from the policies there, with the commands that write them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::{keyswap_command, tools::project_root};
 
@@ -84,4 +85,40 @@ pub fn render(arguments: &[&str]) -> Result<String> {
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`keyswap render {}` fails:\n{errors}", arguments.join(" "));
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The documents of a file of `envoy/`.
+pub fn documents(path: &str) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(project_root().join("envoy").join(path))?;
+    serde_saphyr::from_multiple(&text).with_context(|| path.to_owned())
+}
+
+/// Everything that Kubernetes gets: a file of several objects, each with a kind.
+pub fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
+    let files = paths()?.into_iter().filter(|path| path.contains('/') && path.ends_with(".yaml"));
+    let mut manifests = Vec::new();
+    for path in files {
+        let objects = documents(&path)?;
+        if objects.iter().all(|object| object.get("apiVersion").is_some()) {
+            manifests.push((path, objects));
+        }
+    }
+    Ok(manifests)
+}
+
+/// All files in `envoy/`, by their paths there.
+pub fn paths() -> Result<BTreeSet<String>> {
+    let root = project_root().join("envoy");
+    let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(&root)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    Ok(files)
 }

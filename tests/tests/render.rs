@@ -1,12 +1,12 @@
-//! What `keyswap render` writes: the files of `envoy/` are that, Envoy runs it, Kubernetes' schemas know every field of it.
+//! What `keyswap render` writes: the files of `envoy/` are that, and Envoy runs it.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf};
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::TokenDigest;
 use keyswap_tests::{
-    Bootstrap, Envoy, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, filter_wasm,
-    manifests::Schemas, rendered, tools,
+    Bootstrap, Envoy, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, filter_wasm, rendered,
+    tools,
 };
 use serde_json::{Value, json};
 
@@ -47,45 +47,10 @@ fn the_files_of_the_repository_are_what_the_command_writes() -> Result<()> {
     Ok(())
 }
 
-fn documents(path: &str) -> Result<Vec<Value>> {
-    let text = fs::read_to_string(tools::project_root().join("envoy").join(path))?;
-    serde_saphyr::from_multiple(&text).with_context(|| path.to_owned())
-}
-
-/// Everything that Kubernetes gets: a file of several objects, each with a kind.
-fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
-    let files = files()?.into_iter().filter(|path| path.contains('/') && path.ends_with(".yaml"));
-    let mut manifests = Vec::new();
-    for path in files {
-        let objects = documents(&path)?;
-        if objects.iter().all(|object| object.get("apiVersion").is_some()) {
-            manifests.push((path, objects));
-        }
-    }
-    Ok(manifests)
-}
-
-/// All files in `envoy/`, by their paths there.
-fn files() -> Result<BTreeSet<String>> {
-    let root = tools::project_root().join("envoy");
-    let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.strip_prefix(&root)?.to_string_lossy().into_owned());
-            }
-        }
-    }
-    Ok(files)
-}
-
 #[test]
 fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
     let tests = tools::project_root().join("tests/tests");
-    let mut left = files()?;
+    let mut left = rendered::paths()?;
     left.retain(|path| !path.ends_with(".md"));
     for (path, test) in STARTED_BY.iter().chain(&READ_BY) {
         ensure!(left.remove(*path), "{path} is not there");
@@ -93,79 +58,10 @@ fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
         let is_used = text.contains(path) || *path == "bootstrap.yaml";
         ensure!(is_used || text.contains("Bootstrap::shipped"), "{test} does not use {path}");
     }
-    for (path, _) in manifests()? {
+    for (path, _) in rendered::manifests()? {
         left.remove(&path);
     }
     ensure!(left.is_empty(), "no test claims {left:?}");
-    Ok(())
-}
-
-#[test]
-fn every_manifest_has_only_fields_that_its_kind_knows() -> Result<()> {
-    let schemas = Schemas::read()?;
-    let manifests = manifests()?;
-    ensure!(manifests.len() >= 8, "{} files only", manifests.len());
-    for (path, objects) in manifests {
-        for object in objects {
-            schemas.check(&object).with_context(|| path.clone())?;
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn a_manifest_with_a_field_that_its_kind_does_not_know_is_refused() -> Result<()> {
-    let schemas = Schemas::read()?;
-    for (file, kind, pointer) in [
-        ("istio/filter.yaml", "WasmPlugin", "/spec"),
-        ("istio/filter.yaml", "WasmPlugin", "/metadata"),
-        ("istio/hosts.yaml", "VirtualService", "/spec/http/0"),
-        ("istio/hosts.yaml", "DestinationRule", "/spec/trafficPolicy/tls"),
-        ("istio/gateway.yaml", "Gateway", "/spec/servers/0/tls"),
-        ("istio/gateway.yaml", "EnvoyFilter", "/spec/configPatches/0/match"),
-        ("istio/gateway.yaml", "Deployment", "/spec/template/spec/containers/0/securityContext"),
-        ("gateway/filter.yaml", "EnvoyExtensionPolicy", "/spec/wasm/0/env"),
-        ("gateway/gateway.yaml", "EnvoyProxy", "/spec/provider/kubernetes/envoyDeployment/container/env/0"),
-        ("gateway/gateway.yaml", "Gateway", "/spec/listeners/0"),
-        ("gateway/upstreams.yaml", "BackendTLSPolicy", "/spec/validation"),
-        ("gateway/registry.yaml", "NetworkPolicy", "/spec/ingress/0"),
-    ] {
-        let mut objects = documents(file)?;
-        let object = objects.iter_mut().find(|object| object["kind"] == kind).context(kind)?;
-        let place = object.pointer_mut(pointer).and_then(Value::as_object_mut);
-        place.with_context(|| format!("{kind} has no {pointer}"))?.insert("unknown".into(), json!(1));
-        ensure!(schemas.check(object).is_err(), "{kind} may have anything at {pointer}");
-    }
-    Ok(())
-}
-
-#[test]
-fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
-    let manifests = manifests()?;
-    let objects = manifests.iter().flat_map(|(_, objects)| objects);
-    let deployments: Vec<&Value> = objects.filter(|object| object["kind"] == "Deployment").collect();
-    ensure!(deployments.len() == 3, "{} deployments", deployments.len());
-    for deployment in deployments {
-        let pod = &deployment["spec"]["template"]["spec"];
-        let name = &deployment["metadata"]["name"];
-        ensure!(pod["securityContext"]["runAsNonRoot"] == true, "{name} may be root");
-        ensure!(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "{name}: seccomp");
-        for container in pod["containers"].as_array().context("containers")? {
-            let context = &container["securityContext"];
-            ensure!(context["readOnlyRootFilesystem"] == true, "{name} may write");
-            ensure!(context["allowPrivilegeEscalation"] == false, "{name} may escalate");
-            ensure!(context["capabilities"]["drop"] == json!(["ALL"]), "{name} has capabilities");
-            ensure!(container["resources"]["limits"]["memory"].is_string(), "{name} has no limit");
-            let is_injected = container["image"] == "auto";
-            ensure!(is_injected || container["readinessProbe"].is_object(), "{name} has no probe");
-            for variable in container["env"].as_array().into_iter().flatten() {
-                let (key, value) = (variable["name"].as_str().unwrap_or_default(), &variable["value"]);
-                let is_secret =
-                    key.split('_').any(|word| ["KEY", "TOKEN", "DATABASE", "PASSWORD"].contains(&word));
-                ensure!(!is_secret || key.ends_with("_FILE") || value.is_null(), "{key} is in the manifest");
-            }
-        }
-    }
     Ok(())
 }
 
@@ -242,7 +138,7 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
         &["--upstream", "null=https://[::1]:8443"],
     ));
     for file in files {
-        configurations.push((documents(file)?.remove(0), &[]));
+        configurations.push((rendered::documents(file)?.remove(0), &[]));
     }
     for (configuration, arguments) in configurations {
         let text = bootstrap(&configuration, arguments)?;
@@ -285,7 +181,7 @@ fn variables(text: &str) -> Result<Vec<String>> {
 
 /// The object of that kind.
 fn object(file: &str, kind: &str) -> Result<Value> {
-    documents(file)?
+    rendered::documents(file)?
         .into_iter()
         .find(|object| object["kind"] == kind)
         .with_context(|| format!("{file}: {kind}"))
@@ -319,7 +215,7 @@ fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
     for mesh in ["istio", "gateway"] {
         let standin = Standin::start()?;
         let mut bootstrap = Bootstrap::shipped()?;
-        bootstrap.set_policy(&documents("policy-registry.yaml")?[0])?;
+        bootstrap.set_policy(&rendered::documents("policy-registry.yaml")?[0])?;
         let json = bootstrap.json();
         json.as_object_mut().context("an object")?.remove("stats_config");
         if mesh == "istio" {
@@ -365,36 +261,4 @@ fn add(document: &mut Value, patch: &Value) -> Result<()> {
         _ => anyhow::bail!("{path} cannot be added"),
     }
     Ok(())
-}
-
-#[test]
-fn istio_gets_its_own_names_of_clusters() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let file: PathBuf = folder.path().join("policy.yaml");
-    let issuer = json!({"name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
-        "audiences": ["a"], "principals": "any"});
-    let policy = policy(json!({
-        "issuers": [issuer],
-        "registry": {"url": "http://registry.keyswap.svc:7070", "cluster": "keyswap-registry", "credential": {"env": "R"}},
-    }))?;
-    fs::write(&file, json!({"version": "keyswap-rollout/v1", "stable": policy}).to_string())?;
-    let digest = "0".repeat(64);
-    let image = format!("registry.example.com/keyswap-filter@sha256:{digest}");
-    let text = rendered::render(&["istio", "--policy", &file.to_string_lossy(), "--image", &image])?;
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
-    let plugin = objects.iter().find(|object| object["kind"] == "WasmPlugin").context("a plugin")?;
-    let stable = &plugin["spec"]["pluginConfig"]["stable"];
-    ensure!(stable["registry"]["cluster"] == "outbound|7070||registry.keyswap.svc", "{stable}");
-    ensure!(stable["issuers"][0]["jwks"]["cluster"] == "outbound|443||acme.cloudflareaccess.com", "{stable}");
-    let hosts: BTreeSet<&str> = objects
-        .iter()
-        .filter(|object| object["kind"] == "ServiceEntry")
-        .filter_map(|object| object["spec"]["hosts"][0].as_str())
-        .collect();
-    let expect = ["acme.cloudflareaccess.com", "api.groq.com", "llm.example.com"];
-    ensure!(hosts == BTreeSet::from(expect), "{hosts:?}");
-    let routes = objects.iter().filter(|object| object["kind"] == "VirtualService").count();
-    ensure!(routes == 2, "only upstreams have routes: {routes}");
-    let schemas = Schemas::read()?;
-    objects.iter().try_for_each(|object| schemas.check(object))
 }

@@ -77,17 +77,8 @@ impl Policy {
     /// credentials. What a discovered address adds is none: keys are fetched from where it was discovered only.
     pub fn outbound_hosts(&self) -> BTreeSet<String> {
         let upstreams = self.enabled_providers().filter_map(|provider| self.base_url(provider));
-        let registry = self.registry.iter().map(|registry| &registry.url);
-        let issuers = self.issuers.iter().filter_map(|issuer| match Issuer::keys(issuer) {
-            KeySource::Inline(_) => None,
-            KeySource::Jwks(keys) | KeySource::Discovery(keys) => Some(keys.endpoint.site()),
-        });
-        let sources =
-            self.credentials.chains().flat_map(|(_, chain)| chain).filter_map(|source| match source {
-                Source::Http(source) => Some(source.endpoint.site()),
-                _ => None,
-            });
-        upstreams.chain(registry).map(BaseUrl::site).chain(issuers).chain(sources).collect()
+        let callouts = self.callouts().into_iter().map(|callout| callout.site);
+        upstreams.map(BaseUrl::site).chain(callouts).collect()
     }
 }
 
@@ -131,6 +122,17 @@ mod tests {
         ];
         let direct = ["https://api.groq.com", "https://api.openai.com"];
         assert_eq!(hosts(&policy), [&others[..2], &direct[..], &others[2..]].concat());
+
+        let read = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+        let places: Vec<(String, String)> =
+            read.callouts().into_iter().map(|callout| (callout.place, callout.cluster)).collect();
+        let expect = [
+            ("/registry", "registry.internal"),
+            ("/issuers/0/jwks", "discovered.example"),
+            ("/issuers/1/jwks", "keys.example"),
+            ("/credentials/openai/1/http", "agent"),
+        ];
+        assert_eq!(places, expect.map(|(place, cluster)| (place.to_owned(), cluster.to_owned())));
 
         policy["credentials"]["cf"] = json!([{"env": "C"}]);
         policy["providers"] = json!({"cloudflare-rest": {}, "groq": {"via": "direct"}});

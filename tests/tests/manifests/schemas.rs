@@ -4,20 +4,19 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use jsonschema::Validator;
+use keyswap_tests::tools::project_root;
 use serde_json::{Map, Value, json};
-
-use crate::tools::project_root;
 
 const METADATA: &str = "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// The schemas of all kinds that are known.
 #[derive(Debug)]
-pub struct Schemas(BTreeMap<(String, String), Validator>);
+pub(crate) struct Schemas(BTreeMap<(String, String), Validator>);
 
 impl Schemas {
     /// Reads `tests/crds`.
-    pub fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let folder = project_root().join("tests/crds");
         let core: Value = serde_json::from_str(&fs::read_to_string(folder.join("kubernetes.json"))?)?;
         let definitions = &core["$defs"];
@@ -44,7 +43,7 @@ impl Schemas {
     }
 
     /// Everything that is wrong with an object.
-    pub fn check(&self, object: &Value) -> Result<()> {
+    pub(crate) fn check(&self, object: &Value) -> Result<()> {
         let name = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
         let key = (name("apiVersion"), name("kind"));
         let schema = self.0.get(&key).with_context(|| format!("there is no schema for {key:?}"))?;
