@@ -313,6 +313,26 @@ fn garbage_in_shared_memory_is_no_policy_and_keeps_none_out() {
 }
 
 #[test]
+fn whoever_comes_while_the_first_policy_is_fetched_shares_the_call() {
+    let signer = Signer::new(1, "k");
+    let store = MemoryStore::default();
+    for by_tick in [false, true] {
+        let plane = Plane::new(&configuration(&signer, &json!({})));
+        let first = if by_tick {
+            plane.worker.due(at(0), &store).fetches.pop().unwrap()
+        } else {
+            plane.worker.first_policy(at(0)).unwrap()
+        };
+        assert_eq!(plane.worker.first_policy(at(0)).unwrap().key, first.key);
+        assert_eq!(plane.worker.first_policy(at(1)).unwrap().key, first.key);
+        plane.call(&first, at(1), &store, &down);
+        // It came to nothing just now, so nobody waits for another one yet.
+        assert!(plane.worker.first_policy(at(1)).is_none());
+        assert!(plane.worker.first_policy(at(3)).is_some());
+    }
+}
+
+#[test]
 fn a_key_can_be_replaced_and_an_edwards_curve_serves_as_well() {
     let (old, new) = (Signer::new(1, "old"), Signer::new(2, "new"));
     let both = json!({"keys": {"keys": [old.jwk(), new.jwk()]}});

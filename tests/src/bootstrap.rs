@@ -76,6 +76,21 @@ impl Bootstrap {
         self.set_plugin("/vm_config/environment_variables/host_env_keys", json!(names))
     }
 
+    /// Moves the listener into a file, which Envoy watches.
+    pub fn use_listener_file(&mut self, file: &Path) -> Result<()> {
+        let mut listener = self.list("/static_resources/listeners")?.pop().context("there is no listener")?;
+        if let Some(members) = listener.as_object_mut() {
+            members
+                .insert("@type".to_owned(), json!("type.googleapis.com/envoy.config.listener.v3.Listener"));
+        }
+        // Renamed into its place it is never seen in part.
+        let beside = file.with_extension("new");
+        fs::write(&beside, json!({"resources": [listener]}).to_string())?;
+        fs::rename(&beside, file)?;
+        self.0["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+        Ok(())
+    }
+
     /// Takes the filter out.
     pub fn remove_keyswap(&mut self) -> Result<()> {
         let filters = self.list(&format!("{MANAGER}/http_filters"))?;

@@ -19,13 +19,15 @@ use crate::{
     bootstrap::Bootstrap,
     filter::filter_wasm,
     http::{self, Answer, Request, Response},
-    tools,
+    tools, until,
 };
 
 /// Far beyond what Envoy needs on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How many lines of Envoy's log an error shows.
 const LAST_LINES: usize = 30;
+/// Where a listener is that can be replaced.
+const LISTENER_FILE: &str = "listener.json";
 
 /// What an Envoy is to be started with.
 pub struct Setup {
@@ -35,6 +37,7 @@ pub struct Setup {
     concurrency: u32,
     log_level: String,
     filter_log_level: String,
+    is_reloadable: bool,
 }
 
 impl Setup {
@@ -54,6 +57,7 @@ impl Setup {
             concurrency: 1,
             log_level: "warning".to_owned(),
             filter_log_level: "info".to_owned(),
+            is_reloadable: false,
         };
         setup.change(|bootstrap| bootstrap.set_ports(0, 0))
     }
@@ -143,6 +147,13 @@ impl Setup {
         self
     }
 
+    /// The listener comes from a file, as it would from a control plane, and [`Envoy::reload`] replaces it.
+    #[must_use]
+    pub fn reloadable(mut self) -> Self {
+        self.is_reloadable = true;
+        self
+    }
+
     /// No request is written to the access log.
     #[must_use]
     pub fn without_access_log(self) -> Self {
@@ -213,6 +224,10 @@ impl Setup {
             bootstrap.set_environment(self.env.keys())?;
         }
         let folder = tempfile::tempdir()?;
+        let whole = bootstrap.clone();
+        if self.is_reloadable {
+            bootstrap.use_listener_file(&folder.path().join(LISTENER_FILE))?;
+        }
         let file = folder.path().join("bootstrap.json");
         fs::write(&file, bootstrap.json().to_string())?;
 
@@ -220,7 +235,7 @@ impl Setup {
         command
             .arg("--config-path")
             .arg(&file)
-            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50"])
+            .args(["--disable-hot-restart", "--file-flush-interval-msec", "50", "--drain-time-s", "1"])
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--log-level", &self.log_level])
             .arg("--component-log-level")
@@ -235,7 +250,7 @@ impl Setup {
             .stderr(fs::File::create(folder.path().join("envoy.log"))?);
         end_with_parent(&mut command);
         let child = command.spawn().context("cannot run Envoy")?;
-        Ok(Process { child, folder })
+        Ok(Process { child, folder, bootstrap: whole })
     }
 }
 
@@ -330,6 +345,16 @@ impl Envoy {
         line.map_or(Ok(0), |value| value.parse().with_context(|| format!("`{name}` is no number: {value}")))
     }
 
+    /// Gives a [`Setup::reloadable`] Envoy the listener with another policy, and waits until it is in use.
+    pub fn reload(&self, policy: &Value) -> Result<()> {
+        const UPDATES: &str = "listener_manager.listener_in_place_updated";
+        let mut bootstrap = self.process.bootstrap.clone();
+        bootstrap.set_policy(policy)?;
+        let before = self.stat(UPDATES)?;
+        bootstrap.use_listener_file(&self.process.folder.path().join(LISTENER_FILE))?;
+        until("the listener is replaced", || Ok(self.stat(UPDATES)? > before)).map(drop)
+    }
+
     /// What Envoy and the filter have logged.
     pub fn log(&self) -> String {
         self.process.log()
@@ -370,6 +395,8 @@ impl Envoy {
 struct Process {
     child: Child,
     folder: TempDir,
+    /// As it would be without files beside it.
+    bootstrap: Bootstrap,
 }
 
 impl Process {

@@ -4,7 +4,7 @@
 //! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
 //! policy that holds.
 
-use keyswap_core::{SignedBundle, TokenDigest, UnixTime};
+use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle, TokenDigest, UnixTime};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -90,6 +90,9 @@ impl Registry {
     /// [`RegistryError::InvalidBundle`] for one that is none, [`RegistryError::StaleRevision`] for one that is not
     /// newer than all others of its name.
     pub async fn publish(&self, bundle: &str, actor: &Actor) -> Result<Revision> {
+        if bundle.len() > MAX_BUNDLE_BYTES {
+            return Err(RegistryError::InvalidBundle("too_long"));
+        }
         let signed = SignedBundle::peek(bundle.as_bytes())
             .map_err(|fault| RegistryError::InvalidBundle(fault.code()))?;
         if !is_name(&signed.name) {

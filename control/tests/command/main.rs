@@ -6,6 +6,7 @@ mod policy_diff;
 mod policy_explain;
 mod policy_import;
 mod policy_lint;
+mod policy_release;
 mod policy_schema;
 mod policy_test;
 mod remote;

@@ -1,6 +1,6 @@
 //! `policy check`: every error with its place, whatever the file.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, assert_only_text, keyswap, keyswap_with, policy};
 
@@ -35,7 +35,7 @@ const BROKEN_LINES: [&str; 10] = [
 ];
 
 fn as_json(yaml: &str) -> String {
-    let value: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+    let value: Value = serde_saphyr::from_str(yaml).unwrap();
     value.to_string()
 }
 
@@ -105,6 +105,7 @@ fn json_output_has_the_errors_as_data() {
     let expect = json!({
         "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
         "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
+        "shadow": false,
     });
     assert_eq!(run.json(), expect);
 }
@@ -338,4 +339,80 @@ fn no_text_of_a_policy_writes_anything_but_text_to_the_terminal() {
         assert!(run.stdout.lines().all(|line| line.starts_with("error")), "{}", run.stdout);
         assert!(run.stderr.contains(&format!(": {} error", run.stdout.lines().count())), "{}", run.all());
     }
+}
+
+/// Policies in one line each, as YAML reads them.
+fn rollout(percent: u8) -> Value {
+    let policy = |provider: &str| {
+        json!({
+            "version": "keyswap/v1",
+            "credentials": {"openai": [{"env": "OPENAI_API_KEY"}], "anthropic": [{"env": "ANTHROPIC_API_KEY"}]},
+            "tokens": [{"sha256": "a".repeat(64), "label": "a", "providers": [provider]}],
+        })
+    };
+    json!({
+        "version": "keyswap-rollout/v1", "stable": policy("openai"), "candidate": policy("anthropic"), "percent": percent,
+    })
+}
+
+fn bundle(initial: &Value) -> Value {
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA", "use": "sig",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    json!({
+        "version": "keyswap-bundle/v1", "url": "https://registry.acme.example", "name": "prod",
+        "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "keys": {"keys": [key]}, "initial": initial,
+    })
+}
+
+#[test]
+fn whatever_a_data_plane_can_be_configured_with_is_checked() {
+    let folder = Folder::new();
+    let check = |document: &Value, args: &[&str]| {
+        let file = folder.file("p.json", document.to_string());
+        let run = keyswap(&[&["policy", "check", &file], args].concat());
+        (run.code, run.stdout.replace(&format!("{file}: "), ""))
+    };
+    let (code, said) = check(&rollout(10), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(
+        said,
+        "ok: 1 token, providers openai, anthropic; a candidate for 10 %: 1 token, providers openai, anthropic\n"
+    );
+    let (code, said) = check(&bundle(&rollout(0)), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("ok: the policy `prod` of registry.acme.example; until then 1 token"), "{said}");
+    let mut shadow = rollout(0)["stable"].clone();
+    shadow["mode"] = json!("shadow");
+    assert_eq!(check(&shadow, &[]).1, "ok: 1 token, providers openai, anthropic, in shadow mode\n");
+
+    let (_, told) = check(&bundle(&rollout(5)), &["--format", "json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["bundle"], json!({"name": "prod", "registry": "registry.acme.example"}));
+    assert_eq!((&told["candidate"]["percent"], &told["candidate"]["tokens"]), (&json!(5), &json!(1)));
+
+    // Every error has its place in the whole.
+    let mut broken = rollout(0);
+    broken["stable"]["tokens"][0]["label"] = json!("");
+    broken["candidate"]["credentials"] = json!({});
+    let places = |document: &Value, args: &[&str]| -> Vec<String> {
+        let (_, told) = check(document, &[args, &["--format", "json"]].concat());
+        let told: Value = serde_json::from_str(&told).unwrap();
+        told["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let found = places(&broken, &[]);
+    assert!(found.contains(&"stable.tokens[0].label".to_owned()), "{found:?}");
+    assert!(found.iter().any(|path| path.starts_with("candidate.")), "{found:?}");
+    let mut limited = rollout(0);
+    limited["candidate"]["rate_limit"] = json!({"requests": 10, "per": "60s"});
+    assert_eq!(places(&limited, &["--host", "component"]), ["candidate.rate_limit"]);
+    assert_eq!(places(&bundle(&limited), &["--host", "component"]), ["initial.candidate.rate_limit"]);
+    let missing = places(&bundle(&Value::Null), &["--with-env"]);
+    assert!(!missing.is_empty(), "{missing:?}");
 }

@@ -10,6 +10,7 @@ mod feed;
 mod key_server;
 mod leaks;
 mod limits;
+mod policies;
 mod postgres;
 mod replicas;
 mod server;

@@ -45,6 +45,8 @@ struct State {
     failures: u32,
     /// No call before.
     due: Moment,
+    /// Until when a call may be under way, whose answer is not there yet.
+    asking_until: Moment,
 }
 
 /// A bundle that holds, and its text.
@@ -76,13 +78,15 @@ impl Bundles {
         self.id
     }
 
-    /// The call without which a worker has no policy at all.
+    /// The call without which a worker has no policy at all; whoever comes while it is under way shares it.
     pub(crate) fn first(&self, now: Moment) -> Option<Fetch> {
         let mut state = self.state.try_borrow_mut().ok()?;
-        state.is_due(now).then(|| {
-            state.due = now.after(self.source.timeout);
-            self.fetch(&state, now)
-        })
+        if !state.is_due(now) {
+            return state.is_asking(now).then(|| self.fetch(&state, now));
+        }
+        state.due = now.after(self.source.timeout);
+        state.asking_until = state.due;
+        Some(self.fetch(&state, now))
     }
 
     /// The call that is due, if it is this worker's turn to make it.
@@ -95,7 +99,11 @@ impl Bundles {
         // Who has none yet does not wait for its turn, nor who could not take what another did.
         let is_behind = self.head(store).is_some_and(|(_, newest)| state.revision < Some(newest));
         let is_its_turn = self.lease(now, store);
-        (state.revision.is_none() || is_behind || is_its_turn).then(|| self.fetch(&state, now))
+        let may_call = state.revision.is_none() || is_behind || is_its_turn;
+        may_call.then(|| {
+            state.asking_until = now.after(self.source.timeout);
+            self.fetch(&state, now)
+        })
     }
 
     /// What another worker has taken, if it is newer.
@@ -131,6 +139,7 @@ impl Bundles {
             FetchAnswer::Failed => Err(FetchOutcome::Failed),
         };
         if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.asking_until = Moment::default();
             state.pace(opened.is_ok(), self.source.poll, now);
         }
         match opened {
@@ -263,6 +272,10 @@ impl Bundles {
 impl State {
     fn is_due(&self, now: Moment) -> bool {
         self.due <= now || self.due > now.after(LONGEST_PAUSE * 2)
+    }
+
+    fn is_asking(&self, now: Moment) -> bool {
+        now < self.asking_until && self.asking_until <= now.after(LONGEST_PAUSE)
     }
 
     fn pace(&mut self, is_healthy: bool, poll: Duration, now: Moment) {

@@ -12,14 +12,16 @@ use crate::serve::problem::Problem;
 pub(super) enum Place {
     Tokens,
     Users,
+    Policies,
     Audit,
     /// Before signing in, and where nothing is.
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 3] = [
+const PLACES: [(Place, &str, &str); 4] = [
     (Place::Tokens, "/admin", "Tokens"),
     (Place::Users, "/admin/users", "Users"),
+    (Place::Policies, "/admin/policies", "Policies"),
     (Place::Audit, "/admin/audit", "Audit log"),
 ];
 

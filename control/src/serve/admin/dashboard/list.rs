@@ -13,6 +13,18 @@ pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
     }
 }
 
+/// Rows, each a `tr`, under the names of their columns.
+pub(super) fn table(columns: &[&str], rows: &[Markup]) -> Markup {
+    html! {
+        div .table {
+            table {
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { @for row in rows { (row) } }
+            }
+        }
+    }
+}
+
 /// A list, which the script keeps current if it is `live`.
 pub(super) struct List<'a> {
     /// What one of it is called, and several.
@@ -40,19 +52,8 @@ impl List<'_> {
                     @if let Some(total) = self.total {
                         p .count { (total) " " (if total == 1 { self.names.0 } else { self.names.1 }) }
                     }
-                    (self.table())
+                    (table(self.columns, &self.rows))
                     (self.older())
-                }
-            }
-        }
-    }
-
-    fn table(&self) -> Markup {
-        html! {
-            div .table {
-                table {
-                    thead { tr { @for column in self.columns { th scope="col" { (column) } } } }
-                    tbody { @for row in &self.rows { (row) } }
                 }
             }
         }

@@ -7,6 +7,7 @@ mod audit;
 mod fields;
 mod layout;
 mod list;
+mod policies;
 mod provider;
 mod rate_limit;
 mod shown_once;
@@ -39,6 +40,8 @@ pub(super) fn router(state: &State) -> Router<State> {
         .route("/admin/users/{email}", get(user::show).post(user::change))
         .route("/admin/users/{email}/status", post(user::set_status))
         .route("/admin/users/{email}/delete", post(user::delete))
+        .route("/admin/policies", get(policies::list))
+        .route("/admin/policies/{name}", get(policies::show))
         .route("/admin/audit", get(audit::list))
         .route("/admin/sign-out", post(sign_in::sign_out))
         .route_layer(middleware::from_fn_with_state(state.clone(), who::require_on_page));

@@ -1,0 +1,448 @@
+//! How a policy gets to data planes in Envoy: tried beside another, widened, promoted and taken back under load; signed,
+//! or refused; watched before it decides anything.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, Testbed, keyswap_command, until};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const CALLERS: usize = 40;
+/// What the bundle's data plane is called in `envoy/bootstrap.yaml`.
+const NAME: &str = "prod";
+
+/// Whoever publishes: a registry, a key, and the command.
+struct Desk {
+    registry: Registry,
+    folder: TempDir,
+    keys: Value,
+}
+
+impl Desk {
+    fn open() -> Result<Self> {
+        let desk = Self { registry: Registry::start()?, folder: tempfile::tempdir()?, keys: Value::Null };
+        let keys = desk.keygen("policy.key")?;
+        Ok(Self { keys, ..desk })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn keygen(&self, name: &str) -> Result<Value> {
+        let file = self.path(name);
+        Ok(serde_json::from_str(&self.run(&["policy", "keygen", &file.to_string_lossy()])?)?)
+    }
+
+    fn run(&self, args: &[&str]) -> Result<String> {
+        let output = Command::new(keyswap_command()?)
+            .args(args)
+            .env("KEYSWAP_SERVER", self.registry.url())
+            .env("KEYSWAP_ADMIN_PASSWORD", self.registry.password())
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{args:?} failed:\n{said}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs what signs, and waits for the data planes.
+    fn sign(&self, args: &[&str]) -> Result<()> {
+        let key = self.path("policy.key");
+        self.run(&[&["policy"], args, &["--wait", "30s", "--key", &key.to_string_lossy()]].concat()).map(drop)
+    }
+
+    fn publish(&self, policy: &Value, more: &[&str]) -> Result<()> {
+        let file = self.path("policy.json");
+        std::fs::write(&file, policy.to_string())?;
+        self.sign(&[&["publish", NAME, &file.to_string_lossy()], more].concat())
+    }
+
+    /// What a data plane is configured with.
+    fn source(&self) -> Value {
+        json!({
+            "version": "keyswap-bundle/v1", "url": "http://keyswap-registry", "name": NAME, "poll": "1s",
+            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "keys": self.keys,
+        })
+    }
+
+    fn data_plane(&self, standin: &Standin) -> Setup {
+        Testbed::setup_with(&self.source(), standin)
+            .registry(self.registry.address())
+            .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
+            .concurrency(2)
+    }
+
+    /// What the data planes told last.
+    fn planes(&self) -> Result<Vec<Value>> {
+        let status = self.run(&["policy", "status", NAME, "--format", "json"])?;
+        let mut status: Value = serde_json::from_str(&status)?;
+        Ok(status["planes"].as_array_mut().map(std::mem::take).unwrap_or_default())
+    }
+}
+
+fn token(caller: usize) -> String {
+    format!("ptk_caller-{caller}-0123456789abcdef")
+}
+
+fn principal(caller: usize) -> String {
+    TokenDigest::of(token(caller).as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// A policy for all callers, of whom those that `denies` names may only call Anthropic.
+fn policy(denies: impl Fn(usize) -> bool) -> Value {
+    let mut policy = Testbed::policy();
+    let token = |caller| {
+        let provider = if denies(caller) { "anthropic" } else { "openai" };
+        json!({
+            "sha256": TokenDigest::of(token(caller).as_bytes()).to_hex(),
+            "label": format!("caller {caller}"),
+            "providers": [provider],
+        })
+    };
+    policy["tokens"] = (0..CALLERS).map(token).collect();
+    policy
+}
+
+fn ask(envoy: &Envoy, caller: usize) -> Result<(u16, String)> {
+    let response = envoy.send(&Request::get("/v1/models").bearer(&token(caller)))?;
+    Ok((response.status, response.header("x-keyswap-reason").unwrap_or_default().to_owned()))
+}
+
+/// Calls again and again for everybody, until it is told to stop.
+struct Load {
+    stop: AtomicBool,
+    /// Who was refused, by reason, since this was last asked.
+    refused: Mutex<BTreeSet<(usize, String)>>,
+    calls: Mutex<[usize; CALLERS]>,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self { stop: AtomicBool::new(false), refused: Mutex::default(), calls: Mutex::new([0; CALLERS]) }
+    }
+
+    fn run(&self, envoy: &Envoy, first: usize) -> Result<()> {
+        for caller in (first..CALLERS).step_by(2).cycle() {
+            if self.stop.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            let (status, reason) = ask(envoy, caller)?;
+            ensure!(
+                status == 200 || (status == 403 && reason == "provider_not_allowed"),
+                "{status} {reason}"
+            );
+            if status != 200 {
+                self.refused.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.insert((caller, reason));
+            }
+            if let Ok(mut calls) = self.calls.lock() {
+                calls[caller] += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is refused, once everybody has called twice from now on.
+    fn refused_from_now(&self) -> Result<BTreeSet<usize>> {
+        let lock = || self.refused.lock().map_err(|_| anyhow::anyhow!("a caller failed"));
+        let before = self.calls.lock().map_err(|_| anyhow::anyhow!("a caller failed"))?.to_owned();
+        lock()?.clear();
+        until("everybody has called", || {
+            let calls = self.calls.lock().map_err(|_| anyhow::anyhow!("a caller failed"))?;
+            ensure!(!self.stop.load(Ordering::SeqCst), "a caller failed");
+            Ok(calls.iter().zip(before).all(|(now, before)| *now >= before + 2))
+        })?;
+        let refused = lock()?.iter().map(|(caller, _)| *caller).collect();
+        Ok(refused)
+    }
+}
+
+/// Runs `steps` while others call all the time; none of them may be answered otherwise than the policies say.
+fn under_load(envoy: &Envoy, steps: impl FnOnce(&Load) -> Result<()>) -> Result<usize> {
+    let load = Load::new();
+    thread::scope(|scope| {
+        let run = |first| {
+            let done = load.run(envoy, first);
+            // Whoever fails ends it for all.
+            load.stop.store(true, Ordering::SeqCst);
+            done
+        };
+        let callers: Vec<_> = (0..2).map(|first| scope.spawn(move || run(first))).collect();
+        let done = steps(&load);
+        load.stop.store(true, Ordering::SeqCst);
+        for caller in callers {
+            caller.join().map_err(|_| anyhow::anyhow!("a caller panicked"))??;
+        }
+        done
+    })?;
+    let calls = load.calls.lock().map_err(|_| anyhow::anyhow!("a caller failed"))?;
+    Ok(calls.iter().sum())
+}
+
+/// How often the stable policy forwarded what the candidate refused, as Envoy counts it.
+fn divergences(envoy: &Envoy) -> Result<u64> {
+    let name = "keyswap.divergences.stable.allowed.candidate.provider_not_allowed.provider.openai";
+    envoy.stat(&format!("wasmcustom.{name}"))
+}
+
+#[test]
+fn an_operator_widens_a_candidate_under_load_promotes_it_and_takes_it_back() -> Result<()> {
+    let desk = Desk::open()?;
+    let standin = Standin::start()?;
+    let denied: BTreeSet<usize> = (0..CALLERS).filter(|caller| caller % 2 == 1).collect();
+    let (stable, next) = (policy(|_| false), policy(|caller| denied.contains(&caller)));
+    desk.publish(&stable, &[])?;
+    let envoy = desk.data_plane(&standin).start()?;
+    let calls = under_load(&envoy, |load| {
+        until("the data plane runs the first revision", || {
+            Ok(desk.planes()?.iter().any(|plane| plane["revision"] == 1))
+        })?;
+        ensure!(load.refused_from_now()?.is_empty(), "the stable policy refuses nobody");
+        desk.publish(&next, &["--candidate", "--percent", "0"])?;
+        ensure!(load.refused_from_now()?.is_empty(), "at 0 % nobody is refused");
+        ensure!(divergences(&envoy)? > 0, "no difference was counted");
+        let mut before = BTreeSet::new();
+        for percent in ["10", "50", "100"] {
+            desk.sign(&["promote", NAME, "--percent", percent])?;
+            let refused = load.refused_from_now()?;
+            ensure!(refused.is_superset(&before), "{percent} %: somebody left: {before:?}, {refused:?}");
+            ensure!(refused.is_subset(&denied), "{percent} %: {refused:?}");
+            before = refused;
+        }
+        ensure!(before == denied, "at 100 % the candidate decides for all: {before:?}");
+        desk.sign(&["promote", NAME])?;
+        ensure!(load.refused_from_now()? == denied, "it decides alone");
+        desk.sign(&["rollback", NAME])?;
+        ensure!(load.refused_from_now()?.is_empty(), "it was taken back");
+        Ok(())
+    })?;
+    ensure!(calls > 500, "{calls} calls are no load");
+    let planes = desk.planes()?;
+    ensure!(planes.len() == 1 && planes[0]["revision"] == 7, "{planes:?}");
+    ensure!(planes[0]["problem"].is_null(), "{planes:?}");
+    let example = principal(*denied.first().context("somebody is denied")?);
+    ensure!(envoy.log().contains(&example), "the log tells whom a difference is about");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_registry() -> Result<()> {
+    let desk = Desk::open()?;
+    let standin = Standin::start()?;
+    desk.publish(&policy(|_| false), &[])?;
+    let envoy = desk.data_plane(&standin).start()?;
+    until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
+    let file = desk.path("next.json");
+    // Another key, and a policy whose secret is not there.
+    desk.keygen("other.key")?;
+    let mut lacking = policy(|_| true);
+    lacking["credentials"]["openai"] = json!([{"env": "SET_NOWHERE"}]);
+    for (key, policy, problem) in
+        [("other.key", policy(|_| true), "bad_signature"), ("policy.key", lacking, "bad_policy")]
+    {
+        std::fs::write(&file, policy.to_string())?;
+        let key = desk.path(key);
+        desk.run(&["policy", "publish", NAME, &file.to_string_lossy(), "--key", &key.to_string_lossy()])?;
+        until("the data plane tells what is wrong", || {
+            let planes = desk.planes()?;
+            ensure!(ask(&envoy, 1)? == (200, String::new()), "the old policy goes on");
+            Ok(planes.iter().any(|plane| plane["problem"] == problem && plane["revision"] == 1))
+        })
+        .with_context(|| problem.to_owned())?;
+    }
+    let newest = desk.planes()?;
+    ensure!(newest[0]["refused"] == 3, "{newest:?}");
+    ensure!(newest[0]["detail"].as_str().is_some_and(|detail| detail.contains("SET_NOWHERE")), "{newest:?}");
+    // Whoever waits is told why.
+    let key = desk.path("policy.key");
+    let waits = desk.run(&[
+        "policy",
+        "publish",
+        NAME,
+        &file.to_string_lossy(),
+        "--wait",
+        "30s",
+        "--key",
+        &key.to_string_lossy(),
+    ]);
+    let refused = format!("{:#}", waits.err().context("it cannot succeed")?);
+    ensure!(refused.contains("refuses it") && refused.contains("SET_NOWHERE"), "{refused}");
+    // And the way out is open.
+    desk.sign(&["rollback", NAME, "--to", "1"])?;
+    ensure!(ask(&envoy, 1)?.0 == 200);
+    Ok(())
+}
+
+/// The files that a registry's database consists of, its log among them.
+fn database_files(desk: &Desk) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let file = PathBuf::from(desk.registry.database().trim_start_matches("sqlite://"));
+    let name = file.file_name().and_then(|name| name.to_str()).context("the database is a file")?;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(file.parent().context("the database is in a folder")?)? {
+        let path = entry?.path();
+        if path.file_name().and_then(|other| other.to_str()).is_some_and(|other| other.starts_with(name)) {
+            files.push((path.clone(), std::fs::read(path)?));
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn a_registry_that_is_gone_or_was_put_back_leaves_the_policy_in_force() -> Result<()> {
+    let mut desk = Desk::open()?;
+    let standin = Standin::start()?;
+    let envoy = desk.data_plane(&standin).start()?;
+    let (status, reason) = ask(&envoy, 1)?;
+    ensure!((status, reason.as_str()) == (503, "policy_unavailable"), "{status} {reason}");
+    desk.publish(&policy(|_| false), &[])?;
+    until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
+    // As it is now it comes back later.
+    desk.registry.stop()?;
+    let before = database_files(&desk)?;
+    let cut_off = Instant::now();
+    while cut_off.elapsed() < Duration::from_secs(3) {
+        ensure!(ask(&envoy, 1)?.0 == 200, "without a registry the policy in force goes on");
+    }
+    desk.registry.restart()?;
+    desk.publish(&policy(|caller| caller == 1), &[])?;
+    until("the second policy is there", || Ok(ask(&envoy, 1)?.0 == 403))?;
+    desk.registry.stop()?;
+    for (path, _) in database_files(&desk)? {
+        std::fs::remove_file(path)?;
+    }
+    for (path, bytes) in before {
+        std::fs::write(path, bytes)?;
+    }
+    desk.registry.restart()?;
+    until("the data plane tells that this is older", || {
+        ensure!(ask(&envoy, 1)?.0 == 403, "nobody goes back by themselves");
+        Ok(desk.planes()?.iter().any(|plane| plane["problem"] == "older" && plane["refused"] == 1))
+    })?;
+    desk.publish(&policy(|_| false), &["--revision", "3"])?;
+    until("the third policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
+    Ok(())
+}
+
+#[test]
+fn a_policy_in_shadow_mode_only_tells_what_it_would_do() -> Result<()> {
+    let standin = Standin::start()?;
+    let mut shadow = policy(|caller| caller == 2);
+    shadow["mode"] = json!("shadow");
+    shadow["shadow"] = json!({"header": true});
+    let envoy = Testbed::setup_with(&shadow, &standin).start()?;
+    let real = "sk-the-callers-own-key-0123456789";
+    let forged = "allowed";
+    for (credential, expect) in
+        [(token(1), "allowed"), (token(2), "provider_not_allowed"), (real.to_owned(), "token_invalid")]
+    {
+        let request = Request::get("/v1/models")
+            .header("host", "api.openai.com")
+            .bearer(&credential)
+            .header("x-keyswap-shadow", forged);
+        let response = envoy.send(&request)?;
+        ensure!(response.status == 200, "{credential}: {response:?}");
+        let received = standin.take();
+        let [received] = &received[..] else { anyhow::bail!("{received:?}") };
+        // As if nothing were there, but for what it would have been.
+        ensure!(received.header("authorization") == Some(&format!("Bearer {credential}")), "{received:?}");
+        ensure!(received.header("x-keyswap-shadow") == Some(expect), "{received:?}");
+        ensure!(received.path() == "/v1/models", "{received:?}");
+    }
+    let counted = "keyswap.shadow_decisions.verdict.reply.reason.provider_not_allowed.provider.openai";
+    ensure!(envoy.stat(&format!("wasmcustom.{counted}"))? == 1, "{}", envoy.admin("/stats?filter=keyswap")?);
+    let log = envoy.log();
+    ensure!(log.contains("provider_not_allowed") && !log.contains(real), "{log}");
+    Ok(())
+}
+
+/// Requests at a steady rate, which no answer slows down unless it is late.
+const RATE: u32 = 500;
+const LANES: u32 = 8;
+
+/// Calls at [`RATE`] until told to stop; each lane has its share. None may fail.
+fn steady(envoy: &Envoy, stop: &AtomicBool, lane: u32) -> Result<u32> {
+    let started = Instant::now();
+    let mut sent = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let due = started + Duration::from_secs(1) * (sent * LANES + lane) / RATE;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (status, reason) = ask(envoy, usize::try_from(lane)?)?;
+        ensure!(status == 200, "{status} {reason}");
+        sent += 1;
+    }
+    Ok(sent)
+}
+
+#[test]
+fn fifty_reloads_at_five_hundred_requests_a_second_fail_no_request_and_leave_nothing_behind() -> Result<()> {
+    const RELOADS: usize = 50;
+    const VMS: &str = "wasm.envoy.wasm.runtime.v8.active";
+    const SETTLED: usize = 10;
+    let standin = Standin::start()?;
+    let version = |number: usize| {
+        let mut policy = policy(|caller| caller > 30);
+        policy["tokens"][39]["label"] = json!(format!("version {number}"));
+        policy
+    };
+    let setup = Testbed::setup_with(&version(0), &standin).without_access_log().concurrency(2).reloadable();
+    let envoy = setup.start()?;
+    let stop = AtomicBool::new(false);
+    let mut measured = Vec::new();
+    let started = Instant::now();
+    let sent = thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|lane| (lane, &envoy, &stop)).collect();
+        let lanes: Vec<_> = lanes
+            .into_iter()
+            .map(|(lane, envoy, stop)| {
+                scope.spawn(move || {
+                    let done = steady(envoy, stop, lane);
+                    if done.is_err() {
+                        stop.store(true, Ordering::SeqCst);
+                    }
+                    done
+                })
+            })
+            .collect();
+        let mut reload = || -> Result<()> {
+            for number in 1..=RELOADS {
+                ensure!(!stop.load(Ordering::SeqCst), "a request failed");
+                envoy.reload(&version(number))?;
+                standin.take();
+                measured.push((envoy.stat(VMS)?, envoy.memory()?));
+            }
+            // Whoever drains is gone a second later.
+            until("no listener drains any more", || {
+                Ok(envoy.stat("listener_manager.total_filter_chains_draining")? == 0)
+            })?;
+            measured.push((envoy.stat(VMS)?, envoy.memory()?));
+            Ok(())
+        };
+        let reloaded = reload();
+        stop.store(true, Ordering::SeqCst);
+        let mut sent = 0;
+        for lane in lanes {
+            sent += lane.join().map_err(|_| anyhow::anyhow!("a caller panicked"))??;
+        }
+        reloaded.map(|()| sent)
+    })?;
+    let rate = f64::from(sent) / started.elapsed().as_secs_f64();
+    ensure!(rate > f64::from(RATE) * 0.9, "{rate:.0} requests a second are too few");
+    // Shown with `--no-capture`.
+    eprintln!("{rate:.0} requests a second; machines and bytes after each reload: {measured:?}");
+    let (vms, memory) = measured[SETTLED];
+    let (last_vms, last_memory) = measured[RELOADS];
+    ensure!(last_vms <= vms, "{vms} machines became {last_vms}: {measured:?}");
+    ensure!(last_memory <= memory + memory / 10, "{memory} bytes became {last_memory}: {measured:?}");
+    Ok(())
+}
