@@ -95,7 +95,8 @@ pub fn documents(path: &str) -> Result<Vec<Value>> {
 
 /// Everything that Kubernetes gets: a file of several objects, each with a kind.
 pub fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
-    let files = paths()?.into_iter().filter(|path| path.contains('/') && path.ends_with(".yaml"));
+    let is_yaml = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "yaml");
+    let files = paths()?.into_iter().filter(|path| path.contains('/') && is_yaml(path));
     let mut manifests = Vec::new();
     for path in files {
         let objects = documents(&path)?;

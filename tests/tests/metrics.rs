@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules: every expression is PromQL, and selects what a running Envoy has.
+//! The dashboard and the alert rules: every expression is `PromQL`, and selects what a running Envoy has.
 
 use std::{collections::BTreeMap, fs, net::TcpListener};
 

@@ -67,12 +67,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn module(options: &Options, artefact: &Artefact) -> Result<Vec<u8>> {
-    let path = match &options.modules {
-        Some(folder) => folder.join(artefact.file()),
-        None => {
-            eprintln!("building {} …", artefact.package);
-            build::build(artefact, &tools::project_root())?
-        }
+    let path = if let Some(folder) = &options.modules {
+        folder.join(artefact.file())
+    } else {
+        eprintln!("building {} …", artefact.package);
+        build::build(artefact, &tools::project_root())?
     };
     fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     User(user::Command),
     #[command(subcommand)]
-    Render(render::Command),
+    Render(Box<render::Command>),
     Serve(serve::Serve),
     Completions(completions::Completions),
 }

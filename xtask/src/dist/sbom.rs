@@ -1,4 +1,4 @@
-//! What a module is made of, as a CycloneDX document: the packages that are linked into it, as cargo resolves them for its
+//! What a module is made of, as a `CycloneDX` document: the packages that are linked into it, as cargo resolves them for its
 //! target, with the versions, licences and checksums of the lock.
 
 use std::{
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::artefact::Artefact;
 
-/// The document, as JSON of CycloneDX 1.5.
+/// The document, as JSON of `CycloneDX` 1.5.
 pub(crate) fn of(artefact: &Artefact) -> Result<Vec<u8>> {
     let metadata = metadata(artefact)?;
     let checksums = checksums()?;

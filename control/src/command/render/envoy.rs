@@ -52,10 +52,10 @@ struct RemoteModule {
 
 impl RenderEnvoy {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)?]))
+        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)]))
     }
 
-    fn bootstrap(&self, plan: &Plan) -> anyhow::Result<File> {
+    fn bootstrap(&self, plan: &Plan) -> File {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
         let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
@@ -75,7 +75,7 @@ impl RenderEnvoy {
                 ("clusters", &clusters),
             ],
         );
-        Ok(File { name: "bootstrap.yaml", text })
+        File { name: "bootstrap.yaml", text }
     }
 
     /// Where the filter is loaded from, and the cluster that this takes.

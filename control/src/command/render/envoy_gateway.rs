@@ -16,8 +16,8 @@ use crate::exit::{self, Exit};
 
 /// Write manifests for Envoy Gateway
 ///
-/// A Gateway with its EnvoyProxy, whose environment comes from a Secret, the filter on it (EnvoyExtensionPolicy), and for
-/// each upstream an HTTPRoute, a Backend and a BackendTLSPolicy. Envoy Gateway must have `enableBackend: true`.
+/// A Gateway with its `EnvoyProxy`, whose environment comes from a Secret, the filter on it (`EnvoyExtensionPolicy`), and for
+/// each upstream an `HTTPRoute`, a `Backend` and a `BackendTLSPolicy`. Envoy Gateway must have `enableBackend: true`.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap render envoy-gateway --policy policy.yaml --image registry.example.com/keyswap-filter@sha256:… \\\n    \
@@ -28,7 +28,7 @@ pub(crate) struct RenderEnvoyGateway {
     common: Common,
     #[command(flatten)]
     kubernetes: Kubernetes,
-    /// The GatewayClass that Envoy Gateway looks after
+    /// The `GatewayClass` that Envoy Gateway looks after
     #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::kubernetes::label)]
     gateway_class: String,
     /// The namespace in which Envoy Gateway runs its proxies, from where the registry is asked
@@ -125,10 +125,10 @@ impl RenderEnvoyGateway {
 
 /// Adds a cluster to a bootstrap.
 fn cluster_patch(callout: &Callout) -> String {
-    let cluster: String = parts::callout(callout)
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| format!("{}\n", line.get(2..).unwrap_or_default()))
-        .collect();
+    let cluster = parts::callout(callout);
+    // As an item of a list it is indented, below a comment.
+    let lines = cluster.lines().filter(|line| !line.starts_with('#'));
+    let lines: Vec<&str> = lines.map(|line| line.get(2..).unwrap_or_default()).collect();
+    let cluster = lines.join("\n");
     fill(include_str!("templates/gateway_cluster.yaml"), &[("cluster", &cluster)])
 }

@@ -18,8 +18,8 @@ use crate::exit::{self, Exit};
 
 /// Write manifests for Istio
 ///
-/// A gateway of its own with the credentials from a Secret, the filter in it (WasmPlugin), and for each upstream a
-/// ServiceEntry, a DestinationRule that speaks TLS, and a VirtualService.
+/// A gateway of its own with the credentials from a Secret, the filter in it (`WasmPlugin`), and for each upstream a
+/// `ServiceEntry`, a `DestinationRule` that speaks TLS, and a `VirtualService`.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap render istio --policy policy.yaml --image registry.example.com/keyswap-filter@sha256:… --output istio/\n  \
@@ -65,18 +65,15 @@ impl RenderIstio {
             }
             Code::Http { url, sha256 } => format!("url: {}\nsha256: \"{sha256}\"\n", quoted(url)),
         };
-        let variables: String = plan
-            .variables
-            .iter()
-            .map(|name| format!("- {{name: {}, valueFrom: HOST}}\n", scalar(name)))
-            .collect();
+        let variable = |name: &String| format!("- {{name: {}, valueFrom: HOST}}", scalar(name));
+        let variables: Vec<String> = plan.variables.iter().map(variable).collect();
         let text = fill(
             include_str!("templates/istio_filter.yaml"),
             &[
                 ("namespace", &self.kubernetes.namespace),
                 ("selector", self.selector()),
                 ("module", &module),
-                ("variables", &variables),
+                ("variables", &variables.join("\n")),
                 ("policy", &text::yaml(&plan.document)),
             ],
         );

@@ -38,14 +38,14 @@ pub(super) struct Kubernetes {
 #[derive(Args)]
 struct Module {
     /// The image with the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
-    #[arg(long, value_name = "IMAGE", required_unless_present = "module_url", conflicts_with = "module_url")]
+    #[arg(long, value_name = "IMAGE", required_unless_present = "url", conflicts_with = "url")]
     image: Option<Image>,
     /// Where the filter is fetched from by HTTP, in place of an image
-    #[arg(long, value_name = "URL", requires = "module_sha256")]
-    module_url: Option<Remote>,
+    #[arg(id = "url", long = "module-url", value_name = "URL", requires = "sha256")]
+    url: Option<Remote>,
     /// The SHA-256 of the filter that is fetched: no other is run
-    #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::digest)]
-    module_sha256: Option<String>,
+    #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::digest)]
+    sha256: Option<String>,
 }
 
 /// An image by its digest: a tag can be moved to another one.
@@ -63,7 +63,7 @@ pub(super) enum Code<'c> {
 
 impl Kubernetes {
     pub(super) fn code(&self) -> Code<'_> {
-        match (&self.module.image, &self.module.module_url, &self.module.module_sha256) {
+        match (&self.module.image, &self.module.url, &self.module.sha256) {
             (Some(image), ..) => Code::Image { name: &image.name, digest: &image.digest },
             (None, Some(remote), Some(sha256)) => Code::Http { url: &remote.url, sha256 },
             // Clap lets nothing else through.

@@ -120,7 +120,10 @@ impl Plan {
         let mut names = BTreeSet::new();
         let upstreams = self.upstreams.iter().map(|upstream| &upstream.name);
         for name in upstreams.chain(self.callouts.iter().map(|callout| &callout.cluster)) {
-            ensure!(names.insert(name), "two clusters are named `{name}`: give one another name");
+            ensure!(
+                names.insert(name),
+                "two clusters are named `{name}`: name one otherwise, by `--upstream NAME=URL` or its `cluster`"
+            );
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) struct Named {
 impl Site {
     /// The name that Kubernetes gives a service, which no entry of the mesh needs to tell of.
     pub(super) fn is_of_kubernetes(&self) -> bool {
-        self.host.ends_with(".svc") || self.host.ends_with(".svc.cluster.local")
+        [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
     }
 
     /// Whether the host is an address already.

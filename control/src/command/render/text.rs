@@ -16,7 +16,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len());
     for line in template.lines() {
         let content = line.trim_start();
-        let indent = &line[..line.len() - content.len()];
+        let indent = line.strip_suffix(content).unwrap_or_default();
         let alone =
             values.iter().find(|(name, _)| content.strip_prefix("{{") == Some(&format!("{name}}}}}")));
         if let Some((_, value)) = alone {
