@@ -167,6 +167,15 @@ async function byMouse() {
   await page.getByRole("button", { name: "Disable" }).click();
   await page.getByText("disabled", { exact: true }).waitFor();
   await check(page, "user");
+  await page.getByRole("link", { name: "Policies" }).click();
+  await page.getByRole("row").filter({ hasText: "decides for 10 %" }).getByRole("link", { name: "prod" }).waitFor();
+  await check(page, "policies");
+  await page.getByRole("link", { name: "prod" }).click();
+  const plane = (name) => page.getByRole("row").filter({ hasText: name });
+  await plane("edge-1").getByText("revision 2 is refused: bad_policy: error at `credentials`: <b>not bold").waitFor();
+  await plane("edge-1").getByText("behind").waitFor();
+  await plane("edge-2").getByText("none").waitFor();
+  await check(page, "policy");
   await page.getByRole("link", { name: "Audit log" }).click();
   await page.getByText("token.rotate").waitFor();
   await check(page, "audit");

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use keyswap_tests::Registry;
+use keyswap_core::TokenDigest;
 use keyswap_tests::tools::{installed, of_debian, project_root, run};
+use keyswap_tests::{Registry, Request, keyswap_command};
+use serde_json::Value;
 
 const PROXY: &str = "https://llm.acme.example";
 const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
@@ -22,6 +24,7 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
     let registry = Registry::setup().arguments(&["--proxy-url", PROXY]).start()?;
+    publish(&registry)?;
     run(
         Command::new("node")
             .arg("dashboard.mjs")
@@ -32,6 +35,33 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
         NODE_REMEDY,
     )?;
     ensure!(screenshots.join("tokens-light-360.png").is_file(), "there are no screenshots");
+    Ok(())
+}
+
+/// A policy and a candidate, of which one data plane runs the former and refuses the latter, and one has neither.
+fn publish(registry: &Registry) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("policy.key");
+    let policy = project_root().join("envoy/policy.yaml");
+    let keyswap = |args: &[&str]| -> Result<()> {
+        let mut command = Command::new(keyswap_command()?);
+        command.args(args).args(["--key"]).arg(&key);
+        command.env("KEYSWAP_SERVER", registry.url()).env("KEYSWAP_ADMIN_PASSWORD", registry.password());
+        run(&mut command, "see above").map(drop)
+    };
+    run(Command::new(keyswap_command()?).args(["policy", "keygen"]).arg(&key), "see above")?;
+    keyswap(&["policy", "publish", "prod", &policy.to_string_lossy()])?;
+    keyswap(&["policy", "publish", "prod", &policy.to_string_lossy(), "--candidate", "--percent", "10"])?;
+    let bundle = registry.admin("GET", "/policies/prod/revisions/2", &Value::Null)?;
+    let refused = TokenDigest::of(bundle["bundle"].as_str().unwrap_or_default().as_bytes()).to_hex();
+    let detail = "error%20at%20%60credentials%60%3A%20%3Cb%3Enot%20bold";
+    for told in [
+        format!("plane=edge-1&running=1&refused={refused}&problem=bad_policy&detail={detail}"),
+        "plane=edge-2".to_owned(),
+    ] {
+        let request = Request::get(format!("/v1/policies/prod?{told}")).bearer(registry.registry_token());
+        ensure!(registry.send(&request)?.status == 200, "{told}");
+    }
     Ok(())
 }
 

@@ -101,6 +101,8 @@ fn policies() -> Vec<(String, Value)> {
 fn whole() -> Value {
     json!({
         "version": "keyswap/v1",
+        "mode": "shadow",
+        "shadow": {"header": true},
         "tokens": [{
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "providers": ["openai", "keyswap-status"],
             "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
