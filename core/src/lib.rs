@@ -79,7 +79,7 @@ pub use limit::{Gcra, RateLimit, Taken};
 pub use message::{Field, has_content};
 pub use path::PathFault;
 pub use policy::{
-    BundleSource, CandidatePolicy, Configuration, Finding, Lint, Policy, PolicyError, PolicyErrors,
+    BundleSource, Callout, CandidatePolicy, Configuration, Finding, Lint, Policy, PolicyError, PolicyErrors,
     RolloutPolicy,
 };
 pub use provider::Dialect;

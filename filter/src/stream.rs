@@ -224,6 +224,7 @@ fn await_policy(
             return Ok(Outcome::Waits);
         }
     }
+    shared.tell(&[Observation::no_policy()]);
     Ok(reply(&LocalReply::no_policy()))
 }
 
@@ -334,6 +335,9 @@ fn apply(rewrite: &Rewrite<'_>) -> Result<(), HostError> {
 
 fn fail(shared: Option<&Shared>, error: &HostError) -> Outcome {
     log::error!("a request could not be judged: {error}");
+    if let Some(shared) = shared {
+        shared.tell(&[Observation::host_failure()]);
+    }
     match shared.and_then(|shared| shared.worker.rollout()) {
         Some(rollout) if rollout.decides_nothing() => Outcome::Forward,
         _ => reply(&LocalReply::host_failure()),

@@ -27,8 +27,12 @@ impl Bootstrap {
     pub fn shipped() -> Result<Self> {
         let file = project_root().join("envoy/bootstrap.yaml");
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let bootstrap = serde_saphyr::from_str(&text).context("`envoy/bootstrap.yaml` is not YAML")?;
-        Ok(Self(bootstrap))
+        Self::parse(&text).context("`envoy/bootstrap.yaml`")
+    }
+
+    /// A bootstrap in YAML, of the shape of the shipped one.
+    pub fn parse(text: &str) -> Result<Self> {
+        Ok(Self(serde_saphyr::from_str(text).context("a bootstrap is YAML")?))
     }
 
     /// The bootstrap itself, for changes that have no method here.
@@ -53,6 +57,12 @@ impl Bootstrap {
     pub fn set_ports(&mut self, listener: u16, admin: u16) -> Result<()> {
         self.set("/static_resources/listeners/0/address/socket_address/port_value", json!(listener))?;
         self.set("/admin/address/socket_address/port_value", json!(admin))
+    }
+
+    /// Whether the filter is loaded from a file, and not fetched.
+    pub fn loads_a_file(&self) -> bool {
+        let filters = self.filters().into_iter().flatten();
+        filters.into_iter().any(|it| it.pointer("/typed_config/config/vm_config/code/local").is_some())
     }
 
     /// Replaces the file that the filter is loaded from.
@@ -146,10 +156,15 @@ impl Bootstrap {
         entries.any(|entry| entry["domains"][0] == host)
     }
 
+    /// Reaches a cluster at `address`, as it says.
+    pub fn set_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
+        let cluster = self.clusters()?.iter_mut().find(|cluster| cluster["name"] == name);
+        set_endpoint(cluster.with_context(|| format!("the bootstrap has no cluster `{name}`"))?, address)
+    }
+
     /// Looks tokens up at `address`.
     pub fn set_registry(&mut self, address: SocketAddr) -> Result<()> {
-        let registry = self.clusters()?.iter_mut().find(|cluster| cluster["name"] == "keyswap-registry");
-        set_endpoint(registry.context("the bootstrap has no cluster `keyswap-registry`")?, address)
+        self.set_cluster("keyswap-registry", address)
     }
 
     /// Adds a cluster that reaches `address` in plain HTTP.

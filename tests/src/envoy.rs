@@ -38,22 +38,23 @@ pub struct Setup {
 impl Setup {
     /// The shipped bootstrap with this policy, or without Keyswap; one worker, and ports that are free.
     fn new(policy: Option<&Value>) -> Self {
+        Self::of(Bootstrap::shipped(), policy.is_some()).change(|bootstrap| match policy {
+            Some(policy) => bootstrap.set_policy(policy),
+            None => bootstrap.remove_keyswap(),
+        })
+    }
+
+    fn of(bootstrap: Result<Bootstrap>, has_keyswap: bool) -> Self {
         let setup = Self {
-            bootstrap: Bootstrap::shipped(),
-            has_keyswap: policy.is_some(),
+            bootstrap,
+            has_keyswap,
             env: BTreeMap::new(),
             concurrency: 1,
             log_level: "warning".to_owned(),
             filter_log_level: "info".to_owned(),
             is_reloadable: false,
         };
-        setup.change(|bootstrap| {
-            match policy {
-                Some(policy) => bootstrap.set_policy(policy)?,
-                None => bootstrap.remove_keyswap()?,
-            }
-            bootstrap.set_ports(0, 0)
-        })
+        setup.change(|bootstrap| bootstrap.set_ports(0, 0))
     }
 
     /// Sets a variable in the environment of Envoy, which holds nothing else, and lets the filter see it.
@@ -211,7 +212,10 @@ impl Setup {
     fn run(self, arguments: &[&str]) -> Result<(Process, Bootstrap)> {
         let mut bootstrap = self.bootstrap?;
         if self.has_keyswap {
-            bootstrap.set_filter(&FILTER.path()?)?;
+            // Where the filter is fetched, that is what the test is about.
+            if bootstrap.loads_a_file() {
+                bootstrap.set_filter(&FILTER.path()?)?;
+            }
             bootstrap.set_environment(self.env.keys())?;
         }
         let folder = tempfile::tempdir()?;
@@ -267,6 +271,11 @@ impl Envoy {
     /// An Envoy with this policy, to be started.
     pub fn with(policy: &Value) -> Setup {
         Setup::new(Some(policy))
+    }
+
+    /// An Envoy with a bootstrap of the shape of the shipped one, to be started.
+    pub fn with_bootstrap(text: &str) -> Setup {
+        Setup::of(Bootstrap::parse(text), true)
     }
 
     /// An Envoy without Keyswap, to be started. What becomes of requests is for [`Setup::overlay_text`] to say.

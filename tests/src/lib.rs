@@ -46,13 +46,14 @@ mod providers;
 mod ratelimit;
 pub mod readme;
 mod registry;
+pub mod rendered;
 mod scripted;
 mod server;
 mod standin;
 mod testbed;
 pub mod tools;
 mod waiting;
-mod wasm_opt;
+pub mod wasm_opt;
 mod wasmtime;
 
 pub use bootstrap::Bootstrap;

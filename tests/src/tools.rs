@@ -239,6 +239,35 @@ pub fn of_debian(program: &str, package: &str) -> Result<PathBuf> {
     on_path(program).with_context(|| format!("`{program}` is not on PATH: {remedy}"))
 }
 
+/// A program of Debian's that needs nothing but its own file, which `file` names in the package: the one on PATH, else the
+/// one in `.tools`. It is unpacked and not installed, so no service of it is started.
+pub fn unpacked_of_debian(package: &str, file: &str) -> Result<PathBuf> {
+    let program = Path::new(file).file_name().context("a program has a name")?.to_string_lossy();
+    if let Some(found) = on_path(&program) {
+        return Ok(found);
+    }
+    let folder = installed(package, "debian", |folder| unpack(package, folder))?;
+    Ok(folder.join(file))
+}
+
+fn unpack(package: &str, folder: &Path) -> Result<()> {
+    let remedy = format!("install it (Debian: `apt install {package}`)");
+    let download = || {
+        let mut download = Command::new("apt-get");
+        run(download.args(["download", package]).current_dir(folder), &remedy).context(remedy.clone())
+    };
+    if download().is_err() {
+        // The lists may be old, or not there yet.
+        run(Command::new("apt-get").args(["update", "--quiet"]), &remedy).context(remedy.clone())?;
+        download()?;
+    }
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let archive = files.into_iter().find(is_package).context("no package came")?;
+    run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(folder), &remedy)?;
+    Ok(fs::remove_file(archive)?)
+}
+
 /// The first executable of that name on PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

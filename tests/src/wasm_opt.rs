@@ -26,7 +26,7 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// The component with a smaller module in it.
-pub(crate) fn component(original: &[u8]) -> Result<Vec<u8>> {
+pub fn component(original: &[u8]) -> Result<Vec<u8>> {
     let sections = sections(original)?;
     let is_module = |id: u8| id == ComponentSectionId::CoreModule as u8;
     let modules = sections.iter().filter(|(id, _)| is_module(*id)).map(|(_, range)| range.len());
@@ -62,7 +62,7 @@ const OF_FILTER: [&str; 13] = [
 
 /// The filter's module without the callbacks that the SDK exports and the filter leaves as they are. A host that does not
 /// find one goes on as that would have.
-pub(crate) fn filter(original: &[u8]) -> Result<Vec<u8>> {
+pub fn filter(original: &[u8]) -> Result<Vec<u8>> {
     let mut smaller = Module::new();
     for payload in Parser::new(0).parse_all(original) {
         let payload = payload.context("this is no module")?;

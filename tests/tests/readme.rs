@@ -24,31 +24,43 @@ fn the_generated_parts_of_the_readme_are_current() -> Result<()> {
     Ok(())
 }
 
+/// The commands of a document that are to be run, with the indentation of a list taken away.
+fn scripts(text: &str) -> Vec<String> {
+    let mut scripts = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(indent) = line.strip_suffix("<!-- run -->") else { continue };
+        let block = lines.by_ref().skip(1).take_while(|line| line.trim() != "```");
+        let block = block.map(|line| format!("{}\n", line.strip_prefix(indent).unwrap_or(line)));
+        scripts.push(block.collect());
+    }
+    scripts
+}
+
 #[test]
-fn the_commands_of_the_readme_run() -> Result<()> {
-    let text = fs::read_to_string(repository().join("README.md"))?;
-    let folder = tempfile::tempdir()?;
-    std::os::unix::fs::symlink(fs::canonicalize(repository().join("envoy"))?, folder.path().join("envoy"))?;
+fn the_commands_of_the_documents_run() -> Result<()> {
     let command = KEYSWAP.path()?;
     let beside = command.parent().context("the command is in a folder")?;
     let path = env::join_paths(
         std::iter::once(beside.to_owned()).chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())),
     )?;
-    let scripts: Vec<&str> = text
-        .split("<!-- run -->\n```sh\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap_or_default())
-        .collect();
-    ensure!(!scripts.is_empty(), "README.md has no commands to run");
-    for script in scripts {
+    for document in ["README.md", "envoy/README.md"] {
+        let text = fs::read_to_string(repository().join(document))?;
+        let folder = tempfile::tempdir()?;
+        let envoy = fs::canonicalize(repository().join("envoy"))?;
+        std::os::unix::fs::symlink(envoy, folder.path().join("envoy"))?;
+        let scripts = scripts(&text);
+        ensure!(scripts.len() > 2, "{document} has hardly any commands to run");
+        // One shell for all of a document: what a reader has set stays set.
+        let script = scripts.concat();
         let output = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", script])
+            .args(["-euxo", "pipefail", "-c", &script])
             .current_dir(folder.path())
             .env("PATH", &path)
             .output()?;
         ensure!(
             output.status.success(),
-            "this fails:\n{script}\n{}{}",
+            "the commands of {document} fail:\n{}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );

@@ -1,8 +1,9 @@
-//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench` and `instructions`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench`, `instructions` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
+mod dist;
 mod instructions;
 mod test;
 mod up;
@@ -26,6 +27,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
     Instructions(instructions::Options),
+    /// Make what a release has: Wasm modules with checksums, images of them, and what they are made of.
+    Dist(dist::Options),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::Dist(options) => dist::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

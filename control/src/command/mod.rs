@@ -8,6 +8,7 @@ mod operations;
 mod policy;
 mod rate;
 mod remote;
+mod render;
 mod serve;
 mod table;
 mod target;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Token(token::Command),
     #[command(subcommand)]
     User(user::Command),
+    #[command(subcommand)]
+    Render(Box<render::Command>),
     Serve(serve::Serve),
     Completions(completions::Completions),
 }
@@ -37,6 +40,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::User(command) => command.run(),
+            Self::Render(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Completions(command) => command.run(),
         }

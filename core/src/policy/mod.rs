@@ -39,6 +39,7 @@ pub use self::error::{PolicyError, PolicyErrors};
 use self::gateway::Gateways;
 pub(crate) use self::gateway::{Gateway, GatewayMode};
 pub use self::lint::{Finding, Lint};
+pub use self::places::Callout;
 use self::providers::Offer;
 use self::reader::{Errors, Node};
 pub(crate) use self::registry::{Protocol, RegistryPolicy};

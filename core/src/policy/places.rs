@@ -2,12 +2,59 @@
 
 use std::collections::BTreeSet;
 
-use super::{Policy, Source};
+use super::{BundleSource, Policy, Source};
 use crate::jwt::{Issuer, KeySource};
 use crate::provider::{Place, Provider};
 use crate::url::BaseUrl;
 
+/// A server that the data plane asks on its own account: the registry, an issuer's keys, a source of credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// Where `cluster` stands in the document, or would, as a JSON pointer (RFC 6901) to what holds it.
+    pub place: String,
+    /// The host's name for the way there.
+    pub cluster: String,
+    /// Scheme and authority.
+    pub site: String,
+}
+
+impl BundleSource {
+    /// The registry that has the policies.
+    pub fn callout(&self) -> Callout {
+        Callout { place: String::new(), cluster: self.cluster.clone(), site: self.url.site() }
+    }
+}
+
 impl Policy {
+    /// Every server that is asked beside the upstreams.
+    pub fn callouts(&self) -> Vec<Callout> {
+        let registry = self.registry.iter().map(|registry| Callout {
+            place: "/registry".to_owned(),
+            cluster: registry.cluster.clone(),
+            site: registry.url.site(),
+        });
+        let issuers =
+            self.issuers.iter().enumerate().filter_map(|(index, issuer)| match Issuer::keys(issuer) {
+                KeySource::Inline(_) => None,
+                KeySource::Jwks(keys) | KeySource::Discovery(keys) => Some(Callout {
+                    place: format!("/issuers/{index}/jwks"),
+                    cluster: keys.cluster.clone(),
+                    site: keys.endpoint.site(),
+                }),
+            });
+        let sources = self.credentials.chains().flat_map(|(name, chain)| {
+            chain.iter().enumerate().filter_map(move |(index, source)| match source {
+                Source::Http(source) => Some(Callout {
+                    place: format!("/credentials/{name}/{index}/http"),
+                    cluster: source.cluster.clone(),
+                    site: source.endpoint.site(),
+                }),
+                _ => None,
+            })
+        });
+        registry.chain(issuers).chain(sources).collect()
+    }
+
     /// Where requests for a provider go; `None` where that is not known.
     pub(crate) fn base_url<'p>(&'p self, provider: &'p Provider) -> Option<&'p BaseUrl> {
         let is_behind = provider.via_gateway && provider.row.place != Place::Rest;
@@ -30,17 +77,8 @@ impl Policy {
     /// credentials. What a discovered address adds is none: keys are fetched from where it was discovered only.
     pub fn outbound_hosts(&self) -> BTreeSet<String> {
         let upstreams = self.enabled_providers().filter_map(|provider| self.base_url(provider));
-        let registry = self.registry.iter().map(|registry| &registry.url);
-        let issuers = self.issuers.iter().filter_map(|issuer| match Issuer::keys(issuer) {
-            KeySource::Inline(_) => None,
-            KeySource::Jwks(keys) | KeySource::Discovery(keys) => Some(keys.endpoint.site()),
-        });
-        let sources =
-            self.credentials.chains().flat_map(|(_, chain)| chain).filter_map(|source| match source {
-                Source::Http(source) => Some(source.endpoint.site()),
-                _ => None,
-            });
-        upstreams.chain(registry).map(BaseUrl::site).chain(issuers).chain(sources).collect()
+        let callouts = self.callouts().into_iter().map(|callout| callout.site);
+        upstreams.map(BaseUrl::site).chain(callouts).collect()
     }
 }
 
@@ -84,6 +122,17 @@ mod tests {
         ];
         let direct = ["https://api.groq.com", "https://api.openai.com"];
         assert_eq!(hosts(&policy), [&others[..2], &direct[..], &others[2..]].concat());
+
+        let read = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+        let places: Vec<(String, String)> =
+            read.callouts().into_iter().map(|callout| (callout.place, callout.cluster)).collect();
+        let expect = [
+            ("/registry", "registry.internal"),
+            ("/issuers/0/jwks", "discovered.example"),
+            ("/issuers/1/jwks", "keys.example"),
+            ("/credentials/openai/1/http", "agent"),
+        ];
+        assert_eq!(places, expect.map(|(place, cluster)| (place.to_owned(), cluster.to_owned())));
 
         policy["credentials"]["cf"] = json!([{"env": "C"}]);
         policy["providers"] = json!({"cloudflare-rest": {}, "groq": {"via": "direct"}});

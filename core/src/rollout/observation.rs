@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::decision::{Decision, Verdict};
 use crate::head::RequestHead;
 use crate::log::request_id;
+use crate::reason::Reason;
 use crate::token::TokenDigest;
 
 /// Something to count, and perhaps to log.
@@ -46,6 +47,20 @@ impl Outcome {
 }
 
 impl Observation {
+    /// A request that was refused for want of a policy: none has judged it, so it is for no provider.
+    pub fn no_policy() -> Self {
+        Self::unjudged(Reason::PolicyUnavailable)
+    }
+
+    /// A request that was refused because the host failed.
+    pub fn host_failure() -> Self {
+        Self::unjudged(Reason::HostFailure)
+    }
+
+    fn unjudged(reason: Reason) -> Self {
+        Self { metric: format!("keyswap.decisions.verdict.reply.reason.{reason}.provider.none"), line: None }
+    }
+
     /// What would have become of a request.
     pub(super) fn shadow(decision: &Decision<'_>, head: &RequestHead<'_>) -> Self {
         let (verdict, reason) = (decision.verdict_name(), decision.reason_code());

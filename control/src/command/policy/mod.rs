@@ -11,6 +11,7 @@ mod placeholders;
 mod release;
 mod schema;
 mod test;
+mod variables;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +20,7 @@ use clap::Subcommand;
 use keyswap_core::{Moment, PolicyErrors, UnixTime};
 use serde_json::json;
 
+pub(crate) use self::variables::variables;
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
 
@@ -67,7 +69,7 @@ impl Command {
 }
 
 /// The errors of a policy where they are not what was asked for, so they do not go where an answer would.
-fn report_invalid(name: &str, errors: &PolicyErrors, format: Format) -> anyhow::Result<Exit> {
+pub(super) fn report_invalid(name: &str, errors: &PolicyErrors, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Human => {
             output::note(&error_lines(errors));

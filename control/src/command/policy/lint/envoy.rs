@@ -1,17 +1,16 @@
 //! What an Envoy configuration or a manifest does to the promises of a policy.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::rc::Rc;
 
 use anyhow::bail;
 use keyswap_core::jwt::PureRust;
 use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Warning;
 use super::plugin::{self, Plugin};
+use crate::command::policy::variables;
 use crate::{input, output, yaml};
 
 /// A manifest, or a bootstrap with a policy in it.
@@ -120,10 +119,29 @@ fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning
     }));
     warnings.extend(plugin.unpinned.iter().map(|path| warning(EnvoyLint::CodeUnpinned, path, "")));
     warnings.extend(plugin.precompiled.iter().map(|path| warning(EnvoyLint::Precompiled, path, "")));
-    if plugin.configuration != serde_json::from_slice::<Value>(configuration).ok() {
+    if !is_same(plugin, serde_json::from_slice(configuration).ok()) {
         warnings.push(warning(EnvoyLint::PolicyDiffers, &plugin.path, ""));
     }
     warnings
+}
+
+/// Whether a plugin holds this configuration: where a mesh names the clusters, but for their names.
+fn is_same(plugin: &Plugin, configuration: Option<Value>) -> bool {
+    let name = |it: Option<Value>| if plugin.mesh_names_clusters { it.map(without_clusters) } else { it };
+    name(plugin.configuration.clone()) == name(configuration)
+}
+
+fn without_clusters(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().filter(|(name, _)| name != "cluster");
+            let members = members.map(|(name, value)| (name, without_clusters(value)));
+            // `jwks` with nothing but a cluster is one that was left out.
+            members.filter(|(name, value)| name != "jwks" || *value != json!({})).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_clusters).collect(),
+        other => other,
+    }
 }
 
 /// The environment that a plugin has. What the values are is no matter.
@@ -140,25 +158,6 @@ impl Environment for Passed {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         self.0.contains(name).then(|| b"value".to_vec())
     }
-}
-
-/// Has nothing, and notes what it is asked for.
-#[derive(Clone, Default)]
-struct Asked(Rc<RefCell<BTreeSet<String>>>);
-
-impl Environment for Asked {
-    fn variable(&self, name: &str) -> Option<Vec<u8>> {
-        self.0.borrow_mut().insert(name.to_owned());
-        None
-    }
-}
-
-/// The variables whose values the configuration makes secrets of.
-fn variables(configuration: &[u8]) -> BTreeSet<String> {
-    let asked = Asked::default();
-    // It fails for want of values; what it asked for on the way is the answer.
-    let _ = start(configuration, asked.clone());
-    asked.0.take()
 }
 
 fn start(configuration: &[u8], environment: impl Environment + 'static) -> Result<Worker, PolicyErrors> {

@@ -9,6 +9,8 @@ pub(super) struct Plugin {
     pub(super) path: String,
     /// What it is configured with.
     pub(super) configuration: Option<Value>,
+    /// Whether clusters have the names that a mesh gives them, whatever the policy calls them.
+    pub(super) mesh_names_clusters: bool,
     /// Where it is said that requests pass while the filter cannot run.
     pub(super) fails_open: Option<String>,
     /// Variables whose values stand in the configuration, with their places.
@@ -81,6 +83,7 @@ fn envoy(plugin: &Value, path: &str) -> Plugin {
     Plugin {
         path: path.to_owned(),
         configuration,
+        mesh_names_clusters: false,
         fails_open,
         literals: values
             .into_iter()
@@ -107,6 +110,7 @@ fn istio(spec: &Value, path: &str) -> Plugin {
     let mut plugin = Plugin {
         path: path.to_owned(),
         configuration: spec.get("pluginConfig").cloned(),
+        mesh_names_clusters: true,
         fails_open: spec.get("failStrategy").filter(|it| *it == "FAIL_OPEN").and_then(|_| at("failStrategy")),
         ..Plugin::default()
     };

@@ -1,0 +1,55 @@
+//! The variables that a configuration reads, by starting it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use keyswap_core::jwt::PureRust;
+use keyswap_core::{Capabilities, Environment, Worker};
+
+/// Has what it was asked for before, and notes what it is asked for now.
+#[derive(Clone, Default)]
+struct Asked {
+    before: BTreeSet<String>,
+    now: Rc<RefCell<BTreeSet<String>>>,
+}
+
+impl Environment for Asked {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.now.borrow_mut().insert(name.to_owned());
+        self.before.contains(name).then(|| b"value".to_vec())
+    }
+}
+
+/// The variables whose values the configuration, in JSON, makes secrets of.
+///
+/// It does not start for want of values, and asks for all that it lacks there and then. What that was it has the next time,
+/// until nothing new is asked for: a bundle's registry needs its credential before there is a policy.
+pub(crate) fn variables(configuration: &[u8]) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    loop {
+        let asked = Asked { before: known.clone(), now: Rc::default() };
+        let environment = Box::new(asked.clone());
+        let _ = Worker::start(configuration, environment, Box::new(PureRust), Capabilities::ENVOY, "");
+        let count = known.len();
+        known.append(&mut asked.now.take());
+        if known.len() == count {
+            return known;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_found_whatever_needs_another_first() {
+        let configuration = r#"{"version": "keyswap-bundle/v1", "url": "http://registry", "credential": {"env": "R"},
+            "name": "prod", "keys": {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}, "initial": {"version": "keyswap/v1",
+            "credentials": {"openai": [{"env": "A"}, {"env": "B"}], "groq": [{"env": "C"}]}}}"#;
+        let expect = ["A", "B", "C", "R"].map(str::to_owned);
+        assert_eq!(variables(configuration.as_bytes()), BTreeSet::from(expect));
+    }
+}

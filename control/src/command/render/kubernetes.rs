@@ -1,0 +1,122 @@
+//! What both meshes have in common: names, the filter's code, secrets by reference, the registry.
+
+use std::str::FromStr;
+
+use anyhow::ensure;
+use clap::Args;
+
+use super::plan::Plan;
+use super::text::{fill, quoted, scalar};
+use super::{File, Remote};
+
+/// What the manifests of both meshes take.
+#[derive(Args)]
+pub(super) struct Kubernetes {
+    /// The namespace of all objects
+    #[arg(long, value_name = "NAME", default_value = "keyswap", value_parser = label)]
+    pub(super) namespace: String,
+    #[command(flatten)]
+    module: Module,
+    /// The Secret that has the credentials, each under the name of its variable
+    #[arg(long, value_name = "NAME", default_value = "keyswap-credentials", value_parser = label)]
+    credentials_secret: String,
+    /// The Secret with the certificate that callers see
+    #[arg(long, value_name = "NAME", default_value = "keyswap-tls", value_parser = label)]
+    pub(super) tls_secret: String,
+    /// The port that callers connect to
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    pub(super) port: u16,
+    /// How many proxies, and how many servers of the registry, there are
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(super) replicas: u16,
+    /// Deploy the registry, too, from this image, which is pinned by its digest
+    #[arg(long, value_name = "IMAGE")]
+    registry_image: Option<Image>,
+}
+
+/// Where the filter's code is. Either way its digest is known.
+#[derive(Args)]
+struct Module {
+    /// The image with the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
+    #[arg(long, value_name = "IMAGE", required_unless_present = "url", conflicts_with = "url")]
+    image: Option<Image>,
+    /// Where the filter is fetched from by HTTP, in place of an image
+    #[arg(id = "url", long = "module-url", value_name = "URL", requires = "sha256")]
+    url: Option<Remote>,
+    /// The SHA-256 of the filter that is fetched: no other is run
+    #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::digest)]
+    sha256: Option<String>,
+}
+
+/// An image by its digest: a tag can be moved to another one.
+#[derive(Clone)]
+pub(super) struct Image {
+    name: String,
+    digest: String,
+}
+
+/// Where the filter's code is, as a mesh is told.
+pub(super) enum Code<'c> {
+    Image { name: &'c str, digest: &'c str },
+    Http { url: &'c str, sha256: &'c str },
+}
+
+impl Kubernetes {
+    pub(super) fn code(&self) -> Code<'_> {
+        match (&self.module.image, &self.module.url, &self.module.sha256) {
+            (Some(image), ..) => Code::Image { name: &image.name, digest: &image.digest },
+            (None, Some(remote), Some(sha256)) => Code::Http { url: &remote.url, sha256 },
+            // Clap lets nothing else through.
+            _ => Code::Image { name: "", digest: "" },
+        }
+    }
+
+    /// The variables of the proxy's container.
+    pub(super) fn environment(&self, plan: &Plan) -> String {
+        let variable = |name: &String| {
+            let secret = self.credentials_secret.as_str();
+            fill(include_str!("templates/environment.yaml"), &[("name", &scalar(name)), ("secret", secret)])
+        };
+        plan.variables.iter().map(variable).collect()
+    }
+
+    /// The registry, if it is to be deployed. `labels` are those of its pods, `peer` is who may ask it.
+    pub(super) fn registry(&self, labels: &str, peer: &str) -> Option<File> {
+        let image = self.registry_image.as_ref()?;
+        let text = fill(
+            include_str!("templates/registry.yaml"),
+            &[
+                ("namespace", &self.namespace),
+                ("replicas", &self.replicas.to_string()),
+                ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
+                ("labels", labels),
+                ("peer", peer),
+            ],
+        );
+        Some(File { name: "registry.yaml", text })
+    }
+}
+
+impl FromStr for Image {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, digest) = text.split_once("@sha256:").unwrap_or_default();
+        let name_is_plain = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte));
+        ensure!(
+            name_is_plain && super::digest(digest).is_ok(),
+            "expected an image with its digest, such as `registry.example.com/keyswap-filter@sha256:…`"
+        );
+        Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })
+    }
+}
+
+/// A name that Kubernetes takes for a label of DNS (RFC 1123).
+pub(super) fn label(text: &str) -> Result<String, String> {
+    let is_label = (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    is_label.then(|| text.to_owned()).ok_or_else(|| "expected lower-case letters, digits and `-`".to_owned())
+}

@@ -1,0 +1,49 @@
+//! Parts of Envoy's own configuration, as a bootstrap, a mesh's overlay of one and a gateway's patch of one have them.
+
+use super::plan::Callout;
+use super::site::{Named, Site};
+use super::text::{fill, scalar};
+
+/// The rules that make labels of the parts of a metric's name.
+pub(super) const STATS_TAGS: &str = include_str!("templates/stats_tags.yaml");
+
+/// What the access log tells of a request.
+pub(super) const ACCESS_LOG: &str = include_str!("templates/access_log.yaml");
+
+/// The request headers that no provider gets.
+pub(super) const PRIVATE_HEADERS: &str = include_str!("templates/private_headers.yaml");
+
+/// How connections and requests are treated, whoever runs the proxy.
+pub(super) fn http_manager() -> String {
+    fill(include_str!("templates/http_manager.yaml"), &[("access_log", ACCESS_LOG)])
+}
+
+/// Names in a list, such as those of variables: `NO` is one, and a boolean in YAML.
+pub(super) fn names<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
+    names.into_iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A cluster for requests.
+pub(super) fn upstream(upstream: &Named) -> String {
+    cluster(include_str!("templates/envoy_upstream.yaml"), &upstream.name, &upstream.site)
+}
+
+/// A cluster for the filter's own calls.
+pub(super) fn callout(callout: &Callout) -> String {
+    cluster(include_str!("templates/envoy_callout.yaml"), &callout.cluster, &callout.site)
+}
+
+fn cluster(template: &str, name: &str, site: &Site) -> String {
+    let tls = if site.is_tls { tls(site) } else { String::new() };
+    let port = site.port.to_string();
+    fill(template, &[("name", &scalar(name)), ("host", &site.host), ("port", &port), ("tls", &tls)])
+}
+
+fn tls(site: &Site) -> String {
+    // A server's name cannot be an address (RFC 6066, section 3).
+    let (sni, san_type) = if site.is_address() { ("", "IP_ADDRESS") } else { (site.host.as_str(), "DNS") };
+    fill(
+        include_str!("templates/envoy_tls.yaml"),
+        &[("sni", sni), ("host", &site.host), ("san_type", san_type)],
+    )
+}

@@ -1,0 +1,173 @@
+//! What a configuration needs of the proxy around it: the upstreams that requests go to, the servers that the filter asks
+//! itself, the variables that it reads.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail, ensure};
+use keyswap_core::{Configuration, Policy};
+use serde_json::{Value, json};
+
+use super::site::{Named, Site};
+use crate::command::policy::variables;
+
+/// What is rendered, whatever for.
+pub(super) struct Plan {
+    /// The configuration of the filter.
+    pub(super) document: Value,
+    pub(super) upstreams: Vec<Named>,
+    pub(super) callouts: Vec<Callout>,
+    /// The environment of the filter.
+    pub(super) variables: BTreeSet<String>,
+}
+
+/// A server that the filter asks, by the name of a cluster.
+pub(super) struct Callout {
+    pub(super) cluster: String,
+    pub(super) site: Site,
+    /// Where the document names the cluster, or would, as JSON pointers.
+    places: Vec<String>,
+}
+
+/// Gateways have many providers, so none gives them its name.
+const GATEWAYS: [(&str, &str); 2] =
+    [("gateway.ai.cloudflare.com", "cloudflare-ai-gateway"), ("ai-gateway.vercel.sh", "vercel-ai-gateway")];
+
+impl Plan {
+    /// `upstreams`, `clusters` and `variables` are what is to be there beside what the configuration names; a cluster of
+    /// the same name is reached where `clusters` says.
+    pub(super) fn of(
+        configuration: &Configuration,
+        document: Value,
+        upstreams: &[Named],
+        clusters: &[Named],
+        variables: &[String],
+    ) -> anyhow::Result<Self> {
+        let variables = all_variables(&document, variables);
+        let mut plan = Self { document, upstreams: Vec::new(), callouts: Vec::new(), variables };
+        if let Configuration::Bundle(source) = configuration {
+            plan.add_callout("", &source.callout())?;
+        }
+        for (place, policy) in configuration.policies() {
+            plan.add_policy(&pointer(place), policy)?;
+        }
+        for upstream in upstreams {
+            plan.upstreams.retain(|other| other.site != upstream.site);
+            plan.upstreams.push(upstream.clone());
+        }
+        for cluster in clusters {
+            match plan.callouts.iter_mut().find(|callout| callout.cluster == cluster.name) {
+                Some(callout) => callout.site.clone_from(&cluster.site),
+                None => plan.callouts.push(Callout {
+                    cluster: cluster.name.clone(),
+                    site: cluster.site.clone(),
+                    places: Vec::new(),
+                }),
+            }
+        }
+        plan.check_names()?;
+        Ok(plan)
+    }
+
+    /// Has the document name clusters otherwise.
+    pub(super) fn rename_clusters(&mut self, name: impl Fn(&Site) -> String) {
+        for callout in &self.callouts {
+            for place in &callout.places {
+                set_cluster(&mut self.document, place, &name(&callout.site));
+            }
+        }
+    }
+
+    fn add_policy(&mut self, place: &str, policy: &Policy) -> anyhow::Result<()> {
+        for (provider, url) in policy.upstream_urls() {
+            let site: Site = url.parse()?;
+            match self.upstreams.iter_mut().find(|upstream| upstream.site == site) {
+                Some(known) if known.name != provider => known.name = shared_name(&site),
+                Some(_) => {}
+                None => {
+                    let gateway = GATEWAYS.iter().find(|(host, _)| *host == site.host);
+                    let name = gateway.map_or(provider, |(_, name)| name).to_owned();
+                    self.upstreams.push(Named { name, site });
+                }
+            }
+        }
+        for callout in policy.callouts() {
+            self.add_callout(place, &callout)?;
+        }
+        Ok(())
+    }
+
+    fn add_callout(&mut self, place: &str, found: &keyswap_core::Callout) -> anyhow::Result<()> {
+        let site: Site = found.site.parse()?;
+        let place = format!("{place}{}", found.place);
+        match self.callouts.iter_mut().find(|callout| callout.cluster == found.cluster) {
+            Some(known) if known.site == site => known.places.push(place),
+            Some(known) => bail!(
+                "the cluster `{}` is to reach both {} and {}: give one another `cluster`",
+                found.cluster,
+                known.site,
+                site
+            ),
+            None => {
+                let places = vec![place];
+                self.callouts.push(Callout { cluster: found.cluster.clone(), site, places });
+            }
+        }
+        Ok(())
+    }
+
+    /// Upstreams and callouts are clusters of one Envoy.
+    fn check_names(&self) -> anyhow::Result<()> {
+        let mut names = BTreeSet::new();
+        let upstreams = self.upstreams.iter().map(|upstream| &upstream.name);
+        for name in upstreams.chain(self.callouts.iter().map(|callout| &callout.cluster)) {
+            ensure!(
+                names.insert(name),
+                "two clusters are named `{name}`: name one otherwise, by `--upstream NAME=URL` or its `cluster`"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The place in a document as a JSON pointer.
+fn pointer(place: &str) -> String {
+    place.split('.').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect()
+}
+
+/// Those that the configuration reads, and more.
+fn all_variables(document: &Value, more: &[String]) -> BTreeSet<String> {
+    let mut all = variables(document.to_string().as_bytes());
+    all.extend(more.iter().cloned());
+    all
+}
+
+fn shared_name(site: &Site) -> String {
+    let gateway = GATEWAYS.iter().find(|(host, _)| *host == site.host);
+    gateway.map_or_else(|| site.authority.clone(), |(_, name)| (*name).to_owned())
+}
+
+/// What is to hold the name may not be there yet: an issuer needs no `jwks`.
+fn set_cluster(document: &mut Value, place: &str, cluster: &str) {
+    if document.pointer(place).is_none()
+        && let Some((parent, name)) = place.rsplit_once('/')
+        && let Some(parent) = document.pointer_mut(parent).and_then(Value::as_object_mut)
+    {
+        parent.insert(name.to_owned(), json!({}));
+    }
+    if let Some(holder) = document.pointer_mut(place).and_then(Value::as_object_mut) {
+        holder.insert("cluster".to_owned(), cluster.into());
+    }
+}
+
+impl std::str::FromStr for Named {
+    type Err = anyhow::Error;
+
+    /// Reads `NAME=URL`.
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, url) = text.split_once('=').context("expected `NAME=URL`")?;
+        let is_name = (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        ensure!(is_name, "expected a name of letters, digits, `-`, `_` and `.`");
+        Ok(Self { name: name.to_owned(), site: url.parse()? })
+    }
+}

@@ -1,0 +1,101 @@
+//! Where something is reached: scheme, host and port, of which the host may be a name or an address.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use anyhow::{Context as _, ensure};
+
+/// Scheme and authority of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    /// As requests name it: without the port that the scheme implies.
+    pub(super) authority: String,
+    /// Without brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_tls: bool,
+}
+
+/// A site with the name that a configuration has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) site: Site,
+}
+
+impl Site {
+    /// The name that Kubernetes gives a service, which no entry of the mesh needs to tell of.
+    pub(super) fn is_of_kubernetes(&self) -> bool {
+        [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
+    }
+
+    /// Whether the host is an address already.
+    pub(super) fn is_address(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok()
+    }
+
+    /// The name of an object in Kubernetes for it.
+    pub(super) fn object_name(&self) -> String {
+        let default = if self.is_tls { 443 } else { 80 };
+        let host = self.host.replace([':', '_'], "-").to_ascii_lowercase();
+        if self.port == default { host } else { format!("{host}-{}", self.port) }
+    }
+}
+
+impl FromStr for Site {
+    type Err = anyhow::Error;
+
+    fn from_str(url: &str) -> anyhow::Result<Self> {
+        let (is_tls, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => anyhow::bail!("expected a URL with `https://` or `http://`"),
+        };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, Some(port.parse().context("the port of a URL is a number up to 65535")?))
+            }
+            _ => (authority, None),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match bare {
+            Some(address) => address.parse::<IpAddr>().is_ok(),
+            None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)),
+        };
+        ensure!(is_host && !host.is_empty(), "expected a URL with a host");
+        let port = port.unwrap_or(if is_tls { 443 } else { 80 });
+        Ok(Self { authority: authority.to_owned(), host: bare.unwrap_or(host).to_owned(), port, is_tls })
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}", if self.is_tls { "https" } else { "http" }, self.authority)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_tells_where_to_connect() {
+        for (url, expect) in [
+            ("https://api.openai.com/v1", Some(("api.openai.com", 443, true))),
+            ("http://registry.internal:7070", Some(("registry.internal", 7070, false))),
+            ("https://[::1]:8443/", Some(("::1", 8443, true))),
+            ("http://[fe80::1]", Some(("fe80::1", 80, false))),
+            ("ftp://host", None),
+            ("https://", None),
+            ("https://user@host", None),
+            ("https://host:port", None),
+            ("https://host\n- evil", None),
+        ] {
+            let site = url.parse::<Site>().ok();
+            let found = site.as_ref().map(|site| (site.host.as_str(), site.port, site.is_tls));
+            assert_eq!(found, expect, "{url}");
+        }
+    }
+}

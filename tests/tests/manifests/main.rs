@@ -1,0 +1,117 @@
+//! The manifests in `envoy/`: Kubernetes' schemas know every field of them, and what runs has no more than it needs.
+
+mod schemas;
+
+use std::{collections::BTreeSet, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::rendered::{self, documents, manifests};
+use serde_json::{Value, json};
+
+use schemas::Schemas;
+
+#[test]
+fn every_manifest_has_only_fields_that_its_kind_knows() -> Result<()> {
+    let schemas = Schemas::read()?;
+    let manifests = manifests()?;
+    ensure!(manifests.len() >= 8, "{} files only", manifests.len());
+    for (path, objects) in manifests {
+        for object in objects {
+            schemas.check(&object).with_context(|| path.clone())?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_manifest_with_a_field_that_its_kind_does_not_know_is_refused() -> Result<()> {
+    let schemas = Schemas::read()?;
+    for (file, kind, pointer) in [
+        ("istio/filter.yaml", "WasmPlugin", "/spec"),
+        ("istio/filter.yaml", "WasmPlugin", "/metadata"),
+        ("istio/hosts.yaml", "VirtualService", "/spec/http/0"),
+        ("istio/hosts.yaml", "DestinationRule", "/spec/trafficPolicy/tls"),
+        ("istio/gateway.yaml", "Gateway", "/spec/servers/0/tls"),
+        ("istio/gateway.yaml", "EnvoyFilter", "/spec/configPatches/0/match"),
+        ("istio/gateway.yaml", "Deployment", "/spec/template/spec/containers/0/securityContext"),
+        ("gateway/filter.yaml", "EnvoyExtensionPolicy", "/spec/wasm/0/env"),
+        ("gateway/gateway.yaml", "EnvoyProxy", "/spec/provider/kubernetes/envoyDeployment/container/env/0"),
+        ("gateway/gateway.yaml", "Gateway", "/spec/listeners/0"),
+        ("gateway/upstreams.yaml", "BackendTLSPolicy", "/spec/validation"),
+        ("gateway/registry.yaml", "NetworkPolicy", "/spec/ingress/0"),
+    ] {
+        let mut objects = documents(file)?;
+        let object = objects.iter_mut().find(|object| object["kind"] == kind).context(kind)?;
+        let place = object.pointer_mut(pointer).and_then(Value::as_object_mut);
+        place.with_context(|| format!("{kind} has no {pointer}"))?.insert("unknown".into(), json!(1));
+        ensure!(schemas.check(object).is_err(), "{kind} may have anything at {pointer}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
+    let manifests = manifests()?;
+    let objects = manifests.iter().flat_map(|(_, objects)| objects);
+    let deployments: Vec<&Value> = objects.filter(|object| object["kind"] == "Deployment").collect();
+    ensure!(deployments.len() == 3, "{} deployments", deployments.len());
+    for deployment in deployments {
+        let pod = &deployment["spec"]["template"]["spec"];
+        let name = &deployment["metadata"]["name"];
+        ensure!(pod["securityContext"]["runAsNonRoot"] == true, "{name} may be root");
+        ensure!(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "{name}: seccomp");
+        for container in pod["containers"].as_array().context("containers")? {
+            let context = &container["securityContext"];
+            ensure!(context["readOnlyRootFilesystem"] == true, "{name} may write");
+            ensure!(context["allowPrivilegeEscalation"] == false, "{name} may escalate");
+            ensure!(context["capabilities"]["drop"] == json!(["ALL"]), "{name} has capabilities");
+            ensure!(container["resources"]["limits"]["memory"].is_string(), "{name} has no limit");
+            let is_injected = container["image"] == "auto";
+            ensure!(is_injected || container["readinessProbe"].is_object(), "{name} has no probe");
+            for variable in container["env"].as_array().into_iter().flatten() {
+                let (key, value) = (variable["name"].as_str().unwrap_or_default(), &variable["value"]);
+                let is_secret =
+                    key.split('_').any(|word| ["KEY", "TOKEN", "DATABASE", "PASSWORD"].contains(&word));
+                ensure!(!is_secret || key.ends_with("_FILE") || value.is_null(), "{key} is in the manifest");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn istio_gets_its_own_names_of_clusters() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("policy.yaml");
+    let issuer = json!({"name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+        "audiences": ["a"], "principals": "any"});
+    let policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": TokenDigest::of(b"ptk_t").to_hex(), "label": "t", "providers": ["groq", "own"]}],
+        "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
+        "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
+        "issuers": [issuer],
+        "registry": {"url": "http://registry.keyswap.svc:7070", "cluster": "keyswap-registry", "credential": {"env": "R"}},
+    });
+    fs::write(&file, json!({"version": "keyswap-rollout/v1", "stable": policy}).to_string())?;
+    let digest = "0".repeat(64);
+    let image = format!("registry.example.com/keyswap-filter@sha256:{digest}");
+    let text = rendered::render(&["istio", "--policy", &file.to_string_lossy(), "--image", &image])?;
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+    let plugin = objects.iter().find(|object| object["kind"] == "WasmPlugin").context("a plugin")?;
+    let stable = &plugin["spec"]["pluginConfig"]["stable"];
+    ensure!(stable["registry"]["cluster"] == "outbound|7070||registry.keyswap.svc", "{stable}");
+    ensure!(stable["issuers"][0]["jwks"]["cluster"] == "outbound|443||acme.cloudflareaccess.com", "{stable}");
+    let hosts: BTreeSet<&str> = objects
+        .iter()
+        .filter(|object| object["kind"] == "ServiceEntry")
+        .filter_map(|object| object["spec"]["hosts"][0].as_str())
+        .collect();
+    let expect = ["acme.cloudflareaccess.com", "api.groq.com", "llm.example.com"];
+    ensure!(hosts == BTreeSet::from(expect), "{hosts:?}");
+    let routes = objects.iter().filter(|object| object["kind"] == "VirtualService").count();
+    ensure!(routes == 2, "only upstreams have routes: {routes}");
+    let schemas = Schemas::read()?;
+    objects.iter().try_for_each(|object| schemas.check(object))
+}

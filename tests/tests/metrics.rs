@@ -1,0 +1,215 @@
+//! The dashboard and the alert rules: every expression is `PromQL`, and selects what a running Envoy has.
+
+use std::{collections::BTreeMap, fs, net::TcpListener};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::{Reason, TokenDigest};
+use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, tools, until};
+use promql_parser::{
+    label::Matcher,
+    parser::{self, Expr, VectorSelector},
+    util::{ExprVisitor, walk_expr},
+};
+use serde_json::{Value, json};
+
+/// What Prometheus knows of where a sample is from.
+const OF_PROMETHEUS: [&str; 2] = ["job", "instance"];
+
+/// Reasons that no test can bring about: the host would have to fail. That they are reasons is checked.
+const NOT_HERE: [Reason; 1] = [Reason::HostFailure];
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(tools::project_root().join("envoy").join(path)).with_context(|| path.to_owned())
+}
+
+/// Every expression, with the name of its panel or alert.
+fn expressions() -> Result<Vec<(String, String)>> {
+    let dashboard: Value = serde_json::from_str(&read("grafana/dashboard.json")?)?;
+    let alerts: Value = serde_saphyr::from_str(&read("prometheus/alerts.yaml")?)?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let panels = list(&dashboard["panels"]).into_iter().flat_map(|panel| {
+        let title = text(&panel["title"]);
+        list(&panel["targets"]).into_iter().map(move |target| (title.clone(), text(&target["expr"])))
+    });
+    let rules = list(&alerts["groups"]).into_iter().flat_map(|group| list(&group["rules"]));
+    let rules = rules.map(|rule| (text(&rule["alert"]), text(&rule["expr"])));
+    let filled = |(name, expression): (String, String)| {
+        (name, expression.replace("$__rate_interval", "5m").replace("$job", ".*"))
+    };
+    Ok(panels.chain(rules).map(filled).collect())
+}
+
+#[derive(Default)]
+struct Selectors(Vec<VectorSelector>);
+
+impl ExprVisitor for Selectors {
+    type Error = String;
+
+    fn pre_visit(&mut self, expression: &Expr) -> Result<bool, String> {
+        match expression {
+            Expr::VectorSelector(selector) => self.0.push(selector.clone()),
+            Expr::MatrixSelector(selector) => self.0.push(selector.vs.clone()),
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+/// A line of `/stats/prometheus`.
+#[derive(Debug)]
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+}
+
+impl Sample {
+    fn parse(line: &str) -> Option<Self> {
+        let (series, _value) = line.rsplit_once(' ')?;
+        let (name, labels) = series.trim_end_matches('}').split_once('{').unwrap_or((series, ""));
+        let labels = labels.split("\",").filter_map(|label| {
+            let (name, value) = label.split_once("=\"")?;
+            Some((name.to_owned(), value.trim_end_matches('"').to_owned()))
+        });
+        Some(Self { name: name.to_owned(), labels: labels.collect() })
+    }
+
+    fn is_selected(&self, selector: &VectorSelector) -> bool {
+        let value = |name: &str| match name {
+            "__name__" => self.name.as_str(),
+            name => self.labels.get(name).map_or("", String::as_str),
+        };
+        let named = selector.name.as_ref().is_none_or(|name| *name == self.name);
+        named && of_envoy(selector).all(|matcher| matcher.is_match(value(&matcher.name)))
+    }
+}
+
+fn of_envoy(selector: &VectorSelector) -> impl Iterator<Item = &Matcher> {
+    selector.matchers.matchers.iter().filter(|matcher| !OF_PROMETHEUS.contains(&matcher.name.as_str()))
+}
+
+/// Whether it asks for a reason that cannot be brought about here.
+fn is_beyond_tests(selector: &VectorSelector) -> bool {
+    of_envoy(selector)
+        .any(|it| it.name == "keyswap_reason" && NOT_HERE.iter().any(|not| not.code() == it.value))
+}
+
+/// A policy for the token of the testbed.
+fn policy(more: Value) -> Result<Value> {
+    let mut policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    });
+    let Value::Object(more) = more else { anyhow::bail!("members are an object") };
+    policy.as_object_mut().context("a policy is an object")?.extend(more);
+    Ok(policy)
+}
+
+fn models() -> Request {
+    Request::get("/v1/models").bearer(TOKEN)
+}
+
+/// What Envoy counts once it has answered the requests, and `sign` is there.
+fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
+    let envoy = setup.env("OPENAI_API_KEY", "sk-real").start()?;
+    for request in requests {
+        envoy.send(request)?;
+    }
+    let mut stats = String::new();
+    until(sign, || {
+        stats = envoy.admin("/stats/prometheus")?;
+        Ok(stats.contains(sign))
+    })?;
+    Ok(stats)
+}
+
+/// The statistics of Envoys to which all has happened that is counted.
+fn everything() -> Result<Vec<Sample>> {
+    let standin = Standin::start()?;
+    let registry = Registry::start()?;
+    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let known =
+        registry.create_token(&json!({"label": "r", "owner": "r@example.com", "providers": ["openai"]}))?;
+    let known = known["token"].as_str().context("a token")?;
+    let at_registry = |more: Value| -> Result<Value> {
+        let mut policy = policy(more)?;
+        policy["registry"] = json!({"url": "http://registry", "cluster": "keyswap-registry",
+            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}});
+        Ok(policy)
+    };
+    let narrow = json!({"tokens": [], "registry": at_registry(json!({}))?["registry"]});
+    let issuer = json!({"issuers": [{"name": "i", "preset": "oidc", "issuer": "https://issuer.example", "audiences": ["a"],
+        "principals": "any", "jwks": {"url": "https://issuer.example/keys", "cluster": "away"}}]});
+    let agent = json!({"credentials": {"openai": [{"http": {"url": "http://agent/", "cluster": "away", "max_age": "1m"}}]}});
+    let rollout = json!({"version": "keyswap-rollout/v1", "stable": at_registry(json!({}))?, "candidate": policy(narrow)?,
+        "percent": 100, "fallback": {"refusals": 1, "per": "1m"}});
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let bundle = json!({"version": "keyswap-bundle/v1", "url": "http://registry", "cluster": "away",
+        "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "name": "prod", "keys": {"keys": [key]}});
+    let with = |policy: &Value| {
+        Envoy::with(policy)
+            .upstream(&standin)
+            .registry(registry.address())
+            .cluster("away", nobody)
+            .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
+    };
+    let jwt = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwiYXVkIjoiYSIsImV4cCI6NDEwMjQ0NDgwMH0.c2ln";
+    let stats = [
+        counted(
+            with(&rollout),
+            &[models(), models(), Request::get("/v1/models").bearer(known), Request::get("/v1/models")],
+            "keyswap_fallbacks",
+        )?,
+        counted(with(&policy(json!({"mode": "shadow"}))?), &[models()], "keyswap_shadow_decisions")?,
+        counted(
+            with(&at_registry(json!({}))?).registry(nobody),
+            &[Request::get("/v1/models").bearer("ptk_unknown-0123456789abcdefghijklmnop")],
+            "token_store_unavailable",
+        )?,
+        counted(
+            with(&policy(issuer)?),
+            &[Request::get("/v1/models").bearer(jwt)],
+            "issuer_keys_unavailable",
+        )?,
+        counted(with(&policy(agent)?), &[models()], "upstream_credential_unavailable")?,
+        counted(with(&bundle), &[models()], "policy_unavailable")?,
+    ];
+    Ok(stats.iter().flat_map(|stats| stats.lines()).filter_map(Sample::parse).collect())
+}
+
+#[test]
+fn every_expression_selects_something_that_envoy_counts() -> Result<()> {
+    let samples = everything()?;
+    let expressions = expressions()?;
+    ensure!(expressions.len() >= 20, "{} expressions only", expressions.len());
+    for (name, expression) in expressions {
+        let parsed =
+            parser::parse(&expression).map_err(|error| anyhow::anyhow!("{name}: {error}: {expression}"))?;
+        let mut selectors = Selectors::default();
+        walk_expr(&mut selectors, &parsed).map_err(anyhow::Error::msg)?;
+        ensure!(!selectors.0.is_empty(), "{name} selects nothing: {expression}");
+        for selector in selectors.0.iter().filter(|selector| !is_beyond_tests(selector)) {
+            let found = samples.iter().any(|sample| sample.is_selected(selector));
+            ensure!(found, "{name}: Envoy has nothing that `{selector}` selects");
+        }
+        for matcher in selectors.0.iter().flat_map(of_envoy).filter(|it| it.name == "keyswap_reason") {
+            let is_reason = Reason::ALL.iter().any(|reason| reason.code() == matcher.value);
+            ensure!(is_reason, "{name}: there is no reason `{}`", matcher.value);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_metric_of_the_filter_has_its_labels_and_is_on_the_dashboard() -> Result<()> {
+    let samples = everything()?;
+    let dashboard = read("grafana/dashboard.json")?;
+    let ours = samples.iter().filter(|sample| sample.name.starts_with("keyswap_"));
+    for sample in ours {
+        // A rule that were missing would leave the part of the name in the name.
+        ensure!(dashboard.contains(&format!("{}{{", sample.name)), "`{}` is nowhere shown", sample.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! What `keyswap render` writes: the files of `envoy/` are that, and Envoy runs it.
+
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::TokenDigest;
+use keyswap_tests::{
+    Bootstrap, Envoy, FILTER, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, rendered, tools,
+};
+use serde_json::{Value, json};
+
+/// Set, it makes this test write the files anew.
+const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
+
+/// Configurations that other tests start, with the test that does.
+const STARTED_BY: [(&str, &str); 5] = [
+    ("bootstrap.yaml", "bootstrap.rs"),
+    ("geo-fallback.yaml", "geo_fallback.rs"),
+    ("ratelimit.yaml", "global_ratelimit.rs"),
+    ("credential-injector.yaml", "upstream_credentials.rs"),
+    ("mirror.yaml", "leaks.rs"),
+];
+
+/// What is no configuration of a proxy, with the test that reads it.
+const READ_BY: [(&str, &str); 6] = [
+    ("grafana/dashboard.json", "metrics.rs"),
+    ("prometheus/alerts.yaml", "metrics.rs"),
+    ("policy.yaml", "readme.rs"),
+    ("policy.tests.yaml", "readme.rs"),
+    ("policy-registry.yaml", "render.rs"),
+    ("policy-credentials.yaml", "render.rs"),
+];
+
+#[test]
+fn the_files_of_the_repository_are_what_the_command_writes() -> Result<()> {
+    for rendered in &rendered::RENDERED {
+        if env::var_os(UPDATE).is_some() {
+            rendered.update()?;
+        }
+        for (path, text) in rendered.files()? {
+            let found = fs::read_to_string(tools::project_root().join(&path))
+                .with_context(|| path.display().to_string())?;
+            ensure!(found == text, "{} is out of date: run this test with {UPDATE}=1", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
+    let tests = tools::project_root().join("tests/tests");
+    let mut left = rendered::paths()?;
+    left.remove("README.md");
+    for (path, test) in STARTED_BY.iter().chain(&READ_BY) {
+        ensure!(left.remove(*path), "{path} is not there");
+        let text = fs::read_to_string(tests.join(test))?;
+        let is_used = text.contains(path) || *path == "bootstrap.yaml";
+        ensure!(is_used || text.contains("Bootstrap::shipped"), "{test} does not use {path}");
+    }
+    for (path, _) in rendered::manifests()? {
+        left.remove(&path);
+    }
+    ensure!(left.is_empty(), "no test claims {left:?}");
+    Ok(())
+}
+
+/// Renders for Envoy, with a policy of the test's.
+fn bootstrap(policy: &Value, arguments: &[&str]) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("policy.json");
+    fs::write(&file, policy.to_string())?;
+    rendered::render(&[&["envoy", "--policy", &file.to_string_lossy()], arguments].concat())
+}
+
+fn policy(more: Value) -> Result<Value> {
+    let mut policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["groq", "own"]}],
+        "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
+        "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
+    });
+    let Value::Object(more) = more else { anyhow::bail!("members are an object") };
+    policy.as_object_mut().context("a policy is an object")?.extend(more);
+    Ok(policy)
+}
+
+fn keys(setup: Setup) -> Setup {
+    setup.env("GROQ_API_KEY", "real-groq").env("OWN_KEY", "real-own")
+}
+
+#[test]
+fn requests_reach_every_upstream_of_a_policy_that_was_rendered() -> Result<()> {
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    let text = bootstrap(&policy(json!({}))?, &[])?;
+    let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
+    for (path, host, name, key) in [
+        ("/groq/chat/completions", "api.groq.com", "api.groq.com", "Bearer real-groq"),
+        ("/own/models", "llm.example.com:8443", "llm.example.com", "Bearer real-own"),
+    ] {
+        envoy.send(&Request::get(path).bearer(TOKEN))?;
+        let received = standin.take().pop().with_context(|| format!("{path} was not forwarded"))?;
+        ensure!(received.sni == name && received.header("host") == Some(host), "{received:?}");
+        ensure!(received.header("authorization") == Some(key), "{received:?}");
+    }
+    ensure!(envoy.send(&Request::get("/v1/models").bearer(TOKEN))?.status == 403);
+    ensure!(standin.take().is_empty());
+    Ok(())
+}
+
+#[test]
+fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()> {
+    let key = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
+    let rollout = json!({"version": "keyswap-rollout/v1", "stable": policy(json!({}))?,
+        "candidate": policy(json!({"rate_limit": {"requests": 1, "per": "1s"}}))?});
+    let bundle = |initial: Option<&Value>| {
+        let mut bundle = json!({"version": "keyswap-bundle/v1", "url": "https://registry.example.com",
+            "credential": {"env": "REGISTRY"}, "name": "prod", "keys": key});
+        if let Some(initial) = initial {
+            bundle["initial"] = initial.clone();
+        }
+        bundle
+    };
+    let fetched: &[&str] = &["--upstream", "groq=https://api.groq.com", "--env", "GROQ_API_KEY"];
+    let listening: &[&str] = &["--listen", "::1", "--port", "0", "--cluster", "other=http://[::1]:9"];
+    let files = ["policy.yaml", "policy-registry.yaml", "policy-credentials.yaml"];
+    let mut configurations: Vec<(Value, &[&str])> = vec![
+        (rollout.clone(), &[]),
+        (bundle(None), fetched),
+        (bundle(Some(&rollout)), listening),
+        (policy(json!({"providers": {"own": {"url": "https://[2001:db8::1]/v2"}}}))?, &[]),
+    ];
+    // Names that YAML reads as something else, or that end a scalar, are names all the same.
+    configurations.push((
+        policy(json!({"registry": {"url": "http://r.example:7070", "cluster": "a\"b:#{{host}}",
+            "credential": {"env": "NO"}}}))?,
+        &["--upstream", "null=https://[::1]:8443"],
+    ));
+    for file in files {
+        configurations.push((rendered::documents(file)?.remove(0), &[]));
+    }
+    for (configuration, arguments) in configurations {
+        let text = bootstrap(&configuration, arguments)?;
+        let mut setup = Envoy::with_bootstrap(&text);
+        for name in variables(&text)? {
+            setup = setup.env(&name, "a-value-of-a-secret");
+        }
+        let log = setup.real_upstreams().validate()?;
+        ensure!(!log.contains("[error]"), "{log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> Result<()> {
+    let module = fs::read(FILTER.path()?)?;
+    let right = TokenDigest::of(&module).to_hex();
+    let server = Scripted::start(move |_| Script::answer(200, module.clone()))?;
+    let url = format!("http://{}/keyswap_filter.wasm", server.address());
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    for (digest, status, forwarded) in [(right, 200, 1), ("0".repeat(64), 503, 0)] {
+        let text = bootstrap(&policy(json!({}))?, &["--module-url", &url, "--module-sha256", &digest])?;
+        // Not to wait for what is never to come.
+        let text = text.replace("retry_policy: {num_retries: 10}", "retry_policy: {num_retries: 1}");
+        let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
+        let answer = envoy.send(&Request::get("/groq/models").bearer(TOKEN))?;
+        ensure!(answer.status == status, "{} for {digest}:\n{}", answer.status, envoy.log());
+        ensure!(standin.take().len() == forwarded, "{digest}");
+    }
+    ensure!(server.count("/keyswap_filter.wasm") >= 2, "it was not fetched");
+    Ok(())
+}
+
+/// The variables that a bootstrap has the filter read.
+fn variables(text: &str) -> Result<Vec<String>> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("host_env_keys: ["));
+    let names = line.context("no variables")?.trim_end_matches(']').split(", ");
+    Ok(names.map(|name| name.trim_matches('"').to_owned()).collect())
+}
+
+/// The object of that kind.
+fn object(file: &str, kind: &str) -> Result<Value> {
+    rendered::documents(file)?
+        .into_iter()
+        .find(|object| object["kind"] == kind)
+        .with_context(|| format!("{file}: {kind}"))
+}
+
+/// As Envoy and Istio merge: members of objects are merged, lists grow, all else is replaced.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(from)) => into.extend(from),
+        (into, from) => *into = from,
+    }
+}
+
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+
+#[test]
+fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
+    let filter = object("istio/gateway.yaml", "EnvoyFilter")?;
+    let overlay = object("istio/gateway.yaml", "ConfigMap")?;
+    let overlay: Value = serde_saphyr::from_str(overlay["data"]["bootstrap.yaml"].as_str().context("text")?)?;
+    let patches = object("gateway/gateway.yaml", "EnvoyProxy")?["spec"]["bootstrap"]["jsonPatches"].clone();
+    let registry = Registry::start()?;
+    let made =
+        registry.create_token(&json!({"label": "r", "owner": "r@example.com", "providers": ["openai"]}))?;
+    let token = made["token"].as_str().context("a token")?;
+    for mesh in ["istio", "gateway"] {
+        let standin = Standin::start()?;
+        let mut bootstrap = Bootstrap::shipped()?;
+        bootstrap.set_policy(&rendered::documents("policy-registry.yaml")?[0])?;
+        let json = bootstrap.json();
+        json.as_object_mut().context("an object")?.remove("stats_config");
+        if mesh == "istio" {
+            // A gateway of Istio's has nothing of what the patch says.
+            let manager = json.pointer_mut(MANAGER).context("a manager")?;
+            let value = filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"].clone();
+            let names: Vec<String> = value.as_object().context("a patch")?.keys().cloned().collect();
+            let members = manager.as_object_mut().context("a manager")?;
+            for name in &names {
+                members.remove(name);
+            }
+            merge(manager, value);
+            merge(json, overlay.clone());
+        } else {
+            let clusters = json.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+            clusters.context("clusters")?.retain(|cluster| cluster["name"] != "keyswap-registry");
+            patches.as_array().context("patches")?.iter().try_for_each(|patch| add(json, patch))?;
+        }
+        let envoy = Envoy::with_bootstrap(&json.to_string())
+            .env("OPENAI_API_KEY", "sk-real")
+            .env("ANTHROPIC_API_KEY", "sk-real")
+            .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
+            .registry(registry.address())
+            .upstream(&standin)
+            .start()?;
+        let answer = envoy.send(&Request::get("/v1/models").bearer(token).header("x_api_key", "x"))?;
+        ensure!(answer.status == 200, "{mesh}: {}", answer.status);
+        ensure!(standin.take().len() == 1);
+        let stats = envoy.admin("/stats/prometheus")?;
+        let line = r#"keyswap_decisions{keyswap_verdict="forward",keyswap_reason="allowed",keyswap_provider="openai"} 1"#;
+        ensure!(stats.contains(line), "{mesh}: no labels in\n{stats}");
+        ensure!(envoy.access_log(1)?[0]["label"] == "r", "{mesh}");
+    }
+    Ok(())
+}
+
+/// Carries out one operation of RFC 6902, of those that the manifests have.
+fn add(document: &mut Value, patch: &Value) -> Result<()> {
+    ensure!(patch["op"] == "add", "{patch}");
+    let place = patch["path"].as_str().context("a path")?;
+    let (parent, name) = place.rsplit_once('/').context("a pointer")?;
+    match document.pointer_mut(parent).with_context(|| format!("nothing at {parent}"))? {
+        Value::Array(items) if name == "-" => items.push(patch["value"].clone()),
+        Value::Object(members) => drop(members.insert(name.to_owned(), patch["value"].clone())),
+        _ => anyhow::bail!("{place} cannot be added"),
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The Wasm modules that a release has: a row each.
+
+use anyhow::Result;
+use keyswap_tests::wasm_opt;
+
+/// A Wasm module that users get.
+#[derive(Debug)]
+pub(crate) struct Artefact {
+    /// The package that it is built from.
+    pub(crate) package: &'static str,
+    /// What it is built for.
+    pub(crate) target: &'static str,
+    /// The profile that it is built with.
+    pub(crate) profile: &'static str,
+    /// What makes it smaller.
+    pub(crate) finish: fn(&[u8]) -> Result<Vec<u8>>,
+    /// Whether it comes as images that Istio and Envoy Gateway pull.
+    pub(crate) has_images: bool,
+}
+
+/// All of them.
+pub(crate) const ARTEFACTS: [Artefact; 2] = [
+    Artefact {
+        package: "keyswap-filter",
+        target: "wasm32-wasip1",
+        profile: "wasm",
+        finish: wasm_opt::filter,
+        has_images: true,
+    },
+    Artefact {
+        package: "keyswap-component",
+        target: "wasm32-wasip2",
+        profile: "component",
+        finish: wasm_opt::component,
+        has_images: false,
+    },
+];
+
+impl Artefact {
+    /// The name of its file.
+    pub(crate) fn file(&self) -> String {
+        format!("{}.wasm", self.package.replace('-', "_"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, process::Command};
+
+    use keyswap_tests::tools;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Modules that only tests run.
+    const OF_TESTS: [&str; 3] = ["keyswap-probe", "keyswap-empty-filter", "keyswap-passthrough"];
+
+    #[test]
+    fn every_module_of_the_workspace_is_shipped() -> Result<()> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(tools::project_root());
+        let metadata: Value = serde_json::from_str(&tools::run(&mut cargo, "install Rust")?)?;
+        let is_module = |package: &&Value| {
+            let targets = package["targets"].as_array().into_iter().flatten();
+            let mut kinds = targets.filter_map(|target| target["crate_types"].as_array()).flatten();
+            kinds.any(|kind| kind == "cdylib")
+        };
+        let modules = metadata["packages"].as_array().into_iter().flatten().filter(is_module);
+        let modules: BTreeSet<&str> = modules.filter_map(|package| package["name"].as_str()).collect();
+        let shipped = ARTEFACTS.iter().map(|artefact| artefact.package).chain(OF_TESTS).collect();
+        assert_eq!(modules, shipped);
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! Pushes images to a registry. It is reached by TLS, unless it is on this machine.
+
+use std::{env, net::IpAddr};
+
+use anyhow::{Context as _, Result, ensure};
+use oci_client::{
+    Client, Reference, RegistryOperation,
+    client::{ClientConfig, ClientProtocol},
+    secrets::RegistryAuth,
+};
+
+use super::image::{Image, MANIFEST};
+
+/// Pushes them below `registry`, and makes sure that the registry has them under the digests that they have here.
+pub(crate) fn push(registry: &str, images: &[Image]) -> Result<()> {
+    // It is there already where another part of the process has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for image in images {
+            let name = format!("{}/{}:{}", registry.trim_end_matches('/'), image.name, image.tag);
+            let reference: Reference = name.parse().with_context(|| format!("`{name}` is no image"))?;
+            push_image(&reference, image).await.with_context(|| format!("cannot push {name}"))?;
+            println!("pushed {name}@{}", image.manifest.digest);
+        }
+        Ok(())
+    })
+}
+
+async fn push_image(reference: &Reference, image: &Image) -> Result<()> {
+    let protocol = if is_here(reference.registry()) { ClientProtocol::Http } else { ClientProtocol::Https };
+    let client = Client::try_from(ClientConfig { protocol, ..ClientConfig::default() })?;
+    client.auth(reference, &authentication(), RegistryOperation::Push).await?;
+    for blob in &image.blobs {
+        client.push_blob(reference, blob.bytes.clone(), &blob.digest).await?;
+    }
+    let media_type = MANIFEST.parse().context("a media type is a header's value")?;
+    client.push_manifest_raw(reference, image.manifest.bytes.clone(), media_type).await?;
+    let kept = client.fetch_manifest_digest(reference, &authentication()).await?;
+    ensure!(kept == image.manifest.digest, "the registry has {kept} instead of {}", image.manifest.digest);
+    Ok(())
+}
+
+fn authentication() -> RegistryAuth {
+    match (env::var("KEYSWAP_PUSH_USER"), env::var("KEYSWAP_PUSH_PASSWORD")) {
+        (Ok(user), Ok(password)) => RegistryAuth::Basic(user, password),
+        _ => RegistryAuth::Anonymous,
+    }
+}
+
+fn is_here(registry: &str) -> bool {
+    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
