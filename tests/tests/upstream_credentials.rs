@@ -506,6 +506,7 @@ fn the_example_of_credentials_does_what_it_says() -> Result<()> {
         ensure!(request.sni == host, "{path}: {request:?}");
         ensure!(credentials.len() == 1 && credentials[0].starts_with(credential), "{path}: {credentials:?}");
     }
-    ensure!(envoy.send(&Request::get("/.well-known/keyswap"))?.status == 200);
+    let status = Request::get("/.well-known/keyswap").header("host", "localhost");
+    ensure!(envoy.send(&status)?.status == 200);
     Ok(())
 }
