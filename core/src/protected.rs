@@ -6,38 +6,39 @@
 
 use crate::policy::Policy;
 
-/// No protected name is longer; a longer name is judged by its beginning.
-const LONGEST: usize = 64;
+/// The names, in lower case with hyphens.
+const NAMES: [&str; 19] = [
+    "authorization",
+    "proxy-authorization",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "xi-api-key",
+    "cookie",
+    "x-vercel-oidc-token",
+    "x-forwarded-access-token",
+    // Whom the credential's owner is billed as.
+    "openai-organization",
+    "openai-project",
+    "x-goog-user-project",
+    // What some servers take for the method or the path.
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    // The older names of two of the gateway's controls.
+    "cf-cache-ttl",
+    "cf-skip-cache",
+];
+
+/// What every name that begins so is.
+const PREFIXES: [&str; 3] = ["cf-aig-", "cf-access-", "x-keyswap-"];
 
 /// Whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients set it.
 pub(crate) fn is_protected(name: &[u8]) -> bool {
-    let mut buffer = [0; LONGEST];
-    let name = normal(name, &mut buffer);
-    match name {
-        b"authorization"
-        | b"proxy-authorization"
-        | b"api-key"
-        | b"x-api-key"
-        | b"x-goog-api-key"
-        | b"xi-api-key"
-        | b"cookie"
-        | b"x-vercel-oidc-token"
-        | b"x-forwarded-access-token"
-        // Whom the credential's owner is billed as.
-        | b"openai-organization"
-        | b"openai-project"
-        | b"x-goog-user-project"
-        // What some servers take for the method or the path.
-        | b"x-original-url"
-        | b"x-rewrite-url"
-        | b"x-http-method"
-        | b"x-http-method-override"
-        | b"x-method-override"
-        // The older names of two of the gateway's controls.
-        | b"cf-cache-ttl"
-        | b"cf-skip-cache" => true,
-        _ => [&b"cf-aig-"[..], b"cf-access-", b"x-keyswap-"].iter().any(|prefix| name.starts_with(prefix)),
-    }
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
+    NAMES.iter().any(|protected| is_spelling_of(name, protected)) || PREFIXES.into_iter().any(begins)
 }
 
 /// The protected names of one policy.
@@ -68,13 +69,6 @@ impl Protected {
 pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()
         && name.iter().zip(canonical.bytes()).all(|(byte, other)| normal_byte(*byte) == other)
-}
-
-fn normal<'a>(name: &[u8], buffer: &'a mut [u8; LONGEST]) -> &'a [u8] {
-    for (to, from) in buffer.iter_mut().zip(name) {
-        *to = normal_byte(*from);
-    }
-    buffer.get(..name.len()).unwrap_or(buffer)
 }
 
 fn normal_byte(byte: u8) -> u8 {
