@@ -79,9 +79,9 @@ impl Side {
         (run.code, format!("{}--\n{}", self.plain(&run.stdout), self.plain(&run.stderr)))
     }
 
-    /// The text without what no two registries have in common: minted tokens and the time.
+    /// The text without what no two registries have in common: minted tokens, the time, and who it was.
     fn plain(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        let mut text = text.replace("\"command line\"", "\"admin\"");
         for token in &self.minted {
             let digest = TokenDigest::of(token.as_bytes()).to_hex();
             text = text.replace(token, "TOKEN").replace(&digest, "DIGEST").replace(&digest[..16], "DIGEST");
