@@ -470,7 +470,15 @@ fn j11_a_member_that_stands_twice_and_anything_around_the_json_is_refused() -> R
 fn j12_each_part_has_one_spelling() -> Result<()> {
     let bed = Bed::start()?;
     for key in bed.keys() {
-        let good = key.sign(&claims())?;
+        // One that has a character of the URL-safe alphabet alone.
+        let mut number = 0;
+        let good = loop {
+            let token = key.sign(&with(&claims(), &json!({"jti": number.to_string()})))?;
+            if token.contains(['-', '_']) {
+                break token;
+            }
+            number += 1;
+        };
         let (kept, last) = good.split_at(good.len() - 1);
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let loose = alphabet.find(last).and_then(|at| alphabet.get(at + 1..at + 2)).unwrap_or("_");
