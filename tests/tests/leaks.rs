@@ -184,7 +184,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         sent += 1;
     }
     for request in [
-        Request::get("/.well-known/keyswap"),
+        Request::get("/.well-known/keyswap").header("host", "localhost"),
         Request::get("/.well-known/keyswap").header("x-forwarded-for", "1.2.3.4").bearer(OPERATOR),
     ] {
         let status = bed.envoy.send(&request)?;
