@@ -71,15 +71,22 @@ impl Worker {
         self.bundles.as_ref()?.first(now)
     }
 
+    /// Takes the policy that another worker of the process has taken, if it is newer; what the log should tell of that. A host
+    /// asks before it has a request wait for the first policy.
+    pub fn listen(&self, store: &dyn Store) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(bundles) = &self.bundles
+            && let Some(offer) = bundles.shared(self.services.verifier(), store)
+        {
+            self.take(bundles, offer, store, &mut notes);
+        }
+        notes
+    }
+
     /// What is due. A host asks about once a second; what other workers have told since is heard by the way.
     pub fn due(&self, now: Moment, store: &dyn Store) -> Due {
-        let mut due = Due::default();
-        if let Some(bundles) = &self.bundles {
-            if let Some(offer) = bundles.shared(self.services.verifier(), store) {
-                self.take(bundles, offer, store, &mut due.notes);
-            }
-            due.fetches.extend(bundles.due(now, store));
-        }
+        let mut due = Due { notes: self.listen(store), ..Due::default() };
+        due.fetches.extend(self.bundles.as_ref().and_then(|bundles| bundles.due(now, store)));
         due.fetches.extend(match self.rollout() {
             Some(rollout) => rollout.due(now, store),
             None => Vec::new(),

@@ -269,7 +269,9 @@ fn one_worker_of_a_process_asks_and_the_others_take_what_it_took() {
     for plane in &planes {
         assert_eq!(ask(plane, &store, 58, &down), "provider_not_allowed");
     }
-    // One that begins anew has it at once, and asks nobody.
+    // One that begins anew has it at once, and asks nobody; with its first request already.
+    let first = Plane::new(&configuration(&signer, &json!({})));
+    assert_eq!(ask(&first, &store, 58, &|path| panic!("{path}")), "provider_not_allowed");
     let late = Plane::new(&configuration(&signer, &json!({})));
     late.work(&store, at(58), &|path| panic!("{path}"));
     assert_eq!(ask(&late, &store, 58, &down), "provider_not_allowed");

@@ -176,7 +176,7 @@ fn judge(
 ) -> Result<Outcome, HostError> {
     let map = HeaderMap::read(Map::RequestHeaders, request.count.get())?;
     let now = host::now()?;
-    let Some(rollout) = shared.worker.rollout() else {
+    let Some(rollout) = shared.worker.rollout().or_else(|| shared.listen()) else {
         return await_policy(shared, request, resumed.is_some(), now);
     };
     let headers = headers_of(&map);
@@ -290,6 +290,12 @@ fn carry_out(
 }
 
 impl Shared {
+    /// The policy that another worker has taken.
+    fn listen(&self) -> Option<Rc<Rollout>> {
+        self.worker.listen(&SharedData).iter().for_each(|note| log::warn!("{note}"));
+        self.worker.rollout()
+    }
+
     fn tell(&self, observations: &[Observation]) {
         for observation in observations {
             self.metrics.observe(observation);

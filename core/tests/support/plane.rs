@@ -58,6 +58,9 @@ impl Plane {
             headers: &headers,
             peer: || None,
         };
+        if self.worker.rollout().is_none() {
+            self.notes.borrow_mut().extend(self.worker.listen(store));
+        }
         let Some(rollout) = self.worker.rollout() else {
             let Some(fetch) = self.worker.first_policy(now) else { return "policy_unavailable".to_owned() };
             self.call(&fetch, now, store, service);
