@@ -97,6 +97,11 @@ fn it_is_told_to_those_that_the_policy_lets_ask_and_to_nobody_else() {
         (&loopback, HERE, &[("x-real-ip", "")], missing),
         (&loopback, HERE, &[("x-forwarded-client-cert", "By=x")], missing),
         (&loopback, HERE, &[("x-envoy-peer-metadata", "x")], missing),
+        // Envoy's own word on who asks.
+        (&loopback, HERE, &[("x-envoy-external-address", "127.0.0.1")], "answered"),
+        (&loopback, HERE, &[("x-envoy-external-address", "1.2.3.4")], missing),
+        (&loopback, HERE, &[("x-envoy-external-address", "127.0.0.6")], missing),
+        (&loopback, HERE, &[("x-envoy-external-address", "")], missing),
         (&loopback, HERE, &[("origin", "http://localhost:3000")], missing),
         (&loopback, HERE, &[("sec-fetch-site", "cross-site")], missing),
         (&loopback, HERE, &[("sec-fetch-site", "same-origin")], missing),

@@ -27,7 +27,7 @@ use crate::upstream::{Freshness, Pool, SourceInUse, UpstreamCredential};
 const PATH: &[u8] = b"/.well-known/keyswap";
 
 /// Who has one of these speaks for somebody else, or may.
-const GO_BETWEENS: [&str; 14] = [
+const GO_BETWEENS: [&str; 13] = [
     "cf-connecting-ip",
     "fastly-client-ip",
     "forwarded",
@@ -36,7 +36,6 @@ const GO_BETWEENS: [&str; 14] = [
     "via",
     "x-client-ip",
     "x-cluster-client-ip",
-    "x-envoy-external-address",
     "x-envoy-peer-metadata",
     "x-forwarded-client-cert",
     "x-forwarded-for",
@@ -133,9 +132,14 @@ impl Engine {
 /// Whether a request is from this machine, as far as can be told.
 fn is_local(head: &RequestHead<'_>) -> bool {
     let is_direct = GO_BETWEENS.iter().all(|name| head.values(name).next().is_none());
+    // Envoy writes there whom it was asked by; another in front of it on this machine had a caller of its own.
+    let mut askers =
+        head.values("x-envoy-external-address").map(|value| str::from_utf8(value).ok()?.parse().ok());
+    let is_asked_from_here = askers.all(|asker| asker.is_some_and(is_loopback));
     // A page that a person has open may call this machine, too; under another name, if it owns one.
     let is_page = head.values("sec-fetch-site").any(|site| site != b"none");
     is_direct
+        && is_asked_from_here
         && !is_page
         && names_this_machine(head.authority)
         && (head.peer)().is_some_and(|peer| is_loopback(peer.to_canonical()))
