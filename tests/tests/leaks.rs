@@ -163,15 +163,15 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
             }
         }
     }
-    // A key that the provider refuses, so that one rests; the token's record and its budget, so that memory is shared.
-    bed.standin.refuse_if(|_| Some(Refusal { status: 401, body: json!({}), ..Refusal::default() }));
+    // A key that is used too much, so that one rests; the token's record and its budget, so that memory is shared.
+    bed.standin.refuse_if(|_| Some(Refusal { status: 429, body: json!({}), ..Refusal::default() }));
     for request in [
         Request::get("/v1/models").bearer(REGISTERED),
         Request::get("/mistral/v1/models").header("x-platform-token", &bed.jwt),
         Request::get("/groq/models").bearer(REGISTERED),
     ] {
         let response = bed.envoy.send(&request)?;
-        ensure!(response.status == 401 && response.header("x-keyswap-reason").is_none(), "{response:?}");
+        ensure!(response.status == 429 && response.header("x-keyswap-reason").is_none(), "{response:?}");
         sent += 1;
     }
     // What could not be parsed as a request at all, and a path with a token in the wrong place.
