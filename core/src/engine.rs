@@ -24,7 +24,7 @@ use crate::cors;
 use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
 use crate::fault::Fault;
-use crate::fetch::{Asked, Fetch, FetchAnswer, FetchKey, Resolution};
+use crate::fetch::{Fetch, FetchKey, Resolution};
 use crate::grant::{Grant, Scoped};
 use crate::head::RequestHead;
 use crate::keyring::KeyRing;
@@ -40,7 +40,7 @@ use crate::resource::Resource;
 use crate::rewrite::{Original, Rewrite, SUBPROTOCOL};
 use crate::route::Route;
 use crate::secret::Environment;
-use crate::services::{Accepted, Services};
+use crate::services::Services;
 use crate::slot::Slot;
 use crate::store::Store;
 use crate::target::Asking;
@@ -183,26 +183,9 @@ impl Engine {
         self.policy.shadow.is_some_and(|shadow| shadow.header)
     }
 
-    /// See [`Services::may_call`].
-    pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
-        self.services.may_call(key, now)
-    }
-
-    /// See [`Services::abandon`].
-    pub fn abandon(&self, key: &FetchKey, now: Moment) {
-        self.services.abandon(key, now);
-    }
-
-    /// See [`Services::accept`].
-    pub fn accept(
-        &self,
-        key: &FetchKey,
-        asked: Asked,
-        answer: &FetchAnswer<'_>,
-        now: Moment,
-        store: &dyn Store,
-    ) -> Accepted {
-        self.services.accept(key, asked, answer, now, store)
+    /// The services that the policy asks, which take the answers to its fetches.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The fetches that are due and that no request waits for. A host asks about once a second; what other workers have

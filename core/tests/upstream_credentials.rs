@@ -132,7 +132,7 @@ fn a_life_counts_from_when_the_value_was_asked_for() {
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let body = br#"{"token":"slow","in":30}"#;
     let answer = FetchAnswer::Response { status: 200, body };
-    engine.accept(&fetch.key, fetch.asked, &answer, at(20), &store);
+    engine.services().accept(&fetch.key, fetch.asked, &answer, at(20), &store);
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head =
@@ -267,14 +267,14 @@ fn what_is_wrong_with_an_answer_is_said_with_the_sources_name_and_without_its_va
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let body = br#"{"token":"sentinel\r\nx: y","in":60}"#;
     let answer = FetchAnswer::Response { status: 200, body };
-    let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    let notes = engine.services().accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
     assert_eq!(
         notes,
         ["`credentials.openai[1].http`: the value has a byte at position 8 that is not visible ASCII: a \
           credential has none"]
     );
     let answer = FetchAnswer::Response { status: 403, body: b"sentinel" };
-    let notes = engine.accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    let notes = engine.services().accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
     assert_eq!(notes, ["`credentials.openai[1].http`: the answer has status 403"]);
 }
 

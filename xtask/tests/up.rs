@@ -19,6 +19,18 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_mins(4);
 const CREDENTIAL: &str = "authorization: Bearer sk-stand-in-openai-key";
 
+/// What people paste first, on whichever host.
+fn run_the_commands(instructions: &str) -> Result<()> {
+    assert!(shell(&snippet(instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
+    let stream = shell(&snippet(instructions, "curl: the Anthropic API, as a stream")?)?;
+    assert!(stream.contains("event: message_stop"), "{stream}");
+    let gemini = shell(&snippet(instructions, "curl: the Gemini API")?)?;
+    assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
+    let refusal = shell(&snippet(instructions, "curl: a token that nobody minted is refused")?)?;
+    assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
+    Ok(())
+}
+
 #[test]
 fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
@@ -26,13 +38,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let proxy = address(&instructions, "base URL     http://")?;
     let admin = address(&instructions, "admin        http://")?;
 
-    assert!(shell(&snippet(&instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
-    let stream = shell(&snippet(&instructions, "curl: the Anthropic API, as a stream")?)?;
-    assert!(stream.contains("event: message_stop"), "{stream}");
-    let gemini = shell(&snippet(&instructions, "curl: the Gemini API")?)?;
-    assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
-    let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
-    assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
+    run_the_commands(&instructions)?;
 
     // The dashboard opens with the password that is printed, and its examples name this proxy.
     let dashboard = address(&instructions, "dashboard    http://")?;
@@ -79,13 +85,7 @@ fn on_wasmtime_the_printed_commands_work_and_ctrl_c_ends_everything_too() -> Res
     let instructions = up.read_until("# --- Ctrl-C")?;
     let proxy = address(&instructions, "base URL     http://")?;
     let dashboard = address(&instructions, "dashboard    http://")?;
-    assert!(shell(&snippet(&instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
-    let stream = shell(&snippet(&instructions, "curl: the Anthropic API, as a stream")?)?;
-    assert!(stream.contains("event: message_stop"), "{stream}");
-    let gemini = shell(&snippet(&instructions, "curl: the Gemini API")?)?;
-    assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
-    let refusal = shell(&snippet(&instructions, "curl: a token that nobody minted is refused")?)?;
-    assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
+    run_the_commands(&instructions)?;
     let shown = up.read_until("contents")?;
     assert!(shown.contains(CREDENTIAL) && !shown.contains("ptk_"), "{shown}");
 

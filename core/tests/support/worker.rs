@@ -180,7 +180,7 @@ impl Worker {
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();
         let answer = FetchAnswer::Response { status: 200, body: body.as_bytes() };
-        let outcome = self.engine.accept(&feed.key, feed.asked, &answer, now, store).outcome;
+        let outcome = self.engine.services().accept(&feed.key, feed.asked, &answer, now, store).outcome;
         assert!(outcome.is_healthy(), "{outcome:?}");
     }
 
@@ -214,7 +214,7 @@ impl Worker {
         store: &dyn Store,
         service: &dyn Fn(&str) -> Answer,
     ) -> Resolution {
-        if !self.engine.may_call(&fetch.key, now) {
+        if !self.engine.services().may_call(&fetch.key, now) {
             return Resolution::Unavailable;
         }
         self.calls.set(self.calls.get() + 1);
@@ -224,7 +224,7 @@ impl Worker {
             0 => FetchAnswer::Failed,
             status => FetchAnswer::Response { status, body: body.as_bytes() },
         };
-        self.engine.accept(&fetch.key, fetch.asked, &answer, now, store).resolution
+        self.engine.services().accept(&fetch.key, fetch.asked, &answer, now, store).resolution
     }
 }
 

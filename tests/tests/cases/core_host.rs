@@ -71,7 +71,8 @@ impl Core {
                     let body = fetch.request.body.as_ref().map_or(&[][..], |body| body);
                     let (status, body) = self.registry.answer(fetch.request.target(), body);
                     let answer = FetchAnswer::Response { status, body: &body };
-                    let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
+                    let accepted =
+                        self.engine.services().accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
                     step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);
                 }
             }

@@ -109,12 +109,13 @@ impl Opened {
         let Some(newest) = &self.newest else {
             bail!("there is no such policy in the registry: `keyswap policy publish` makes one");
         };
-        self.document(newest)
+        document(&*self.registry, &newest.name, newest.revision)
     }
+}
 
-    fn document(&self, revision: &Revision) -> anyhow::Result<Document> {
-        Document::of_bundle(&self.registry.bundle(&revision.name, revision.revision)?)
-    }
+/// The document of a revision.
+fn document(registry: &dyn Operations, name: &str, revision: i64) -> anyhow::Result<Document> {
+    Document::of_bundle(&registry.bundle(name, revision)?)
 }
 
 /// The document in a file; how the command ends if it does not hold.

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::document::Document;
-use super::{Opened, Release};
+use super::{Opened, Release, document};
 use crate::exit::{self, Exit};
 
 /// Take a candidate back, or else put the policy in force that was before
@@ -31,7 +31,7 @@ impl Rollback {
         let opened = self.release.open()?;
         let newest = opened.newest()?;
         let document = match self.to {
-            Some(revision) => Document::of_bundle(&opened.registry.bundle(&self.release.name, revision)?)?,
+            Some(revision) => document(&*opened.registry, &self.release.name, revision)?,
             None if newest.candidate.is_some() => newest.without_candidate(),
             None => self.before(&opened, &newest)?,
         };
@@ -40,7 +40,7 @@ impl Rollback {
 
     fn before(&self, opened: &Opened, newest: &Document) -> anyhow::Result<Document> {
         for revision in opened.registry.policy(&self.release.name)?.revisions.iter().skip(1) {
-            let document = opened.document(revision)?;
+            let document = document(&*opened.registry, &revision.name, revision.revision)?;
             if document.stable != newest.stable {
                 return Ok(document.without_candidate());
             }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::document::Document;
+use super::document;
 use crate::command::target::Target;
 use crate::exit::{self, Exit};
 use crate::output::{self, Format};
@@ -34,7 +34,7 @@ impl Show {
             Some(revision) => revision,
             None => registry.policy(&self.name)?.revisions.first().context("there is no revision")?.revision,
         };
-        let document = Document::of_bundle(&registry.bundle(&self.name, revision)?)?.into_value();
+        let document = document(&*registry, &self.name, revision)?.into_value();
         match self.target.format {
             Format::Human => output::print(serde_saphyr::to_string(&document)?.trim_end())?,
             Format::Json => output::print_json(&document)?,

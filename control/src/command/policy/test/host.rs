@@ -103,7 +103,8 @@ impl Host {
                         let target = target.map_or("", |(_, target)| target.as_str());
                         notes.push(format!("{}: nothing in `fetched` answers `{target}`", fetch.key.kind()));
                     }
-                    let accepted = self.engine.accept(&fetch.key, fetch.asked, &answer, now, &self.store);
+                    let accepted =
+                        self.engine.services().accept(&fetch.key, fetch.asked, &answer, now, &self.store);
                     notes.extend(accepted.notes);
                     step = self.engine.resume(pending, accepted.resolution, head, now, &self.store);
                 }
