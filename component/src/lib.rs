@@ -25,12 +25,3 @@ mod authorizer;
 mod head;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod proxy;
-
-/// So many signatures that hold an engine remembers.
-const SIGNATURES: usize = 4096;
-
-/// Computes signatures, each once while it is in use.
-fn verifier() -> Box<dyn keyswap_core::jwt::SignatureVerifier> {
-    use keyswap_core::jwt::{PureRust, Remembered};
-    Box::new(Remembered::new(PureRust, SIGNATURES))
-}

@@ -14,12 +14,15 @@ mod known;
 mod replay;
 pub(crate) mod status;
 mod trail;
+mod verdicts;
+mod vouched;
 
 use std::rc::Rc;
 
 use self::known::Known;
 pub use self::replay::{Outlook, Recorded, Replayed, Unjudged};
 use self::trail::{Inputs, Stop, Trail};
+use self::verdicts::Verdicts;
 use crate::cors;
 use crate::credential::{self, Credential};
 use crate::decision::{Check, Decision, Verdict};
@@ -55,6 +58,8 @@ pub struct Engine {
     registry: Option<Rc<Registry>>,
     /// The keys of each issuer, in the order of the policy's.
     issuer_keys: Vec<Rc<KeyRing>>,
+    /// Identity JWTs that held.
+    verdicts: Verdicts,
     credentials: Credentials,
     upstreams: Vec<Upstream>,
     protected: Protected,
@@ -112,6 +117,7 @@ impl Engine {
             tokens,
             registry,
             issuer_keys,
+            verdicts: Verdicts::default(),
             credentials,
             upstreams,
             protected,

@@ -2,12 +2,9 @@
 
 mod support;
 
-use std::cell::Cell;
-
 use keyswap_core::jwt::{
     Algorithm, ClaimsFault, IdentityFault, JwkSet, JwkSetFault, JwsFault, JwtFault, KeyFault, MAX_KEYS,
-    MAX_SET_BYTES, MAX_TOKEN_BYTES, NoKey, PureRust, Remembered, SignatureCheck, SignatureVerifier,
-    VerifierUnavailable,
+    MAX_SET_BYTES, MAX_TOKEN_BYTES, NoKey, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable,
 };
 use keyswap_core::{Policy, Reason};
 use proptest::prelude::*;
@@ -588,68 +585,6 @@ fn required_claims_are_compared_whole_and_a_list_must_hold_one_of_the_values() {
     }
 }
 
-/// Counts what it is asked.
-struct Counting(Cell<usize>);
-
-impl SignatureVerifier for &Counting {
-    fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable> {
-        self.0.set(self.0.get() + 1);
-        PureRust.verify(check)
-    }
-}
-
-#[test]
-fn j16_a_remembered_signature_belongs_to_every_byte_of_its_token_and_to_its_key() {
-    let policy = trusted();
-    let counting = Counting(Cell::new(0));
-    let verifier = Remembered::new(&counting, 100);
-    let ask = |token: &str| (verify_in(&policy, token, None, &verifier, NOW).err(), counting.0.get());
-    let token = signer().sign(&claims());
-    assert_eq!(ask(&token), (None, 1));
-    assert_eq!(ask(&token), (None, 1));
-
-    // The same beginning, with another payload or another signature.
-    let (text, signature) = token.rsplit_once('.').unwrap();
-    let payload = b64u(with(&claims(), &json!({"sub": "u2"})).to_string());
-    let forged = format!("{}.{payload}.{signature}", text.split_once('.').unwrap().0);
-    assert_eq!(ask(&forged), (Some(JwtFault::Signature), 2));
-    assert_eq!(ask(&forged), (Some(JwtFault::Signature), 3));
-    let other = Signer::new(9, "k1").signature(text);
-    assert_eq!(ask(&format!("{text}.{}", b64u(other))), (Some(JwtFault::Signature), 4));
-
-    // Claims are judged anew: what was right expires, whatever is remembered.
-    let late = verify_in(&policy, &token, None, &verifier, NOW + 360);
-    assert_eq!(late.err(), Some(JwtFault::Claims(ClaimsFault::Expired)));
-
-    // The same token under another issuer's key of the same name.
-    let issuer = oidc(&json!([Signer::new(9, "k1").jwk()]));
-    let rotated = support::policy(&json!([issuer]));
-    assert_eq!(verify_in(&rotated, &token, None, &verifier, NOW).err(), Some(JwtFault::Signature));
-}
-
-#[test]
-fn j16_the_memory_is_bounded_and_forgets_the_oldest_first() {
-    let policy = trusted();
-    let counting = Counting(Cell::new(0));
-    let verifier = Remembered::new(&counting, 4);
-    let ask = |subject: usize| {
-        let token = signer().sign(&with(&claims(), &json!({"sub": format!("u{subject}")})));
-        verify_in(&policy, &token, None, &verifier, NOW).unwrap();
-        counting.0.get()
-    };
-    for subject in 0..10 {
-        assert_eq!(ask(subject), subject + 1);
-    }
-    assert_eq!((ask(9), ask(8)), (10, 10));
-    assert_eq!(ask(0), 11);
-    let forgetful = Remembered::new(&counting, 0);
-    let token = signer().sign(&claims());
-    for _ in 0..2 {
-        verify_in(&policy, &token, None, &forgetful, NOW).unwrap();
-    }
-    assert_eq!(counting.0.get(), 13);
-}
-
 #[test]
 fn j17_a_token_of_the_same_team_for_another_application_is_refused() {
     let policy = access_policy();
@@ -688,9 +623,7 @@ fn a_verifier_that_cannot_tell_lets_nothing_pass() {
     }
     let policy = trusted();
     let token = signer().sign(&claims());
-    for verifier in [&Broken as &dyn SignatureVerifier, &Remembered::new(Broken, 10)] {
-        assert_eq!(verify_in(&policy, &token, None, verifier, NOW).err(), Some(JwtFault::Unavailable));
-    }
+    assert_eq!(verify_in(&policy, &token, None, &Broken, NOW).err(), Some(JwtFault::Unavailable));
 }
 
 proptest! {

@@ -198,7 +198,7 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
             },
             "issuers": {"id": {"keys": 1, "fetched_at": null, "failures": 0}},
             "registry": {"authority": "registry.example", "position": null, "feed_failures": 0, "records": 0, "unknown": 0},
-            "caches": {"policy_tokens": 2, "signatures": 0},
+            "caches": {"policy_tokens": 2, "identities": 0},
         })
     );
     // The same document in another order is the same policy.

@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyswap_core::jwt::Remembered;
 use keyswap_core::{Capabilities, Fetch, FetchAnswer, FetchKey, Moment, PolicyErrors, Resolution, Worker};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -19,8 +18,6 @@ use crate::store::{SharedData, seed};
 use crate::stream::{self, Stream};
 use crate::verifier::EnvoyVerifier;
 
-/// So many signatures that hold a worker remembers.
-const SIGNATURES: usize = 4096;
 /// How often the engine is asked what is due.
 const ROUND: Duration = Duration::from_millis(900);
 
@@ -187,7 +184,12 @@ impl Shared {
 }
 
 fn compile() -> Result<Worker, PolicyErrors> {
-    let verifier = Box::new(Remembered::new(EnvoyVerifier, SIGNATURES));
     let (configuration, name) = (host::plugin_configuration(), host::node_id());
-    Worker::start(&configuration, Box::new(HostEnvironment), verifier, Capabilities::ENVOY, &name)
+    Worker::start(
+        &configuration,
+        Box::new(HostEnvironment),
+        Box::new(EnvoyVerifier),
+        Capabilities::ENVOY,
+        &name,
+    )
 }

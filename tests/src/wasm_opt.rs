@@ -25,6 +25,10 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
+/// For speed, but no function grows by taking in others that are long: a host needs memory to compile a function whole, and
+/// Envoy keeps what it needed once.
+const OPTIMISE: [&str; 2] = ["-O3", "--one-caller-inline-max-function-size=50"];
+
 /// The component with a smaller module in it.
 pub fn component(original: &[u8]) -> Result<Vec<u8>> {
     let sections = sections(original)?;
@@ -115,7 +119,7 @@ fn optimised(module: &[u8]) -> Result<Vec<u8>> {
     let mut command = Command::new("node");
     command
         .arg(tools::node_host()?.join("node_modules/binaryen/bin/wasm-opt"))
-        .arg("-O3")
+        .args(OPTIMISE)
         .args(FEATURES)
         .arg(&from)
         .arg("-o")

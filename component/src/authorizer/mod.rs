@@ -10,6 +10,7 @@ mod shared;
 use std::cell::Cell;
 use std::rc::Rc;
 
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{
     AnswerHead, Capabilities, Environment, Fetch, FetchAnswer, LocalReply, Moment, ResponseHeaders, Rollout,
     Sent, UpstreamFailure, Worker,
@@ -18,7 +19,6 @@ use keyswap_core::{
 use self::bindings::exports::keyswap::auth::authorizer as wit;
 use self::judging::{At, judge};
 use self::shared::{Due, Shared};
-use crate::verifier;
 
 #[allow(
     clippy::all,
@@ -89,7 +89,7 @@ impl wit::GuestEngine for Engine {
             ticks: false,
         };
         let variables = Box::new(Variables(variables));
-        let worker = Worker::start(policy.as_bytes(), variables, verifier(), host, &node);
+        let worker = Worker::start(policy.as_bytes(), variables, Box::new(PureRust), host, &node);
         Ok(wit::Engine::new(Self(Rc::new(Shared::new(worker.map_err(convert::errors)?)))))
     }
 

@@ -3,9 +3,8 @@
 
 use std::fs;
 
+use keyswap_core::jwt::PureRust;
 use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
-
-use crate::verifier;
 
 /// Holds the policy, a JSON document, or the name of the file that it is in.
 const POLICY: &str = "KEYSWAP_POLICY";
@@ -24,7 +23,8 @@ impl Environment for Variables {
 pub(super) fn compile() -> Result<Worker, Vec<String>> {
     let document = document().map_err(|error| vec![error])?;
     let node = std::env::var(NODE).unwrap_or_else(|_| "component".to_owned());
-    let worker = Worker::start(&document, Box::new(Variables), verifier(), Capabilities::COMPONENT, &node);
+    let worker =
+        Worker::start(&document, Box::new(Variables), Box::new(PureRust), Capabilities::COMPONENT, &node);
     worker.map_err(|PolicyErrors(errors)| {
         let count = errors.len();
         let last = format!(

@@ -12,12 +12,10 @@ use crate::decision::Check;
 use crate::fault::Fault;
 use crate::fetch::Resolution;
 use crate::identity_slot::{IdentitySlot, find_identity};
-use crate::jwt::{Issuer, JwkSet, Principals, UnverifiedJwt, is_jwt_shaped};
-use crate::keyring::{KeyRing, Keys, Newer};
-use crate::policy::StatusPolicy;
+use crate::jwt::{Issuer, is_jwt_shaped};
 use crate::registry::{Lookup, Origin, Wanted};
 use crate::slot::Slot;
-use crate::token::{TokenRecord, TokenStatus};
+use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 
 /// Who calls, and what they presented.
 pub(super) struct Caller<'a> {
@@ -68,98 +66,30 @@ impl Engine {
         let token = credential.token;
         let record = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
             self.vouched(&token, None, inputs, trail)?
-        } else if let Some(record) = self.tokens.find(&token) {
-            Arc::clone(record)
         } else {
-            let record = self.look_up(Wanted::Token(&token), inputs, trail)?.ok_or(Fault::TokenUnknown)?;
-            trail.sent.token = Some(record.digest);
-            record
+            self.known(&token, inputs, trail)?
         };
         Ok(Caller { record, token, slot: None })
     }
 
-    /// Who a JWT is of, and what they may do. One that does not hold is not tried as anything else.
-    fn vouched<'a>(
+    /// What is known of a proxy token: the policy's own are looked for first.
+    fn known<'a>(
         &'a self,
         token: &[u8],
-        slot: Option<&IdentitySlot>,
         inputs: &Inputs<'a, '_>,
         trail: &mut Trail<'a>,
     ) -> Result<Arc<TokenRecord>, Stop<'a>> {
-        let issuers = self.policy.issuers();
-        let jwt = UnverifiedJwt::parse(token).map_err(Fault::Jwt)?;
-        let issuer = Issuer::find(issuers, &jwt, slot).map_err(Fault::Jwt)?;
-        let place = issuers.iter().position(|other| other.name() == issuer.name());
-        let ring = place
-            .and_then(|place| self.issuer_keys.get(place))
-            .ok_or(Fault::KeysUnavailable(issuer.name()))?;
-        let keys = Self::keys_of(ring, issuer, inputs, trail)?;
-        let identity = match issuer.verify(jwt, &keys, self.services.verifier(), inputs.now.unix()) {
-            Ok(identity) => identity,
-            Err(fault) if fault.may_pass_with_newer_keys() => {
-                return Err(match ring.newer(inputs.now) {
-                    Newer::Ask(fetch) if !inputs.known.has(&fetch.key) => Stop::Fetch(Box::new(fetch)),
-                    // Asked for once: if the key is still unknown then, so be it.
-                    Newer::Ask(_) | Newer::None => Fault::Jwt(fault).into(),
-                    Newer::Unavailable => Fault::KeysUnavailable(issuer.name()).into(),
-                });
-            }
-            Err(fault) => return Err(Fault::Jwt(fault).into()),
-        };
-        trail.checks.push(Check::IdentityVerified(issuer.name()));
-        let person = match (issuer.principals(), identity.email()) {
-            (Principals::Any, _) => None,
-            (Principals::Known, Some(email)) => Some(self.person(email, inputs, trail)?),
-            (Principals::Known, None) if identity.is_service() => None,
-            (Principals::Known, None) => return Err(Fault::PersonUnknown.into()),
-        };
-        let mut record = identity.record(self.scope(issuer, person.as_deref()));
-        if let Some(person) = person {
-            // Limits and ids are the person's, whichever issuer vouches for them.
-            record.digest = person.digest;
-            record.label.clone_from(&person.label);
-            record.models.clone_from(&person.models);
-            record.rate_limit = person.rate_limit;
-            record.expires_at = person.expires_at;
+        let digest = TokenDigest::of_sent(token).ok_or(Fault::TokenUnknown)?;
+        if let Some(record) = self.tokens.find(&digest) {
+            return Ok(Arc::clone(record));
         }
-        Ok(Arc::new(record))
-    }
-
-    fn keys_of<'a>(
-        ring: &'a KeyRing,
-        issuer: &'a Issuer,
-        inputs: &Inputs<'a, '_>,
-        trail: &mut Trail<'a>,
-    ) -> Result<Arc<JwkSet>, Stop<'a>> {
-        match ring.find(inputs.now) {
-            Keys::Usable { keys, refresh } => {
-                trail.refresh.extend(refresh);
-                Ok(keys)
-            }
-            Keys::Ask(fetch) if !inputs.known.has(&fetch.key) => Err(Stop::Fetch(Box::new(fetch))),
-            Keys::Ask(_) | Keys::Unavailable => Err(Fault::KeysUnavailable(issuer.name()).into()),
-        }
-    }
-
-    /// The providers of an issuer's subjects: the issuer's, as far as the person's own record has them, too.
-    fn scope(&self, issuer: &Issuer, person: Option<&TokenRecord>) -> Vec<String> {
-        let of_person =
-            |name: &&str| person.is_none_or(|person| person.providers.iter().any(|it| it == name));
-        let all = self.upstreams.iter().map(|upstream| upstream.provider.as_str());
-        let mut scope: Vec<&str> = match issuer.providers() {
-            // Every provider of the policy, which the status is not: that is given by name only.
-            None => all.collect(),
-            Some(providers) => {
-                let of_issuer = |name: &&str| providers.iter().any(|it| it == name);
-                all.chain([StatusPolicy::SCOPE]).filter(of_issuer).collect()
-            }
-        };
-        scope.retain(of_person);
-        scope.into_iter().map(str::to_owned).collect()
+        let record = self.look_up(Wanted::Token(token, digest), inputs, trail)?.ok_or(Fault::TokenUnknown)?;
+        trail.sent.token = Some(record.digest);
+        Ok(record)
     }
 
     /// What is known of a person: the policy's own are looked for first.
-    fn person<'a>(
+    pub(super) fn person<'a>(
         &'a self,
         email: &str,
         inputs: &Inputs<'a, '_>,

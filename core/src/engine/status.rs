@@ -106,7 +106,7 @@ impl Engine {
             "registry": self.registry.as_ref().map(|registry| registry.report()),
             "caches": {
                 "policy_tokens": self.policy.tokens.len(),
-                "signatures": self.services.verifier().remembered(),
+                "identities": self.verdicts.len(),
             },
         })
     }

@@ -32,6 +32,14 @@ pub enum ClaimValue {
     Flag(bool),
 }
 
+/// The dates of a token: when it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dates {
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+    pub(super) expires_at: UnixTime,
+}
+
 /// What an issuer's tokens must say.
 #[derive(Clone, Debug)]
 pub struct ClaimRules {
@@ -102,6 +110,11 @@ impl Claims {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    fn dates(&self) -> Result<Dates, ClaimsFault<'static>> {
+        let expires_at = self.date("exp")?.ok_or(ClaimsFault::Date("exp"))?;
+        Ok(Dates { not_before: self.date("nbf")?, issued_at: self.date("iat")?, expires_at })
+    }
+
     fn date(&self, name: &'static str) -> Result<Option<UnixTime>, ClaimsFault<'static>> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
         let seconds = value.as_u64().filter(|seconds| *seconds <= LATEST);
@@ -126,12 +139,12 @@ impl ClaimRules {
         }
     }
 
-    /// Judges verified claims; the answer is the time from which on they hold no more, the clock skew left out.
+    /// Judges verified claims; the answer is when they hold.
     pub(super) fn judge(
         &self,
         VerifiedClaims(claims): &VerifiedClaims,
         now: UnixTime,
-    ) -> Result<UnixTime, ClaimsFault<'_>> {
+    ) -> Result<Dates, ClaimsFault<'_>> {
         if !self.is_issuer(claims) {
             return Err(ClaimsFault::Issuer);
         }
@@ -143,12 +156,14 @@ impl ClaimRules {
                 return Err(ClaimsFault::Required(name));
             }
         }
-        self.judge_dates(claims, now)
+        let dates = claims.dates()?;
+        self.judge_dates(dates, now)?;
+        Ok(dates)
     }
 
-    fn judge_dates(&self, claims: &Claims, now: UnixTime) -> Result<UnixTime, ClaimsFault<'static>> {
-        let expires_at = claims.date("exp")?.ok_or(ClaimsFault::Date("exp"))?;
-        let (not_before, issued_at) = (claims.date("nbf")?, claims.date("iat")?);
+    /// Judges the dates of claims that hold otherwise: of all that they say only this depends on the time.
+    pub(super) fn judge_dates(&self, dates: Dates, now: UnixTime) -> Result<(), ClaimsFault<'static>> {
+        let Dates { not_before, issued_at, expires_at } = dates;
         let skew = i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX);
         let latest_now = UnixTime(now.0.saturating_add(skew));
         let earliest_now = UnixTime(now.0.saturating_sub(skew));
@@ -161,7 +176,7 @@ impl ClaimRules {
         if expires_at <= earliest_now {
             return Err(ClaimsFault::Expired);
         }
-        Ok(expires_at)
+        Ok(())
     }
 }
 

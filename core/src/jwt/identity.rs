@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::claims::{Claims, VerifiedClaims};
+use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::text::{is_email, moves_text};
 use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
@@ -23,7 +23,7 @@ pub struct VerifiedIdentity {
     subject: String,
     email: Option<String>,
     is_service: bool,
-    expires_at: UnixTime,
+    dates: Dates,
 }
 
 /// Why claims that hold name nobody.
@@ -62,14 +62,14 @@ impl VerifiedIdentity {
         issuer: &str,
         subjects: &Subjects,
         VerifiedClaims(claims): &VerifiedClaims,
-        expires_at: UnixTime,
+        dates: Dates,
     ) -> Result<Self, IdentityFault> {
         let identity = |subject: &str, email, is_service| Self {
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             email,
             is_service,
-            expires_at,
+            dates,
         };
         match subjects {
             Subjects::CloudflareAccess { service_tokens } if claims.has("common_name") => {
@@ -107,9 +107,14 @@ impl VerifiedIdentity {
         self.is_service
     }
 
-    /// `exp`: nothing may be remembered of the token beyond it.
+    /// `exp`.
     pub fn expires_at(&self) -> UnixTime {
-        self.expires_at
+        self.dates.expires_at
+    }
+
+    /// When its token holds.
+    pub(super) fn dates(&self) -> Dates {
+        self.dates
     }
 
     /// The identity as a record with this scope. Its digest stands for issuer and subject, not for one token, so that id

@@ -101,8 +101,17 @@ impl Issuer {
         }
         let key = keys.select(jws).map_err(JwtFault::Key)?;
         let claims = jwt.verify(key, verifier)?;
-        let expires_at = self.rules.judge(&claims, now).map_err(JwtFault::Claims)?;
-        VerifiedIdentity::new(&self.name, &self.subjects, &claims, expires_at).map_err(JwtFault::Identity)
+        let dates = self.rules.judge(&claims, now).map_err(JwtFault::Claims)?;
+        VerifiedIdentity::new(&self.name, &self.subjects, &claims, dates).map_err(JwtFault::Identity)
+    }
+
+    /// Judges again a token that this issuer judged before, by the same keys: only the time is another.
+    pub(crate) fn still_holds(
+        &self,
+        identity: &VerifiedIdentity,
+        now: UnixTime,
+    ) -> Result<(), JwtFault<'static>> {
+        self.rules.judge_dates(identity.dates(), now).map_err(JwtFault::Claims)
     }
 
     /// The policy's name for it.

@@ -17,7 +17,6 @@ mod jwk;
 mod jwk_set;
 mod jws;
 mod pure_rust;
-mod remembered;
 mod signature;
 mod unverified;
 
@@ -33,7 +32,6 @@ pub use self::jwk::{Jwk, KeyFault};
 pub use self::jwk_set::{JwkSet, JwkSetFault, MAX_KEYS, MAX_SET_BYTES, NoKey};
 pub use self::jws::{JwsFault, MAX_TOKEN_BYTES, UnverifiedJws};
 pub use self::pure_rust::PureRust;
-pub use self::remembered::Remembered;
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 pub(crate) use self::unverified::expiry_of;
 pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};

@@ -15,11 +15,6 @@ use super::jwk::{Jwk, PublicKey};
 pub trait SignatureVerifier {
     /// Whether the signature holds. A verifier that cannot tell says so, and the request is refused.
     fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable>;
-
-    /// How many signatures it remembers.
-    fn remembered(&self) -> usize {
-        0
-    }
 }
 
 /// A verifier could not compute a check.

@@ -5,6 +5,7 @@ use crate::cors::Origins;
 
 /// Any page may, unless the policy names those that may: no cookie is ever accepted, so a page can only use a token
 /// that it was given.
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>) -> Option<Origins> {
     let mut fields = node.fields()?;
     let origins = fields.required("allow_origins").map(|node| read_origins(&node));

@@ -70,6 +70,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 pub(crate) struct CredentialPolicy(BTreeMap<String, Vec<Source>>);
 
 impl CredentialPolicy {
+    #[inline(never)]
     pub(super) fn read(node: &Node<'_>) -> Self {
         let mut chains = BTreeMap::new();
         for (name, chain) in node.entries() {
@@ -138,6 +139,7 @@ fn read_source(node: &Node<'_>) -> Option<Source> {
 }
 
 impl HttpSource {
+    #[inline(never)]
     fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let endpoint = fields.required("url").and_then(|node| read_url(&node));
@@ -261,6 +263,7 @@ pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
 }
 
 impl Variable {
+    #[inline(never)]
     fn read(node: &Node<'_>) -> Option<Self> {
         let is_name = |text: &&str| {
             !text.starts_with(|char: char| char.is_ascii_digit())

@@ -90,6 +90,7 @@ impl Gateway {
 
 impl Gateways {
     /// Reads `gateway`, which holds one of them.
+    #[inline(never)]
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let cloudflare = fields.optional("cloudflare").map(|node| read_cloudflare(&node));

@@ -31,6 +31,7 @@ const CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_min
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for item in node.items() {

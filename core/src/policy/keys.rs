@@ -48,6 +48,7 @@ const REFETCH_COOLDOWN: Setting = Setting {
 };
 
 /// Reads `jwks` of the issuer at `url`, which is `None` where it could not be read.
+#[inline(never)]
 pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -> Option<KeySource> {
     let Some(node) = node else {
         return remote(preset, url?, None, None, Settings::default());

@@ -240,6 +240,8 @@ impl Policy {
     }
 }
 
+/// Its parts are read by functions that stay functions (`inline(never)`): a host compiles a function as a whole, and takes
+/// the more memory for that, the longer it is.
 fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let mut fields = root.fields()?;
     let version = fields.required("version").and_then(|node| node.choice(&[(VERSION, ())]));

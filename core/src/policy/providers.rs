@@ -86,6 +86,7 @@ struct Entry<'d> {
 
 /// The built-in providers, changed as the policy says, and those it adds. `gateway_credential` is the Cloudflare
 /// gateway's.
+#[inline(never)]
 pub(super) fn read(
     node: Option<&Node<'_>>,
     offer: &Offer,
@@ -113,6 +114,7 @@ pub(super) fn read(
 }
 
 impl<'d> Entry<'d> {
+    #[inline(never)]
     fn read(node: Node<'d>) -> Option<Self> {
         let mut fields = node.fields()?;
         let keys = read_keys(&node, &mut fields);

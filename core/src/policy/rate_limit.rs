@@ -7,6 +7,7 @@ use crate::limit::{Keeper, RateLimit, Rule};
 const EXPECTED: &str = "expected 1 to 1000000 requests in `1s` to `1d`, a whole number of seconds";
 
 /// The policy's own: 100 requests in a minute unless it says otherwise.
+#[inline(never)]
 pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
     let mut fields = node.fields()?;
     let requests = fields.optional("requests").map_or(Some(100), |node| node.number());

@@ -38,6 +38,7 @@ pub(crate) struct RegistryPolicy {
 }
 
 impl RegistryPolicy {
+    #[inline(never)]
     pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
         let mut fields = node.fields()?;
         let url = fields.required("url").and_then(|node| read_url(&node));

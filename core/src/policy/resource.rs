@@ -4,6 +4,7 @@ use super::gateway::read_url;
 use super::reader::Node;
 use crate::resource::Resource;
 
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>) -> Option<Resource> {
     let mut fields = node.fields()?;
     let url = fields.required("url").and_then(|node| read_url(&node));

@@ -90,6 +90,7 @@ impl RolloutPolicy {
     }
 }
 
+#[inline(never)]
 fn read(root: &Node<'_>, errors: &Errors) -> Option<RolloutPolicy> {
     let mut fields = root.fields()?;
     let _ = fields.required("version");

@@ -12,6 +12,7 @@ use crate::time::UnixTime;
 use crate::token::{TokenDigest, TokenRecord, TokenStatus};
 
 /// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
+#[inline(never)]
 pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<TokenRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<TokenDigest, String> = BTreeMap::new();
@@ -27,6 +28,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
 }
 
 /// Reads the people that the policy knows, by their address in lower case.
+#[inline(never)]
 pub(super) fn read_people(
     node: &Node<'_>,
     why_not: &dyn Fn(&str) -> Option<String>,

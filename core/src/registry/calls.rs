@@ -19,16 +19,17 @@ const FEED_WAIT: Duration = Duration::from_secs(4);
 impl Registry {
     pub(super) fn fetch(&self, state: &Memory, wanted: Wanted<'_>, now: Moment) -> Fetch {
         let timeout = self.policy.timeout;
-        let request =
-            if let (Protocol::Introspection { .. }, Wanted::Token(token)) = (&self.policy.protocol, wanted) {
-                let fields = vec![
-                    (":method", "POST".to_owned()),
-                    ("content-type", "application/x-www-form-urlencoded".to_owned()),
-                ];
-                self.request("", fields, Some(introspection::question(token)), timeout)
-            } else {
-                self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
-            };
+        let request = if let (Protocol::Introspection { .. }, Wanted::Token(token, _)) =
+            (&self.policy.protocol, wanted)
+        {
+            let fields = vec![
+                (":method", "POST".to_owned()),
+                ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ];
+            self.request("", fields, Some(introspection::question(token)), timeout)
+        } else {
+            self.request(&wanted.path(), vec![(":method", "GET".to_owned())], None, timeout)
+        };
         Fetch::new(self.key(wanted.subject()), request, state.asked(now))
     }
 

@@ -9,8 +9,8 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 12..=4096;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
-    /// The caller's token, as it came.
-    Token(&'a [u8]),
+    /// The caller's token, as it came, and its digest.
+    Token(&'a [u8], TokenDigest),
     /// A verified address, in lower case.
     Person(&'a str),
 }
@@ -19,21 +19,21 @@ impl Wanted<'_> {
     /// Whether it can be in a registry at all: what cannot is neither looked for nor asked for.
     pub(super) fn can_be(self) -> bool {
         match self {
-            Self::Token(token) => LENGTHS.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic),
+            Self::Token(token, _) => LENGTHS.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic),
             Self::Person(email) => is_email(email),
         }
     }
 
     pub(crate) fn subject(self) -> Subject {
         match self {
-            Self::Token(token) => Subject::Token(TokenDigest::of(token)),
+            Self::Token(_, digest) => Subject::Token(digest),
             Self::Person(email) => Subject::Person(email.to_owned()),
         }
     }
 
     pub(super) fn path(self) -> String {
         match self {
-            Self::Token(token) => format!("/v1/tokens/{}", TokenDigest::of(token).to_hex()),
+            Self::Token(_, digest) => format!("/v1/tokens/{}", digest.to_hex()),
             Self::Person(email) => {
                 let mut path = "/v1/principals/".to_owned();
                 form_encode(email.as_bytes(), |byte| path.push(char::from(byte)));

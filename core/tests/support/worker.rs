@@ -2,8 +2,9 @@
 //! by whatever the test has in place of the service.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
-use keyswap_core::jwt::{PureRust, Remembered};
+use keyswap_core::jwt::{PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 use keyswap_core::{
     AnswerHead, Capabilities, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy,
     RequestHead, Resolution, Sent, Services, Step, Store, TokenDigest, Verdict,
@@ -109,6 +110,17 @@ impl Environment for Secrets {
 pub(crate) struct Worker {
     engine: Engine,
     calls: Cell<usize>,
+    signatures: Rc<Cell<usize>>,
+}
+
+/// Counts the signatures that are computed.
+struct Counting(Rc<Cell<usize>>);
+
+impl SignatureVerifier for Counting {
+    fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable> {
+        self.0.set(self.0.get() + 1);
+        PureRust.verify(check)
+    }
 }
 
 impl Worker {
@@ -123,9 +135,10 @@ impl Worker {
     /// In another host than Envoy.
     pub(crate) fn on(policy: &Value, environment: &dyn Environment, host: Capabilities) -> Self {
         let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
-        let verifier = Box::new(Remembered::new(PureRust, 64));
+        let signatures = Rc::default();
+        let verifier = Box::new(Counting(Rc::clone(&signatures)));
         let engine = Engine::new(policy, environment, &Services::new(verifier, host)).ok().unwrap();
-        Self { engine, calls: Cell::new(0) }
+        Self { engine, calls: Cell::new(0), signatures }
     }
 
     /// The status of a request with this token; 200 where it is forwarded.
@@ -205,6 +218,11 @@ impl Worker {
     /// How many calls were made since this was last asked, without those for the feed.
     pub(crate) fn calls(&self) -> usize {
         self.calls.take()
+    }
+
+    /// How many signatures were computed since this was last asked.
+    pub(crate) fn signatures(&self) -> usize {
+        self.signatures.take()
     }
 
     fn call(

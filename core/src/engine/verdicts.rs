@@ -1,0 +1,96 @@
+//! Identity JWTs that were found to hold, remembered: a token that is in use is read and its signature computed once.
+//!
+//! A verdict is of one token, by the SHA-256 over all of its bytes, and counts where it was found only: with the same keys
+//! of the same issuer, in the same place of a request. A key that leaves its set takes its verdicts with it, and another
+//! policy begins with none. The dates are judged by each request's clock. Only what holds is remembered: forgetting costs
+//! time, never changes an answer.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::identity_slot::IdentitySlot;
+use crate::jwt::{JwkSet, VerifiedIdentity};
+use crate::token::{TokenDigest, TokenRecord};
+
+/// So many tokens an engine remembers.
+const CAPACITY: usize = 4096;
+
+/// The memory of one engine.
+pub(super) struct Verdicts(RefCell<Cache<Rc<Verdict>>>);
+
+/// A token that holds.
+pub(super) struct Verdict {
+    /// The issuer's place in the policy.
+    pub(super) issuer: usize,
+    /// Where the token stood; `None` for an auth slot. Not every issuer is believed everywhere.
+    pub(super) slot: Option<IdentitySlot>,
+    /// The keys that it was judged with.
+    pub(super) keys: Arc<JwkSet>,
+    /// Whom the issuer vouches for.
+    pub(super) identity: VerifiedIdentity,
+    /// The caller's record, as it was made last.
+    made: RefCell<Option<Made>>,
+}
+
+/// A caller's record, and that of the person, of which it was made.
+struct Made {
+    person: Option<Arc<TokenRecord>>,
+    record: Arc<TokenRecord>,
+}
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Self(RefCell::new(Cache::new(CAPACITY)))
+    }
+}
+
+impl Verdicts {
+    /// The verdict on a token that stood there.
+    pub(super) fn find(&self, token: &TokenDigest, slot: Option<&IdentitySlot>) -> Option<Rc<Verdict>> {
+        let verdicts = self.0.try_borrow().ok()?;
+        verdicts.get(token).filter(|verdict| verdict.slot.as_ref() == slot).cloned()
+    }
+
+    pub(super) fn keep(&self, token: TokenDigest, verdict: &Rc<Verdict>) {
+        if let Ok(mut verdicts) = self.0.try_borrow_mut() {
+            verdicts.insert(token, Rc::clone(verdict));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.try_borrow().map_or(0, |verdicts| verdicts.len())
+    }
+}
+
+impl Verdict {
+    pub(super) fn new(
+        issuer: usize,
+        slot: Option<&IdentitySlot>,
+        keys: Arc<JwkSet>,
+        identity: VerifiedIdentity,
+    ) -> Self {
+        Self { issuer, slot: slot.cloned(), keys, identity, made: RefCell::default() }
+    }
+
+    /// The caller's record, made anew where the person's is another than the last time.
+    pub(super) fn record(
+        &self,
+        person: Option<Arc<TokenRecord>>,
+        make: impl FnOnce(&VerifiedIdentity, Option<&TokenRecord>) -> TokenRecord,
+    ) -> Arc<TokenRecord> {
+        let of_person = person.as_ref().map(Arc::as_ptr);
+        if let Ok(last) = self.made.try_borrow()
+            && let Some(last) = &*last
+            && last.person.as_ref().map(Arc::as_ptr) == of_person
+        {
+            return Arc::clone(&last.record);
+        }
+        let record = Arc::new(make(&self.identity, person.as_deref()));
+        if let Ok(mut last) = self.made.try_borrow_mut() {
+            *last = Some(Made { person, record: Arc::clone(&record) });
+        }
+        record
+    }
+}
