@@ -114,9 +114,13 @@ impl HttpContext for Stream {
         for (name, value) in &response.add {
             complain(host::add(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
         }
+        let sent = self.request.sent.take();
         // A policy that is in force no longer has nothing to learn.
-        if let (Some(rollout), Ok(now)) = (self.request.judged_by.borrow().upgrade(), host::now()) {
-            rollout.answered(self.request.sent.take(), &Answer, now, &SharedData);
+        if !sent.is_nothing()
+            && let Some(rollout) = self.request.judged_by.borrow().upgrade()
+            && let Ok(now) = host::now()
+        {
+            rollout.answered(sent, &Answer, now, &SharedData);
         }
         Action::Continue
     }
