@@ -168,8 +168,7 @@ pub(crate) struct HeaderMap {
 impl HeaderMap {
     const CALL: &str = "get_header_map_pairs";
 
-    /// Reads the map, which has `count` pairs as the host said when it announced it. One that cannot be read to its end
-    /// might hide a header.
+    /// Reads the map, which has `count` pairs as the host said when it announced it.
     pub(crate) fn read(map: Map, count: usize) -> Result<Self, HostError> {
         // SAFETY: the pointers are valid for the call.
         let bytes = receive(Self::CALL, |data, size| unsafe {
@@ -177,28 +176,25 @@ impl HeaderMap {
         })?;
         let pairs =
             if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(HostError::Malformed(Self::CALL))? };
-        let map = Self { bytes, pairs };
-        if pairs == count && map.iter().count() == pairs {
-            Ok(map)
-        } else {
-            Err(HostError::Malformed(Self::CALL))
-        }
+        if pairs == count { Ok(Self { bytes, pairs }) } else { Err(HostError::Malformed(Self::CALL)) }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.pairs
     }
 
-    /// The pairs, up to the first that lies outside of what the host handed over.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    /// The pairs. An error is one that lies outside of what the host handed over: a map that cannot be read to its end
+    /// might hide a header.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), HostError>> {
         let mut sizes = 4_usize;
         let mut at = self.pairs.checked_mul(8).and_then(|size| size.checked_add(4));
-        (0..self.pairs).map_while(move |_| {
+        let mut next = move || {
             let name = text(&self.bytes, &mut at, number(&self.bytes, sizes)?)?;
             let value = text(&self.bytes, &mut at, number(&self.bytes, sizes.checked_add(4)?)?)?;
             sizes = sizes.checked_add(8)?;
             Some((name, value))
-        })
+        };
+        (0..self.pairs).map(move |_| next().ok_or(HostError::Malformed(Self::CALL)))
     }
 }
 

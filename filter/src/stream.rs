@@ -95,8 +95,9 @@ impl HttpContext for Stream {
             return Action::Pause;
         };
         let Ok(trailers) = HeaderMap::read(Map::RequestTrailers, count) else { return Action::Pause };
-        for (name, _) in trailers.iter().filter(|(name, _)| rollout.is_slot(name)) {
-            if host::remove(Map::RequestTrailers, name).is_err() {
+        for trailer in trailers.iter() {
+            let Ok((name, _)) = trailer else { return Action::Pause };
+            if rollout.is_slot(name) && host::remove(Map::RequestTrailers, name).is_err() {
                 return Action::Pause;
             }
         }
@@ -166,9 +167,8 @@ fn resume_request(shared: &Shared, request: &Rc<Request>, at: Option<Held>, reso
 /// Goes on with a judgement that only tells something. One that another policy began tells nothing any more.
 fn conclude(shared: &Shared, map: HeaderMap, at: Option<Held>, resolution: Resolution) {
     let (Some(Held { rollout, waiting }), Ok(now)) = (at, host::now()) else { return };
-    let headers = headers_of(&map);
-    let head = head_of(&map, &headers);
-    let (observations, aside) = rollout.conclude(waiting, resolution, &head, now, &SharedData);
+    let Ok(fields) = Fields::of(&map) else { return };
+    let (observations, aside) = rollout.conclude(waiting, resolution, &fields.head(), now, &SharedData);
     shared.tell(&observations);
     shared.put_aside(aside, &rollout, map, now);
 }
@@ -183,8 +183,8 @@ fn judge(
     let Some(rollout) = shared.worker.rollout().or_else(|| shared.listen()) else {
         return await_policy(shared, request, resumed.is_some(), now);
     };
-    let headers = headers_of(&map);
-    let head = head_of(&map, &headers);
+    let fields = Fields::of(&map)?;
+    let head = fields.head();
     let mut judged = match resumed {
         // What another policy began is begun anew.
         Some((Some(at), resolution)) if Rc::ptr_eq(&at.rollout, &rollout) => {
@@ -232,24 +232,35 @@ fn await_policy(
     Ok(reply(&LocalReply::no_policy()))
 }
 
-fn headers_of(map: &HeaderMap) -> Vec<Header<'_>> {
-    let mut headers = Vec::with_capacity(map.len());
-    let fields = map.iter().filter(|(name, _)| !name.starts_with(b":"));
-    headers.extend(fields.map(|(name, value)| Header { name, value }));
-    headers
+/// The fields of a head, found in one walk.
+struct Fields<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    authority: &'a [u8],
+    headers: Vec<Header<'a>>,
 }
 
-fn head_of<'a>(map: &'a HeaderMap, headers: &'a [Header<'a>]) -> RequestHead<'a> {
-    let mut head = RequestHead { method: b"", path: b"", authority: b"", headers, peer: host::peer };
-    for (name, value) in map.iter().take_while(|(name, _)| name.starts_with(b":")) {
-        match name {
-            b":method" => head.method = value,
-            b":path" => head.path = value,
-            b":authority" => head.authority = value,
-            _ => {}
+impl<'a> Fields<'a> {
+    fn of(map: &'a HeaderMap) -> Result<Self, HostError> {
+        let headers = Vec::with_capacity(map.len());
+        let mut fields = Self { method: b"", path: b"", authority: b"", headers };
+        for pair in map.iter() {
+            let (name, value) = pair?;
+            match name {
+                b":method" => fields.method = value,
+                b":path" => fields.path = value,
+                b":authority" => fields.authority = value,
+                [b':', ..] => {}
+                _ => fields.headers.push(Header { name, value }),
+            }
         }
+        Ok(fields)
     }
-    head
+
+    fn head(&self) -> RequestHead<'_> {
+        let Self { method, path, authority, headers } = self;
+        RequestHead { method, path, authority, headers, peer: host::peer }
+    }
 }
 
 fn carry_out(

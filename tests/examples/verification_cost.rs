@@ -54,7 +54,7 @@ fn main() -> Result<()> {
     }
     let each =
         |total: Duration| total.as_secs_f64() * 1e6 / f64::from(u32::try_from(ROUNDS * BATCH).unwrap_or(1));
-    println!("a request with a remembered signature: {:.1} us", each(remembered));
+    println!("a request with a remembered token: {:.1} us", each(remembered));
     println!("verifying RS256-2048 by Envoy's function: {:.1} us", each(native) - each(remembered));
     println!("verifying PS256-2048 in Wasm: {:.1} us", each(in_wasm) - each(remembered));
     Ok(())

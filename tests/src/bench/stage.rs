@@ -33,7 +33,7 @@ pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const AUDIENCE: &str = "keyswap-bench";
 /// The most that a policy can allow.
 pub(super) const LIMIT: u32 = 1_000_000;
-/// Keyswap remembers 4096 signatures, of which the oldest go first: of more that come in turn it knows none.
+/// Keyswap remembers 4096 JWTs, of which the oldest go first: of more that come in turn it knows none.
 const COLD: usize = 6000;
 /// What the OpenAI SDK sends; `{token}` stands for the credential.
 const REQUEST: &str = include_str!("../../bench/request.http");
