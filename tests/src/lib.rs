@@ -53,6 +53,7 @@ mod standin;
 mod testbed;
 pub mod tools;
 mod waiting;
+mod wash;
 pub mod wasm_opt;
 mod wasmtime;
 
@@ -71,4 +72,5 @@ pub use server::Server;
 pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
 pub use waiting::until;
+pub use wash::Wash;
 pub use wasmtime::{FLAGS as WASMTIME_FLAGS, Wasmtime, WasmtimeSetup};

@@ -19,6 +19,7 @@ pub const ENVOY_VERSION: &str = "1.40.0";
 const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 /// The Wasmtime release that the component is tested with, and the oldest one.
 pub const WASMTIME_VERSION: &str = "48.0.2";
+const WASH_VERSION: &str = "2.10.4";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
 /// What to do where there is no Python.
@@ -153,6 +154,11 @@ pub fn wasmtime_cache() -> Result<PathBuf> {
 /// The oldest Wasmtime that must run the component.
 pub fn oldest_wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
+}
+
+/// wash of the pinned version.
+pub fn wash() -> Result<PathBuf> {
+    program_of_wheel("wash", WASH_VERSION, "hosts/wash.txt", "wash_cli/wash")
 }
 
 /// A native program that comes in a Python wheel.

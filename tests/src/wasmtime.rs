@@ -168,7 +168,7 @@ impl WasmtimeSetup {
     }
 
     /// The environment, with the policy in it.
-    pub(crate) fn environment(self) -> Result<BTreeMap<String, String>> {
+    pub fn environment(self) -> Result<BTreeMap<String, String>> {
         let policy = self.policy?.map(|policy| ("KEYSWAP_POLICY".to_owned(), policy.to_string()));
         Ok(self.env.into_iter().chain(policy).collect())
     }

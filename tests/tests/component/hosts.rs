@@ -1,4 +1,4 @@
-//! How hosts are told to run it: the command in README.md and the manifest for Spin.
+//! How hosts are told to run it: the command in README.md, the manifest for Spin and the configuration of wash.
 
 use std::{
     env, fs,
@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{Capabilities, Policy};
-use keyswap_tests::{COMPONENT, Request, WASMTIME_FLAGS, Wasmtime, tools};
-use serde_json::Value;
+use keyswap_core::{Capabilities, Policy, TokenDigest};
+use keyswap_tests::{COMPONENT, Request, Standin, TOKEN, WASMTIME_FLAGS, Wash, Wasmtime, tools, with};
+use serde_json::{Value, json};
 
 fn shipped_policy() -> Result<Policy> {
     let text = fs::read(tools::project_root().join("component/policy.json"))?;
@@ -80,5 +80,54 @@ fn the_manifest_for_spin_names_what_is_there_and_lets_out_to_what_the_policy_nee
     hosts.sort_unstable();
     let needed: Vec<String> = shipped_policy()?.outbound_hosts().into_iter().collect();
     ensure!(hosts == needed, "allowed: {hosts:?}, needed: {needed:?}");
+    Ok(())
+}
+
+/// The real credentials, by their variables.
+const CREDENTIALS: [(&str, &str); 2] =
+    [("OPENAI_API_KEY", "sk-openai-0123456789"), ("ANTHROPIC_API_KEY", "sk-ant-0123456789")];
+
+#[test]
+fn the_configuration_of_wash_serves_the_shipped_policy_and_lets_out_to_what_that_needs() -> Result<()> {
+    let configuration = Wash::shipped()?;
+    let path = "../target/keyswap.wasm";
+    ensure!(configuration["build"]["component_path"] == path, "`cargo xtask component` writes another file");
+    let needed: Vec<String> = shipped_policy()?.outbound_hosts().into_iter().collect();
+    ensure!(configuration["workload"]["allowedHosts"] == json!(needed), "needed: {needed:?}");
+
+    let policy = fs::read(tools::project_root().join("component/policy.json"))?;
+    let wash = Wash::start(&configuration, &serde_json::from_slice(&policy)?, &CREDENTIALS)?;
+    let answer = wash.send(&Request::get("/v1/models").bearer("ptk_nobody-knows-this-one"))?;
+    ensure!(answer.header("x-keyswap-reason") == Some("token_invalid"), "{answer:?} {}", wash.log());
+    Ok(())
+}
+
+#[test]
+fn wash_carries_requests_with_the_real_credential_to_the_hosts_that_it_is_told_of_and_to_no_other()
+-> Result<()> {
+    let standin = Standin::start()?;
+    let policy = fs::read(tools::project_root().join("component/policy.json"))?;
+    let mut policy: Value = serde_json::from_slice(&policy)?;
+    policy["tokens"][0]["sha256"] = json!(TokenDigest::of(TOKEN.as_bytes()).to_hex());
+    let environment = Wasmtime::with(&policy).upstream(&standin).environment()?;
+    let policy: Value =
+        serde_json::from_str(environment.get("KEYSWAP_POLICY").context("there is a policy")?)?;
+    let hosts = Policy::from_json(policy.to_string().as_bytes())?.outbound_hosts();
+
+    let shipped = Wash::shipped()?;
+    let workload = with(&shipped["workload"], &json!({"allowedHosts": hosts}));
+    let configuration = with(&shipped, &json!({"workload": workload}));
+    let request = Request::post("/v1/chat/completions", &json!({})).bearer(TOKEN);
+    let wash = Wash::start(&configuration, &policy, &CREDENTIALS)?;
+    let answer = wash.send(&request)?;
+    ensure!(answer.status == 200, "{answer:?} {}", wash.log());
+    let received = standin.take();
+    let received = received.first().context("nothing arrived at the upstream")?;
+    ensure!(received.header("authorization") == Some("Bearer sk-openai-0123456789"), "{received:?}");
+
+    // The shipped configuration lets out to the providers only, and the stand-in is none.
+    let wash = Wash::start(&shipped, &policy, &CREDENTIALS)?;
+    let answer = wash.send(&request)?;
+    ensure!(answer.status == 502 && standin.take().is_empty(), "{answer:?} {}", wash.log());
     Ok(())
 }
