@@ -1,6 +1,6 @@
 //! The bench: what a request costs in each set-up, all of them in one run, in turns.
 //!
-//! Every set-up is an Envoy of its own in front of one upstream, started once; those that are not measured cost nothing,
+//! Every set-up is a proxy of its own, nearly always an Envoy, in front of one upstream, started once; those that are not measured cost nothing,
 //! which is looked at. The proxy that is measured has a core for itself; the load, the upstream and all that proxies call
 //! share another. What counts is the processor time that the kernel notes for the proxy. A round measures each set-up once,
 //! so that a machine that is slow for a while is slow for all; set-ups are compared round by round.
@@ -31,7 +31,7 @@ use crate::{
     tools::{self, ENVOY_VERSION},
 };
 
-pub use set_ups::{BARE, Running, SET_UPS, SetUp};
+pub use set_ups::{BARE, COMPONENT_SET_UPS, Running, SET_UPS, SetUp};
 pub use stage::Stage;
 pub use tables::Kind;
 pub use upstream::Upstream;

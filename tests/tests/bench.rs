@@ -6,7 +6,7 @@ use std::{sync::atomic::AtomicBool, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    bench::{self, Kind, Plan, SET_UPS, Watch},
+    bench::{self, COMPONENT_SET_UPS, Kind, Plan, SET_UPS, Watch},
     figures::{Metric, Report, Table, document, targets},
 };
 
@@ -47,6 +47,19 @@ fn every_set_up_does_what_it_is_said_to_do_and_is_measured() -> Result<()> {
     let text = document(&report);
     ensure!(text.contains("A quick run: these figures say nothing"), "{text}");
     ensure!(SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_component_is_measured_beside_one_that_only_forwards() -> Result<()> {
+    let report = quick(&[Kind::Component])?;
+    let table = report.table("component").context("there is no table of the component")?;
+    let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
+    ensure!(measured == COMPONENT_SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
+    has(table, &[Metric::ProcessorMicros, Metric::MemoryMegabytes])?;
+    ensure!(targets(&report).len() == 4, "{:#?}", targets(&report));
+    let text = document(&report);
+    ensure!(COMPONENT_SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Compare these set-ups only, with Envoy alone; `--list` tells their names. Implies `--table set-ups`.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     set_up: Vec<String>,
-    /// Measure these tables only: set-ups, tokens, workers, bodies, streams, memory.
+    /// Measure these tables only: set-ups, component, tokens, workers, bodies, streams, memory.
     #[arg(long, value_name = "NAME", num_args = 1..)]
     table: Vec<Kind>,
     /// Only make sure that everything works, in one short round: the figures say nothing.

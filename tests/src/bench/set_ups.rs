@@ -4,6 +4,7 @@
 //! Envoy is one more [`Host`], with a baseline of its own.
 
 mod authorization;
+mod component;
 mod keyswap;
 mod native;
 mod parts;
@@ -14,8 +15,9 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 use anyhow::{Context as _, Result};
 
 use super::{load::Requests, stage::Stage};
-use crate::{Answer, Envoy, Meter, Server};
+use crate::{Answer, Envoy, Meter, Server, Wasmtime};
 
+pub use component::COMPONENT_SET_UPS;
 pub(super) use keyswap::{keyswap, keyswap_with};
 
 /// The name of the set-up that the others on Envoy are compared with.
@@ -66,6 +68,20 @@ impl Host for Envoy {
     }
 }
 
+impl Host for Wasmtime {
+    fn address(&self) -> SocketAddr {
+        Server::address(self)
+    }
+
+    fn meter(&self) -> Meter {
+        Server::meter(self)
+    }
+
+    fn open(&self, request: &[u8]) -> Result<Answer> {
+        self.open_raw(request)
+    }
+}
+
 impl Running {
     /// A set-up on this host. What the proof holds ends with it.
     pub(super) fn new(
@@ -93,7 +109,7 @@ impl SetUp {
     }
 }
 
-/// All of them, in the order in which they are shown. The first is the baseline.
+/// Those on Envoy, in the order in which they are shown. The first is the baseline.
 pub const SET_UPS: [SetUp; 13] = [
     SetUp { name: BARE, title: "Envoy alone", baseline: BARE, start: native::bare },
     SetUp {

@@ -1,6 +1,7 @@
 //! What is measured: one table for each question.
 
 mod bodies;
+mod component;
 mod memory;
 mod set_ups;
 mod streams;
@@ -17,6 +18,8 @@ use crate::figures::{Row, Table};
 pub enum Kind {
     /// What a request costs in each set-up.
     SetUps,
+    /// The same of the component.
+    Component,
     /// Whether it matters how many tokens there are.
     Tokens,
     /// One worker, or two.
@@ -31,13 +34,21 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 6] =
-        [Self::SetUps, Self::Tokens, Self::Workers, Self::Bodies, Self::Streams, Self::Memory];
+    pub const ALL: [Self; 7] = [
+        Self::SetUps,
+        Self::Component,
+        Self::Tokens,
+        Self::Workers,
+        Self::Bodies,
+        Self::Streams,
+        Self::Memory,
+    ];
 
     /// Its name on the command line and in results.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SetUps => "set-ups",
+            Self::Component => "component",
             Self::Tokens => "tokens",
             Self::Workers => "workers",
             Self::Bodies => "bodies",
@@ -52,6 +63,7 @@ impl Kind {
             Self::SetUps => 6.0,
             Self::Tokens | Self::Memory => 3.0,
             Self::Bodies => 2.5,
+            Self::Component => 0.7,
             Self::Workers | Self::Streams => 1.5,
         }
     }
@@ -59,6 +71,7 @@ impl Kind {
     pub(super) fn measure(self, stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
         match self {
             Self::SetUps => set_ups::measure(stage, plan, watch),
+            Self::Component => component::measure(stage, plan, watch),
             Self::Tokens => tokens::measure(stage, plan, watch),
             Self::Workers => workers::measure(stage, plan, watch),
             Self::Bodies => bodies::measure(stage, plan, watch),

@@ -14,6 +14,7 @@ pub fn document(report: &Report) -> String {
         text.push('\n');
         text.push_str(&match table.name.as_str() {
             "set-ups" => set_ups(table),
+            "component" => component(table),
             "tokens" => growth("tokens", table),
             "workers" => growth("workers", table),
             "bodies" => growth("size of request and answer", table),
@@ -91,6 +92,22 @@ fn judgement(report: &Report) -> String {
             (false, false) => "**missed**",
         };
         line(&mut text, &[target.claim, target.allowed, target.measured, verdict.to_owned()]);
+    }
+    text
+}
+
+fn component(table: &Table) -> String {
+    let mut text = heading(&["on `wasmtime serve`", "CPU of a request", "added to forwarding", "memory"]);
+    for row in &table.rows {
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                value(row.spread(Metric::ProcessorMicros), "µs"),
+                added(table, row, Metric::ProcessorMicros, "µs"),
+                value(row.spread(Metric::MemoryMegabytes), "MB"),
+            ],
+        );
     }
     text
 }

@@ -35,6 +35,10 @@ const MEMORY_OVER_EMPTY: f64 = 8.0;
 /// Memory that grows by less is flat.
 const FLAT: f64 = 1.0;
 const P99_RATIO: f64 = 1.15;
+/// So much may a request cost in the component that costs 1 in one that only forwards.
+const COMPONENT_RATIO: f64 = 1.2;
+/// So much may a warm decision add there, in microseconds.
+const COMPONENT_ADDED: f64 = 25.0;
 /// So much more may a decision cost with many tokens, in percent.
 const GROWTH_PERCENT: f64 = 5.0;
 /// What is less than so much of what Envoy itself does for an event cannot be told from nothing, in percent.
@@ -52,6 +56,7 @@ pub fn targets(report: &Report) -> Vec<Target> {
         targets.extend(memory_over_empty(table));
         targets.extend(latency(table));
     }
+    targets.extend(report.table("component").into_iter().flat_map(component));
     targets.extend(report.table("tokens").into_iter().flat_map(growth));
     targets.extend(report.table("streams").and_then(streams));
     targets.extend(report.table("memory").into_iter().flat_map(flat));
@@ -111,6 +116,23 @@ fn latency(table: &Table) -> Vec<Target> {
         Some(at_most(claim, P99_RATIO, ratio(set_up)?, "×"))
     };
     [("keyswap-token", "a proxy token"), ("keyswap-jwt", "a JWT")].into_iter().filter_map(target).collect()
+}
+
+/// A warm decision in the component, beside a component that only forwards.
+fn component(table: &Table) -> Vec<Target> {
+    let target = |(set_up, what): (&str, &str)| {
+        let row = table.row(set_up, "")?;
+        let of = |row: &Row| row.samples.get(&Metric::ProcessorMicros).cloned();
+        let ratios = statistics::ratios(&of(row)?, &of(table.row(&row.baseline, "")?)?);
+        let claim =
+            format!("{what} costs at most {COMPONENT_RATIO} × what a component that only forwards does");
+        let ratio = at_most(claim, COMPONENT_RATIO, spread(&ratios)?.median, "×");
+        let claim = format!("{what} adds at most {COMPONENT_ADDED} µs to it");
+        Some([ratio, micros(claim, COMPONENT_ADDED, added(table, set_up)?)])
+    };
+    let set_ups =
+        [("component-token", "in the component a proxy token"), ("component-jwt", "in the component a JWT")];
+    set_ups.into_iter().filter_map(target).flatten().collect()
 }
 
 /// The first row of a place has the fewest tokens, the last that is alike has the most.
@@ -230,6 +252,21 @@ mod tests {
         assert_eq!(held(&with([40.0, 70.0, 40.0])), [true, false], "10 is 1.25 × 8, and above 8");
         assert_eq!(held(&with([40.1, 70.1, 40.1])), [false, false]);
         assert_eq!(held(&with([37.0, 67.0, 37.0])), [true, true]);
+    }
+
+    #[test]
+    fn the_component_is_compared_with_one_that_only_forwards() {
+        let cpu = |name: &str, baseline: &str, value: f64| Row {
+            baseline: baseline.to_owned(),
+            ..row(name, "", Metric::ProcessorMicros, &[value])
+        };
+        let rows = vec![
+            cpu("passthrough", "passthrough", 100.0),
+            cpu("component-token", "passthrough", 120.0),
+            cpu("component-jwt", "passthrough", 126.0),
+        ];
+        let found: Vec<_> = judged(&report("component", rows)).into_iter().map(|(_, holds)| holds).collect();
+        assert_eq!(found, [true, true, false, false]);
     }
 
     #[test]

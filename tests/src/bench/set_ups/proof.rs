@@ -13,6 +13,8 @@ use crate::{
 pub(super) enum Job {
     /// It goes on as it came.
     Nothing,
+    /// The caller's credential goes, the provider's key comes, and the path stays.
+    Key,
     /// The caller's credential goes, the real ones come; host and path are the gateway's.
     Credentials,
     /// The gateway is also told who it was.
@@ -57,12 +59,16 @@ impl Job {
             ensure!(has(&format!("authorization: Bearer {callers}")), "the credential is not the caller's");
             return Ok(());
         }
+        ensure!(has(&format!("authorization: Bearer {OPENAI_API_KEY}")), "the provider's key is missing");
+        ensure!(!head.contains(callers), "the caller's credential is still there");
+        if self == Self::Key {
+            ensure!(head.starts_with("POST /v1/chat/completions "), "the path is another");
+            return Ok(());
+        }
         let target = "/v1/0123456789abcdef0123456789abcdef/prod/openai/v1/chat/completions";
         ensure!(head.starts_with(&format!("POST {target} ")), "the path is not the gateway's");
         ensure!(has("host: gateway.ai.cloudflare.com"), "the host is not the gateway's");
-        ensure!(has(&format!("authorization: Bearer {OPENAI_API_KEY}")), "the provider's key is missing");
         ensure!(has(&format!("cf-aig-authorization: Bearer {CF_AIG_TOKEN}")), "the gateway's key is missing");
-        ensure!(!head.contains(callers), "the caller's credential is still there");
         let metadata = head.lines().find_map(|line| line.strip_prefix("cf-aig-metadata: "));
         ensure!(
             metadata.is_some_and(|metadata| metadata.contains(EMAIL)) == (self == Self::Metadata),

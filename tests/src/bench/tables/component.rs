@@ -1,0 +1,28 @@
+//! What a request costs in the component on `wasmtime serve`, whose instances serve many requests.
+
+use anyhow::{Context as _, Result};
+
+use super::Kind;
+use crate::{
+    bench::{
+        COMPONENT_SET_UPS, Plan, Stage, Watch,
+        turns::{Entry, take_turns},
+    },
+    figures::{Metric, Table},
+};
+
+pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
+    let mut entries = Vec::new();
+    for set_up in &COMPONENT_SET_UPS {
+        watch.at(&format!("starting {}", set_up.name), 0.0)?;
+        entries.push(Entry::new(set_up, "", set_up.start(stage, 1)?));
+    }
+    let rows = take_turns("component", plan, watch, &entries, |entry| {
+        let mut samples = entry.saturated(stage, plan.slice)?;
+        samples.push((Metric::MemoryMegabytes, entry.memory()?));
+        Ok(samples)
+    })?;
+    // They still do what they did before.
+    entries.iter().try_for_each(|entry| entry.running.prove(stage).with_context(|| entry.name()))?;
+    Ok(Kind::Component.table(rows))
+}
