@@ -150,8 +150,10 @@ impl KeyRing {
             // Only what was answered counts: failures have pauses of their own.
             state.refetched_at = state.keys.is_some().then_some(now);
             state.failures = 0;
+            // What is known of tokens is bound to the set, and stays where that has not changed.
+            let same = state.keys.take().map(|(same, _)| same).filter(|same| same.is_like(&keys));
             // By the clock of now: an issuer's set has no version, and is as new as its answer.
-            state.keys = Some((Arc::new(keys), now));
+            state.keys = Some((same.unwrap_or_else(|| Arc::new(keys)), now));
             Ok(notes)
         });
         match read {

@@ -98,9 +98,8 @@ impl TokenRecord {
 
     /// A stable name for the token: the first 16 hexadecimal digits of its digest. It cannot be used as a token.
     pub fn id(&self) -> String {
-        let mut id = self.digest.to_hex();
-        id.truncate(16);
-        id
+        let (first, _) = self.digest.0.split_at(8);
+        hex::encode(first)
     }
 }
 

@@ -122,6 +122,37 @@ fn a_key_takes_its_verdicts_with_it() {
 }
 
 #[test]
+fn a_set_that_is_fetched_anew_and_has_not_changed_keeps_its_verdicts() {
+    let (signer, other) = (Signer::new(1, "k1"), Signer::new(2, "k2"));
+    let jwks = json!({"url": "https://id.example/keys", "cache_duration": "10m"});
+    let issuer = for_anybody(&with(&oidc(&json!([])), &json!({"jwks": jwks})));
+    let (worker, store) = (Worker::new(&policy(&json!([issuer]))), MemoryStore::default());
+    let token = signer.sign(&with(&claims(), &json!({"exp": NOW + 10 * HOUR})));
+    for (second, keys, computed) in [
+        (0, json!([signer.jwk()]), 1),
+        (HOUR, json!([signer.jwk()]), 0),
+        (2 * HOUR, json!([signer.jwk(), other.jwk()]), 1),
+        (3 * HOUR, json!([other.jwk(), signer.jwk()]), 1),
+        (4 * HOUR, json!([other.jwk(), signer.jwk()]), 0),
+    ] {
+        let keys = json!({ "keys": keys }).to_string();
+        assert_eq!(worker.ask(&store, &token, at(second), &|_| Answer(200, keys.clone())), 200);
+        assert_eq!((worker.calls(), worker.signatures()), (1, computed), "at {second} s");
+    }
+}
+
+#[test]
+fn a_caller_with_a_very_long_name_is_judged_each_time() {
+    let signer = Signer::new(1, "k1");
+    let worker = Worker::new(&policy(&json!([for_anybody(&oidc(&json!([signer.jwk()])))])));
+    let token = signer.sign(&with(&claims(), &json!({"sub": "u".repeat(2000)})));
+    for _ in 0..2 {
+        assert_eq!(ask(&worker, &token, at(0)), (200, "allowed"));
+        assert_eq!(worker.signatures(), 1);
+    }
+}
+
+#[test]
 fn while_an_issuer_cannot_be_reached_its_verdicts_last_as_long_as_its_keys() {
     let signer = Signer::new(1, "k1");
     let jwks = json!({"url": "https://id.example/keys", "cache_duration": "10m", "stale_if_error": "1h"});
@@ -178,6 +209,14 @@ fn what_is_remembered_of_a_token_says_nothing_of_the_person() {
     ] {
         assert_eq!(worker.ask(&store, &token, at(second), &service), expect, "at {second} s");
     }
-    assert_eq!(worker.ask(&store, &token, at(183), &unknown), 403);
+    let disabled = |_: &str| {
+        let person = json!({
+            "email": "alice@example.com", "providers": ["openai"], "status": "disabled", "version": 4,
+        });
+        Answer(200, person.to_string())
+    };
+    assert_eq!(worker.ask(&store, &token, at(183), &disabled), 403);
+    assert_eq!(worker.ask(&store, &token, at(244), &person(json!(["openai"]), 5)), 200);
+    assert_eq!(worker.ask(&store, &token, at(305), &unknown), 403);
     assert_eq!(worker.signatures(), 1);
 }

@@ -176,7 +176,13 @@ impl HeaderMap {
         })?;
         let pairs =
             if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(HostError::Malformed(Self::CALL))? };
-        if pairs == count { Ok(Self { bytes, pairs }) } else { Err(HostError::Malformed(Self::CALL)) }
+        // Eight bytes tell how long the name and the value of a pair are.
+        let can_be = pairs <= bytes.len() / 8;
+        if pairs == count && can_be {
+            Ok(Self { bytes, pairs })
+        } else {
+            Err(HostError::Malformed(Self::CALL))
+        }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -247,6 +247,10 @@ impl<'a> Fields<'a> {
         for pair in map.iter() {
             let (name, value) = pair?;
             match name {
+                // They come first: one behind a header is none that Envoy goes by.
+                [b':', ..] if !fields.headers.is_empty() => {
+                    return Err(HostError::Malformed("get_header_map_pairs"));
+                }
                 b":method" => fields.method = value,
                 b":path" => fields.path = value,
                 b":authority" => fields.authority = value,

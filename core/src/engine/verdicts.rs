@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::cache::Cache;
 use crate::identity_slot::IdentitySlot;
@@ -16,6 +16,8 @@ use crate::token::{TokenDigest, TokenRecord};
 
 /// So many tokens an engine remembers.
 const CAPACITY: usize = 4096;
+/// Whoever has a longer name is judged each time, so that the memory is bounded in bytes, too.
+const LONGEST_NAME: usize = 512;
 
 /// The memory of one engine.
 pub(super) struct Verdicts(RefCell<Cache<Rc<Verdict>>>);
@@ -26,8 +28,9 @@ pub(super) struct Verdict {
     pub(super) issuer: usize,
     /// Where the token stood; `None` for an auth slot. Not every issuer is believed everywhere.
     pub(super) slot: Option<IdentitySlot>,
-    /// The keys that it was judged with.
-    pub(super) keys: Arc<JwkSet>,
+    /// The keys that it was judged with. Held weakly, so that a set that another took the place of
+    /// is not kept for tokens that never come back.
+    keys: Weak<JwkSet>,
     /// Whom the issuer vouches for.
     pub(super) identity: VerifiedIdentity,
     /// The caller's record, as it was made last.
@@ -54,6 +57,10 @@ impl Verdicts {
     }
 
     pub(super) fn keep(&self, token: TokenDigest, verdict: &Rc<Verdict>) {
+        let names = [Some(verdict.identity.subject()), verdict.identity.email()];
+        if names.into_iter().flatten().any(|name| name.len() > LONGEST_NAME) {
+            return;
+        }
         if let Ok(mut verdicts) = self.0.try_borrow_mut() {
             verdicts.insert(token, Rc::clone(verdict));
         }
@@ -68,10 +75,15 @@ impl Verdict {
     pub(super) fn new(
         issuer: usize,
         slot: Option<&IdentitySlot>,
-        keys: Arc<JwkSet>,
+        keys: &Arc<JwkSet>,
         identity: VerifiedIdentity,
     ) -> Self {
-        Self { issuer, slot: slot.cloned(), keys, identity, made: RefCell::default() }
+        Self { issuer, slot: slot.cloned(), keys: Arc::downgrade(keys), identity, made: RefCell::default() }
+    }
+
+    /// Whether these are the keys that it was judged with. While it knows them, no other set has their address.
+    pub(super) fn is_by(&self, keys: &Arc<JwkSet>) -> bool {
+        std::ptr::eq(self.keys.as_ptr(), Arc::as_ptr(keys))
     }
 
     /// The caller's record, made anew where the person's is another than the last time.

@@ -52,10 +52,11 @@ impl Engine {
     ) -> Result<Option<Rc<Verdict>>, Stop<'a>> {
         let Some(verdict) = self.verdicts.find(digest, slot) else { return Ok(None) };
         let (issuer, ring) = self.issuer(verdict.issuer)?;
-        let keys = Self::keys_of(ring, issuer, inputs, trail)?;
-        if !Arc::ptr_eq(&keys, &verdict.keys) {
+        let Keys::Usable { keys, refresh } = ring.find(inputs.now) else { return Ok(None) };
+        if !verdict.is_by(&keys) {
             return Ok(None);
         }
+        trail.refresh.extend(refresh);
         issuer.still_holds(&verdict.identity, inputs.now.unix()).map_err(Fault::Jwt)?;
         Ok(Some(verdict))
     }
@@ -77,7 +78,7 @@ impl Engine {
         let keys = Self::keys_of(ring, issuer, inputs, trail)?;
         match issuer.verify(jwt, &keys, self.services.verifier(), inputs.now.unix()) {
             Ok(identity) => {
-                let verdict = Rc::new(Verdict::new(place, slot, keys, identity));
+                let verdict = Rc::new(Verdict::new(place, slot, &keys, identity));
                 self.verdicts.keep(digest, &verdict);
                 Ok(verdict)
             }

@@ -71,6 +71,11 @@ impl fmt::Display for KeyFault {
 }
 
 impl Jwk {
+    /// Whether it is the same key, for the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.spki == other.spki && self.kid == other.kid && self.algorithm == other.algorithm
+    }
+
     /// Reads one member of `keys`.
     pub(super) fn from_value(value: &Value) -> Result<Self, KeyFault> {
         let members = value.as_object().ok_or(KeyFault::Type)?;

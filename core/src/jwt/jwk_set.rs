@@ -106,6 +106,14 @@ impl JwkSet {
         &self.dropped
     }
 
+    /// Whether it is the same set, so that whatever the one says of a token the other says, too.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let alike = |(one, other): (&Jwk, &Jwk)| one.is_like(other);
+        self.dropped == other.dropped
+            && self.keys.len() == other.keys.len()
+            && self.keys.iter().zip(&other.keys).all(alike)
+    }
+
     /// The one key that the token can have been signed with. A token without a `kid` finds the only key of the set that
     /// is for its algorithm, if there is only one.
     pub fn select(&self, jws: &UnverifiedJws<'_>) -> Result<&Jwk, NoKey> {
