@@ -42,7 +42,7 @@ fn what_does_not_exist_or_is_no_whole_run_is_refused_before_anything_is_built() 
     let folder = tempfile::tempdir()?;
     for (arguments, told) in [
         (&["--set-up", "magic"][..], "there is no set-up `magic`"),
-        (&["--table", "magic"], "the tables are set-ups, tokens"),
+        (&["--table", "magic"], "the tables are set-ups, component"),
         (&["--quick", "--update-readme"], "whole runs only"),
         (&["--set-up", "lua", "--update-readme"], "whole runs only"),
     ] {
