@@ -10,12 +10,12 @@ mod native;
 mod parts;
 mod proof;
 
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use std::{net::SocketAddr, ops::Deref, rc::Rc, sync::Arc};
 
 use anyhow::{Context as _, Result};
 
 use super::{load::Requests, stage::Stage};
-use crate::{Answer, Envoy, Meter, Server, Wasmtime};
+use crate::{Answer, Meter, Server};
 
 pub use component::COMPONENT_SET_UPS;
 pub(super) use keyswap::{keyswap, keyswap_with};
@@ -54,21 +54,7 @@ pub(super) trait Host {
     fn open(&self, request: &[u8]) -> Result<Answer>;
 }
 
-impl Host for Envoy {
-    fn address(&self) -> SocketAddr {
-        Server::address(self)
-    }
-
-    fn meter(&self) -> Meter {
-        Server::meter(self)
-    }
-
-    fn open(&self, request: &[u8]) -> Result<Answer> {
-        self.open_raw(request)
-    }
-}
-
-impl Host for Wasmtime {
+impl<T: Deref<Target = Server>> Host for T {
     fn address(&self) -> SocketAddr {
         Server::address(self)
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Running, SetUp,
+    native::TOKEN,
     proof::{Job, forwards, refuses},
 };
 use crate::{
@@ -19,7 +20,6 @@ use crate::{
 };
 
 const PASSTHROUGH: &str = "passthrough";
-const TOKEN: &str = "ptk_bench0123456789abcdefghijklmnopq";
 
 /// All of them. The first is the baseline.
 pub const COMPONENT_SET_UPS: [SetUp; 3] = [

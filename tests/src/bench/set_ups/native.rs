@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The token of set-ups that need no registry.
-const TOKEN: &str = "ptk_bench0123456789abcdefghijklmnopq";
+pub(super) const TOKEN: &str = "ptk_bench0123456789abcdefghijklmnopq";
 
 pub(super) fn bare(stage: &Stage, workers: u32) -> Result<Running> {
     let envoy = envoy(stage, workers, &[AS_IT_IS], &[])?;
