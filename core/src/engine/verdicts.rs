@@ -27,9 +27,9 @@ pub(super) struct Verdict {
     /// The issuer's place in the policy.
     pub(super) issuer: usize,
     /// Where the token stood; `None` for an auth slot. Not every issuer is believed everywhere.
-    pub(super) slot: Option<IdentitySlot>,
-    /// The keys that it was judged with. Held weakly, so that a set that another took the place of
-    /// is not kept for tokens that never come back.
+    slot: Option<IdentitySlot>,
+    /// The keys that it was judged with. Held weakly, so that a set that another took the place of is not kept for tokens
+    /// that never come back.
     keys: Weak<JwkSet>,
     /// Whom the issuer vouches for.
     pub(super) identity: VerifiedIdentity,
