@@ -218,7 +218,7 @@ impl Engine {
         now: Moment,
         store: &dyn Store,
     ) -> Step<'a> {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new();
         let inputs = Inputs { head, known: &known, now, store, role };
         let judged = self.judge(&inputs, &mut trail);
         trail.response.cross_origin(cors::headers(&self.policy.origins, head), cors::UPSTREAMS, head);

@@ -78,9 +78,13 @@ impl Protected {
 }
 
 /// Whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
+///
+/// Names that begin alike end otherwise, so the last byte is looked at first: nearly every other name is told by it.
 #[inline]
 pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
-    name.len() == canonical.len() && spells(name, canonical)
+    name.len() == canonical.len()
+        && name.last().map(|byte| normal_byte(*byte)) == canonical.as_bytes().last().copied()
+        && spells(name, canonical)
 }
 
 #[inline(never)]
@@ -88,6 +92,7 @@ fn spells(name: &[u8], canonical: &str) -> bool {
     name.iter().zip(canonical.bytes()).all(|(byte, other)| normal_byte(*byte) == other)
 }
 
+#[inline]
 fn normal_byte(byte: u8) -> u8 {
     match byte {
         b'_' | b'.' => b'-',

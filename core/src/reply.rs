@@ -43,8 +43,9 @@ impl ResponseHeaders {
     /// What is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
-        self.set.push(("ratelimit-policy", Cow::Owned(format!("\"token\";q={limit};w={window}"))));
-        self.set.push(("ratelimit", Cow::Owned(format!("\"token\";r={remaining};t={reset}"))));
+        self.set.reserve(2);
+        self.set.push(("ratelimit-policy", item("q", *limit, "w", *window)));
+        self.set.push(("ratelimit", item("r", *remaining, "t", *reset)));
     }
 
     /// The same for an answer of ours.
@@ -56,6 +57,19 @@ impl ResponseHeaders {
         let Self { set, add, .. } = std::mem::take(self);
         set.into_iter().chain(add).collect()
     }
+}
+
+/// What is told of a token's budget, with two parameters.
+fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> {
+    let mut text = String::with_capacity(32);
+    text.push_str("\"token\"");
+    for (name, value) in [(first, value), (second, other)] {
+        text.push(';');
+        text.push_str(name);
+        text.push('=');
+        text.push_str(itoa::Buffer::new().format(value));
+    }
+    text.into()
 }
 
 /// Why an upstream gave no answer.

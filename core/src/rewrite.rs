@@ -88,7 +88,7 @@ impl<'a> Rewrite<'a> {
             authority: &grant.upstream().authority,
             https: grant.upstream().https,
             path: grant.target(),
-            remove: to_remove(original),
+            remove: to_remove(original, &set),
             set,
         }
     }
@@ -124,15 +124,17 @@ fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Fi
     connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
 
-/// The names of the headers that hold a credential or could hold one, line by line.
-fn to_remove<'a>(original: &Original<'a, '_>) -> Vec<&'a [u8]> {
+/// The names of the headers that hold a credential or could hold one, line by line, without those that are replaced.
+fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) -> Vec<&'a [u8]> {
+    let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let holds_credential = |name: &[u8], value: &[u8]| {
         original.protected.has(name)
             || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
             || stands_in(value, original.token)
     };
     let headers = original.head.headers.iter();
-    headers.filter(|header| holds_credential(header.name, header.value)).map(|header| header.name).collect()
+    let removed = headers.filter(|header| holds_credential(header.name, header.value));
+    removed.map(|header| header.name).filter(|name| !is_replaced(name)).collect()
 }
 
 impl fmt::Debug for Rewrite<'_> {

@@ -99,7 +99,7 @@ impl Kind {
 
     /// The number says which form the values have; a new form takes new keys.
     fn slot(self, index: u16) -> String {
-        format!("keyswap.1.{}.{index:04x}", self.name())
+        ["keyswap.1.", self.name(), ".", &hex::encode(index.to_be_bytes())].concat()
     }
 }
 

@@ -13,7 +13,6 @@ use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingRequest, IncomingResponse, OutgoingBody,
     OutgoingRequest, OutgoingResponse, RequestOptions, ResponseOutparam, Scheme,
 };
-use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
 use super::pump::End;
@@ -53,7 +52,7 @@ impl Sending {
         let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
         // Whether it is taken shows in what becomes of the rest.
         let _ = reply::write(&sink, &begun);
-        let traits = Traits::of(head.headers.iter().map(|header| header.name));
+        let traits = Traits::of(head.headers.iter().map(|header| (header.name, header.value)));
         Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
     }
 
@@ -66,21 +65,22 @@ impl Sending {
         out: ResponseOutparam,
     ) {
         let trailers = |lines: &[Field<'_>]| request_trailers(rollout, lines);
-        let answer = loop {
+        let answered = self.answer.subscribe();
+        loop {
             let mut turn = Turn::default();
             if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
                 // Half a request is none.
                 return reply::give_up(out);
             }
-            if !turn.has_moved() {
-                match self.answer.get() {
-                    Some(answer) => break answer.unwrap_or(Err(ErrorCode::InternalError(None))),
-                    None => turn.wait_for(self.answer.subscribe()),
-                }
+            // An answer may come before all is sent.
+            if turn.end(Some(&answered)) {
+                break;
             }
-            turn.end(None);
-        };
-        match answer {
+        }
+        drop(answered);
+        // A host whose answer is ready and is not there has none.
+        let none = || Err(ErrorCode::InternalError(None));
+        match self.answer.get().map_or_else(none, |answer| answer.unwrap_or_else(|()| none())) {
             Ok(answer) => {
                 let download = begin_answer(rollout, &answer, decision, head, out);
                 carry_bodies(self.upload, download, &trailers);
@@ -141,7 +141,7 @@ fn begin_answer(
     }
     ResponseOutparam::set(out, Ok(response));
     let (from, to) = ends?;
-    Some(Transfer::new(from, to, Traits::of(lines.iter().map(|(name, _)| *name))))
+    Some(Transfer::new(from, to, Traits::of(lines.iter().copied())))
 }
 
 type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));
@@ -169,8 +169,7 @@ fn carry_bodies(
         if may_be_silent && timer.is_none() && !turn.has_moved() {
             timer = Some(monotonic_clock::subscribe_duration(LOOK));
         }
-        turn.end(timer.as_ref());
-        if timer.as_ref().is_some_and(Pollable::ready) {
+        if turn.end(timer.as_ref()) {
             timer = None;
             // What is dropped here is given up.
             download = download.filter(Transfer::is_wanted);

@@ -9,6 +9,8 @@ const MOST: u64 = 1024 * 1024;
 pub(super) struct Pump {
     source: InputStream,
     sink: OutputStream,
+    /// What is still to come, where the head has said it. Hosts hold a body to it.
+    left: Option<u64>,
 }
 
 /// What became of a step.
@@ -33,13 +35,21 @@ pub(super) enum End {
 }
 
 impl Pump {
-    pub(super) fn new(source: InputStream, sink: OutputStream) -> Self {
-        Self { source, sink }
+    pub(super) fn new(source: InputStream, sink: OutputStream, length: Option<u64>) -> Self {
+        Self { source, sink, left: length }
     }
 
-    pub(super) fn step(&self) -> Flow {
-        match self.sink.splice(&self.source, MOST) {
-            Ok(1..) => Flow::Moved,
+    pub(super) fn step(&mut self) -> Flow {
+        let most = self.left.map_or(MOST, |left| left.min(MOST));
+        // A body that is whole has ended: its host is asked nothing more.
+        if most == 0 {
+            return Flow::Ended(End::Complete);
+        }
+        match self.sink.splice(&self.source, most) {
+            Ok(moved @ 1..) => {
+                self.left = self.left.map(|left| left.saturating_sub(moved));
+                if self.left == Some(0) { Flow::Ended(End::Complete) } else { Flow::Moved }
+            }
             // Where it was the sink that closed, to finish it does nothing.
             Err(StreamError::Closed) => Flow::Ended(End::Complete),
             Err(StreamError::LastOperationFailed(_)) => Flow::Ended(End::Broken),

@@ -19,15 +19,19 @@ pub(super) struct Transfer {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Traits {
     has_trailers: bool,
-    has_length: bool,
+    length: Option<u64>,
 }
 
 impl Traits {
-    pub(super) fn of<'n>(names: impl Iterator<Item = &'n [u8]>) -> Self {
-        names.fold(Self::default(), |traits, name| Self {
-            has_trailers: traits.has_trailers || name.eq_ignore_ascii_case(b"trailer"),
-            has_length: traits.has_length || name.eq_ignore_ascii_case(b"content-length"),
-        })
+    pub(super) fn of<'n>(lines: impl Iterator<Item = Field<'n>>) -> Self {
+        let mut traits = Self::default();
+        for (name, value) in lines {
+            if name.eq_ignore_ascii_case(b"content-length") {
+                traits.length = str::from_utf8(value).ok().and_then(|length| length.parse().ok());
+            }
+            traits.has_trailers |= name.eq_ignore_ascii_case(b"trailer");
+        }
+        traits
     }
 }
 
@@ -37,7 +41,7 @@ impl Transfer {
         (sink, to): (OutputStream, OutgoingBody),
         traits: Traits,
     ) -> Self {
-        Self { pump: Pump::new(source, sink), from, to, traits }
+        Self { pump: Pump::new(source, sink, traits.length), from, to, traits }
     }
 
     /// Whether anybody still takes what comes.
@@ -47,7 +51,7 @@ impl Transfer {
 
     /// Whether its source may say nothing for long: what is as long as it said is on its way at once.
     pub(super) fn may_be_silent(&self) -> bool {
-        !self.traits.has_length
+        self.traits.length.is_none()
     }
 
     /// Moves the trailers, too, as far as `passes` has them. A body that did not come to its end is never finished: the
@@ -87,7 +91,7 @@ impl Turn {
         transfer: &mut Option<Transfer>,
         passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
     ) -> Option<End> {
-        match transfer.as_ref()?.pump.step() {
+        match transfer.as_mut()?.pump.step() {
             Flow::Moved => self.has_moved = true,
             Flow::Waits(until) => self.waits.push(until),
             Flow::Ended(end) => {
@@ -106,18 +110,27 @@ impl Turn {
         self.has_moved
     }
 
-    pub(super) fn wait_for(&mut self, until: Pollable) {
-        self.waits.push(until);
-    }
-
-    /// Waits for any of them, unless something was moved and there may be more.
-    pub(super) fn end(self, timer: Option<&Pollable>) {
+    /// Waits for any of them, or for `other`, unless something was moved and there may be more. Says whether it is `other`
+    /// that came.
+    pub(super) fn end(self, other: Option<&Pollable>) -> bool {
         if self.has_moved {
-            return;
+            return false;
         }
-        let all: Vec<&Pollable> = self.waits.iter().chain(timer).collect();
-        if !all.is_empty() {
-            poll(&all);
+        match (self.waits.as_slice(), other) {
+            ([], None) => false,
+            ([], Some(other)) => {
+                other.block();
+                true
+            }
+            ([only], None) => {
+                only.block();
+                false
+            }
+            (waits, other) => {
+                let all: Vec<&Pollable> = waits.iter().chain(other).collect();
+                let ready = poll(&all);
+                other.is_some() && ready.iter().any(|place| usize::try_from(*place) == Ok(waits.len()))
+            }
         }
     }
 }

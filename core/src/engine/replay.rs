@@ -303,7 +303,7 @@ impl Engine {
         let (known, store) = (Known::default(), MemoryStore::default());
         let role = |_: &TokenDigest| Role::Shadows;
         let inputs = Inputs { head, known: &known, now: Moment::from(at), store: &store, role: &role };
-        match self.unlock(scoped, &caller, &inputs, &mut Trail::default()) {
+        match self.unlock(scoped, &caller, &inputs, &mut Trail::new()) {
             Ok(_) => Ok(()),
             Err(Stop::Refuse(fault)) => Err(fault.reason()),
             Err(Stop::Fetch(_) | Stop::Answer(_) | Stop::Status(_)) => {

@@ -42,7 +42,6 @@ impl<'a> From<Fault<'a>> for Stop<'a> {
 }
 
 /// What was found on the way to a verdict.
-#[derive(Default)]
 pub(super) struct Trail<'a> {
     pub(super) checks: Vec<Check<'a>>,
     pub(super) route: Option<Route<'a>>,
@@ -54,6 +53,19 @@ pub(super) struct Trail<'a> {
 }
 
 impl<'a> Trail<'a> {
+    pub(super) fn new() -> Self {
+        Self {
+            // As many as a request passes that is forwarded.
+            checks: Vec::with_capacity(12),
+            route: None,
+            principal: None,
+            origin: None,
+            refresh: Vec::new(),
+            sent: Sent::default(),
+            response: ResponseHeaders::default(),
+        }
+    }
+
     pub(super) fn decide(self, verdict: Verdict<'a>) -> Decision<'a> {
         Decision {
             verdict,
