@@ -13,22 +13,32 @@ use crate::rewrite::Rewrite;
 /// A field: its name in any case, and its value.
 pub type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// What belongs to a connection.
-const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+/// What belongs to a connection: the names of a length.
+const fn of_connection(length: usize) -> &'static [&'static str] {
+    match length {
+        2 => &["te"],
+        7 => &["upgrade"],
+        10 => &["connection", "keep-alive"],
+        14 => &["http2-settings"],
+        16 => &["proxy-connection"],
+        17 => &["transfer-encoding"],
+        18 => &["proxy-authenticate"],
+        _ => &[],
+    }
+}
 /// What else is not sent on: the authority is the upstream's, and who forwards has answered an expectation.
 const NOT_SENT: [&str; 2] = ["expect", "host"];
-/// What proxies say of a caller.
-const OF_PROXIES: [&str; 6] =
-    ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
+/// What proxies say of a caller: the names of a length.
+const fn of_proxies(length: usize) -> &'static [&'static str] {
+    match length {
+        3 => &["via"],
+        9 => &["forwarded", "x-real-ip"],
+        11 => &["x-client-ip"],
+        14 => &["true-client-ip"],
+        16 => &["cf-connecting-ip"],
+        _ => &[],
+    }
+}
 const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 /// What an upstream says for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
@@ -50,10 +60,11 @@ impl Rewrite<'_> {
         let is_upgrade = head.is_websocket_upgrade();
         let is_replaced =
             |name: &[u8]| self.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other.as_bytes()));
+        let connection: Vec<&[u8]> = head.values("connection").collect();
         let kept = head.headers.iter().filter(move |header| {
             let is_its_upgrade = is_upgrade && is(header.name, "upgrade");
             let is_removed = self.remove.iter().any(|name| name.eq_ignore_ascii_case(header.name));
-            let ends_here = is_of_connection(header.name, head.values("connection")) && !is_its_upgrade;
+            let ends_here = is_of_connection(header.name, &connection) && !is_its_upgrade;
             let is_not_sent = NOT_SENT.iter().any(|name| is(header.name, name));
             let is_dropped = is_removed || ends_here || is_not_sent || is_of_proxies(header.name);
             !is_dropped && !is_replaced(header.name)
@@ -65,14 +76,24 @@ impl Rewrite<'_> {
 impl ResponseHeaders {
     /// The fields of the answer to the caller, line by line, made from those of an answer.
     pub fn fields<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = Field<'r>> {
-        let connection = || answer.iter().filter(|(name, _)| is(name, "connection")).map(|(_, value)| *value);
+        let lines = answer.iter().zip(self.keeps(answer));
+        lines.filter_map(|(line, is_kept)| is_kept.then_some(*line)).chain(self.own())
+    }
+
+    /// Which lines of an answer go on to the caller, one after another.
+    pub fn keeps<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = bool> {
+        let connection = answer.iter().filter(|(name, _)| is(name, "connection"));
+        let connection: Vec<&[u8]> = connection.map(|(_, value)| *value).collect();
         let is_replaced = |name: &[u8]| self.set.iter().any(|(other, _)| is(name, other));
-        let kept = answer.iter().filter(move |(name, _)| {
+        answer.iter().map(move |(name, _)| {
             let is_of_upstream = OF_UPSTREAM.iter().chain(self.remove).any(|other| is(name, other));
-            !(is_of_upstream || is_of_connection(name, connection()) || is_replaced(name))
-        });
-        let own = self.set.iter().chain(&self.add);
-        kept.copied().chain(own.map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+            !(is_of_upstream || is_of_connection(name, &connection) || is_replaced(name))
+        })
+    }
+
+    /// The lines that stand beside those.
+    pub fn own(&self) -> impl Iterator<Item = Field<'_>> {
+        self.set.iter().chain(&self.add).map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }
 
@@ -91,17 +112,18 @@ fn is(name: &[u8], other: &str) -> bool {
 }
 
 /// Whether the field belongs to the connection; `options` are the values of `connection`.
-fn is_of_connection<'o>(name: &[u8], mut options: impl Iterator<Item = &'o [u8]>) -> bool {
-    OF_CONNECTION.iter().any(|other| is(name, other))
-        || options.any(|options| {
-            options.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
-        })
+fn is_of_connection(name: &[u8], options: &[&[u8]]) -> bool {
+    let names = |list: &&[u8]| {
+        list.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+    };
+    of_connection(name.len()).iter().any(|other| is(name, other)) || options.iter().any(names)
 }
 
 fn is_of_proxies(name: &[u8]) -> bool {
     let begins =
         |prefix: &&str| name.get(..prefix.len()).is_some_and(|beginning| is_spelling_of(beginning, prefix));
-    OF_PROXIES.iter().any(|other| is_spelling_of(name, other)) || OF_PROXIES_PREFIXES.iter().any(begins)
+    of_proxies(name.len()).iter().any(|other| is_spelling_of(name, other))
+        || OF_PROXIES_PREFIXES.iter().any(begins)
 }
 
 #[cfg(test)]
@@ -130,6 +152,14 @@ mod tests {
 
     fn line((name, value): Field<'_>) -> String {
         format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    }
+
+    #[test]
+    fn every_name_stands_where_it_is_looked_for() {
+        for length in 0..100 {
+            let mut names = of_connection(length).iter().chain(of_proxies(length));
+            assert!(names.all(|name| name.len() == length), "{length}");
+        }
     }
 
     #[test]

@@ -72,12 +72,8 @@ impl Build {
 }
 
 fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
-    build_in("wasm", package, target)
-}
-
-fn build_in(profile: &str, package: &str, target: &str) -> Result<PathBuf> {
     add_target(target)?;
-    build(&["--package", package, "--profile", profile, "--target", target])
+    build(&["--package", package, "--profile", "wasm", "--target", target])
 }
 
 fn build_filter() -> Result<PathBuf> {
@@ -86,14 +82,14 @@ fn build_filter() -> Result<PathBuf> {
 }
 
 fn build_component() -> Result<PathBuf> {
-    let large = build_in("component", "keyswap-component", COMPONENT_TARGET)?;
+    let large = build_wasm("keyswap-component", COMPONENT_TARGET)?;
     derive(&large, "keyswap.wasm", wasm_opt::component)
 }
 
 /// A module of WASI's first version whose few imports are answered by a stub, so that the component asks its host for
 /// nothing.
 fn build_authorizer() -> Result<PathBuf> {
-    let module = build_in("component", "keyswap-component", MODULE_TARGET)?;
+    let module = build_wasm("keyswap-component", MODULE_TARGET)?;
     derive(&module, "keyswap-authorizer.wasm", |module| {
         let stub = wat::parse_file(project_root().join("component/wasi-stub.wat"))?;
         let component = ComponentEncoder::default()

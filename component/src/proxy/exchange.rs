@@ -41,31 +41,34 @@ impl Sending {
         incoming: &IncomingRequest,
         head: &RequestHead<'_>,
         rewrite: &Rewrite<'_>,
+        is_reached: bool,
     ) -> Result<Self, Unsendable> {
         let outgoing = write_head(head, rewrite).ok_or(Unsendable)?;
+        let options = (!is_reached).then(options);
         let Some(Upload { source, from, begun }) = Upload::of(incoming, head) else {
-            let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
+            let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
             return Ok(Self { answer, upload: None });
         };
         let to = outgoing.body().map_err(|()| Unsendable)?;
         let sink = to.write().map_err(|()| Unsendable)?;
-        let answer = outgoing_handler::handle(outgoing, Some(options())).map_err(|_| Unsendable)?;
+        let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
         // Whether it is taken shows in what becomes of the rest.
         let _ = reply::write(&sink, &begun);
         let traits = Traits::of(head.headers.iter().map(|header| (header.name, header.value)));
         Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
     }
 
-    /// Carries the answer to the caller, and the rest of the request upstream.
+    /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when there is one.
     pub(super) fn carry(
         mut self,
         rollout: &Rollout,
         decision: &Decision<'_>,
         head: &Head,
         out: ResponseOutparam,
+        answered: impl FnOnce(),
     ) {
         let trailers = |lines: &[Field<'_>]| request_trailers(rollout, lines);
-        let answered = self.answer.subscribe();
+        let ready = self.answer.subscribe();
         loop {
             let mut turn = Turn::default();
             if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
@@ -73,15 +76,16 @@ impl Sending {
                 return reply::give_up(out);
             }
             // An answer may come before all is sent.
-            if turn.end(Some(&answered)) {
+            if turn.end(Some(&ready)) {
                 break;
             }
         }
-        drop(answered);
+        drop(ready);
         // A host whose answer is ready and is not there has none.
         let none = || Err(ErrorCode::InternalError(None));
         match self.answer.get().map_or_else(none, |answer| answer.unwrap_or_else(|()| none())) {
             Ok(answer) => {
+                answered();
                 let download = begin_answer(rollout, &answer, decision, head, out);
                 carry_bodies(self.upload, download, &trailers);
             }
@@ -125,13 +129,18 @@ fn begin_answer(
     out: ResponseOutparam,
 ) -> Option<Transfer> {
     let status = answer.status();
-    let lines = answer.headers().entries();
-    let lines: Vec<Field<'_>> =
+    let mut lines = answer.headers().entries();
+    let borrowed: Vec<Field<'_>> =
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
     if !decision.sent.is_nothing() {
-        rollout.answered(decision.sent, &AnswerOf { status, lines: &lines }, now(), &Forgetful);
+        rollout.answered(decision.sent, &AnswerOf { status, lines: &borrowed }, now(), &Forgetful);
     }
-    let response = OutgoingResponse::new(reply::accepted_fields(decision.response.fields(&lines)));
+    let traits = Traits::of(borrowed.iter().copied());
+    let keeps: Vec<bool> = decision.response.keeps(&borrowed).collect();
+    let mut keeps = keeps.into_iter();
+    lines.retain(|_| keeps.next() == Some(true));
+    lines.extend(reply::copies(decision.response.own()));
+    let response = OutgoingResponse::new(reply::accepted_fields(&lines));
     let is_set = response.set_status_code(status).is_ok();
     let has_content = has_content(head.method.as_bytes(), status);
     let ends = if has_content { bodies(answer, &response) } else { None };
@@ -141,7 +150,7 @@ fn begin_answer(
     }
     ResponseOutparam::set(out, Ok(response));
     let (from, to) = ends?;
-    Some(Transfer::new(from, to, Traits::of(lines.iter().copied())))
+    Some(Transfer::new(from, to, traits))
 }
 
 type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));

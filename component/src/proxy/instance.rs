@@ -5,25 +5,42 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
+use std::time::Duration;
+
 use keyswap_core::{
-    Aside, Decision, Fetch, FetchKey, Forgetful, Judged, LocalReply, Next, Observation, RequestHead,
+    Aside, Decision, Fetch, FetchKey, Forgetful, Judged, LocalReply, Moment, Next, Observation, RequestHead,
     Resolution, Rollout, Verdict, Worker,
 };
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
 use super::exchange::Sending;
+use super::reached::Reached;
 use super::{configuration, now, reply, tell};
 use crate::head::Head;
 
 /// So many calls that nobody waits for go on at once.
 const MOST_CALLS: usize = 16;
+/// So often it looks for what is due, where requests come as often.
+const OFTEN: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     worker: Worker,
     /// Whether the policy was asked for, where it is one that is fetched.
     has_asked: Cell<bool>,
     calls: RefCell<Vec<Call>>,
+    /// When it looked last for what is due.
+    looked: Cell<Moment>,
+    reached: Reached,
+}
+
+/// A request that was judged.
+struct Asked<'r> {
+    request: &'r IncomingRequest,
+    head: &'r Head,
+    borrowed: &'r RequestHead<'r>,
+    /// When judging began.
+    begun: Moment,
 }
 
 impl Instance {
@@ -37,7 +54,13 @@ impl Instance {
 
     fn new() -> Option<Self> {
         match configuration::compile() {
-            Ok(worker) => Some(Self { worker, has_asked: Cell::default(), calls: RefCell::default() }),
+            Ok(worker) => Some(Self {
+                worker,
+                has_asked: Cell::default(),
+                calls: RefCell::default(),
+                looked: Cell::default(),
+                reached: Reached::default(),
+            }),
             Err(lines) => {
                 tell(lines);
                 None
@@ -54,11 +77,16 @@ impl Instance {
         };
         let lines = head.lines();
         let borrowed = head.with(&lines);
-        let (mut decision, aside) = self.decide(&rollout, &borrowed);
+        let begun = now();
+        let (mut decision, aside) = self.decide(&rollout, &borrowed, begun);
         let refresh = std::mem::take(&mut decision.refresh);
-        carry_out(&rollout, decision, request, head, &borrowed, out);
+        let asked = Asked { request, head, borrowed: &borrowed, begun };
+        self.carry_out(&rollout, decision, &asked, out);
         self.conclude(&rollout, aside, &borrowed);
-        self.start(refresh);
+        let is_time = !begun.is_within(OFTEN, self.looked.get());
+        if is_time || !refresh.is_empty() {
+            self.start(refresh);
+        }
     }
 
     /// Fetches the policy, where it is one that is fetched. An instance may live for one request, so its first one waits
@@ -71,8 +99,13 @@ impl Instance {
         }
     }
 
-    fn decide<'a>(&self, rollout: &'a Rollout, head: &RequestHead<'a>) -> (Decision<'a>, Option<Aside>) {
-        let mut judged = rollout.begin(head, now(), &Forgetful);
+    fn decide<'a>(
+        &self,
+        rollout: &'a Rollout,
+        head: &RequestHead<'a>,
+        begun: Moment,
+    ) -> (Decision<'a>, Option<Aside>) {
+        let mut judged = rollout.begin(head, begun, &Forgetful);
         loop {
             let Judged { next, observations, aside } = judged;
             tell_of(observations);
@@ -84,6 +117,27 @@ impl Instance {
                 }
             }
         }
+    }
+
+    fn carry_out(&self, rollout: &Rollout, decision: Decision<'_>, asked: &Asked<'_>, out: ResponseOutparam) {
+        let Asked { request, head, borrowed, begun } = *asked;
+        tell(decision.log_line(borrowed));
+        match &decision.verdict {
+            Verdict::Forward(rewrite) => {
+                let is_reached = self.reached.lately(rewrite.authority, begun);
+                if let Ok(sending) = Sending::start(request, borrowed, rewrite, is_reached) {
+                    let answered = || self.reached.note(rewrite.authority, begun);
+                    return sending.carry(rollout, &decision, head, out, answered);
+                }
+            }
+            // There is nowhere that it could go on to, which is why no policy that says so is accepted.
+            Verdict::Pass(_) => {}
+            Verdict::Reply(_, local_reply) | Verdict::Answer(local_reply) => {
+                return reply::send(out, local_reply, head);
+            }
+        }
+        tell(decision.failed().log_line(borrowed));
+        reply::send(out, &LocalReply::host_failure(), head);
     }
 
     /// Comes to the end of a judgement that only tells something. The caller has its answer.
@@ -130,6 +184,7 @@ impl Instance {
     /// Starts what is due.
     fn start(&self, refresh: Vec<Fetch>) {
         let now = now();
+        self.looked.set(now);
         let due = self.worker.due(now, &Forgetful);
         tell(due.notes);
         for fetch in refresh.into_iter().chain(due.fetches) {
@@ -158,30 +213,6 @@ impl Instance {
         let place = calls.iter().position(|call| call.key == *key)?;
         Some(calls.swap_remove(place))
     }
-}
-
-fn carry_out(
-    rollout: &Rollout,
-    decision: Decision<'_>,
-    request: &IncomingRequest,
-    head: &Head,
-    borrowed: &RequestHead<'_>,
-    out: ResponseOutparam,
-) {
-    tell(decision.log_line(borrowed));
-    let sending = match &decision.verdict {
-        Verdict::Forward(rewrite) => Sending::start(request, borrowed, rewrite).ok(),
-        // There is nowhere that it could go on to, which is why no policy that says so is accepted.
-        Verdict::Pass(_) => None,
-        Verdict::Reply(_, local_reply) | Verdict::Answer(local_reply) => {
-            return reply::send(out, local_reply, head);
-        }
-    };
-    if let Some(sending) = sending {
-        return sending.carry(rollout, &decision, head, out);
-    }
-    tell(decision.failed().log_line(borrowed));
-    reply::send(out, &LocalReply::host_failure(), head);
 }
 
 /// Nobody counts in this host, so what would be a metric alone is not told.

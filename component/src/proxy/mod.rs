@@ -8,6 +8,7 @@ mod configuration;
 mod exchange;
 mod instance;
 mod pump;
+mod reached;
 mod reply;
 mod request;
 mod transfer;

@@ -45,20 +45,27 @@ pub(super) fn fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Result<Field
 
 /// Fields with those of these lines that the host takes. A line of an answer that it does not take is one that the
 /// caller can do without.
-pub(super) fn accepted_fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Fields {
-    let copies = copies(lines);
-    Fields::from_list(&copies).unwrap_or_else(|_| {
+pub(super) fn accepted_fields(lines: &[Line]) -> Fields {
+    Fields::from_list(lines).unwrap_or_else(|_| {
         let fields = Fields::new();
-        for (name, value) in &copies {
+        for (name, value) in lines {
             let _ = fields.append(name, value);
         }
         fields
     })
 }
 
-/// The form that the host takes at once. Names come from hosts and from policies, and are text.
-fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<(String, Vec<u8>)> {
-    lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
+/// A line as the host gives and takes it.
+pub(super) type Line = (String, Vec<u8>);
+
+/// The form that the host takes at once.
+pub(super) fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<Line> {
+    lines.map(|(name, value)| (text(name), value.to_vec())).collect()
+}
+
+/// Names come from hosts and from policies, and are text.
+fn text(name: &[u8]) -> String {
+    str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name).into_owned(), str::to_owned)
 }
 
 /// The other side takes no more.
