@@ -17,11 +17,11 @@ use progress::Progress;
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each set-up is measured.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often each set-up is measured. Many short rounds tell more than few long ones: the machine is alike within each.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// How long each time, in milliseconds.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(20..))]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..))]
     slice: u32,
     /// At how many requests a second latencies are measured [default: half of what Keyswap can do].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

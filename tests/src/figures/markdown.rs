@@ -113,19 +113,21 @@ fn component(table: &Table) -> String {
 }
 
 fn growth(condition: &str, table: &Table) -> String {
-    let mut text = heading(&["set-up", condition, "CPU of a request", "added to Envoy alone", "a second"]);
+    let has_memory = table.rows.iter().any(|row| row.samples.contains_key(&Metric::MemoryMegabytes));
+    let columns = ["set-up", condition, "CPU of a request", "added to Envoy alone", "a second", "memory"];
+    let shown = if has_memory { columns.len() } else { columns.len() - 1 };
+    let mut text = heading(&columns[..shown]);
     for row in &table.rows {
         let rate = row.spread(Metric::RequestsPerSecond);
-        line(
-            &mut text,
-            &[
-                row.title.clone(),
-                row.condition.clone(),
-                value(row.spread(Metric::ProcessorMicros), "µs"),
-                added(table, row, Metric::ProcessorMicros, "µs"),
-                rate.map(|rate| format!("{:.0}", rate.median)).unwrap_or_default(),
-            ],
-        );
+        let cells = [
+            row.title.clone(),
+            row.condition.clone(),
+            value(row.spread(Metric::ProcessorMicros), "µs"),
+            added(table, row, Metric::ProcessorMicros, "µs"),
+            rate.map(|rate| format!("{:.0}", rate.median)).unwrap_or_default(),
+            value(row.spread(Metric::MemoryMegabytes), "MB"),
+        ];
+        line(&mut text, &cells[..shown]);
     }
     text
 }

@@ -8,7 +8,7 @@ use crate::{
         Plan, Stage, Watch,
         turns::{Entry, take_turns},
     },
-    figures::Table,
+    figures::{Metric, Table},
 };
 
 /// For each worker.
@@ -25,7 +25,9 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
     }
     let rows = take_turns("workers", plan, watch, &entries, |entry| {
         let workers = if entry.condition == "1 worker" { 1 } else { 2 };
-        entry.saturate(stage, plan.slice, CONNECTIONS * workers)
+        let mut samples = entry.saturate(stage, plan.slice, CONNECTIONS * workers)?;
+        samples.push((Metric::MemoryMegabytes, entry.memory()?));
+        Ok(samples)
     })?;
     Ok(Kind::Workers.table(rows))
 }
