@@ -57,7 +57,8 @@ fn the_component_is_measured_beside_one_that_only_forwards() -> Result<()> {
     let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
     ensure!(measured == COMPONENT_SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
     has(table, &[Metric::ProcessorMicros, Metric::MemoryMegabytes])?;
-    ensure!(targets(&report).len() == 4, "{:#?}", targets(&report));
+    // How fast the machine is the table of set-ups tells, which is not there.
+    ensure!(targets(&report).len() == 2, "{:#?}", targets(&report));
     let text = document(&report);
     ensure!(COMPONENT_SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
     Ok(())
@@ -77,7 +78,7 @@ fn every_table_of_growth_is_measured() -> Result<()> {
         ensure!(table.rows.len() == rows, "{name}: {table:?}");
         has(table, &[metric])?;
     }
-    ensure!(targets(&report).len() == 5, "{:#?}", targets(&report));
+    ensure!(targets(&report).len() == 6, "{:#?}", targets(&report));
     // What was measured is read again as it was written.
     let again: Report = serde_json::from_str(&report.to_json()?)?;
     ensure!(document(&again) == document(&report));

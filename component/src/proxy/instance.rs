@@ -4,7 +4,6 @@
 //! host carries it meanwhile, so no caller ever waits for it. Where the instance ends first, it was for nothing.
 
 use std::cell::{Cell, OnceCell, RefCell};
-
 use std::time::Duration;
 
 use keyswap_core::{

@@ -192,13 +192,14 @@ fn a_list_is_searched_cut_and_fits_the_terminal() {
     let home = Home::new();
     let empty = home.run(&["token", "create", "--label", "first", "--provider", "openai"]);
     assert_eq!(empty.code, 0);
-    for label in ["ci", "ci-nightly", "laptop"] {
+    // A search finds the beginnings of tokens, too, which are random, but have no hyphens.
+    for label in ["build-ci", "build-ci-nightly", "laptop"] {
         home.create(label);
     }
     home.json(&["token", "disable", "laptop"]);
     for (args, labels, total) in [
-        (&[][..], &["laptop", "ci-nightly", "ci", "first"][..], 4),
-        (&["--search", "CI"], &["ci-nightly", "ci"], 2),
+        (&[][..], &["laptop", "build-ci-nightly", "build-ci", "first"][..], 4),
+        (&["--search", "BUILD-CI"], &["build-ci-nightly", "build-ci"], 2),
         (&["--limit", "1"], &["laptop"], 4),
         (&["--status", "disabled"], &["laptop"], 1),
         (&["--search", "nobody"], &[], 0),
@@ -220,7 +221,7 @@ fn a_list_is_searched_cut_and_fits_the_terminal() {
     assert!(starts.len() == 5 && starts.iter().all(|start| *start == starts[0]), "{}", wide.stdout);
     let narrow = list("40");
     assert!(narrow.stdout.lines().all(|line| line.len() <= 40), "{}", narrow.stdout);
-    assert!(narrow.stdout.contains("label:     ci-nightly\n"), "{}", narrow.stdout);
+    assert!(narrow.stdout.contains("label:     build-ci-nightly\n"), "{}", narrow.stdout);
 }
 
 #[test]

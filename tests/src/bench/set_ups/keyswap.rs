@@ -52,9 +52,9 @@ pub(in crate::bench) fn keyswap_with(
     let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
     let from_registry = policy.get("tokens").is_none();
     let proof = move |stage: &Stage| {
-        is_counted(stage, &own, &first)?;
+        // One more than there are workers, so that one of them is asked twice.
+        is_counted(stage, &own, &first, workers + 1)?;
         refuses(stage, &*own, Stage::request("ptk_nobody-0123456789abcdefghijkl").as_bytes())?;
-        // The second request may have come to another worker, which has it from the first.
         let warm = own.stat(&format!("{LOOKUPS}.worker"))? + own.stat(&format!("{LOOKUPS}.process"))?;
         ensure!(warm > 0 || !from_registry, "no lookup was answered from memory");
         Ok(())
@@ -84,7 +84,7 @@ fn with_issuer(stage: &Stage, workers: u32, requests: Arc<Requests>) -> Result<R
     let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
     let forged = Stage::request(&stage.forged_jwt()?);
     let proof = move |stage: &Stage| {
-        is_counted(stage, &own, &first)?;
+        is_counted(stage, &own, &first, 2)?;
         refuses(stage, &*own, forged.as_bytes())
     };
     Ok(Running::new(envoy, requests, proof))
@@ -132,9 +132,9 @@ fn with_environment(setup: crate::Setup, registry: &Registry) -> crate::Setup {
         .registry(registry.address())
 }
 
-/// Two requests are forwarded with all that belongs to them, and are taken from a budget.
-fn is_counted(stage: &Stage, envoy: &Envoy, request: &[u8]) -> Result<()> {
-    for _ in 0..2 {
+/// So many requests are forwarded with all that belongs to them, and are taken from a budget.
+fn is_counted(stage: &Stage, envoy: &Envoy, request: &[u8], times: u32) -> Result<()> {
+    for _ in 0..times {
         let answer = forwards(stage, envoy, request, Job::Metadata)?;
         let left = answer.header("ratelimit").and_then(|text| text.split(['=', ';']).nth(2)?.parse().ok());
         let left: u32 = left.context("the answer does not say what is left of the budget")?;
