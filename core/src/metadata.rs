@@ -45,13 +45,7 @@ pub(crate) fn render(members: &[(String, Claim)], token: &TokenRecord) -> Option
 
 /// A JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
 fn push_string(text: &mut String, value: &str) {
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     text.push('"');
-    if value.bytes().all(is_plain) {
-        // As nearly everything is.
-        text.push_str(value);
-        return text.push('"');
-    }
     for char in value.chars() {
         match char {
             '"' | '\\' => text.extend(['\\', char]),

@@ -82,8 +82,8 @@ impl Sending {
         }
         drop(ready);
         // A host whose answer is ready and is not there has none.
-        let none = || Err(ErrorCode::InternalError(None));
-        match self.answer.get().map_or_else(none, |answer| answer.unwrap_or_else(|()| none())) {
+        let answer = self.answer.get().and_then(Result::ok);
+        match answer.unwrap_or(Err(ErrorCode::InternalError(None))) {
             Ok(answer) => {
                 answered();
                 let download = begin_answer(rollout, &answer, decision, head, out);

@@ -48,7 +48,7 @@ impl Pump {
         match self.sink.splice(&self.source, most) {
             Ok(moved @ 1..) => {
                 self.left = self.left.map(|left| left.saturating_sub(moved));
-                if self.left == Some(0) { Flow::Ended(End::Complete) } else { Flow::Moved }
+                Flow::Moved
             }
             // Where it was the sink that closed, to finish it does nothing.
             Err(StreamError::Closed) => Flow::Ended(End::Complete),

@@ -58,14 +58,9 @@ pub(super) fn accepted_fields(lines: &[Line]) -> Fields {
 /// A line as the host gives and takes it.
 pub(super) type Line = (String, Vec<u8>);
 
-/// The form that the host takes at once.
+/// The form that the host takes at once. Names come from hosts and from policies, and are text.
 pub(super) fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<Line> {
-    lines.map(|(name, value)| (text(name), value.to_vec())).collect()
-}
-
-/// Names come from hosts and from policies, and are text.
-fn text(name: &[u8]) -> String {
-    str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name).into_owned(), str::to_owned)
+    lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
 }
 
 /// The other side takes no more.

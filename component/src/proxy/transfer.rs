@@ -122,14 +122,9 @@ impl Turn {
                 other.block();
                 true
             }
-            ([only], None) => {
-                only.block();
-                false
-            }
             (waits, other) => {
                 let all: Vec<&Pollable> = waits.iter().chain(other).collect();
-                let ready = poll(&all);
-                other.is_some() && ready.iter().any(|place| usize::try_from(*place) == Ok(waits.len()))
+                poll(&all).into_iter().any(|place| usize::try_from(place) == Ok(waits.len()))
             }
         }
     }

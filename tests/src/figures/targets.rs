@@ -50,18 +50,17 @@ const MEASURABLE_PERCENT: f64 = 2.0;
 /// What is meant to hold, as far as the report tells.
 pub fn targets(report: &Report) -> Vec<Target> {
     let mut targets = Vec::new();
-    let bare =
-        report.table("set-ups").and_then(|table| median(table.row("bare", ""), Metric::ProcessorMicros));
-    let pace = bare.map(|micros| micros / REFERENCE);
-    if let Some(table) = report.table("set-ups") {
+    let set_ups = report.table("set-ups");
+    if let Some(table) = set_ups {
         for (set_up, what) in [("keyswap-token", "a proxy token"), ("keyswap-jwt", "a JWT")] {
-            targets.extend(warm(table, set_up, what, pace));
+            targets.extend(warm(table, set_up, what));
         }
         targets.extend(cold(table));
         targets.extend(refusals(table));
         targets.extend(memory_over_empty(table));
         targets.extend(latency(table));
     }
+    let pace = set_ups.and_then(pace);
     targets.extend(report.table("component").into_iter().flat_map(|table| component(table, pace)));
     targets.extend(report.table("tokens").into_iter().flat_map(growth));
     targets.extend(report.table("workers").and_then(further_worker));
@@ -70,8 +69,12 @@ pub fn targets(report: &Report) -> Vec<Target> {
     targets
 }
 
-/// `pace` is how many microseconds there are here to one of the reference.
-fn warm(table: &Table, set_up: &str, what: &str, pace: Option<f64>) -> Vec<Target> {
+/// How many microseconds there are here to one of the reference.
+fn pace(set_ups: &Table) -> Option<f64> {
+    Some(median(set_ups.row("bare", ""), Metric::ProcessorMicros)? / REFERENCE)
+}
+
+fn warm(table: &Table, set_up: &str, what: &str) -> Vec<Target> {
     let Some(own) = added(table, set_up) else { return Vec::new() };
     let compared = COMPARED.iter().filter_map(|(other, name, factor)| {
         let claim = format!("{what} adds at most {name}");
@@ -79,7 +82,7 @@ fn warm(table: &Table, set_up: &str, what: &str, pace: Option<f64>) -> Vec<Targe
         Some(Target { is_aim, ..micros(claim, added(table, other)? * factor, own) })
     });
     let over = difference(table, set_up, "empty-filter", Metric::ProcessorMicros);
-    let over_empty = over.zip(pace).map(|(over, pace)| {
+    let over_empty = over.zip(pace(table)).map(|(over, pace)| {
         let claim = format!("{what} adds at most {} to an empty Wasm filter", of_reference(OVER_EMPTY));
         Target { is_aim: true, ..micros(claim, OVER_EMPTY * pace, over) }
     });
@@ -151,11 +154,11 @@ fn component(table: &Table, pace: Option<f64>) -> Vec<Target> {
             let claim = format!("{what} adds at most {} to it", of_reference(COMPONENT_ADDED));
             micros(claim, COMPONENT_ADDED * pace, added)
         });
-        Some([Some(ratio), added])
+        Some([ratio].into_iter().chain(added))
     };
     let set_ups =
         [("component-token", "in the component a proxy token"), ("component-jwt", "in the component a JWT")];
-    set_ups.into_iter().filter_map(target).flatten().flatten().collect()
+    set_ups.into_iter().filter_map(target).flatten().collect()
 }
 
 /// The first row of a place has the fewest tokens, the last that is alike has the most.
