@@ -27,7 +27,7 @@ pub const FLAGS: [&str; 8] = [
     "-O",
     "pooling-allocator=y",
     "--max-instance-reuse-count",
-    "1000",
+    "100000",
     "--idle-instance-timeout",
     "60s",
 ];

@@ -295,9 +295,10 @@ mod tests {
             ..row(name, "", Metric::ProcessorMicros, &[value])
         };
         let rows = vec![
-            cpu("passthrough", "passthrough", 100.0),
-            cpu("component-token", "passthrough", 120.0),
-            cpu("component-jwt", "passthrough", 126.0),
+            cpu("passthrough-token", "passthrough-token", 100.0),
+            cpu("component-token", "passthrough-token", 120.0),
+            cpu("passthrough-jwt", "passthrough-jwt", 110.0),
+            cpu("component-jwt", "passthrough-jwt", 136.0),
         ];
         let held = |report: &Report| judged(report).into_iter().map(|(_, holds)| holds).collect::<Vec<_>>();
         let mut report = report("component", rows);

@@ -1,4 +1,4 @@
-//! The component on `wasmtime serve`, and a component that only forwards, which is its baseline.
+//! The component on `wasmtime serve`, and a component that only forwards the same request, which is its baseline.
 
 use std::rc::Rc;
 
@@ -19,28 +19,43 @@ use crate::{
     },
 };
 
-const PASSTHROUGH: &str = "passthrough";
+const TOKEN_FORWARDED: &str = "passthrough-token";
+const JWT_FORWARDED: &str = "passthrough-jwt";
 
-/// All of them. The first is the baseline.
-pub const COMPONENT_SET_UPS: [SetUp; 3] = [
+/// All of them, each behind its baseline.
+pub const COMPONENT_SET_UPS: [SetUp; 4] = [
     SetUp {
-        name: PASSTHROUGH,
-        title: "a component that only forwards",
-        baseline: PASSTHROUGH,
-        start: passthrough,
+        name: TOKEN_FORWARDED,
+        title: "a component that only forwards, a proxy token",
+        baseline: TOKEN_FORWARDED,
+        start: forwarded_token,
     },
     SetUp {
         name: "component-token",
         title: "**Keyswap**, a proxy token",
-        baseline: PASSTHROUGH,
+        baseline: TOKEN_FORWARDED,
         start: token,
     },
-    SetUp { name: "component-jwt", title: "**Keyswap**, a JWT", baseline: PASSTHROUGH, start: jwt },
+    SetUp {
+        name: JWT_FORWARDED,
+        title: "a component that only forwards, a JWT",
+        baseline: JWT_FORWARDED,
+        start: forwarded_jwt,
+    },
+    SetUp { name: "component-jwt", title: "**Keyswap**, a JWT", baseline: JWT_FORWARDED, start: jwt },
 ];
 
-fn passthrough(stage: &Stage, _workers: u32) -> Result<Running> {
+fn forwarded_token(stage: &Stage, _workers: u32) -> Result<Running> {
+    passthrough(stage, TOKEN)
+}
+
+fn forwarded_jwt(stage: &Stage, _workers: u32) -> Result<Running> {
+    passthrough(stage, &stage.jwt()?)
+}
+
+fn passthrough(stage: &Stage, credential: &str) -> Result<Running> {
     let host = start(stage, Wasmtime::passthrough(stage.upstream.address()))?;
-    let requests = Requests::new([Stage::request(TOKEN)], 200);
+    let requests = Requests::new([Stage::request(credential)], 200);
     let (own, first) = (Rc::clone(&host), requests.first().to_vec());
     let proof = move |stage: &Stage| forwards(stage, &*own, &first, Job::Nothing).map(drop);
     Ok(Running::new(host, requests, proof))
