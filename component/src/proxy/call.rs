@@ -56,7 +56,9 @@ impl Call {
 
     /// Takes what has arrived, and says whether there is nothing more to come.
     pub(super) fn is_over(&mut self) -> bool {
+        // A host may look for the answer only when it is asked whether there is one.
         if let State::Asked(future) = &self.state
+            && future.subscribe().ready()
             && let Some(answer) = future.get()
         {
             let response = answer.ok().and_then(Result::ok);
