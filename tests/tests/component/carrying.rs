@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
@@ -32,7 +32,7 @@ fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
     let expected = LocalReply::upstream(UpstreamFailure::Unreachable);
     for script in [None, Some(Script::Close), Some(Script::CutOff)] {
         let upstream = Scripted::start(|_| Script::answer(200, "{}"))?;
-        let wasmtime = in_front_of(&upstream)?;
+        let wasmtime = in_front_of(upstream.address())?;
         match script.clone() {
             Some(script) => upstream.now(move |_| script.clone()),
             None => drop(upstream),
@@ -52,6 +52,22 @@ fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
         ensure!(answer.header("access-control-allow-origin") == Some("https://app.example"), "{answer:?}");
         wasmtime.until_logged("no answer from `127.0.0.1:")?;
     }
+    Ok(())
+}
+
+#[test]
+fn an_upstream_to_which_no_connection_comes_about_is_given_up_after_five_seconds() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    // One connection may wait to be accepted, and does; the system answers no other.
+    rustix::net::listen(&listener, 0)?;
+    let _waiting = TcpStream::connect(address)?;
+    let wasmtime = in_front_of(address)?;
+    let started = Instant::now();
+    let answer = wasmtime.send(&chat(false))?;
+    let expected = LocalReply::upstream(UpstreamFailure::Unreachable);
+    ensure!((answer.status, answer.text()) == (expected.status, expected.body.clone()), "{answer:?}");
+    ensure!(started.elapsed() >= Duration::from_secs(5), "it took {:?}", started.elapsed());
     Ok(())
 }
 
@@ -102,7 +118,7 @@ fn events_keep_their_spacing() -> Result<()> {
 #[test]
 fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> Result<()> {
     let (left, gone) = std::sync::mpsc::channel();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || -> Result<()> {
         let (mut connection, _) = listener.accept()?;
@@ -118,9 +134,7 @@ fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> 
         left.send(matches!(reader.read(&mut [0]), Ok(0) | Err(_)))?;
         Ok(())
     });
-    let mut policy = policy();
-    policy["providers"] = json!({"openai": {"url": format!("http://{address}")}});
-    let wasmtime = Wasmtime::with(&policy).env("OPENAI_API_KEY", KEY).start()?;
+    let wasmtime = in_front_of(address)?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
     caller.write_all(
         format!("GET /v1/x HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n").as_bytes(),
@@ -141,7 +155,7 @@ fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> 
 #[test]
 fn both_directions_move_at_once() -> Result<()> {
     // An upstream that answers each line as it comes, and a caller that sends the next one when it has the answer.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || -> Result<()> {
         let (mut connection, _) = listener.accept()?;
@@ -159,9 +173,7 @@ fn both_directions_move_at_once() -> Result<()> {
             }
         }
     });
-    let mut policy = policy();
-    policy["providers"] = json!({"openai": {"url": format!("http://{address}")}});
-    let wasmtime = Wasmtime::with(&policy).env("OPENAI_API_KEY", KEY).start()?;
+    let wasmtime = in_front_of(address)?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
     caller.set_read_timeout(Some(Duration::from_secs(20)))?;
     let head = format!(
@@ -199,7 +211,7 @@ fn read_chunk(reader: &mut impl std::io::BufRead) -> Result<String> {
 fn an_upload_of_100_mb_takes_no_memory() -> Result<()> {
     const SIZE: usize = 100_000_000;
     let upstream = Scripted::start(|call| Script::answer(200, format!("{} bytes", call.body.len())))?;
-    let wasmtime = in_front_of(&upstream)?;
+    let wasmtime = in_front_of(upstream.address())?;
     ensure!(wasmtime.send(&models())?.status == 200);
     let before = wasmtime.memory()?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
@@ -230,7 +242,7 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
         ("HEAD", _) => Script::Answer(200, Vec::new(), Vec::new()),
         _ => Script::answer(200, "0123456789"),
     })?;
-    let wasmtime = in_front_of(&upstream)?;
+    let wasmtime = in_front_of(upstream.address())?;
     let ask = |method: &str, target: &str| wasmtime.send(&Request::new(method, target).bearer(TOKEN));
     let answer = ask("GET", "/v1/models")?;
     ensure!(answer.header("content-length") == Some("10") && answer.text() == "0123456789", "{answer:?}");
@@ -320,7 +332,7 @@ fn any_byte_in_any_header_is_a_pass_or_a_4xx() -> Result<()> {
 #[test]
 fn no_secret_and_no_token_is_in_logs_or_answers() -> Result<()> {
     let upstream = Scripted::start(|_| Script::Close)?;
-    let wasmtime = in_front_of(&upstream)?;
+    let wasmtime = in_front_of(upstream.address())?;
     for request in [
         models(),
         Request::get(format!("/v1/models?api_key={TOKEN}")).bearer(TOKEN),

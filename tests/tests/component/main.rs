@@ -8,9 +8,11 @@ mod rollouts;
 mod sdks;
 mod services;
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 use keyswap_core::TokenDigest;
-use keyswap_tests::{Request, Response, Scripted, Wasmtime, WasmtimeSetup};
+use keyswap_tests::{Request, Response, Wasmtime, WasmtimeSetup};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-the-component-0123456789abcdef";
@@ -30,10 +32,10 @@ fn setup() -> WasmtimeSetup {
     Wasmtime::with(&policy()).env("OPENAI_API_KEY", KEY)
 }
 
-/// With the upstream of a test's own.
-fn in_front_of(upstream: &Scripted) -> Result<Wasmtime> {
+/// With an upstream of a test's own.
+fn in_front_of(upstream: SocketAddr) -> Result<Wasmtime> {
     let mut policy = policy();
-    policy["providers"] = json!({"openai": {"url": format!("http://{}", upstream.address())}});
+    policy["providers"] = json!({"openai": {"url": format!("http://{upstream}")}});
     Wasmtime::with(&policy).env("OPENAI_API_KEY", KEY).start()
 }
 
