@@ -15,14 +15,15 @@ use wasmparser::{ExportSectionReader, Parser, Payload};
 
 use crate::tools;
 
-/// What Rust's targets for WASI count on, and every host of WASI 0.2 has.
-const FEATURES: [&str; 6] = [
+/// What Rust's targets for WASI and `.cargo/config.toml` count on, and every host of WASI 0.2 has.
+const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+    "--enable-simd",
 ];
 
 /// For speed, but no function grows by taking in others that are long: a host needs memory to compile a function whole, and

@@ -20,8 +20,12 @@ pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
         .args(["--package", artefact.package, "--target", artefact.target])
         .arg("--target-dir")
         .arg(&target)
+        .arg("--config")
+        .arg(format!("target.{}.rustflags = {:?}", artefact.target, flags(&root)?))
         .current_dir(&root)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(&root)?)
+        // These would take the place of all flags that are configured.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .status()
         .context("cannot run `cargo`: install Rust from https://rustup.rs")?;
     ensure!(status.success(), "`{}` cannot be built", artefact.package);
@@ -30,12 +34,13 @@ pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
     (artefact.finish)(&module)
 }
 
-/// Panics name files; whoever builds has the sources, and those of dependencies, somewhere else.
-fn flags(root: &Path) -> Result<String> {
+/// Flags beside those in `.cargo/config.toml`. Panics name files; whoever builds has the sources, and those of
+/// dependencies, somewhere else.
+fn flags(root: &Path) -> Result<[String; 2]> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    Ok([remap(root, "/keyswap"), remap(&home, "/cargo")].join("\u{1f}"))
+    Ok([remap(root, "/keyswap"), remap(&home, "/cargo")])
 }
 
 #[cfg(test)]
