@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use keyswap_core::{Asked, Fetch, FetchKey, Moment, Rollout, Waiting};
 
-use crate::host::{self, HeaderMap};
+use crate::header_map::HeaderMap;
+use crate::host;
 use crate::stream::Request;
 
 /// So many calls are made at once.

@@ -10,8 +10,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
-use keyswap_core::{FetchRequest, LocalReply, Moment, ResponseHeader};
+use keyswap_core::{FetchRequest, LocalReply, Moment};
 use proxy_wasm::hostcalls;
+
+use crate::header_map::{self, HeaderMap, Malformed};
 
 /// Proxy-Wasm ABI 0.2.1, as far as it is used here. Each returns a status, 0 for success.
 mod abi {
@@ -109,8 +111,8 @@ pub(crate) const NOT_FOUND: u32 = 1;
 pub(crate) enum HostError {
     /// The host said no: a status of the ABI.
     Status(&'static str, u32),
-    /// The host's answer does not have the form that the ABI gives it.
-    Malformed(&'static str),
+    /// A header map does not have the form that the ABI gives it.
+    Malformed,
     /// The stream came before a configuration was accepted.
     NotConfigured,
     /// What the stream needs is in use by another.
@@ -121,10 +123,16 @@ impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(call, status) => write!(f, "`{call}` answered status {status}"),
-            Self::Malformed(call) => write!(f, "the answer of `{call}` is malformed"),
+            Self::Malformed => f.write_str("a header map cannot be read to its end"),
             Self::NotConfigured => f.write_str("there is no configuration"),
             Self::Busy => f.write_str("what it needs is in use"),
         }
+    }
+}
+
+impl From<Malformed> for HostError {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Malformed
     }
 }
 
@@ -156,64 +164,13 @@ pub(crate) enum Map {
     CallResponseHeaders = 6,
 }
 
-/// A whole header map, read in one call.
-///
-/// The host's form: the number of pairs, the sizes of each name and value, then the names and values, each with a
-/// NUL behind it. Numbers are 32 bits, little-endian.
-pub(crate) struct HeaderMap {
-    bytes: Vec<u8>,
-    pairs: usize,
-}
-
-impl HeaderMap {
-    const CALL: &str = "get_header_map_pairs";
-
-    /// Reads the map, which has `count` pairs as the host said when it announced it.
-    pub(crate) fn read(map: Map, count: usize) -> Result<Self, HostError> {
-        // SAFETY: the pointers are valid for the call.
-        let bytes = receive(Self::CALL, |data, size| unsafe {
-            abi::proxy_get_header_map_pairs(map as u32, data, size)
-        })?;
-        let pairs =
-            if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(HostError::Malformed(Self::CALL))? };
-        // Eight bytes tell how long the name and the value of a pair are.
-        let can_be = pairs <= bytes.len() / 8;
-        if pairs == count && can_be {
-            Ok(Self { bytes, pairs })
-        } else {
-            Err(HostError::Malformed(Self::CALL))
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.pairs
-    }
-
-    /// The pairs. An error is one that lies outside of what the host handed over: a map that cannot be read to its end
-    /// might hide a header.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), HostError>> {
-        let mut sizes = 4_usize;
-        let mut at = self.pairs.checked_mul(8).and_then(|size| size.checked_add(4));
-        let mut next = move || {
-            let name = text(&self.bytes, &mut at, number(&self.bytes, sizes)?)?;
-            let value = text(&self.bytes, &mut at, number(&self.bytes, sizes.checked_add(4)?)?)?;
-            sizes = sizes.checked_add(8)?;
-            Some((name, value))
-        };
-        (0..self.pairs).map(move |_| next().ok_or(HostError::Malformed(Self::CALL)))
-    }
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<usize> {
-    let bytes = bytes.get(at..at.checked_add(4)?)?;
-    usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()
-}
-
-fn text<'a>(bytes: &'a [u8], at: &mut Option<usize>, size: usize) -> Option<&'a [u8]> {
-    let start = (*at)?;
-    let end = start.checked_add(size)?;
-    *at = end.checked_add(1);
-    bytes.get(start..end)
+/// A whole header map, which has `count` pairs as the host said when it announced it.
+pub(crate) fn header_map(map: Map, count: usize) -> Result<HeaderMap, HostError> {
+    // SAFETY: the pointers are valid for the call.
+    let bytes = receive("get_header_map_pairs", |data, size| unsafe {
+        abi::proxy_get_header_map_pairs(map as u32, data, size)
+    })?;
+    Ok(HeaderMap::parse(bytes, count)?)
 }
 
 /// Sets a header, in place of all its lines.
@@ -400,7 +357,7 @@ pub(crate) fn call_foreign_function(name: &'static str, arguments: &[u8]) -> Res
 /// Answers the stream from here.
 pub(crate) fn send_local_reply(reply: &LocalReply) -> Result<(), HostError> {
     const NO_GRPC_STATUS: i32 = -1;
-    let headers = serialize(&reply.headers);
+    let headers = header_map::serialize(&reply.headers);
     // SAFETY: the slices are valid for the call.
     let status = unsafe {
         abi::proxy_send_local_response(
@@ -415,21 +372,6 @@ pub(crate) fn send_local_reply(reply: &LocalReply) -> Result<(), HostError> {
         )
     };
     accept("send_local_response", status)
-}
-
-/// Header pairs in the host's form, see [`HeaderMap`].
-fn serialize(headers: &[ResponseHeader]) -> Vec<u8> {
-    let number = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
-    let mut bytes = number(headers.len()).to_vec();
-    for (name, value) in headers {
-        bytes.extend(number(name.len()));
-        bytes.extend(number(value.len()));
-    }
-    for text in headers.iter().flat_map(|(name, value)| [*name, value]) {
-        bytes.extend_from_slice(text.as_bytes());
-        bytes.push(0);
-    }
-    bytes
 }
 
 /// A counter of the host.

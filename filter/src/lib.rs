@@ -18,6 +18,7 @@
 
 mod environment;
 mod fetcher;
+mod header_map;
 mod host;
 mod metrics;
 mod plugin;

@@ -12,7 +12,8 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::fetcher::{Held, Waiter, Whose};
-use crate::host::{self, HeaderMap, HostError, Map};
+use crate::header_map::{HeaderMap, Malformed};
+use crate::host::{self, HostError, Map};
 use crate::metrics;
 use crate::plugin::Shared;
 use crate::store::SharedData;
@@ -94,7 +95,7 @@ impl HttpContext for Stream {
         let Some(rollout) = self.request.judged_by.borrow().upgrade().or_else(in_force) else {
             return Action::Pause;
         };
-        let Ok(trailers) = HeaderMap::read(Map::RequestTrailers, count) else { return Action::Pause };
+        let Ok(trailers) = host::header_map(Map::RequestTrailers, count) else { return Action::Pause };
         for trailer in trailers.iter() {
             let Ok((name, _)) = trailer else { return Action::Pause };
             if rollout.is_slot(name) && host::remove(Map::RequestTrailers, name).is_err() {
@@ -178,7 +179,7 @@ fn judge(
     request: &Rc<Request>,
     resumed: Option<(Option<Held>, Resolution)>,
 ) -> Result<Outcome, HostError> {
-    let map = HeaderMap::read(Map::RequestHeaders, request.count.get())?;
+    let map = host::header_map(Map::RequestHeaders, request.count.get())?;
     let now = host::now()?;
     let Some(rollout) = shared.worker.rollout().or_else(|| shared.listen()) else {
         return await_policy(shared, request, resumed.is_some(), now);
@@ -241,7 +242,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(map: &'a HeaderMap) -> Result<Self, HostError> {
+    fn of(map: &'a HeaderMap) -> Result<Self, Malformed> {
         let headers = Vec::with_capacity(map.len());
         let mut fields = Self { method: b"", path: b"", authority: b"", headers };
         for pair in map.iter() {
@@ -249,7 +250,7 @@ impl<'a> Fields<'a> {
             match name {
                 // They come first: one behind a header is none that Envoy goes by.
                 [b':', ..] if !fields.headers.is_empty() => {
-                    return Err(HostError::Malformed("get_header_map_pairs"));
+                    return Err(Malformed);
                 }
                 b":method" => fields.method = value,
                 b":path" => fields.path = value,
