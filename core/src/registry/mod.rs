@@ -182,8 +182,7 @@ impl Registry {
         }
     }
 
-    /// What came of asking for a token or person. The resolution is for the requests that wait for it.
-    /// What came of a call.
+    /// What came of a call. The resolution is for the requests that wait for it.
     pub(crate) fn accept(
         &self,
         subject: &Subject,
