@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use keyswap_core::{LocalReply, UpstreamFailure};
-use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, Wasmtime, until};
-use serde_json::{Value, json};
+use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, until};
+use serde_json::Value;
 
-use crate::{KEY, TOKEN, chat, in_front_of, models, policy, setup};
+use crate::{KEY, TOKEN, chat, in_front_of, models, setup};
 
 #[test]
 fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
