@@ -40,11 +40,16 @@ fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
         let request = chat(false).header("origin", "https://app.example");
         if let Some(Script::CutOff) = script {
             // What was begun is cut off for the caller, too.
-            let answer = wasmtime.open(&request)?;
-            ensure!(
-                answer.status() == 200 && answer.finish().is_err(),
-                "an answer that was cut off seems whole"
-            );
+            match wasmtime.open(&request) {
+                Ok(answer) => {
+                    let is_cut_off = answer.status() == 200 && answer.finish().is_err();
+                    ensure!(is_cut_off, "an answer that was cut off seems whole");
+                }
+                // The host may learn of it before the head has left.
+                Err(error) => {
+                    ensure!(format!("{error:#}").contains("the connection was closed"), "{error:#}")
+                }
+            }
             continue;
         }
         let answer = wasmtime.send(&request)?;
