@@ -47,7 +47,7 @@ fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
                 }
                 // The host may learn of it before the head has left.
                 Err(error) => {
-                    ensure!(format!("{error:#}").contains("the connection was closed"), "{error:#}")
+                    ensure!(format!("{error:#}").contains("the connection was closed"), "{error:#}");
                 }
             }
             continue;
