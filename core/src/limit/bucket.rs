@@ -4,8 +4,8 @@
 //! of them, newcomers share one budget: they may be told to slow down too early, never too late.
 
 use super::gcra::{Gcra, Taken};
-use crate::store::{Kind, Store, StoreError, Update};
-use crate::token::TokenDigest;
+use crate::base::Digest;
+use crate::host::{SlotKind, Store, StoreError, Update};
 
 /// The form of the value: this byte, then the entries. Anything else is no value.
 const FORM: u8 = 1;
@@ -18,14 +18,9 @@ const SHARED: [u8; 32] = [0; 32];
 
 type Entry = ([u8; 32], i64);
 
-pub(super) fn take(
-    store: &dyn Store,
-    token: &TokenDigest,
-    gcra: Gcra,
-    now: i64,
-) -> Result<Taken, StoreError> {
+pub(super) fn take(store: &dyn Store, token: &Digest, gcra: Gcra, now: i64) -> Result<Taken, StoreError> {
     let mut answer = Err(StoreError::Unavailable);
-    store.update(&Kind::Limit.key(token.bytes()), &mut |value| {
+    store.update(&SlotKind::Limit.key(token), &mut |value| {
         let mut entries = read(value, now);
         let present = find(&entries, token.bytes());
         let (tat, result) = gcra.take(present, now);
@@ -77,19 +72,19 @@ fn write(entries: &[Entry]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::rule::RateLimit;
     use super::*;
-    use crate::limit::RateLimit;
-    use crate::store::MemoryStore;
+    use crate::host::MemoryStore;
 
     const NOW: i64 = 1_800_000_000_000_000_000;
 
-    fn allowed(store: &MemoryStore, token: &TokenDigest, now: i64) -> bool {
+    fn allowed(store: &MemoryStore, token: &Digest, now: i64) -> bool {
         take(store, token, Gcra::new(RateLimit::new(3, 60).unwrap()), now).unwrap().allowed
     }
 
     /// Digests that fall into one slot.
-    fn crowd(count: u16) -> Vec<TokenDigest> {
-        (1..=count).map(|number| TokenDigest::from_hex(&format!("abcd{number:060x}")).unwrap()).collect()
+    fn crowd(count: u16) -> Vec<Digest> {
+        (1..=count).map(|number| Digest::from_hex(&format!("abcd{number:060x}")).unwrap()).collect()
     }
 
     #[test]
@@ -112,7 +107,7 @@ mod tests {
             crowd.iter().map(|token| (0..5).filter(|_| allowed(&store, token, NOW)).count()).sum();
         assert_eq!(all, (MOST + 1) * 3);
         assert!(!allowed(&store, &crowd[0], NOW), "an active budget was given up");
-        let value = store.get(&Kind::Limit.key(crowd[0].bytes())).unwrap().unwrap();
+        let value = store.get(&SlotKind::Limit.key(&crowd[0])).unwrap().unwrap();
         assert_eq!(value.len(), 1 + (MOST + 1) * ENTRY);
         assert!(
             crowd.iter().take(60).all(|token| allowed(&store, token, NOW + 61_000_000_000)),
@@ -123,7 +118,7 @@ mod tests {
     #[test]
     fn nobody_is_kept_out_for_longer_than_the_limit_says_after_the_clock_was_put_back() {
         let store = MemoryStore::default();
-        let token = TokenDigest::of(b"t");
+        let token = Digest::of(b"t");
         let second = 1_000_000_000;
         (0..3).for_each(|_| assert!(allowed(&store, &token, NOW)));
         let earlier = NOW - 3600 * second;
@@ -137,8 +132,8 @@ mod tests {
     fn garbage_is_no_budget_and_no_panic() {
         for garbage in [&b""[..], b"\0", b"\x01\x02", &[1; 1 + ENTRY], &[0xff; 100], &[1; 70]] {
             let store = MemoryStore::default();
-            let token = TokenDigest::of(b"t");
-            let key = Kind::Limit.key(token.bytes());
+            let token = Digest::of(b"t");
+            let key = SlotKind::Limit.key(&token);
             store.update(&key, &mut |_| Update::Set(garbage.to_vec())).unwrap();
             assert_eq!((0..5).filter(|_| allowed(&store, &token, NOW)).count(), 3, "{garbage:?}");
         }

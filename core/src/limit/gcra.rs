@@ -4,7 +4,7 @@
 //! evenly. A request is allowed while that is no further ahead than the burst. So a key that was silent may spend
 //! all its requests at once and then gets one back per interval.
 
-use super::RateLimit;
+use super::rule::RateLimit;
 
 const NANOSECONDS: i64 = 1_000_000_000;
 

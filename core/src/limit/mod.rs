@@ -2,80 +2,11 @@
 //! all data planes.
 
 mod bucket;
+mod counted;
 mod gcra;
+mod rule;
 
-use std::time::Duration;
-
+pub(crate) use self::counted::{Counted, take};
 pub use self::gcra::{Gcra, Taken};
-use crate::store::Store;
-use crate::time::Moment;
-use crate::token::TokenDigest;
-
-const MOST_REQUESTS: u32 = 1_000_000;
-const LONGEST: u32 = 86_400;
-
-/// So many requests in such a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RateLimit {
-    requests: u32,
-    seconds: u32,
-}
-
-impl RateLimit {
-    /// 1 to 1,000,000 requests in 1 second to 1 day; `None` for anything else.
-    pub fn new(requests: u32, seconds: u32) -> Option<Self> {
-        let fits = (1..=MOST_REQUESTS).contains(&requests) && (1..=LONGEST).contains(&seconds);
-        fits.then_some(Self { requests, seconds })
-    }
-
-    /// The same with a duration, which must be whole seconds.
-    pub(crate) fn per(requests: u64, per: Duration) -> Option<Self> {
-        let seconds = u32::try_from(per.as_secs()).ok().filter(|_| per.subsec_nanos() == 0)?;
-        Self::new(u32::try_from(requests).ok()?, seconds)
-    }
-
-    /// How many requests.
-    pub fn requests(self) -> u32 {
-        self.requests
-    }
-
-    /// In how many seconds.
-    pub fn seconds(self) -> u32 {
-        self.seconds
-    }
-}
-
-/// The rule of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) limit: RateLimit,
-    /// Whether requests pass while nobody can count them.
-    pub(crate) failure_mode_allow: bool,
-    pub(crate) keeper: Keeper,
-}
-
-/// Who keeps budgets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeper {
-    /// The memory that the workers of a process share.
-    Memory,
-    /// The registry, for all data planes together.
-    Registry,
-}
-
-/// What became of counting a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Counted {
-    /// It has no limit.
-    Unlimited,
-    /// It was counted.
-    Taken(Taken),
-    /// Nobody could count it.
-    Unknown,
-}
-
-/// Takes one request from the budget of a token in shared memory.
-pub(crate) fn take(store: &dyn Store, token: &TokenDigest, limit: RateLimit, now: Moment) -> Counted {
-    let now = i64::try_from(now.0).unwrap_or(i64::MAX);
-    bucket::take(store, token, Gcra::new(limit), now).map_or(Counted::Unknown, Counted::Taken)
-}
+pub use self::rule::RateLimit;
+pub(crate) use self::rule::{LimitStore, Rule};

@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::credentials::{Variable, read_variable_source};
-use super::duration::duration_within;
+use super::document::Policy;
+use super::error::PolicyErrors;
 use super::gateway::read_url;
 use super::keys::read_inline;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
-use super::{Policy, PolicyErrors};
-use crate::json;
-use crate::jwt::{Algorithm, Jwk, JwkSet};
-use crate::url::BaseUrl;
+use crate::identity::jwt::{Algorithm, Jwk, JwkSet};
+use crate::policy::duration::duration_within;
+use crate::syntax::{BaseUrl, json};
 
 /// The version of the document.
 const VERSION: &str = "keyswap-bundle/v1";

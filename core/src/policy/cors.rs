@@ -1,7 +1,7 @@
 //! Cross-origin requests in a policy: which pages may call from a browser.
 
 use super::reader::Node;
-use crate::cors::Origins;
+use crate::answer::Origins;
 
 /// Any page may, unless the policy names those that may: no cookie is ever accepted, so a page can only use a token
 /// that it was given.

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::duration::duration_within;
 use super::error::PolicyError;
 use super::providers::read_auth;
 use super::reader::{Fields, HEADER_EXPECTED, NAME_EXPECTED, Node, is_header_name, is_name};
-use crate::jwt::Endpoint;
-use crate::provider::{AuthStyle, BEARER};
-use crate::secret::{Environment, Secret, SecretFault};
+use crate::host::Environment;
+use crate::identity::jwt::Endpoint;
+use crate::policy::duration::duration_within;
+use crate::provider::AuthStyle;
+use crate::secret::{BEARER, Secret, SecretError, ServiceSecret};
 
 /// A place that an upstream credential comes from.
 #[derive(Clone, Debug)]
@@ -282,27 +283,39 @@ impl Variable {
         &self.0
     }
 
-    /// The secret, if the variable is set; `path` is its place in the policy.
+    /// Returns the upstream secret, if the variable is set; `path` is its place in the policy.
     ///
-    /// A variable that is set but unusable is an error even where a later source would do: somebody meant it.
+    /// # Errors
+    /// A variable that is set but unusable, even where a later source would do: it was meant.
     pub(crate) fn find(
         &self,
         path: &str,
         environment: &dyn Environment,
     ) -> Result<Option<Secret>, PolicyError> {
-        let Self(variable) = self;
-        let unusable = |fault: SecretFault| PolicyError {
-            path: format!("{path}.env"),
-            message: format!("the value of the environment variable `{variable}` {fault}"),
-        };
-        environment.variable(variable).map(|value| Secret::new(value).map_err(unusable)).transpose()
+        let value = environment.variable(&self.0);
+        value.map(|value| Secret::new(value).map_err(|error| self.unusable(path, error))).transpose()
     }
 
-    /// The secret of a place that has no other source.
-    pub(crate) fn require(&self, path: &str, environment: &dyn Environment) -> Result<Secret, PolicyError> {
-        self.find(path, environment)?.ok_or_else(|| PolicyError {
+    /// Returns the credential of a service, which has no other source.
+    ///
+    /// # Errors
+    /// A variable that is not set, or unusable.
+    pub(crate) fn require(
+        &self,
+        path: &str,
+        environment: &dyn Environment,
+    ) -> Result<ServiceSecret, PolicyError> {
+        let value = environment.variable(&self.0).ok_or_else(|| PolicyError {
             path: path.to_owned(),
             message: format!("the environment variable `{}` is not set", self.0),
-        })
+        })?;
+        ServiceSecret::new(value).map_err(|error| self.unusable(path, error))
+    }
+
+    fn unusable(&self, path: &str, error: SecretError) -> PolicyError {
+        PolicyError {
+            path: format!("{path}.env"),
+            message: format!("the value of the environment variable `{}` {error}", self.0),
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! Whether a policy fits a host: what it asks for is there, or it is refused.
 
-use super::{Policy, PolicyError, PolicyErrors, Protocol, Source};
+use super::credentials::Source;
+use super::document::Policy;
+use super::error::{PolicyError, PolicyErrors};
+use super::registry::Protocol;
 use crate::host::Capabilities;
-use crate::limit::Keeper;
+use crate::limit::LimitStore;
 
 impl Policy {
     /// Whether a host has what the policy asks for.
@@ -17,7 +20,7 @@ impl Policy {
                 message: "nobody writes credentials in this host: name another source".to_owned(),
             }));
         }
-        if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.keeper != Keeper::Registry) {
+        if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.store != LimitStore::Registry) {
             errors.extend(self.limited().map(|path| PolicyError {
                 path,
                 message: "in this host no memory is shared that could keep a limit: let the registry do it, by \
@@ -38,16 +41,16 @@ impl Policy {
 
     /// Who keeps budgets. Where the policy does not say, and the host has no memory for it, it is whoever knows of the
     /// limit: a registry's record may have one.
-    pub(crate) fn keeper(&self, host: Capabilities) -> Keeper {
+    pub(crate) fn limit_store(&self, host: Capabilities) -> LimitStore {
         match self.rate_limit {
-            Some(rule) => rule.keeper,
-            None if host.shared_memory => Keeper::Memory,
-            None => Keeper::Registry,
+            Some(rule) => rule.store,
+            None if host.shared_memory => LimitStore::Memory,
+            None => LimitStore::Registry,
         }
     }
 
     /// Whether there is a registry that keeps budgets: only ours does.
-    pub(super) fn has_keeper(&self) -> bool {
+    pub(super) fn has_limit_store(&self) -> bool {
         self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
     }
 

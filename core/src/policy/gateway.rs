@@ -2,8 +2,8 @@
 //! clients may steer) and the Vercel AI Gateway.
 
 use super::reader::{Fields, Node};
-use crate::metadata::{CLAIMS, Claim, MAX_MEMBERS};
-use crate::url::BaseUrl;
+use crate::provider::{CLAIMS, Claim, MAX_MEMBERS};
+use crate::syntax::BaseUrl;
 
 /// Whose provider keys the gateway uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Credentials that the host writes: it writes one into whatever goes to a host, so it must be the only one for that host.
 
+use super::credentials::{CredentialPolicy, Source};
+use super::document::Policy;
 use super::reader::Errors;
-use super::{CredentialPolicy, Policy, Source};
 use crate::provider::Provider;
 
 impl CredentialPolicy {

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::duration::duration_within;
-use super::issuers::Preset;
+use super::preset::Preset;
 use super::reader::{Fields, Node};
-use crate::jwt::{Endpoint, JwkSet, KeySource, RemoteKeys};
+use crate::identity::jwt::{Endpoint, JwkSet, KeySource, RemoteKeys};
+use crate::policy::duration::duration_within;
 
 const SECOND: Duration = Duration::from_secs(1);
 const WEEK: Duration = Duration::from_hours(7 * 24);

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{GatewayMode, Policy, Protocol, Source, StatusPolicy};
-use crate::cors::Origins;
-use crate::identity_slot::IdentitySlot;
-use crate::jwt::{Issuer, Principals};
-use crate::provider::{self, Place, Provider};
-use crate::slot::Slot;
-use crate::time::UnixTime;
-use crate::token::{TokenRecord, TokenStatus};
+use super::credentials::Source;
+use super::document::Policy;
+use super::gateway::GatewayMode;
+use super::registry::Protocol;
+use super::status::StatusPolicy;
+use crate::answer::Origins;
+use crate::base::UnixTime;
+use crate::identity::jwt::{Issuer, Principals};
+use crate::identity::{CallerRecord, TokenStatus};
+use crate::provider::{EndpointKind, Provider, table};
+use crate::request::{IdentitySlot, Slot};
 
 /// A kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,7 +211,9 @@ impl Policy {
     fn lint_scope(&self, scope: &[String], path: &str, findings: &mut Findings) {
         let sends_keys =
             self.gateway.as_ref().is_some_and(|gateway| gateway.mode == GatewayMode::ProviderKey);
-        let is_wide = |provider: &&Provider| matches!(provider.row.place, Place::Compat | Place::Root);
+        let is_wide = |provider: &&Provider| {
+            matches!(provider.builtin.endpoint, EndpointKind::Compat | EndpointKind::Root)
+        };
         let wide: BTreeSet<&str> = self.providers.iter().filter(is_wide).map(|it| it.id.as_str()).collect();
         for name in scope.iter().filter(|name| sends_keys && wide.contains(name.as_str())) {
             findings.add_with(Lint::ScopeWide, path, &format!("`{name}`"));
@@ -291,9 +296,9 @@ impl Policy {
 
     /// Providers whose SDKs have slots of their own, of which none is judged.
     fn lint_slots(&self, findings: &mut Findings) {
-        for name in [provider::ANTHROPIC, provider::GEMINI, provider::OPENAI] {
+        for name in [table::ANTHROPIC, table::GEMINI, table::OPENAI] {
             let is_enabled = self.provider_names().any(|enabled| enabled == name);
-            let mut of_provider = Slot::ALL.into_iter().filter(|slot| provider::of_slot(*slot) == name);
+            let mut of_provider = Slot::ALL.into_iter().filter(|slot| table::of_slot(*slot) == name);
             if is_enabled && !of_provider.any(|slot| self.slots.contains(&slot)) {
                 findings.add_with(Lint::SlotLeftOut, "slots", &format!("`{name}`"));
             }
@@ -312,7 +317,7 @@ impl Policy {
 
     /// A registry may have tokens for it.
     fn lint_status(&self, findings: &mut Findings) {
-        let may_ask = |record: &TokenRecord| record.providers.iter().any(|name| name == StatusPolicy::SCOPE);
+        let may_ask = |record: &CallerRecord| record.providers.iter().any(|name| name == StatusPolicy::SCOPE);
         let of_issuer = |issuer: &Issuer| {
             issuer
                 .providers()

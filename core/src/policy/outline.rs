@@ -8,20 +8,20 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
+use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
 use super::registry::{Protocol, RegistryPolicy};
-use super::{Policy, StatusPolicy};
-use crate::cors::Origins;
-use crate::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
-use crate::limit::{Keeper, RateLimit, Rule};
-use crate::metadata::CLAIMS;
-use crate::provider::{AuthStyle, Dialect, KeyPool, Provider};
-use crate::resource::Resource;
-use crate::token::{TokenDigest, TokenRecord, TokenStatus};
-use crate::url::BaseUrl;
+use super::status::StatusPolicy;
+use crate::answer::{Origins, Resource};
+use crate::base::Digest;
+use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
+use crate::identity::{CallerRecord, TokenStatus};
+use crate::limit::{LimitStore, RateLimit, Rule};
+use crate::provider::{AuthStyle, CLAIMS, Dialect, KeyPool, Provider};
+use crate::syntax::BaseUrl;
 
 impl Policy {
-    /// The outline: a section for each part of the document. `tokens` are by [`TokenRecord::id`], `providers` are those
+    /// The outline: a section for each part of the document. `tokens` are by [`CallerRecord::id`], `providers` are those
     /// that are enabled.
     pub fn outline(&self) -> Value {
         let tokens = self.tokens.iter().map(|token| (token.id(), record(token)));
@@ -58,8 +58,8 @@ impl Policy {
             path,
             keys,
             via_gateway,
-            takes,
-            row: _,
+            stands_for,
+            builtin: _,
         } = provider;
         json!({
             "via": if *via_gateway { "gateway" } else { "direct" },
@@ -75,13 +75,13 @@ impl Policy {
             "path": path,
             "credentials": self.needs_key(provider).then(|| weights(keys)),
             "cooldown": (keys.members.len() > 1).then(|| duration(keys.cooldown)),
-            "takes_requests_for": takes,
+            "takes_requests_for": stands_for,
         })
     }
 }
 
-fn record(record: &TokenRecord) -> Value {
-    let TokenRecord { digest: _, label, owner, status, providers, models, expires_at, rate_limit } = record;
+fn record(record: &CallerRecord) -> Value {
+    let CallerRecord { digest: _, label, owner, status, providers, models, expires_at, rate_limit } = record;
     json!({
         "label": label,
         "owner": owner,
@@ -98,8 +98,8 @@ fn limit(limit: RateLimit) -> Value {
 }
 
 fn rule(rule: Rule) -> Value {
-    let Rule { limit: own, failure_mode_allow, keeper } = rule;
-    let store = if keeper == Keeper::Registry { "registry" } else { "memory" };
+    let Rule { limit: own, failure_mode_allow, store } = rule;
+    let store = if store == LimitStore::Registry { "registry" } else { "memory" };
     json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow, "store": store})
 }
 
@@ -260,7 +260,7 @@ fn show(url: &BaseUrl) -> String {
 
 /// Enough of a digest to tell two values apart.
 fn digest(value: &[u8]) -> String {
-    let mut digest = TokenDigest::of(value).to_hex();
+    let mut digest = Digest::of(value).to_hex();
     digest.truncate(16);
     digest
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{BundleSource, Policy, Source};
-use crate::jwt::{Issuer, KeySource};
-use crate::provider::{Place, Provider};
-use crate::url::BaseUrl;
+use super::bundle::BundleSource;
+use super::credentials::Source;
+use super::document::Policy;
+use crate::identity::jwt::{Issuer, KeySource};
+use crate::provider::{EndpointKind, Provider};
+use crate::syntax::BaseUrl;
 
 /// A server that the data plane asks on its own account: the registry, an issuer's keys, a source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Policy {
 
     /// Where requests for a provider go; `None` where that is not known.
     pub(crate) fn base_url<'p>(&'p self, provider: &'p Provider) -> Option<&'p BaseUrl> {
-        let is_behind = provider.via_gateway && provider.row.place != Place::Rest;
+        let is_behind = provider.via_gateway && provider.builtin.endpoint != EndpointKind::Rest;
         match self.gateway.as_ref().filter(|_| is_behind) {
             Some(gateway) => Some(&gateway.url),
             None => provider.url.as_ref(),

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::duration::duration_within;
 use super::gateway::{Gateways, Unnamed, Vercel, read_url};
 use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
 use super::status::StatusPolicy;
-use crate::path::RequestPath;
-use crate::provider::{
-    ADDED, ANTHROPIC, AuthStyle, BEARER, BUILT_IN, BuiltIn, Dialect, KeyPool, OPENAI, Place, Provider, TOKEN,
-};
-use crate::url::BaseUrl;
+use crate::policy::duration::duration_within;
+use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn};
+use crate::provider::{AuthStyle, Dialect, EndpointKind, KeyPool, OPENAI, Provider};
+use crate::secret::{BEARER, TOKEN};
+use crate::syntax::{BaseUrl, RequestPath};
 
 /// First segments that belong to the providers' own APIs, to the gateway's endpoints, and to ours.
 const RESERVED_SLUGS: [&str; 10] = [
@@ -50,21 +49,21 @@ impl Offer {
         }
     }
 
-    fn has(&self, place: Place) -> bool {
-        match place {
-            Place::Provider => true,
-            Place::Compat => self.cloudflare,
-            Place::Root => self.universal,
-            Place::Rest => self.rest,
-            Place::Vercel => self.vercel.is_some(),
+    fn has(&self, endpoint: EndpointKind) -> bool {
+        match endpoint {
+            EndpointKind::Provider => true,
+            EndpointKind::Compat => self.cloudflare,
+            EndpointKind::Root => self.universal,
+            EndpointKind::Rest => self.rest,
+            EndpointKind::Vercel => self.vercel.is_some(),
         }
     }
 
     /// The providers in whose place this one gets requests that do not name them.
-    fn takes(&self, place: Place) -> &'static [&'static str] {
-        match (place, self.unnamed) {
-            (Place::Compat, Unnamed::Compat) | (Place::Rest, Unnamed::Rest) => &[OPENAI],
-            (Place::Vercel, _) => &[OPENAI, ANTHROPIC],
+    fn stands_for(&self, endpoint: EndpointKind) -> &'static [&'static str] {
+        match (endpoint, self.unnamed) {
+            (EndpointKind::Compat, Unnamed::Compat) | (EndpointKind::Rest, Unnamed::Rest) => &[OPENAI],
+            (EndpointKind::Vercel, _) => &[OPENAI, ANTHROPIC],
             _ => &[],
         }
     }
@@ -97,7 +96,9 @@ pub(super) fn read(
         entries.into_iter().filter_map(|(id, node)| Some((id, Entry::read(node)?))).collect();
     // Another host gets the gateway's token there, so the policy must name it.
     let opens_rest = entries.contains_key("cloudflare-rest") || offer.unnamed == Unnamed::Rest;
-    let rows = BUILT_IN.iter().filter(|row| offer.has(row.place) && (row.place != Place::Rest || opens_rest));
+    let rows = BUILT_IN
+        .iter()
+        .filter(|row| offer.has(row.endpoint) && (row.endpoint != EndpointKind::Rest || opens_rest));
     let rows: Vec<_> = rows.collect();
     let mut providers: Vec<Provider> = rows
         .into_iter()
@@ -143,15 +144,15 @@ impl<'d> Entry<'d> {
         offer: &Offer,
         gateway_credential: Option<&str>,
     ) -> Provider {
-        let of_gateway = offer.cloudflare && row.place != Place::Vercel;
+        let of_gateway = offer.cloudflare && row.endpoint != EndpointKind::Vercel;
         let via_gateway = entry.as_ref().map_or(of_gateway, |entry| entry.via_gateway(of_gateway, true));
         if let Some(entry) = &entry {
             entry.check_change(row, via_gateway);
         }
-        let vercel = offer.vercel.as_ref().filter(|_| row.place == Place::Vercel);
-        let default_credential = match row.place {
-            Place::Rest => gateway_credential,
-            Place::Vercel => vercel.map(|vercel| vercel.credential.as_str()),
+        let vercel = offer.vercel.as_ref().filter(|_| row.endpoint == EndpointKind::Vercel);
+        let default_credential = match row.endpoint {
+            EndpointKind::Rest => gateway_credential,
+            EndpointKind::Vercel => vercel.map(|vercel| vercel.credential.as_str()),
             _ => None,
         };
         let (keys, url, path) = entry.map(|entry| (entry.keys, entry.url, entry.path)).unwrap_or_default();
@@ -165,8 +166,8 @@ impl<'d> Entry<'d> {
             path,
             keys: keys.unwrap_or_else(|| KeyPool::of(default_credential.unwrap_or(row.id))),
             via_gateway,
-            takes: offer.takes(row.place),
-            row,
+            stands_for: offer.stands_for(row.endpoint),
+            builtin: row,
         }
     }
 
@@ -181,11 +182,11 @@ impl<'d> Entry<'d> {
                 "`slug`, `auth`, `dialect` and `native_prefix` of a built-in provider are fixed: remove them",
             );
         }
-        let has_url = self.url.is_some() && row.place != Place::Rest;
-        if row.place != Place::Provider && (has_url || self.path.is_some() || self.via.is_some()) {
+        let has_url = self.url.is_some() && row.endpoint != EndpointKind::Rest;
+        if row.endpoint != EndpointKind::Provider && (has_url || self.path.is_some() || self.via.is_some()) {
             self.node
                 .fail("an endpoint of a gateway takes a `credential` or `credentials` only: remove the rest");
-        } else if row.place == Place::Provider {
+        } else if row.endpoint == EndpointKind::Provider {
             self.check_place(via_gateway);
         }
     }
@@ -230,8 +231,8 @@ impl<'d> Entry<'d> {
             path: self.path.clone(),
             keys: self.keys.clone().unwrap_or_else(|| KeyPool::of(id)),
             via_gateway,
-            takes: &[],
-            row: &ADDED,
+            stands_for: &[],
+            builtin: &ADDED,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::duration;
 use super::reader::Node;
-use crate::limit::{Keeper, RateLimit, Rule};
+use crate::limit::{LimitStore, RateLimit, Rule};
 
 const EXPECTED: &str = "expected 1 to 1000000 requests in `1s` to `1d`, a whole number of seconds";
 
@@ -13,12 +13,12 @@ pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
     let requests = fields.optional("requests").map_or(Some(100), |node| node.number());
     let per = fields.optional("per").map_or(duration::parse("60s"), |node| duration::duration(&node));
     let failure_mode_allow = fields.optional("failure_mode_allow").map_or(Some(false), |node| node.flag());
-    let keeper = fields.optional("store").map_or(Some(Keeper::Memory), |node| {
-        node.choice(&[("memory", Keeper::Memory), ("registry", Keeper::Registry)])
+    let store = fields.optional("store").map_or(Some(LimitStore::Memory), |node| {
+        node.choice(&[("memory", LimitStore::Memory), ("registry", LimitStore::Registry)])
     });
     fields.finish();
     let limit = node.check(RateLimit::per(requests?, per?), EXPECTED)?;
-    Some(Rule { limit, failure_mode_allow: failure_mode_allow?, keeper: keeper? })
+    Some(Rule { limit, failure_mode_allow: failure_mode_allow?, store: store? })
 }
 
 /// A token's own.

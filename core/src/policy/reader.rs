@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::{PolicyError, PolicyErrors};
 use super::literal::looks_like_a_secret;
-use crate::jwt::Endpoint;
+use crate::identity::jwt::Endpoint;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -190,6 +190,25 @@ fn has_another_meaning(name: &str) -> bool {
     const PREFIXES: [&str; 8] =
         ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Strings that are compared whole: at least one, none empty, none twice.
+pub(super) fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for item in node.items() {
+        match item.text() {
+            Some(text) if text.is_empty() || text.len() > 1024 => item.fail("expected 1 to 1024 bytes"),
+            Some(text) if texts.iter().any(|other| other == text) => {
+                item.fail("this stands twice in the list");
+            }
+            Some(text) => texts.push(text.to_owned()),
+            None => {}
+        }
+    }
+    if texts.is_empty() {
+        node.fail(format!("expected at least one {what}"));
+    }
+    texts
 }
 
 /// A member's name as errors show it: never a secret, and nothing that could forge a line of a log.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::credentials::{self, Variable};
-use super::duration::duration_within;
+use super::credentials;
+use super::credentials::Variable;
 use super::gateway::read_url;
-use super::reader::Node;
-use crate::url::BaseUrl;
+use super::reader::{Node, read_texts};
+use crate::policy::duration::duration_within;
+use crate::syntax::BaseUrl;
 
 /// How the registry is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
 fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
     let mut fields = node.fields()?;
     let providers = fields.required("providers").map(|node| super::tokens::read_providers(&node, why_not));
-    let audiences = fields.optional("audiences").map(|node| super::issuers::read_texts(&node, "audience"));
+    let audiences = fields.optional("audiences").map(|node| read_texts(&node, "audience"));
     fields.finish();
     Some(Protocol::Introspection { providers: providers?, audiences: audiences.unwrap_or_default() })
 }

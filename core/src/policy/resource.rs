@@ -2,7 +2,7 @@
 
 use super::gateway::read_url;
 use super::reader::Node;
-use crate::resource::Resource;
+use crate::answer::Resource;
 
 #[inline(never)]
 pub(super) fn read(node: &Node<'_>) -> Option<Resource> {

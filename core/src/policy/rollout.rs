@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::duration::duration_within;
+use super::document::Policy;
+use super::error::PolicyErrors;
 use super::reader::{Errors, Node};
-use super::{Policy, PolicyErrors};
-use crate::json;
-use crate::token::TokenDigest;
+use crate::base::Digest;
+use crate::policy::duration::duration_within;
+use crate::syntax::json;
 
 /// The version of the document.
 const VERSION: &str = "keyswap-rollout/v1";
@@ -20,7 +21,7 @@ const VERSION: &str = "keyswap-rollout/v1";
 #[derive(Clone, Debug)]
 pub struct RolloutPolicy {
     /// The SHA-256 of the document.
-    pub(crate) digest: TokenDigest,
+    pub(crate) digest: Digest,
     /// The policy in force.
     pub stable: Policy,
     /// The one that is tried.
@@ -116,7 +117,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<RolloutPolicy> {
         })
     });
     Some(RolloutPolicy {
-        digest: TokenDigest::of(root.value().to_string().as_bytes()),
+        digest: Digest::of(root.value().to_string().as_bytes()),
         stable: stable?,
         candidate: candidate.map_or(Some(None), |candidate| candidate.map(Some))?,
     })

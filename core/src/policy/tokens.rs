@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use super::rate_limit;
 use super::reader::Node;
-use crate::registry::person;
-use crate::text::{is_email, is_line};
-use crate::time::UnixTime;
-use crate::token::{TokenDigest, TokenRecord, TokenStatus};
+use crate::base::{Digest, UnixTime};
+use crate::identity::{CallerRecord, TokenStatus, person_digest};
+use crate::syntax::{is_email, is_line};
 
 /// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<TokenRecord> {
+pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<CallerRecord> {
     let mut records = Vec::new();
-    let mut places: BTreeMap<TokenDigest, String> = BTreeMap::new();
+    let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
         let Some(record) = read_token(&item, why_not) else { continue };
         match places.entry(record.digest) {
@@ -32,7 +31,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
 pub(super) fn read_people(
     node: &Node<'_>,
     why_not: &dyn Fn(&str) -> Option<String>,
-) -> BTreeMap<String, Arc<TokenRecord>> {
+) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
         let Some((email, record)) = read_person(&item, why_not) else { continue };
@@ -43,7 +42,7 @@ pub(super) fn read_people(
     people
 }
 
-fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<(String, TokenRecord)> {
+fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
@@ -51,24 +50,24 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     let email = email?.to_ascii_lowercase();
-    let record = TokenRecord {
-        digest: person(&email),
+    let record = CallerRecord {
+        digest: person_digest(&email),
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         status: TokenStatus::Active,
         providers: providers?,
-        models: TokenRecord::all_models(),
+        models: CallerRecord::all_models(),
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     };
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<TokenRecord> {
+fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
-            TokenDigest::from_hex(node.text()?),
+            Digest::from_hex(node.text()?),
             "expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
         )
     });
@@ -86,13 +85,13 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     });
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
-    Some(TokenRecord {
+    Some(CallerRecord {
         digest: digest?,
         label: label?,
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
         status: status?,
         providers: providers?,
-        models: TokenRecord::all_models(),
+        models: CallerRecord::all_models(),
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })

@@ -2,19 +2,18 @@
 //! now is the one that is used.
 //!
 //! A credential that has none lets nothing pass. Where a provider has several, one that an upstream refused rests, see
-//! [`super::rest`].
+//! [`super::cooldown`].
 
 use std::rc::Rc;
 
-use super::fetched::{Available, Fetched, Freshness};
-use super::key::Key;
-use super::rest::Rest;
-use crate::fetch::Fetch;
-use crate::jwt;
+use super::cooldown::Cooldown;
+use crate::base::Moment;
+use crate::host::Environment;
+use crate::identity::jwt;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
-use crate::secret::{Environment, Secret};
-use crate::services::Services;
-use crate::time::Moment;
+use crate::secret::{Key, Secret};
+use crate::services::agent::{Agent, Freshness};
+use crate::services::{FetchResults, Lookup, Services};
 
 /// Every credential of a policy.
 #[derive(Default)]
@@ -26,37 +25,28 @@ pub(crate) struct CredentialId(usize);
 
 pub(crate) struct UpstreamCredential {
     pub(crate) name: String,
-    links: Vec<Link>,
-    rest: Rest,
+    sources: Vec<SourceState>,
+    cooldown: Cooldown,
 }
 
 /// A source of a chain.
-enum Link {
+enum SourceState {
     /// A value that was there from the beginning, and the variable that has it.
-    Known(Rc<Key>, String),
+    Value(Rc<Key>, String),
     /// The request's own header, if it held the identity that was verified.
-    OfRequest(String),
-    Fetched(Rc<Fetched>),
+    RequestHeader(String),
+    Agent(Rc<Agent>),
     /// The host has it.
     Host,
 }
 
-/// What a chain has for a request.
-pub(crate) enum Yield {
-    Key(KeyInUse),
+/// A key that a chain has for a request.
+#[derive(Debug)]
+pub(crate) enum KeyInHand {
+    /// Only a proof opens it.
+    Key(Rc<Key>, UsedKey),
     /// The host writes it.
-    Host,
-    /// Something must be fetched first.
-    Ask(Fetch),
-    Nothing,
-}
-
-/// A key, and where it is from.
-pub(crate) struct KeyInUse {
-    pub(crate) key: Rc<Key>,
-    pub(crate) used: UsedKey,
-    /// A call that is due, and that nobody waits for.
-    pub(crate) refresh: Option<Fetch>,
+    ByHost,
 }
 
 /// A key that goes upstream with a request.
@@ -64,13 +54,13 @@ pub(crate) struct KeyInUse {
 pub(crate) struct UsedKey {
     pub(crate) credential: CredentialId,
     /// Its source in the chain.
-    link: usize,
+    source: usize,
     /// When it was fetched, if it was.
     fetched_at: Option<Moment>,
 }
 
 /// The identity JWT that was verified for a request, and the header it stood in.
-pub(crate) struct Vouched<'r> {
+pub(crate) struct CallerJwt<'r> {
     pub(crate) header: &'r str,
     pub(crate) token: &'r [u8],
 }
@@ -114,73 +104,73 @@ impl Credentials {
         self.0.iter()
     }
 
-    /// The value of a credential. `was_tried` says which fetches came to nothing for this request.
+    /// Returns the value of the first source that has one. A source whose call came to nothing for this request is passed
+    /// over.
     pub(crate) fn find(
         &self,
         id: CredentialId,
-        vouched: Option<&Vouched<'_>>,
-        was_tried: &dyn Fn(&Fetch) -> bool,
+        caller: Option<&CallerJwt<'_>>,
+        results: &FetchResults,
         now: Moment,
-    ) -> Yield {
-        let links = self.get(id).map_or(&[][..], |credential| &credential.links);
-        for (link, source) in links.iter().enumerate() {
-            let in_use = |key, fetched_at, refresh| {
-                let used = UsedKey { credential: id, link, fetched_at };
-                Yield::Key(KeyInUse { key, used, refresh })
-            };
-            match source {
-                Link::Known(key, _) => return in_use(Rc::clone(key), None, None),
-                Link::Host => return Yield::Host,
-                Link::OfRequest(header) => {
-                    let vouched = vouched.filter(|vouched| vouched.header == header);
-                    if let Some(key) = vouched.and_then(|vouched| vouched.key(now)) {
-                        return in_use(Rc::new(key), None, None);
+    ) -> Lookup<KeyInHand> {
+        let sources = self.get(id).map_or(&[][..], |credential| &credential.sources);
+        for (source, state) in sources.iter().enumerate() {
+            let in_hand =
+                |key, fetched_at| KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at });
+            match state {
+                SourceState::Value(key, _) => return Lookup::Ready(in_hand(Rc::clone(key), None), None),
+                SourceState::Host => return Lookup::Ready(KeyInHand::ByHost, None),
+                SourceState::RequestHeader(header) => {
+                    let caller = caller.filter(|caller| caller.header == header);
+                    if let Some(key) = caller.and_then(|caller| caller.key(now)) {
+                        return Lookup::Ready(in_hand(Rc::new(key), None), None);
                     }
                 }
-                Link::Fetched(fetched) => match fetched.find(now) {
-                    Available::Usable(value, refresh) => {
-                        return in_use(value.key, Some(value.fetched_at), refresh);
+                SourceState::Agent(agent) => match agent.find(results, now) {
+                    Lookup::Ready(value, renewal) => {
+                        return Lookup::Ready(in_hand(value.key, Some(value.fetched_at)), renewal);
                     }
-                    Available::Ask(fetch) if !was_tried(&fetch) => return Yield::Ask(fetch),
-                    Available::Ask(_) | Available::Nothing => {}
+                    Lookup::Fetch(fetch) => return Lookup::Fetch(fetch),
+                    Lookup::Unavailable => {}
                 },
             }
         }
-        Yield::Nothing
+        Lookup::Unavailable
     }
 
     /// Whether an upstream's answer tells something of the key's source.
     pub(crate) fn is_fetched(&self, used: UsedKey) -> bool {
-        matches!(self.link(used), Some(Link::Fetched(_)))
+        matches!(self.source(used), Some(SourceState::Agent(_)))
     }
 
     /// Whether the key was a caller's own: it tells nothing of the keys of others.
     pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
-        matches!(self.link(used), Some(Link::OfRequest(_)))
+        matches!(self.source(used), Some(SourceState::RequestHeader(_)))
     }
 
     /// Whether the key has no successor yet.
     pub(crate) fn is_current(&self, used: UsedKey) -> bool {
-        match (self.link(used), used.fetched_at) {
-            (Some(Link::Fetched(fetched)), Some(at)) => fetched.is_current(at),
+        match (self.source(used), used.fetched_at) {
+            (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(at),
             _ => true,
         }
     }
 
     /// A key that was fetched was refused by the upstream.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
-        if let (Some(Link::Fetched(fetched)), Some(at)) = (self.link(used), used.fetched_at) {
-            fetched.refused(at, now);
+        if let (Some(SourceState::Agent(agent)), Some(at)) = (self.source(used), used.fetched_at) {
+            agent.refused(at, now);
         }
     }
 
-    fn link(&self, used: UsedKey) -> Option<&Link> {
-        self.get(used.credential)?.links.get(used.link)
+    fn source(&self, used: UsedKey) -> Option<&SourceState> {
+        self.get(used.credential)?.sources.get(used.source)
     }
 }
 
-impl Vouched<'_> {
-    /// The JWT as a key. The skew that its caller is judged with is not the upstream's: one that has expired is none.
+impl CallerJwt<'_> {
+    /// Uses the caller's JWT as the upstream key. Returns `None` once it has expired: our allowance for clock skew does not
+    /// apply upstream.
     fn key(&self, now: Moment) -> Option<Key> {
         jwt::expiry_of(self.token).filter(|at| *at > now.unix())?;
         Secret::new(self.token.to_vec()).ok().map(Key::new)
@@ -194,45 +184,45 @@ impl UpstreamCredential {
         environment: &dyn Environment,
         services: &Services,
     ) -> Result<Self, PolicyError> {
-        let mut links = Vec::new();
+        let mut sources = Vec::new();
         for (place, source) in chain.iter().enumerate() {
             let path = format!("credentials.{name}[{place}]");
-            links.push(match source {
+            sources.push(match source {
                 Source::Env(variable) => match variable.find(&path, environment)? {
-                    Some(secret) => Link::Known(Rc::new(Key::new(secret)), variable.name().to_owned()),
+                    Some(secret) => SourceState::Value(Rc::new(Key::new(secret)), variable.name().to_owned()),
                     None => continue,
                 },
-                Source::RequestHeader(header) => Link::OfRequest(header.clone()),
+                Source::RequestHeader(header) => SourceState::RequestHeader(header.clone()),
                 Source::Http(source) => match environment.fetched(name) {
                     Some(value) => {
                         let unusable = |fault| PolicyError { path, message: format!("the value {fault}") };
                         let secret = Secret::new(value).map_err(unusable)?;
-                        Link::Known(Rc::new(Key::new(secret)), String::new())
+                        SourceState::Value(Rc::new(Key::new(secret)), String::new())
                     }
-                    None => Link::Fetched(services.agent(source, &path, environment)?),
+                    None => SourceState::Agent(services.agent(source, &path, environment)?),
                 },
-                Source::Host => Link::Host,
+                Source::Host => SourceState::Host,
             });
             // What comes behind a value that is always there is never asked.
-            if matches!(links.last(), Some(Link::Known(..))) {
+            if matches!(sources.last(), Some(SourceState::Value(..))) {
                 break;
             }
         }
-        if links.is_empty() {
+        if sources.is_empty() {
             return Err(nothing_set(name, chain));
         }
-        Ok(Self { name: name.to_owned(), links, rest: Rest::new(name) })
+        Ok(Self { name: name.to_owned(), sources, cooldown: Cooldown::new(name) })
     }
 
-    pub(crate) fn rest(&self) -> &Rest {
-        &self.rest
+    pub(crate) fn cooldown(&self) -> &Cooldown {
+        &self.cooldown
     }
 
     /// Until when it rests, if it does. A value that was fetched since has not been refused yet.
-    pub(crate) fn rests(&self, now: Moment) -> Option<Moment> {
-        let (since, until) = self.rest.now(now)?;
-        let newest = self.links.iter().find_map(|link| match link {
-            Link::Fetched(fetched) => fetched.freshness(now).filter(|fresh| fresh.is_usable)?.fetched_at,
+    pub(crate) fn cools_until(&self, now: Moment) -> Option<Moment> {
+        let (since, until) = self.cooldown.now(now)?;
+        let newest = self.sources.iter().find_map(|source| match source {
+            SourceState::Agent(agent) => agent.freshness(now).filter(|fresh| fresh.is_usable)?.fetched_at,
             _ => None,
         });
         newest.is_none_or(|at| at <= since).then_some(until)
@@ -240,7 +230,7 @@ impl UpstreamCredential {
 
     /// Where its values come from, in order.
     pub(crate) fn sources(&self, now: Moment) -> Vec<SourceInUse<'_>> {
-        let mut sources: Vec<SourceInUse<'_>> = self.links.iter().map(|link| link.seen(now)).collect();
+        let mut sources: Vec<SourceInUse<'_>> = self.sources.iter().map(|source| source.seen(now)).collect();
         let mut is_open = true;
         for source in &mut sources {
             // Behind one that has a value no other is asked.
@@ -252,16 +242,16 @@ impl UpstreamCredential {
     }
 }
 
-impl Link {
+impl SourceState {
     /// The source by itself, as if no other stood before it.
     fn seen(&self, now: Moment) -> SourceInUse<'_> {
         let of = |kind, name, in_use| SourceInUse { kind, name, freshness: None, in_use };
         match self {
-            Self::Known(_, variable) => of("env", Some(variable.as_str()), Some(true)),
-            Self::OfRequest(header) => of("request_header", Some(header.as_str()), None),
+            Self::Value(_, variable) => of("env", Some(variable.as_str()), Some(true)),
+            Self::RequestHeader(header) => of("request_header", Some(header.as_str()), None),
             Self::Host => of("host", None, Some(true)),
-            Self::Fetched(fetched) => {
-                let freshness = fetched.freshness(now);
+            Self::Agent(agent) => {
+                let freshness = agent.freshness(now);
                 let in_use = Some(freshness.as_ref().is_some_and(|fresh| fresh.is_usable));
                 SourceInUse { freshness, ..of("http", None, in_use) }
             }

@@ -7,10 +7,9 @@
 
 use std::time::Duration;
 
+use super::cooldown::MAX_COOLDOWN;
 use super::credentials::{CredentialId, Credentials};
-use super::rest::LONGEST_REST;
-use crate::time::Moment;
-use crate::token::TokenDigest;
+use crate::base::{Digest, Moment};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -45,12 +44,12 @@ impl Pool {
     /// The credentials to try for a principal, the best first: those that rest come last.
     pub(crate) fn order(
         &self,
-        principal: &TokenDigest,
+        principal: &Digest,
         credentials: &Credentials,
         now: Moment,
     ) -> Vec<CredentialId> {
         let rests = |member: &Member| {
-            credentials.get(member.credential).is_none_or(|credential| credential.rests(now).is_some())
+            credentials.get(member.credential).is_none_or(|credential| credential.cools_until(now).is_some())
         };
         let mut left = self.members.clone();
         let mut order = Vec::with_capacity(left.len());
@@ -70,9 +69,9 @@ impl Pool {
     }
 
     /// How long a credential rests, where it can: `asked` is what the upstream asked for.
-    pub(crate) fn rest(cooldown: Option<Duration>, asked: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn cooldown_span(cooldown: Option<Duration>, asked: Option<Duration>) -> Option<Duration> {
         let cooldown = cooldown?;
-        Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(LONGEST_REST))
+        Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(MAX_COOLDOWN))
     }
 }
 
@@ -90,7 +89,7 @@ fn draw(left: &mut Vec<Member>, lot: u64) -> Option<Member> {
 }
 
 /// A number that is the same for a principal in each round: eight bytes of its digest, which SHA-256 spread evenly.
-fn lot(principal: &TokenDigest, round: usize) -> u64 {
+fn lot(principal: &Digest, round: usize) -> u64 {
     let bytes = principal.bytes();
     let start = round.saturating_mul(8) % 32;
     let eight = bytes.get(start..).and_then(|rest| rest.first_chunk::<8>()).copied().unwrap_or_default();

@@ -1,0 +1,90 @@
+//! Cross-origin resource sharing: which pages may call from a browser, and what they may see of the answer.
+//!
+//! By the Fetch standard. Credentials in its sense (cookies) are never allowed, so any origin may be, unless the policy
+//! names those that are.
+
+use std::borrow::Cow;
+
+use super::reply::{LocalReply, ResponseHeader};
+use crate::request::RequestHead;
+
+/// Which origins may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origins {
+    Any,
+    These(Vec<String>),
+}
+
+impl Origins {
+    fn allow(&self, origin: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(origins) => origins.iter().any(|allowed| allowed.as_bytes() == origin),
+        }
+    }
+}
+
+/// What the SDKs of browsers need to see: Google's address for an upload.
+const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
+                       retry-after, ratelimit, ratelimit-policy";
+/// What an upstream says to pages is about its own host, and for no page that may not call here.
+pub(crate) const UPSTREAMS: &[&str] = &[
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+/// A browser asks again after so many seconds.
+const MAX_AGE: &str = "86400";
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// The origin of a request that has exactly one, as a value that may stand in an answer.
+fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
+    let mut origins = head.values("origin");
+    let origin = str::from_utf8(origins.next()?).ok()?;
+    let is_plain = (1..=256).contains(&origin.len())
+        && origin.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    (is_plain && origins.next().is_none()).then_some(origin)
+}
+
+/// What is added to every answer to a request with an origin: nothing where it is not allowed.
+///
+/// The values replace the upstream's own, which speak for another host.
+pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<ResponseHeader> {
+    let Some(origin) = origin(head).filter(|origin| origins.allow(origin.as_bytes())) else {
+        return Vec::new();
+    };
+    vec![
+        ("access-control-allow-origin", Cow::Owned(origin.to_owned())),
+        ("access-control-expose-headers", Cow::Borrowed(EXPOSED)),
+    ]
+}
+
+/// The answer to a preflight: `OPTIONS` with an origin and the method that is asked for. It is no request of anybody's,
+/// so nobody is asked who they are.
+pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<LocalReply> {
+    head.values("access-control-request-method").next().filter(|_| head.method == b"OPTIONS")?;
+    head.values("origin").next()?;
+    let mut answer = headers(origins, head);
+    answer.retain(|(name, _)| *name != "access-control-expose-headers");
+    if !answer.is_empty() {
+        answer.push(("access-control-allow-methods", Cow::Borrowed(METHODS)));
+        answer.push(("access-control-allow-headers", asked_headers(head)));
+        answer.push(("access-control-max-age", Cow::Borrowed(MAX_AGE)));
+    }
+    answer.push(("vary", Cow::Borrowed("RecordSource, Access-Control-Request-Headers")));
+    Some(LocalReply { status: 204, headers: answer, body: String::new() })
+}
+
+/// The names that the browser asks for, where that is a plain list of names; else any.
+fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
+    let is_list = |text: &&str| {
+        (1..=4096).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, ".contains(&byte))
+    };
+    let asked =
+        head.values("access-control-request-headers").next().and_then(|value| str::from_utf8(value).ok());
+    asked.filter(is_list).map_or(Cow::Borrowed("*"), |text| Cow::Owned(text.to_owned()))
+}

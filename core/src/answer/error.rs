@@ -1,0 +1,178 @@
+//! What exactly was wrong with a request: finer than a [`Reason`], for the log and `policy explain`.
+//!
+//! A caller is told the reason only, so that it cannot learn whether a token exists; operators see the fault.
+
+use std::fmt;
+
+use super::reason::Reason;
+use super::stage::Stage;
+use crate::base::UnixTime;
+use crate::identity::jwt::{ClaimsError, JwtError};
+use crate::limit::Taken;
+use crate::request::{IdentitySlot, Slot};
+use crate::syntax::PathError;
+
+/// A check that failed. `Display` says it in words that hold no credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CheckError<'a> {
+    /// The method is none of those that are forwarded.
+    Method,
+    /// The request target can be read in more than one way.
+    Path(PathError),
+    /// A slot holds something else than one credential.
+    CredentialAmbiguous(Slot),
+    /// No slot holds one.
+    CredentialMissing,
+    /// No token has this digest.
+    TokenUnknown,
+    /// The token was taken back.
+    TokenDisabled,
+    /// The token also stands in the path or query.
+    TokenInTarget,
+    /// The token was valid until this time.
+    TokenExpired(UnixTime),
+    /// The identity JWT is refused.
+    Jwt(JwtError<'a>),
+    /// A place for identity JWTs holds something else than one.
+    IdentityAmbiguous(&'a IdentitySlot),
+    /// The issuer's keys cannot be had.
+    KeysUnavailable(&'a str),
+    /// Nobody knows the address that the JWT vouches for.
+    PersonUnknown,
+    /// The person is known, and may not call.
+    PersonDisabled,
+    /// The provider is not in the token's scope, or the policy does not enable it.
+    OutOfScope(&'a str),
+    /// The gateway's universal endpoint, which the policy does not open.
+    UniversalEndpoint,
+    /// The path is none of those that are forwarded there.
+    Endpoint,
+    /// The host cannot make a WebSocket of a connection.
+    Upgrade,
+    /// The token is restricted to models, and what model a request is for is not known here.
+    ModelsRestricted,
+    /// The token has no request left.
+    RateLimited(Taken),
+    /// Nobody can count the token's requests now.
+    LimitUnavailable,
+    /// The token would have to be looked up, and cannot be now.
+    RegistryUnavailable,
+    /// No source of this upstream credential has a value now.
+    CredentialUnavailable(&'a str),
+    /// The host writes the upstream credential into a header, and this endpoint takes it in the query.
+    KeyInQuery,
+    /// No policy is in force yet.
+    PolicyUnavailable,
+    /// The host could not carry out a rewrite in full.
+    Host,
+}
+
+impl std::error::Error for CheckError<'_> {}
+
+impl CheckError<'_> {
+    /// What the caller is told.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Method => Reason::MethodNotAllowed,
+            Self::Path(_) => Reason::PathInvalid,
+            Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
+            Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
+            Self::PersonUnknown | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::CredentialMissing => Reason::CredentialMissing,
+            Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
+            Self::TokenInTarget => Reason::TokenMisplaced,
+            Self::TokenExpired(_) => Reason::TokenExpired,
+            Self::Jwt(error) => reason_of_jwt(error),
+            Self::OutOfScope(_) => Reason::ProviderNotAllowed,
+            Self::UniversalEndpoint | Self::Endpoint | Self::KeyInQuery => Reason::EndpointNotAllowed,
+            Self::Upgrade => Reason::UpgradeUnsupported,
+            Self::ModelsRestricted => Reason::ModelNotAllowed,
+            Self::RateLimited(_) => Reason::RateLimited,
+            Self::LimitUnavailable => Reason::RateLimitUnavailable,
+            Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
+            Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
+            Self::PolicyUnavailable => Reason::PolicyUnavailable,
+            Self::Host => Reason::HostFailure,
+        }
+    }
+
+    pub(crate) const fn stage(&self) -> Stage {
+        match self {
+            Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
+            Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
+                Stage::Extract
+            }
+            Self::TokenUnknown
+            | Self::TokenDisabled
+            | Self::TokenExpired(_)
+            | Self::Jwt(_)
+            | Self::KeysUnavailable(_)
+            | Self::PersonUnknown
+            | Self::PersonDisabled
+            | Self::RegistryUnavailable => Stage::Verify,
+            Self::OutOfScope(_)
+            | Self::ModelsRestricted
+            | Self::UniversalEndpoint
+            | Self::Endpoint
+            | Self::TokenInTarget
+            | Self::Upgrade => Stage::Scope,
+            Self::CredentialUnavailable(_) | Self::KeyInQuery => Stage::Credential,
+            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
+            Self::Host => Stage::Rewrite,
+        }
+    }
+}
+
+impl fmt::Display for CheckError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("the method is none of those that are forwarded"),
+            Self::Path(fault) => fault.fmt(f),
+            Self::CredentialAmbiguous(slot) => {
+                write!(f, "the slot `{slot}` holds something else than one credential")
+            }
+            Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
+            Self::TokenUnknown => f.write_str("no token has this digest"),
+            Self::TokenDisabled => f.write_str("the token is disabled"),
+            Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
+            Self::CredentialUnavailable(name) => {
+                write!(f, "no source of the credential `{name}` has a value now")
+            }
+            Self::KeyInQuery => f.write_str(
+                "the host writes this credential into a header, and this endpoint takes it in the query",
+            ),
+            Self::PolicyUnavailable => f.write_str("no policy is in force yet"),
+            Self::Host => f.write_str("the host could not carry out the rewrite"),
+            Self::TokenExpired(at) => write!(f, "the token expired at {at}"),
+            Self::UniversalEndpoint => f.write_str(
+                "the gateway's universal endpoint takes providers and credentials from the body, and the policy does not open it",
+            ),
+            Self::Upgrade => f.write_str("this host cannot make a WebSocket of a connection"),
+            Self::Endpoint => f.write_str("the path is none of the endpoints that are forwarded there"),
+            Self::ModelsRestricted => {
+                f.write_str("the token is restricted to models, which are not checked here")
+            }
+            Self::RateLimited(taken) => {
+                write!(f, "the token's limit of {} requests per {} s is spent", taken.limit, taken.window)
+            }
+            Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
+            Self::RegistryUnavailable => f.write_str("the registry cannot tell of the token"),
+            Self::Jwt(fault) => fault.fmt(f),
+            Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` holds something else than one token"),
+            Self::KeysUnavailable(issuer) => write!(f, "no usable keys for the issuer `{issuer}`"),
+            Self::PersonUnknown => f.write_str("nobody knows the person that the token is of"),
+            Self::PersonDisabled => f.write_str("the person that the token is of is disabled"),
+            Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
+        }
+    }
+}
+
+/// Returns what the caller of a refused JWT is told. Only a token that is right in everything else learns that it is expired.
+const fn reason_of_jwt(error: &JwtError<'_>) -> Reason {
+    match error {
+        JwtError::Unavailable => Reason::HostFailure,
+        JwtError::Claims(ClaimsError::Expired) => Reason::TokenExpired,
+        _ => Reason::TokenInvalid,
+    }
+}

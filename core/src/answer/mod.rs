@@ -1,0 +1,16 @@
+//! Answers of the engine's own: what was wrong, what the caller is told of it, in the dialect of its SDK.
+
+pub(crate) mod cors;
+mod error;
+mod reason;
+mod reply;
+mod resource;
+mod stage;
+
+pub(crate) use self::cors::Origins;
+pub use self::error::CheckError;
+pub(crate) use self::reason::METHODS;
+pub use self::reason::Reason;
+pub use self::reply::{LocalReply, ResponseHeader, ResponseHeaders, UpstreamFailure};
+pub(crate) use self::resource::Resource;
+pub use self::stage::Stage;

@@ -1,0 +1,203 @@
+//! Replies that the engine gives in an upstream's stead, in the dialect of the SDK that called, so that its typed
+//! exceptions and messages work.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::error::CheckError;
+use super::reason::Reason;
+use crate::limit::Taken;
+use crate::provider::Dialect;
+use crate::request::RequestHead;
+
+/// A header of a response: its name in lower case, and its value.
+pub type ResponseHeader = (&'static str, Cow<'static, str>);
+
+/// What is done to the headers of whatever answers a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseHeaders {
+    /// Removed: what the upstream says of its own host.
+    pub remove: &'static [&'static str],
+    /// Set in place of all lines of the name.
+    pub set: Vec<ResponseHeader>,
+    /// Added to what is there.
+    pub add: Vec<ResponseHeader>,
+}
+
+impl ResponseHeaders {
+    /// An answer to a request with an origin depends on it, also where the origin is not allowed.
+    pub(crate) fn cross_origin(
+        &mut self,
+        headers: Vec<ResponseHeader>,
+        upstreams: &'static [&'static str],
+        head: &RequestHead<'_>,
+    ) {
+        self.set.extend(headers);
+        if head.values("origin").next().is_some() {
+            self.remove = upstreams;
+            self.add.push(("vary", Cow::Borrowed("RecordSource")));
+        }
+    }
+
+    /// What is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
+    pub(crate) fn budget(&mut self, taken: &Taken) {
+        let Taken { limit, remaining, reset, window, .. } = taken;
+        self.set.reserve(2);
+        self.set.push(("ratelimit-policy", item("q", *limit, "w", *window)));
+        self.set.push(("ratelimit", item("r", *remaining, "t", *reset)));
+    }
+
+    /// The same for an answer of ours.
+    pub(crate) fn for_reply(&mut self, fault: &CheckError<'_>) -> Vec<ResponseHeader> {
+        if let CheckError::RateLimited(taken) = fault {
+            self.budget(taken);
+            self.set.push(("retry-after", Cow::Owned(taken.retry_after.to_string())));
+        }
+        let Self { set, add, .. } = std::mem::take(self);
+        set.into_iter().chain(add).collect()
+    }
+}
+
+/// What is told of a token's budget, with two parameters.
+fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> {
+    let mut text = String::with_capacity(32);
+    text.push_str("\"token\"");
+    for (name, value) in [(first, value), (second, other)] {
+        text.push(';');
+        text.push_str(name);
+        text.push('=');
+        text.push_str(itoa::Buffer::new().format(value));
+    }
+    text.into()
+}
+
+/// Why an upstream gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamFailure {
+    /// It could not be reached, or ended the connection before its answer.
+    Unreachable,
+    /// It took too long.
+    TooSlow,
+}
+
+/// A reply to send instead of forwarding. It holds nothing of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers in lower case, to be sent as they are.
+    pub headers: Vec<ResponseHeader>,
+    /// The body: JSON, or nothing.
+    pub body: String,
+}
+
+impl LocalReply {
+    /// What a host answers when it cannot carry a decision out: it never forwards instead.
+    pub fn host_failure() -> Self {
+        Self::refuse(Reason::HostFailure, Dialect::OpenAi, Vec::new())
+    }
+
+    /// What a host answers when a granted request got no answer, in a form that every SDK understands. Envoy says the
+    /// same by `envoy/bootstrap.yaml`.
+    pub fn upstream(failure: UpstreamFailure) -> Self {
+        let (status, code, message) = match failure {
+            UpstreamFailure::Unreachable => (502, "upstream_unreachable", "upstream request failed"),
+            UpstreamFailure::TooSlow => (504, "upstream_unavailable", "upstream overloaded or too slow"),
+        };
+        let error = json!({"type": "api_error", "code": code, "message": message, "param": null});
+        let body = json!({"type": "error", "error": error}).to_string();
+        Self { status, headers: vec![("content-type", "application/json".into())], body }
+    }
+
+    /// What a host answers while it has no policy.
+    pub fn no_policy() -> Self {
+        Self::refuse(Reason::PolicyUnavailable, Dialect::OpenAi, Vec::new())
+    }
+
+    /// The refusal for `reason`, with headers that belong to the request.
+    pub(crate) fn refuse(reason: Reason, dialect: Dialect, own: Vec<ResponseHeader>) -> Self {
+        let mut headers: Vec<ResponseHeader> = vec![
+            ("content-type", "application/json".into()),
+            // No cache may serve one caller's refusal to another.
+            ("cache-control", "no-store".into()),
+            ("x-keyswap-reason", reason.code().into()),
+        ];
+        headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge.into())));
+        headers.extend(match reason {
+            // RFC 9110 section 15.5.6 requires it.
+            Reason::MethodNotAllowed => {
+                Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into()))
+            }
+            // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
+            Reason::HostFailure
+            | Reason::PolicyUnavailable
+            | Reason::TokenStoreUnavailable
+            | Reason::IssuerKeysUnavailable
+            | Reason::UpstreamCredentialUnavailable
+            | Reason::RateLimitUnavailable => Some(("retry-after", "1".into())),
+            _ => None,
+        });
+        headers.extend(own);
+        Self { status: reason.status(), headers, body: body(reason, dialect) }
+    }
+}
+
+fn body(reason: Reason, dialect: Dialect) -> String {
+    let kind = ErrorKind::of(reason.status());
+    match dialect {
+        Dialect::OpenAi => {
+            json!({"error": {"message": reason.message(), "type": kind.openai, "param": null, "code": reason.code()}})
+        }
+        Dialect::Anthropic => {
+            // The SDKs offer `details.error_code` as a field of their exceptions.
+            json!({"type": "error", "error": {
+                "type": kind.anthropic, "message": reason.message(), "details": {"error_code": reason.code()},
+            }})
+        }
+        Dialect::Google => {
+            json!({"error": {"code": reason.status(), "message": reason.message(), "status": kind.google}})
+        }
+    }
+    .to_string()
+}
+
+/// What the three families of APIs call an error of one status.
+struct ErrorKind {
+    openai: &'static str,
+    anthropic: &'static str,
+    google: &'static str,
+}
+
+impl ErrorKind {
+    const fn of(status: u16) -> Self {
+        match status {
+            401 => Self {
+                openai: "authentication_error",
+                anthropic: "authentication_error",
+                google: "UNAUTHENTICATED",
+            },
+            403 => Self {
+                openai: "permission_error",
+                anthropic: "permission_error",
+                google: "PERMISSION_DENIED",
+            },
+            429 => Self {
+                openai: "rate_limit_error",
+                anthropic: "rate_limit_error",
+                google: "RESOURCE_EXHAUSTED",
+            },
+            501 => Self {
+                openai: "invalid_request_error",
+                anthropic: "invalid_request_error",
+                google: "UNIMPLEMENTED",
+            },
+            503 => Self { openai: "server_error", anthropic: "api_error", google: "UNAVAILABLE" },
+            _ => Self {
+                openai: "invalid_request_error",
+                anthropic: "invalid_request_error",
+                google: "INVALID_ARGUMENT",
+            },
+        }
+    }
+}

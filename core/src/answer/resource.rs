@@ -1,0 +1,92 @@
+//! What a client that was refused is told of how to get in: protected-resource metadata (RFC 9728), and for a browser
+//! that navigates here the team's sign-in.
+//!
+//! All of it is the policy's; nothing of a request is reflected.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use super::error::CheckError;
+use super::reply::{LocalReply, ResponseHeader};
+use crate::identity::jwt::Issuer;
+use crate::request::RequestHead;
+use crate::syntax::BaseUrl;
+
+/// RFC 9728 section 3.
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// This proxy, as its clients know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Resource {
+    /// Its URL, without a slash at the end.
+    url: String,
+    /// The path of the metadata: between the host and the path of the URL.
+    path: String,
+    /// Where the metadata is.
+    metadata: String,
+    /// Where people sign in.
+    sign_in: Option<String>,
+}
+
+impl Resource {
+    pub(crate) fn new(url: &BaseUrl, sign_in: Option<String>) -> Self {
+        let (site, path) = (url.site(), &url.path);
+        Self {
+            url: format!("{site}{path}"),
+            path: format!("{WELL_KNOWN}{path}"),
+            metadata: format!("{site}{WELL_KNOWN}{path}"),
+            sign_in,
+        }
+    }
+
+    /// What the policy says of it.
+    pub(crate) fn outline(&self) -> Value {
+        json!({"url": self.url, "sign_in": self.sign_in})
+    }
+
+    /// The metadata, if the request is for that. Whoever asks need not say who they are.
+    pub(crate) fn describe(
+        &self,
+        head: &RequestHead<'_>,
+        issuers: &[Issuer],
+        cross_origin: Vec<ResponseHeader>,
+    ) -> Option<LocalReply> {
+        let is_asked = matches!(head.method, b"GET" | b"HEAD") && head.path == self.path.as_bytes();
+        is_asked.then(|| {
+            let servers: Vec<&str> = issuers.iter().map(Issuer::url).collect();
+            let body = json!({
+                "resource": self.url,
+                "authorization_servers": servers,
+                "bearer_methods_supported": ["header"],
+            });
+            let mut headers: Vec<ResponseHeader> = vec![
+                ("content-type", "application/json".into()),
+                ("cache-control", "max-age=300".into()),
+                ("vary", "RecordSource".into()),
+            ];
+            headers.extend(cross_origin);
+            LocalReply { status: 200, headers, body: body.to_string() }
+        })
+    }
+
+    /// Has a refusal say where the metadata is (RFC 9728 section 5.1), or sends a browser to the sign-in.
+    pub(crate) fn guide(&self, fault: &CheckError<'_>, head: &RequestHead<'_>, reply: &mut LocalReply) {
+        if let (CheckError::CredentialMissing, Some(sign_in), true) = (fault, &self.sign_in, navigates(head))
+        {
+            reply.status = 302;
+            reply.headers.push(("location", Cow::Owned(sign_in.clone())));
+        }
+        for (name, value) in &mut reply.headers {
+            if *name == "www-authenticate" {
+                *value = Cow::Owned(format!("{value}, resource_metadata=\"{}\"", self.metadata));
+            }
+        }
+    }
+}
+
+/// Whether a person opens a page, as browsers say it (Fetch Metadata Request Headers).
+fn navigates(head: &RequestHead<'_>) -> bool {
+    let is = |name, value: &[u8]| head.values(name).eq([value]);
+    head.method == b"GET" && is("sec-fetch-mode", b"navigate") && is("sec-fetch-dest", b"document")
+}

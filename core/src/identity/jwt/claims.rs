@@ -1,0 +1,199 @@
+//! The claims of a JWT, judged (RFC 7519 section 4.1). One validator for every host and every issuer.
+//!
+//! `iss`, `aud` and `exp` must be there, `nbf` and `iat` must hold where they are. Names are compared whole and byte by
+//! byte. A date is a whole number of seconds that is not negative: RFC 7519 allows fractions, no issuer here sends them,
+//! and readers disagree on what they round to. The order of the checks lets only a token that is otherwise right learn
+//! that it is expired.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::jws::MAX_DEPTH;
+use crate::base::UnixTime;
+use crate::syntax::json;
+
+/// 9999-12-31T23:59:59Z. A later date is a mistake or an attempt at an overflow.
+const LATEST: u64 = 253_402_300_799;
+
+/// The claims of a token, read strictly, not yet judged.
+pub(super) struct Claims(Map<String, Value>);
+
+/// Claims whose signature was verified. Only [`super::UnverifiedJwt::verify`] makes them.
+pub struct VerifiedClaims(pub(super) Claims);
+
+/// What a claim may be required to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimValue {
+    /// This string.
+    Text(String),
+    /// This truth value, as in `email_verified`.
+    Flag(bool),
+}
+
+/// The dates of a token: when it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dates {
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+    pub(super) expires_at: UnixTime,
+}
+
+/// What an issuer's tokens must say.
+#[derive(Clone, Debug)]
+pub struct ClaimRules {
+    /// `iss`, exactly.
+    pub issuer: String,
+    /// One of these is in `aud`, exactly.
+    pub audiences: Vec<String>,
+    /// Claims that must have one of these values. A claim that is a list of strings must hold one of them.
+    pub required: Vec<(String, Vec<ClaimValue>)>,
+    /// How far the issuer's clock and ours may be apart.
+    pub clock_skew: Duration,
+}
+
+/// A claim that refused a token. It holds no value of the token's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClaimsError<'p> {
+    /// The payload is not one strict JSON object.
+    Form,
+    /// `iss` is missing or another.
+    Issuer,
+    /// `aud` is missing, malformed, or names none of the policy's audiences.
+    Audience,
+    /// A claim that the policy requires is missing or says something else.
+    Required(&'p str),
+    /// `exp` is missing, or a date is malformed.
+    Date(&'static str),
+    /// `nbf` is yet to come.
+    NotYetValid,
+    /// `iat` is yet to come.
+    IssuedInFuture,
+    /// `exp` has come.
+    Expired,
+}
+
+impl std::error::Error for ClaimsError<'_> {}
+
+impl fmt::Display for ClaimsError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str("the payload is not one strict JSON object"),
+            Self::Issuer => f.write_str("`iss` is not the issuer"),
+            Self::Audience => f.write_str("`aud` names none of the audiences"),
+            Self::Required(name) => write!(f, "the claim `{name}` has none of the required values"),
+            Self::Date(name) => write!(f, "`{name}` is not a date in whole seconds"),
+            Self::NotYetValid => f.write_str("`nbf` is yet to come"),
+            Self::IssuedInFuture => f.write_str("`iat` is yet to come"),
+            Self::Expired => f.write_str("`exp` has come"),
+        }
+    }
+}
+
+impl Claims {
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        match json::parse_within(MAX_DEPTH, payload) {
+            Ok(Value::Object(members)) => Some(Self(members)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    fn dates(&self) -> Result<Dates, ClaimsError<'static>> {
+        let expires_at = self.date("exp")?.ok_or(ClaimsError::Date("exp"))?;
+        Ok(Dates { not_before: self.date("nbf")?, issued_at: self.date("iat")?, expires_at })
+    }
+
+    fn date(&self, name: &'static str) -> Result<Option<UnixTime>, ClaimsError<'static>> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let seconds = value.as_u64().filter(|seconds| *seconds <= LATEST);
+        let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+        seconds.map(|seconds| Some(UnixTime(seconds))).ok_or(ClaimsError::Date(name))
+    }
+}
+
+impl ClaimRules {
+    /// Whether the token is of this issuer, going by what it says itself.
+    pub(super) fn is_issuer(&self, claims: &Claims) -> bool {
+        claims.text("iss") == Some(&self.issuer)
+    }
+
+    /// Whether the token is for one of the audiences.
+    pub(super) fn is_audience(&self, claims: &Claims) -> bool {
+        let is_ours = |value: &str| self.audiences.iter().any(|audience| audience == value);
+        match claims.get("aud") {
+            Some(Value::String(audience)) => is_ours(audience),
+            Some(Value::Array(audiences)) => texts(audiences).is_some_and(|mut texts| texts.any(is_ours)),
+            _ => false,
+        }
+    }
+
+    /// Judges verified claims; the answer is when they hold.
+    pub(super) fn judge(
+        &self,
+        VerifiedClaims(claims): &VerifiedClaims,
+        now: UnixTime,
+    ) -> Result<Dates, ClaimsError<'_>> {
+        if !self.is_issuer(claims) {
+            return Err(ClaimsError::Issuer);
+        }
+        if !self.is_audience(claims) {
+            return Err(ClaimsError::Audience);
+        }
+        for (name, allowed) in &self.required {
+            if !claims.get(name).is_some_and(|value| says_one_of(value, allowed)) {
+                return Err(ClaimsError::Required(name));
+            }
+        }
+        let dates = claims.dates()?;
+        self.judge_dates(dates, now)?;
+        Ok(dates)
+    }
+
+    /// Judges the dates of claims that hold otherwise: of all that they say only this depends on the time.
+    pub(super) fn judge_dates(&self, dates: Dates, now: UnixTime) -> Result<(), ClaimsError<'static>> {
+        let Dates { not_before, issued_at, expires_at } = dates;
+        let skew = i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX);
+        let latest_now = UnixTime(now.0.saturating_add(skew));
+        let earliest_now = UnixTime(now.0.saturating_sub(skew));
+        if not_before.is_some_and(|at| latest_now < at) {
+            return Err(ClaimsError::NotYetValid);
+        }
+        if issued_at.is_some_and(|at| latest_now < at) {
+            return Err(ClaimsError::IssuedInFuture);
+        }
+        if expires_at <= earliest_now {
+            return Err(ClaimsError::Expired);
+        }
+        Ok(())
+    }
+}
+
+/// The items of a list that holds nothing but strings.
+fn texts(items: &[Value]) -> Option<impl Iterator<Item = &str>> {
+    items.iter().all(Value::is_string).then(|| items.iter().filter_map(Value::as_str))
+}
+
+fn says_one_of(value: &Value, allowed: &[ClaimValue]) -> bool {
+    let is_allowed =
+        |text: &str| allowed.iter().any(|value| matches!(value, ClaimValue::Text(it) if it == text));
+    match value {
+        Value::String(text) => is_allowed(text),
+        Value::Bool(flag) => allowed.contains(&ClaimValue::Flag(*flag)),
+        Value::Array(items) => texts(items).is_some_and(|mut texts| texts.any(is_allowed)),
+        _ => false,
+    }
+}

@@ -1,0 +1,186 @@
+//! One JSON Web Key: a public key for signatures, checked when it is loaded (RFC 7517, RFC 7518 section 6, RFC 8037).
+//!
+//! A key is bound to what it is for: `use`, `key_ops` and `alg` are kept to, and without `alg` the type of the key
+//! decides. Refused are symmetric keys, keys published with their private part, RSA moduli under 2048 or over 4096 bits
+//! (no verifier here goes further), public exponents other than 65537, and points that are not on their curve.
+
+use std::fmt;
+
+use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey, RSAPublicKey};
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::base64url;
+use super::kid::{InvalidKid, read_kid};
+
+/// A public key with its `kid` and the algorithms it is for.
+#[derive(Clone, Debug)]
+pub struct Jwk {
+    kid: Option<String>,
+    algorithm: Option<Algorithm>,
+    key: PublicKey,
+    spki: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum PublicKey {
+    /// With the length of its modulus.
+    Rsa {
+        key: Box<RSAPublicKey>,
+        bytes: usize,
+    },
+    P256(P256PublicKey),
+    P384(P384PublicKey),
+    Ed25519(Edwards25519PublicKey),
+}
+
+/// Why a key of a set is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwkError {
+    /// It is not an object with a known `kty` and `crv`, or it is a symmetric key.
+    Type,
+    /// `kid` is not a string of a sane length on one line.
+    KeyId,
+    /// `use` or `key_ops` says that it is not for verifying signatures.
+    Use,
+    /// `alg` is none of those that this type of key can have here.
+    Algorithm,
+    /// Its private part is published with it, so anybody can sign.
+    Private,
+    /// A member of it is missing, or not canonical base64url.
+    Encoding,
+    /// An RSA key whose size or exponent is not accepted, or a point that is not on the curve.
+    Unsafe,
+}
+
+impl std::error::Error for JwkError {}
+
+impl fmt::Display for JwkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Type => "not a public key of a type that is accepted: RSA, P-256, P-384 or Ed25519",
+            Self::KeyId => "`kid` is not a string of 1 to 256 bytes on one line",
+            Self::Use => "`use` or `key_ops` says that the key is not for verifying signatures",
+            Self::Algorithm => "`alg` is not accepted for this type of key",
+            Self::Private => "the private part of the key is published with it",
+            Self::Encoding => "a member of the key is missing or not canonical base64url",
+            Self::Unsafe => {
+                "an RSA key must have 2048 to 4096 bits and the exponent 65537, another key must be a point on its curve"
+            }
+        })
+    }
+}
+
+impl Jwk {
+    /// Whether it is the same key, for the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.spki == other.spki && self.kid == other.kid && self.algorithm == other.algorithm
+    }
+
+    /// Reads one member of `keys`.
+    pub(super) fn from_value(value: &Value) -> Result<Self, JwkError> {
+        let members = value.as_object().ok_or(JwkError::Type)?;
+        check_use(members)?;
+        if ["d", "p", "q", "k"].iter().any(|name| members.contains_key(*name)) {
+            return Err(if text(members, "kty") == Some("oct") { JwkError::Type } else { JwkError::Private });
+        }
+        let (key, spki) = read_key(members)?;
+        let algorithm = match members.get("alg") {
+            None => None,
+            Some(name) => Some(name.as_str().and_then(Algorithm::from_name).ok_or(JwkError::Algorithm)?),
+        };
+        let kid = read_kid(members).map_err(|InvalidKid| JwkError::KeyId)?;
+        match algorithm {
+            Some(algorithm) if !key.can(algorithm) => Err(JwkError::Algorithm),
+            _ => Ok(Self { kid, algorithm, key, spki }),
+        }
+    }
+
+    /// Its name within the set.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Whether signatures of this algorithm may be checked with it.
+    pub fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithm.is_none_or(|own| own == algorithm) && self.key.can(algorithm)
+    }
+
+    pub(super) fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The key as a DER `SubjectPublicKeyInfo`.
+    pub(crate) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+}
+
+impl PublicKey {
+    fn can(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::{EdDsa, Es256, Es384, Ps256, Rs256, Rs384, Rs512};
+        match self {
+            Self::Rsa { .. } => matches!(algorithm, Rs256 | Rs384 | Rs512 | Ps256),
+            Self::P256(_) => algorithm == Es256,
+            Self::P384(_) => algorithm == Es384,
+            Self::Ed25519(_) => algorithm == EdDsa,
+        }
+    }
+}
+
+fn check_use(members: &Map<String, Value>) -> Result<(), JwkError> {
+    let signs = members.get("use").is_none_or(|value| value == "sig");
+    let verifies = members.get("key_ops").is_none_or(|value| {
+        value.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
+    });
+    if signs && verifies { Ok(()) } else { Err(JwkError::Use) }
+}
+
+fn read_key(members: &Map<String, Value>) -> Result<(PublicKey, Vec<u8>), JwkError> {
+    let member = |name| text(members, name).and_then(base64url::decode).ok_or(JwkError::Encoding);
+    match (text(members, "kty"), text(members, "crv")) {
+        (Some("RSA"), _) => read_rsa(&member("n")?, &member("e")?),
+        (Some("EC"), Some("P-256")) => {
+            let key = P256PublicKey::from_bytes(&point::<32>(&member("x")?, &member("y")?)?);
+            with_spki(key, P256PublicKey::to_der, PublicKey::P256)
+        }
+        (Some("EC"), Some("P-384")) => {
+            let key = P384PublicKey::from_bytes(&point::<48>(&member("x")?, &member("y")?)?);
+            with_spki(key, P384PublicKey::to_der, PublicKey::P384)
+        }
+        (Some("OKP"), Some("Ed25519")) => {
+            let key = Edwards25519PublicKey::from_bytes(&member("x")?);
+            with_spki(key, |key| Ok(key.to_der()), PublicKey::Ed25519)
+        }
+        _ => Err(JwkError::Type),
+    }
+}
+
+fn read_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(PublicKey, Vec<u8>), JwkError> {
+    let key = RSAPublicKey::from_components(modulus, exponent);
+    let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
+    with_spki(key, RSAPublicKey::to_der, |key| PublicKey::Rsa { key: Box::new(key), bytes })
+}
+
+/// A point in the uncompressed form (SEC 1 section 2.3.3). Coordinates have their full length (RFC 7518 section 6.2.1.2).
+fn point<const LENGTH: usize>(x: &[u8], y: &[u8]) -> Result<Vec<u8>, JwkError> {
+    let fits = x.len() == LENGTH && y.len() == LENGTH;
+    fits.then(|| [&[4], x, y].concat()).ok_or(JwkError::Unsafe)
+}
+
+type Checked<T> = Result<T, jwt_simple::Error>;
+
+fn with_spki<K>(
+    key: Checked<K>,
+    to_der: impl FnOnce(&K) -> Checked<Vec<u8>>,
+    wrap: impl FnOnce(K) -> PublicKey,
+) -> Result<(PublicKey, Vec<u8>), JwkError> {
+    let key = key.map_err(|_| JwkError::Unsafe)?;
+    let spki = to_der(&key).map_err(|_| JwkError::Unsafe)?;
+    Ok((wrap(key), spki))
+}
+
+fn text<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    members.get(name).and_then(Value::as_str)
+}

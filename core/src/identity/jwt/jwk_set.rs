@@ -1,0 +1,149 @@
+//! A JSON Web Key Set (RFC 7517 section 5), and which of its keys a token is to be checked with.
+//!
+//! A key that cannot be used is dropped alone, with its fault. A `kid` that two keys share names neither of them. No key
+//! is a default: not the first, not the last, and not the one that happens to verify.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::algorithm::Algorithm;
+use super::jwk::{Jwk, JwkError};
+use super::jws::{MAX_DEPTH, UnverifiedJws};
+use crate::syntax::json;
+
+/// Larger sets are refused whole.
+pub const MAX_SET_BYTES: usize = 256 * 1024;
+
+/// Sets of more keys are refused whole.
+pub const MAX_KEYS: usize = 64;
+
+/// The keys of an issuer that can be used.
+#[derive(Clone, Debug)]
+pub struct JwkSet {
+    keys: Vec<Jwk>,
+    dropped: Vec<(usize, JwkError)>,
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwkSetError {
+    /// More than 256 KiB.
+    TooLong,
+    /// Not one strict JSON object with a list `keys`.
+    Form,
+    /// More than 64 keys.
+    TooManyKeys,
+}
+
+impl std::error::Error for JwkSetError {}
+
+impl fmt::Display for JwkSetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the key set is longer than 256 KiB",
+            Self::Form => "the key set is not one strict JSON object with a list `keys`",
+            Self::TooManyKeys => "the key set has more than 64 keys",
+        })
+    }
+}
+
+/// Why no key of a set is the one for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoKey {
+    /// No key has the token's `kid`. The set may be older than the token: fetching it anew may help.
+    Unknown,
+    /// Two keys or more have the token's `kid`, or could be meant by a token without one.
+    Ambiguous,
+    /// The token names no key, and none of the set is for its algorithm.
+    Unnamed,
+    /// The key is for another algorithm than the token claims.
+    Algorithm,
+}
+
+impl std::error::Error for NoKey {}
+
+impl fmt::Display for NoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "the issuer has no key with the token's `kid`",
+            Self::Ambiguous => "more than one key of the issuer could be meant",
+            Self::Unnamed => "the token names no key, and the issuer has none for its `alg`",
+            Self::Algorithm => "the key is for another algorithm than the token's `alg`",
+        })
+    }
+}
+
+impl JwkSet {
+    /// Reads a set.
+    pub fn parse(document: &[u8]) -> Result<Self, JwkSetError> {
+        if document.len() > MAX_SET_BYTES {
+            return Err(JwkSetError::TooLong);
+        }
+        Self::from_value(&json::parse_within(MAX_DEPTH, document).map_err(|_| JwkSetError::Form)?)
+    }
+
+    pub(crate) fn from_value(document: &Value) -> Result<Self, JwkSetError> {
+        let keys = document.get("keys").and_then(Value::as_array).ok_or(JwkSetError::Form)?;
+        if keys.len() > MAX_KEYS {
+            return Err(JwkSetError::TooManyKeys);
+        }
+        let mut set = Self { keys: Vec::new(), dropped: Vec::new() };
+        for (index, key) in keys.iter().enumerate() {
+            match Jwk::from_value(key) {
+                Ok(key) => set.keys.push(key),
+                Err(fault) => set.dropped.push((index, fault)),
+            }
+        }
+        Ok(set)
+    }
+
+    /// The keys that can be used.
+    pub fn keys(&self) -> &[Jwk] {
+        &self.keys
+    }
+
+    /// The places in `keys` of those that cannot, and why.
+    pub fn dropped(&self) -> &[(usize, JwkError)] {
+        &self.dropped
+    }
+
+    /// Whether it is the same set, so that whatever the one says of a token the other says, too.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let alike = |(one, other): (&Jwk, &Jwk)| one.is_like(other);
+        self.dropped == other.dropped
+            && self.keys.len() == other.keys.len()
+            && self.keys.iter().zip(&other.keys).all(alike)
+    }
+
+    /// The one key that the token can have been signed with. A token without a `kid` finds the only key of the set that
+    /// is for its algorithm, if there is only one.
+    pub fn select(&self, jws: &UnverifiedJws<'_>) -> Result<&Jwk, NoKey> {
+        let algorithm = jws.algorithm();
+        match jws.kid() {
+            Some(kid) => self.named(kid, algorithm),
+            None => self.only_one_for(algorithm),
+        }
+    }
+
+    fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&Jwk, NoKey> {
+        let mut keys = self.keys.iter().filter(|key| key.kid() == Some(kid));
+        match (keys.next(), keys.next()) {
+            (None, _) => Err(NoKey::Unknown),
+            (Some(key), None) if key.is_for(algorithm) => Ok(key),
+            (Some(_), None) => Err(NoKey::Algorithm),
+            (Some(_), Some(_)) => Err(NoKey::Ambiguous),
+        }
+    }
+
+    fn only_one_for(&self, algorithm: Algorithm) -> Result<&Jwk, NoKey> {
+        let mut keys = self.keys.iter().filter(|key| key.is_for(algorithm));
+        match (keys.next(), keys.next()) {
+            (None, _) => Err(NoKey::Unnamed),
+            (Some(key), None) => Ok(key),
+            (Some(_), Some(_)) => Err(NoKey::Ambiguous),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! JSON Web Signatures in the compact form (RFC 7515 section 7.1), split and read, not yet verified.
+//!
+//! One form, one reading: three non-empty parts of canonical base64url, and a header of strict JSON. Encryption (five
+//! parts), JSON serialization, `crit`, `b64` and `zip` are refused. A key or a place of one that the token itself brings
+//! (`jwk`, `jku`, `x5u`, `x5c`) is never looked at. Nothing here hands out the payload: [`super::UnverifiedJwt::verify`] does, for a signature.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::base64url;
+use super::jwk::Jwk;
+use super::kid::{InvalidKid, read_kid};
+use super::signature::{SignatureCheck, SignatureVerifier, VerifierUnavailable};
+use crate::syntax::json;
+
+/// Longer tokens are refused unread.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How deep a token's JSON may nest.
+pub(super) const MAX_DEPTH: u8 = 16;
+
+/// Why bytes are not a JWS that could be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JwsError {
+    /// More bytes than a token may have.
+    TooLong,
+    /// Not three non-empty parts between two dots.
+    Form,
+    /// A part is not canonical base64url.
+    Encoding,
+    /// The header is not one strict JSON object.
+    Header,
+    /// `alg` is missing, or none of those that can be accepted.
+    Algorithm,
+    /// `kid` is not a string of a sane length on one line.
+    KeyId,
+    /// `typ` says that this is no JWT.
+    Type,
+    /// `crit`, `b64` or `zip`: the token asks to be read in another way.
+    Extension,
+}
+
+impl std::error::Error for JwsError {}
+
+impl fmt::Display for JwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the token is longer than 8 KiB",
+            Self::Form => "the token has not three non-empty parts",
+            Self::Encoding => "a part of the token is not canonical base64url",
+            Self::Header => "the token's header is not one strict JSON object",
+            Self::Algorithm => "the token's `alg` is none of those that can be accepted",
+            Self::KeyId => "the token's `kid` is not a string of 1 to 256 bytes on one line",
+            Self::Type => "the token's `typ` says that it is no JWT",
+            Self::Extension => "the token's header has `crit`, `b64` or `zip`",
+        })
+    }
+}
+
+/// A well-formed JWS whose signature nobody has checked. It has no `Debug`: it is the caller's secret.
+pub struct UnverifiedJws<'a> {
+    header: Header,
+    signing_input: &'a [u8],
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+struct Header {
+    algorithm: Algorithm,
+    kid: Option<String>,
+}
+
+impl<'a> UnverifiedJws<'a> {
+    /// Splits and reads a token.
+    pub fn parse(token: &'a [u8]) -> Result<Self, JwsError> {
+        Self::parse_if(token, MAX_TOKEN_BYTES, is_type_of_a_jwt)
+    }
+
+    /// The same for something else than a token: of exactly this type, and at most so long.
+    pub(crate) fn parse_of_type(text: &'a [u8], typ: &str, longest: usize) -> Result<Self, JwsError> {
+        Self::parse_if(text, longest, |header| header.get("typ").and_then(Value::as_str) == Some(typ))
+    }
+
+    fn parse_if(
+        token: &'a [u8],
+        longest: usize,
+        is_type: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Self, JwsError> {
+        if token.len() > longest {
+            return Err(JwsError::TooLong);
+        }
+        let (signing_input, signature) = split_last(token).ok_or(JwsError::Form)?;
+        let (header, payload) = split_last(signing_input).ok_or(JwsError::Form)?;
+        if header.contains(&b'.') || [header, payload, signature].iter().any(|part| part.is_empty()) {
+            return Err(JwsError::Form);
+        }
+        let decode = |part| base64url::decode(part).ok_or(JwsError::Encoding);
+        let header = Header::parse(&decode(header)?, is_type)?;
+        Ok(Self { header, signing_input, payload: decode(payload)?, signature: decode(signature)? })
+    }
+
+    /// The algorithm that the token claims.
+    pub fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+
+    /// The key that the token claims to be signed with.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Whether the signature holds under a key of the issuer's.
+    pub fn signature_holds(
+        &self,
+        key: &Jwk,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<bool, VerifierUnavailable> {
+        SignatureCheck::new(self.header.algorithm, key, self.signing_input, &self.signature)
+            .map_or(Ok(false), |check| verifier.verify(&check))
+    }
+
+    /// What was signed, if it was signed.
+    pub(crate) fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl Header {
+    fn parse(text: &[u8], is_type: impl Fn(&Map<String, Value>) -> bool) -> Result<Self, JwsError> {
+        let Ok(Value::Object(members)) = json::parse_within(MAX_DEPTH, text) else {
+            return Err(JwsError::Header);
+        };
+        if ["crit", "b64", "zip"].iter().any(|name| members.contains_key(*name)) {
+            return Err(JwsError::Extension);
+        }
+        if !is_type(&members) {
+            return Err(JwsError::Type);
+        }
+        let algorithm = members.get("alg").and_then(Value::as_str).and_then(Algorithm::from_name);
+        Ok(Self {
+            algorithm: algorithm.ok_or(JwsError::Algorithm)?,
+            kid: read_kid(&members).map_err(|InvalidKid| JwsError::KeyId)?,
+        })
+    }
+}
+
+/// RFC 7519 section 5.1 and RFC 9068 section 2.1; other types are tokens for another purpose (RFC 8725 section 3.11).
+fn is_type_of_a_jwt(header: &Map<String, Value>) -> bool {
+    match header.get("typ") {
+        None => true,
+        Some(Value::String(text)) => {
+            let text = text.to_ascii_lowercase();
+            matches!(text.strip_prefix("application/").unwrap_or(&text), "jwt" | "at+jwt")
+        }
+        Some(_) => false,
+    }
+}
+
+/// What stands before and behind the last dot.
+fn split_last(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().rposition(|byte| *byte == b'.')?;
+    let (before, rest) = text.split_at_checked(at)?;
+    Some((before, rest.split_first()?.1))
+}

@@ -1,0 +1,38 @@
+//! JSON Web Tokens as identities: parsed, verified and judged by one strict validator in every host.
+//!
+//! The way through: [`UnverifiedJwt::parse`] → [`Issuer::find`] → [`Issuer::verify`] with the issuer's [`JwkSet`] and a
+//! [`SignatureVerifier`] → [`VerifiedIdentity`]. RFC 7515, 7517, 7518, 7519, 8037, and the advice of RFC 8725.
+//!
+//! Nothing here fetches, and nothing that a token says leads to a fetch: the address of an issuer's keys is the policy's.
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod discovery;
+mod endpoint;
+mod error;
+mod identity;
+mod issuer;
+mod jwk;
+mod jwk_set;
+mod jws;
+mod kid;
+mod pure_rust;
+mod signature;
+mod unverified;
+
+pub use self::algorithm::Algorithm;
+pub use self::claims::{ClaimRules, ClaimValue, ClaimsError, VerifiedClaims};
+pub use self::discovery::{DiscoveryError, MAX_DISCOVERY_BYTES, jwks_endpoint};
+pub use self::endpoint::Endpoint;
+pub use self::error::JwtError;
+pub(crate) use self::identity::Subjects;
+pub use self::identity::{IdentityError, VerifiedIdentity};
+pub use self::issuer::{Issuer, KeySource, Principals, RemoteKeys};
+pub use self::jwk::{Jwk, JwkError};
+pub use self::jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES, NoKey};
+pub use self::jws::{JwsError, MAX_TOKEN_BYTES, UnverifiedJws};
+pub use self::pure_rust::PureRust;
+pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
+pub(crate) use self::unverified::expiry_of;
+pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};

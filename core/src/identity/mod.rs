@@ -1,0 +1,12 @@
+//! Callers: records of tokens and people, and identity JWTs.
+
+pub mod jwt;
+mod person;
+mod principal;
+mod record;
+mod table;
+
+pub(crate) use self::person::person_digest;
+pub use self::principal::Principal;
+pub use self::record::{CallerRecord, TokenStatus};
+pub(crate) use self::table::TokenTable;

@@ -1,0 +1,36 @@
+//! The principal of a request: the part of its record that may be told.
+
+use std::sync::Arc;
+
+use super::record::CallerRecord;
+use crate::base::Digest;
+
+/// Who a request is from, for logs, metrics and metadata. Nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal(Arc<CallerRecord>);
+
+impl Principal {
+    pub(crate) fn of(record: &Arc<CallerRecord>) -> Self {
+        Self(Arc::clone(record))
+    }
+
+    /// The digest of the token.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// The token's stable name, see [`CallerRecord::id`].
+    pub fn id(&self) -> String {
+        self.0.id()
+    }
+
+    /// What people call the token.
+    pub fn label(&self) -> &str {
+        &self.0.label
+    }
+
+    /// The email address of who answers for the token, where the record has one.
+    pub fn email(&self) -> Option<&str> {
+        self.0.owner.as_deref()
+    }
+}

@@ -1,0 +1,32 @@
+//! The tokens of a policy, by digest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::record::CallerRecord;
+use crate::base::Digest;
+
+/// The tokens that stand in the policy itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TokenTable(BTreeMap<Digest, Arc<CallerRecord>>);
+
+impl TokenTable {
+    pub(crate) fn new(records: impl IntoIterator<Item = CallerRecord>) -> Self {
+        Self(records.into_iter().map(|record| (record.digest, Arc::new(record))).collect())
+    }
+
+    /// What is known of a token.
+    pub(crate) fn find(&self, token: &Digest) -> Option<&Arc<CallerRecord>> {
+        self.0.get(token)
+    }
+
+    /// What is known of the token with this [`CallerRecord::id`], if that is the id of one token only. It is for what logs
+    /// say, not for callers: nobody proves anything by an id.
+    pub(crate) fn find_by_id(&self, id: &str) -> Option<&Arc<CallerRecord>> {
+        let least = Digest::from_hex(&format!("{id:0<64}"))?;
+        let mut records =
+            self.0.range(least..).map(|(_, record)| record).take_while(|record| record.id() == id);
+        let found = records.next();
+        found.filter(|_| records.next().is_none())
+    }
+}

@@ -1,0 +1,162 @@
+//! The grant: proof that a verified token has the request's provider in its scope, that the keys are there with which it
+//! goes upstream, and that it had a request left in its budget.
+//!
+//! Only a grant opens an upstream secret. There is one way to it: [`Scoped::new`], [`Scoped::with`], [`Unlocked::admit`].
+
+use super::target::{RequestTraits, Target};
+use crate::answer::CheckError;
+use crate::identity::CallerRecord;
+use crate::judge::verify::VerifiedToken;
+use crate::limit::{Counted, RateLimit, Rule, Taken};
+use crate::provider::{Dialect, Route};
+use crate::secret::{Form, OpenKey, Proof};
+use crate::upstream::{AuthHeader, KeyInHand, Upstream};
+
+/// A verified token, a route that its scope allows, and where that leads at the upstream of its provider.
+pub(crate) struct Scoped<'a> {
+    token: VerifiedToken,
+    route: Route<'a>,
+    upstream: &'a Upstream,
+    target: Target,
+}
+
+impl<'a> Scoped<'a> {
+    /// Checks the scope, and that the path leads where requests may go. Names are compared whole, so that `open` is no
+    /// scope for `openai`.
+    ///
+    /// A provider that the policy does not enable has no upstream, and is refused like one out of scope.
+    pub(crate) fn new(
+        token: VerifiedToken,
+        route: Route<'a>,
+        upstreams: &'a [Upstream],
+        traits: &RequestTraits<'_>,
+    ) -> Result<Self, CheckError<'a>> {
+        let upstream = upstreams.iter().find(|upstream| upstream.provider == route.provider);
+        let in_scope = |upstream: &&Upstream| token.record().providers.contains(&upstream.provider);
+        let upstream = upstream.filter(in_scope).ok_or(CheckError::OutOfScope(route.provider))?;
+        // The model of a request stands in its body, which is not read here.
+        if token.record().restricts_models() {
+            return Err(CheckError::ModelsRestricted);
+        }
+        let target = Target::of(&route, upstream, traits)?;
+        Ok(Self { token, route, upstream, target })
+    }
+
+    pub(crate) fn record(&self) -> &CallerRecord {
+        self.token.record()
+    }
+
+    pub(super) fn upstream(&self) -> &'a Upstream {
+        self.upstream
+    }
+
+    /// Checks that the provider's key can stand where the target wants it.
+    pub(super) fn check_provider_key(&self, key: Option<&KeyInHand>) -> Result<(), CheckError<'a>> {
+        match key {
+            Some(KeyInHand::ByHost) if self.target.takes_key() => Err(CheckError::KeyInQuery),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the keys that were found for the upstream; those of another are none of its.
+    pub(super) fn with(self, keys: Keys<'a>) -> Result<Unlocked<'a>, CheckError<'a>> {
+        let is_its = std::ptr::eq(keys.upstream, self.upstream);
+        is_its.then_some(Unlocked { scoped: self, keys }).ok_or(CheckError::Host)
+    }
+}
+
+/// The keys that a request carries upstream, and the upstream that they are bound to.
+#[derive(Debug)]
+pub(super) struct Keys<'a> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) provider: Option<KeyInHand>,
+    pub(super) gateway: Option<KeyInHand>,
+}
+
+/// A request in scope, with its keys.
+pub(crate) struct Unlocked<'a> {
+    scoped: Scoped<'a>,
+    keys: Keys<'a>,
+}
+
+impl<'a> Unlocked<'a> {
+    pub(crate) fn record(&self) -> &CallerRecord {
+        self.scoped.record()
+    }
+
+    /// Returns the limit that holds for the token: its own, else the policy's, else there is none.
+    pub(crate) fn limit(&self, rule: Option<Rule>) -> Option<RateLimit> {
+        self.record().rate_limit.or(rule.map(|rule| rule.limit))
+    }
+
+    /// Admits a request that was counted within its limit, and has none or need not be counted otherwise.
+    pub(crate) fn admit(self, rule: Option<Rule>, counted: Counted) -> Result<Grant<'a>, CheckError<'a>> {
+        let is_limited = self.limit(rule).is_some();
+        let taken = match counted {
+            Counted::Taken(taken) if !taken.allowed => return Err(CheckError::RateLimited(taken)),
+            Counted::Taken(taken) => Some(taken),
+            Counted::Unlimited | Counted::Unknown
+                if is_limited && rule.is_none_or(|rule| !rule.failure_mode_allow) =>
+            {
+                return Err(CheckError::LimitUnavailable);
+            }
+            Counted::Unlimited | Counted::Unknown => None,
+        };
+        let Self { scoped, keys } = self;
+        Ok(Grant { scoped, keys, taken })
+    }
+}
+
+/// A request that is admitted, with its keys and what was taken from its budget.
+pub(crate) struct Grant<'a> {
+    scoped: Scoped<'a>,
+    keys: Keys<'a>,
+    taken: Option<Taken>,
+}
+
+impl Proof for Grant<'_> {}
+
+impl<'a> Grant<'a> {
+    pub(crate) fn upstream(&self) -> &'a Upstream {
+        self.scoped.upstream
+    }
+
+    pub(crate) fn record(&self) -> &CallerRecord {
+        self.scoped.record()
+    }
+
+    /// Returns what is left of the budget, where there is one.
+    pub(crate) fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
+    }
+
+    /// Opens the provider's key for its header, unless the query carries it or the host writes it.
+    pub(crate) fn provider_key(&self) -> Option<(&'a AuthHeader, OpenKey)> {
+        let upstream = self.upstream();
+        let is_openai = self.scoped.route.dialect == Dialect::OpenAi;
+        let header = if is_openai { &upstream.openai_auth } else { &upstream.auth };
+        match &self.keys.provider {
+            Some(KeyInHand::Key(key, _)) if !self.scoped.target.takes_key() => {
+                Some((header, OpenKey::new(key, header.form, self)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens the gateway's key.
+    pub(crate) fn gateway_key(&self) -> Option<OpenKey> {
+        match &self.keys.gateway {
+            Some(KeyInHand::Key(key, _)) => Some(OpenKey::new(key, Form::Bearer, self)),
+            Some(KeyInHand::ByHost) | None => None,
+        }
+    }
+
+    /// Writes the request target, with the provider's key where it belongs there.
+    pub(crate) fn target(&self) -> Vec<u8> {
+        let key = match &self.keys.provider {
+            Some(KeyInHand::Key(key, _)) => Some(key.reveal(Form::Query, self)),
+            Some(KeyInHand::ByHost) | None => None,
+        };
+        self.scoped.target.with_key(key)
+    }
+}

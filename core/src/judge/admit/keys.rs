@@ -1,0 +1,175 @@
+//! The keys with which a request goes upstream: which of a provider's credentials, and what its chain of sources has; and
+//! what is learnt of them from the answer.
+
+use std::time::Duration;
+
+use super::grant::{Keys, Scoped, Unlocked};
+use crate::answer::CheckError;
+use crate::base::{Digest, Moment};
+use crate::host::Store;
+use crate::judge::progress::{AnswerHead, Check, Context, Exit, Progress, Sent, SentKey, retry_after};
+use crate::judge::verify::Caller;
+use crate::request::IdentitySlot;
+use crate::services::Lookup;
+use crate::upstream::{CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Upstream, UpstreamCredential};
+
+/// The upstream credentials of a policy.
+pub(crate) struct UpstreamKeys(Credentials);
+
+impl UpstreamKeys {
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self(credentials)
+    }
+
+    /// Finds the keys of a request that is in scope. Nothing was taken from its budget yet, so it may wait for them.
+    pub(crate) fn unlock<'a>(
+        &'a self,
+        scoped: Scoped<'a>,
+        caller: &Caller<'a>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Unlocked<'a>, Exit<'a>> {
+        let principal = scoped.record().digest;
+        progress.sent.principal = Some(principal);
+        let upstream: &'a Upstream = scoped.upstream();
+        let mut find = |pool: &'a Pool| self.find_in_pool(pool, &principal, caller, context, progress);
+        let provider = upstream.keys.as_ref().map(&mut find).transpose()?;
+        scoped.check_provider_key(provider.as_ref())?;
+        let gateway = upstream.gateway_key.as_ref().map(&mut find).transpose()?;
+        Ok(scoped.with(Keys { upstream, provider, gateway })?)
+    }
+
+    /// Finds the first key of a pool that there is now.
+    fn find_in_pool<'a>(
+        &'a self,
+        pool: &'a Pool,
+        principal: &Digest,
+        caller: &Caller<'a>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<KeyInHand, Exit<'a>> {
+        let order = match pool.only() {
+            Some(_) => Vec::new(),
+            None => pool.order(principal, &self.0, context.now),
+        };
+        let mut first = None;
+        for id in pool.only().into_iter().chain(order) {
+            if let Some(key) = self.find_key(id, pool, caller, context, progress)? {
+                return Ok(key);
+            }
+            first = first.or(Some(id));
+        }
+        let name = first.map(|id| self.name(id)).unwrap_or_default();
+        Err(CheckError::CredentialUnavailable(name).into())
+    }
+
+    /// Finds the value of a credential, if it has one now.
+    fn find_key<'a>(
+        &'a self,
+        id: CredentialId,
+        pool: &Pool,
+        caller: &Caller<'a>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<KeyInHand>, Exit<'a>> {
+        let jwt = match caller.slot {
+            Some(IdentitySlot::Header(header)) => Some(CallerJwt { header, token: &caller.token }),
+            _ => None,
+        };
+        match self.0.find(id, jwt.as_ref(), context.results, context.now) {
+            Lookup::Ready(key, renewal) => {
+                progress.refresh.extend(renewal);
+                self.note(&key, id, pool, progress);
+                Ok(Some(key))
+            }
+            Lookup::Fetch(fetch) => Err(Exit::Fetch(fetch)),
+            Lookup::Unavailable => Ok(None),
+        }
+    }
+
+    fn note<'a>(&'a self, key: &KeyInHand, id: CredentialId, pool: &Pool, progress: &mut Progress<'a>) {
+        let KeyInHand::Key(_, used) = key else {
+            return progress.checks.push(Check::HostHasCredential);
+        };
+        progress.checks.push(Check::HasCredential(self.name(id)));
+        let cooldown = pool.only().is_none().then(|| pool.cooldown());
+        if cooldown.is_some() || self.0.is_fetched(*used) {
+            progress.sent.add(SentKey { used: *used, cooldown });
+        }
+    }
+
+    fn name(&self, id: CredentialId) -> &str {
+        self.0.get(id).map_or("", |credential| credential.name.as_str())
+    }
+
+    /// Learns from the answer of an upstream whether the keys work.
+    pub(crate) fn learn(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
+        let mut keys = sent.keys().peekable();
+        if keys.peek().is_none() || !answer.is_of_upstream() {
+            return;
+        }
+        let status = answer.value(":status");
+        for key in keys {
+            match status.as_deref() {
+                Some(b"401") => self.note_refused(key, sent.principal, now, store),
+                Some(b"429") => {
+                    let span = Pool::cooldown_span(key.cooldown, retry_after(answer));
+                    self.cool_down(key, span, now, store);
+                }
+                _ => self.note_accepted(key),
+            }
+        }
+    }
+
+    fn note_refused(&self, key: SentKey, principal: Option<Digest>, now: Moment, store: &dyn Store) {
+        // A value that has a successor is refused when it is rotated.
+        if !self.0.is_current(key.used) {
+            return;
+        }
+        self.0.refused(key.used, now);
+        let credential = self.0.get(key.used.credential);
+        let is_about_the_key = principal
+            .zip(credential)
+            .is_some_and(|(principal, credential)| credential.cooldown().refused(principal));
+        if is_about_the_key {
+            self.cool_down(key, Pool::cooldown_span(key.cooldown, None), now, store);
+        }
+    }
+
+    fn note_accepted(&self, key: SentKey) {
+        if let Some(credential) = self.0.get(key.used.credential) {
+            credential.cooldown().accepted();
+        }
+    }
+
+    /// Leaves a key alone for a while, where there is another, and where it is not the caller's own.
+    fn cool_down(&self, key: SentKey, span: Option<Duration>, now: Moment, store: &dyn Store) {
+        if let (Some(span), Some(credential)) = (span, self.0.get(key.used.credential))
+            && !self.0.is_of_request(key.used)
+        {
+            credential.cooldown().begin(span, now, store);
+        }
+    }
+
+    /// Takes over what other workers have learnt of keys that share a pool.
+    pub(crate) fn adopt_shared<'u>(
+        &self,
+        upstreams: impl Iterator<Item = &'u Upstream>,
+        now: Moment,
+        store: &dyn Store,
+    ) {
+        let pools = upstreams.filter_map(|upstream| upstream.keys.as_ref());
+        let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
+        for credential in members.filter_map(|member| self.0.get(member.credential)) {
+            credential.cooldown().adopt_shared(now, store);
+        }
+    }
+
+    pub(crate) fn get(&self, id: CredentialId) -> Option<&UpstreamCredential> {
+        self.0.get(id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &UpstreamCredential> {
+        self.0.iter()
+    }
+}

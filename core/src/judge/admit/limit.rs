@@ -1,0 +1,36 @@
+//! One request from the caller's budget, taken once nothing else is left to wait for.
+//!
+//! Where the registry keeps budgets the request waits for its answer, and is judged again from its head then. The outcome
+//! is among its fetch results by that time, so it is taken once, whatever else must be fetched in between.
+
+use super::grant::Unlocked;
+use crate::base::Digest;
+use crate::judge::progress::{Context, Exit};
+use crate::limit::{self, Counted, LimitStore, Rule};
+use crate::services::registry::Registry;
+
+/// Counts a request within its limit. `store` keeps the budgets; `registry` is asked where that is the registry.
+pub(crate) fn count<'a>(
+    unlocked: &Unlocked<'a>,
+    rule: Option<Rule>,
+    store: LimitStore,
+    registry: Option<&Registry>,
+    context: &Context<'a, '_>,
+) -> Result<Counted, Exit<'a>> {
+    let Some(limit) = unlocked.limit(rule) else { return Ok(Counted::Unlimited) };
+    let token = &unlocked.record().digest;
+    if !context.decides(token) {
+        // Count against a separate budget, so that comparison does not consume the real one.
+        let separate = Digest::of(&[b"shadow\0", &token.bytes()[..]].concat());
+        return Ok(limit::take(context.store, &separate, limit, context.now));
+    }
+    match (store, context.results.counted(), registry) {
+        (LimitStore::Memory, ..) => Ok(limit::take(context.store, token, limit, context.now)),
+        (LimitStore::Registry, Some(counted), _) => Ok(counted),
+        (LimitStore::Registry, None, None) => Ok(Counted::Unknown),
+        (LimitStore::Registry, None, Some(registry)) => match registry.take(*token, limit, context.now) {
+            Some(fetch) => Err(Exit::Fetch(Box::new(fetch))),
+            None => Ok(Counted::Unknown),
+        },
+    }
+}

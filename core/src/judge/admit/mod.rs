@@ -1,0 +1,11 @@
+//! Admit: the scope of the caller, the keys of the upstream, one request from the budget.
+
+mod grant;
+mod keys;
+mod limit;
+mod target;
+
+pub(crate) use self::grant::{Grant, Scoped};
+pub(crate) use self::keys::UpstreamKeys;
+pub(crate) use self::limit::count;
+pub(crate) use self::target::RequestTraits;

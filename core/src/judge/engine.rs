@@ -1,0 +1,292 @@
+//! The engine: one policy with its secrets, ready to judge requests.
+//!
+//! A request passes the stages Route → Extract → Verify → Scope → Credential → Limit → Rewrite; the first check that fails
+//! ends it. A [`Grant`] makes the order binding: a rewrite cannot be written without one.
+//!
+//! Judging is a function of the head, the time, the store, and what fetches resolved to. Where it lacks something it
+//! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
+//! to keep, and nothing is charged twice: a request that waits has taken nothing from its budget yet.
+
+use std::rc::Rc;
+
+use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
+use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
+use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
+use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
+use super::verify::{Authenticator, VerifiedToken};
+use crate::answer::{CheckError, LocalReply, METHODS, Resource, cors};
+use crate::base::{Digest, Moment};
+use crate::host::{Environment, Store};
+use crate::identity::Principal;
+use crate::limit::LimitStore;
+use crate::policy::{Policy, PolicyErrors, StatusPolicy};
+use crate::provider::{Dialect, Route};
+use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
+use crate::syntax::{RequestPath, is_spelling_of};
+use crate::upstream::{self, Credentials, Upstream};
+
+/// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
+pub(crate) struct Engine {
+    pub(super) policy: Rc<Policy>,
+    pub(super) authenticator: Authenticator,
+    pub(super) keys: UpstreamKeys,
+    pub(super) upstreams: Vec<Upstream>,
+    protected: Protected,
+    limit_store: LimitStore,
+    pub(super) services: Rc<Services>,
+}
+
+/// A judgement that goes on once a fetch is done. It holds nothing of the head, so the host must keep that, or read it
+/// again.
+pub(crate) struct Suspended {
+    key: FetchKey,
+    results: FetchResults,
+}
+
+impl Suspended {
+    /// Adds what the fetch resolved to.
+    pub(crate) fn resolve(mut self, resolution: Resolution) -> FetchResults {
+        self.results.add(self.key, resolution);
+        self.results
+    }
+}
+
+impl Engine {
+    /// Compiles a policy for a host. Every secret that it needs is looked up here, once.
+    ///
+    /// # Errors
+    /// What the host has not, and all secrets that are missing or cannot stand in a header: each with its place in the
+    /// policy and the name of its variable, never its value.
+    pub(crate) fn new(
+        policy: Policy,
+        environment: &dyn Environment,
+        services: &Rc<Services>,
+    ) -> Result<Self, PolicyErrors> {
+        let credentials = Credentials::new(&policy.credentials, environment, services);
+        let registry = policy.registry.as_ref().map(|registry| services.registry(registry, environment));
+        let registry = registry.transpose().map_err(|error| PolicyErrors(vec![error]));
+        let secrets = PolicyErrors::both(credentials, registry);
+        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let policy = Rc::new(policy);
+        Ok(Self {
+            authenticator: Authenticator::new(&policy, registry, services),
+            upstreams: upstream::build_all(&policy, &credentials),
+            keys: UpstreamKeys::new(credentials),
+            protected: Protected::of(&policy),
+            limit_store: policy.limit_store(services.host()),
+            policy,
+            services: Rc::clone(services),
+        })
+    }
+
+    /// Tells whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
+    pub(crate) fn is_slot(&self, name: &[u8]) -> bool {
+        self.protected.has(name) || is_spelling_of(name, SUBPROTOCOL)
+    }
+
+    /// Returns the SHA-256 of the policy.
+    pub(crate) fn digest(&self) -> Digest {
+        self.policy.digest
+    }
+
+    /// Tells whether the policy decides nothing, and only tells what it would have decided.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.policy.shadow.is_some()
+    }
+
+    /// Tells whether upstreams are told, too.
+    pub(crate) fn tells_upstreams(&self) -> bool {
+        self.policy.shadow.is_some_and(|shadow| shadow.header)
+    }
+
+    /// Takes over what other workers have learnt.
+    pub(crate) fn adopt_shared(&self, now: Moment, store: &dyn Store) {
+        self.keys.adopt_shared(self.upstreams.iter(), now, store);
+    }
+
+    /// Judges a request, or returns the call to make first and where to go on then.
+    pub(crate) fn judge<'a>(
+        &'a self,
+        results: FetchResults,
+        part: Part,
+        rollout: &RolloutFacts,
+        request: &Request<'a, '_>,
+    ) -> Result<Decision<'a>, (Box<Fetch>, Suspended)> {
+        let Request { head, now, store } = *request;
+        let mut progress = Progress::new();
+        let context = Context { head, now, store, results: &results, part };
+        let judged = self.pass_stages(&context, &mut progress);
+        progress.response.cross_origin(cors::headers(&self.policy.origins, head), cors::UPSTREAMS, head);
+        let verdict = match judged {
+            Ok(rewrite) => {
+                progress.checks.push(Check::Rewritten(rewrite.authority));
+                Verdict::Forward(rewrite)
+            }
+            Err(Exit::Answer(reply)) => Verdict::Answer(reply),
+            Err(Exit::Status) => {
+                let reply = status_reply(&self.status_sources(), rollout, now);
+                let mut decision = Decision::of(Verdict::Answer(reply), progress);
+                decision.follow_up.tells_status = true;
+                return Ok(decision);
+            }
+            Err(Exit::Refuse(error)) => self.refuse(error, head, &mut progress),
+            Err(Exit::Fetch(fetch)) => {
+                let suspended = Suspended { key: fetch.key.clone(), results };
+                return Err((fetch, suspended));
+            }
+        };
+        Ok(Decision::of(verdict, progress))
+    }
+
+    /// The stages, in order.
+    fn pass_stages<'a>(
+        &'a self,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Rewrite<'a>, Exit<'a>> {
+        let head = context.head;
+        if !METHODS.iter().any(|method| method.as_bytes() == head.method) {
+            return Err(CheckError::Method.into());
+        }
+        if let Some(answer) = self.answer(head) {
+            return Err(Exit::Answer(answer));
+        }
+        let path = match RequestPath::parse(head.path) {
+            Ok(path) => path,
+            Err(error) => {
+                // For the dialect of the refusal, as far as headers tell.
+                progress.route = Some(self.route(head, &RequestPath::ROOT).1);
+                return Err(CheckError::Path(error).into());
+            }
+        };
+        progress.checks.push(Check::PathAccepted);
+
+        // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
+        let (found, route) = self.route(head, &path);
+        progress.route = Some(route);
+        progress.checks.push(Check::Routed { provider: route.provider, by: route.by });
+
+        if let Some(status) = self.policy.status.filter(|_| is_status_query(head, &path)) {
+            self.check_status_caller(status, found, context, progress)?;
+            return Err(Exit::Status);
+        }
+        let caller = self.authenticator.authenticate(found, context, progress)?;
+        progress.principal = Some(Principal::of(&caller.record));
+        let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
+        progress.checks.push(Check::TokenValid(caller.record.expires_at));
+
+        let traits = RequestTraits {
+            is_upgrade: head.is_websocket_upgrade(),
+            is_post: head.method == b"POST",
+            query: path.query,
+            token: &caller.token,
+        };
+        let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
+        progress.checks.push(Check::InScope(route.provider));
+
+        // Nothing is asked for, and nothing counted, for what cannot be done.
+        if traits.is_upgrade && !self.services.host().upgrades {
+            return Err(CheckError::Upgrade.into());
+        }
+        let unlocked = self.keys.unlock(scoped, &caller, context, progress)?;
+        let rule = self.policy.rate_limit;
+        let registry = self.authenticator.registry().map(|registry| &**registry);
+        let counted = count(&unlocked, rule, self.limit_store, registry, context)?;
+        let grant = unlocked.admit(rule, counted)?;
+        self.note_budget(&grant, progress);
+
+        let original = Original {
+            head,
+            token: &caller.token,
+            protected: &self.protected,
+            metadata: self.policy.metadata(),
+        };
+        Ok(Rewrite::for_grant(&grant, &original))
+    }
+
+    fn refuse<'a>(
+        &'a self,
+        error: CheckError<'a>,
+        head: &RequestHead<'a>,
+        progress: &mut Progress<'a>,
+    ) -> Verdict<'a> {
+        progress.checks.push(Check::Refused(error));
+        let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
+        let headers = progress.response.for_reply(&error);
+        let mut reply = LocalReply::refuse(error.reason(), dialect, headers);
+        if let Some(resource) = &self.policy.resource {
+            resource.guide(&error, head, &mut reply);
+        }
+        Verdict::Reply(error.reason(), reply)
+    }
+
+    /// Answers what needs no caller: a preflight, and the metadata that says how to become one.
+    fn answer(&self, head: &RequestHead<'_>) -> Option<LocalReply> {
+        let origins = &self.policy.origins;
+        let describe = |resource: &Resource| {
+            resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
+        };
+        cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
+    }
+
+    /// Checks that the policy lets the caller see the status.
+    fn check_status_caller<'a>(
+        &'a self,
+        policy: StatusPolicy,
+        found: Result<Option<Credential<'a>>, Slot>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<(), Exit<'a>> {
+        if policy.loopback && is_local(context.head) {
+            return Ok(());
+        }
+        let caller = self.authenticator.authenticate(found, context, progress)?;
+        progress.principal = Some(Principal::of(&caller.record));
+        let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
+        progress.checks.push(Check::TokenValid(caller.record.expires_at));
+        let is_in_scope = token.record().providers.iter().any(|name| name == StatusPolicy::SCOPE);
+        (policy.tokens && is_in_scope).then_some(()).ok_or(CheckError::OutOfScope(StatusPolicy::SCOPE).into())
+    }
+
+    fn status_sources(&self) -> StatusSources<'_> {
+        StatusSources {
+            policy: &self.policy,
+            authenticator: &self.authenticator,
+            keys: &self.keys,
+            upstreams: &self.upstreams,
+        }
+    }
+
+    fn note_budget<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
+        if let Some(taken) = grant.taken() {
+            progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
+            progress.response.budget(taken);
+        } else if grant.record().rate_limit.is_some() || self.policy.rate_limit.is_some() {
+            progress.checks.push(Check::Uncounted);
+        }
+    }
+
+    /// Finds the credential and the route that it helps to tell.
+    fn route<'a>(
+        &'a self,
+        head: &RequestHead<'a>,
+        path: &RequestPath<'a>,
+    ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
+        let found = credential::find(&self.policy.slots, head, path);
+        let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
+        let route = Route::find(&self.policy.providers, head, path, slot);
+        (found, route)
+    }
+
+    /// Learns from the answer to a forwarded request: that its token was used, and whether its keys work.
+    pub(crate) fn learn(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
+        if let (Some(token), Some(registry)) = (sent.token, self.authenticator.registry())
+            && !registry.is_marked(&token, now)
+            && answer.is_of_upstream()
+        {
+            registry.mark_used(token, now);
+        }
+        self.keys.learn(sent, answer, now, store);
+    }
+}

@@ -1,0 +1,226 @@
+//! The heads of messages, for a host that writes them itself: what of a request goes upstream, and what of an answer to
+//! the caller.
+//!
+//! Envoy does most of this without being told, and the rest is said in `envoy/bootstrap.yaml`; here it is for hosts that
+//! forward what they are given. What belongs to a connection ends there (RFC 9110 section 7.6.1); what a proxy in front
+//! says of a caller is no provider's business; what a provider tells a browser of its own host is not about this one.
+
+use super::rewrite::Rewrite;
+use crate::answer::{LocalReply, ResponseHeaders};
+use crate::request::RequestHead;
+use crate::syntax::is_spelling_of;
+
+/// A field: its name in any case, and its value.
+pub type Field<'a> = (&'a [u8], &'a [u8]);
+
+/// What belongs to a connection.
+const OF_CONNECTION: [&str; 8] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// What else is not sent on: the authority is the upstream's, and who forwards has answered an expectation.
+const NOT_SENT: [&str; 2] = ["expect", "host"];
+/// What proxies say of a caller.
+const OF_PROXIES: [&str; 6] =
+    ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
+const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+/// What an upstream says for its own host.
+const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
+
+/// Whether an answer with this status to this method has a body (RFC 9110 section 6.4.1); a length may be told of one
+/// that it has not.
+pub fn has_content(method: &[u8], status: u16) -> bool {
+    method != b"HEAD" && !matches!(status, 100..200 | 204 | 304)
+}
+
+impl Rewrite<'_> {
+    /// The fields to send upstream, line by line, without `host`.
+    pub fn fields<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
+        self.kept(head).chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
+    }
+
+    /// Those of them that the caller sent; the others are in `set`.
+    pub fn kept<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
+        let is_upgrade = head.is_websocket_upgrade();
+        let is_replaced =
+            |name: &[u8]| self.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other.as_bytes()));
+        let connection: Vec<&[u8]> = head.values("connection").collect();
+        let kept = head.headers.iter().filter(move |header| {
+            let is_its_upgrade = is_upgrade && is(header.name, "upgrade");
+            let is_removed = self.remove.iter().any(|name| name.eq_ignore_ascii_case(header.name));
+            let ends_here = is_of_connection(header.name, &connection) && !is_its_upgrade;
+            let is_not_sent = NOT_SENT.iter().any(|name| is(header.name, name));
+            let is_dropped = is_removed || ends_here || is_not_sent || is_of_proxies(header.name);
+            !is_dropped && !is_replaced(header.name)
+        });
+        kept.map(|header| (header.name, header.value))
+    }
+}
+
+impl ResponseHeaders {
+    /// The fields of the answer to the caller, line by line, made from those of an answer.
+    pub fn fields<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = Field<'r>> {
+        let lines = answer.iter().zip(self.keeps(answer));
+        lines.filter_map(|(line, is_kept)| is_kept.then_some(*line)).chain(self.own())
+    }
+
+    /// Which lines of an answer go on to the caller, one after another.
+    pub fn keeps<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = bool> {
+        let connection = answer.iter().filter(|(name, _)| is(name, "connection"));
+        let connection: Vec<&[u8]> = connection.map(|(_, value)| *value).collect();
+        let is_replaced = |name: &[u8]| self.set.iter().any(|(other, _)| is(name, other));
+        answer.iter().map(move |(name, _)| {
+            let is_of_upstream = OF_UPSTREAM.iter().chain(self.remove).any(|other| is(name, other));
+            !(is_of_upstream || is_of_connection(name, &connection) || is_replaced(name))
+        })
+    }
+
+    /// The lines that stand beside those.
+    pub fn own(&self) -> impl Iterator<Item = Field<'_>> {
+        self.set.iter().chain(&self.add).map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+    }
+}
+
+impl LocalReply {
+    /// The fields of an answer that the host gives in the place of an upstream, line by line.
+    pub fn fields<'r>(&'r self, response: &'r ResponseHeaders) -> impl Iterator<Item = Field<'r>> {
+        let is_replaced = |name: &str| response.set.iter().any(|(other, _)| name == *other);
+        let kept = self.headers.iter().filter(move |(name, _)| !is_replaced(name));
+        let lines = kept.chain(&response.set).chain(&response.add);
+        lines.map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+    }
+}
+
+fn is(name: &[u8], other: &str) -> bool {
+    name.eq_ignore_ascii_case(other.as_bytes())
+}
+
+/// Whether the field belongs to the connection; `options` are the values of `connection`.
+fn is_of_connection(name: &[u8], options: &[&[u8]]) -> bool {
+    let names = |list: &&[u8]| {
+        list.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+    };
+    OF_CONNECTION.iter().any(|other| is(name, other)) || options.iter().any(names)
+}
+
+fn is_of_proxies(name: &[u8]) -> bool {
+    let begins =
+        |prefix: &&str| name.get(..prefix.len()).is_some_and(|beginning| is_spelling_of(beginning, prefix));
+    OF_PROXIES.iter().any(|other| is_spelling_of(name, other)) || OF_PROXIES_PREFIXES.iter().any(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::rewrite::FieldValue;
+    use super::*;
+    use crate::request::Header;
+
+    fn sent(
+        remove: &[&'static [u8]],
+        set: &[(&'static str, &'static str)],
+        lines: &[(&str, &str)],
+    ) -> Vec<String> {
+        let set = set.iter().map(|(name, value)| (*name, FieldValue::from(value.as_bytes()))).collect();
+        let rewrite = Rewrite { authority: "a", https: true, path: Vec::new(), remove: remove.to_vec(), set };
+        let headers: Vec<Header<'_>> = lines
+            .iter()
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
+        let head =
+            RequestHead { method: b"GET", path: b"/", authority: b"", headers: &headers, peer: || None };
+        rewrite.fields(&head).map(line).collect()
+    }
+
+    fn line((name, value): Field<'_>) -> String {
+        format!("{}: {}", String::from_utf8_lossy(name), String::from_utf8_lossy(value))
+    }
+
+    #[test]
+    fn what_ends_at_this_connection_and_what_proxies_say_is_not_sent_on() {
+        let lines = [
+            ("Host", "keyswap"),
+            ("Connection", "close, X-Hop"),
+            ("connection", "x-hop-too"),
+            ("x-hop", "1"),
+            ("X-Hop-Too", "1"),
+            ("Keep-Alive", "5"),
+            ("TE", "trailers"),
+            ("Transfer-Encoding", "chunked"),
+            ("Upgrade", "h2c"),
+            ("HTTP2-Settings", "x"),
+            ("Proxy-Connection", "x"),
+            ("Expect", "100-continue"),
+            ("X-Forwarded-For", "1.2.3.4"),
+            ("x_forwarded_host", "a"),
+            ("X-Envoy-Upstream-Rq-Timeout-Ms", "1"),
+            ("Forwarded", "for=1.2.3.4"),
+            ("Via", "1.1 a"),
+            ("X.Real.IP", "1.2.3.4"),
+            ("CF-Connecting-IP", "1.2.3.4"),
+            ("Content-Length", "7"),
+            ("x-forwarded", "stays"),
+            ("Accept", "a"),
+            ("accept", "b"),
+        ];
+        let expect = ["Content-Length: 7", "x-forwarded: stays", "Accept: a", "accept: b"];
+        assert_eq!(sent(&[], &[], &lines), expect);
+    }
+
+    #[test]
+    fn what_the_rewrite_says_takes_the_place_of_what_was_there() {
+        let lines = [("Authorization", "Bearer ptk"), ("X-Api-Key", "ptk"), ("x-api-key", "ptk"), ("a", "1")];
+        let found = sent(&[b"Authorization"], &[("x-api-key", "sk")], &lines);
+        assert_eq!(found, ["a: 1", "x-api-key: sk"]);
+    }
+
+    #[test]
+    fn an_upgrade_says_that_it_is_one() {
+        let lines = [("Connection", "Upgrade, X-Hop"), ("Upgrade", "websocket"), ("X-Hop", "1")];
+        assert_eq!(
+            sent(&[], &[("connection", "upgrade")], &lines),
+            ["Upgrade: websocket", "connection: upgrade"]
+        );
+    }
+
+    #[test]
+    fn an_answer_loses_what_is_about_the_upstreams_own_host() {
+        let headers = ResponseHeaders {
+            remove: &["access-control-allow-origin"],
+            set: vec![("ratelimit", Cow::Borrowed("r"))],
+            add: vec![("vary", Cow::Borrowed("RecordSource"))],
+        };
+        let answer: [(&str, &str); 12] = [
+            ("Set-Cookie", "a=b"),
+            ("Alt-Svc", "h3"),
+            ("Strict-Transport-Security", "max-age=1"),
+            ("Connection", "keep-alive, x-hop"),
+            ("X-Hop", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Access-Control-Allow-RecordSource", "https://a"),
+            ("RateLimit", "upstream's"),
+            ("Vary", "Accept"),
+            ("Server", "s"),
+            ("Content-Length", "7"),
+            ("x-request-id", "i"),
+        ];
+        let answer: Vec<Field<'_>> =
+            answer.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let expect = [
+            "Vary: Accept",
+            "Server: s",
+            "Content-Length: 7",
+            "x-request-id: i",
+            "ratelimit: r",
+            "vary: RecordSource",
+        ];
+        assert_eq!(headers.fields(&answer).map(line).collect::<Vec<_>>(), expect);
+    }
+}

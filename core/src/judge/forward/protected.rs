@@ -1,0 +1,163 @@
+//! Header names that a client may not send upstream: every auth slot, every identity or account that somebody might
+//! trust, and the gateway's own controls.
+//!
+//! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
+//! `x-api-key` as one. Removing is for all spellings; judging a credential is only for the standard one.
+
+use crate::policy::Policy;
+use crate::syntax::is_spelling_of;
+
+/// The names of a length, in lower case with hyphens. Nearly every name of every request is another by its length alone.
+const fn names(length: usize) -> &'static [&'static str] {
+    match length {
+        6 => &["cookie"],
+        7 => &["api-key"],
+        9 => &["x-api-key"],
+        10 => &["xi-api-key"],
+        // The older names of two of the gateway's controls: this one, and below.
+        12 => &["cf-cache-ttl"],
+        13 => &["authorization", "cf-skip-cache", REWRITE_URL, METHOD],
+        14 => &["x-goog-api-key", OPENAI_PROJECT, ORIGINAL_URL],
+        17 => &[METHOD_OVERRIDE],
+        19 => &["proxy-authorization", "x-vercel-oidc-token", OPENAI_ORGANIZATION, GOOGLE_PROJECT],
+        22 => &[HTTP_METHOD_OVERRIDE],
+        24 => &["x-forwarded-access-token"],
+        _ => &[],
+    }
+}
+
+// Whom the credential's owner is billed as.
+const OPENAI_ORGANIZATION: &str = "openai-organization";
+const OPENAI_PROJECT: &str = "openai-project";
+const GOOGLE_PROJECT: &str = "x-goog-user-project";
+
+// What some servers take for the method or the path.
+const ORIGINAL_URL: &str = "x-original-url";
+const REWRITE_URL: &str = "x-rewrite-url";
+const METHOD: &str = "x-http-method";
+const HTTP_METHOD_OVERRIDE: &str = "x-http-method-override";
+const METHOD_OVERRIDE: &str = "x-method-override";
+
+/// What every name that begins so is, by its first letter.
+const fn prefixes(letter: u8) -> &'static [&'static str] {
+    match letter {
+        b'c' | b'C' => &["cf-aig-", "cf-access-"],
+        b'x' | b'X' => &["x-keyswap-"],
+        _ => &[],
+    }
+}
+
+/// Whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients set it.
+pub(crate) fn is_protected(name: &[u8]) -> bool {
+    let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
+    names(name.len()).iter().any(|protected| is_spelling_of(name, protected))
+        || name.first().is_some_and(|letter| prefixes(*letter).iter().any(begins))
+}
+
+/// The protected names of one policy.
+pub(crate) struct Protected {
+    /// The headers in which its own providers take their key, and its own issuers their JWTs.
+    own: Vec<String>,
+    /// Those that it lets clients set.
+    open: Vec<&'static str>,
+}
+
+impl Protected {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let of_providers = policy.enabled_providers().filter_map(|provider| provider.auth.own_header());
+        let own = of_providers.chain(policy.identity_headers());
+        Self {
+            own: own.filter(|name| !is_protected(name.as_bytes())).map(str::to_owned).collect(),
+            open: policy.gateway.as_ref().map(|gateway| gateway.client_headers.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
+        (is_protected(name) && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_stands_where_it_is_looked_for() {
+        for length in 0..100 {
+            assert!(names(length).iter().all(|name| name.len() == length), "{length}");
+        }
+        for letter in 0..=u8::MAX {
+            let begins = |prefix: &&str| prefix.as_bytes()[0] == letter.to_ascii_lowercase();
+            assert!(prefixes(letter).iter().all(begins), "{letter}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_protected_name_is_recognised() {
+        for name in [
+            "authorization",
+            "Authorization",
+            "AUTHORIZATION",
+            "x_api_key",
+            "X.Api.Key",
+            "x-api_key",
+            "X_Goog.Api-Key",
+            "api_key",
+            "cookie",
+            "cf-aig-authorization",
+            "cf_aig_authorization",
+            "CF-AIG-Metadata",
+            "cf-aig-cache-key",
+            "cf-aig-byok-alias",
+            "cf-aig-anything-new",
+            "cf-access-jwt-assertion",
+            "Cf.Access.Token",
+            "x-vercel-oidc-token",
+            "x-keyswap-shadow",
+            "x-http-method-override",
+            "cf-aig-collect-log",
+            "CF-AIG-Skip-Cache",
+            "cf_cache_ttl",
+            "cf-skip-cache",
+            "OpenAI-Organization",
+            "x-original-url",
+        ] {
+            assert!(is_protected(name.as_bytes()), "{name}");
+        }
+        assert!(is_protected(format!("cf-access-{}", "x".repeat(200)).as_bytes()));
+    }
+
+    #[test]
+    fn other_headers_pass() {
+        for name in ["", "content-type", "anthropic-version", "x-api-keys", "cf-cache-status", "openai-beta"]
+        {
+            assert!(!is_protected(name.as_bytes()), "{name}");
+        }
+        assert!(!is_protected("x".repeat(200).as_bytes()));
+    }
+
+    #[test]
+    fn no_header_in_which_a_preset_finds_a_jwt_is_ever_forwarded() {
+        let keys = r#"{"url": "https://keys.example.com/jwks"}"#;
+        let issuers = [
+            ("cloudflare_access", "https://acme.cloudflareaccess.com", "{}"),
+            ("vercel_oidc", "https://oidc.vercel.com/acme", r#"{"project_id": ["prj_1"]}"#),
+            ("oidc", "https://login.example.com", "{}"),
+        ];
+        for (preset, url, claims) in issuers {
+            let principals = if preset == "vercel_oidc" { "any" } else { "known" };
+            let document = format!(
+                r#"{{"version": "keyswap/v1", "credentials": {{"openai": [{{"env": "KEY"}}]}}, "principals": [],
+                    "issuers": [{{"name": "a", "preset": "{preset}", "issuer": "{url}", "audiences": ["b"],
+                                  "claims": {claims}, "principals": "{principals}", "jwks": {keys}}}]}}"#
+            );
+            let policy = Policy::from_json(document.as_bytes()).unwrap();
+            let slots: Vec<_> = policy.issuers().iter().flat_map(|issuer| issuer.slots()).collect();
+            assert_eq!(slots.is_empty(), preset == "oidc");
+            for slot in slots {
+                assert!(is_protected(slot.header().as_bytes()), "{slot}");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The rewrite of a granted request: every slot stripped, the right one written, host and path of the upstream.
+//!
+//! [`Rewrite::for_grant`] is the only code that reads upstream secrets. What it does not name passes byte for byte:
+//! the rest of the path and query, every other header, the body. The token that was judged passes nowhere: a header
+//! that holds it is removed whatever its name.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use super::protected::Protected;
+use crate::judge::admit::Grant;
+use crate::provider::{Claim, metadata};
+use crate::request::{RequestHead, stands_in};
+use crate::secret::OpenKey;
+use crate::syntax::{is_spelling_of, subprotocol};
+
+/// What a host does to a request head before it forwards it: first `remove`, then `set`.
+///
+/// It holds upstream secrets; `Debug` shows none of them. Only [`Rewrite::for_grant`] makes one.
+#[non_exhaustive]
+pub struct Rewrite<'a> {
+    /// The authority to forward to.
+    pub authority: &'a str,
+    /// Whether that is reached by TLS; in Envoy its cluster says so.
+    pub https: bool,
+    /// The new request target. Where a provider takes its key in the query, the key stands in it.
+    pub path: Vec<u8>,
+    /// Names of headers to remove, all their lines, as the client spelled them; a name may stand here twice.
+    pub remove: Vec<&'a [u8]>,
+    /// Headers to set, replacing all lines of the same name. Names are in lower case.
+    pub set: Vec<(&'a str, FieldValue<'a>)>,
+}
+
+/// The value of a header to set.
+#[derive(Clone, Debug)]
+pub enum FieldValue<'a> {
+    /// What anybody may know.
+    Plain(Cow<'a, [u8]>),
+    /// An upstream credential.
+    Secret(OpenKey),
+}
+
+impl Deref for FieldValue<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(key) => key.bytes(),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for FieldValue<'a> {
+    fn from(text: &'a [u8]) -> Self {
+        Self::Plain(Cow::Borrowed(text))
+    }
+}
+
+impl From<Vec<u8>> for FieldValue<'_> {
+    fn from(text: Vec<u8>) -> Self {
+        Self::Plain(Cow::Owned(text))
+    }
+}
+
+pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
+
+/// What a rewrite needs beside the grant.
+pub(crate) struct Original<'a, 'r> {
+    pub(crate) head: &'r RequestHead<'a>,
+    /// The token that was judged.
+    pub(crate) token: &'r [u8],
+    /// The header names that carry credentials.
+    pub(crate) protected: &'r Protected,
+    /// The members of `cf-aig-metadata`.
+    pub(crate) metadata: &'r [(String, Claim)],
+}
+
+impl<'a> Rewrite<'a> {
+    /// Writes the rewrite.
+    pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Self {
+        let mut set = Vec::with_capacity(6);
+        set.extend(credentials(grant));
+        set.extend(controls(grant, original.metadata));
+        set.extend(upgrade(original));
+        Self {
+            authority: &grant.upstream().authority,
+            https: grant.upstream().https,
+            path: grant.target(),
+            remove: to_remove(original, &set),
+            set,
+        }
+    }
+}
+
+fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let provider = grant.provider_key().map(|(header, key)| (header.name.as_str(), key));
+    let gateway = grant.gateway_key().map(|key| ("cf-aig-authorization", key));
+    provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
+}
+
+/// What the Cloudflare AI Gateway is told beside credentials; nothing where requests do not go there.
+fn controls<'a>(
+    grant: &Grant<'a>,
+    metadata: &[(String, Claim)],
+) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let controls = grant.upstream().controls.as_deref();
+    let metadata = controls.and_then(|_| metadata::render(metadata, grant.record()));
+    let controls = controls.unwrap_or_default().iter();
+    controls
+        .map(|(name, value)| (*name, value.as_bytes().into()))
+        .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
+}
+
+/// What a WebSocket upgrade says of itself: the subprotocols without credentials, and in `connection` nothing but the
+/// upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
+fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let head = original.head;
+    let connection = head.is_websocket_upgrade().then(|| ("connection", b"upgrade"[..].into()));
+    let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
+    let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
+    let subprotocols = subprotocols.filter(|kept| !stands_in(kept, original.token));
+    connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
+}
+
+/// The names of the headers that hold a credential or could hold one, line by line, without those that are replaced.
+fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) -> Vec<&'a [u8]> {
+    let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
+    let holds_credential = |name: &[u8], value: &[u8]| {
+        original.protected.has(name)
+            || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
+            || stands_in(value, original.token)
+    };
+    let headers = original.head.headers.iter();
+    let removed = headers.filter(|header| holds_credential(header.name, header.value));
+    removed.map(|header| header.name).filter(|name| !is_replaced(name)).collect()
+}
+
+impl fmt::Debug for Rewrite<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set: Vec<&str> = self.set.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Rewrite")
+            .field("authority", &self.authority)
+            .field("set", &set)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+//! Judgement of a request: verify its caller, admit it, write what is forwarded, tell what was decided.
+
+mod admit;
+mod engine;
+mod forward;
+mod progress;
+mod replay;
+mod tell;
+mod verify;
+
+pub(crate) use self::engine::{Engine, Suspended};
+pub use self::forward::{Field, FieldValue, Rewrite, has_content};
+pub use self::progress::{AnswerHead, Check, Request, Sent};
+pub(crate) use self::progress::{Part, Share};
+pub use self::replay::{LoggedRequest, NotReplayable, Replay, ReplayOutcome, ReplayVerdict};
+pub(crate) use self::tell::{CandidateFacts, Outcome, RolloutFacts};
+pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Verdict};

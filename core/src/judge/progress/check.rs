@@ -1,0 +1,94 @@
+//! The checks that lead to a decision, as data.
+
+use std::fmt;
+
+use crate::answer::{CheckError, Stage};
+use crate::base::UnixTime;
+use crate::provider::RoutedBy;
+use crate::request::{IdentitySlot, Slot};
+use crate::services::RecordSource;
+
+/// One check and what it found. `Display` says it in words that hold no credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Check<'a> {
+    /// The request target can be read in one way only.
+    PathAccepted,
+    /// The provider was found.
+    Routed {
+        /// Its name.
+        provider: &'a str,
+        /// What told it.
+        by: RoutedBy,
+    },
+    /// A credential was found.
+    CredentialFound(Slot),
+    /// An identity JWT was found in a place of its own.
+    IdentityFound(&'a IdentitySlot),
+    /// The identity JWT of this issuer holds.
+    IdentityVerified(&'a str),
+    /// The record of the token or the person was found.
+    LookedUp(RecordSource),
+    /// The token is valid, until then if it ends.
+    TokenValid(Option<UnixTime>),
+    /// The provider is in the token's scope.
+    InScope(&'a str),
+    /// The upstream credential of this name is there.
+    HasCredential(&'a str),
+    /// The host writes the upstream credential.
+    HostHasCredential,
+    /// The token had a request left.
+    WithinLimit {
+        /// How many are left now.
+        remaining: u32,
+    },
+    /// The request could not be counted, which the policy allows.
+    Uncounted,
+    /// The request is forwarded to this authority.
+    Rewritten(&'a str),
+    /// The check failed: the last one of a refusal.
+    Refused(CheckError<'a>),
+}
+
+impl Check<'_> {
+    /// The stage it belongs to.
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::PathAccepted | Self::Routed { .. } => Stage::Route,
+            Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
+            Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
+            Self::InScope(_) => Stage::Scope,
+            Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
+            Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
+            Self::Rewritten(_) => Stage::Rewrite,
+            Self::Refused(fault) => fault.stage(),
+        }
+    }
+
+    /// Whether it let the request go on.
+    pub const fn passed(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+impl fmt::Display for Check<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PathAccepted => f.write_str("the path can be read in one way only"),
+            Self::Routed { provider, by } => write!(f, "the provider is `{provider}`: {by}"),
+            Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
+            Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
+            Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
+            Self::LookedUp(from) => write!(f, "the record is from the {}", from.name()),
+            Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
+            Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
+            Self::InScope(provider) => write!(f, "the token is for `{provider}`"),
+            Self::HasCredential(name) => write!(f, "the credential `{name}` is there"),
+            Self::HostHasCredential => f.write_str("the host writes the credential"),
+            Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),
+            Self::Uncounted => f.write_str("the request could not be counted, which the policy allows"),
+            Self::Rewritten(authority) => write!(f, "forwarded to `{authority}` with its own credential"),
+            Self::Refused(fault) => fault.fmt(f),
+        }
+    }
+}

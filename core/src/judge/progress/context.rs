@@ -1,0 +1,73 @@
+//! The context that a request is judged in, the exits before a rewrite, and the progress on the way.
+
+use super::check::Check;
+use super::part::Part;
+use super::sent::Sent;
+use crate::answer::{CheckError, LocalReply, ResponseHeaders};
+use crate::base::{Digest, Moment};
+use crate::host::Store;
+use crate::identity::Principal;
+use crate::provider::Route;
+use crate::request::RequestHead;
+use crate::services::{Fetch, FetchResults, RecordSource};
+
+/// The context of one judgement.
+pub(crate) struct Context<'a, 'r> {
+    pub(crate) head: &'r RequestHead<'a>,
+    pub(crate) now: Moment,
+    pub(crate) store: &'r dyn Store,
+    /// What was fetched for this request already.
+    pub(crate) results: &'r FetchResults,
+    pub(crate) part: Part,
+}
+
+impl Context<'_, '_> {
+    /// Tells whether the decision about a principal's request is carried out.
+    pub(crate) fn decides(&self, principal: &Digest) -> bool {
+        self.part.decides(principal, self.now)
+    }
+}
+
+/// An end of judging before a rewrite.
+pub(crate) enum Exit<'a> {
+    /// A check failed.
+    Refuse(CheckError<'a>),
+    /// The answer is the engine's own.
+    Answer(LocalReply),
+    /// The caller may see the status.
+    Status,
+    /// Something must be fetched first.
+    Fetch(Box<Fetch>),
+}
+
+impl<'a> From<CheckError<'a>> for Exit<'a> {
+    fn from(error: CheckError<'a>) -> Self {
+        Self::Refuse(error)
+    }
+}
+
+/// What was found on the way to a verdict.
+pub(crate) struct Progress<'a> {
+    pub(crate) checks: Vec<Check<'a>>,
+    pub(crate) route: Option<Route<'a>>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) record_source: Option<RecordSource>,
+    pub(crate) refresh: Vec<Fetch>,
+    pub(crate) sent: Sent,
+    pub(crate) response: ResponseHeaders,
+}
+
+impl Progress<'_> {
+    pub(crate) fn new() -> Self {
+        Self {
+            // As many as a request passes that is forwarded.
+            checks: Vec::with_capacity(12),
+            route: None,
+            principal: None,
+            record_source: None,
+            refresh: Vec::new(),
+            sent: Sent::default(),
+            response: ResponseHeaders::default(),
+        }
+    }
+}

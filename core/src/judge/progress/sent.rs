@@ -1,0 +1,61 @@
+//! What is learnt from the answer to a forwarded request: that its token was used, and whether its keys work.
+//!
+//! Only an answer of the upstream's own counts. Nothing is read of it that nobody needs.
+
+use std::time::Duration;
+
+use crate::base::Digest;
+use crate::upstream::UsedKey;
+
+/// What is to be learnt from the answer to a forwarded request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// A token that the registry knows.
+    pub(crate) token: Option<Digest>,
+    /// Whose request it is.
+    pub(crate) principal: Option<Digest>,
+    /// The provider's key and the gateway's, where something is to be learnt of them.
+    keys: [Option<SentKey>; 2],
+    /// Whether the candidate of a rollout decided, whose keys they are.
+    pub(crate) by_candidate: bool,
+}
+
+/// A key that went upstream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentKey {
+    pub(crate) used: UsedKey,
+    /// How long it rests when it is refused, where another can take its place.
+    pub(crate) cooldown: Option<Duration>,
+}
+
+impl Sent {
+    pub(crate) fn add(&mut self, key: SentKey) {
+        if let Some(place) = self.keys.iter_mut().find(|place| place.is_none()) {
+            *place = Some(key);
+        }
+    }
+
+    /// Whether nothing is to be learnt.
+    pub fn is_nothing(&self) -> bool {
+        self.token.is_none() && self.keys().next().is_none()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = SentKey> {
+        self.keys.into_iter().flatten()
+    }
+}
+
+/// The head of an answer, as far as the engine asks for it.
+pub trait AnswerHead {
+    /// The first value of a header, or of `:status`.
+    fn value(&self, name: &'static str) -> Option<Vec<u8>>;
+
+    /// Whether the upstream gave the answer, and not the host in its stead.
+    fn is_of_upstream(&self) -> bool;
+}
+
+/// How long an upstream asks to be left alone (RFC 9110 section 10.2.3), where it says so in seconds.
+pub(crate) fn retry_after(answer: &dyn AnswerHead) -> Option<Duration> {
+    let text = answer.value("retry-after")?;
+    str::from_utf8(&text).ok()?.trim().parse().ok().map(Duration::from_secs)
+}

@@ -1,0 +1,349 @@
+//! What a change of policy changes for requests that an access log has.
+//!
+//! The log holds no credential: a caller is its principal's id, and the path of a forwarded request is the one that the
+//! upstream got. So a request is retraced under the policy that the log was written under, in every way in which it may
+//! have been asked, and each way is judged under both. Where the ways end differently, or something that decides is in
+//! neither policy, nothing is said. A caller is taken to have sent one credential. Budgets are left out, and a credential counts as there if any of its sources can
+//! have one.
+//!
+//! Nothing here makes a [`Grant`](crate::judge::admit::Grant), so nothing is forwarded and no secret is opened.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::admit::{RequestTraits, Scoped};
+use super::engine::Engine;
+use super::progress::{Context, Exit, Part, Progress};
+use super::tell::{ALLOWED, ANSWERED};
+use super::verify::{Caller, VerifiedToken};
+use crate::answer::{CheckError, METHODS, Reason};
+use crate::base::{Moment, UnixTime};
+use crate::host::{Environment, MemoryStore};
+use crate::identity::{CallerRecord, TokenStatus};
+use crate::policy::{Policy, PolicyErrors};
+use crate::provider::Route;
+use crate::request::{Header, RequestHead, Slot};
+use crate::services::{FetchResults, Services};
+use crate::syntax::RequestPath;
+
+/// A request as an access log has it.
+#[derive(Clone, Copy, Debug)]
+pub struct LoggedRequest<'l> {
+    /// When it came.
+    pub at: UnixTime,
+    /// [`Principal::id`](crate::Principal::id) of who sent it.
+    pub principal: &'l str,
+    /// The method.
+    pub method: &'l str,
+    /// The path without the query: of a forwarded request the one that the upstream got, else the caller's.
+    pub path: &'l str,
+    /// The provider that it was for.
+    pub provider: &'l str,
+    /// The code of the reason, or `allowed`.
+    pub reason: &'l str,
+    /// Whether a WebSocket was opened.
+    pub upgraded: bool,
+}
+
+/// What two policies say of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayOutcome {
+    /// Both decide.
+    Judged {
+        /// What the policy decides under which it was recorded.
+        before: ReplayVerdict,
+        /// What the other decides.
+        after: ReplayVerdict,
+    },
+    /// One of them cannot be told.
+    NotReplayable(NotReplayable),
+}
+
+/// What a policy decides, as far as the policy alone does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReplayVerdict {
+    /// The code of the reason, or `allowed`.
+    pub reason: &'static str,
+    /// The provider that the request is for.
+    pub provider: String,
+}
+
+/// Why nothing can be said of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NotReplayable {
+    /// It was answered here: a preflight, metadata, the status.
+    Answered,
+    /// It was refused before anybody knew whose it is.
+    NoPrincipal,
+    /// The principal is a person, and what their JWT says is not in the log.
+    Identity,
+    /// Neither policy knows the principal.
+    UnknownPrincipal,
+    /// What the registry says of the principal is not in the log.
+    Registry,
+    /// The policy decides otherwise than the log says: it was written under another.
+    AnotherPolicy,
+    /// It may have been asked in ways of which the other policy decides differently.
+    Ambiguous,
+}
+
+impl LoggedRequest<'_> {
+    /// Whether what refused it was not in the policy's hands: a budget, a service, the host, a token in the URL.
+    fn would_pass(&self) -> bool {
+        const FOR_NOW: [Reason; 5] = [
+            Reason::RateLimited,
+            Reason::RateLimitUnavailable,
+            Reason::UpstreamCredentialUnavailable,
+            Reason::TokenMisplaced,
+            Reason::HostFailure,
+        ];
+        FOR_NOW.iter().any(|reason| reason.code() == self.reason)
+    }
+}
+
+impl NotReplayable {
+    /// Its name in output for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NoPrincipal => "no_principal",
+            Self::Identity => "identity",
+            Self::UnknownPrincipal => "unknown_principal",
+            Self::Registry => "registry",
+            Self::AnotherPolicy => "another_policy",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
+    /// What it means, for people.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Answered => "answered by Keyswap itself: a preflight, metadata, the status",
+            Self::NoPrincipal => {
+                "refused before the caller was known: the log does not say whose credential it was"
+            }
+            Self::Identity => "of a person: what the JWT said is not in the log",
+            Self::UnknownPrincipal => "of a principal that neither policy knows",
+            Self::Registry => {
+                "of a principal whose record is in the registry: what it says is not in the log"
+            }
+            Self::AnotherPolicy => {
+                "decided otherwise than the old policy decides: written under another policy"
+            }
+            Self::Ambiguous => {
+                "asked in a way that the log does not tell, and that matters to the new policy"
+            }
+        }
+    }
+}
+
+/// What both policies know of a principal; `None` where there is no such token.
+struct Records {
+    before: Option<Arc<CallerRecord>>,
+    after: Option<Arc<CallerRecord>>,
+    /// It is the registry that knows the principal, of whom only what was recorded can be told.
+    of_registry: bool,
+}
+
+/// A way in which a request may have been asked.
+struct PossibleRequest {
+    path: String,
+    slot: Option<Slot>,
+}
+
+/// Slots that lead to different providers where neither a segment nor the path does: one for each.
+const SLOTS: [Option<Slot>; 3] = [None, Some(Slot::XApiKey), Some(Slot::QueryKey)];
+
+/// The policy that a log was written under, and another.
+pub struct Replay {
+    before: Engine,
+    after: Engine,
+}
+
+impl Replay {
+    /// Compiles both policies. `environment` should have a value for every variable, whatever it is.
+    ///
+    /// # Errors
+    /// Abilities that the host lacks, and secrets that cannot stand in a header, of the first policy that has such errors.
+    pub fn new(
+        before: Policy,
+        after: Policy,
+        environment: &dyn Environment,
+        services: &Rc<Services>,
+    ) -> Result<Self, PolicyErrors> {
+        let before = Engine::new(before, environment, services)?;
+        Ok(Self { before, after: Engine::new(after, environment, services)? })
+    }
+
+    /// Judges a logged request under both policies.
+    pub fn judge(&self, logged: &LoggedRequest<'_>) -> ReplayOutcome {
+        self.before.replay(logged, &self.after)
+    }
+}
+
+impl Engine {
+    /// Returns what this policy and `other` say of a request that was logged under this one.
+    fn replay(&self, logged: &LoggedRequest<'_>, other: &Self) -> ReplayOutcome {
+        let records = match self.records(logged, other) {
+            Ok(records) => records,
+            Err(why) => return ReplayOutcome::NotReplayable(why),
+        };
+        let mut ways = self.possible_requests(logged);
+        ways.retain(|way| {
+            let before = self.judge_logged(logged, way, records.before.as_ref());
+            before.provider == logged.provider
+                && (before.reason == logged.reason || (before.reason == ALLOWED && logged.would_pass()))
+        });
+        let Some(way) = ways.first() else {
+            return ReplayOutcome::NotReplayable(NotReplayable::AnotherPolicy);
+        };
+        let before = self.judge_logged(logged, way, records.before.as_ref());
+        let after = other.judge_logged(logged, way, records.after.as_ref());
+        let differs =
+            |way: &PossibleRequest| other.judge_logged(logged, way, records.after.as_ref()) != after;
+        // Which slot it was is not in the log.
+        let may_be_overlooked = self.policy.slots.iter().any(|slot| !other.policy.slots.contains(slot));
+        if may_be_overlooked || ways.iter().skip(1).any(differs) {
+            return ReplayOutcome::NotReplayable(NotReplayable::Ambiguous);
+        }
+        if records.of_registry && records.after.is_some() && after.provider != logged.provider {
+            return ReplayOutcome::NotReplayable(NotReplayable::Registry);
+        }
+        ReplayOutcome::Judged { before, after }
+    }
+
+    fn records(&self, logged: &LoggedRequest<'_>, other: &Self) -> Result<Records, NotReplayable> {
+        // What is asked of Keyswap itself may be answered under one policy and not under the other.
+        if logged.reason == ANSWERED || logged.path.starts_with("/.well-known/") {
+            return Err(NotReplayable::Answered);
+        }
+        if logged.principal.is_empty() {
+            return Err(NotReplayable::NoPrincipal);
+        }
+        if self.is_person(logged.principal) {
+            return Err(NotReplayable::Identity);
+        }
+        let before = self.authenticator.tokens().find_by_id(logged.principal).cloned();
+        let after = other.authenticator.tokens().find_by_id(logged.principal).cloned();
+        if before.is_some() {
+            let may_be_looked_up = after.is_none() && other.authenticator.registry().is_some();
+            let records = Records { before, after, of_registry: false };
+            return if may_be_looked_up { Err(NotReplayable::Registry) } else { Ok(records) };
+        }
+        match (self.authenticator.registry(), after) {
+            (None, Some(_)) => Err(NotReplayable::AnotherPolicy),
+            (None, None) => Err(NotReplayable::UnknownPrincipal),
+            // With issuers it may be a person as well.
+            (Some(_), _) if logged.reason != ALLOWED || !self.policy.issuers.is_empty() => {
+                Err(NotReplayable::Registry)
+            }
+            (Some(_), after) => {
+                let record_from_log = Arc::new(self.record_from_log(logged));
+                let of_registry = after.is_none();
+                let looked_up =
+                    other.authenticator.registry().is_some().then(|| Arc::clone(&record_from_log));
+                Ok(Records { before: Some(record_from_log), after: after.or(looked_up), of_registry })
+            }
+        }
+    }
+
+    /// What a forwarded request tells of a token that is in the registry: its provider is in scope.
+    fn record_from_log(&self, logged: &LoggedRequest<'_>) -> CallerRecord {
+        CallerRecord {
+            // It chooses between keys that are all there.
+            digest: self.policy.digest,
+            label: String::new(),
+            owner: None,
+            status: TokenStatus::Active,
+            providers: vec![logged.provider.to_owned()],
+            models: CallerRecord::all_models(),
+            expires_at: None,
+            rate_limit: None,
+        }
+    }
+
+    fn is_person(&self, id: &str) -> bool {
+        self.policy.people.values().any(|record| record.id() == id)
+    }
+
+    /// The ways in which it may have been asked.
+    fn possible_requests(&self, logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
+        let in_every_slot = |path: String| SLOTS.map(|slot| PossibleRequest { path: path.clone(), slot });
+        if logged.reason != ALLOWED {
+            return in_every_slot(logged.path.to_owned()).into();
+        }
+        let provider = self.policy.providers.iter().find(|provider| provider.id == logged.provider);
+        let upstream = self.upstreams.iter().find(|upstream| upstream.provider == logged.provider);
+        let (Some(upstream), Some(provider)) = (upstream, provider) else { return Vec::new() };
+        let below = upstream.mapping.retrace(logged.path, logged.upgraded);
+        let named: Vec<String> = below.iter().map(|path| format!("/{}{path}", provider.slug)).collect();
+        let unnamed = below.into_iter().filter(|path| !path.is_empty());
+        // What names a provider here may name none to the other policy, so that the slot may matter to it.
+        named.into_iter().chain(unnamed).flat_map(in_every_slot).collect()
+    }
+
+    /// What is decided about a request that was asked in this way, by whom the record is of.
+    fn judge_logged(
+        &self,
+        logged: &LoggedRequest<'_>,
+        way: &PossibleRequest,
+        record: Option<&Arc<CallerRecord>>,
+    ) -> ReplayVerdict {
+        let upgrade = [Header { name: b"upgrade", value: b"websocket" }];
+        let head = RequestHead {
+            method: logged.method.as_bytes(),
+            path: way.path.as_bytes(),
+            authority: b"",
+            headers: if logged.upgraded { &upgrade } else { &[] },
+            peer: || None,
+        };
+        let path = RequestPath::parse(head.path);
+        let route =
+            Route::find(&self.policy.providers, &head, path.as_ref().unwrap_or(&RequestPath::ROOT), way.slot);
+        let judged = match path {
+            _ if !METHODS.contains(&logged.method) => Err(Reason::MethodNotAllowed),
+            Err(fault) => Err(CheckError::Path(fault).reason()),
+            Ok(_) => record
+                .ok_or(Reason::TokenInvalid)
+                .and_then(|record| self.admits(record, route, &head, logged.at)),
+        };
+        ReplayVerdict {
+            reason: judged.map_or_else(Reason::code, |()| ALLOWED),
+            provider: route.provider.to_owned(),
+        }
+    }
+
+    /// Whether the policy lets whom the record is of do that.
+    fn admits<'a>(
+        &'a self,
+        record: &'a Arc<CallerRecord>,
+        route: Route<'a>,
+        head: &RequestHead<'a>,
+        at: UnixTime,
+    ) -> Result<(), Reason> {
+        let token = VerifiedToken::judge(record, at).map_err(|fault| fault.reason())?;
+        let traits = RequestTraits {
+            is_upgrade: head.is_websocket_upgrade(),
+            is_post: head.method == b"POST",
+            query: None,
+            token: b"",
+        };
+        let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
+        if traits.is_upgrade && !self.services.host().upgrades {
+            return Err(CheckError::Upgrade.reason());
+        }
+        let caller = Caller { record: Arc::clone(record), token: Cow::Borrowed(b""), slot: None };
+        let (results, store) = (FetchResults::default(), MemoryStore::default());
+        let now = Moment::from(at);
+        let context = Context { head, now, store: &store, results: &results, part: Part::Compares };
+        match self.keys.unlock(scoped, &caller, &context, &mut Progress::new()) {
+            Ok(_) => Ok(()),
+            Err(Exit::Refuse(error)) => Err(error.reason()),
+            Err(Exit::Fetch(_) | Exit::Answer(_) | Exit::Status) => {
+                Err(Reason::UpstreamCredentialUnavailable)
+            }
+        }
+    }
+}

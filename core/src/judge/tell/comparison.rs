@@ -1,0 +1,112 @@
+//! Comparisons: what is told of judgements that decide nothing, of a candidate policy and of one in shadow mode.
+
+use serde_json::{Map, Value};
+
+use super::decision::{Decision, Verdict};
+use super::observation::Observation;
+use super::request_id::request_id;
+use crate::base::Digest;
+use crate::request::RequestHead;
+
+/// The decision of a policy, as far as it is compared.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    reason: &'static str,
+    /// The digest of where it is forwarded to, if it is.
+    target: Option<Digest>,
+}
+
+/// The outcome of a candidate that forwards, too, but to another place.
+const ELSEWHERE: &str = "allowed_elsewhere";
+
+impl Outcome {
+    pub(crate) fn of(decision: &Decision<'_>) -> Self {
+        let target = match &decision.verdict {
+            // The target may have a secret in it.
+            Verdict::Forward(rewrite) => {
+                Some(Digest::of(&[rewrite.authority.as_bytes(), &rewrite.path].concat()))
+            }
+            _ => None,
+        };
+        Self { reason: decision.reason_code(), target }
+    }
+
+    pub(crate) fn is_forward(&self) -> bool {
+        self.target.is_some()
+    }
+}
+
+impl Observation {
+    /// The outcome that a request would have had.
+    pub(crate) fn shadow(decision: &Decision<'_>, head: &RequestHead<'_>) -> Self {
+        let (verdict, reason) = (decision.verdict_name(), decision.reason_code());
+        let provider = decision.facts.provider;
+        let line = matches!(decision.verdict, Verdict::Reply(..)).then(|| {
+            let fields = [("reason", reason.into())];
+            line("would_refuse", &fields, decision, head)
+        });
+        Self {
+            metric: format!("keyswap.shadow_decisions.verdict.{verdict}.reason.{reason}.provider.{provider}"),
+            line,
+        }
+    }
+
+    /// A request that both policies have judged.
+    pub(crate) fn compared(agree: bool, by_candidate: bool) -> Self {
+        let result = if agree { "same" } else { "different" };
+        let side = side(by_candidate);
+        Self { metric: format!("keyswap.comparisons.result.{result}.decided_by.{side}"), line: None }
+    }
+
+    /// A request of which both policies decide differently.
+    pub(crate) fn divergence(
+        stable: &Outcome,
+        candidate: &Outcome,
+        decision: &Decision<'_>,
+        by_candidate: bool,
+        head: &RequestHead<'_>,
+    ) -> Self {
+        let is_elsewhere = stable.reason == candidate.reason;
+        let other = if is_elsewhere { ELSEWHERE } else { candidate.reason };
+        let (stable, provider) = (stable.reason, decision.facts.provider);
+        let fields = [
+            ("stable", Value::from(stable)),
+            ("candidate", other.into()),
+            ("decided_by", side(by_candidate).into()),
+        ];
+        Self {
+            metric: format!("keyswap.divergences.stable.{stable}.candidate.{other}.provider.{provider}"),
+            line: Some(line("diverged", &fields, decision, head)),
+        }
+    }
+
+    /// A candidate that refused too much.
+    pub(crate) fn fallback() -> Self {
+        Self {
+            metric: "keyswap.fallbacks".to_owned(),
+            line: Some(
+                r#"{"event":"fallback","message":"the candidate refused too many requests that the stable policy would have forwarded, which decides for all again"}"#
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+const fn side(by_candidate: bool) -> &'static str {
+    if by_candidate { "candidate" } else { "stable" }
+}
+
+fn line(event: &str, fields: &[(&str, Value)], decision: &Decision<'_>, head: &RequestHead<'_>) -> String {
+    let mut line = Map::new();
+    line.insert("event".to_owned(), event.into());
+    for (name, value) in fields {
+        line.insert((*name).to_owned(), value.clone());
+    }
+    line.insert("provider".to_owned(), decision.facts.provider.into());
+    if let Some(principal) = &decision.facts.principal {
+        line.insert("principal".to_owned(), principal.id().into());
+        line.insert("label".to_owned(), principal.label().into());
+    }
+    line.insert("request_id".to_owned(), request_id(head).into());
+    Value::Object(line).to_string()
+}

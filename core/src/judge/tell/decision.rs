@@ -1,0 +1,163 @@
+//! Decisions, and the facts that led to them: the explanation is data.
+
+use super::observation::Observation;
+use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
+use crate::identity::Principal;
+use crate::judge::forward::Rewrite;
+use crate::judge::progress::{Check, Progress, Sent};
+use crate::provider::OPENAI;
+use crate::services::{Fetch, RecordSource};
+
+/// The reason's code of a request that is forwarded.
+pub(crate) const ALLOWED: &str = "allowed";
+/// The reason's code of a request that is answered without an upstream.
+pub(crate) const ANSWERED: &str = "answered";
+
+/// A provider's name for a request that no policy has judged.
+const NO_PROVIDER: &str = "none";
+
+/// A verdict on a request, the facts behind it, and what remains to be done.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// The verdict, for the host to carry out.
+    pub verdict: Verdict<'a>,
+    /// The facts behind it.
+    pub facts: Facts<'a>,
+    /// Changes to the answer of an upstream, and to that of the host where it has none. A reply has them already.
+    pub response: ResponseHeaders,
+    /// What remains to be done.
+    pub follow_up: FollowUp,
+}
+
+/// The facts behind a verdict, for explanations, logs and metrics.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Every check that was made, in order. The last one of a refusal is the one that failed.
+    pub checks: Vec<Check<'a>>,
+    /// The provider that the request is for, as far as its head tells.
+    pub provider: &'a str,
+    /// The principal of the request, once that is known; also where it is refused afterwards.
+    pub principal: Option<Principal>,
+    /// The place of the principal's record; `None` where the policy itself has it, or nothing has.
+    pub record_source: Option<RecordSource>,
+}
+
+/// What a decision leaves to do.
+#[derive(Debug, Default)]
+pub struct FollowUp {
+    /// Fetches that are due, and that this request does not wait for.
+    pub refresh: Vec<Fetch>,
+    /// Observations, for metrics and the log.
+    pub observations: Vec<Observation>,
+    /// What is to be learnt from the answer of the upstream.
+    pub(crate) sent: Sent,
+    /// The answer is the status, which is given in shadow mode, too.
+    pub(crate) tells_status: bool,
+}
+
+/// What to do with a request.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// Forward it, rewritten.
+    Forward(Rewrite<'a>),
+    /// Refuse it, for this reason.
+    Reply(Reason, LocalReply),
+    /// Answer it: it asks for nothing of an upstream's.
+    Answer(LocalReply),
+    /// Let it go on as if nothing were here: the policy is in shadow mode.
+    Pass(Passed),
+}
+
+/// A request that a policy in shadow mode lets go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The code of what would have become of it; `undecided` where that was not known in time.
+    pub reason: &'static str,
+    pub(crate) tell: bool,
+}
+
+impl Passed {
+    /// Returns the header in which an upstream is told, if it is.
+    pub fn header(&self) -> Option<(&'static str, &'static str)> {
+        self.tell.then_some(("x-keyswap-shadow", self.reason))
+    }
+}
+
+impl<'a> Decision<'a> {
+    /// The decision that a judgement came to.
+    pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
+        let Progress { checks, route, principal, record_source, refresh, sent, response } = progress;
+        let provider = route.map_or(OPENAI, |route| route.provider);
+        Self {
+            verdict,
+            facts: Facts { checks, provider, principal, record_source },
+            response,
+            follow_up: FollowUp { refresh, sent, ..FollowUp::default() },
+        }
+    }
+
+    /// A decision about a request that no policy has judged.
+    fn unjudged(verdict: Verdict<'a>, checks: Vec<Check<'a>>, provider: &'a str) -> Self {
+        Self {
+            verdict,
+            facts: Facts { checks, provider, principal: None, record_source: None },
+            response: ResponseHeaders::default(),
+            follow_up: FollowUp::default(),
+        }
+    }
+
+    /// The decision while there is no policy.
+    pub(crate) fn no_policy() -> Self {
+        let verdict = Verdict::Reply(Reason::PolicyUnavailable, LocalReply::no_policy());
+        Self::unjudged(verdict, vec![Check::Refused(CheckError::PolicyUnavailable)], NO_PROVIDER)
+    }
+
+    /// The decision where the host failed before a policy could judge.
+    pub(crate) fn host_failure() -> Self {
+        let verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
+        Self::unjudged(verdict, vec![Check::Refused(CheckError::Host)], NO_PROVIDER)
+    }
+
+    /// The decision about a request that goes on before it is known what would become of it.
+    pub(crate) fn undecided(tell: bool) -> Self {
+        let passed = Passed { reason: "undecided", tell };
+        Self::unjudged(Verdict::Pass(passed), Vec::new(), "undecided")
+    }
+
+    /// Turns it into the decision of a policy in shadow mode: the request goes on, and nothing is done to its answer.
+    #[must_use]
+    pub(crate) fn pass(mut self, tell: bool) -> Self {
+        self.verdict = Verdict::Pass(Passed { reason: self.reason_code(), tell });
+        self.response = ResponseHeaders::default();
+        self.follow_up.sent = Sent::default();
+        self
+    }
+
+    /// Turns it into the decision for a rewrite that could not be carried out in full: nothing is forwarded.
+    #[must_use]
+    pub fn failed(mut self) -> Self {
+        self.facts.checks.push(Check::Refused(CheckError::Host));
+        self.verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
+        self
+    }
+
+    /// Returns `forward`, `reply`, `answer` or `pass`, as metrics and logs have it.
+    pub fn verdict_name(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Forward(_) => "forward",
+            Verdict::Reply(..) => "reply",
+            Verdict::Answer(_) => "answer",
+            Verdict::Pass(_) => "pass",
+        }
+    }
+
+    /// Returns the code of the reason: [`Reason::code`], or `allowed`, or `answered`.
+    pub fn reason_code(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Forward(_) => ALLOWED,
+            Verdict::Reply(reason, _) => reason.code(),
+            Verdict::Answer(_) => ANSWERED,
+            Verdict::Pass(passed) => passed.reason,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The log line of a refusal: one JSON object, the same in every host.
+//!
+//! It tells operators the exact fault, and holds no credential, no path and nothing else that the client chose
+//! freely.
+
+use serde_json::{Map, Value};
+
+use super::decision::{Decision, Verdict};
+use super::request_id::request_id;
+use crate::judge::progress::Check;
+use crate::request::RequestHead;
+
+impl Decision<'_> {
+    /// The line for a refused request; `None` for one that is forwarded.
+    ///
+    /// `x-request-id` is taken from the head where it is a UUID, the form that Envoy gives it.
+    pub fn log_line(&self, head: &RequestHead<'_>) -> Option<String> {
+        let Verdict::Reply(reason, reply) = &self.verdict else { return None };
+        let fault = self.facts.checks.iter().rev().find(|check| !check.passed());
+        let mut line = Map::new();
+        let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+        put("event", "refused".into());
+        put("reason", reason.code().into());
+        put("status", reply.status.into());
+        put("fault", fault.map(Check::to_string).into());
+        put("provider", self.facts.provider.into());
+        if let Some(principal) = &self.facts.principal {
+            put("principal", principal.id().into());
+            put("label", principal.label().into());
+        }
+        put("request_id", request_id(head).into());
+        Some(Value::Object(line).to_string())
+    }
+}

@@ -1,0 +1,65 @@
+//! The question for the status: `GET /.well-known/keyswap`.
+//!
+//! A caller counts as one of this machine only if it asks for this machine by name, over the loopback address itself, and
+//! nothing says that a proxy or a web page stands behind it, since either may speak for a stranger. A proxy that says
+//! nothing of itself cannot be told from a caller.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::request::RequestHead;
+use crate::syntax::RequestPath;
+
+const PATH: &[u8] = b"/.well-known/keyswap";
+
+/// Headers of requests that speak, or may speak, for another caller.
+const FORWARDED_HEADERS: [&str; 13] = [
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "origin",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-peer-metadata",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+];
+
+/// Tells whether a request asks for the status.
+pub(crate) fn is_status_query(head: &RequestHead<'_>, path: &RequestPath<'_>) -> bool {
+    matches!(head.method, b"GET" | b"HEAD") && path.path == PATH
+}
+
+/// Tells whether a request is from this machine, as far as its head says.
+pub(crate) fn is_local(head: &RequestHead<'_>) -> bool {
+    let is_direct = FORWARDED_HEADERS.iter().all(|name| head.values(name).next().is_none());
+    // Envoy writes the address of its peer there; a proxy in front of it on this machine had a caller of its own.
+    let mut askers =
+        head.values("x-envoy-external-address").map(|value| str::from_utf8(value).ok()?.parse().ok());
+    let is_asked_from_here = askers.all(|asker| asker.is_some_and(is_loopback));
+    // A page that a person has open may call this machine, too; under another name, if it owns one.
+    let is_page = head.values("sec-fetch-site").any(|site| site != b"none");
+    is_direct
+        && is_asked_from_here
+        && !is_page
+        && names_this_machine(head.authority)
+        && (head.peer)().is_some_and(|peer| is_loopback(peer.to_canonical()))
+}
+
+/// Sidecars of a mesh bring strangers from other addresses of 127.0.0.0/8.
+fn is_loopback(address: IpAddr) -> bool {
+    address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
+}
+
+fn names_this_machine(authority: &[u8]) -> bool {
+    let host = match authority.iter().rposition(|byte| *byte == b':') {
+        Some(at) if authority.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)) => {
+            authority.get(..at).unwrap_or_default()
+        }
+        _ => authority,
+    };
+    [&b"localhost"[..], b"127.0.0.1", b"[::1]"].iter().any(|name| host.eq_ignore_ascii_case(name))
+}

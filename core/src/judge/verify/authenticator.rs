@@ -1,0 +1,158 @@
+//! Callers: by an identity JWT or by a proxy token, known to the policy or to the registry.
+//!
+//! A credential is judged as one kind and as nothing else.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::verified_jwts::VerifiedJwts;
+use super::verified_token::digest_of_sent;
+use crate::answer::CheckError;
+use crate::identity::jwt::{Issuer, is_jwt_shaped};
+use crate::identity::{CallerRecord, TokenStatus, TokenTable};
+use crate::judge::progress::{Check, Context, Exit, Progress};
+use crate::policy::Policy;
+use crate::request::{Credential, IdentitySlot, Slot, find_identity};
+use crate::services::registry::{LookupKey, Registry};
+use crate::services::{KeyRing, Lookup, Services};
+
+/// What callers are known by: a policy's tokens, people and issuers, and its registry.
+pub(crate) struct Authenticator {
+    pub(super) policy: Rc<Policy>,
+    pub(super) services: Rc<Services>,
+    /// The names of the providers that the policy enables.
+    pub(super) providers: Vec<String>,
+    tokens: TokenTable,
+    registry: Option<Rc<Registry>>,
+    /// The keys of each issuer, in the order of the policy's.
+    pub(super) issuer_keys: Vec<Rc<KeyRing>>,
+    /// Identity JWTs that held.
+    pub(super) verified: VerifiedJwts,
+}
+
+/// A caller, and what it presented.
+pub(crate) struct Caller<'a> {
+    pub(crate) record: Arc<CallerRecord>,
+    pub(crate) token: Cow<'a, [u8]>,
+    /// The identity slot that it stood in, if it was one.
+    pub(crate) slot: Option<&'a IdentitySlot>,
+}
+
+impl Authenticator {
+    pub(crate) fn new(policy: &Rc<Policy>, registry: Option<Rc<Registry>>, services: &Rc<Services>) -> Self {
+        Self {
+            policy: Rc::clone(policy),
+            services: Rc::clone(services),
+            providers: policy.provider_names().map(str::to_owned).collect(),
+            tokens: TokenTable::new(policy.tokens.iter().cloned()),
+            registry,
+            issuer_keys: policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect(),
+            verified: VerifiedJwts::default(),
+        }
+    }
+
+    /// Finds the caller. `found` is what stands in the auth slots.
+    ///
+    /// A JWT in a slot that holds nothing else is judged before any auth slot: where an identity provider stands in front,
+    /// SDKs still send some key.
+    pub(crate) fn authenticate<'a>(
+        &'a self,
+        found: Result<Option<Credential<'a>>, Slot>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Caller<'a>, Exit<'a>> {
+        let slots = self.policy.issuers().iter().flat_map(Issuer::slots);
+        let identity = find_identity(slots, context.head).map_err(CheckError::IdentityAmbiguous)?;
+        if let Some(identity) = identity {
+            progress.checks.push(Check::IdentityFound(identity.slot));
+            let record = self.authenticate_jwt(identity.token, Some(identity.slot), context, progress)?;
+            return Ok(Caller { record, token: Cow::Borrowed(identity.token), slot: Some(identity.slot) });
+        }
+        let credential =
+            found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
+        progress.checks.push(Check::CredentialFound(credential.slot));
+        let token = credential.token;
+        // A JWT is told by its shape, and is then nothing else.
+        let record = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
+            self.authenticate_jwt(&token, None, context, progress)?
+        } else {
+            self.authenticate_token(&token, context, progress)?
+        };
+        Ok(Caller { record, token, slot: None })
+    }
+
+    /// Finds the record of a proxy token: the policy's own are looked for first.
+    fn authenticate_token<'a>(
+        &'a self,
+        token: &[u8],
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Arc<CallerRecord>, Exit<'a>> {
+        let digest = digest_of_sent(token).ok_or(CheckError::TokenUnknown)?;
+        if let Some(record) = self.tokens.find(&digest) {
+            return Ok(Arc::clone(record));
+        }
+        let record = self.look_up(LookupKey::Token(token, digest), context, progress)?;
+        let record = record.ok_or(CheckError::TokenUnknown)?;
+        progress.sent.token = Some(record.digest);
+        Ok(record)
+    }
+
+    /// Finds the record of a person: the policy's own are looked for first.
+    pub(super) fn find_person<'a>(
+        &'a self,
+        email: &str,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Arc<CallerRecord>, Exit<'a>> {
+        let record = match self.policy.people.get(email) {
+            Some(record) => Some(Arc::clone(record)),
+            None => self.look_up(LookupKey::Person(email), context, progress)?,
+        };
+        let record = record.ok_or(CheckError::PersonUnknown)?;
+        if record.status == TokenStatus::Disabled {
+            return Err(CheckError::PersonDisabled.into());
+        }
+        Ok(record)
+    }
+
+    /// Finds a record in the registry.
+    fn look_up<'a>(
+        &'a self,
+        key: LookupKey<'_>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<Arc<CallerRecord>>, Exit<'a>> {
+        let Some(registry) = &self.registry else { return Ok(None) };
+        match registry.find(key, context.results, context.now, context.store) {
+            Lookup::Ready(Some((record, source)), renewal) => {
+                progress.refresh.extend(renewal);
+                progress.record_source = Some(source);
+                progress.checks.push(Check::LookedUp(source));
+                Ok(Some(record))
+            }
+            Lookup::Ready(None, _) => Ok(None),
+            Lookup::Fetch(fetch) => Err(Exit::Fetch(fetch)),
+            Lookup::Unavailable => Err(CheckError::RegistryUnavailable.into()),
+        }
+    }
+
+    pub(crate) fn tokens(&self) -> &TokenTable {
+        &self.tokens
+    }
+
+    pub(crate) fn registry(&self) -> Option<&Rc<Registry>> {
+        self.registry.as_ref()
+    }
+
+    /// Returns each issuer with its keys.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = (&Issuer, &KeyRing)> {
+        self.policy.issuers().iter().zip(self.issuer_keys.iter().map(|ring| &**ring))
+    }
+
+    /// Returns the number of identity JWTs that are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.verified.len()
+    }
+}

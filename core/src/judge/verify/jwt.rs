@@ -1,0 +1,145 @@
+//! Identity JWTs: whom they are of, and what that caller may do.
+//!
+//! A token that does not hold is not tried as anything else.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::authenticator::Authenticator;
+use super::verified_jwts::VerifiedJwt;
+use super::verified_token::digest_of_sent;
+use crate::answer::CheckError;
+use crate::base::Digest;
+use crate::identity::CallerRecord;
+use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
+use crate::judge::progress::{Check, Context, Exit, Progress};
+use crate::policy::StatusPolicy;
+use crate::request::IdentitySlot;
+use crate::services::{KeyRing, Lookup};
+
+impl Authenticator {
+    /// Finds the record of a JWT's caller, as far as an issuer of the policy vouches for it.
+    pub(super) fn authenticate_jwt<'a>(
+        &'a self,
+        token: &[u8],
+        slot: Option<&IdentitySlot>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Arc<CallerRecord>, Exit<'a>> {
+        let digest = digest_of_sent(token).ok_or(CheckError::Jwt(JwtError::Jws(JwsError::TooLong)))?;
+        let verified = match self.cached_jwt(&digest, slot, context, progress)? {
+            Some(verified) => verified,
+            None => self.verify_jwt(token, digest, slot, context, progress)?,
+        };
+        let (issuer, _) = self.issuer(verified.issuer)?;
+        progress.checks.push(Check::IdentityVerified(issuer.name()));
+        let person = match (issuer.principals(), verified.identity.email()) {
+            (Principals::Any, _) => None,
+            (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
+            (Principals::Known, None) if verified.identity.is_service() => None,
+            (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
+        };
+        Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))
+    }
+
+    /// Returns a token that was verified before, if it still holds.
+    fn cached_jwt<'a>(
+        &'a self,
+        digest: &Digest,
+        slot: Option<&IdentitySlot>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<Rc<VerifiedJwt>>, Exit<'a>> {
+        let Some(verified) = self.verified.find(digest, slot) else { return Ok(None) };
+        let (issuer, ring) = self.issuer(verified.issuer)?;
+        let Lookup::Ready(keys, renewal) = ring.find(context.results, context.now) else { return Ok(None) };
+        if !verified.is_by(&keys) {
+            return Ok(None);
+        }
+        progress.refresh.extend(renewal);
+        issuer.still_holds(&verified.identity, context.now.unix()).map_err(CheckError::Jwt)?;
+        Ok(Some(verified))
+    }
+
+    /// Reads and verifies a token.
+    fn verify_jwt<'a>(
+        &'a self,
+        token: &[u8],
+        digest: Digest,
+        slot: Option<&IdentitySlot>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Rc<VerifiedJwt>, Exit<'a>> {
+        let issuers = self.policy.issuers();
+        let jwt = UnverifiedJwt::parse(token).map_err(CheckError::Jwt)?;
+        let issuer = Issuer::find(issuers, &jwt, slot).map_err(CheckError::Jwt)?;
+        let place = issuers.iter().position(|other| std::ptr::eq(other, issuer)).unwrap_or(usize::MAX);
+        let (issuer, ring) = self.issuer(place)?;
+        let unavailable = CheckError::KeysUnavailable(issuer.name());
+        let keys = match ring.find(context.results, context.now) {
+            Lookup::Ready(keys, renewal) => {
+                progress.refresh.extend(renewal);
+                keys
+            }
+            Lookup::Fetch(fetch) => return Err(Exit::Fetch(fetch)),
+            Lookup::Unavailable => return Err(unavailable.into()),
+        };
+        match issuer.verify(jwt, &keys, self.services.verifier(), context.now.unix()) {
+            Ok(identity) => {
+                let verified = Rc::new(VerifiedJwt::new(place, slot, &keys, identity));
+                self.verified.keep(digest, &verified);
+                Ok(verified)
+            }
+            Err(error) if error.may_pass_with_newer_keys() => {
+                Err(match ring.newer(context.results, context.now) {
+                    Lookup::Ready((), _) => CheckError::Jwt(error).into(),
+                    Lookup::Fetch(fetch) => Exit::Fetch(fetch),
+                    Lookup::Unavailable => unavailable.into(),
+                })
+            }
+            Err(error) => Err(CheckError::Jwt(error).into()),
+        }
+    }
+
+    /// Returns an issuer of the policy, and its keys.
+    fn issuer(&self, place: usize) -> Result<(&Issuer, &KeyRing), CheckError<'_>> {
+        let issuer = self.policy.issuers().get(place).ok_or(CheckError::Jwt(JwtError::Issuer))?;
+        let ring = self.issuer_keys.get(place).ok_or(CheckError::KeysUnavailable(issuer.name()))?;
+        Ok((issuer, ring))
+    }
+
+    /// Makes the record of a caller: limits and ids are the person's, whichever issuer vouches for them.
+    fn record(
+        &self,
+        issuer: &Issuer,
+        identity: &VerifiedIdentity,
+        person: Option<&CallerRecord>,
+    ) -> CallerRecord {
+        let mut record = identity.record(self.scope(issuer, person));
+        if let Some(person) = person {
+            record.digest = person.digest;
+            record.label.clone_from(&person.label);
+            record.models.clone_from(&person.models);
+            record.rate_limit = person.rate_limit;
+            record.expires_at = person.expires_at;
+        }
+        record
+    }
+
+    /// Returns the providers of an issuer's subjects: the issuer's, as far as the person's own record has them, too.
+    fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Vec<String> {
+        let of_person =
+            |name: &&str| person.is_none_or(|person| person.providers.iter().any(|it| it == name));
+        let all = self.providers.iter().map(String::as_str);
+        let mut scope: Vec<&str> = match issuer.providers() {
+            // Every provider of the policy, which the status is not: that is given by name only.
+            None => all.collect(),
+            Some(providers) => {
+                let of_issuer = |name: &&str| providers.iter().any(|it| it == name);
+                all.chain([StatusPolicy::SCOPE]).filter(of_issuer).collect()
+            }
+        };
+        scope.retain(of_person);
+        scope.into_iter().map(str::to_owned).collect()
+    }
+}

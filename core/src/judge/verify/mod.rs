@@ -1,0 +1,9 @@
+//! Verify: who calls, by a proxy token or an identity JWT.
+
+mod authenticator;
+mod jwt;
+mod verified_jwts;
+mod verified_token;
+
+pub(crate) use self::authenticator::{Authenticator, Caller};
+pub(crate) use self::verified_token::VerifiedToken;

@@ -1,0 +1,71 @@
+//! The proof that a caller's token is known, active and not expired.
+
+use std::sync::Arc;
+
+use crate::answer::CheckError;
+use crate::base::{Digest, UnixTime};
+use crate::identity::{CallerRecord, TokenStatus};
+
+/// Longer tokens are refused unread. An identity JWT may come near it; a proxy token has 36 characters.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Hashes a token as a caller sent it; `None` where it is too long to be read.
+pub(super) fn digest_of_sent(token: &[u8]) -> Option<Digest> {
+    (token.len() <= MAX_TOKEN_BYTES).then(|| Digest::of(token))
+}
+
+/// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]
+/// makes one.
+pub(crate) struct VerifiedToken(Arc<CallerRecord>);
+
+impl VerifiedToken {
+    pub(crate) fn judge(record: &Arc<CallerRecord>, now: UnixTime) -> Result<Self, CheckError<'static>> {
+        if record.status == TokenStatus::Disabled {
+            return Err(CheckError::TokenDisabled);
+        }
+        match record.expires_at {
+            Some(at) if at <= now => Err(CheckError::TokenExpired(at)),
+            _ => Ok(Self(Arc::clone(record))),
+        }
+    }
+
+    pub(crate) fn record(&self) -> &CallerRecord {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
+        let record = |status, expires_at| {
+            Arc::new(CallerRecord {
+                digest: Digest::of(b"t"),
+                label: String::new(),
+                owner: None,
+                status,
+                providers: Vec::new(),
+                models: CallerRecord::all_models(),
+                expires_at,
+                rate_limit: None,
+            })
+        };
+        let judge = |record: Arc<CallerRecord>| VerifiedToken::judge(&record, UnixTime(100)).err();
+        assert_eq!(judge(record(TokenStatus::Active, None)), None);
+        assert_eq!(judge(record(TokenStatus::Active, Some(UnixTime(101)))), None);
+        assert_eq!(
+            judge(record(TokenStatus::Active, Some(UnixTime(100)))),
+            Some(CheckError::TokenExpired(UnixTime(100)))
+        );
+        assert_eq!(judge(record(TokenStatus::Disabled, Some(UnixTime(99)))), Some(CheckError::TokenDisabled));
+    }
+
+    #[test]
+    fn an_overlong_token_is_not_read() {
+        let longest = vec![b'a'; MAX_TOKEN_BYTES];
+        assert_eq!(digest_of_sent(&longest), Some(Digest::of(&longest)));
+        assert_eq!(digest_of_sent(&[longest, vec![b'a']].concat()), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! Rate limits: so many requests in such a time, counted per token: for all workers of a process, or at the registry for
+//! all data planes.
+
+use std::time::Duration;
+
+const MOST_REQUESTS: u32 = 1_000_000;
+const LONGEST: u32 = 86_400;
+
+/// So many requests in such a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RateLimit {
+    requests: u32,
+    seconds: u32,
+}
+
+impl RateLimit {
+    /// 1 to 1,000,000 requests in 1 second to 1 day; `None` for anything else.
+    pub fn new(requests: u32, seconds: u32) -> Option<Self> {
+        let fits = (1..=MOST_REQUESTS).contains(&requests) && (1..=LONGEST).contains(&seconds);
+        fits.then_some(Self { requests, seconds })
+    }
+
+    /// The same with a duration, which must be whole seconds.
+    pub(crate) fn per(requests: u64, per: Duration) -> Option<Self> {
+        let seconds = u32::try_from(per.as_secs()).ok().filter(|_| per.subsec_nanos() == 0)?;
+        Self::new(u32::try_from(requests).ok()?, seconds)
+    }
+
+    /// How many requests.
+    pub fn requests(self) -> u32 {
+        self.requests
+    }
+
+    /// In how many seconds.
+    pub fn seconds(self) -> u32 {
+        self.seconds
+    }
+}
+
+/// The rule of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) limit: RateLimit,
+    /// Whether requests pass while nobody can count them.
+    pub(crate) failure_mode_allow: bool,
+    pub(crate) store: LimitStore,
+}
+
+/// Who keeps budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitStore {
+    /// The memory that the workers of a process share.
+    Memory,
+    /// The registry, for all data planes together.
+    Registry,
+}

@@ -1,0 +1,264 @@
+//! The reading of a document: its members, then what they name in each other, then what must agree between them.
+//!
+//! Every error is noted where it is found, and reading goes on. A document with errors is refused whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::credentials::CredentialPolicy;
+use super::document::{Policy, why_unknown};
+use super::error::PolicyErrors;
+use super::gateway::{Gateway, Gateways};
+use super::providers::{self, Offer};
+use super::reader::{Errors, Fields, Node};
+use super::registry::{Protocol, RegistryPolicy};
+use super::shadow::ShadowPolicy;
+use super::status::StatusPolicy;
+use super::{cors, issuers, rate_limit, resource, tokens};
+use crate::answer::{Origins, Resource};
+use crate::base::Digest;
+use crate::identity::CallerRecord;
+use crate::identity::jwt::{Issuer, Principals};
+use crate::limit::{LimitStore, Rule};
+use crate::provider::{EndpointKind, Provider};
+use crate::request::{IdentitySlot, Slot};
+use crate::syntax::json;
+
+/// The version of the document that this engine reads.
+const VERSION: &str = "keyswap/v1";
+
+impl Policy {
+    /// Reads a policy from JSON.
+    ///
+    /// # Errors
+    /// Every error of the document, each with its path; for JSON that does not parse, the line and column.
+    pub fn from_json(document: &[u8]) -> Result<Self, PolicyErrors> {
+        Self::from_value(&json::parse(document).map_err(|error| PolicyErrors::not_json(&error))?)
+    }
+
+    pub(crate) fn from_value(document: &Value) -> Result<Self, PolicyErrors> {
+        let errors = Errors::default();
+        let root = Node::root(document, &errors);
+        root.refuse_literal_secrets();
+        let policy = read(&root, &errors);
+        let digest = Digest::of(document.to_string().as_bytes());
+        match (policy, errors.into_inner()) {
+            (Some(policy), errors) if errors.is_empty() => Ok(Self { digest, ..policy }),
+            (_, errors) => Err(PolicyErrors(errors)),
+        }
+    }
+
+    fn check_credentials(&self, errors: &Errors) {
+        if let Some(gateway) = &self.gateway
+            && !self.credentials.contains(&gateway.credential)
+        {
+            errors.add("gateway.cloudflare.credential", "no such credential in `credentials`");
+        }
+        let mut vercel =
+            self.providers.iter().filter(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
+        if vercel.any(|provider| !provider.keys.names().all(|name| self.credentials.contains(name))) {
+            errors.add("gateway.vercel.credential", "no such credential in `credentials`");
+        }
+        for name in self.credentials.names() {
+            let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
+            if let Some(message) = self.why_unused(name).filter(|_| !of_gateway) {
+                errors.add(format!("credentials.{name}"), message);
+            }
+        }
+    }
+}
+
+/// The members of a document, as far as each can be read by itself.
+struct Members<'d> {
+    version: Option<()>,
+    credentials: Option<CredentialPolicy>,
+    /// `None` where a gateway was written that cannot be read: an error, never "no gateway".
+    gateway: Option<Option<Gateway>>,
+    providers: Vec<Provider>,
+    slots: Vec<Slot>,
+    rate_limit: Option<Rule>,
+    origins: Origins,
+    resource: Option<Resource>,
+    status: Option<StatusPolicy>,
+    shadow: Option<ShadowPolicy>,
+    unresolved: Unresolved<'d>,
+}
+
+/// The members that name providers, or are named by others: what they say depends on the rest.
+struct Unresolved<'d> {
+    tokens: Option<Node<'d>>,
+    registry: Option<Node<'d>>,
+    issuers: Option<Node<'d>>,
+    people: Option<Node<'d>>,
+}
+
+/// What [`Unresolved`] says.
+struct Resolved {
+    tokens: Vec<CallerRecord>,
+    registry: Option<RegistryPolicy>,
+    issuers: Vec<Issuer>,
+    /// `None` where the document has no list of people.
+    people: Option<BTreeMap<String, Arc<CallerRecord>>>,
+}
+
+/// Reads a document in three phases.
+///
+/// They, and the readers of parts, stay functions (`inline(never)`): a host compiles a function as a whole, and takes the
+/// more memory for that, the longer it is.
+fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
+    let mut fields = root.fields()?;
+    let members = Members::read(&mut fields);
+    fields.finish();
+
+    let (policy, providers, status, unresolved) = members.into_policy();
+    if let Some(policy) = &policy {
+        policy.check_credentials(errors);
+        policy.check_host_keys(errors);
+    }
+    // Without the rest nothing says which providers have a key; what names providers is read all the same, for its
+    // errors.
+    let resolved = unresolved.resolve(&|name| match &policy {
+        _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
+        Some(policy) => policy.why_not_enabled(name),
+        None if providers.iter().any(|provider| provider.id == name) => None,
+        None => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
+    });
+    resolved.check_people(errors);
+    let policy = policy?.with(resolved);
+    policy.check_request_headers(errors);
+    policy.check_limits(errors);
+    Some(policy)
+}
+
+impl<'d> Members<'d> {
+    #[inline(never)]
+    fn read(fields: &mut Fields<'d>) -> Self {
+        let version = fields.required("version").and_then(|node| node.choice(&[(VERSION, ())]));
+        let credentials = fields.required("credentials").map(|node| CredentialPolicy::read(&node));
+        let gateways = fields.optional("gateway").map(|node| Gateways::read(&node));
+        let offer = Offer::of(gateways.as_ref().and_then(Option::as_ref), gateways.is_some());
+        let gateway = gateways.map_or(Some(None), |gateways| gateways.map(|gateways| gateways.cloudflare));
+        let gateway_credential =
+            gateway.as_ref().and_then(Option::as_ref).map(|gateway| gateway.credential.as_str());
+        let providers = providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential);
+        let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
+        let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
+        let rate_limit = fields.optional("rate_limit").and_then(|node| rate_limit::read_rule(&node));
+        let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
+        let resource = fields.optional("resource").and_then(|node| resource::read(&node));
+        let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
+        let shadow = ShadowPolicy::read(fields);
+        let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
+        Self {
+            version,
+            credentials,
+            gateway,
+            providers,
+            slots,
+            rate_limit,
+            // Unreadable: an error was noted, and this policy is refused.
+            origins: origins.unwrap_or(Origins::Any),
+            resource,
+            status,
+            shadow,
+            unresolved: Unresolved { tokens, registry, issuers, people },
+        }
+    }
+
+    /// The policy without what is not resolved yet; `None` where a part is missing on which all the rest depends.
+    #[allow(clippy::type_complexity, reason = "read once, by `read`")]
+    fn into_policy(self) -> (Option<Policy>, Vec<Provider>, Option<StatusPolicy>, Unresolved<'d>) {
+        let Self { version, credentials, gateway, providers, status, unresolved, .. } = self;
+        let policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
+            digest: Digest::of(&[]),
+            tokens: Vec::new(),
+            registry: None,
+            rate_limit: self.rate_limit,
+            origins: self.origins,
+            resource: self.resource,
+            status,
+            shadow: self.shadow,
+            issuers: Vec::new(),
+            people: BTreeMap::new(),
+            credentials,
+            providers: providers.clone(),
+            gateway,
+            slots: self.slots,
+        });
+        (policy, providers, status, unresolved)
+    }
+}
+
+impl Unresolved<'_> {
+    /// Reads what names providers. `why_not` says what is wrong with a name, if anything is.
+    #[inline(never)]
+    fn resolve(self, why_not: &dyn Fn(&str) -> Option<String>) -> Resolved {
+        Resolved {
+            tokens: self.tokens.map(|node| tokens::read(&node, why_not)).unwrap_or_default(),
+            issuers: self.issuers.map(|node| issuers::read(&node, why_not)).unwrap_or_default(),
+            people: self.people.map(|node| tokens::read_people(&node, why_not)),
+            registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not)),
+        }
+    }
+}
+
+impl Resolved {
+    /// Checks that people whom an issuer vouches for can be known.
+    fn check_people(&self, errors: &Errors) {
+        let knows_people =
+            self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap);
+        if self.people.is_some() || knows_people {
+            return;
+        }
+        let asks = |(_, issuer): &(usize, &Issuer)| issuer.principals() == Principals::Known;
+        for (index, _) in self.issuers.iter().enumerate().filter(asks) {
+            errors.add(
+                format!("issuers[{index}].principals"),
+                "nobody can be known: add `principals` or a `registry`, or write `any`",
+            );
+        }
+    }
+}
+
+impl Policy {
+    fn with(self, resolved: Resolved) -> Self {
+        let Resolved { tokens, registry, issuers, people } = resolved;
+        Self { tokens, registry, issuers, people: people.unwrap_or_default(), ..self }
+    }
+
+    /// Checks that a header that may go upstream as a credential is one that an issuer verifies.
+    fn check_request_headers(&self, errors: &Errors) {
+        for (path, header) in self.credentials.request_headers() {
+            let is_slot = |slot: &IdentitySlot| *slot == IdentitySlot::Header(header.to_owned());
+            if !self.issuers.iter().flat_map(Issuer::slots).any(is_slot) {
+                errors.add(path, "no issuer verifies what this header holds: only then may it go upstream");
+            }
+        }
+    }
+
+    /// Checks that the limits that a registry is to keep have one that does.
+    fn check_limits(&self, errors: &Errors) {
+        let asks_registry = self.rate_limit.is_some_and(|rule| rule.store == LimitStore::Registry);
+        if asks_registry && !self.has_limit_store() {
+            errors.add("rate_limit.store", "there is no `registry` that keeps limits: `keyswap serve` does");
+        }
+    }
+}
+
+fn read_slots(node: &Node<'_>) -> Vec<Slot> {
+    let names = Slot::ALL.map(|slot| (slot.name(), slot));
+    let mut slots = Vec::new();
+    for item in node.items() {
+        match item.choice(&names) {
+            Some(slot) if slots.contains(&slot) => item.fail("this slot stands twice in the list"),
+            Some(slot) => slots.push(slot),
+            None => {}
+        }
+    }
+    if slots.is_empty() {
+        node.fail("expected at least one slot");
+    }
+    slots
+}

@@ -1,0 +1,157 @@
+//! A checked policy: only meaning, no syntax.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::credentials::CredentialPolicy;
+use super::gateway::{Gateway, GatewayMode};
+use super::issuers;
+use super::providers::is_id;
+use super::registry::RegistryPolicy;
+use super::shadow::ShadowPolicy;
+use super::status::StatusPolicy;
+use crate::answer::{Origins, Resource};
+use crate::base::Digest;
+use crate::identity::CallerRecord;
+use crate::identity::jwt::Issuer;
+use crate::limit::Rule;
+use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
+use crate::request::Slot;
+
+/// A checked policy. The secrets it names are not in it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The SHA-256 of the document, whatever its white space and the order of its members.
+    pub(crate) digest: Digest,
+    pub(crate) tokens: Vec<CallerRecord>,
+    pub(crate) registry: Option<RegistryPolicy>,
+    pub(crate) rate_limit: Option<Rule>,
+    pub(crate) origins: Origins,
+    pub(crate) resource: Option<Resource>,
+    pub(crate) status: Option<StatusPolicy>,
+    /// Whether it decides nothing, and what it tells of that.
+    pub(crate) shadow: Option<ShadowPolicy>,
+    pub(crate) issuers: Vec<Issuer>,
+    /// The people that the policy knows, by their address in lower case.
+    pub(crate) people: BTreeMap<String, Arc<CallerRecord>>,
+    pub(crate) credentials: CredentialPolicy,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Policy {
+    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    pub fn sha256(&self) -> String {
+        self.digest.to_hex()
+    }
+
+    /// How many tokens stand in the policy itself.
+    pub fn token_count(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The authority of the registry, where the policy has one.
+    pub fn registry_authority(&self) -> Option<&str> {
+        self.registry.as_ref().map(|registry| registry.url.authority.as_str())
+    }
+
+    /// Whose JWTs are accepted as identities.
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+
+    /// The headers that carry identity JWTs, each once. None of them is forwarded.
+    pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
+        issuers::identity_headers(&self.issuers)
+    }
+
+    /// The names of the providers that a request can be forwarded to.
+    pub fn provider_names(&self) -> impl Iterator<Item = &str> {
+        self.enabled_providers().map(|provider| provider.id.as_str())
+    }
+
+    /// Whether it decides nothing, and only tells what it would decide.
+    pub fn is_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
+    /// The authority of the gateway, where the policy has one.
+    pub fn gateway_authority(&self) -> Option<&str> {
+        let vercel =
+            || self.providers.iter().find(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
+        let url = self.gateway.as_ref().map(|gateway| &gateway.url);
+        url.or_else(|| vercel()?.url.as_ref()).map(|url| url.authority.as_str())
+    }
+
+    /// The providers that a request can be forwarded to: those whose key we have, or the gateway.
+    pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.iter().filter(|provider| self.why_disabled(provider).is_none())
+    }
+
+    /// The members of `cf-aig-metadata`.
+    pub(crate) fn metadata(&self) -> &[(String, Claim)] {
+        self.gateway.as_ref().map_or(&[], |gateway| &gateway.metadata)
+    }
+
+    /// Whether requests carry the provider's key.
+    pub(crate) fn needs_key(&self, provider: &Provider) -> bool {
+        match (provider.builtin.key, &self.gateway) {
+            (KeyPolicy::OfMode, Some(gateway)) if provider.via_gateway => {
+                gateway.mode == GatewayMode::ProviderKey
+            }
+            (KeyPolicy::OfMode | KeyPolicy::Always, _) => true,
+            (KeyPolicy::Never, _) => false,
+        }
+    }
+
+    /// What keeps requests from being forwarded to this provider, if anything does.
+    fn why_disabled(&self, provider: &Provider) -> Option<String> {
+        let gateway = self.gateway.as_ref().filter(|_| provider.via_gateway);
+        let billed = gateway.is_some_and(|gateway| gateway.mode == GatewayMode::UnifiedBilling);
+        if gateway.is_some() && provider.builtin.host_in_path && provider.path.is_none() {
+            return Some(
+                "the path chooses the host that gets the key: pin it by a `path` in `providers`".to_owned(),
+            );
+        }
+        if gateway.is_none() && provider.url.is_none() {
+            return Some("where its API lives is not known: add a `url` in `providers`".to_owned());
+        }
+        if billed && !provider.builtin.unified_billing {
+            return Some(
+                "Cloudflare does not bill for this provider: set `via: direct` in `providers`".to_owned(),
+            );
+        }
+        let missing = provider.keys.names().find(|name| !self.credentials.contains(name));
+        missing
+            .filter(|_| self.needs_key(provider))
+            .map(|name| format!("the provider has no key: add `{name}` to `credentials`"))
+    }
+
+    /// What is wrong with naming this provider in a scope, if anything is.
+    pub(super) fn why_not_enabled(&self, name: &str) -> Option<String> {
+        match self.providers.iter().find(|provider| provider.id == name) {
+            Some(provider) => self.why_disabled(provider),
+            None => Some(why_unknown(self.provider_names())),
+        }
+    }
+
+    /// Why no provider uses this credential, if none does.
+    pub(super) fn why_unused(&self, name: &str) -> Option<String> {
+        let mut why = "nothing uses this credential: remove it, or name it in a provider".to_owned();
+        let uses = |it: &&Provider| it.keys.names().any(|key| key == name) && self.needs_key(it);
+        for provider in self.providers.iter().filter(uses) {
+            why = self.why_disabled(provider)?;
+        }
+        Some(why)
+    }
+}
+
+/// `names` are those that would do.
+pub(super) fn why_unknown<'p>(names: impl Iterator<Item = &'p str>) -> String {
+    let names: Vec<String> = names.filter(|id| is_id(id)).map(|id| format!("`{id}`")).collect();
+    match names.as_slice() {
+        [] => "no such provider, and none has a key in `credentials`".to_owned(),
+        names => format!("no such provider; expected one of {}", names.join(", ")),
+    }
+}

@@ -1,0 +1,102 @@
+//! `cf-aig-metadata`: who a request is from, told to the Cloudflare AI Gateway for its logs and budgets.
+//!
+//! The gateway keeps the first five members of a flat object and ignores the header when a value is nested, so the
+//! policy is held to that. Values come from the verified principal only, never from the client.
+
+use crate::identity::CallerRecord;
+
+/// The gateway keeps this many members.
+pub(crate) const MAX_MEMBERS: usize = 5;
+
+/// What of the principal a member tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Id,
+    Label,
+    Email,
+}
+
+/// The names of claims in a policy.
+pub(crate) const CLAIMS: [(&str, Claim); 3] =
+    [("principal.id", Claim::Id), ("principal.label", Claim::Label), ("principal.email", Claim::Email)];
+
+/// The header's value. A claim that the principal has not is left out; `None` where nothing is left.
+pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Option<String> {
+    let mut text = String::with_capacity(128);
+    for (name, claim) in members {
+        let id;
+        let value = match claim {
+            Claim::Id => {
+                id = token.id();
+                Some(id.as_str())
+            }
+            Claim::Label => Some(token.label.as_str()),
+            Claim::Email => token.owner.as_deref(),
+        };
+        if let Some(value) = value {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            push_string(&mut text, name);
+            text.push(':');
+            push_string(&mut text, value);
+        }
+    }
+    (!text.is_empty()).then(|| text + "}")
+}
+
+/// A JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
+fn push_string(text: &mut String, value: &str) {
+    text.push('"');
+    for char in value.chars() {
+        match char {
+            '"' | '\\' => text.extend(['\\', char]),
+            ' '..='~' => text.push(char),
+            _ => {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    text.push_str("\\u");
+                    text.push_str(&hex::encode(unit.to_be_bytes()));
+                }
+            }
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Digest;
+    use crate::identity::TokenStatus;
+
+    fn token(label: &str, owner: Option<&str>) -> CallerRecord {
+        CallerRecord {
+            digest: Digest::of(b"t"),
+            label: label.to_owned(),
+            owner: owner.map(str::to_owned),
+            status: TokenStatus::Active,
+            providers: Vec::new(),
+            models: CallerRecord::all_models(),
+            expires_at: None,
+            rate_limit: None,
+        }
+    }
+
+    fn members() -> Vec<(String, Claim)> {
+        vec![("user_id".to_owned(), Claim::Email), ("token".to_owned(), Claim::Label)]
+    }
+
+    #[test]
+    fn it_is_json_in_printable_ascii_whatever_the_label() {
+        for label in ["alice", "", "a\"b\\c", "\r\nx-evil: 1", "é 🦀 \u{7f}\u{0}", "</script>"] {
+            let text = render(&members(), &token(label, Some("a@b"))).unwrap();
+            assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
+            let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(value, serde_json::json!({"user_id": "a@b", "token": label}));
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_not_there_is_left_out() {
+        assert_eq!(render(&members(), &token("l", None)).as_deref(), Some(r#"{"token":"l"}"#));
+        assert_eq!(render(&[("u".to_owned(), Claim::Email)], &token("l", None)), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! The paths of an upstream: the prefix that the policy pins, and how the client's path continues behind it.
+
+use super::table::Provider;
+use crate::syntax::RequestPath;
+
+/// The mapping of a client's path to the path at an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct PathMapping {
+    /// The text in front of the client's path: empty, or `/…` without a slash at the end.
+    pub(crate) prefix: String,
+    /// Prefixes that `prefix` has already: the first of these with which the client's path begins is left out of it.
+    redundant_prefixes: Vec<String>,
+    /// The only paths that are forwarded; empty for all.
+    endpoints: &'static [&'static str],
+    /// The realtime API, where it has a place of its own.
+    realtime: Option<RealtimePath>,
+}
+
+/// A realtime API over WebSocket.
+#[derive(Debug)]
+pub(crate) struct RealtimePath {
+    /// Its paths at the provider's own host.
+    pub(crate) native: &'static [&'static str],
+    /// The path it has here instead of those.
+    pub(crate) path: Option<String>,
+    /// The parameter of the query that carries the key.
+    pub(crate) key: Option<QueryKey>,
+}
+
+/// The parameter of the query that carries the provider's key, where the gateway does not supply it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryKey(pub(crate) &'static str);
+
+impl PathMapping {
+    pub(crate) fn new(provider: &Provider, prefix: String, realtime: Option<RealtimePath>) -> Self {
+        let native = &provider.native_prefix;
+        let mut redundant_prefixes: Vec<String> = [native, provider.path.as_ref().unwrap_or(native)]
+            .into_iter()
+            .filter(|prefix| !prefix.is_empty())
+            .cloned()
+            .collect();
+        // A base that ends in a version takes no second one.
+        if [native, &prefix].into_iter().any(|base| ends_in_version(base)) {
+            redundant_prefixes.push("/v1".to_owned());
+        }
+        Self { prefix, redundant_prefixes, endpoints: provider.builtin.endpoints, realtime }
+    }
+
+    /// Returns the client's path without a redundant prefix.
+    pub(crate) fn without_redundant_prefix<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+        let below = RequestPath { path, query: None };
+        let redundant = self.redundant_prefixes.iter().find(|prefix| below.is_under(prefix));
+        redundant.and_then(|prefix| path.strip_prefix(prefix.as_bytes())).unwrap_or(path)
+    }
+
+    /// The paths by which a client may have led to this one, which an upstream got; empty where none leads there.
+    pub(crate) fn retrace(&self, path: &str, upgraded: bool) -> Vec<String> {
+        if let Some(RealtimePath { native: [first, ..], path: Some(own), .. }) = &self.realtime
+            && upgraded
+            && own == path
+        {
+            return vec![(*first).to_owned()];
+        }
+        let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+        let Some(rest) = path.strip_prefix(&self.prefix).filter(is_below) else { return Vec::new() };
+        let with_prefix = self.redundant_prefixes.iter().map(|prefix| format!("{prefix}{rest}"));
+        with_prefix.chain([rest.to_owned()]).collect()
+    }
+
+    pub(crate) fn forwards(&self, path: &[u8]) -> bool {
+        let path = RequestPath { path, query: None };
+        self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| path.is_under(endpoint))
+    }
+
+    /// The realtime API, if the path is one of its.
+    pub(crate) fn realtime(&self, path: &[u8]) -> Option<&RealtimePath> {
+        let is_its = |live: &&RealtimePath| {
+            matches!(path, b"" | b"/") || live.native.iter().any(|native| native.as_bytes() == path)
+        };
+        self.realtime.as_ref().filter(is_its)
+    }
+}
+
+/// Whether the last segment is `v` and a number.
+fn ends_in_version(path: &str) -> bool {
+    let version = path.rsplit('/').next().and_then(|last| last.strip_prefix('v'));
+    version.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}

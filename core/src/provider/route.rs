@@ -1,0 +1,122 @@
+//! Which provider a request is for, and in which dialect it speaks.
+//!
+//! In order: an explicit first segment, the shape of the path, a header that only one API has, the slot that carried
+//! the token, openai. Where no segment names one, a gateway may take the place of what was found. Whatever the answer, it decides both the scope that is checked and the credential that is written,
+//! so the two cannot disagree.
+
+use std::fmt;
+
+use super::table;
+use super::table::{Dialect, EndpointKind, Provider};
+use crate::request::{RequestHead, Slot};
+use crate::syntax::RequestPath;
+
+/// What told the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoutedBy {
+    /// The first segment of the path names it.
+    Segment,
+    /// The path is one that only its API has.
+    Path,
+    /// A header that only its API has.
+    Header,
+    /// Its SDK uses the slot that carried the token.
+    Slot(Slot),
+    /// Nothing: it is the default.
+    Default,
+}
+
+impl fmt::Display for RoutedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment => f.write_str("the first segment of the path names it"),
+            Self::Path => f.write_str("the path is one of its API"),
+            Self::Header => f.write_str("a header is one of its API"),
+            Self::Slot(slot) => write!(f, "its SDKs use the slot `{slot}`"),
+            Self::Default => f.write_str("nothing names another"),
+        }
+    }
+}
+
+/// Where a request goes, as far as its head tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Route<'a> {
+    /// The provider's name. It need not be one that the policy enables: then no token has it in scope.
+    pub(crate) provider: &'a str,
+    pub(crate) by: RoutedBy,
+    pub(crate) dialect: Dialect,
+    /// The client's path without the segment that named the provider.
+    pub(crate) path: &'a [u8],
+}
+
+/// Paths that only one provider's API has. The first that matches wins.
+const PATHS: [(&str, &str, Dialect); 6] = [
+    ("/v1/messages", table::ANTHROPIC, Dialect::Anthropic),
+    ("/v1beta/openai", table::GEMINI, Dialect::OpenAi),
+    ("/v1beta", table::GEMINI, Dialect::Google),
+    ("/upload/v1beta", table::GEMINI, Dialect::Google),
+    (table::GEMINI_LIVE[0], table::GEMINI, Dialect::Google),
+    (table::GEMINI_LIVE[1], table::GEMINI, Dialect::Google),
+];
+
+/// Anthropic's API requires it of every request; its SDKs send their key as Bearer like everybody's, also where the
+/// path is one that others have too (`/v1/models`, `/v1/files`).
+const ANTHROPIC_HEADER: &str = "anthropic-version";
+
+impl<'a> Route<'a> {
+    pub(crate) fn find(
+        providers: &'a [Provider],
+        head: &RequestHead<'a>,
+        path: &RequestPath<'a>,
+        slot: Option<Slot>,
+    ) -> Self {
+        let (segment, rest) = path.split_first_segment();
+        let named = |provider: &&Provider| is_segment_of(provider, segment, head);
+        if let Some(provider) = providers.iter().find(named) {
+            // The rest may speak another dialect that the provider has.
+            let below = RequestPath { path: rest, query: None };
+            let dialect = by_path(&below)
+                .filter(|(id, _)| *id == provider.id || provider.builtin.endpoint != EndpointKind::Provider)
+                .map_or(provider.dialect, |(_, dialect)| dialect);
+            return Self { provider: &provider.id, by: RoutedBy::Segment, dialect, path: rest };
+        }
+        let (provider, by, dialect) = unnamed(head, path, slot);
+        // A gateway may be where such requests go.
+        let takes = providers.iter().find(|other| other.stands_for.contains(&provider));
+        let provider = takes.map_or(provider, |other| other.id.as_str());
+        Self { provider, by, dialect, path: path.path }
+    }
+}
+
+/// Whether a first segment names the provider. Its realtime API may have a segment of its own.
+fn is_segment_of(provider: &Provider, segment: &[u8], head: &RequestHead<'_>) -> bool {
+    let realtime =
+        || provider.builtin.realtime.as_ref().is_some_and(|realtime| realtime.slug.as_bytes() == segment);
+    provider.slug.as_bytes() == segment || (realtime() && head.is_websocket_upgrade())
+}
+
+/// The provider of a request that names none by a segment.
+fn unnamed(
+    head: &RequestHead<'_>,
+    path: &RequestPath<'_>,
+    slot: Option<Slot>,
+) -> (&'static str, RoutedBy, Dialect) {
+    if let Some((provider, dialect)) = by_path(path) {
+        return (provider, RoutedBy::Path, dialect);
+    }
+    let (provider, by) = if head.values(ANTHROPIC_HEADER).next().is_some() {
+        (table::ANTHROPIC, RoutedBy::Header)
+    } else {
+        slot.map_or((table::OPENAI, RoutedBy::Default), |slot| (table::of_slot(slot), RoutedBy::Slot(slot)))
+    };
+    let row = table::BUILT_IN.iter().find(|row| row.id == provider);
+    (provider, by, row.map_or(Dialect::OpenAi, |row| row.dialect))
+}
+
+fn by_path(path: &RequestPath<'_>) -> Option<(&'static str, Dialect)> {
+    PATHS
+        .iter()
+        .find(|(prefix, ..)| path.is_under(prefix))
+        .map(|(_, provider, dialect)| (*provider, *dialect))
+}

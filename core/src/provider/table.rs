@@ -1,0 +1,298 @@
+//! Providers as data: what an SDK of theirs looks like on the wire, and where their API lives.
+//!
+//! The table holds the ones that are built in; a policy overrides them or adds others. Nothing here is a secret.
+
+use std::time::Duration;
+
+use crate::request::Slot;
+use crate::secret::{BEARER, TOKEN};
+use crate::syntax::BaseUrl;
+
+/// Whose error bodies a caller's SDK understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `{"error": {"message", "type", "param", "code"}}`
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`
+    Anthropic,
+    /// `{"error": {"code", "message", "status"}}`
+    Google,
+}
+
+/// Where a provider expects its credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AuthStyle {
+    /// `Authorization: <scheme> <key>`
+    Authorization(&'static str),
+    /// `<name>: <key>`; the name is in lower case.
+    Header(String),
+}
+
+/// What of a gateway or of the internet a provider's requests are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointKind {
+    /// A provider's own API, at its slug of the Cloudflare AI Gateway or at its own host.
+    Provider,
+    /// The gateway's OpenAI-compatible endpoint. The model in the body names the provider.
+    Compat,
+    /// The gateway's universal endpoint. Its body holds whole requests, with providers and credentials.
+    Root,
+    /// The gateway by Cloudflare's REST API. The model in the body names the provider.
+    Rest,
+    /// The Vercel AI Gateway. The model in the body names the provider.
+    Vercel,
+}
+
+/// When the Cloudflare AI Gateway gets a credential for the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPolicy {
+    /// The gateway's mode says.
+    OfMode,
+    /// Whatever the mode: the gateway stores none.
+    Always,
+    /// Never: there is no place for one.
+    Never,
+}
+
+/// A realtime API over WebSocket, which the Cloudflare AI Gateway has at another place than the rest.
+#[derive(Debug)]
+pub(crate) struct Realtime {
+    /// Its segment at the gateway, with nothing below.
+    pub(crate) slug: &'static str,
+    /// Its paths at the provider's own host.
+    pub(crate) native: &'static [&'static str],
+    /// The parameters of the query that carry the key, at the gateway and at the provider's own host; `None` where it
+    /// is a header as always.
+    pub(crate) key: Option<(&'static str, &'static str)>,
+}
+
+/// One provider, as the policy has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Provider {
+    /// Its name in scopes and credentials.
+    pub(crate) id: String,
+    /// Its segment at the Cloudflare AI Gateway, and the first segment by which a client may name it.
+    pub(crate) slug: String,
+    pub(crate) dialect: Dialect,
+    pub(crate) auth: AuthStyle,
+    /// Where its API lives beside the gateway, where that is known.
+    pub(crate) url: Option<BaseUrl>,
+    /// What stands in front of its paths at its own host, and not at the gateway.
+    pub(crate) native_prefix: String,
+    /// What stands in front of the client's path below the slug.
+    pub(crate) path: Option<String>,
+    /// The upstream credentials that its requests carry.
+    pub(crate) keys: KeyPool,
+    /// Whether requests go through the Cloudflare AI Gateway. `false` where there is none.
+    pub(crate) via_gateway: bool,
+    /// The providers in whose place it gets requests that do not name them by a segment.
+    pub(crate) stands_for: &'static [&'static str],
+    /// Facts that no policy changes.
+    pub(crate) builtin: &'static BuiltIn,
+}
+
+/// The credentials of one provider: requests of one principal carry the same one while it works.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPool {
+    /// The policy's names for them, each with the share of principals that it serves.
+    pub(crate) members: Vec<(String, u32)>,
+    /// How long one is left alone that the upstream refused.
+    pub(crate) cooldown: Duration,
+}
+
+impl KeyPool {
+    const COOLDOWN: Duration = Duration::from_mins(1);
+
+    /// One credential for all.
+    pub(crate) fn of(name: impl Into<String>) -> Self {
+        Self::with(vec![(name.into(), 1)], None)
+    }
+
+    pub(crate) fn with(members: Vec<(String, u32)>, cooldown: Option<Duration>) -> Self {
+        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN) }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// The provider of requests that say nothing else.
+pub(crate) const OPENAI: &str = "openai";
+pub(crate) const ANTHROPIC: &str = "anthropic";
+pub(crate) const GEMINI: &str = "gemini";
+
+/// A row of the built-in table.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    pub(crate) id: &'static str,
+    /// Empty for what stands at the root.
+    pub(crate) slug: &'static str,
+    pub(crate) dialect: Dialect,
+    /// The header that carries the key; `None` is `Authorization`.
+    header: Option<&'static str>,
+    /// The scheme of `Authorization`.
+    scheme: &'static str,
+    /// The host of its API. `None` where each customer has another, or there is none.
+    host: Option<&'static str>,
+    /// What stands in front of its paths at that host, and not at the gateway.
+    pub(crate) native_prefix: &'static str,
+    pub(crate) endpoint: EndpointKind,
+    pub(crate) key: KeyPolicy,
+    /// Whether Cloudflare bills for it.
+    pub(crate) unified_billing: bool,
+    /// Whether the path chooses the host that gets the key, so that a policy must pin its beginning.
+    pub(crate) host_in_path: bool,
+    /// The only paths that are forwarded; empty for all.
+    pub(crate) endpoints: &'static [&'static str],
+    pub(crate) realtime: Option<Realtime>,
+}
+
+/// Most providers: Bearer, a host, the same paths there and at the gateway.
+const PLAIN: BuiltIn = BuiltIn {
+    id: "",
+    slug: "",
+    dialect: Dialect::OpenAi,
+    header: None,
+    scheme: BEARER,
+    host: None,
+    native_prefix: "",
+    endpoint: EndpointKind::Provider,
+    key: KeyPolicy::OfMode,
+    unified_billing: false,
+    host_in_path: false,
+    endpoints: &[],
+    realtime: None,
+};
+
+const fn plain(slug: &'static str, host: &'static str) -> BuiltIn {
+    BuiltIn { id: slug, slug, host: Some(host), ..PLAIN }
+}
+
+/// What is known of a provider that a policy adds: nothing.
+pub(crate) static ADDED: BuiltIn = BuiltIn { unified_billing: true, ..PLAIN };
+
+/// Adding a provider that everybody needs is a row here and rows in `tests/providers.yaml`.
+pub(crate) static BUILT_IN: [BuiltIn; 26] = [
+    BuiltIn {
+        unified_billing: true,
+        realtime: Some(Realtime { slug: "openai", native: &["/v1/realtime", "/realtime"], key: None }),
+        ..plain(OPENAI, "api.openai.com")
+    },
+    BuiltIn {
+        dialect: Dialect::Anthropic,
+        header: Some("x-api-key"),
+        unified_billing: true,
+        ..plain(ANTHROPIC, "api.anthropic.com")
+    },
+    BuiltIn {
+        id: GEMINI,
+        dialect: Dialect::Google,
+        header: Some("x-goog-api-key"),
+        unified_billing: true,
+        realtime: Some(Realtime {
+            slug: "google",
+            native: &GEMINI_LIVE,
+            // The one place where an upstream secret stands in a URL.
+            key: Some(("api_key", "key")),
+        }),
+        ..plain("google-ai-studio", "generativelanguage.googleapis.com")
+    },
+    BuiltIn {
+        dialect: Dialect::Google,
+        unified_billing: true,
+        ..plain("google-vertex-ai", "aiplatform.googleapis.com")
+    },
+    BuiltIn {
+        id: "azure-openai",
+        slug: "azure-openai",
+        header: Some("api-key"),
+        native_prefix: "/openai/deployments",
+        host_in_path: true,
+        ..PLAIN
+    },
+    BuiltIn { id: "workers-ai", slug: "workers-ai", key: KeyPolicy::Always, unified_billing: true, ..PLAIN },
+    BuiltIn { native_prefix: "/openai/v1", unified_billing: true, ..plain("groq", "api.groq.com") },
+    BuiltIn { native_prefix: "/api", ..plain("openrouter", "openrouter.ai") },
+    BuiltIn { unified_billing: true, ..plain("grok", "api.x.ai") },
+    plain("mistral", "api.mistral.ai"),
+    plain("deepseek", "api.deepseek.com"),
+    plain("perplexity-ai", "api.perplexity.ai"),
+    plain("cerebras", "api.cerebras.ai"),
+    plain("cohere", "api.cohere.com"),
+    plain("fireworks", "api.fireworks.ai"),
+    plain("huggingface", "router.huggingface.co"),
+    plain("replicate", "api.replicate.com"),
+    plain("baseten", "inference.baseten.co"),
+    BuiltIn {
+        header: Some("xi-api-key"),
+        realtime: Some(Realtime { slug: "elevenlabs", native: &["/v1/convai/conversation"], key: None }),
+        ..plain("elevenlabs", "api.elevenlabs.io")
+    },
+    BuiltIn { header: Some("x-api-key"), ..plain("cartesia", "api.cartesia.ai") },
+    BuiltIn { header: Some("x-api-key"), ..plain("parallel", "api.parallel.ai") },
+    BuiltIn { scheme: TOKEN, ..plain("deepgram", "api.deepgram.com") },
+    BuiltIn {
+        id: "compat",
+        slug: "compat",
+        native_prefix: "/v1",
+        endpoint: EndpointKind::Compat,
+        unified_billing: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        id: "universal",
+        endpoint: EndpointKind::Root,
+        key: KeyPolicy::Never,
+        unified_billing: true,
+        ..PLAIN
+    },
+    BuiltIn {
+        id: "cloudflare-rest",
+        slug: "cloudflare-rest",
+        host: Some("api.cloudflare.com"),
+        endpoint: EndpointKind::Rest,
+        key: KeyPolicy::Always,
+        unified_billing: true,
+        // The API has others, for the administration of the account.
+        endpoints: &["/run", "/v1/chat/completions", "/v1/responses", "/v1/messages"],
+        ..PLAIN
+    },
+    BuiltIn { id: "vercel", slug: "vercel", endpoint: EndpointKind::Vercel, ..PLAIN },
+];
+
+/// Gemini's realtime API, by version.
+pub(crate) const GEMINI_LIVE: [&str; 2] = [
+    "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+    "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+];
+
+impl BuiltIn {
+    pub(crate) fn auth(&self) -> AuthStyle {
+        self.header.map_or(AuthStyle::Authorization(self.scheme), |name| AuthStyle::Header(name.to_owned()))
+    }
+
+    /// Where its API lives without a gateway.
+    pub(crate) fn url(&self) -> Option<BaseUrl> {
+        BaseUrl::parse(&format!("https://{}{}", self.host?, self.native_prefix)).ok()
+    }
+}
+
+impl AuthStyle {
+    /// The header, where the provider has one of its own.
+    pub(crate) fn own_header(&self) -> Option<&str> {
+        match self {
+            Self::Authorization(_) => None,
+            Self::Header(name) => Some(name),
+        }
+    }
+}
+
+/// Which provider's SDK uses a slot; it decides only where neither a segment nor the path does.
+pub(crate) const fn of_slot(slot: Slot) -> &'static str {
+    match slot {
+        Slot::XApiKey => ANTHROPIC,
+        Slot::XGoogApiKey | Slot::QueryKey => GEMINI,
+        Slot::ApiKey | Slot::Authorization | Slot::Subprotocol => OPENAI,
+    }
+}

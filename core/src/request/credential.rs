@@ -1,0 +1,102 @@
+//! The credential a caller presents: the first non-empty slot in the policy's order.
+//!
+//! A slot that says two things is refused, never read first-wins or last-wins: whoever is in front of us or
+//! behind us may choose the other one. That holds for every slot the policy judges, not only for the winner.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use super::head::RequestHead;
+use super::slot::Slot;
+use crate::syntax::{RequestPath, query, subprotocol};
+
+/// What the caller presented, and where. It has no `Debug`: it is the caller's secret.
+pub(crate) struct Credential<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) token: Cow<'a, [u8]>,
+}
+
+/// Looks through the slots in order. All of them are looked at, so that an ambiguity in a later one counts; the
+/// error is a slot that holds something else than one credential.
+pub(crate) fn find<'a>(
+    slots: &[Slot],
+    head: &RequestHead<'a>,
+    path: &RequestPath<'a>,
+) -> Result<Option<Credential<'a>>, Slot> {
+    let mut found = None;
+    for slot in slots.iter().copied() {
+        let token = match slot {
+            Slot::XApiKey => only(head.values("x-api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::XGoogApiKey => only(head.values("x-goog-api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::ApiKey => only(head.values("api-key")).map(|token| token.map(Cow::Borrowed)),
+            Slot::Authorization => bearer(head).map(|token| token.map(Cow::Borrowed)),
+            Slot::QueryKey => query_key(path),
+            Slot::Subprotocol => subprotocol_key(head).map(|token| token.map(Cow::Borrowed)),
+        };
+        if let (None, Some(token)) = (&found, token.map_err(|Ambiguous| slot)?) {
+            found = Some(Credential { slot, token });
+        }
+    }
+    Ok(found)
+}
+
+/// A slot holds something else than one credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+/// The one credential among the lines of a slot, or `None` where all are empty. A comma separates credentials, since
+/// proxies join repeated lines with one; a token has neither commas nor spaces.
+pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Ambiguous> {
+    let mut credentials = elements(lines);
+    match (credentials.next(), credentials.next()) {
+        (None, _) => Ok(None),
+        (Some(token), None) if !token.iter().any(u8::is_ascii_whitespace) => Ok(Some(token)),
+        _ => Err(Ambiguous),
+    }
+}
+
+/// RFC 6750 section 2.1. Another scheme is no credential of ours, and the slot counts as absent; beside a Bearer it
+/// makes the slot ambiguous.
+fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
+    let mut tokens = elements(head.values("authorization")).filter_map(bearer_token);
+    let Some(token) = tokens.next() else { return Ok(None) };
+    if elements(head.values("authorization")).nth(1).is_some() {
+        return Err(Ambiguous);
+    }
+    only(std::iter::once(token))
+}
+
+/// What stands behind the scheme, which may be nothing; `None` for another scheme.
+fn bearer_token(element: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = element.split_at_checked("Bearer".len())?;
+    let ends = token.first().is_none_or(u8::is_ascii_whitespace);
+    (ends && scheme.eq_ignore_ascii_case(b"Bearer")).then_some(token)
+}
+
+/// The non-empty elements of a list that may stand on several lines (RFC 9110 section 5.6.1).
+fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let split = |line: &'a [u8]| {
+        // A long token is nearly always alone on its line: looking for a comma costs less than looking at each byte.
+        let most = if line.contains(&b',') { usize::MAX } else { 1 };
+        line.splitn(most, |byte| *byte == b',').map(<[u8]>::trim_ascii)
+    };
+    lines.flat_map(split).filter(|element| !element.is_empty())
+}
+
+fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+    let Some(value) = only(path.query.into_iter().flat_map(query::keys))? else {
+        return Ok(None);
+    };
+    if value.contains(&b'%') {
+        return Ok(Some(Cow::Owned(percent_decode(value).collect())));
+    }
+    Ok(Some(Cow::Borrowed(value)))
+}
+
+fn subprotocol_key<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
+    if !head.is_websocket_upgrade() {
+        return Ok(None);
+    }
+    only(head.values("sec-websocket-protocol").flat_map(subprotocol::tokens))
+}

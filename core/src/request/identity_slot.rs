@@ -1,0 +1,160 @@
+//! Identity slots: the headers and cookies in which identity providers hand over their JWTs.
+//!
+//! They stand beside the auth slots, which carry JWTs as well as proxy tokens. A slot that says two things is refused. A
+//! header that is a slot never goes upstream: `cookie` and the well-known names are protected in every policy, and a
+//! policy's own are added by the engine ([`IdentitySlot::header`]).
+
+use std::fmt;
+
+use super::credential::{Ambiguous, only};
+use super::head::RequestHead;
+
+/// A place in a request that carries an identity JWT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentitySlot {
+    /// A header of its own; the name is in lower case.
+    Header(String),
+    /// A cookie (RFC 6265). Its name is case-sensitive.
+    Cookie(String),
+}
+
+impl IdentitySlot {
+    /// The header that carries it, and must not be forwarded.
+    pub fn header(&self) -> &str {
+        match self {
+            Self::Header(name) => name,
+            Self::Cookie(_) => "cookie",
+        }
+    }
+
+    fn find<'a>(&self, head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
+        match self {
+            Self::Header(name) => only(lines(head, name)),
+            Self::Cookie(name) => {
+                let mut values = lines(head, "cookie").flat_map(|line| cookies(line, name.as_bytes()));
+                match (values.next(), values.next()) {
+                    (found, None) => Ok(found.filter(|value| !value.is_empty())),
+                    _ => Err(Ambiguous),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for IdentitySlot {
+    /// As a policy has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+        }
+    }
+}
+
+/// A JWT that a caller presented outside the auth slots. It has no `Debug`: it is the caller's secret.
+pub struct IdentityCredential<'p, 'a> {
+    /// Where it stood.
+    pub slot: &'p IdentitySlot,
+    /// What stood there; not yet read.
+    pub token: &'a [u8],
+}
+
+/// The first slot that holds something. All of them are looked at, so that an ambiguity in a later one counts; the error
+/// is a slot that holds something else than one credential.
+pub fn find_identity<'p, 'a>(
+    slots: impl IntoIterator<Item = &'p IdentitySlot>,
+    head: &RequestHead<'a>,
+) -> Result<Option<IdentityCredential<'p, 'a>>, &'p IdentitySlot> {
+    let mut found = None;
+    for slot in slots {
+        let token = slot.find(head).map_err(|Ambiguous| slot)?;
+        if let (None, Some(token)) = (&found, token) {
+            found = Some(IdentityCredential { slot, token });
+        }
+    }
+    Ok(found)
+}
+
+fn lines<'a>(head: &RequestHead<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let named = head.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name.as_bytes()));
+    named.map(|header| header.value)
+}
+
+/// The values of the cookies of one name (RFC 6265 section 4.2.1). HTTP/2 may split the header into several lines.
+fn cookies<'a>(line: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    line.split(|byte| *byte == b';').filter_map(move |pair| {
+        let pair = pair.trim_ascii();
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let (own, value) = pair.split_at_checked(at)?;
+        (own.trim_ascii() == name).then_some(value.get(1..)?.trim_ascii())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::head::Header;
+    use super::*;
+
+    fn access() -> [IdentitySlot; 3] {
+        [
+            IdentitySlot::Header("cf-access-jwt-assertion".to_owned()),
+            IdentitySlot::Header("cf-access-token".to_owned()),
+            IdentitySlot::Cookie("CF_Authorization".to_owned()),
+        ]
+    }
+
+    /// `slot=token`, `none`, or `ambiguous slot`.
+    fn find(headers: &[(&str, &str)]) -> String {
+        let headers: Vec<Header<'_>> = headers
+            .iter()
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
+        let head =
+            RequestHead { method: b"POST", path: b"/", authority: b"", headers: &headers, peer: || None };
+        match find_identity(&access(), &head) {
+            Ok(None) => "none".to_owned(),
+            Ok(Some(found)) => format!("{}={}", found.slot, str::from_utf8(found.token).unwrap()),
+            Err(slot) => format!("ambiguous {slot}"),
+        }
+    }
+
+    #[test]
+    fn the_first_slot_in_order_is_judged_and_a_cookie_is_found_by_its_exact_name() {
+        for (headers, expect) in [
+            (&[][..], "none"),
+            (&[("Cf-Access-Jwt-Assertion", " a.b.c ")], "header:cf-access-jwt-assertion=a.b.c"),
+            (
+                &[("cf-access-token", "t"), ("CF-Access-Jwt-Assertion", "j")],
+                "header:cf-access-jwt-assertion=j",
+            ),
+            (&[("cf-access-jwt-assertion", ""), ("cf-access-token", "t")], "header:cf-access-token=t"),
+            (&[("cookie", "a=b; CF_Authorization=e.y.J; c=d")], "cookie:CF_Authorization=e.y.J"),
+            (&[("cookie", "a=b"), ("cookie", "CF_Authorization=e==")], "cookie:CF_Authorization=e=="),
+            (&[("cookie", "cf_authorization=x; XCF_Authorization=y; CF_AuthorizationX=z")], "none"),
+            (&[("cookie", "CF_Authorization=; a=CF_Authorization=b")], "none"),
+            (&[("cookie", "CF_Authorization")], "none"),
+        ] {
+            assert_eq!(find(headers), expect, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn h1_a_slot_that_says_two_things_is_refused_even_behind_a_good_one() {
+        for (headers, slot) in [
+            (
+                &[("cf-access-jwt-assertion", "a"), ("Cf-Access-Jwt-Assertion", "b")][..],
+                "header:cf-access-jwt-assertion",
+            ),
+            (&[("cf-access-jwt-assertion", "a,b")], "header:cf-access-jwt-assertion"),
+            (&[("cf-access-jwt-assertion", "a b")], "header:cf-access-jwt-assertion"),
+            (&[("cookie", "CF_Authorization=a; CF_Authorization=a")], "cookie:CF_Authorization"),
+            (&[("cookie", "CF_Authorization=a"), ("cookie", "CF_Authorization=")], "cookie:CF_Authorization"),
+            (
+                &[("cf-access-jwt-assertion", "j"), ("cf-access-token", "a"), ("cf-access-token", "b")],
+                "header:cf-access-token",
+            ),
+        ] {
+            assert_eq!(find(headers), format!("ambiguous {slot}"), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The head of a request, and the credentials that it carries.
+
+pub(crate) mod credential;
+mod head;
+mod identity_slot;
+mod slot;
+mod sought;
+
+pub(crate) use self::credential::Credential;
+pub use self::head::{Header, RequestHead};
+pub use self::identity_slot::{IdentityCredential, IdentitySlot, find_identity};
+pub use self::slot::Slot;
+pub(crate) use self::sought::stands_in;

@@ -1,0 +1,14 @@
+//! Secrets: who may read them is a matter of types.
+
+mod error;
+mod key;
+mod proof;
+mod sealed;
+mod service;
+
+pub use self::error::SecretError;
+pub use self::key::OpenKey;
+pub(crate) use self::key::{BEARER, Form, Key, TOKEN};
+pub(crate) use self::proof::Proof;
+pub(crate) use self::sealed::Secret;
+pub(crate) use self::service::ServiceSecret;

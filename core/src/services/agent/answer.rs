@@ -1,0 +1,258 @@
+//! The answer of a token agent or a secret manager: where its value is, and until when it is good.
+//!
+//! What is not said is refused: a value whose end nobody knows, one that has ended, one that cannot stand in a header, a
+//! whole document in the place of a value. A life in words that are relative counts from when the answer was asked for. A
+//! fault says what was wrong with the answer and repeats nothing of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::base::{Moment, UnixTime};
+use crate::identity::jwt;
+use crate::policy::{Expiry, HttpSource};
+use crate::secret::{Secret, SecretError};
+use crate::syntax::json;
+
+/// A longer answer is not read.
+const MAX_BYTES: usize = 64 * 1024;
+/// How deep it may nest.
+const MAX_DEPTH: u8 = 16;
+
+/// No value is good for longer: what says so counts in milliseconds.
+const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
+
+pub(super) struct Answer {
+    pub(super) secret: Secret,
+    pub(super) expires_at: Moment,
+    /// It is never good for longer than that from any moment on: a bound for clocks that are put back.
+    pub(super) at_most: Duration,
+}
+
+/// Why an answer is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AgentError {
+    TooLong,
+    Form,
+    NoValue,
+    Document,
+    Value(SecretError),
+    NoExpiry,
+    TooFar,
+    Expired,
+}
+
+impl std::error::Error for AgentError {}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the answer is longer than 64 KiB",
+            Self::Form => "the answer is not one strict JSON document",
+            Self::NoValue => "the answer has no string at `value`",
+            Self::Document => "the answer is a JSON document: point at the value in it with `value`",
+            Self::Value(fault) => return write!(f, "the value {fault}"),
+            Self::NoExpiry => {
+                "the answer does not say until when the value is good: point at it with `expires_at` or \
+                 `expires_in`, or set `max_age`"
+            }
+            Self::TooFar => "the value would be good for more than a year: a time counts in seconds",
+            Self::Expired => "the value has expired already",
+        })
+    }
+}
+
+/// Reads an answer to what was asked for at `asked_at`.
+pub(super) fn read(
+    body: &[u8],
+    source: &HttpSource,
+    asked_at: Moment,
+    now: Moment,
+) -> Result<Answer, AgentError> {
+    if body.len() > MAX_BYTES {
+        return Err(AgentError::TooLong);
+    }
+    let (value, said) = match &source.value {
+        None => (plain(body)?, None),
+        Some(pointer) => {
+            let mut document = json::parse_within(MAX_DEPTH, body).map_err(|_| AgentError::Form)?;
+            let said = source.expiry.said_in(&document, asked_at)?;
+            (take_text(&mut document, pointer).ok_or(AgentError::NoValue)?, said)
+        }
+    };
+    let of_value = jwt::expiry_of(&value).map(Moment::from);
+    let oldest = source.max_age.map(|age| asked_at.after(age));
+    let ends = [said.map(|said| said.at), of_value, oldest];
+    let expires_at = ends.into_iter().flatten().min().ok_or(AgentError::NoExpiry)?;
+    if expires_at <= now {
+        return Err(AgentError::Expired);
+    }
+    if expires_at > now.after(MAX_LIFE) {
+        return Err(AgentError::TooFar);
+    }
+    let relative = said.and_then(|said| said.life);
+    let at_most = [relative, source.max_age].into_iter().flatten().min().unwrap_or(MAX_LIFE);
+    Ok(Answer { secret: Secret::new(value).map_err(AgentError::Value)?, expires_at, at_most })
+}
+
+/// A body that is the value itself. A file ends in a line break.
+fn plain(body: &[u8]) -> Result<Vec<u8>, AgentError> {
+    let value = body.strip_suffix(b"\n").unwrap_or(body);
+    match value.trim_ascii_start().first() {
+        Some(b'{' | b'[' | b'"') => Err(AgentError::Document),
+        _ => Ok(value.to_vec()),
+    }
+}
+
+fn take_text(document: &mut Value, pointer: &str) -> Option<Vec<u8>> {
+    match document.pointer_mut(pointer)?.take() {
+        Value::String(text) => Some(text.into_bytes()),
+        _ => None,
+    }
+}
+
+/// The end of a value, as its answer says it.
+#[derive(Clone, Copy)]
+struct Said {
+    at: Moment,
+    /// How long that is, where it is said so.
+    life: Option<Duration>,
+}
+
+impl Expiry {
+    /// What was pointed at must be there: nothing else stands in for it.
+    fn said_in(&self, document: &Value, asked_at: Moment) -> Result<Option<Said>, AgentError> {
+        let (Self::In(pointer) | Self::At(pointer)) = self else { return Ok(None) };
+        let value = document.pointer(pointer).ok_or(AgentError::NoExpiry)?;
+        let life = seconds(value).map(Duration::from_secs);
+        let of_text = || UnixTime::from_rfc3339(value.as_str()?).map(Moment::from);
+        let said = match self {
+            Self::In(_) => life.map(|life| Said { at: asked_at.after(life), life: Some(life) }),
+            _ => life
+                .map(|since| Moment::default().after(since))
+                .or_else(of_text)
+                .map(|at| Said { at, life: None }),
+        };
+        said.map(Some).ok_or(AgentError::NoExpiry)
+    }
+}
+
+/// Whole seconds, which some services write as a string.
+fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::policy::Policy;
+
+    /// 2027-01-15T08:00:00Z
+    const NOW: Moment = Moment(1_800_000_000 * 1_000_000_000);
+    /// `{"exp":1800000060}` and `{"sub":"a"}` between a header and a signature that nobody reads.
+    const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE4MDAwMDAwNjB9.c2ln";
+    const TIMELESS: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+
+    fn source(more: &Value) -> HttpSource {
+        let mut http = json!({"url": "http://agent/token"});
+        for (name, value) in more.as_object().unwrap() {
+            http[name] = value.clone();
+        }
+        let document = json!({"version": "keyswap/v1", "credentials": {"openai": [{"http": http}]}});
+        let policy = Policy::from_json(document.to_string().as_bytes()).unwrap();
+        let (_, chain) = policy.credentials.chains().next().unwrap();
+        let [crate::policy::Source::Http(source)] = chain else { panic!("one source") };
+        HttpSource::clone(source)
+    }
+
+    /// For how many seconds the value is good.
+    fn life(body: &str, more: &Value) -> Result<u64, AgentError> {
+        let asked_at = Moment(NOW.0 - 5_000_000_000);
+        read(body.as_bytes(), &source(more), asked_at, NOW)
+            .map(|answer| (answer.expires_at.0 - NOW.0) / 1_000_000_000)
+    }
+
+    #[test]
+    fn a_value_is_good_until_the_answer_says_or_until_it_is_too_old() {
+        let token = json!({"value": "/token"});
+        let at = json!({"value": "/token", "expires_at": "/at"});
+        let within = json!({"value": "/a/0/~1", "expires_in": "/in"});
+        let aged = json!({"value": "/token", "max_age": "30s"});
+        let aged_at = json!({"value": "/token", "expires_at": "/at", "max_age": "30s"});
+        for (body, source, expect) in [
+            (json!({"token": "t", "at": "2027-01-15T08:01:00Z"}), &at, Ok(60)),
+            (json!({"token": "t", "at": 1_800_000_060}), &at, Ok(60)),
+            (json!({"token": "t", "at": "1800000060"}), &at, Ok(60)),
+            (json!({"token": "t", "at": 1_800_000_000}), &at, Err(AgentError::Expired)),
+            (json!({"token": "t", "at": "soon"}), &at, Err(AgentError::NoExpiry)),
+            (json!({"token": "t", "at": -1}), &at, Err(AgentError::NoExpiry)),
+            (json!({"token": "t"}), &at, Err(AgentError::NoExpiry)),
+            // What is relative counts from when it was asked for, five seconds ago.
+            (json!({"a": [{"/": "t"}], "in": 3599}), &within, Ok(3594)),
+            (json!({"a": [{"/": "t"}], "in": "3599"}), &within, Ok(3594)),
+            (json!({"a": [{"/": "t"}], "in": 5}), &within, Err(AgentError::Expired)),
+            (json!({"a": [{"/": JWT}], "in": 3599}), &within, Ok(60)),
+            (json!({"a": [{"/": "t"}], "in": u64::MAX}), &within, Err(AgentError::TooFar)),
+            // Milliseconds.
+            (json!({"token": "t", "at": 1_800_000_060_000_u64}), &at, Err(AgentError::TooFar)),
+            (json!({"token": JWT}), &token, Ok(60)),
+            (json!({"token": JWT}), &aged, Ok(25)),
+            (json!({"token": TIMELESS}), &token, Err(AgentError::NoExpiry)),
+            (json!({"token": "t"}), &token, Err(AgentError::NoExpiry)),
+            (json!({"token": "t"}), &aged, Ok(25)),
+            (json!({"token": "t", "at": 1_800_000_060}), &aged_at, Ok(25)),
+            // A lifetime that cannot be read is not replaced by another.
+            (json!({"token": "t", "at": "soon"}), &aged_at, Err(AgentError::NoExpiry)),
+            (json!({"token": 7, "at": 1_800_000_060}), &at, Err(AgentError::NoValue)),
+            (json!({"tokens": "t", "at": 1_800_000_060}), &at, Err(AgentError::NoValue)),
+            (json!([]), &aged, Err(AgentError::NoValue)),
+        ] {
+            assert_eq!(life(&body.to_string(), source), expect, "{body} {source}");
+        }
+    }
+
+    #[test]
+    fn the_body_itself_may_be_the_value() {
+        for (body, expect) in [
+            (JWT.to_owned(), Ok(60)),
+            (format!("{JWT}\n"), Ok(60)),
+            (format!("{JWT}\n\n"), Err(AgentError::Value(SecretError::LineBreakAtEnd))),
+            (TIMELESS.to_owned(), Err(AgentError::NoExpiry)),
+        ] {
+            assert_eq!(life(&body, &json!({})), expect, "{body:?}");
+        }
+        let aged = json!({"max_age": "5m"});
+        assert_eq!(life("vault-key\n", &aged), Ok(295));
+        for body in [r#"{"token":"t","refresh_token":"r"}"#, " [1]", r#""t""#] {
+            assert_eq!(life(body, &aged), Err(AgentError::Document), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_header_or_is_no_strict_json_is_refused() {
+        let aged = json!({"value": "/t", "max_age": "30s"});
+        for (body, expect) in [
+            (r#"{"t":"a\r\nx: y"}"#, AgentError::Value(SecretError::NotVisibleAscii { at: 1 })),
+            (r#"{"t":"a\u0000"}"#, AgentError::Value(SecretError::NotVisibleAscii { at: 1 })),
+            (r#"{"t":"é"}"#, AgentError::Value(SecretError::NotVisibleAscii { at: 0 })),
+            (r#"{"t":"a b"}"#, AgentError::Value(SecretError::NotVisibleAscii { at: 1 })),
+            (r#"{"t":"a\n"}"#, AgentError::Value(SecretError::LineBreakAtEnd)),
+            (r#"{"t":""}"#, AgentError::Value(SecretError::Empty)),
+            (r#"{"t":"a","t":"b"}"#, AgentError::Form),
+            (r#"{"t":"a"} {}"#, AgentError::Form),
+            ("", AgentError::Form),
+            ("<html>", AgentError::Form),
+        ] {
+            assert_eq!(life(body, &aged), Err(expect), "{body}");
+        }
+        assert_eq!(life(&" ".repeat(MAX_BYTES + 1), &aged), Err(AgentError::TooLong));
+        assert_eq!(life(&"[".repeat(1000), &aged), Err(AgentError::Form));
+    }
+}

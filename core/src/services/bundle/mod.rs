@@ -1,0 +1,7 @@
+//! Policies that are fetched: signed, taken by all workers of a process, never an older one.
+
+mod signed;
+mod source;
+
+pub use self::signed::{BUNDLE_TYPE, BundleError, MAX_BUNDLE_BYTES, SignedBundle};
+pub(crate) use self::source::{Bundles, Offer};

@@ -1,0 +1,186 @@
+//! The services that a worker asks, and what it learnt of them: token registries, the keys of issuers, agents that hand out
+//! credentials.
+//!
+//! What is learnt belongs to the service and not to a policy: policies that ask the same service in the same way share it,
+//! so a policy that takes the place of another begins with what that one knew. A service that no policy asks any more is
+//! forgotten.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use super::agent::Agent;
+use super::bundle::Bundles;
+use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, ServiceId};
+use super::keyring::KeyRing;
+use super::registry::Registry;
+use super::resolution::Accepted;
+use crate::base::Moment;
+use crate::host::{Capabilities, Environment, Store};
+use crate::identity::jwt::{Issuer, SignatureVerifier};
+use crate::policy::{BundleSource, HttpSource, PolicyError, RegistryPolicy};
+
+/// The services of one worker, whose environment and host stay the same.
+pub struct Services {
+    verifier: Box<dyn SignatureVerifier>,
+    host: Capabilities,
+    asked: RefCell<Directory>,
+}
+
+#[derive(Default)]
+struct Directory {
+    last: u32,
+    registries: Vec<Weak<Registry>>,
+    key_rings: Vec<Weak<KeyRing>>,
+    agents: Vec<Weak<Agent>>,
+    bundles: Vec<Weak<Bundles>>,
+}
+
+enum Service {
+    Registry(Rc<Registry>),
+    KeyRing(Rc<KeyRing>),
+    Agent(Rc<Agent>),
+    /// What comes of it is the worker's to carry out.
+    Bundles,
+}
+
+impl Services {
+    /// No service yet. The verifier computes the signatures of identity JWTs; all else about them is judged here.
+    pub fn new(verifier: Box<dyn SignatureVerifier>, host: Capabilities) -> Rc<Self> {
+        Rc::new(Self { verifier, host, asked: RefCell::default() })
+    }
+
+    pub(crate) fn verifier(&self) -> &dyn SignatureVerifier {
+        &*self.verifier
+    }
+
+    pub(crate) fn host(&self) -> Capabilities {
+        self.host
+    }
+
+    /// The registry that `policy` describes.
+    pub(crate) fn registry(
+        &self,
+        policy: &RegistryPolicy,
+        environment: &dyn Environment,
+    ) -> Result<Rc<Registry>, PolicyError> {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(registry) = living(&asked.registries).find(|registry| registry.is_of(policy)) {
+            return Ok(registry);
+        }
+        let credential = policy.credential.require("registry.credential", environment)?;
+        let registry = Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host));
+        asked.registries.push(Rc::downgrade(&registry));
+        Ok(registry)
+    }
+
+    /// The keys of an issuer.
+    pub(crate) fn key_ring(&self, issuer: &Issuer) -> Rc<KeyRing> {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(ring) = living(&asked.key_rings).find(|ring| ring.is_of(issuer)) {
+            return ring;
+        }
+        let ring = Rc::new(KeyRing::new(asked.next(), issuer));
+        asked.key_rings.push(Rc::downgrade(&ring));
+        ring
+    }
+
+    /// A source of a credential; `path` is its place in the policy.
+    pub(crate) fn agent(
+        &self,
+        source: &HttpSource,
+        path: &str,
+        environment: &dyn Environment,
+    ) -> Result<Rc<Agent>, PolicyError> {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(agent) = living(&asked.agents).find(|agent| agent.is_of(source)) {
+            return Ok(agent);
+        }
+        let agent = Rc::new(Agent::new(asked.next(), source, path, environment)?);
+        asked.agents.push(Rc::downgrade(&agent));
+        Ok(agent)
+    }
+
+    /// Where a policy is fetched from.
+    pub(crate) fn bundles(
+        &self,
+        source: BundleSource,
+        plane: &str,
+        environment: &dyn Environment,
+    ) -> Result<Rc<Bundles>, PolicyError> {
+        let mut asked = self.asked.borrow_mut();
+        let bundles = Rc::new(Bundles::new(asked.next(), source, plane, environment)?);
+        asked.bundles.push(Rc::downgrade(&bundles));
+        Ok(bundles)
+    }
+
+    /// Whether the call for a fetch may be made, asked once when it is about to be. A fetch that may not has failed
+    /// without having been tried: its resolution is [`Resolution::Unavailable`].
+    pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
+        match self.find(key.service) {
+            Some(Service::Registry(registry)) => registry.may_call(&key.subject, now),
+            Some(Service::KeyRing(_) | Service::Agent(_) | Service::Bundles) => true,
+            None => false,
+        }
+    }
+
+    /// Says that a fetch that no request waits for was not made after all.
+    pub fn abandon(&self, key: &FetchKey, now: Moment) {
+        match self.find(key.service) {
+            Some(Service::Registry(registry)) => registry.abandon(&key.subject, now),
+            Some(Service::Agent(agent)) => agent.abandon(now),
+            Some(Service::KeyRing(_) | Service::Bundles) | None => {}
+        }
+    }
+
+    /// Takes the answer to a fetch.
+    pub fn accept(
+        &self,
+        key: &FetchKey,
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Accepted {
+        match self.find(key.service) {
+            Some(Service::Registry(registry)) => registry.accept(&key.subject, as_of, answer, now, store),
+            Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
+            Some(Service::Agent(agent)) => agent.accept(as_of, answer, now),
+            Some(Service::Bundles) | None => Accepted::failed(),
+        }
+    }
+
+    /// The fetches that are due and that no request waits for.
+    pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
+        let Ok(mut asked) = self.asked.try_borrow_mut() else { return Vec::new() };
+        asked.forget();
+        let registries = living(&asked.registries).flat_map(|registry| registry.due(now));
+        registries.chain(living(&asked.agents).filter_map(|agent| agent.due(now))).collect()
+    }
+
+    fn find(&self, id: ServiceId) -> Option<Service> {
+        let asked = self.asked.try_borrow().ok()?;
+        let registry = living(&asked.registries).find(|it| it.id() == id).map(Service::Registry);
+        let ring = || living(&asked.key_rings).find(|it| it.id() == id).map(Service::KeyRing);
+        let agent = || living(&asked.agents).find(|it| it.id() == id).map(Service::Agent);
+        let bundles = || living(&asked.bundles).find(|it| it.id() == id).map(|_| Service::Bundles);
+        registry.or_else(ring).or_else(agent).or_else(bundles)
+    }
+}
+
+impl Directory {
+    fn next(&mut self) -> ServiceId {
+        self.last = self.last.wrapping_add(1);
+        ServiceId(self.last)
+    }
+
+    fn forget(&mut self) {
+        self.registries.retain(|service| service.strong_count() > 0);
+        self.key_rings.retain(|service| service.strong_count() > 0);
+        self.agents.retain(|service| service.strong_count() > 0);
+        self.bundles.retain(|service| service.strong_count() > 0);
+    }
+}
+
+fn living<S>(services: &[Weak<S>]) -> impl Iterator<Item = Rc<S>> {
+    services.iter().filter_map(Weak::upgrade)
+}

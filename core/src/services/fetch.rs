@@ -1,0 +1,272 @@
+//! Fetches: the engine says what to call, the host makes the call, and the engine judges the answer.
+//!
+//! A host makes one call per key at a time, follows no redirects, and hands over whatever came: an answer that makes no
+//! sense never lets a request pass.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::resolution::Resolution;
+use crate::base::{Digest, Moment};
+use crate::limit::{Gcra, RateLimit, Taken};
+use crate::secret::ServiceSecret;
+
+/// A service that fetches are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ServiceId(pub(super) u32);
+
+/// The subject of a fetch. Equal keys are one fetch, however many requests wait for it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FetchKey {
+    pub(crate) service: ServiceId,
+    pub(crate) subject: Subject,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// The record of a token.
+    Token(Digest),
+    /// The record of a person, by their address.
+    Person(String),
+    /// The address of an issuer's keys.
+    Discovery,
+    /// An issuer's keys.
+    Keys,
+    /// What changed in the registry.
+    Changes,
+    /// The report of used tokens.
+    Usage,
+    /// One request from a budget.
+    Limit(LimitCharge),
+    /// An upstream credential.
+    Credential,
+    /// A policy.
+    Bundle,
+}
+
+/// One request of a token, to be counted at a registry.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LimitCharge {
+    pub(super) token: Digest,
+    pub(super) limit: RateLimit,
+    /// The number of this request among those of the worker: no two requests share a call.
+    pub(super) number: u64,
+}
+
+impl LimitCharge {
+    /// Returns the outcome for a budget that nothing was taken from yet.
+    fn of_full_budget(&self, now: Moment) -> Taken {
+        let (_, taken) = Gcra::new(self.limit).take(None, now.nanoseconds());
+        taken
+    }
+}
+
+impl FetchKey {
+    pub(crate) fn new(service: ServiceId, subject: Subject) -> Self {
+        Self { service, subject }
+    }
+
+    /// Returns the kind of fetch, for metrics and logs.
+    pub fn kind(&self) -> &'static str {
+        match self.subject {
+            Subject::Token(_) => "token",
+            Subject::Person(_) => "person",
+            Subject::Discovery => "discovery",
+            Subject::Keys => "keys",
+            Subject::Changes => "changes",
+            Subject::Usage => "usage",
+            Subject::Limit(_) => "limit",
+            Subject::Credential => "credential",
+            Subject::Bundle => "bundle",
+        }
+    }
+}
+
+impl fmt::Debug for FetchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+/// A call to make, its subject, and the state to hand back with its answer.
+pub struct Fetch {
+    /// The subject.
+    pub key: FetchKey,
+    /// The call.
+    pub request: FetchRequest,
+    /// The state when it was asked for.
+    pub as_of: AsOf,
+}
+
+impl Fetch {
+    pub(crate) fn new(key: FetchKey, request: FetchRequest, as_of: AsOf) -> Self {
+        Self { key, request, as_of }
+    }
+
+    /// Returns the resolution for a host that makes no calls, and only shows what would be decided: no budget was touched
+    /// yet, and all else is unavailable.
+    pub fn without_call(&self) -> Resolution {
+        match &self.key.subject {
+            Subject::Limit(charge) => Resolution::Taken(charge.of_full_budget(self.as_of.at)),
+            _ => Resolution::Unavailable,
+        }
+    }
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fetch({})", self.key.kind())
+    }
+}
+
+/// The state when a fetch was asked for: an answer is no newer than that.
+#[derive(Clone, Copy, Debug)]
+pub struct AsOf {
+    pub(crate) at: Moment,
+    /// The newest change of the registry that was known.
+    pub(crate) change: u64,
+}
+
+impl AsOf {
+    /// A state of something without changes of its own.
+    pub(crate) const fn moment(at: Moment) -> Self {
+        Self { at, change: 0 }
+    }
+}
+
+/// A call for the host to make. It has no `Debug` on purpose: it holds a credential.
+pub struct FetchRequest {
+    /// Envoy's name for where to connect to; another host connects to the authority.
+    pub cluster: String,
+    /// Whether that is by TLS.
+    pub https: bool,
+    /// Header fields, pseudo-headers first.
+    pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
+    /// The body, where there is one.
+    pub body: Option<Zeroizing<Vec<u8>>>,
+    /// The time after which to give up.
+    pub timeout: Duration,
+}
+
+impl FetchRequest {
+    /// A GET of `path` at an authority that is reached through `cluster`.
+    pub(crate) fn get(cluster: &str, https: bool, authority: &str, path: String, timeout: Duration) -> Self {
+        let headers = vec![
+            (":method".into(), "GET".to_owned().into()),
+            (":path".into(), path.into()),
+            (":authority".into(), authority.to_owned().into()),
+        ];
+        Self { cluster: cluster.to_owned(), https, headers, body: None, timeout }
+    }
+
+    /// Adds a header field.
+    #[must_use]
+    pub(crate) fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), Zeroizing::new(value.into())));
+        self
+    }
+
+    /// Adds the header field in which the service takes its credential.
+    #[must_use]
+    pub(crate) fn credential(mut self, name: impl Into<Cow<'static, str>>, secret: &ServiceSecret) -> Self {
+        self.headers.push((name.into(), secret.reveal()));
+        self
+    }
+
+    /// Makes it a POST of `body`.
+    #[must_use]
+    pub(crate) fn post(mut self, content_type: &str, body: Zeroizing<Vec<u8>>) -> Self {
+        if let Some((_, method)) = self.headers.first_mut() {
+            "POST".clone_into(method);
+        }
+        self.body = Some(body);
+        self.header("content-type", content_type)
+    }
+
+    /// Returns the method.
+    pub fn method(&self) -> &str {
+        self.value(":method")
+    }
+
+    /// Returns host and port.
+    pub fn authority(&self) -> &str {
+        self.value(":authority")
+    }
+
+    /// Returns path and query.
+    pub fn target(&self) -> &str {
+        self.value(":path")
+    }
+
+    /// Returns the header fields that are no pseudo-headers.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.headers.iter().filter(|(name, _)| !name.starts_with(':'));
+        fields.map(|(name, value)| (name.as_ref(), value.as_str()))
+    }
+
+    fn value(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map_or("", |(_, value)| value.as_str())
+    }
+}
+
+/// The bytes of an answer that are of use: no reader takes more, and a host need not keep more.
+pub const MAX_FETCHED_BYTES: usize = 1024 * 1024;
+
+/// The answer to a call.
+pub enum FetchAnswer<'a> {
+    /// A response.
+    Response {
+        /// The status.
+        status: u16,
+        /// The body, whole.
+        body: &'a [u8],
+    },
+    /// None: no connection, reset, too late, or the host could not even start.
+    Failed,
+}
+
+/// The outcome of a call, for metrics: one of a few words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchOutcome {
+    /// It was there.
+    Found,
+    /// It was not.
+    NotFound,
+    /// It was out of date when it came.
+    Stale,
+    /// The answer is not what it should be.
+    Malformed,
+    /// The service said that it cannot answer.
+    Unavailable,
+    /// No answer came.
+    Failed,
+}
+
+impl FetchOutcome {
+    /// Returns its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::NotFound => "not_found",
+            Self::Stale => "stale",
+            Self::Malformed => "malformed",
+            Self::Unavailable => "unavailable",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Tells whether it is as it should be.
+    pub const fn is_healthy(self) -> bool {
+        matches!(self, Self::Found | Self::NotFound | Self::Stale)
+    }
+
+    /// Tells whether the service seems to be down: an answer that makes no sense is about one key only.
+    pub(crate) const fn is_outage(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Failed)
+    }
+}

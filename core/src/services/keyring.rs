@@ -1,0 +1,201 @@
+//! The keys of an issuer: fetched when they are needed, kept for a while, and used a while longer when no newer ones
+//! can be had.
+//!
+//! A set that cannot be had or read lets nobody in. A key that nobody knows leads to one fetch per cooldown, so that
+//! whoever invents names of keys loads the issuer with nothing.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, ServiceId, Subject};
+use super::resolution::{Accepted, FetchResults, Lookup, Resolution};
+use crate::base::{Moment, Pause, doubled};
+use crate::identity::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
+
+/// The pauses after failures double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+
+pub(crate) struct KeyRing {
+    id: ServiceId,
+    source: Source,
+    state: RefCell<State>,
+}
+
+enum Source {
+    Inline(Arc<JwkSet>),
+    Remote {
+        keys: RemoteKeys,
+        /// The issuer, where the address of its keys must be asked for.
+        discover: Option<String>,
+    },
+}
+
+impl Source {
+    fn of(issuer: &Issuer) -> Self {
+        match issuer.keys() {
+            KeySource::Inline(keys) => Self::Inline(Arc::new(keys.clone())),
+            KeySource::Jwks(keys) => Self::Remote { keys: keys.clone(), discover: None },
+            KeySource::Discovery(keys) => {
+                Self::Remote { keys: keys.clone(), discover: Some(issuer.url().to_owned()) }
+            }
+        }
+    }
+}
+
+struct State {
+    /// Where the keys are, once that was discovered.
+    endpoint: Option<Endpoint>,
+    keys: Option<(Arc<JwkSet>, Moment)>,
+    pause: Pause,
+    /// When a set last took the place of another.
+    refetched_at: Option<Moment>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { endpoint: None, keys: None, pause: Pause::at_most(MAX_PAUSE), refetched_at: None }
+    }
+}
+
+impl KeyRing {
+    pub(crate) fn new(id: ServiceId, issuer: &Issuer) -> Self {
+        Self { id, source: Source::of(issuer), state: RefCell::default() }
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Whether another issuer's keys are fetched from there in the same way.
+    pub(crate) fn is_of(&self, issuer: &Issuer) -> bool {
+        match (&self.source, Source::of(issuer)) {
+            (Source::Remote { keys, discover }, Source::Remote { keys: other, discover: of_other }) => {
+                *keys == other && *discover == of_other
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns the keys. A set that is about to be too old comes with the call that renews it.
+    pub(crate) fn find(&self, results: &FetchResults, now: Moment) -> Lookup<Arc<JwkSet>> {
+        let remote = match &self.source {
+            Source::Inline(keys) => return Lookup::Ready(Arc::clone(keys), None),
+            Source::Remote { keys, .. } => keys,
+        };
+        let Ok(state) = self.state.try_borrow() else { return Lookup::Unavailable };
+        // A set is used a little longer while it is renewed, and much longer only where it could not be.
+        let beyond = if state.pause.failures() > 0 { remote.stale_if_error } else { remote.cache_duration };
+        let usable = remote.cache_duration.saturating_add(beyond.min(remote.stale_if_error));
+        match &state.keys {
+            Some((keys, at)) if now.is_within(remote.cache_duration, *at) => {
+                Lookup::Ready(Arc::clone(keys), None)
+            }
+            Some((keys, at)) if now.is_within(usable, *at) => {
+                // Each request that finds it stale asks, and the host shares one fetch among them.
+                Lookup::Ready(Arc::clone(keys), self.renewal(&state, now))
+            }
+            _ => self.renewal(&state, now).map_or(Lookup::Unavailable, |fetch| results.fetch_once(fetch)),
+        }
+    }
+
+    /// Looks for a key that is not among those that are known: ready where the set is as new as it needs to be.
+    pub(crate) fn newer(&self, results: &FetchResults, now: Moment) -> Lookup<()> {
+        let Source::Remote { keys: remote, .. } = &self.source else { return Lookup::Ready((), None) };
+        let Ok(state) = self.state.try_borrow() else { return Lookup::Unavailable };
+        if state.refetched_at.is_some_and(|at| now.is_within(remote.refetch_cooldown, at)) {
+            return Lookup::Ready((), None);
+        }
+        match self.renewal(&state, now) {
+            // It was fetched once for this request: if the key is still unknown then, it is unknown.
+            Some(fetch) if results.has(&fetch.key) => Lookup::Ready((), None),
+            Some(fetch) => Lookup::Fetch(Box::new(fetch)),
+            None => Lookup::Unavailable,
+        }
+    }
+
+    /// Returns the call for newer keys, unless the last one failed just now.
+    fn renewal(&self, state: &State, now: Moment) -> Option<Fetch> {
+        if state.pause.is_over(now) { self.fetch(state, now) } else { None }
+    }
+
+    /// What came of a fetch. The words are for the log.
+    pub(crate) fn accept(&self, subject: &Subject, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
+        let (Source::Remote { keys: remote, discover }, Ok(mut state)) =
+            (&self.source, self.state.try_borrow_mut())
+        else {
+            return Accepted::failed();
+        };
+        let body = match answer {
+            FetchAnswer::Response { status: 200, body } => Ok(*body),
+            FetchAnswer::Response { .. } => Err((FetchOutcome::Unavailable, Vec::new())),
+            FetchAnswer::Failed => Err((FetchOutcome::Failed, Vec::new())),
+        };
+        let malformed = |fault: String| (FetchOutcome::Malformed, vec![fault]);
+        let read = body.and_then(|body| {
+            if let (Subject::Discovery, Some(issuer)) = (subject, discover) {
+                let endpoint = jwks_endpoint(body, issuer, &remote.endpoint);
+                state.endpoint = Some(endpoint.map_err(|fault| malformed(fault.to_string()))?);
+                return Ok(Vec::new());
+            }
+            let keys = JwkSet::parse(body).map_err(|fault| malformed(fault.to_string()))?;
+            let dropped = keys.dropped().iter().map(|(at, fault)| format!("key {at} is left out: {fault}"));
+            let notes = dropped.collect();
+            // Only what was answered counts: failures have pauses of their own.
+            state.refetched_at = state.keys.is_some().then_some(now);
+            state.pause.succeed();
+            // What is known of tokens is bound to the set, and stays where that has not changed.
+            let same = state.keys.take().map(|(same, _)| same).filter(|same| same.is_like(&keys));
+            // By the clock of now: an issuer's set has no version, and is as new as its answer.
+            state.keys = Some((same.unwrap_or_else(|| Arc::new(keys)), now));
+            Ok(notes)
+        });
+        match read {
+            Ok(notes) => {
+                state.pause.end(now);
+                Accepted { outcome: FetchOutcome::Found, resolution: Resolution::Refreshed, notes }
+            }
+            Err((outcome, notes)) => {
+                state.fail(now);
+                Accepted { outcome, resolution: Resolution::Unavailable, notes }
+            }
+        }
+    }
+
+    /// How many keys there are, since when, and how often in a row no newer ones could be had.
+    pub(crate) fn report(&self) -> (usize, Option<Moment>, u32) {
+        match (&self.source, self.state.try_borrow()) {
+            (Source::Inline(keys), _) => (keys.keys().len(), None, 0),
+            (Source::Remote { .. }, Ok(state)) => {
+                let (keys, fetched_at) =
+                    state.keys.as_ref().map(|(keys, at)| (keys.keys().len(), *at)).unzip();
+                (keys.unwrap_or_default(), fetched_at, state.pause.failures())
+            }
+            (Source::Remote { .. }, Err(_)) => (0, None, 0),
+        }
+    }
+
+    fn fetch(&self, state: &State, now: Moment) -> Option<Fetch> {
+        let Source::Remote { keys: remote, discover } = &self.source else { return None };
+        let (subject, endpoint) = match (discover, &state.endpoint) {
+            (Some(_), None) => (Subject::Discovery, &remote.endpoint),
+            (_, endpoint) => (Subject::Keys, endpoint.as_ref().unwrap_or(&remote.endpoint)),
+        };
+        let RemoteKeys { cluster, timeout, .. } = remote;
+        let Endpoint { authority, path, https, .. } = endpoint;
+        let request = FetchRequest::get(cluster, *https, authority, path.clone(), *timeout)
+            .header("accept", "application/json");
+        Some(Fetch::new(FetchKey::new(self.id, subject), request, AsOf::moment(now)))
+    }
+}
+
+impl State {
+    fn fail(&mut self, now: Moment) {
+        let pause = doubled(FIRST_PAUSE, self.pause.failures(), MAX_PAUSE);
+        self.pause.fail();
+        self.pause.begin_jittered(pause, now);
+        // The keys may have moved.
+        self.endpoint = None;
+    }
+}

@@ -1,0 +1,18 @@
+//! Services that policies ask: registries, the keys of issuers, agents that hand out credentials, sources of policies.
+
+pub(crate) mod agent;
+pub(crate) mod bundle;
+mod directory;
+mod fetch;
+mod keyring;
+pub(crate) mod registry;
+mod resolution;
+
+pub use self::bundle::{BUNDLE_TYPE, BundleError, MAX_BUNDLE_BYTES, SignedBundle};
+pub use self::directory::Services;
+pub(crate) use self::fetch::Subject;
+pub use self::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MAX_FETCHED_BYTES};
+pub(crate) use self::keyring::KeyRing;
+pub use self::registry::RecordSource;
+pub use self::resolution::{Accepted, Resolution};
+pub(crate) use self::resolution::{FetchResults, Lookup};

@@ -1,0 +1,35 @@
+//! The form of the calls to a registry.
+//!
+//! Its credential goes with every one of them, and nowhere else.
+
+use std::time::Duration;
+
+use super::client::Registry;
+use super::introspection;
+use super::lookup_key::LookupKey;
+use super::memory::Memory;
+use crate::base::Moment;
+use crate::policy::{Protocol, RegistryPolicy};
+use crate::services::fetch::{Fetch, FetchRequest};
+
+impl Registry {
+    /// Returns the call for a record.
+    pub(super) fn record_call(&self, key: LookupKey<'_>, state: &Memory, now: Moment) -> Fetch {
+        let timeout = self.policy.timeout;
+        let request = match (&self.policy.protocol, key) {
+            (Protocol::Introspection { .. }, LookupKey::Token(token, _)) => self
+                .call("", timeout)
+                .post("application/x-www-form-urlencoded", introspection::question(token)),
+            _ => self.call(&key.path(), timeout),
+        };
+        Fetch::new(self.key(key.subject()), request, state.as_of(now))
+    }
+
+    /// Returns a GET below the registry's address, with its credential.
+    pub(super) fn call(&self, path: &str, timeout: Duration) -> FetchRequest {
+        let RegistryPolicy { cluster, url, .. } = &self.policy;
+        FetchRequest::get(cluster, url.https, &url.authority, format!("{}{path}", url.path), timeout)
+            .header("accept", "application/json")
+            .credential("authorization", &self.authorization)
+    }
+}

@@ -1,0 +1,145 @@
+//! A registry as a worker asks it: which calls are made, and what takes their answers.
+//!
+//! A record is taken from the worker's memory, else from the memory that workers share, else from the registry. None of
+//! them is believed for longer than the policy says, nor after the registry told of a change. A registry that cannot be
+//! asked lets nobody in: only what is remembered still counts.
+
+use std::cell::RefCell;
+
+use serde_json::{Value, json};
+
+use super::memory::Memory;
+use crate::base::{Digest, Moment};
+use crate::host::{Capabilities, Store};
+use crate::policy::{Protocol, RegistryPolicy};
+use crate::secret::ServiceSecret;
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
+use crate::services::resolution::{Accepted, Resolution};
+
+/// The registry of a policy, and what is remembered of it.
+pub(crate) struct Registry {
+    pub(super) id: ServiceId,
+    pub(super) policy: RegistryPolicy,
+    pub(super) authorization: ServiceSecret,
+    /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
+    pub(super) is_followed: bool,
+    pub(super) state: RefCell<Memory>,
+}
+
+impl Registry {
+    pub(crate) fn new(
+        id: ServiceId,
+        policy: RegistryPolicy,
+        credential: &ServiceSecret,
+        host: Capabilities,
+    ) -> Self {
+        let state = RefCell::new(Memory::new(&policy));
+        let authorization = credential.with_scheme("Bearer");
+        Self { id, policy, authorization, is_followed: host.ticks, state }
+    }
+
+    pub(crate) fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    /// Tells whether another policy describes this very registry.
+    pub(crate) fn is_of(&self, policy: &RegistryPolicy) -> bool {
+        self.policy == *policy
+    }
+
+    /// Tells whether a call is made: asked once for each.
+    pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
+        // The feed and reports have a pace of their own.
+        matches!(subject, Subject::Changes | Subject::Usage)
+            || self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
+    }
+
+    /// Notes that a call that is due was not made after all: it is due again soon.
+    pub(crate) fn abandon(&self, subject: &Subject, now: Moment) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        match subject {
+            Subject::Changes => state.feed_pause.end(now),
+            Subject::Usage => state.usage.settle(false, now),
+            _ => {}
+        }
+    }
+
+    /// Takes the answer to a call. The resolution is for the requests that wait for it.
+    pub(crate) fn accept(
+        &self,
+        subject: &Subject,
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Accepted {
+        let (outcome, resolution) = match subject {
+            Subject::Token(_) | Subject::Person(_) => self.accept_record(subject, as_of, answer, now, store),
+            Subject::Limit(charge) => self.accept_taken(charge, answer, now),
+            Subject::Changes => (self.accept_changes(as_of, answer, now, store), Resolution::Refreshed),
+            Subject::Usage => (self.accept_usage(answer, now), Resolution::Refreshed),
+            Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
+                return Accepted::failed();
+            }
+        };
+        Accepted::new(outcome, resolution)
+    }
+
+    /// Returns the calls that are due and that no request waits for.
+    pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };
+        if self.policy.protocol != Protocol::Keyswap {
+            return Vec::new();
+        }
+        let changes = self.changes_due(&mut state, now);
+        let usage = self.usage_due(&mut state, now);
+        changes.into_iter().chain(usage).collect()
+    }
+
+    /// Tells whether it is noted already that a token was used today.
+    pub(crate) fn is_marked(&self, digest: &Digest, now: Moment) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.usage.is_marked(digest, now))
+    }
+
+    /// Notes that a token was used.
+    pub(crate) fn mark_used(&self, digest: Digest, now: Moment) {
+        if let Ok(mut state) = self.state.try_borrow_mut()
+            && self.policy.protocol == Protocol::Keyswap
+        {
+            state.usage.mark(digest, now);
+        }
+    }
+
+    fn usage_due(&self, state: &mut Memory, now: Moment) -> Option<Fetch> {
+        let body = state.usage.report(now)?;
+        let request = self.call("/v1/usage", self.policy.timeout).post("application/json", body.into());
+        Some(Fetch::new(self.key(Subject::Usage), request, state.as_of(now)))
+    }
+
+    fn accept_usage(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
+        let outcome = match answer {
+            FetchAnswer::Response { status: 200..=299, .. } => FetchOutcome::Found,
+            FetchAnswer::Response { .. } => FetchOutcome::Unavailable,
+            FetchAnswer::Failed => FetchOutcome::Failed,
+        };
+        state.usage.settle(outcome == FetchOutcome::Found, now);
+        outcome
+    }
+
+    /// Returns what is remembered, in numbers.
+    pub(crate) fn report(&self) -> Value {
+        let Ok(state) = self.state.try_borrow() else { return Value::Null };
+        json!({
+            "authority": self.policy.url.authority,
+            "position": state.feed.position(),
+            "feed_failures": state.feed_pause.failures(),
+            "records": state.records.len(),
+            "unknown": state.unknown.len(),
+        })
+    }
+
+    pub(super) fn key(&self, subject: Subject) -> FetchKey {
+        FetchKey::new(self.id, subject)
+    }
+}

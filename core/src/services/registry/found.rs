@@ -1,0 +1,21 @@
+//! What a registry said of a token or a person.
+
+use super::feed::Feed;
+use crate::base::Digest;
+use crate::identity::CallerRecord;
+
+/// What a registry said.
+pub(super) enum Found {
+    /// A record and its version.
+    Record(CallerRecord, u64),
+    Nothing,
+}
+
+impl Found {
+    pub(super) fn is_believed(&self, feed: &Feed, digest: &Digest, as_of: u64) -> bool {
+        match self {
+            Self::Record(_, version) => feed.believes(digest, *version, as_of),
+            Self::Nothing => feed.believes_absence(digest, as_of),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Lookups of tokens and people, and the records that come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Registry;
+use super::found::Found;
+use super::lookup_key::LookupKey;
+use super::memory::{Held, Memory};
+use super::shared_record::{self, SharedRecord};
+use super::{introspection, record};
+use crate::base::{Digest, Moment};
+use crate::host::{SlotKind, Store};
+use crate::identity::CallerRecord;
+use crate::policy::Protocol;
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
+use crate::services::resolution::{FetchResults, Lookup, Resolution};
+
+/// The time that a worker has to itself to renew a record.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// The place that a record was found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordSource {
+    /// The worker's own memory.
+    Worker,
+    /// The memory that the workers share.
+    Process,
+    /// The registry.
+    Registry,
+}
+
+impl RecordSource {
+    /// Returns its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Process => "process",
+            Self::Registry => "registry",
+        }
+    }
+}
+
+/// A record, and where it was found; `None` where there is no such token or person.
+pub(crate) type FoundRecord = Option<(Arc<CallerRecord>, RecordSource)>;
+
+impl Registry {
+    /// Looks up a token or a person: what was fetched for the request itself, else what is remembered, else a call.
+    pub(crate) fn find(
+        &self,
+        key: LookupKey<'_>,
+        results: &FetchResults,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Lookup<FoundRecord> {
+        // Most requests wait for nothing, and need no search here.
+        if !results.is_empty() {
+            match results.of(&key.subject()) {
+                Some(Resolution::Record(record)) => {
+                    return Lookup::Ready(Some((Arc::clone(record), RecordSource::Registry)), None);
+                }
+                Some(Resolution::Unknown) => return Lookup::Ready(None, None),
+                Some(_) => return Lookup::Unavailable,
+                None => {}
+            }
+        }
+        if !key.is_plausible() {
+            return Lookup::Ready(None, None);
+        }
+        // Nothing below calls back, so nothing else borrows it.
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Lookup::Unavailable };
+        if let Some(fetch) = self.feed_check(key, &mut state, now).filter(|fetch| !results.has(&fetch.key)) {
+            return Lookup::Fetch(Box::new(fetch));
+        }
+        self.find_remembered(key, &mut state, now, store)
+    }
+
+    fn find_remembered(
+        &self,
+        key: LookupKey<'_>,
+        state: &mut Memory,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Lookup<FoundRecord> {
+        let digest = key.digest();
+        if let Some(record) = state.remembered(&digest, self.policy.positive, now) {
+            let renewal = self.renewal(key, state, now, store);
+            return Lookup::Ready(Some((record, RecordSource::Worker)), renewal);
+        }
+        if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
+            return Lookup::Ready(None, None);
+        }
+        if state.unreadable.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
+            return Lookup::Unavailable;
+        }
+        if let Some(held) = self.shared(&key.subject(), &digest, state, now, store) {
+            let record = Arc::clone(&held.record);
+            state.hold(digest, held);
+            return Lookup::Ready(Some((record, RecordSource::Process)), None);
+        }
+        if !state.is_ready(&digest, now) {
+            return Lookup::Unavailable;
+        }
+        Lookup::Fetch(Box::new(self.record_call(key, state, now)))
+    }
+
+    pub(super) fn accept_record(
+        &self,
+        subject: &Subject,
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (FetchOutcome, Resolution) {
+        let failed = (FetchOutcome::Failed, Resolution::Unavailable);
+        let Ok(mut state) = self.state.try_borrow_mut() else { return failed };
+        let Some(digest) = subject.digest() else { return failed };
+        let found = self.read(subject, &digest, answer, now);
+        let outcome = match &found {
+            Ok(found) if !found.is_believed(&state.feed, &digest, as_of.change) => FetchOutcome::Stale,
+            Ok(Found::Record(..)) => FetchOutcome::Found,
+            Ok(Found::Nothing) => FetchOutcome::NotFound,
+            Err(outcome) => *outcome,
+        };
+        state.breaker.record(!outcome.is_outage(), now);
+        state.settle(&digest, outcome);
+        let resolution = match (found, outcome) {
+            (Ok(Found::Record(record, version)), FetchOutcome::Found) => {
+                let body = record::write(&record, subject, version);
+                let held = Held::new(Arc::new(record), version, as_of.at, self.policy.positive);
+                let shared = SharedRecord {
+                    digest: state.place(&digest),
+                    version,
+                    as_of: as_of.change,
+                    asked_at: as_of.at,
+                    leased_until: Moment::default(),
+                    record: Some(&body),
+                };
+                // A record that cannot be shared is looked up by each worker.
+                let _ = shared_record::fill(store, &shared, now);
+                let record = Arc::clone(&held.record);
+                state.hold(digest, held);
+                Resolution::Record(record)
+            }
+            (Ok(Found::Nothing), FetchOutcome::NotFound) => {
+                state.records.remove(&digest);
+                state.unknown.insert(digest, as_of.at);
+                // Where it cannot be forgotten for all, its time to live is the bound.
+                let _ = shared_record::forget(store, state.place(&digest), as_of.at, now);
+                Resolution::Unknown
+            }
+            (Ok(_), _) => Resolution::Retry,
+            (Err(FetchOutcome::Malformed), _) => {
+                state.unreadable.insert(digest, as_of.at);
+                Resolution::Unavailable
+            }
+            (Err(_), _) => Resolution::Unavailable,
+        };
+        (outcome, resolution)
+    }
+
+    fn read(
+        &self,
+        subject: &Subject,
+        digest: &Digest,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+    ) -> Result<Found, FetchOutcome> {
+        let (status, body) = match answer {
+            FetchAnswer::Response { status, body } => (*status, *body),
+            FetchAnswer::Failed => return Err(FetchOutcome::Failed),
+        };
+        match (&self.policy.protocol, status) {
+            (Protocol::Keyswap, 200) => record::read(body, subject)
+                .map(|(record, version)| Found::Record(record, version))
+                .ok_or(FetchOutcome::Malformed),
+            (Protocol::Keyswap, 404) if record::says_unknown(body) => Ok(Found::Nothing),
+            (Protocol::Introspection { providers, audiences }, 200) => {
+                introspection::read(body, digest, providers, audiences, now).ok_or(FetchOutcome::Malformed)
+            }
+            // A wrong credential of ours, or too much to do, is about every token.
+            (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),
+            _ => Err(FetchOutcome::Malformed),
+        }
+    }
+
+    /// Returns a record that another worker looked up, if it may be believed.
+    fn shared(
+        &self,
+        subject: &Subject,
+        digest: &Digest,
+        state: &Memory,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Held> {
+        let place = state.place(digest);
+        let value = store.get(&SlotKind::Record.key(&place)).ok()??;
+        let shared = SharedRecord::decode(&value, &place)?;
+        let is_fresh = now.is_within(self.policy.positive, shared.asked_at)
+            && state.feed.has_heard_of(shared.as_of.max(shared.version));
+        if !is_fresh || !state.feed.believes(digest, shared.version, shared.as_of) {
+            return None;
+        }
+        let (record, _) = record::read(shared.record?, subject)?;
+        Some(Held::new(Arc::new(record), shared.version, shared.asked_at, self.policy.positive))
+    }
+
+    /// Returns the call that renews a record before it is too old, if one is due and this worker is the one to make it.
+    fn renewal(
+        &self,
+        key: LookupKey<'_>,
+        state: &mut Memory,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Fetch> {
+        let digest = key.digest();
+        let held = state.records.get_mut(&digest)?;
+        if now < held.refresh_at {
+            return None;
+        }
+        held.refresh_at = now.after(LEASE);
+        let (version, asked_at) = (held.version, held.asked_at);
+        // Another worker may have renewed it already.
+        let is_newer = |other: &Held| other.asked_at > asked_at && other.version >= version;
+        if let Some(renewed) = self.shared(&key.subject(), &digest, state, now, store).filter(is_newer) {
+            state.records.insert(digest, renewed);
+            return None;
+        }
+        let may_ask = shared_record::lease(store, &state.place(&digest), now, now.after(LEASE));
+        may_ask.then(|| self.record_call(key, state, now))
+    }
+}

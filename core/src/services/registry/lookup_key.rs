@@ -1,0 +1,67 @@
+//! The key of a lookup: a token, or a person by their address.
+
+use std::ops::RangeInclusive;
+
+use percent_encoding::percent_encode;
+
+use crate::base::Digest;
+use crate::identity::person_digest;
+use crate::services::fetch::Subject;
+use crate::syntax::{FORM, is_email};
+
+/// The lengths of tokens that can be in a registry, in bytes.
+const TOKEN_BYTES: RangeInclusive<usize> = 12..=4096;
+
+#[derive(Clone, Copy)]
+pub(crate) enum LookupKey<'a> {
+    /// The caller's token, as it came, and its digest.
+    Token(&'a [u8], Digest),
+    /// A verified address, in lower case.
+    Person(&'a str),
+}
+
+impl LookupKey<'_> {
+    /// Tells whether it can be in a registry at all: what cannot is neither looked for nor asked for.
+    pub(super) fn is_plausible(self) -> bool {
+        match self {
+            Self::Token(token, _) => {
+                TOKEN_BYTES.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic)
+            }
+            Self::Person(email) => is_email(email),
+        }
+    }
+
+    pub(crate) fn subject(self) -> Subject {
+        match self {
+            Self::Token(_, digest) => Subject::Token(digest),
+            Self::Person(email) => Subject::Person(email.to_owned()),
+        }
+    }
+
+    /// Returns what a record is remembered by.
+    pub(super) fn digest(self) -> Digest {
+        match self {
+            Self::Token(_, digest) => digest,
+            Self::Person(email) => person_digest(email),
+        }
+    }
+
+    pub(super) fn path(self) -> String {
+        match self {
+            Self::Token(_, digest) => format!("/v1/tokens/{}", digest.to_hex()),
+            Self::Person(email) => format!("/v1/principals/{}", percent_encode(email.as_bytes(), FORM)),
+        }
+    }
+}
+
+impl Subject {
+    /// Returns what a record is remembered by. No token that is plausible has the digest of a person: it would have to
+    /// hold a NUL.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Token(digest) => Some(*digest),
+            Self::Person(email) => Some(person_digest(email)),
+            _ => None,
+        }
+    }
+}

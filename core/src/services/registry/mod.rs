@@ -1,0 +1,20 @@
+//! Tokens and people that are known elsewhere: looked up, remembered for a while, forgotten when they change.
+
+mod breaker;
+mod budget;
+mod calls;
+mod changes;
+mod client;
+mod feed;
+mod found;
+mod introspection;
+mod lookup;
+mod lookup_key;
+mod memory;
+mod record;
+mod shared_record;
+mod usage;
+
+pub(crate) use self::client::Registry;
+pub use self::lookup::RecordSource;
+pub(crate) use self::lookup_key::LookupKey;

@@ -1,0 +1,187 @@
+//! A record as a registry tells it: JSON in the shape of an inline token, with more.
+//!
+//! Members that are not known are ignored, so that old data planes understand new registries. Those that are known must
+//! be what they should be: a restriction that cannot be read would otherwise restrict nothing.
+
+use serde_json::{Map, Value};
+
+use crate::base::{Digest, UnixTime};
+use crate::identity::{CallerRecord, TokenStatus};
+use crate::limit::RateLimit;
+use crate::policy;
+use crate::services::fetch::Subject;
+use crate::syntax::{is_line, json};
+
+/// A longer answer is not read.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+/// Reads what is known of the one who is wanted, with its version. `None` for anything that is not that.
+pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)> {
+    if body.len() > MAX_BYTES {
+        return None;
+    }
+    let Value::Object(members) = json::parse(body).ok()? else { return None };
+    // An answer about somebody else is none.
+    let (owner, label) = match subject {
+        Subject::Token(digest) => {
+            Digest::from_hex(members.get("sha256")?.as_str()?).filter(|it| it == digest)?;
+            (member(&members, "owner", line).ok()?, Some(line(members.get("label")?)?))
+        }
+        Subject::Person(email) => {
+            members.get("email").filter(|told| told.as_str() == Some(email))?;
+            (Some(email.clone()), member(&members, "label", line).ok()?)
+        }
+        _ => return None,
+    };
+    let version = member(&members, "version", Value::as_u64).ok()?.unwrap_or_default();
+    let record = CallerRecord {
+        digest: subject.digest()?,
+        label: label.or_else(|| owner.clone())?,
+        owner,
+        status: match members.get("status").map_or(Some("active"), Value::as_str)? {
+            "active" => TokenStatus::Active,
+            "disabled" => TokenStatus::Disabled,
+            _ => return None,
+        },
+        providers: names(members.get("providers")?)?,
+        models: member(&members, "models", names).ok()?.unwrap_or_else(CallerRecord::all_models),
+        expires_at: member(&members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
+        rate_limit: member(&members, "rate_limit", rate_limit).ok()?,
+    };
+    Some((record, version))
+}
+
+/// Whether it is the registry that says that it knows no such token or person: a 404 may come from anything in between.
+pub(super) fn says_unknown(body: &[u8]) -> bool {
+    body.len() <= MAX_BYTES
+        && json::parse(body).is_ok_and(|body| {
+            let code = body.get("code").and_then(Value::as_str);
+            matches!(code, Some("unknown_token" | "unknown_user"))
+        })
+}
+
+/// The record in the form that [`read`] takes, without what nobody reads: for the memory that workers share.
+pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> Vec<u8> {
+    let rate_limit = record.rate_limit.map(|limit| {
+        let per = format!("{}s", limit.seconds());
+        serde_json::json!({"requests": limit.requests(), "per": per})
+    });
+    let (sha256, email) = match subject {
+        Subject::Person(email) => (None, Some(email)),
+        _ => (Some(record.digest.to_hex()), None),
+    };
+    let form = serde_json::json!({
+        "sha256": sha256,
+        "email": email,
+        "label": record.label,
+        "owner": record.owner,
+        "status": if record.status == TokenStatus::Active { "active" } else { "disabled" },
+        "providers": record.providers,
+        "models": record.models,
+        "expires_at": record.expires_at.map(|at| at.to_string()),
+        "rate_limit": rate_limit,
+        "version": version,
+    });
+    form.to_string().into_bytes()
+}
+
+/// A member that is there and cannot be read.
+pub(super) struct Malformed;
+
+/// A member that may be left out or null.
+pub(super) fn member<'a, T>(
+    members: &'a Map<String, Value>,
+    name: &str,
+    read: impl FnOnce(&'a Value) -> Option<T>,
+) -> Result<Option<T>, Malformed> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read(value).map(Some).ok_or(Malformed),
+    }
+}
+
+pub(super) fn line(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| is_line(text, 256)).map(str::to_owned)
+}
+
+pub(super) fn names(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(line).collect()
+}
+
+fn rate_limit(value: &Value) -> Option<RateLimit> {
+    let per = policy::duration(value.get("per")?.as_str()?)?;
+    RateLimit::per(value.get("requests")?.as_u64()?, per)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn whole() -> Value {
+        json!({
+            "sha256": Digest::of(b"t").to_hex(), "label": "alice-laptop", "owner": "alice@example.com",
+            "status": "active", "providers": ["openai"], "models": ["*"], "created_at": "2026-11-01T09:00:00Z",
+            "expires_at": null, "rate_limit": {"requests": 100, "per": "60s"}, "version": 17, "new": {"x": [1]},
+        })
+    }
+
+    #[test]
+    fn what_is_known_is_read_and_what_is_new_is_ignored() {
+        let (record, version) =
+            read(whole().to_string().as_bytes(), &Subject::Token(Digest::of(b"t"))).unwrap();
+        assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
+        assert_eq!(record.rate_limit, RateLimit::new(100, 60));
+        let subject = Subject::Token(record.digest);
+        assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
+    }
+
+    #[test]
+    fn a_person_is_known_by_the_address_that_was_asked_for() {
+        let body = json!({
+            "email": "a@b.c", "label": null, "status": "active", "providers": ["openai"], "models": ["*"],
+            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5,
+        });
+        let read = |email: &str| read(body.to_string().as_bytes(), &Subject::Person(email.to_owned()));
+        let (record, version) = read("a@b.c").unwrap();
+        assert_eq!((record.label.as_str(), record.owner.as_deref(), version), ("a@b.c", Some("a@b.c"), 5));
+        let subject = Subject::Person("a@b.c".to_owned());
+        assert_eq!(super::read(&write(&record, &subject, 5), &subject), Some((record, 5)));
+        assert!(read("b@b.c").is_none());
+    }
+
+    #[test]
+    fn a_record_that_is_not_what_it_should_be_is_none() {
+        let change = |pointer: &str, value: Value| {
+            let mut record = whole();
+            *record.pointer_mut(pointer).unwrap() = value;
+            record.to_string()
+        };
+        for body in [
+            String::new(),
+            "null".to_owned(),
+            "[]".to_owned(),
+            format!("{} x", whole()),
+            whole().to_string().replacen('{', r#"{"status":"disabled","#, 1),
+            change("/sha256", json!(Digest::of(b"u").to_hex())),
+            change("/sha256", json!(Digest::of(b"t").to_hex().to_uppercase())),
+            change("/label", json!(7)),
+            change("/label", json!("a\r\nb")),
+            change("/owner", json!(["x"])),
+            change("/status", json!("Active")),
+            change("/status", Value::Null),
+            change("/providers", json!("openai")),
+            change("/providers", json!([1])),
+            change("/models", json!("*")),
+            change("/expires_at", json!(1_900_000_000)),
+            change("/expires_at", json!("tomorrow")),
+            change("/rate_limit", json!({"requests": 0, "per": "60s"})),
+            change("/rate_limit", json!({"requests": 5, "per": "soon"})),
+            change("/version", json!(-1)),
+            change("/label", json!("x".repeat(MAX_BYTES))),
+        ] {
+            assert!(read(body.as_bytes(), &Subject::Token(Digest::of(b"t"))).is_none(), "{body:.120}");
+        }
+    }
+}

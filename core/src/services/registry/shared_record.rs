@@ -1,0 +1,198 @@
+//! A record in shared memory, so that what one worker looked up serves all of them.
+//!
+//! The value holds the whole digest: another token's value in the same slot is a miss. It holds the version, so that
+//! a late answer never takes the place of a newer one; a tombstone says which version is the least to be believed.
+//! Garbage is a miss.
+
+use crate::base::{Digest, Moment};
+use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
+
+/// A record as workers share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SharedRecord<'a> {
+    pub(super) digest: Digest,
+    /// The record's version, or the least that is to be believed.
+    pub(super) version: u64,
+    /// Up to which change of the registry the record was known to be right when it was asked for.
+    pub(super) as_of: u64,
+    /// When it was asked for.
+    pub(super) asked_at: Moment,
+    /// Until when a worker has it to itself to ask anew.
+    pub(super) leased_until: Moment,
+    /// The registry's answer; `None` is a tombstone.
+    pub(super) record: Option<&'a [u8]>,
+}
+
+impl<'a> SharedRecord<'a> {
+    pub(super) fn decode(value: &'a [u8], digest: &Digest) -> Option<Self> {
+        let SharedValue { numbers, bytes } = SharedValue::decode(value, digest)?;
+        let [version, as_of, asked_at, leased_until] = numbers;
+        Some(Self {
+            digest: *digest,
+            version,
+            as_of,
+            asked_at: Moment(asked_at),
+            leased_until: Moment(leased_until),
+            record: Some(bytes).filter(|record| !record.is_empty()),
+        })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let numbers = [self.version, self.as_of, self.asked_at.0, self.leased_until.0];
+        SharedValue { numbers, bytes: self.record.unwrap_or_default() }.encode(&self.digest)
+    }
+}
+
+/// Puts a record there, unless what is there is newer. A record that could not be shared is looked up by each worker.
+pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> Result<(), StoreError> {
+    store.update(&SlotKind::Record.key(&slot.digest), &mut |value| {
+        let is_newer = |present: &SharedRecord<'_>| {
+            // Of one version what was asked for later, by a clock that was not put back since.
+            let is_later = present.asked_at > slot.asked_at && present.asked_at <= now;
+            present.version > slot.version || (present.version == slot.version && is_later)
+        };
+        match value.and_then(|value| SharedRecord::decode(value, &slot.digest)) {
+            Some(present) if is_newer(&present) => Update::Keep,
+            _ => Update::Set(slot.encode()),
+        }
+    })
+}
+
+/// Believes no version of a token before this one any more.
+pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<(), StoreError> {
+    let none = Moment::default();
+    let tombstone =
+        SharedRecord { digest, version, as_of: version, asked_at: none, leased_until: none, record: None };
+    store.update(&SlotKind::Record.key(&digest), &mut |value| {
+        let present = value.and_then(|value| SharedRecord::decode(value, &digest));
+        match present {
+            Some(present) if present.version >= version => Update::Keep,
+            _ => Update::Set(tombstone.encode()),
+        }
+    })
+}
+
+/// Believes nothing that was asked for before `at` any more: then there was no such token.
+pub(super) fn forget(store: &dyn Store, digest: Digest, at: Moment, now: Moment) -> Result<(), StoreError> {
+    store.update(&SlotKind::Record.key(&digest), &mut |value| {
+        let present = value.and_then(|value| SharedRecord::decode(value, &digest));
+        match present {
+            // What was asked for later, by a clock that was not put back since, is newer.
+            Some(present) if present.asked_at <= at || present.asked_at > now => {
+                let tombstone =
+                    SharedRecord { asked_at: at, leased_until: Moment::default(), record: None, ..present };
+                Update::Set(tombstone.encode())
+            }
+            _ => Update::Keep,
+        }
+    })
+}
+
+/// Whether this worker may ask anew: no other has asked within the lease. A slot that is not the token's is nobody's.
+pub(super) fn lease(store: &dyn Store, digest: &Digest, now: Moment, until: Moment) -> bool {
+    let mut won = false;
+    let done = store.update(&SlotKind::Record.key(digest), &mut |value| {
+        won = false;
+        let Some(present) = value.and_then(|value| SharedRecord::decode(value, digest)) else {
+            won = true;
+            return Update::Keep;
+        };
+        // A lease beyond ours was taken before the clock was put back.
+        if present.leased_until > now && present.leased_until <= until {
+            return Update::Keep;
+        }
+        won = true;
+        Update::Set(SharedRecord { leased_until: until, ..present }.encode())
+    });
+    won && done.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::host::MemoryStore;
+
+    const NOW: Moment = Moment(20);
+
+    fn slot(version: u64) -> SharedRecord<'static> {
+        SharedRecord {
+            digest: Digest::of(b"t"),
+            version,
+            as_of: 5,
+            asked_at: Moment(7),
+            leased_until: Moment(0),
+            record: Some(b"{}"),
+        }
+    }
+
+    fn read(store: &MemoryStore) -> Vec<u8> {
+        store.get(&SlotKind::Record.key(&Digest::of(b"t"))).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_another_token_in_the_slot_is_a_miss() {
+        let value = slot(3).encode();
+        assert_eq!(SharedRecord::decode(&value, &Digest::of(b"t")), Some(slot(3)));
+        assert_eq!(SharedRecord::decode(&value, &Digest::of(b"u")), None);
+    }
+
+    #[test]
+    fn a_late_fill_does_not_bring_back_what_was_buried() {
+        let store = MemoryStore::default();
+        fill(&store, &slot(3), NOW).unwrap();
+        bury(&store, Digest::of(b"t"), 9).unwrap();
+        fill(&store, &slot(3), NOW).unwrap();
+        fill(&store, &slot(8), NOW).unwrap();
+        assert_eq!(SharedRecord::decode(&read(&store), &Digest::of(b"t")).unwrap().record, None);
+        fill(&store, &slot(9), NOW).unwrap();
+        assert_eq!(SharedRecord::decode(&read(&store), &Digest::of(b"t")), Some(slot(9)));
+        bury(&store, Digest::of(b"t"), 9).unwrap();
+        assert_eq!(
+            SharedRecord::decode(&read(&store), &Digest::of(b"t")),
+            Some(slot(9)),
+            "it is that version"
+        );
+    }
+
+    #[test]
+    fn what_was_not_there_is_forgotten_and_only_what_is_newer_takes_its_place() {
+        let store = MemoryStore::default();
+        let token = Digest::of(b"t");
+        fill(&store, &slot(0), NOW).unwrap();
+        forget(&store, token, Moment(9), Moment(10)).unwrap();
+        fill(&store, &slot(0), NOW).unwrap();
+        assert_eq!(
+            SharedRecord::decode(&read(&store), &token).unwrap().record,
+            None,
+            "an older answer came late"
+        );
+        fill(&store, &SharedRecord { asked_at: Moment(12), ..slot(0) }, NOW).unwrap();
+        forget(&store, token, Moment(9), Moment(13)).unwrap();
+        assert!(
+            SharedRecord::decode(&read(&store), &token).unwrap().record.is_some(),
+            "it came into being later"
+        );
+    }
+
+    #[test]
+    fn one_worker_has_the_lease_at_a_time() {
+        let store = MemoryStore::default();
+        let token = Digest::of(b"t");
+        fill(&store, &slot(3), NOW).unwrap();
+        assert!(lease(&store, &token, Moment(100), Moment(200)));
+        assert!(!lease(&store, &token, Moment(150), Moment(250)));
+        assert!(lease(&store, &token, Moment(200), Moment(300)));
+        assert!(lease(&store, &token, Moment(10), Moment(110)), "the clock was put back");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_a_miss_or_is_read_as_it_stands(value in prop::collection::vec(any::<u8>(), 0..120)) {
+            if let Some(slot) = SharedRecord::decode(&value, &Digest::of(b"t")) {
+                prop_assert_eq!(slot.encode(), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What fetches resolve to: for a service, for the requests that wait, and for one request over its whole way.
+
+use std::sync::Arc;
+
+use super::fetch::{Fetch, FetchKey, FetchOutcome, Subject};
+use crate::identity::CallerRecord;
+use crate::limit::{Counted, Taken};
+
+/// A value that a service has, or has to fetch first.
+pub(crate) enum Lookup<T> {
+    /// The value, and a call that is due and that no request waits for.
+    Ready(T, Option<Fetch>),
+    /// The call to make first.
+    Fetch(Box<Fetch>),
+    /// Neither: it cannot be told now.
+    Unavailable,
+}
+
+/// The resolution of a fetch, for each of the requests that wait for it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The record of a token or a person.
+    #[doc(hidden)]
+    Record(Arc<CallerRecord>),
+    /// There is no such token or person.
+    #[doc(hidden)]
+    Unknown,
+    /// The service has it now: look again.
+    #[doc(hidden)]
+    Refreshed,
+    /// The outcome of taking from a budget.
+    #[doc(hidden)]
+    Taken(Taken),
+    /// It cannot be told now. A host that cannot make a call at all says this, too.
+    Unavailable,
+    /// The answer was out of date: look again.
+    #[doc(hidden)]
+    Retry,
+}
+
+/// The outcome of a call, taken by the service that it was for.
+pub struct Accepted {
+    /// In a word, for metrics.
+    pub outcome: FetchOutcome,
+    /// For every request that waits for this key.
+    pub resolution: Resolution,
+    /// Notes for operators: for the log.
+    pub notes: Vec<String>,
+}
+
+impl Accepted {
+    /// Returns the lines for the log; none where all is as it should be.
+    pub fn lines(self, key: &FetchKey) -> impl Iterator<Item = String> {
+        let Self { outcome, notes, .. } = self;
+        let kind = key.kind();
+        let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
+        (!outcome.is_healthy()).then_some(line).into_iter().chain(notes)
+    }
+
+    pub(crate) fn new(outcome: FetchOutcome, resolution: Resolution) -> Self {
+        Self { outcome, resolution, notes: Vec::new() }
+    }
+
+    pub(crate) fn failed() -> Self {
+        Self::new(FetchOutcome::Failed, Resolution::Unavailable)
+    }
+}
+
+/// An answer that is out of date is asked for anew so many times.
+const MAX_RETRIES: u8 = 2;
+
+/// The resolutions of one request that waited: all that is kept of it meanwhile.
+#[derive(Default)]
+pub(crate) struct FetchResults {
+    resolutions: Vec<(FetchKey, Resolution)>,
+    retries: u8,
+}
+
+impl FetchResults {
+    pub(crate) fn add(&mut self, key: FetchKey, resolution: Resolution) {
+        match resolution {
+            Resolution::Retry if self.retries < MAX_RETRIES => self.retries += 1,
+            Resolution::Retry => self.resolutions.push((key, Resolution::Unavailable)),
+            resolution => self.resolutions.push((key, resolution)),
+        }
+    }
+
+    /// Tells whether nothing was fetched, as for most requests.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.resolutions.is_empty()
+    }
+
+    /// Tells whether this was fetched already.
+    pub(crate) fn has(&self, key: &FetchKey) -> bool {
+        self.resolutions.iter().any(|(fetched, _)| fetched == key)
+    }
+
+    /// Returns the resolution of a subject.
+    pub(crate) fn of(&self, subject: &Subject) -> Option<&Resolution> {
+        self.resolutions.iter().find(|(key, _)| key.subject == *subject).map(|(_, resolution)| resolution)
+    }
+
+    /// Returns what was taken from a registry's budget for this request.
+    pub(crate) fn counted(&self) -> Option<Counted> {
+        let mut charges = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Limit(_)));
+        charges.next().map(|(_, resolution)| match resolution {
+            Resolution::Taken(taken) => Counted::Taken(*taken),
+            _ => Counted::Unknown,
+        })
+    }
+
+    /// Has a call made, unless it was made already and came to nothing.
+    pub(crate) fn fetch_once<T>(&self, fetch: Fetch) -> Lookup<T> {
+        if self.has(&fetch.key) { Lookup::Unavailable } else { Lookup::Fetch(Box::new(fetch)) }
+    }
+}

@@ -1,0 +1,17 @@
+//! Parsers of what others control: strict, byte-exact, and without any meaning of their own.
+
+mod escape;
+pub(crate) mod json;
+mod path;
+pub(crate) mod query;
+mod spelling;
+pub(crate) mod subprotocol;
+mod text;
+mod url;
+
+pub(crate) use self::escape::{FORM, UNRESERVED};
+pub use self::path::PathError;
+pub(crate) use self::path::RequestPath;
+pub(crate) use self::spelling::is_spelling_of;
+pub(crate) use self::text::{is_email, is_line, moves_text};
+pub(crate) use self::url::{BaseUrl, site};

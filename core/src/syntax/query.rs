@@ -1,0 +1,116 @@
+//! The `key` parameter of a query: an auth slot of Google's APIs.
+//!
+//! Found in every spelling (`KEY`, `k%65y`, after `&` or `;`), and removed without touching another byte: no
+//! decoding and encoding again, no sorting, no change of `%20` to `+`.
+
+use percent_encoding::percent_decode;
+
+/// The values of `key`, still encoded, in order.
+pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
+    parameters(query).filter(|(_, parameter)| is_key(parameter)).map(|(_, parameter)| value(parameter))
+}
+
+/// The query without its `key` parameters, or `None` where nothing is left of it.
+pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
+    without(query, is_key)
+}
+
+/// The query without the parameters `name`, in every spelling, or `None` where nothing is left of it.
+pub(crate) fn without_parameter(query: &[u8], name: &str) -> Option<Vec<u8>> {
+    without(query, |parameter| is_named(parameter, name))
+}
+
+fn without(query: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut kept = Vec::with_capacity(query.len());
+    let mut any = false;
+    for (separator, parameter) in parameters(query).filter(|(_, parameter)| !goes(parameter)) {
+        if any {
+            kept.extend(separator);
+        }
+        kept.extend_from_slice(parameter);
+        any = true;
+    }
+    any.then_some(kept)
+}
+
+/// Each parameter with the separator in front of it, which the first has not.
+fn parameters(query: &[u8]) -> impl Iterator<Item = (Option<u8>, &[u8])> {
+    let mut rest = Some((None, query));
+    std::iter::from_fn(move || {
+        let (separator, text) = rest?;
+        let end = text.iter().position(|byte| matches!(byte, b'&' | b';'));
+        let (parameter, tail) = end.and_then(|end| text.split_at_checked(end)).unwrap_or((text, b""));
+        rest = tail.split_first().map(|(next, tail)| (Some(*next), tail));
+        Some((separator, parameter))
+    })
+}
+
+fn is_key(parameter: &[u8]) -> bool {
+    is_named(parameter, "key")
+}
+
+/// Whether this is the parameter's name, whatever its case and escapes. `name` is in lower case.
+fn is_named(parameter: &[u8], name: &str) -> bool {
+    let found = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+    percent_decode(found).map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
+}
+
+fn value(parameter: &[u8]) -> &[u8] {
+    parameter.iter().position(|byte| *byte == b'=').and_then(|at| parameter.get(at + 1..)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_spelling_goes_and_every_other_byte_stays() {
+        for (query, expect) in [
+            ("key=t", None),
+            ("key", None),
+            ("key=", None),
+            ("alt=sse&key=t", Some("alt=sse")),
+            ("key=t&alt=sse", Some("alt=sse")),
+            ("a=1&key=t&b=2", Some("a=1&b=2")),
+            ("a=1;key=t;b=2", Some("a=1;b=2")),
+            ("a=1;key=t&b=2", Some("a=1&b=2")),
+            ("k%65y=t&a=%20+b", Some("a=%20+b")),
+            ("KEY=t&Key=u&%6bey=v", None),
+            ("a=%6&key=t&%zz", Some("a=%6&%zz")),
+            ("&&key=t&&", Some("&&&")),
+            ("keys=1&akey=2&key%20=3&key[]=4", Some("keys=1&akey=2&key%20=3&key[]=4")),
+            ("a=key=t", Some("a=key=t")),
+            ("", Some("")),
+        ] {
+            assert_eq!(without_keys(query.as_bytes()).as_deref(), expect.map(str::as_bytes), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_goes_in_every_spelling() {
+        let query = b"API_KEY=a&model=m&api%5fkey=b&api_keys=c;api_key";
+        assert_eq!(without_parameter(query, "api_key").as_deref(), Some(&b"model=m&api_keys=c"[..]));
+    }
+
+    #[test]
+    fn values_are_found_in_order() {
+        let query = b"key=a&x=y&k%65y=b%20;key";
+        assert_eq!(keys(query).collect::<Vec<_>>(), [&b"a"[..], b"b%20", b""]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_query_without_a_key_is_untouched(query in "[a-jl-zA-JL-Z0-9%=&;+._~-]{0,60}") {
+            prop_assume!(keys(query.as_bytes()).next().is_none());
+            prop_assert_eq!(without_keys(query.as_bytes()), Some(query.into_bytes()));
+        }
+
+        #[test]
+        fn no_key_is_left_and_the_rest_is_in_order(parts in prop::collection::vec("(key|k%65y|KEY|a|b%20)(=[a-z%0-9+]{0,5})?", 0..8)) {
+            let kept: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !is_key(part.as_bytes())).collect();
+            let expect = (!kept.is_empty() || parts.is_empty()).then(|| kept.join("&").into_bytes());
+            prop_assert_eq!(without_keys(parts.join("&").as_bytes()), expect);
+        }
+    }
+}

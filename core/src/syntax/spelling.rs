@@ -1,0 +1,25 @@
+//! Spellings of header names: a name is recognised in any case and with `_` or `.` for `-`, since servers exist that read
+//! `X_API_KEY` and `x-api-key` as one.
+
+/// Whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
+///
+/// Names that begin alike end otherwise, so the last byte is looked at first: nearly every other name is told by it.
+#[inline]
+pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
+    name.len() == canonical.len()
+        && name.last().map(|byte| normal_byte(*byte)) == canonical.as_bytes().last().copied()
+        && spells(name, canonical)
+}
+
+#[inline(never)]
+fn spells(name: &[u8], canonical: &str) -> bool {
+    name.iter().zip(canonical.bytes()).all(|(byte, other)| normal_byte(*byte) == other)
+}
+
+#[inline]
+fn normal_byte(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    }
+}

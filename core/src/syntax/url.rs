@@ -1,0 +1,137 @@
+//! The addresses of upstreams and gateways in a policy: scheme, host, port and a path in front of the client's.
+
+use super::path::RequestPath;
+
+/// An `https` or `http` URL without credentials, query or fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    /// Whether the scheme is `https`.
+    pub(crate) https: bool,
+    /// Host and port in lower case, as `:authority` has them: without the scheme's default port.
+    pub(crate) authority: String,
+    /// Empty, or `/…` without a slash at the end.
+    pub(crate) path: String,
+}
+
+impl BaseUrl {
+    /// Scheme and authority, as allow-lists of hosts have them.
+    pub(crate) fn site(&self) -> String {
+        site(self.https, &self.authority)
+    }
+
+    /// The authority without the port.
+    pub(crate) fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => &self.authority,
+        }
+    }
+
+    /// Reads a URL; an error says what is wrong with it without repeating it.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return Err("expected a URL that begins with `https://`"),
+        };
+        let (authority, path) = rest.find('/').and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, ""));
+        let default_port = if https { "443" } else { "80" };
+        let authority = parse_authority(authority, default_port)?;
+        Ok(Self { https, authority, path: parse_path(path)? })
+    }
+}
+
+/// Scheme and authority of what is reached there.
+pub(crate) fn site(https: bool, authority: &str) -> String {
+    let scheme = if https { "https" } else { "http" };
+    format!("{scheme}://{authority}")
+}
+
+fn parse_authority(text: &str, default_port: &str) -> Result<String, &'static str> {
+    if text.contains('@') {
+        return Err("a URL here has no user or password: name a credential instead");
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    if !is_host(host) {
+        return Err("expected a host name or an address after `://`");
+    }
+    let host = host.to_ascii_lowercase();
+    match port {
+        None => Ok(host),
+        Some(port) if port == default_port => Ok(host),
+        Some(port) if port.parse::<u16>().is_ok_and(|number| number > 0) => Ok(format!("{host}:{port}")),
+        Some(_) => Err("expected a port from 1 to 65535"),
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    host.len() <= 253
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+}
+
+fn parse_path(text: &str) -> Result<String, &'static str> {
+    let text = text.trim_end_matches('/');
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    match RequestPath::parse(text.as_bytes()) {
+        Ok(RequestPath { query: None, .. }) => Ok(text.to_owned()),
+        Ok(_) => Err("a URL here has no query"),
+        Err(_) => Err("expected a plain path: no dot segments, empty segments, fragments or escaped slashes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_host_port_and_path() {
+        for (text, authority, path) in [
+            ("https://api.openai.com", "api.openai.com", ""),
+            ("https://API.openai.com:443/", "api.openai.com", ""),
+            ("https://llm.internal:8443/openai/v2/", "llm.internal:8443", "/openai/v2"),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", ""),
+            ("http://[::1]:80/x", "[::1]", "/x"),
+        ] {
+            let https = text.starts_with("https");
+            let expect = BaseUrl { https, authority: authority.to_owned(), path: path.to_owned() };
+            assert_eq!(BaseUrl::parse(text), Ok(expect), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_pin() {
+        for text in [
+            "",
+            "api.openai.com",
+            "ftp://x",
+            "https://",
+            "https:///x",
+            "https://user:pw@host",
+            "https://host:0",
+            "https://host:99999",
+            "https://host:",
+            "https://ho st",
+            "https://host/a/../b",
+            "https://host/a?b",
+            "https://host/a#b",
+            "https://host?x",
+            "https://host#x",
+            "https://[zz]",
+            "https://a..b",
+        ] {
+            assert!(BaseUrl::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Upstreams: for each enabled provider the one host its requests go to, with the credentials bound to that host.
+//!
+//! Host and credentials stand in one value, built once from the policy; nothing of a request chooses between them. So
+//! a credential cannot reach another host than the policy bound it to, whatever a path, query or `Host` says.
+
+use super::credentials::Credentials;
+use super::pool::{Member, Pool};
+use crate::policy::{Gateway, Policy};
+use crate::provider::{
+    AuthStyle, Dialect, EndpointKind, KeyPool, PathMapping, Provider, QueryKey, RealtimePath,
+};
+use crate::secret::{BEARER, Form, TOKEN};
+use crate::syntax::BaseUrl;
+
+/// A header that carries a credential.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthHeader {
+    pub(crate) name: String,
+    pub(crate) form: Form,
+}
+
+/// Where requests for one provider go, and with what.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    /// The name of the provider.
+    pub(crate) provider: String,
+    /// The one authority that gets the credentials below.
+    pub(crate) authority: String,
+    /// Whether it is reached by TLS.
+    pub(crate) https: bool,
+    /// How the client's path continues there.
+    pub(crate) mapping: PathMapping,
+    /// The provider's own credentials; `None` where the gateway supplies them.
+    pub(crate) keys: Option<Pool>,
+    /// Their native slot.
+    pub(crate) auth: AuthHeader,
+    /// The slot of the same credential in requests in the OpenAI dialect: Bearer, unless that dialect is the provider's
+    /// own.
+    pub(crate) openai_auth: AuthHeader,
+    /// The gateway's, in `cf-aig-authorization`: present only where `authority` is the gateway's.
+    pub(crate) gateway_key: Option<Pool>,
+    /// What else the Cloudflare AI Gateway is told; `None` where requests do not go there.
+    pub(crate) controls: Option<Vec<(&'static str, String)>>,
+}
+
+/// Builds the upstream of every enabled provider.
+pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstream> {
+    let upstreams = policy.enabled_providers().filter_map(|provider| {
+        let keys = policy.needs_key(provider).then(|| pool(&provider.keys, credentials));
+        match policy.gateway.as_ref().filter(|_| provider.via_gateway) {
+            Some(gateway) if provider.builtin.endpoint == EndpointKind::Rest => {
+                through_rest_api(provider, gateway, keys)
+            }
+            Some(gateway) => Some(through(provider, gateway, keys, credentials)),
+            None => direct(provider, keys),
+        }
+    });
+    upstreams.collect()
+}
+
+/// The policy was checked: its providers name no other credentials than it has.
+fn pool(keys: &KeyPool, credentials: &Credentials) -> Pool {
+    let member = |(name, weight): &(String, u32)| {
+        credentials.id(name).map(|credential| Member { credential, weight: *weight })
+    };
+    Pool::new(keys.members.iter().filter_map(member).collect(), keys.cooldown)
+}
+
+/// Straight to the provider's own host.
+fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
+    let url = provider.url.as_ref()?;
+    let live = provider.builtin.realtime.as_ref().map(|realtime| RealtimePath {
+        native: realtime.native,
+        path: None,
+        key: realtime.key.map(|(_, name)| QueryKey(name)),
+    });
+    let mapping = PathMapping::new(provider, url.path.clone(), live);
+    Some(Upstream { mapping, ..carrying(provider, keys, url) })
+}
+
+/// Through the Cloudflare AI Gateway.
+fn through(
+    provider: &Provider,
+    gateway: &Gateway,
+    keys: Option<Pool>,
+    credentials: &Credentials,
+) -> Upstream {
+    let live = provider.builtin.realtime.as_ref().map(|realtime| RealtimePath {
+        native: realtime.native,
+        path: Some(gateway.path_prefix(realtime.slug)),
+        key: realtime.key.map(|(name, _)| QueryKey(name)),
+    });
+    let pinned = provider.path.as_deref().unwrap_or_default();
+    let prefix = gateway.path_prefix(&provider.slug) + pinned;
+    Upstream {
+        mapping: PathMapping::new(provider, prefix, live),
+        gateway_key: credentials.id(&gateway.credential).map(Pool::one),
+        controls: Some(gateway.controls.clone()),
+        ..carrying(provider, keys, &gateway.url)
+    }
+}
+
+/// To the gateway by Cloudflare's REST API, where the gateway's token is the credential.
+fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
+    let url = provider.url.as_ref()?;
+    let (path, name) = gateway.rest()?;
+    let mut controls = gateway.controls.clone();
+    controls.push(("cf-aig-gateway-id", name.to_owned()));
+    Some(Upstream {
+        mapping: PathMapping::new(provider, url.path.clone() + &path, None),
+        controls: Some(controls),
+        ..carrying(provider, keys, url)
+    })
+}
+
+/// An upstream at `url` that gets the provider's keys, with nothing else said.
+fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl) -> Upstream {
+    let bearer = AuthStyle::Authorization(BEARER);
+    let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
+    Upstream {
+        provider: provider.id.clone(),
+        authority: url.authority.clone(),
+        https: url.https,
+        mapping: PathMapping::default(),
+        keys,
+        auth: AuthHeader::of(&provider.auth),
+        openai_auth: AuthHeader::of(openai_style),
+        gateway_key: None,
+        controls: None,
+    }
+}
+
+impl AuthHeader {
+    fn of(style: &AuthStyle) -> Self {
+        match style {
+            AuthStyle::Authorization(TOKEN) => Self { name: "authorization".to_owned(), form: Form::Token },
+            AuthStyle::Authorization(_) => Self { name: "authorization".to_owned(), form: Form::Bearer },
+            AuthStyle::Header(name) => Self { name: name.clone(), form: Form::Plain },
+        }
+    }
+}

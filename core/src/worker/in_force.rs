@@ -1,0 +1,108 @@
+//! The policies in force at one moment, and the judgement of requests by them.
+
+use std::rc::Rc;
+
+use super::exchange::Exchange;
+use super::next::{Background, Next};
+use super::rollout::Rollout;
+use super::ticket::{Entry, Ticket};
+use crate::judge::{Decision, Observation, Request};
+use crate::services::bundle::Bundles;
+use crate::services::{Fetch, Resolution};
+
+/// The policies in force, or none yet. What it decides borrows from it, so that a policy that takes the place of another
+/// does so between two requests.
+pub struct InForce<'w> {
+    bundles: Option<&'w Bundles>,
+    rollout: Option<Rc<Rollout>>,
+}
+
+impl<'w> InForce<'w> {
+    pub(super) fn new(rollout: Option<Rc<Rollout>>, bundles: Option<&'w Bundles>) -> Self {
+        Self { bundles, rollout }
+    }
+
+    /// Returns the SHA-256 of the document in force, in hexadecimal digits; `None` before the first policy came.
+    pub fn sha256(&self) -> Option<String> {
+        self.rollout.as_ref().map(|rollout| rollout.digest().to_hex())
+    }
+
+    /// Judges a request: decides, or says what to fetch first.
+    ///
+    /// Where there is no policy yet, a new request waits for the first one; once it has waited, it is refused.
+    pub fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a, Ticket> {
+        let Some(rollout) = &self.rollout else { return self.await_first_policy(&entry, request) };
+        let resumed = match entry {
+            Entry::New => None,
+            Entry::Resumed(ticket, resolution) => ticket.stage(rollout).zip(Some(resolution)),
+        };
+        let next = match resumed {
+            Some((stage, resolution)) => rollout.resume(stage, resolution, request),
+            // A request that other policies began to judge begins anew.
+            None => rollout.begin(request),
+        };
+        next.map(|stage| Ticket::new(rollout, stage))
+    }
+
+    /// Judges a request to its end. `fetch` makes each call, and returns what it resolved to.
+    pub fn decide<'a>(
+        &'a self,
+        request: &Request<'a, '_>,
+        fetch: &mut dyn FnMut(Box<Fetch>) -> Resolution,
+    ) -> (Decision<'a>, Option<Background<Ticket>>) {
+        let mut entry = Entry::New;
+        loop {
+            match self.judge(entry, request) {
+                Next::Decide(decision, background) => return (decision, background),
+                Next::Fetch(call, ticket) => entry = Entry::Resumed(ticket, fetch(call)),
+            }
+        }
+    }
+
+    /// Goes on with a judgement that no request waits for. Returns what it tells, and what it needs next; nothing where
+    /// other policies began it.
+    pub fn resume_background(
+        &self,
+        ticket: Ticket,
+        resolution: Resolution,
+        request: &Request<'_, '_>,
+    ) -> (Vec<Observation>, Option<Background<Ticket>>) {
+        let Some(rollout) = &self.rollout else { return Default::default() };
+        let Some(stage) = ticket.stage(rollout) else { return Default::default() };
+        match rollout.resume(stage, resolution, request).map(|stage| Ticket::new(rollout, stage)) {
+            Next::Decide(decision, background) => (decision.follow_up.observations, background),
+            Next::Fetch(fetch, ticket) => (Vec::new(), Some(Background { fetch, ticket })),
+        }
+    }
+
+    /// The decision where the host failed before the request could be judged: it is refused, unless no request is.
+    pub fn host_failure(&self) -> Decision<'_> {
+        match &self.rollout {
+            Some(rollout) if rollout.decides_nothing() => rollout.undecided(),
+            _ => Decision::host_failure(),
+        }
+    }
+
+    /// Tells whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded;
+    /// without a policy none is.
+    pub fn is_slot(&self, name: &[u8]) -> bool {
+        self.rollout.as_ref().is_none_or(|rollout| rollout.is_slot(name))
+    }
+
+    /// Takes from the decision what belongs to the exchange with the upstream that now begins.
+    pub fn exchange(&self, decision: &mut Decision<'_>) -> Exchange {
+        let sent = std::mem::take(&mut decision.follow_up.sent);
+        Exchange::new(self.rollout.as_ref(), sent, std::mem::take(&mut decision.response))
+    }
+
+    fn await_first_policy<'a>(&'a self, entry: &Entry, request: &Request<'a, '_>) -> Next<'a, Ticket> {
+        let first = match entry {
+            Entry::New => self.bundles.and_then(|bundles| bundles.first(request.now)),
+            Entry::Resumed(..) => None,
+        };
+        match first {
+            Some(fetch) => Next::Fetch(Box::new(fetch), Ticket::for_first_policy()),
+            None => Next::Decide(Decision::no_policy(), None),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Worker: the policies in force, and the loop between a host and the engine.
+
+mod canary;
+mod exchange;
+mod in_force;
+mod next;
+mod rollout;
+mod running;
+mod ticket;
+
+pub use self::exchange::Exchange;
+pub use self::in_force::InForce;
+pub use self::next::{Background, Next};
+pub use self::running::{Due, Worker};
+pub use self::ticket::{Entry, Ticket};

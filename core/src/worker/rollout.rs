@@ -1,0 +1,251 @@
+//! The policies in force: one, or two of which one is tried.
+//!
+//! The stable policy judges every request first; that tells the principal. For its share of principals the candidate
+//! decides then; for others its decision is only compared. Where both judged a request, a difference is told. The one that
+//! does not decide takes nothing from any budget, delays nothing, and teaches nothing of keys.
+//!
+//! A policy in shadow mode decides nothing either: what it would decide is told, and the request goes on untouched.
+
+use std::rc::Rc;
+
+use super::canary::Canary;
+use super::next::{Background, Next};
+use crate::base::{Digest, Moment};
+use crate::host::{Environment, Store};
+use crate::identity::Principal;
+use crate::judge::{
+    AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request, RolloutFacts, Sent,
+    Suspended,
+};
+use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
+use crate::request::RequestHead;
+use crate::services::{Fetch, FetchResults, Resolution, Services};
+
+/// A policy in force, and what may be tried beside it, with the services that both ask.
+pub(crate) struct Rollout {
+    digest: Digest,
+    /// The revision, of policies that are fetched.
+    revision: Option<u64>,
+    stable: Engine,
+    candidate: Option<(Engine, Canary)>,
+    services: Rc<Services>,
+}
+
+/// The engine that a judgement goes on in.
+pub(super) enum Stage {
+    Stable(Suspended),
+    Candidate(Suspended, Comparison),
+}
+
+/// A request that the stable policy has judged, and the candidate judges.
+pub(super) struct Comparison {
+    stable: Outcome,
+    /// Whether the candidate's decision is the one that is carried out.
+    candidate_decides: bool,
+}
+
+impl Rollout {
+    /// Compiles the policies for a host.
+    ///
+    /// # Errors
+    /// See [`Engine::new`]; those of the candidate stand behind `candidate.`. And a fallback, where no memory is shared in
+    /// which refusals could be counted.
+    pub(super) fn new(
+        policy: RolloutPolicy,
+        revision: Option<u64>,
+        environment: &dyn Environment,
+        services: &Rc<Services>,
+    ) -> Result<Self, PolicyErrors> {
+        let RolloutPolicy { digest, stable, candidate } = policy;
+        let is_alone = candidate.is_none();
+        let stable = Engine::new(stable, environment, services);
+        let stable = if is_alone { stable } else { stable.map_err(|errors| errors.within("stable")) };
+        let candidate = candidate.map(|candidate| {
+            let CandidatePolicy { policy, percent, compare, fallback } = candidate;
+            let engine =
+                Engine::new(policy, environment, services).map_err(|errors| errors.within("candidate"));
+            let can_fall_back = fallback.is_none() || services.host().shared_memory;
+            let fallback = can_fall_back.then_some(fallback).ok_or_else(uncounted);
+            let (engine, fallback) = PolicyErrors::both(engine, fallback)?;
+            Ok((engine, Canary::new(digest, percent, compare, fallback)))
+        });
+        let (stable, candidate) = PolicyErrors::both(stable, candidate.transpose())?;
+        Ok(Self { digest, revision, stable, candidate, services: Rc::clone(services) })
+    }
+
+    /// Returns the SHA-256 of the document.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Tells whether a header of this name can carry a credential, in any spelling.
+    pub(super) fn is_slot(&self, name: &[u8]) -> bool {
+        self.engines().any(|engine| engine.is_slot(name))
+    }
+
+    /// Judges a new request.
+    pub(super) fn begin<'a>(&'a self, request: &Request<'a, '_>) -> Next<'a, Stage> {
+        self.judge_stable(FetchResults::default(), request)
+    }
+
+    /// Goes on with a request whose fetch is done.
+    pub(super) fn resume<'a>(
+        &'a self,
+        stage: Stage,
+        resolution: Resolution,
+        request: &Request<'a, '_>,
+    ) -> Next<'a, Stage> {
+        match (stage, &self.candidate) {
+            (Stage::Stable(suspended), _) => self.judge_stable(suspended.resolve(resolution), request),
+            (Stage::Candidate(suspended, comparison), Some((engine, canary))) => {
+                let part = Part::of(comparison.candidate_decides);
+                match engine.judge(suspended.resolve(resolution), part, &self.facts(), request) {
+                    Ok(decision) => {
+                        let observations = comparison.observe(canary, &decision, request);
+                        Next::Decide(self.finish(engine, decision, observations, request.head), None)
+                    }
+                    Err((fetch, suspended)) => Next::Fetch(fetch, Stage::Candidate(suspended, comparison)),
+                }
+            }
+            (Stage::Candidate(..), None) => Next::Decide(self.undecided(), None),
+        }
+    }
+
+    fn judge_stable<'a>(&'a self, results: FetchResults, request: &Request<'a, '_>) -> Next<'a, Stage> {
+        let part = match &self.candidate {
+            Some((_, canary)) => Part::DecidesOutside(canary.share()),
+            None => Part::Decides,
+        };
+        match self.stable.judge(results, part, &self.facts(), request) {
+            Ok(decision) => self.after_stable(decision, request),
+            Err((fetch, suspended)) if self.decides_nothing() => {
+                let ticket = Stage::Stable(suspended);
+                Next::Decide(self.undecided(), Some(Background { fetch, ticket }))
+            }
+            Err((fetch, suspended)) => Next::Fetch(fetch, Stage::Stable(suspended)),
+        }
+    }
+
+    fn after_stable<'a>(&'a self, decision: Decision<'a>, request: &Request<'a, '_>) -> Next<'a, Stage> {
+        let head = request.head;
+        let Some((engine, canary)) = &self.candidate else {
+            return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
+        };
+        let principal = decision.facts.principal.as_ref().map(Principal::digest);
+        let candidate_decides = canary.share().includes(principal.as_ref(), request.now);
+        if !candidate_decides && !canary.compares(request.now) {
+            return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
+        }
+        let comparison = Comparison { stable: Outcome::of(&decision), candidate_decides };
+        let part = Part::of(candidate_decides);
+        match engine.judge(FetchResults::default(), part, &self.facts(), request) {
+            Ok(candidate) => {
+                let observations = comparison.observe(canary, &candidate, request);
+                let (engine, mut chosen, other) = if candidate_decides {
+                    (engine, candidate, decision)
+                } else {
+                    (&self.stable, decision, candidate)
+                };
+                chosen.follow_up.refresh.extend(other.follow_up.refresh);
+                Next::Decide(self.finish(engine, chosen, observations, head), None)
+            }
+            Err((fetch, suspended)) => {
+                let ticket = Stage::Candidate(suspended, comparison);
+                if candidate_decides {
+                    return Next::Fetch(fetch, ticket);
+                }
+                let decision = self.finish(&self.stable, decision, Vec::new(), head);
+                Next::Decide(decision, Some(Background { fetch, ticket }))
+            }
+        }
+    }
+
+    /// The decision of the policy that decides, or in shadow mode what it would have been.
+    fn finish<'a>(
+        &'a self,
+        engine: &'a Engine,
+        mut decision: Decision<'a>,
+        mut observations: Vec<Observation>,
+        head: &RequestHead<'_>,
+    ) -> Decision<'a> {
+        decision.follow_up.sent.by_candidate = !std::ptr::eq(engine, &raw const self.stable);
+        if engine.is_shadow() && !decision.follow_up.tells_status {
+            observations.push(Observation::shadow(&decision, head));
+            decision = decision.pass(engine.tells_upstreams());
+        }
+        decision.follow_up.observations = observations;
+        decision
+    }
+
+    /// The decision about a request that goes on untouched before it is known what would become of it.
+    pub(super) fn undecided(&self) -> Decision<'_> {
+        Decision::undecided(self.stable.tells_upstreams())
+    }
+
+    /// Tells whether no request could be refused, so that a request waits for nothing, and goes on whatever goes wrong.
+    pub(super) fn decides_nothing(&self) -> bool {
+        let candidate = self.candidate.as_ref();
+        self.stable.is_shadow()
+            && candidate.is_none_or(|(engine, canary)| engine.is_shadow() || canary.share().0 == 0)
+    }
+
+    /// Returns the fetches that are due and that no request waits for, and takes over what other workers have learnt.
+    pub(super) fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        self.engines().for_each(|engine| engine.adopt_shared(now, store));
+        if let Some((_, canary)) = &self.candidate {
+            canary.adopt_shared(store);
+        }
+        self.services.due(now)
+    }
+
+    /// Learns from the answer to a forwarded request.
+    pub(super) fn learn(&self, sent: Sent, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
+        match &self.candidate {
+            Some((engine, _)) if sent.by_candidate => engine.learn(sent, answer, now, store),
+            _ if sent.by_candidate => {}
+            _ => self.stable.learn(sent, answer, now, store),
+        }
+    }
+
+    fn engines(&self) -> impl Iterator<Item = &Engine> {
+        std::iter::once(&self.stable).chain(self.candidate.iter().map(|(engine, _)| engine))
+    }
+
+    fn facts(&self) -> RolloutFacts {
+        let candidate = self.candidate.as_ref().map(|(engine, canary)| CandidateFacts {
+            digest: engine.digest(),
+            percent: canary.share().0,
+            has_failed: canary.has_failed(),
+        });
+        RolloutFacts { revision: self.revision, candidate }
+    }
+}
+
+impl Comparison {
+    /// Returns what is to be told where both have judged a request.
+    fn observe(
+        &self,
+        canary: &Canary,
+        candidate: &Decision<'_>,
+        request: &Request<'_, '_>,
+    ) -> Vec<Observation> {
+        let mut observations = Vec::new();
+        let outcome = Outcome::of(candidate);
+        let by_candidate = self.candidate_decides;
+        observations.push(Observation::compared(self.stable == outcome, by_candidate));
+        if self.stable != outcome {
+            let head = request.head;
+            observations.push(Observation::divergence(&self.stable, &outcome, candidate, by_candidate, head));
+        }
+        let is_refused = by_candidate && self.stable.is_forward() && !outcome.is_forward();
+        if is_refused && canary.refused(request.now, request.store) {
+            observations.push(Observation::fallback());
+        }
+        observations
+    }
+}
+
+fn uncounted() -> PolicyErrors {
+    let message = "in this host no memory is shared in which refusals could be counted: remove it, and watch what is logged";
+    PolicyErrors::one("fallback", message)
+}

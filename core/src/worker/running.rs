@@ -1,0 +1,199 @@
+//! One worker of a data plane: the policies it runs, and the services that it asks.
+//!
+//! A policy that takes the place of another does so between two requests, whole or not at all. It begins with what is known
+//! of the services that both ask; a request that waits is judged by the new one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::in_force::InForce;
+use super::rollout::Rollout;
+use crate::base::Moment;
+use crate::host::{Capabilities, Environment, Store};
+use crate::identity::jwt::SignatureVerifier;
+use crate::policy::{Configuration, PolicyErrors, RolloutPolicy};
+use crate::services::bundle::{BundleError, Bundles, Offer};
+use crate::services::{
+    Accepted, AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Services, Subject,
+};
+
+/// A worker.
+pub struct Worker {
+    environment: Box<dyn Environment>,
+    services: Rc<Services>,
+    bundles: Option<Rc<Bundles>>,
+    running: RefCell<Option<Rc<Rollout>>>,
+    /// Notes for operators that were not handed out yet.
+    notes: RefCell<Vec<String>>,
+}
+
+/// The calls that are due, and notes for operators.
+#[derive(Default)]
+pub struct Due {
+    /// The calls that are due and that no request waits for.
+    pub fetches: Vec<Fetch>,
+    /// Lines for the log.
+    pub notes: Vec<String>,
+}
+
+impl Worker {
+    /// Reads a configuration and compiles the policy in it, if there is one. `plane` is the name of this data plane in
+    /// reports.
+    ///
+    /// # Errors
+    /// Every error of the document, and all secrets that are missing or cannot stand in a header.
+    pub fn start(
+        configuration: &[u8],
+        environment: Box<dyn Environment>,
+        verifier: Box<dyn SignatureVerifier>,
+        host: Capabilities,
+        plane: &str,
+    ) -> Result<Self, PolicyErrors> {
+        let services = Services::new(verifier, host);
+        let (bundles, initial) = match Configuration::from_json(configuration)? {
+            Configuration::Policy(policy) => (None, Some(policy)),
+            Configuration::Bundle(source) => {
+                let initial = source.initial.clone();
+                let bundles = services.bundles(source, plane, &*environment);
+                (Some(bundles.map_err(|error| PolicyErrors(vec![error]))?), initial)
+            }
+        };
+        Self::new(initial, bundles, environment, services)
+    }
+
+    /// Compiles a policy that was read already.
+    ///
+    /// # Errors
+    /// Abilities that the host lacks, and all secrets that are missing or cannot stand in a header.
+    pub fn of(
+        policy: RolloutPolicy,
+        environment: Box<dyn Environment>,
+        verifier: Box<dyn SignatureVerifier>,
+        host: Capabilities,
+    ) -> Result<Self, PolicyErrors> {
+        Self::new(Some(policy), None, environment, Services::new(verifier, host))
+    }
+
+    fn new(
+        policy: Option<RolloutPolicy>,
+        bundles: Option<Rc<Bundles>>,
+        environment: Box<dyn Environment>,
+        services: Rc<Services>,
+    ) -> Result<Self, PolicyErrors> {
+        let rollout =
+            policy.map(|policy| Rollout::new(policy, None, &*environment, &services)).transpose()?;
+        let running = RefCell::new(rollout.map(Rc::new));
+        Ok(Self { environment, services, bundles, running, notes: RefCell::default() })
+    }
+
+    /// Returns the policies in force. While there are none it looks whether another worker of the process has some.
+    pub fn in_force(&self, store: &dyn Store) -> InForce<'_> {
+        let rollout = self.rollout().or_else(|| {
+            self.adopt_shared(store);
+            self.rollout()
+        });
+        InForce::new(rollout, self.bundles.as_deref())
+    }
+
+    /// Tells whether a policy is in force.
+    pub fn has_policy(&self) -> bool {
+        self.rollout().is_some()
+    }
+
+    /// Returns the call for the first policy; `None` where it was made just now and came to nothing.
+    pub fn first_policy(&self, now: Moment) -> Option<Fetch> {
+        self.bundles.as_ref()?.first(now)
+    }
+
+    /// Returns what is due. A host asks about once a second; what other workers have learnt since is taken over by the way.
+    pub fn due(&self, now: Moment, store: &dyn Store) -> Due {
+        self.adopt_shared(store);
+        let mut due = Due { notes: self.notes.take(), ..Due::default() };
+        due.fetches.extend(self.bundles.as_ref().and_then(|bundles| bundles.due(now, store)));
+        due.fetches.extend(match self.rollout() {
+            Some(rollout) => rollout.due(now, store),
+            None => Vec::new(),
+        });
+        due
+    }
+
+    /// Tells whether the call for a fetch may be made: see [`Services::may_call`].
+    pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
+        self.services.may_call(key, now)
+    }
+
+    /// Notes that a call was not made after all: see [`Services::abandon`].
+    pub fn abandon(&self, key: &FetchKey, now: Moment) {
+        self.services.abandon(key, now);
+    }
+
+    /// Takes the answer to a fetch, and with it another policy where it is one.
+    pub fn accept(
+        &self,
+        key: &FetchKey,
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Accepted {
+        let (Subject::Bundle, Some(bundles)) = (&key.subject, &self.bundles) else {
+            return self.services.accept(key, as_of, answer, now, store);
+        };
+        let (mut outcome, offer) = bundles.accept(answer, now, self.services.verifier());
+        if let Some(offer) = offer
+            && !self.take(bundles, offer, store)
+        {
+            outcome = FetchOutcome::Malformed;
+        }
+        let resolution = if self.has_policy() { Resolution::Refreshed } else { Resolution::Unavailable };
+        Accepted { outcome, resolution, notes: self.notes.take() }
+    }
+
+    fn rollout(&self) -> Option<Rc<Rollout>> {
+        self.running.try_borrow().ok()?.clone()
+    }
+
+    /// Takes the policy that another worker of the process has taken, if it is newer.
+    fn adopt_shared(&self, store: &dyn Store) {
+        if let Some(bundles) = &self.bundles
+            && let Some(offer) = bundles.shared(self.services.verifier(), store)
+        {
+            self.take(bundles, offer, store);
+        }
+    }
+
+    /// Puts a policy in force, if it holds; tells whether it did.
+    fn take(&self, bundles: &Bundles, offer: Result<Offer, BundleError>, store: &dyn Store) -> bool {
+        let kept = if self.has_policy() { "the one in force stays" } else { "there is none" };
+        let offer = match offer {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.note(format!("a policy was refused, and {kept}: {error}"));
+                return false;
+            }
+        };
+        let revision = offer.bundle.revision;
+        let policy = offer.bundle.policy.clone();
+        match Rollout::new(policy, Some(revision), &*self.environment, &self.services) {
+            Ok(rollout) => {
+                if let Ok(mut running) = self.running.try_borrow_mut() {
+                    *running = Some(Rc::new(rollout));
+                }
+                bundles.taken(&offer, store);
+                self.note(format!("revision {revision} of the policy is in force"));
+                true
+            }
+            Err(errors) => {
+                self.note(format!("revision {revision} of the policy was refused, and {kept}: {errors}"));
+                bundles.refused(&offer.text, errors);
+                false
+            }
+        }
+    }
+
+    fn note(&self, note: String) {
+        if let Ok(mut notes) = self.notes.try_borrow_mut() {
+            notes.push(note);
+        }
+    }
+}
