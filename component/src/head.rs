@@ -1,6 +1,6 @@
 //! The head of a request as hosts of components hand it over, owned, and what the engine is shown of it.
 
-use keyswap_core::{Header, RequestHead};
+use keyswap_core::request::{Header, RequestHead};
 
 /// A head.
 pub(crate) struct Head {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap::registry::{Actor, KnownToken, NewToken, Registry, Status};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 #[cfg(target_os = "linux")]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -85,8 +85,8 @@ fn known(number: usize) -> KnownToken {
     KnownToken { digest: digest(number), new, status: Status::Active }
 }
 
-fn digest(number: usize) -> TokenDigest {
-    TokenDigest::of(format!("token {number}").as_bytes())
+fn digest(number: usize) -> Digest {
+    Digest::of(format!("token {number}").as_bytes())
 }
 
 /// `keyswap serve` on one core; this process is kept to the others from then on.

@@ -3,7 +3,7 @@
 //! The engine strips every slot, but a caller may have put its token elsewhere as well: in the path, in another
 //! parameter, in the name of a header. It hides too much rather than too little.
 
-use keyswap_core::RequestHead;
+use keyswap_core::request::RequestHead;
 
 /// What hidden text is replaced by.
 const HIDDEN: &str = "…";

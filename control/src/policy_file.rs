@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use keyswap_core::{Policy, PolicyError, PolicyErrors, RolloutPolicy};
+use keyswap_core::policy::{Policy, PolicyError, PolicyErrors, RolloutPolicy};
 use serde_json::Value;
 
 use crate::{input, output, yaml};

@@ -5,7 +5,7 @@
 
 use anyhow::{anyhow, bail};
 use httparse::{EMPTY_HEADER, Error, Request, Status};
-use keyswap_core::{Header, RequestHead};
+use keyswap_core::request::{Header, RequestHead};
 
 /// The text of a request head.
 pub(crate) struct HeadText(Vec<u8>);

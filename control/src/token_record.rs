@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use keyswap_core::{Policy, PolicyError, TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::policy::{Policy, PolicyError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ pub(crate) enum Field {
 }
 
 impl TokenRecord {
-    pub(crate) fn new(digest: TokenDigest, draft: Draft) -> Result<Self, DraftErrors> {
+    pub(crate) fn new(digest: Digest, draft: Draft) -> Result<Self, DraftErrors> {
         let mut seen = BTreeSet::new();
         let is_new = |provider: &String| seen.insert(provider.clone());
         let record = Self {
@@ -170,7 +171,7 @@ mod tests {
                 providers: vec!["openai".to_owned()],
                 expires_at: None,
             };
-            let record = TokenRecord::new(TokenDigest::from_hex(&hex).unwrap(), draft).unwrap();
+            let record = TokenRecord::new(Digest::from_hex(&hex).unwrap(), draft).unwrap();
             let read = crate::yaml::parse(record.to_yaml().unwrap().as_bytes()).unwrap();
             assert_eq!(read, json!([record]));
         }

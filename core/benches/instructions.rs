@@ -14,10 +14,13 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Decision, Engine, Header, MemoryStore, Policy, RequestHead, Services, TokenDigest,
-};
+use keyswap_core::base::Digest;
+use keyswap_core::host::{Capabilities, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::Decision;
+use keyswap_core::policy::RolloutPolicy;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::worker;
 use serde_json::{Value, json};
 use support::worker::{Answer, Secrets, TOKEN, Worker, at_ms, known, nobody_is_asked, status, unknown};
 use support::{Signer, claims, oidc, with};
@@ -86,20 +89,21 @@ fn preflight() {
 
 fn policy_compile() {
     let document = policy(&json!({})).to_string();
-    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
-    let mut engine = None;
+    let mut compiled = None;
     keyswap_counted(&mut || {
-        engine = Policy::from_json(document.as_bytes())
-            .and_then(|policy| Engine::new(policy, &Secrets, &services))
+        compiled = RolloutPolicy::from_json(document.as_bytes())
+            .and_then(|policy| {
+                worker::Worker::of(policy, Box::new(Secrets), Box::new(PureRust), Capabilities::ENVOY)
+            })
             .ok();
     });
-    assert!(engine.is_some());
+    assert!(compiled.is_some());
 }
 
 /// The shipped policy with a token that is known here, and these changes.
 fn policy(changes: &Value) -> Value {
     let mut policy: Value = serde_saphyr::from_str(POLICY).unwrap();
-    policy["tokens"][0]["sha256"] = json!(TokenDigest::of(TOKEN.as_bytes()).to_hex());
+    policy["tokens"][0]["sha256"] = json!(Digest::of(TOKEN.as_bytes()).to_hex());
     with(&policy, changes)
 }
 

@@ -4,7 +4,9 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 
-use keyswap_core::{BUNDLE_TYPE, BundleFault, MemoryStore, SignedBundle, Store, TokenDigest, Update, keys};
+use keyswap_core::base::Digest;
+use keyswap_core::host::{MemoryStore, Store, Update, slot_keys};
+use keyswap_core::services::{BUNDLE_TYPE, BundleError, SignedBundle};
 use serde_json::{Value, json};
 use support::plane::Plane;
 use support::worker::{Answer, at};
@@ -16,7 +18,7 @@ const FORWARD: &str = "forward to api.openai.com";
 
 /// A policy that lets the token call these providers.
 fn policy(providers: &[&str]) -> Value {
-    let sha256 = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
     json!({
         "version": "keyswap/v1",
         "tokens": [{"sha256": sha256, "label": "l", "providers": providers}],
@@ -227,7 +229,7 @@ fn what_is_wrong_is_reported_with_the_next_call() {
     let expect = format!(
         "/v1/policies/prod?plane=plane-1&refused={}&problem=bad_policy&detail=error%20at%20%60credentials.openai%60%3A%20\
          the%20environment%20variable%20%60UNSET%60%20is%20not%20set",
-        TokenDigest::of(bundle.as_bytes()).to_hex()
+        Digest::of(bundle.as_bytes()).to_hex()
     );
     assert_eq!(paths[1], expect);
 }
@@ -285,7 +287,7 @@ fn garbage_in_shared_memory_is_no_policy_and_keeps_none_out() {
     let plane = Plane::new(&configuration(&signer, &json!({})));
     assert_eq!(ask(&plane, &store, 0, &|_| Answer(200, first.clone())), FORWARD);
     let of = |kind: &str| {
-        let key = keys().find(|key| key.contains(kind) && store.get(key).unwrap().is_some()).unwrap();
+        let key = slot_keys().find(|key| key.contains(kind) && store.get(key).unwrap().is_some()).unwrap();
         let value = store.get(&key).unwrap().unwrap();
         (key, value)
     };
@@ -351,14 +353,17 @@ fn a_key_can_be_replaced_and_an_edwards_curve_serves_as_well() {
 fn a_bundle_says_what_is_wrong_with_it() {
     let signer = Signer::new(1, "k");
     let set =
-        keyswap_core::jwt::JwkSet::parse(json!({"keys": [signer.jwk()]}).to_string().as_bytes()).unwrap();
-    let open = |text: &str| SignedBundle::open(text.as_bytes(), "prod", &set, &keyswap_core::jwt::PureRust);
+        keyswap_core::identity::jwt::JwkSet::parse(json!({"keys": [signer.jwk()]}).to_string().as_bytes())
+            .unwrap();
+    let open = |text: &str| {
+        SignedBundle::open(text.as_bytes(), "prod", &set, &keyswap_core::identity::jwt::PureRust)
+    };
     let good = open(&format!("{}\n", sign(&signer, 7, &policy(&["openai"])))).unwrap();
     assert_eq!((good.name.as_str(), good.revision), ("prod", 7));
     let codes: Vec<&str> = bad_answers(&signer)
         .iter()
         .filter(|(_, Answer(status, _))| *status == 200)
-        .filter_map(|(_, Answer(_, body))| open(body).err().map(|fault: BundleFault| fault.code()))
+        .filter_map(|(_, Answer(_, body))| open(body).err().map(|fault: BundleError| fault.code()))
         .collect();
     let mut expect = vec!["bad_signature"; 4];
     expect.extend(["malformed"; 5]);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use keyswap_core::MemoryStore;
+use keyswap_core::host::MemoryStore;
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, registry_policy};
 use support::{NOW, Signer, claims, oidc, with};

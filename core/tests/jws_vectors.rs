@@ -6,8 +6,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
-use keyswap_core::jwt::{
-    Algorithm, JwkSet, JwsFault, NoKey, PureRust, SignatureCheck, SignatureVerifier, UnverifiedJws,
+use keyswap_core::identity::jwt::{
+    Algorithm, JwkSet, JwsError, NoKey, PureRust, SignatureCheck, SignatureVerifier, UnverifiedJws,
     VerifierUnavailable,
 };
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ const RFC_7520: [(&str, &str); 11] = [
 enum Verdict {
     Valid,
     Invalid,
-    Jws(JwsFault),
+    Jws(JwsError),
     NoKey(NoKey),
 }
 
@@ -65,11 +65,11 @@ fn stricter(case: u64) -> Option<Verdict> {
         // Symmetric: HS256.
         1 | 348 | 352 | 357..=359 | 373 | 376 | 377
         // PS384 (346 and 350 say so in the token), PS512, ES512: algorithms that no policy can allow.
-        | 321..=323 | 326..=328 | 346 | 347 | 350 | 351 => Some(Verdict::Jws(JwsFault::Algorithm)),
+        | 321..=323 | 326..=328 | 346 | 347 | 350 | 351 => Some(Verdict::Jws(JwsError::Algorithm)),
         // Symmetric, with a character in the header that is not base64url.
-        372 => Some(Verdict::Jws(JwsFault::Encoding)),
+        372 => Some(Verdict::Jws(JwsError::Encoding)),
         // An empty payload holds no claims.
-        259 | 264 | 268 | 272 | 320 | 325 => Some(Verdict::Jws(JwsFault::Form)),
+        259 | 264 | 268 | 272 | 320 | 325 => Some(Verdict::Jws(JwsError::Form)),
         _ => None,
     }
 }
@@ -111,15 +111,15 @@ fn rfc_7515_appendix_a() {
         .collect();
     let expect = [
         // Symmetric.
-        ("A.1", Verdict::Jws(JwsFault::Algorithm)),
+        ("A.1", Verdict::Jws(JwsError::Algorithm)),
         ("A.2", Verdict::Valid),
         // The same with loose bits at the end.
-        ("A.2", Verdict::Jws(JwsFault::Encoding)),
+        ("A.2", Verdict::Jws(JwsError::Encoding)),
         ("A.3", Verdict::Valid),
         // ES512 is no algorithm that a policy can allow.
-        ("A.4", Verdict::Jws(JwsFault::Algorithm)),
+        ("A.4", Verdict::Jws(JwsError::Algorithm)),
         // `none`, with an empty signature.
-        ("A.5", Verdict::Jws(JwsFault::Form)),
+        ("A.5", Verdict::Jws(JwsError::Form)),
     ];
     assert_eq!(verdicts, expect);
 }
@@ -129,11 +129,11 @@ fn rfc_7520_7797_and_8037_in_every_serialization() {
     let compact = |name| match name {
         "4.1" | "RFC 8037" => Verdict::Valid,
         // PS384, ES512, HS256.
-        "4.2" | "4.3" | "4.4" => Verdict::Jws(JwsFault::Algorithm),
+        "4.2" | "4.3" | "4.4" => Verdict::Jws(JwsError::Algorithm),
         // A payload that is sent elsewhere.
-        "4.5" => Verdict::Jws(JwsFault::Form),
+        "4.5" => Verdict::Jws(JwsError::Form),
         // `b64` is false.
-        "RFC 7797" => Verdict::Jws(JwsFault::Extension),
+        "RFC 7797" => Verdict::Jws(JwsError::Extension),
         other => panic!("{other} has no compact form"),
     };
     for (name, document) in RFC_7520 {

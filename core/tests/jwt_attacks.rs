@@ -2,19 +2,20 @@
 
 mod support;
 
-use keyswap_core::jwt::{
-    Algorithm, ClaimsFault, IdentityFault, JwkSet, JwkSetFault, JwsFault, JwtFault, KeyFault, MAX_KEYS,
+use keyswap_core::answer::{CheckError, Reason};
+use keyswap_core::identity::jwt::{
+    Algorithm, ClaimsError, IdentityError, JwkError, JwkSet, JwkSetError, JwsError, JwtError, MAX_KEYS,
     MAX_SET_BYTES, MAX_TOKEN_BYTES, NoKey, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable,
 };
-use keyswap_core::{Policy, Reason};
+use keyswap_core::policy::Policy;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{NOW, Signer, b64u, claims, oidc, policy, verify, verify_in, verify_with_keys, with};
 
-const ALGORITHM: JwtFault<'static> = JwtFault::Jws(JwsFault::Algorithm);
-const FORM: JwtFault<'static> = JwtFault::Jws(JwsFault::Form);
-const ENCODING: JwtFault<'static> = JwtFault::Jws(JwsFault::Encoding);
-const HEADER: JwtFault<'static> = JwtFault::Jws(JwsFault::Header);
+const ALGORITHM: JwtError<'static> = JwtError::Jws(JwsError::Algorithm);
+const FORM: JwtError<'static> = JwtError::Jws(JwsError::Form);
+const ENCODING: JwtError<'static> = JwtError::Jws(JwsError::Encoding);
+const HEADER: JwtError<'static> = JwtError::Jws(JwsError::Header);
 
 fn signer() -> Signer {
     Signer::new(7, "k1")
@@ -25,20 +26,20 @@ fn trusted() -> Policy {
 }
 
 #[track_caller]
-fn refused(token: &str, fault: JwtFault<'_>) {
+fn refused(token: &str, fault: JwtError<'_>) {
     let policy = trusted();
     assert_eq!(verify(&policy, token).err(), Some(fault), "{token:.120}");
 }
 
 #[track_caller]
-fn header_refused(changes: &Value, fault: JwtFault<'_>) {
+fn header_refused(changes: &Value, fault: JwtError<'_>) {
     let header = with(&signer().header(), changes);
     refused(&signer().sign_raw(&header.to_string(), claims().to_string()), fault);
 }
 
 #[track_caller]
-fn claims_refused(changes: &Value, fault: ClaimsFault<'_>) {
-    refused(&signer().sign(&with(&claims(), changes)), JwtFault::Claims(fault));
+fn claims_refused(changes: &Value, fault: ClaimsError<'_>) {
+    refused(&signer().sign(&with(&claims(), changes)), JwtError::Claims(fault));
 }
 
 #[test]
@@ -76,11 +77,11 @@ fn j2_no_public_key_is_the_secret_of_an_hmac_and_each_key_is_bound_to_its_algori
         )]));
         let header = with(&signer().header(), &json!({"alg": name})).to_string();
         let token = signer().sign_raw(&header, claims().to_string());
-        assert_eq!(verify(&policy, &token).err(), Some(JwtFault::Key(NoKey::Algorithm)), "{name}");
+        assert_eq!(verify(&policy, &token).err(), Some(JwtError::Key(NoKey::Algorithm)), "{name}");
     }
     // What the policy does not allow is not even looked up.
     let policy = policy(&json!([with(&oidc(&json!([signer().jwk()])), &json!({"algorithms": ["RS256"]}))]));
-    assert_eq!(verify(&policy, &signer().sign(&claims())).err(), Some(JwtFault::Algorithm));
+    assert_eq!(verify(&policy, &signer().sign(&claims())).err(), Some(JwtError::Algorithm));
 }
 
 #[test]
@@ -90,9 +91,9 @@ fn j3_a_key_that_the_token_brings_is_ignored() {
         "alg": "ES256", "kid": "k1", "jwk": attacker.jwk(), "jku": "https://evil.example/keys",
         "x5u": "https://evil.example/chain", "x5c": ["MIIB"],
     });
-    refused(&attacker.sign_raw(&brought.to_string(), claims().to_string()), JwtFault::Signature);
+    refused(&attacker.sign_raw(&brought.to_string(), claims().to_string()), JwtError::Signature);
     let unknown = with(&brought, &json!({"kid": "attacker"}));
-    refused(&attacker.sign_raw(&unknown.to_string(), claims().to_string()), JwtFault::Key(NoKey::Unknown));
+    refused(&attacker.sign_raw(&unknown.to_string(), claims().to_string()), JwtError::Key(NoKey::Unknown));
     let policy = trusted();
     assert!(verify(&policy, &signer().sign_raw(&brought.to_string(), claims().to_string())).is_ok());
 }
@@ -100,15 +101,15 @@ fn j3_a_key_that_the_token_brings_is_ignored() {
 #[test]
 fn j4_an_unknown_kid_is_never_the_last_key_and_an_odd_one_is_no_kid() {
     for kid in ["k2", "K1", "../../dev/null", "k1' OR '1'='1", "k1 ", "k"] {
-        header_refused(&json!({"kid": kid}), JwtFault::Key(NoKey::Unknown));
+        header_refused(&json!({"kid": kid}), JwtError::Key(NoKey::Unknown));
     }
     let long = "k".repeat(257);
     for kid in [json!(1), json!(["k1"]), json!({"k": 1}), json!(""), json!("k1\r\nx: y"), json!(long)] {
-        header_refused(&json!({"kid": kid}), JwtFault::Jws(JwsFault::KeyId));
+        header_refused(&json!({"kid": kid}), JwtError::Jws(JwsError::KeyId));
     }
-    header_refused(&json!({"kid": "k".repeat(64 * 1024)}), JwtFault::Jws(JwsFault::TooLong));
-    assert!(JwtFault::Key(NoKey::Unknown).may_pass_with_newer_keys());
-    assert!(!JwtFault::Signature.may_pass_with_newer_keys());
+    header_refused(&json!({"kid": "k".repeat(64 * 1024)}), JwtError::Jws(JwsError::TooLong));
+    assert!(JwtError::Key(NoKey::Unknown).may_pass_with_newer_keys());
+    assert!(!JwtError::Signature.may_pass_with_newer_keys());
 }
 
 #[test]
@@ -120,12 +121,12 @@ fn j4_a_token_without_kid_finds_a_key_only_where_there_is_one_and_the_issuer_nam
     let verdict = |keys: Value| verify_with_keys(&policy, &token, &keys).err();
     assert_eq!(verdict(json!([one])), None);
     assert_eq!(verdict(json!([for_nothing, one])), None);
-    assert_eq!(verdict(json!([one, other])), Some(JwtFault::Key(NoKey::Ambiguous)));
-    assert_eq!(verdict(json!([])), Some(JwtFault::Key(NoKey::Unnamed)));
+    assert_eq!(verdict(json!([one, other])), Some(JwtError::Key(NoKey::Ambiguous)));
+    assert_eq!(verdict(json!([])), Some(JwtError::Key(NoKey::Unnamed)));
     // Cloudflare and Vercel always name theirs.
     let access = access_policy();
     let token = signer().sign_raw(r#"{"alg":"ES256"}"#, access_claims().to_string());
-    assert_eq!(verify(&access, &token).err(), Some(JwtFault::KeyUnnamed));
+    assert_eq!(verify(&access, &token).err(), Some(JwtError::KeyUnnamed));
 }
 
 #[test]
@@ -144,26 +145,26 @@ fn j5_a_bad_key_is_dropped_alone_and_a_shared_kid_names_nobody() {
     assert!(verify_with_keys(&policy, &token, &bad).is_ok());
     let set = JwkSet::parse(json!({"keys": bad}).to_string().as_bytes()).unwrap();
     assert_eq!(set.keys().len(), 1);
-    let faults: Vec<KeyFault> = set.dropped().iter().map(|(_, fault)| *fault).collect();
+    let faults: Vec<JwkError> = set.dropped().iter().map(|(_, fault)| *fault).collect();
     let expect = [
-        KeyFault::Type,
-        KeyFault::Unsafe,
-        KeyFault::Type,
-        KeyFault::Type,
-        KeyFault::Type,
-        KeyFault::Unsafe,
-        KeyFault::KeyId,
-        KeyFault::Algorithm,
-        KeyFault::Use,
-        KeyFault::Private,
-        KeyFault::Encoding,
+        JwkError::Type,
+        JwkError::Unsafe,
+        JwkError::Type,
+        JwkError::Type,
+        JwkError::Type,
+        JwkError::Unsafe,
+        JwkError::KeyId,
+        JwkError::Algorithm,
+        JwkError::Use,
+        JwkError::Private,
+        JwkError::Encoding,
     ];
     assert_eq!(faults, expect);
 
     let other = Signer::new(8, "k1").jwk();
     for keys in [json!([good, other]), json!([other, good]), json!([good, good])] {
         let verdict = verify_with_keys(&policy, &token, &keys).err();
-        assert_eq!(verdict, Some(JwtFault::Key(NoKey::Ambiguous)));
+        assert_eq!(verdict, Some(JwtError::Key(NoKey::Ambiguous)));
     }
 }
 
@@ -172,14 +173,14 @@ fn j5_a_set_that_is_too_large_or_not_strict_json_is_refused_whole() {
     let key = |index: usize| with(&signer().jwk(), &json!({"kid": format!("k{index}")}));
     let set = |count: usize| json!({"keys": (0..count).map(key).collect::<Vec<_>>()}).to_string();
     assert_eq!(JwkSet::parse(set(MAX_KEYS).as_bytes()).unwrap().keys().len(), MAX_KEYS);
-    assert_eq!(JwkSet::parse(set(MAX_KEYS + 1).as_bytes()).err(), Some(JwkSetFault::TooManyKeys));
+    assert_eq!(JwkSet::parse(set(MAX_KEYS + 1).as_bytes()).err(), Some(JwkSetError::TooManyKeys));
     let padded = format!("{}{}", set(1), " ".repeat(MAX_SET_BYTES));
-    assert_eq!(JwkSet::parse(padded.as_bytes()).err(), Some(JwkSetFault::TooLong));
+    assert_eq!(JwkSet::parse(padded.as_bytes()).err(), Some(JwkSetError::TooLong));
     let deep = format!(r#"{{"keys":[],"x":{}{}}}"#, "[".repeat(20), "]".repeat(20));
     for text in
         ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, r#"{"keys":[]} x"#, "<html>", &deep]
     {
-        assert_eq!(JwkSet::parse(text.as_bytes()).err(), Some(JwkSetFault::Form), "{text:.40}");
+        assert_eq!(JwkSet::parse(text.as_bytes()).err(), Some(JwkSetError::Form), "{text:.40}");
     }
     assert!(JwkSet::parse(br#"{"keys":[]}"#).unwrap().keys().is_empty());
 }
@@ -194,7 +195,7 @@ fn j6_extensions_that_change_how_a_token_is_read_are_refused() {
         json!({"b64": false}),
         json!({"zip": "DEF"}),
     ] {
-        header_refused(&changes, JwtFault::Jws(JwsFault::Extension));
+        header_refused(&changes, JwtError::Jws(JwsError::Extension));
     }
 }
 
@@ -221,7 +222,7 @@ fn j8_dots_are_counted_once_and_exactly_two_are_right() {
     ] {
         refused(&token, FORM);
     }
-    refused(&".".repeat(1024 * 1024), JwtFault::Jws(JwsFault::TooLong));
+    refused(&".".repeat(1024 * 1024), JwtError::Jws(JwsError::TooLong));
 }
 
 #[test]
@@ -246,16 +247,16 @@ fn j9_a_date_is_a_whole_number_of_seconds() {
             payload.truncate(payload.len() - 1);
             let payload = format!(r#"{payload},"{name}":{value}}}"#);
             let token = signer().sign_raw(&signer().header().to_string(), payload);
-            refused(&token, JwtFault::Claims(ClaimsFault::Date(name)));
+            refused(&token, JwtError::Claims(ClaimsError::Date(name)));
         }
         // Numbers beyond every float are not even JSON.
         let payload = format!(r#"{{"{name}":1e400}}"#);
         refused(
             &signer().sign_raw(&signer().header().to_string(), payload),
-            JwtFault::Claims(ClaimsFault::Form),
+            JwtError::Claims(ClaimsError::Form),
         );
     }
-    claims_refused(&json!({"exp": null}), ClaimsFault::Date("exp"));
+    claims_refused(&json!({"exp": null}), ClaimsError::Date("exp"));
     let policy = trusted();
     let undated = with(&claims(), &json!({"nbf": null, "iat": null, "exp": 253_402_300_799_u64}));
     assert!(verify(&policy, &signer().sign(&undated)).is_ok());
@@ -266,9 +267,9 @@ fn j9_dates_are_judged_to_the_second_with_the_clock_skew() {
     let strict = policy(&json!([with(&oidc(&json!([signer().jwk()])), &json!({"clock_skew": "0s"}))]));
     for (policy, skew) in [(trusted(), 60), (strict, 0)] {
         for (name, first, last, fault) in [
-            ("exp", -skew + 1, 1_000_000, ClaimsFault::Expired),
-            ("nbf", -1_000_000, skew, ClaimsFault::NotYetValid),
-            ("iat", -1_000_000, skew, ClaimsFault::IssuedInFuture),
+            ("exp", -skew + 1, 1_000_000, ClaimsError::Expired),
+            ("nbf", -1_000_000, skew, ClaimsError::NotYetValid),
+            ("iat", -1_000_000, skew, ClaimsError::IssuedInFuture),
         ] {
             let verdict = |offset: i64| {
                 let token = signer().sign(&with(&claims(), &json!({name: NOW + offset})));
@@ -277,7 +278,7 @@ fn j9_dates_are_judged_to_the_second_with_the_clock_skew() {
             assert_eq!(verdict(first), None, "{name} {skew}");
             assert_eq!(verdict(last), None, "{name} {skew}");
             let beyond = if name == "exp" { first - 1 } else { last + 1 };
-            assert_eq!(verdict(beyond), Some(JwtFault::Claims(fault)), "{name} {skew}");
+            assert_eq!(verdict(beyond), Some(JwtError::Claims(fault)), "{name} {skew}");
         }
     }
     let policy = trusted();
@@ -288,13 +289,13 @@ fn j9_dates_are_judged_to_the_second_with_the_clock_skew() {
 
 #[test]
 fn j9_only_a_token_that_is_right_in_everything_else_learns_that_it_is_expired() {
-    assert_eq!(JwtFault::Claims(ClaimsFault::Expired).reason(), Reason::TokenExpired);
-    claims_refused(&json!({"exp": NOW - 900}), ClaimsFault::Expired);
-    claims_refused(&json!({"exp": NOW - 900, "aud": "x"}), ClaimsFault::Audience);
-    for fault in [ALGORITHM, JwtFault::Issuer, JwtFault::Signature, JwtFault::Claims(ClaimsFault::Audience)] {
-        assert_eq!(fault.reason(), Reason::TokenInvalid);
+    assert_eq!(CheckError::Jwt(JwtError::Claims(ClaimsError::Expired)).reason(), Reason::TokenExpired);
+    claims_refused(&json!({"exp": NOW - 900}), ClaimsError::Expired);
+    claims_refused(&json!({"exp": NOW - 900, "aud": "x"}), ClaimsError::Audience);
+    for fault in [ALGORITHM, JwtError::Issuer, JwtError::Signature, JwtError::Claims(ClaimsError::Audience)] {
+        assert_eq!(CheckError::Jwt(fault).reason(), Reason::TokenInvalid);
     }
-    assert_eq!(JwtFault::Unavailable.reason().status(), 503);
+    assert_eq!(CheckError::Jwt(JwtError::Unavailable).reason().status(), 503);
 }
 
 #[test]
@@ -314,7 +315,7 @@ fn j10_audiences_are_compared_whole() {
         json!({"keyswap": true}),
         json!(true),
     ] {
-        claims_refused(&json!({"aud": aud}), ClaimsFault::Audience);
+        claims_refused(&json!({"aud": aud}), ClaimsError::Audience);
     }
     let policy = trusted();
     for aud in [json!("keyswap"), json!("other"), json!(["x", "keyswap"]), json!(["keyswap"])] {
@@ -334,7 +335,7 @@ fn j10_the_issuer_is_compared_whole() {
         json!(["https://id.example"]),
         json!({"url": "https://id.example"}),
     ] {
-        refused(&signer().sign(&with(&claims(), &json!({"iss": iss}))), JwtFault::Issuer);
+        refused(&signer().sign(&with(&claims(), &json!({"iss": iss}))), JwtError::Issuer);
     }
 }
 
@@ -361,10 +362,10 @@ fn j11_a_member_that_stands_twice_and_anything_around_the_json_is_refused() {
         payload.replacen('{', r#"{"x":{"a":1,"a":2},"#, 1),
         payload.replacen('{', r#"{"x":"\ud800","#, 1),
     ] {
-        refused(&signer().sign_raw(&header, odd), JwtFault::Claims(ClaimsFault::Form));
+        refused(&signer().sign_raw(&header, odd), JwtError::Claims(ClaimsError::Form));
     }
     let not_text = [payload.replacen('{', r#"{"x":""#, 1).as_bytes(), b"\xff\"}"].concat();
-    refused(&signer().sign_raw(&header, not_text), JwtFault::Claims(ClaimsFault::Form));
+    refused(&signer().sign_raw(&header, not_text), JwtError::Claims(ClaimsError::Form));
     let token = signer().sign(&claims());
     let parts: Vec<&str> = token.split('.').collect();
     let json = json!({"protected": parts[0], "payload": parts[1], "signature": parts[2]});
@@ -417,7 +418,7 @@ fn j13_ecdsa_signatures_are_two_numbers_in_range_of_exactly_their_length() {
         der.as_bytes().to_vec(),
         vec![1],
     ] {
-        refused(&format!("{text}.{}", b64u(signature)), JwtFault::Signature);
+        refused(&format!("{text}.{}", b64u(signature)), JwtError::Signature);
     }
 }
 
@@ -436,17 +437,17 @@ fn j14_an_rsa_key_has_2048_to_4096_bits_and_the_usual_exponent() {
         set.dropped().first().map(|(_, fault)| *fault)
     };
     for bits in [512, 1024, 2047, 4097, 8192, 8193, 16384, 65536] {
-        assert_eq!(verdict(&modulus(bits), &[1, 0, 1]), Some(KeyFault::Unsafe), "{bits}");
+        assert_eq!(verdict(&modulus(bits), &[1, 0, 1]), Some(JwkError::Unsafe), "{bits}");
     }
     for bits in [2048, 3072, 4096] {
         assert_eq!(verdict(&modulus(bits), &[1, 0, 1]), None, "{bits}");
     }
     for e in [&[][..], &[0], &[1], &[2], &[3], &[1, 0, 0], &[0xff; 256], &[1, 0, 0, 0, 1]] {
-        assert_eq!(verdict(&modulus(2048), e), Some(KeyFault::Unsafe), "{e:?}");
+        assert_eq!(verdict(&modulus(2048), e), Some(JwkError::Unsafe), "{e:?}");
     }
     let even = [modulus(2040), vec![0xfe]].concat();
-    assert_eq!(verdict(&even, &[1, 0, 1]), Some(KeyFault::Unsafe));
-    assert_eq!(verdict(&[], &[1, 0, 1]), Some(KeyFault::Unsafe));
+    assert_eq!(verdict(&even, &[1, 0, 1]), Some(JwkError::Unsafe));
+    assert_eq!(verdict(&[], &[1, 0, 1]), Some(JwkError::Unsafe));
 }
 
 #[test]
@@ -454,7 +455,7 @@ fn j15_a_token_for_another_purpose_is_refused_by_its_type() {
     for typ in
         [json!("JWE"), json!("dpop+jwt"), json!("logout+jwt"), json!("secevent+jwt"), json!(1), json!("")]
     {
-        header_refused(&json!({"typ": typ}), JwtFault::Jws(JwsFault::Type));
+        header_refused(&json!({"typ": typ}), JwtError::Jws(JwsError::Type));
     }
     let policy = trusted();
     for typ in ["JWT", "jwt", "at+jwt", "application/at+jwt"] {
@@ -491,25 +492,25 @@ fn j15_access_takes_people_and_named_services_and_no_sign_in_token() {
     let service = json!({"common_name": "e367.access", "sub": "", "email": null});
     assert_eq!(verdict(service.clone()), Ok(("e367.access".to_owned(), None, true)));
 
-    let required = JwtFault::Claims(ClaimsFault::Required("type"));
-    let identity = JwtFault::Identity;
+    let required = JwtError::Claims(ClaimsError::Required("type"));
+    let identity = JwtError::Identity;
     for (changes, fault) in [
         (json!({"type": "org"}), required),
         (json!({"type": null}), required),
         (json!({"type": ["App"]}), required),
-        (json!({"email": null}), identity(IdentityFault::Email)),
-        (json!({"email": "alice"}), identity(IdentityFault::Email)),
-        (json!({"email": ["alice@example.com"]}), identity(IdentityFault::Email)),
-        (json!({"email": "a@b\r\nx"}), identity(IdentityFault::Email)),
-        (json!({"sub": ""}), identity(IdentityFault::Subject)),
-        (json!({"sub": null}), identity(IdentityFault::Subject)),
-        (json!({"sub": 7}), identity(IdentityFault::Subject)),
-        (with(&service, &json!({"common_name": "other.access"})), identity(IdentityFault::Service)),
-        (with(&service, &json!({"common_name": ""})), identity(IdentityFault::Service)),
-        (with(&service, &json!({"sub": "7335"})), identity(IdentityFault::Service)),
+        (json!({"email": null}), identity(IdentityError::Email)),
+        (json!({"email": "alice"}), identity(IdentityError::Email)),
+        (json!({"email": ["alice@example.com"]}), identity(IdentityError::Email)),
+        (json!({"email": "a@b\r\nx"}), identity(IdentityError::Email)),
+        (json!({"sub": ""}), identity(IdentityError::Subject)),
+        (json!({"sub": null}), identity(IdentityError::Subject)),
+        (json!({"sub": 7}), identity(IdentityError::Subject)),
+        (with(&service, &json!({"common_name": "other.access"})), identity(IdentityError::Service)),
+        (with(&service, &json!({"common_name": ""})), identity(IdentityError::Service)),
+        (with(&service, &json!({"sub": "7335"})), identity(IdentityError::Service)),
         // A service that says it is a person, too.
-        (json!({"common_name": "e367.access"}), identity(IdentityFault::Service)),
-        (json!({"common_name": "e367.access", "sub": ""}), identity(IdentityFault::Service)),
+        (json!({"common_name": "e367.access"}), identity(IdentityError::Service)),
+        (json!({"common_name": "e367.access", "sub": ""}), identity(IdentityError::Service)),
     ] {
         assert_eq!(verdict(changes.clone()), Err(fault), "{changes}");
     }
@@ -533,12 +534,12 @@ fn j15_a_preview_is_no_production_at_vercel() {
     for environment in
         [json!("preview"), json!("development"), json!("Production"), json!(null), json!(["preview"])]
     {
-        let fault = JwtFault::Claims(ClaimsFault::Required("environment"));
+        let fault = JwtError::Claims(ClaimsError::Required("environment"));
         assert_eq!(verdict(json!({"environment": environment})), Some(fault));
     }
-    let fault = JwtFault::Claims(ClaimsFault::Required("project_id"));
+    let fault = JwtError::Claims(ClaimsError::Required("project_id"));
     assert_eq!(verdict(json!({"project_id": "prj_2"})), Some(fault));
-    assert_eq!(verdict(json!({"iss": "https://oidc.vercel.com"})), Some(JwtFault::Issuer));
+    assert_eq!(verdict(json!({"iss": "https://oidc.vercel.com"})), Some(JwtError::Issuer));
 }
 
 #[test]
@@ -576,11 +577,11 @@ fn required_claims_are_compared_whole_and_a_list_must_hold_one_of_the_values() {
     for groups in
         [json!(null), json!("m"), json!("ml,ops"), json!([]), json!(["ml", 1]), json!([["ml"]]), json!(true)]
     {
-        let fault = JwtFault::Claims(ClaimsFault::Required("groups"));
+        let fault = JwtError::Claims(ClaimsError::Required("groups"));
         assert_eq!(verdict(groups, json!(true)), Some(fault));
     }
     for verified in [json!(false), json!("true"), json!(null)] {
-        let fault = JwtFault::Claims(ClaimsFault::Required("email_verified"));
+        let fault = JwtError::Claims(ClaimsError::Required("email_verified"));
         assert_eq!(verdict(json!("ml"), verified), Some(fault));
     }
 }
@@ -590,11 +591,11 @@ fn j17_a_token_of_the_same_team_for_another_application_is_refused() {
     let policy = access_policy();
     let verdict = |changes: Value| verify(&policy, &signer().sign(&with(&access_claims(), &changes))).err();
     for aud in [json!(["0000c1358e65"]), json!("0000c1358e65"), json!([])] {
-        assert_eq!(verdict(json!({"aud": aud})), Some(JwtFault::Claims(ClaimsFault::Audience)));
+        assert_eq!(verdict(json!({"aud": aud})), Some(JwtError::Claims(ClaimsError::Audience)));
     }
     // A bare string has been seen.
     assert_eq!(verdict(json!({"aud": "4714c1358e65"})), None);
-    assert_eq!(verdict(json!({"iss": "https://evil.cloudflareaccess.com"})), Some(JwtFault::Issuer));
+    assert_eq!(verdict(json!({"iss": "https://evil.cloudflareaccess.com"})), Some(JwtError::Issuer));
 }
 
 #[test]
@@ -603,7 +604,7 @@ fn j17_after_a_rotation_new_tokens_pass_and_old_ones_until_the_old_key_leaves() 
     let (old, new) = (signer(), Signer::new(8, "k2"));
     let (old_token, new_token) = (old.sign(&access_claims()), new.sign(&access_claims()));
     let verdict = |token: &str, keys: &Value| verify_with_keys(&policy, token, keys).err();
-    let unknown = Some(JwtFault::Key(NoKey::Unknown));
+    let unknown = Some(JwtError::Key(NoKey::Unknown));
     for (keys, of_old, of_new) in [
         (json!([old.jwk()]), None, unknown),
         (json!([new.jwk(), old.jwk()]), None, None),
@@ -623,7 +624,7 @@ fn a_verifier_that_cannot_tell_lets_nothing_pass() {
     }
     let policy = trusted();
     let token = signer().sign(&claims());
-    assert_eq!(verify_in(&policy, &token, None, &Broken, NOW).err(), Some(JwtFault::Unavailable));
+    assert_eq!(verify_in(&policy, &token, None, &Broken, NOW).err(), Some(JwtError::Unavailable));
 }
 
 proptest! {
@@ -632,7 +633,7 @@ proptest! {
         let policy = trusted();
         prop_assert!(verify(&policy, &String::from_utf8_lossy(&bytes)).is_err());
         _ = JwkSet::parse(&bytes);
-        _ = keyswap_core::jwt::UnverifiedJwt::parse(&bytes);
+        _ = keyswap_core::identity::jwt::UnverifiedJwt::parse(&bytes);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use jwt_simple::algorithms::{
 };
 use jwt_simple::claims::{Claims, JWTClaims};
 use jwt_simple::prelude::{Duration, UnixTimeStamp};
-use keyswap_core::jwt::{
-    Algorithm, ClaimsFault, Issuer, JwtFault, NoKey, PureRust, UnverifiedJwt, is_jwt_shaped,
+use keyswap_core::identity::jwt::{
+    Algorithm, ClaimsError, Issuer, JwtError, NoKey, PureRust, UnverifiedJwt, is_jwt_shaped,
 };
-use keyswap_core::{Header, IdentitySlot, RequestHead, find_identity};
+use keyswap_core::request::{Header, IdentitySlot, RequestHead, find_identity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use support::{NOW, Signer, claims, oidc, policy, verify, verify_in, with};
@@ -76,7 +76,7 @@ fn a_token_of_every_algorithm_becomes_an_identity() {
         let issuer = with(&oidc(&json!([jwk])), &json!({"algorithms": others}));
         assert_eq!(
             verify(&support::policy(&json!([issuer])), &token).err(),
-            Some(JwtFault::Algorithm),
+            Some(JwtError::Algorithm),
             "{algorithm:?}"
         );
     }
@@ -95,7 +95,7 @@ fn of_two_entries_for_one_issuer_the_one_that_the_token_is_for_judges_it() {
     };
     assert_eq!(judge(json!("app-a")), Ok("a".to_owned()));
     assert_eq!(judge(json!(["x", "app-b"])), Ok("b".to_owned()));
-    assert_eq!(judge(json!("app-c")), Err(JwtFault::Claims(ClaimsFault::Audience)));
+    assert_eq!(judge(json!("app-c")), Err(JwtError::Claims(ClaimsError::Audience)));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_slot_of_one_issuer_carries_no_tokens_of_another() {
     assert_eq!(judge(None), None);
     assert_eq!(judge(Some(&header("x-id-token"))), None);
     assert_eq!(judge(Some(&IdentitySlot::Cookie("id".to_owned()))), None);
-    assert_eq!(judge(Some(&header("x-other"))), Some(JwtFault::Issuer));
+    assert_eq!(judge(Some(&header("x-other"))), Some(JwtError::Issuer));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_fault_in_words_holds_nothing_of_the_token() {
     let unknown = with(&signer.header(), &json!({"kid": "k2"})).to_string();
     let token = signer.sign_raw(&unknown, claims().to_string());
     assert!(UnverifiedJwt::parse(token.as_bytes()).is_ok());
-    assert_eq!(verify(&policy, &token).err(), Some(JwtFault::Key(NoKey::Unknown)));
+    assert_eq!(verify(&policy, &token).err(), Some(JwtError::Key(NoKey::Unknown)));
 }
 
 #[test]

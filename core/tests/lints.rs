@@ -1,6 +1,7 @@
 //! Every kind of finding with a policy that has it, the same policy mended, and what is no finding but an error.
 
-use keyswap_core::{Lint, Policy, UnixTime};
+use keyswap_core::base::UnixTime;
+use keyswap_core::policy::{Lint, Policy};
 use serde_json::{Value, json};
 
 /// 2027-01-15T08:00:00Z.

@@ -5,11 +5,13 @@ mod support;
 
 use std::cell::RefCell;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Environment, Forgetful, Header, MemoryStore, Policy, Reason, RequestHead, TokenDigest,
-    Verdict,
-};
+use keyswap_core::answer::Reason;
+use keyswap_core::base::Digest;
+use keyswap_core::host::{Capabilities, Environment, Forgetful, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::Verdict;
+use keyswap_core::policy::Policy;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 use support::with;
 use support::worker::{Answer, TOKEN, Worker, at, at_ms, known, registry_policy, unknown};
@@ -23,7 +25,7 @@ impl Environment for Secrets {
 }
 
 fn component(policy: &Value) -> Worker {
-    Worker::on(policy, &Secrets, Capabilities::COMPONENT)
+    Worker::on(policy, Secrets, Capabilities::COMPONENT)
 }
 
 fn limited(more: &Value) -> Value {
@@ -77,7 +79,7 @@ fn errors(policy: &Value) -> Vec<String> {
 
 #[test]
 fn what_no_host_of_the_component_has_is_an_error_with_its_place() {
-    let sha256 = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
     let token = json!({
         "sha256": sha256, "label": "l", "providers": ["openai"], "rate_limit": {"requests": 1, "per": "1s"},
     });
@@ -174,7 +176,7 @@ fn a_limit_of_a_record_is_kept_by_the_registry_where_no_memory_is_shared() {
     let registry = Registry::default();
     let service = |path: &str| {
         if path.starts_with("/v1/tokens/") {
-            let sha256 = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+            let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
             let record = json!({
                 "sha256": sha256, "label": "l", "providers": ["openai"], "version": 1,
                 "rate_limit": {"requests": 3, "per": "1h"},
@@ -230,7 +232,7 @@ fn where_nobody_asks_what_is_due_the_feed_is_heard_before_a_remembered_record_is
         (Some(query), is_revoked) => {
             *changes.borrow_mut() += 1;
             assert!(!query.contains("wait"), "it must not wait: {query}");
-            let key = TokenDigest::of(TOKEN.as_bytes()).to_hex();
+            let key = Digest::of(TOKEN.as_bytes()).to_hex();
             let change = json!([{"kind": "token", "key": key, "sequence": 2}]);
             if is_revoked { feed(2, &change) } else { feed(1, &json!([])) }
         }
@@ -293,7 +295,13 @@ fn a_store_that_forgets_at_once_costs_lookups_and_lets_nobody_in() {
 fn errors_at_start(configuration: &Value) -> Vec<String> {
     let document = configuration.to_string();
     let start = |host| {
-        keyswap_core::Worker::start(document.as_bytes(), Box::new(Secrets), Box::new(PureRust), host, "plane")
+        keyswap_core::worker::Worker::start(
+            document.as_bytes(),
+            Box::new(Secrets),
+            Box::new(PureRust),
+            host,
+            "plane",
+        )
     };
     assert!(start(Capabilities::ENVOY).is_ok(), "it can be started in Envoy");
     let errors = start(Capabilities::COMPONENT).err();

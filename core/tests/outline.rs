@@ -1,6 +1,6 @@
 //! The outline of a policy: the same for two that mean the same, another for two that do not, and never a secret.
 
-use keyswap_core::Policy;
+use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
 fn whole() -> Value {

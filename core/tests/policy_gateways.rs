@@ -1,6 +1,6 @@
 //! The sections `gateway` and `providers` of a policy: which providers they enable, and every error with its place.
 
-use keyswap_core::Policy;
+use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
 /// A policy with a Cloudflare AI Gateway, changed as `changes` says.

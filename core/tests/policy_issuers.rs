@@ -4,8 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use keyswap_core::Policy;
-use keyswap_core::jwt::{Issuer, KeySource, Principals, RemoteKeys};
+use keyswap_core::identity::jwt::{Issuer, KeySource, Principals, RemoteKeys};
+use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 use support::{Signer, oidc, policy, with};
 

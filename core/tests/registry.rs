@@ -3,7 +3,8 @@
 
 mod support;
 
-use keyswap_core::{MemoryStore, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::host::MemoryStore;
 use serde_json::{Value, json};
 use support::worker::{
     Answer, Kind, TOKEN, Worker, active, at, at_ms, inactive, introspection, keyswap, kinds, known,
@@ -157,7 +158,7 @@ fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_b
 
 /// The feed, where a token changed.
 fn change(token: &str, sequence: i64) -> Value {
-    let key = TokenDigest::of(token.as_bytes()).to_hex();
+    let key = Digest::of(token.as_bytes()).to_hex();
     let changes = json!([{"kind": "token", "key": key, "sequence": sequence}]);
     json!({"sequence": sequence, "reset": false, "changes": changes})
 }

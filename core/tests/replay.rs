@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, Header, MemoryStore, Moment, Outlook, Policy, Recorded,
-    Replayed, RequestHead, Services, Step, TokenDigest, UnixTime, Unjudged, Verdict,
+use keyswap_core::base::{Digest, Moment, UnixTime};
+use keyswap_core::host::{Capabilities, Environment, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{
+    Decision, LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict, Request as Judged, Verdict,
 };
+use keyswap_core::policy::{Policy, RolloutPolicy};
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::Services;
+use keyswap_core::worker::Worker;
 use serde_json::{Value, json};
 
 /// 2027-01-15T08:00:00Z.
@@ -20,13 +25,30 @@ impl Environment for Placeholders {
     }
 }
 
-fn engine(policy: &Value) -> Engine {
-    let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
-    Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY)).unwrap()
+/// A policy, and a worker that runs it.
+struct Judge {
+    policy: ReplayPolicy,
+    worker: Worker,
+}
+
+fn judge(policy: &Value) -> Judge {
+    let document = policy.to_string();
+    let policy = Policy::from_json(document.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
+    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
+    Judge {
+        policy: ReplayPolicy::new(policy.clone(), &Placeholders, &services).unwrap(),
+        worker: Worker::of(
+            RolloutPolicy::of(policy),
+            Box::new(Placeholders),
+            Box::new(PureRust),
+            Capabilities::ENVOY,
+        )
+        .unwrap(),
+    }
 }
 
 fn sha256(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 fn id(token: &str) -> String {
@@ -137,7 +159,7 @@ struct Line {
     upgraded: bool,
 }
 
-fn decide<T>(engine: &Engine, request: &Request, then: impl FnOnce(Decision<'_>) -> T) -> T {
+fn decide<T>(judge: &Judge, request: &Request, then: impl FnOnce(Decision<'_>) -> T) -> T {
     let (method, path, headers) = request;
     let headers: Vec<Header<'_>> = headers
         .iter()
@@ -150,23 +172,29 @@ fn decide<T>(engine: &Engine, request: &Request, then: impl FnOnce(Decision<'_>)
         headers: &headers,
         peer: || None,
     };
-    match engine.begin(&head, Moment::from(NOW), &MemoryStore::default()) {
-        Step::Decide(decision) => then(decision),
-        Step::Fetch(..) => panic!("nothing is fetched here"),
-    }
+    let store = MemoryStore::default();
+    let request = Judged { head: &head, now: Moment::from(NOW), store: &store };
+    let in_force = judge.worker.in_force(&store);
+    let (decision, _) = in_force.decide(&request, &mut |_| panic!("nothing is fetched here"));
+    then(decision)
 }
 
 /// What the access log of `envoy/bootstrap.yaml` has of a request: its path has no query.
-fn log(engine: &Engine, request: &Request) -> Line {
-    decide(engine, request, |decision| {
+fn log(judge: &Judge, request: &Request) -> Line {
+    decide(judge, request, |decision| {
         let path = match &decision.verdict {
             Verdict::Forward(rewrite) => String::from_utf8(rewrite.path.clone()).unwrap(),
             _ => request.1.clone(),
         };
         Line {
-            principal: decision.principal.as_ref().map(keyswap_core::Principal::id).unwrap_or_default(),
+            principal: decision
+                .facts
+                .principal
+                .as_ref()
+                .map(keyswap_core::identity::Principal::id)
+                .unwrap_or_default(),
             path: path.split('?').next().unwrap_or_default().to_owned(),
-            provider: decision.provider.to_owned(),
+            provider: decision.facts.provider.to_owned(),
             reason: decision.reason_code(),
             upgraded: matches!(decision.verdict, Verdict::Forward(_))
                 && request.2.iter().any(|it| it.0 == "upgrade"),
@@ -174,8 +202,8 @@ fn log(engine: &Engine, request: &Request) -> Line {
     })
 }
 
-fn recorded<'l>(line: &'l Line, method: &'l str) -> Recorded<'l> {
-    Recorded {
+fn recorded<'l>(line: &'l Line, method: &'l str) -> LoggedRequest<'l> {
+    LoggedRequest {
         at: NOW,
         principal: &line.principal,
         method,
@@ -188,15 +216,15 @@ fn recorded<'l>(line: &'l Line, method: &'l str) -> Recorded<'l> {
 
 #[test]
 fn what_is_said_of_a_recorded_request_is_what_the_other_policy_decides() {
-    let engines: Vec<Engine> = policies().iter().map(engine).collect();
-    let (mut judged, mut unjudged) = (0, BTreeMap::<Unjudged, usize>::new());
+    let engines: Vec<Judge> = policies().iter().map(judge).collect();
+    let (mut judged, mut unjudged) = (0, BTreeMap::<NotReplayable, usize>::new());
     for (old, before) in engines.iter().enumerate() {
         for request in requests() {
             let line = log(before, &request);
             for (new, after) in engines.iter().enumerate() {
                 let context = format!("{request:?}, {line:?}, policies {old} and {new}");
-                match before.replay(&recorded(&line, request.0), after) {
-                    Replayed::Judged { before, after: said } => {
+                match before.policy.replay(&recorded(&line, request.0), &after.policy) {
+                    ReplayOutcome::Judged { before, after: said } => {
                         judged += 1;
                         assert_eq!(
                             (before.reason, before.provider),
@@ -210,20 +238,20 @@ fn what_is_said_of_a_recorded_request_is_what_the_other_policy_decides() {
                         }
                         assert_eq!((said.reason, said.provider), (is.reason, is.provider), "{context}");
                     }
-                    Replayed::Unjudged(why) => *unjudged.entry(why).or_default() += 1,
+                    ReplayOutcome::NotReplayable(why) => *unjudged.entry(why).or_default() += 1,
                 }
             }
         }
     }
     // Most is judged; what is not is either refused before the caller was known, or asked in ways that matter.
     let left = |why| unjudged.get(&why).copied().unwrap_or_default();
-    let known = left(Unjudged::NoPrincipal) + left(Unjudged::Ambiguous);
+    let known = left(NotReplayable::NoPrincipal) + left(NotReplayable::Ambiguous);
     assert_eq!(unjudged.values().sum::<usize>(), known, "{unjudged:?}");
-    assert!(judged > 5 * left(Unjudged::Ambiguous), "{judged} judged, {unjudged:?}");
+    assert!(judged > 5 * left(NotReplayable::Ambiguous), "{judged} judged, {unjudged:?}");
 }
 
-fn outlook(reason: &'static str, provider: &str) -> Outlook {
-    Outlook { reason, provider: provider.to_owned() }
+fn outlook(reason: &'static str, provider: &str) -> ReplayVerdict {
+    ReplayVerdict { reason, provider: provider.to_owned() }
 }
 
 fn line(principal: &str, path: &str, provider: &str, reason: &'static str) -> Line {
@@ -236,8 +264,8 @@ fn line(principal: &str, path: &str, provider: &str, reason: &'static str) -> Li
     }
 }
 
-fn replay(old: &Value, new: &Value, line: &Line) -> Replayed {
-    engine(old).replay(&recorded(line, "GET"), &engine(new))
+fn replay(old: &Value, new: &Value, line: &Line) -> ReplayOutcome {
+    judge(old).policy.replay(&recorded(line, "GET"), &judge(new).policy)
 }
 
 #[test]
@@ -250,50 +278,50 @@ fn what_cannot_be_known_is_not_said() {
     let with_registry = json!({"registry": {"url": "http://r", "credential": {"env": "R"}}});
     let models = |who: &str, reason| line(who, "/v1/models", "openai", reason);
     for (old, new, line, why) in [
-        (&old, &old, models(&id("ptk_nobody"), "allowed"), Unjudged::UnknownPrincipal),
-        (&old, &old, models("", "credential_missing"), Unjudged::NoPrincipal),
-        (&old, &old, models("", "answered"), Unjudged::Answered),
-        (&old, &old, models(&id("ptk_alice"), "provider_not_allowed"), Unjudged::AnotherPolicy),
+        (&old, &old, models(&id("ptk_nobody"), "allowed"), NotReplayable::UnknownPrincipal),
+        (&old, &old, models("", "credential_missing"), NotReplayable::NoPrincipal),
+        (&old, &old, models("", "answered"), NotReplayable::Answered),
+        (&old, &old, models(&id("ptk_alice"), "provider_not_allowed"), NotReplayable::AnotherPolicy),
         (
             &old,
             &old,
             line(&id("ptk_alice"), "/elsewhere/v1/models", "mistral", "allowed"),
-            Unjudged::AnotherPolicy,
+            NotReplayable::AnotherPolicy,
         ),
         (
             &policy(&["openai"], &person),
             &old,
             models(&sha256("person\0p@example.com")[..16], "allowed"),
-            Unjudged::Identity,
+            NotReplayable::Identity,
         ),
         (
             &old,
             &old,
             line(&id("ptk_alice"), "/.well-known/keyswap", "openai", "provider_not_allowed"),
-            Unjudged::Answered,
+            NotReplayable::Answered,
         ),
         // The token may have stood in a slot that is not looked at any more.
         (
             &old,
             &policy(&["openai"], &json!({"slots": ["authorization"]})),
             models(&id("ptk_alice"), "allowed"),
-            Unjudged::Ambiguous,
+            NotReplayable::Ambiguous,
         ),
         // What the registry knows of the token may be anything.
         (
             &old,
             &policy(&["openai"], &json!({"tokens": [], "registry": with_registry["registry"]})),
             models(&id("ptk_alice"), "allowed"),
-            Unjudged::Registry,
+            NotReplayable::Registry,
         ),
         (
             &policy(&["openai"], &with_registry),
             &old,
             models(&id("ptk_nobody"), "provider_not_allowed"),
-            Unjudged::Registry,
+            NotReplayable::Registry,
         ),
     ] {
-        assert_eq!(replay(old, new, &line), Replayed::Unjudged(why), "{line:?}");
+        assert_eq!(replay(old, new, &line), ReplayOutcome::NotReplayable(why), "{line:?}");
     }
 }
 
@@ -314,7 +342,7 @@ fn a_token_of_the_registry_has_the_provider_that_it_was_forwarded_to() {
         (&policy(&["openai"], &json!({})), outlook("token_invalid", "openai")),
         (&without_openai, outlook("provider_not_allowed", "openai")),
     ] {
-        let expect = Replayed::Judged { before: before.clone(), after };
+        let expect = ReplayOutcome::Judged { before: before.clone(), after };
         assert_eq!(replay(&old, new, &line), expect);
     }
 }
@@ -324,7 +352,7 @@ fn what_refused_a_request_for_the_moment_is_no_decision_of_the_policy() {
     let (old, new) = (policy(&["openai"], &json!({})), policy(&["groq"], &json!({})));
     for reason in ["rate_limited", "upstream_credential_unavailable", "host_failure"] {
         let line = line(&id("ptk_alice"), "/v1/models", "openai", reason);
-        let expect = Replayed::Judged {
+        let expect = ReplayOutcome::Judged {
             before: outlook("allowed", "openai"),
             after: outlook("provider_not_allowed", "openai"),
         };
@@ -342,11 +370,11 @@ fn an_expiry_is_judged_at_the_time_of_the_request() {
         ]}),
     );
     let line = line(&id("ptk_alice"), "/v1/models", "openai", "allowed");
-    let (old, new) = (engine(&old), engine(&new));
+    let (old, new) = (judge(&old), judge(&new));
     for (at, after) in [(0, "allowed"), (1, "token_expired")] {
-        let recorded = Recorded { at: UnixTime(NOW.0 + at), ..recorded(&line, "GET") };
+        let recorded = LoggedRequest { at: UnixTime(NOW.0 + at), ..recorded(&line, "GET") };
         let expect =
-            Replayed::Judged { before: outlook("allowed", "openai"), after: outlook(after, "openai") };
-        assert_eq!(old.replay(&recorded, &new), expect);
+            ReplayOutcome::Judged { before: outlook("allowed", "openai"), after: outlook(after, "openai") };
+        assert_eq!(old.policy.replay(&recorded, &new.policy), expect);
     }
 }

@@ -3,17 +3,20 @@
 
 mod support;
 
-use keyswap_core::{MemoryStore, Moment, RolloutPolicy, TokenDigest};
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Verdict;
+use keyswap_core::policy::RolloutPolicy;
 use serde_json::{Value, json};
 use support::plane::Plane;
 use support::with;
-use support::worker::{Answer, at};
+use support::worker::{Answer, at, nobody_is_asked};
 
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";
 
 fn sha256(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 fn token(number: usize) -> String {
@@ -60,7 +63,7 @@ fn at_no_percent_the_stable_policy_decides_for_all_and_every_difference_is_told(
         );
     }
     assert_eq!(plane.ask(&store, "ptk_nobody-0123456789", OPENAI, at(0), &nobody), "token_invalid");
-    let lines: Vec<String> = plane.told.borrow().iter().filter_map(|it| it.line.clone()).collect();
+    let lines: Vec<String> = plane.observed.borrow().iter().filter_map(|it| it.line.clone()).collect();
     assert_eq!(lines.len(), 20);
     let line: Value = serde_json::from_str(&lines[0]).unwrap();
     let principal = &sha256(&token(0))[..16];
@@ -213,20 +216,20 @@ fn both_policies_ask_one_registry_once_and_a_comparison_delays_nobody() {
         registry(&["openai"])(path)
     };
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &counted), FORWARD);
-    assert_eq!((calls.get(), *plane.asides.borrow()), (1, 0), "what one asked the other knows");
+    assert_eq!((calls.get(), plane.backgrounds.get()), (1, 0), "what one asked the other knows");
 
     let other = policy(0, &[], &asks_registry("http://other.example"));
     let plane = Plane::new(&rollout(&stable, &other, &json!({})));
     let store = MemoryStore::default();
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), FORWARD);
-    assert_eq!(*plane.asides.borrow(), 1, "the request did not wait for the other registry");
+    assert_eq!(plane.backgrounds.get(), 1, "the request did not wait for the other registry");
     assert_eq!(plane.metrics(), ["keyswap.comparisons.result.same.decided_by.stable"]);
 
     // Where the candidate decides, the request waits for it like for any policy.
     let plane = Plane::new(&rollout(&stable, &other, &json!({"percent": 100})));
     let store = MemoryStore::default();
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), FORWARD);
-    assert_eq!(*plane.asides.borrow(), 0);
+    assert_eq!(plane.backgrounds.get(), 0);
     assert_eq!(plane.metrics(), ["keyswap.comparisons.result.same.decided_by.candidate"]);
 }
 
@@ -238,7 +241,7 @@ fn a_policy_in_shadow_mode_refuses_nobody_waits_for_nothing_and_tells_what_it_wo
     assert_eq!(ask(&plane, &store, 0, at(0)), "pass: allowed");
     assert_eq!(plane.ask(&store, "ptk_nobody-0123456789", OPENAI, at(0), &nobody), "pass: token_invalid");
     assert_eq!(plane.ask(&store, &token(0), "/v1/../x", at(0), &nobody), "pass: path_invalid");
-    let told = plane.told.take();
+    let told = plane.observed.take();
     let metrics: Vec<&str> = told.iter().map(|it| it.metric.as_str()).collect();
     assert_eq!(
         metrics,
@@ -259,7 +262,7 @@ fn a_policy_in_shadow_mode_refuses_nobody_waits_for_nothing_and_tells_what_it_wo
     let plane = Plane::new(&policy(0, &[], &with(&asks_registry("http://one.example"), &shadow)));
     let store = MemoryStore::default();
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), "pass: undecided");
-    assert_eq!(*plane.asides.borrow(), 1);
+    assert_eq!(plane.backgrounds.get(), 1);
     assert_eq!(plane.metrics(), ["keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai"]);
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), "pass: allowed");
 }
@@ -288,19 +291,19 @@ fn the_status_tells_what_is_tried() {
     // It is asked for with GET only, so this is a request like any other.
     assert_eq!(plane.ask(&store, &token(0), headers_path, at(0), &nobody), "provider_not_allowed");
     let authorization = format!("Bearer {}", token(0));
-    let headers = [keyswap_core::Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head = keyswap_core::RequestHead {
+    let headers = [keyswap_core::request::Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head = keyswap_core::request::RequestHead {
         method: b"GET",
         path: headers_path.as_bytes(),
         authority: b"",
         headers: &headers,
         peer: || None,
     };
-    let rollout = plane.worker.rollout().unwrap();
-    let judged = rollout.begin(&head, at(0), &store);
-    let keyswap_core::Next::Decide(decision) = judged.next else { panic!("it waits") };
-    let keyswap_core::Verdict::Answer(answer) = decision.verdict else { panic!("no answer") };
-    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    let said = plane.decide(&store, &head, at(0), &nobody_is_asked, |decision| match &decision.verdict {
+        Verdict::Answer(answer) => answer.body.clone(),
+        _ => panic!("no answer"),
+    });
+    let body: Value = serde_json::from_str(&said).unwrap();
     let sha256 = |policy: &Value| RolloutPolicy::from_json(policy.to_string().as_bytes()).unwrap().sha256();
     assert_eq!(
         body["policy"],

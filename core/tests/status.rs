@@ -4,7 +4,11 @@ mod support;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use keyswap_core::{Header, MemoryStore, Policy, RequestHead, TokenDigest, Verdict};
+use keyswap_core::base::Digest;
+use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Verdict;
+use keyswap_core::policy::Policy;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at};
 use support::{Signer, claims, oidc, with};
@@ -13,7 +17,7 @@ const OPERATOR: &str = "ptk_operator-0123456789";
 const CALLER: &str = "ptk_caller-0123456789";
 
 fn policy(allow: &Value) -> Value {
-    let token = |token: &str, providers: &[&str]| json!({"sha256": TokenDigest::of(token.as_bytes()).to_hex(), "label": "l", "providers": providers});
+    let token = |token: &str, providers: &[&str]| json!({"sha256": Digest::of(token.as_bytes()).to_hex(), "label": "l", "providers": providers});
     let scope: &[&str] = if allow.to_string().contains("tokens") { &["keyswap-status"] } else { &["openai"] };
     json!({
         "version": "keyswap/v1",
@@ -164,8 +168,8 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     for path in [&b"/groq/models"[..], b"/openai/models"] {
         let head = RequestHead { method: b"GET", path, authority: b"", headers: &headers, peer: UNKNOWN };
-        let sent = worker.decide(&store, &head, at(0), &nobody, |decision| decision.sent);
-        worker.answered(&store, sent, at(0), &[(":status", "429")]);
+        let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
+        worker.answered(&store, &sent, at(0), &[(":status", "429")]);
     }
     let (_, body) = ask(&worker, HERE, &[]);
     let mut body = body.unwrap();
@@ -178,7 +182,7 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
         body,
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "policy": {"sha256": null},
+            "policy": {"sha256": null, "revision": null, "candidate": null},
             "of": "worker",
             "now": "2027-01-15T08:00:00Z",
             "credentials": {

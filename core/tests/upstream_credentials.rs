@@ -6,10 +6,14 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, FetchAnswer, Header, MemoryStore, Moment, Policy,
-    PolicyErrors, RequestHead, Sent, Services, Step, TokenDigest, Verdict, jwt::PureRust,
-};
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::host::{Capabilities, Environment, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{Decision, Request, Verdict};
+use keyswap_core::policy::{Policy, PolicyErrors, RolloutPolicy};
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::FetchAnswer;
+use keyswap_core::worker::{self, Entry, Exchange, Next};
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, at_ms};
 use support::{NOW, Signer, claims, oidc, with};
@@ -17,7 +21,7 @@ use support::{NOW, Signer, claims, oidc, with};
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 
 fn sha256(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 /// A policy whose only provider is `openai`.
@@ -45,6 +49,11 @@ impl Environment for Variables {
 }
 
 const NOTHING: Variables = Variables(&[]);
+
+fn compile(policy: &Value, variables: Variables) -> Result<worker::Worker, PolicyErrors> {
+    let policy = RolloutPolicy::from_json(policy.to_string().as_bytes())?;
+    worker::Worker::of(policy, Box::new(variables), Box::new(PureRust), Capabilities::ENVOY)
+}
 
 /// The credential that is forwarded, or the reason why nothing is.
 fn carried(decision: &Decision<'_>) -> String {
@@ -92,7 +101,7 @@ fn nobody(path: &str) -> Answer {
 #[test]
 fn the_first_source_that_has_a_value_wins() {
     let chain = json!([{"env": "A"}, {"env": "B"}, agent(), {"env": "C"}]);
-    let worker = |variables| Worker::within(&policy(&chain), &Variables(variables));
+    let worker = |variables| Worker::within(&policy(&chain), Variables(variables));
     assert_eq!(ask(&worker(&[("A", "a"), ("B", "b")]), at(0), &nobody), "Bearer a");
     assert_eq!(ask(&worker(&[("B", "b"), ("C", "c")]), at(0), &nobody), "Bearer b");
     assert_eq!(ask(&worker(&[("C", "c")]), at(0), &|_| token("fetched", 60)), "Bearer fetched");
@@ -102,7 +111,7 @@ fn the_first_source_that_has_a_value_wins() {
 
 #[test]
 fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_up_to_it() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     let store = MemoryStore::default();
     assert_eq!(ask(&worker, at(0), &|_| token("first", 60)), "Bearer first");
     // The pause before the renewal is up to an eighth shorter than it could be.
@@ -123,23 +132,20 @@ fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_up_to_it()
 
 #[test]
 fn a_life_counts_from_when_the_value_was_asked_for() {
-    let document = policy(&json!([agent()])).to_string();
-    let services = Services::new(Box::new(PureRust), Capabilities::ENVOY);
-    let policy = Policy::from_json(document.as_bytes()).unwrap();
-    let engine = Engine::new(policy, &NOTHING, &services).ok().unwrap();
+    let worker = compile(&policy(&json!([agent()])), NOTHING).unwrap();
     let store = MemoryStore::default();
-    let due = engine.due(at(0), &store);
+    let due = worker.due(at(0), &store).fetches;
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let body = br#"{"token":"slow","in":30}"#;
     let answer = FetchAnswer::Response { status: 200, body };
-    engine.services().accept(&fetch.key, fetch.asked, &answer, at(20), &store);
+    worker.accept(&fetch.key, fetch.as_of, &answer, at(20), &store);
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head =
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
-    let begin = |now| match engine.begin(&head, now, &store) {
-        Step::Decide(decision) => carried(&decision),
-        Step::Fetch(..) => "waits".to_owned(),
+    let begin = |now| match worker.in_force(&store).judge(Entry::New, &Request { head: &head, now, store: &store }) {
+        Next::Decide(decision, _) => carried(&decision),
+        Next::Fetch(..) => "waits".to_owned(),
     };
     assert_eq!(begin(at(28)), "Bearer slow");
     assert_eq!(begin(at(29)), "waits");
@@ -147,7 +153,7 @@ fn a_life_counts_from_when_the_value_was_asked_for() {
 
 #[test]
 fn a_value_that_lives_shortly_is_renewed_in_the_middle_of_its_life() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     let asked = Cell::new(0);
     let count = |_: &str| {
         asked.set(asked.get() + 1);
@@ -162,7 +168,7 @@ fn a_value_that_lives_shortly_is_renewed_in_the_middle_of_its_life() {
 
 #[test]
 fn failures_are_followed_by_a_pause_and_three_leave_the_agent_alone_for_half_a_minute() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     let asked = Cell::new(0);
     let fails = |_: &str| {
         asked.set(asked.get() + 1);
@@ -180,7 +186,7 @@ fn failures_are_followed_by_a_pause_and_three_leave_the_agent_alone_for_half_a_m
     assert_eq!(ask(&worker, at(34), &nobody), "upstream_credential_unavailable");
     assert_eq!(ask(&worker, at(64), &|_| token("back", 60)), "Bearer back");
     // A clock that was put back by a day does not keep it closed.
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     for second in 0..3 {
         ask(&worker, at(86_400 + second * 2), &down);
     }
@@ -189,7 +195,7 @@ fn failures_are_followed_by_a_pause_and_three_leave_the_agent_alone_for_half_a_m
 
 #[test]
 fn an_agent_that_is_gone_for_a_moment_is_asked_again_before_its_value_has_expired() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     assert_eq!(ask(&worker, at(0), &|_| token("old", 60)), "Bearer old");
     let asked = Cell::new(0);
     let fails = |_: &str| {
@@ -206,7 +212,7 @@ fn an_agent_that_is_gone_for_a_moment_is_asked_again_before_its_value_has_expire
 
 #[test]
 fn a_fresh_value_takes_the_place_of_one_that_would_last_longer() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     assert_eq!(ask(&worker, at(0), &|_| token("old", 3600)), "Bearer old");
     assert_eq!(ask(&worker, at(3595), &|_| token("new", 5)), "Bearer old");
     assert_eq!(ask(&worker, at(3595), &nobody), "Bearer new");
@@ -217,7 +223,7 @@ fn a_clock_that_is_put_back_prolongs_no_value() {
     for chain in
         [json!([agent()]), json!([{"http": {"url": "http://agent.internal/token", "max_age": "60s"}}])]
     {
-        let worker = Worker::within(&policy(&chain), &NOTHING);
+        let worker = Worker::within(&policy(&chain), NOTHING);
         let value = |_: &str| {
             let is_document = chain.to_string().contains("expires_in");
             if is_document { token("value", 60) } else { Answer(200, "value".to_owned()) }
@@ -239,7 +245,7 @@ fn an_answer_that_cannot_be_used_never_replaces_a_value_that_can() {
         r#"{"token":"a"}"#,
         "<html>",
     ] {
-        let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+        let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
         let asked = Cell::new(0);
         let answer = |_: &str| {
             asked.set(asked.get() + 1);
@@ -255,26 +261,20 @@ fn an_answer_that_cannot_be_used_never_replaces_a_value_that_can() {
 
 #[test]
 fn what_is_wrong_with_an_answer_is_said_with_the_sources_name_and_without_its_value() {
-    let chain = json!([{"env": "A"}, agent()]);
-    let document = policy(&chain).to_string();
-    let engine = Policy::from_json(document.as_bytes())
-        .and_then(|policy| {
-            Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
-        })
-        .unwrap();
+    let worker = compile(&policy(&json!([{"env": "A"}, agent()])), NOTHING).unwrap();
     let store = MemoryStore::default();
-    let due = engine.due(at(0), &store);
+    let due = worker.due(at(0), &store).fetches;
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let body = br#"{"token":"sentinel\r\nx: y","in":60}"#;
     let answer = FetchAnswer::Response { status: 200, body };
-    let notes = engine.services().accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    let notes = worker.accept(&fetch.key, fetch.as_of, &answer, at(0), &store).notes;
     assert_eq!(
         notes,
         ["`credentials.openai[1].http`: the value has a byte at position 8 that is not visible ASCII: a \
           credential has none"]
     );
     let answer = FetchAnswer::Response { status: 403, body: b"sentinel" };
-    let notes = engine.services().accept(&fetch.key, fetch.asked, &answer, at(0), &store).notes;
+    let notes = worker.accept(&fetch.key, fetch.as_of, &answer, at(0), &store).notes;
     assert_eq!(notes, ["`credentials.openai[1].http`: the answer has status 403"]);
 }
 
@@ -285,17 +285,9 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
         "credential": {"env": "VAULT_TOKEN"}, "auth": "header:x-vault-token",
         "headers": {"x-vault-namespace": "team-a"}, "cluster": "vault", "timeout": "300ms",
     }}]);
-    let document = policy(&chain).to_string();
-    let engine = Policy::from_json(document.as_bytes())
-        .and_then(|policy| {
-            Engine::new(
-                policy,
-                &Variables(&[("VAULT_TOKEN", "hvs.x")]),
-                &Services::new(Box::new(PureRust), Capabilities::ENVOY),
-            )
-        })
-        .unwrap();
-    let due = engine.due(at(0), &MemoryStore::default());
+    let document = policy(&chain);
+    let worker = compile(&document, Variables(&[("VAULT_TOKEN", "hvs.x")])).unwrap();
+    let due = worker.due(at(0), &MemoryStore::default()).fetches;
     let [fetch] = due.as_slice() else { panic!("one call is due") };
     let headers: Vec<String> =
         fetch.request.headers.iter().map(|(name, value)| format!("{name}: {}", value.as_str())).collect();
@@ -311,9 +303,7 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
         ]
     );
     assert_eq!((fetch.request.cluster.as_str(), fetch.request.timeout.as_millis()), ("vault", 300));
-    let missing = Policy::from_json(document.as_bytes()).and_then(|policy| {
-        Engine::new(policy, &NOTHING, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
-    });
+    let missing = compile(&document, NOTHING);
     let expect =
         "error at `credentials.openai[0].http.credential`: the environment variable `VAULT_TOKEN` is not set";
     assert_eq!(missing.err().unwrap().to_string(), expect);
@@ -328,7 +318,7 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
     );
     let chain = json!([{"request_header": "x-platform-token"}]);
     let document = with(&policy(&chain), &json!({"issuers": [issuer]}));
-    let worker = Worker::within(&document, &NOTHING);
+    let worker = Worker::within(&document, NOTHING);
     let jwt = signer.sign(&claims());
     let bearer = format!("Bearer {TOKEN}");
     let forged = Signer::new(2, "k").sign(&claims());
@@ -360,7 +350,7 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
 
 #[test]
 fn where_the_host_has_the_credential_every_slot_is_stripped_and_none_written() {
-    let worker = Worker::within(&policy(&json!([{"inject_by": "host"}])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([{"inject_by": "host"}])), NOTHING);
     assert_eq!(ask(&worker, at(0), &nobody), "nothing");
     let beside = |credentials: Value, more: Value| {
         let mut document = policy(&json!([{"inject_by": "host"}]));
@@ -499,12 +489,12 @@ impl Pool {
             "credentials": {"a": [{"env": "A"}], "b": [{"env": "B"}], "c": [{"env": "C"}]},
             "providers": {"openai": {"credentials": {"a": 1, "b": 1, "c": 2}, "cooldown": "30s"}},
         });
-        let variables = Variables(&[("A", "a"), ("B", "b"), ("C", "c")]);
-        let workers = (0..2).map(|_| Worker::within(&document, &variables)).collect();
+        let variables = || Variables(&[("A", "a"), ("B", "b"), ("C", "c")]);
+        let workers = (0..2).map(|_| Worker::within(&document, variables())).collect();
         Self { workers, store: MemoryStore::default(), tokens }
     }
 
-    fn ask(&self, worker: usize, token: &str, now: Moment) -> (String, Sent) {
+    fn ask(&self, worker: usize, token: &str, now: Moment) -> (String, Exchange) {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
         let head = RequestHead {
@@ -514,8 +504,8 @@ impl Pool {
             headers: &headers,
             peer: || None,
         };
-        let show = |decision: &Decision<'_>| (carried(decision), decision.sent);
-        self.workers[worker].decide(&self.store, &head, now, &nobody, show)
+        let show = |decision: &Decision<'_>| carried(decision);
+        self.workers[worker].send(&self.store, &head, now, &nobody, show)
     }
 
     /// Who gets which key.
@@ -526,7 +516,7 @@ impl Pool {
     /// An upstream refuses the key of this caller.
     fn refuse(&self, worker: usize, token: &str, now: Moment, answer: &[(&'static str, &str)]) -> String {
         let (key, sent) = self.ask(worker, token, now);
-        self.workers[worker].answered(&self.store, sent, now, answer);
+        self.workers[worker].answered(&self.store, &sent, now, answer);
         key
     }
 }
@@ -558,9 +548,9 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
         let refused = before[0].clone();
         // Two of its callers, so that it is not the doing of one.
         let its = pool.tokens.iter().zip(&before).filter(|(_, key)| **key == refused).take(2);
-        let sent: Vec<Sent> = its.map(|(token, _)| pool.ask(0, token, at(0)).1).collect();
+        let sent: Vec<Exchange> = its.map(|(token, _)| pool.ask(0, token, at(0)).1).collect();
         for sent in sent {
-            pool.workers[0].answered(&pool.store, sent, at(0), answer);
+            pool.workers[0].answered(&pool.store, &sent, at(0), answer);
         }
         for now in [at(0), at_ms(seconds * 1000 - 1)] {
             for (key, before) in pool.keys(0, now).iter().zip(&before) {
@@ -633,26 +623,26 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
         "credentials": {"a": [agent()], "b": [{"env": "B"}]},
         "providers": {"openai": {"credentials": {"a": 1000, "b": 1}, "cooldown": "10m"}},
     });
-    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let worker = Worker::within(&document, Variables(&[("B", "b")]));
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head =
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
     let send = |now, service: &dyn Fn(&str) -> Answer| {
-        worker.decide(&store, &head, now, service, |decision| (carried(decision), decision.sent))
+        worker.send(&store, &head, now, service, carried)
     };
     let (first, old) = send(at(0), &|_| token("first", 60));
     assert_eq!(first, "Bearer first");
     worker.work(&store, at(51), &|_| token("second", 60));
     for _ in 0..5 {
-        worker.answered(&store, old, at(52), &[(":status", "401")]);
+        worker.answered(&store, &old, at(52), &[(":status", "401")]);
     }
     assert_eq!(send(at(52), &nobody).0, "Bearer second");
     // The new one is refused as well: then it rests, until there is another.
     for _ in 0..3 {
         let (_, new) = send(at(53), &nobody);
-        worker.answered(&store, new, at(53), &[(":status", "401")]);
+        worker.answered(&store, &new, at(53), &[(":status", "401")]);
     }
     assert_eq!(send(at(54), &nobody).0, "Bearer b");
     worker.work(&store, at(101), &|_| token("third", 60));
@@ -672,15 +662,15 @@ fn a_callers_own_identity_that_is_refused_rests_nobodys_key() {
         "credentials": {"own": [{"request_header": "x-platform-token"}], "b": [{"env": "B"}]},
         "providers": {"openai": {"credentials": {"own": 1000, "b": 1}}},
     });
-    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let worker = Worker::within(&document, Variables(&[("B", "b")]));
     let store = MemoryStore::default();
     let jwt = signer.sign(&claims());
     let headers = [Header { name: b"x-platform-token", value: jwt.as_bytes() }];
     let head =
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
     for status in ["401", "401", "401", "429"] {
-        let sent = worker.decide(&store, &head, at(0), &nobody, |decision| decision.sent);
-        worker.answered(&store, sent, at(0), &[(":status", status)]);
+        let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
+        worker.answered(&store, &sent, at(0), &[(":status", status)]);
     }
     let found = worker.decide(&store, &head, at(0), &nobody, carried);
     assert_eq!(found, format!("Bearer {jwt}"));
@@ -694,7 +684,7 @@ fn a_gateways_token_that_is_refused_is_renewed() {
         "credentials": {"cf": [agent()]},
         "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "unified_billing"}},
     });
-    let worker = Worker::within(&document, &NOTHING);
+    let worker = Worker::within(&document, NOTHING);
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
@@ -702,8 +692,8 @@ fn a_gateways_token_that_is_refused_is_renewed() {
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
     let first = |_: &str| token("first", 3600);
     worker.work(&store, at(0), &first);
-    let sent = worker.decide(&store, &head, at(20), &nobody, |decision| decision.sent);
-    worker.answered(&store, sent, at(20), &[(":status", "401")]);
+    let ((), sent) = worker.send(&store, &head, at(20), &nobody, |_| ());
+    worker.answered(&store, &sent, at(20), &[(":status", "401")]);
     let asked = Cell::new(0);
     worker.work(&store, at(20), &|_| {
         asked.set(asked.get() + 1);
@@ -720,7 +710,7 @@ fn a_key_without_a_value_is_passed_over() {
         "credentials": {"a": [agent()], "b": [{"env": "B"}]},
         "providers": {"openai": {"credentials": {"a": 1000, "b": 1}}},
     });
-    let worker = Worker::within(&document, &Variables(&[("B", "b")]));
+    let worker = Worker::within(&document, Variables(&[("B", "b")]));
     let asked: RefCell<BTreeMap<String, usize>> = RefCell::default();
     let fails = |path: &str| {
         *asked.borrow_mut().entry(path.to_owned()).or_default() += 1;
@@ -733,7 +723,7 @@ fn a_key_without_a_value_is_passed_over() {
 
 #[test]
 fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
-    let worker = Worker::within(&policy(&json!([agent()])), &NOTHING);
+    let worker = Worker::within(&policy(&json!([agent()])), NOTHING);
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
@@ -745,8 +735,8 @@ fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
         peer: || None,
     };
     let refuse = |now, service: &dyn Fn(&str) -> Answer| {
-        let sent = worker.decide(&store, &head, now, service, |decision| decision.sent);
-        worker.answered(&store, sent, now, &[(":status", "401")]);
+        let ((), sent) = worker.send(&store, &head, now, service, |_| ());
+        worker.answered(&store, &sent, now, &[(":status", "401")]);
     };
     refuse(at(0), &|_| token("first", 3600));
     worker.work(&store, at(5), &nobody);

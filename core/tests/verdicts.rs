@@ -3,7 +3,10 @@
 
 mod support;
 
-use keyswap_core::{Decision, Header, MemoryStore, Moment, RequestHead};
+use keyswap_core::base::Moment;
+use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Decision;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy, status, unknown};
 use support::{NOW, Signer, b64u, claims, oidc, with};

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyswap_core::{Asked, Fetch, FetchKey, Moment, Rollout, Waiting};
+use keyswap_core::base::Moment;
+use keyswap_core::services::{AsOf, Fetch, FetchKey};
+use keyswap_core::worker::{Rollout, Waiting};
 
 use crate::header_map::HeaderMap;
 use crate::host;
@@ -49,7 +51,7 @@ struct Queued {
 /// A call that was made.
 pub(crate) struct Call {
     pub(crate) key: FetchKey,
-    pub(crate) asked: Asked,
+    pub(crate) asked: AsOf,
 }
 
 /// What waits.

@@ -3,7 +3,7 @@
 //! The number of pairs, the sizes of each name and value, then the names and values, each with a NUL behind it. Numbers are
 //! 32 bits, little-endian. A map that cannot be read to its end is refused: it might hide a header.
 
-use keyswap_core::ResponseHeader;
+use keyswap_core::answer::ResponseHeader;
 
 /// Eight bytes tell how long the name and the value of a pair are.
 const SIZES: usize = 8;

@@ -12,7 +12,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
-use keyswap_core::{FetchRequest, LocalReply, Moment};
+use keyswap_core::answer::LocalReply;
+use keyswap_core::base::Moment;
+use keyswap_core::services::FetchRequest;
 use proxy_wasm::hostcalls;
 
 use crate::header_map::{self, HeaderMap, Malformed};

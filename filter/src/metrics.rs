@@ -5,7 +5,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use keyswap_core::{Decision, FetchOutcome, Observation};
+use keyswap_core::judge::{Decision, Observation};
+use keyswap_core::services::FetchOutcome;
 
 use crate::host::{self, Counter};
 

@@ -6,7 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyswap_core::{Capabilities, Fetch, FetchAnswer, FetchKey, Moment, PolicyErrors, Resolution, Worker};
+use keyswap_core::base::Moment;
+use keyswap_core::host::Capabilities;
+use keyswap_core::policy::PolicyErrors;
+use keyswap_core::services::{Fetch, FetchAnswer, FetchKey, Resolution};
+use keyswap_core::worker::Worker;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 

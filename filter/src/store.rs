@@ -3,7 +3,7 @@
 //! Envoy ignores compare-and-swap on a key that is absent, so two workers that write first would both win. Therefore
 //! every key is given an empty record before the first request ([`seed`]).
 
-use keyswap_core::{EMPTY_SLOT, Store, StoreError, Update, keys};
+use keyswap_core::host::{EMPTY_SLOT, Store, StoreError, Update, slot_keys};
 
 use crate::host::{self, HostError};
 
@@ -40,7 +40,7 @@ impl Store for SharedData {
 /// Makes every key exist. Envoy configures a plugin on its main thread before any worker has it, so nobody else writes
 /// while the first seeds; whoever comes later finds the keys there.
 pub(crate) fn seed() -> Result<(), HostError> {
-    for key in keys() {
+    for key in slot_keys() {
         if host::shared(&key)?.is_none() {
             host::set_shared(&key, EMPTY_SLOT, 0)?;
         }

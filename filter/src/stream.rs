@@ -4,10 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use keyswap_core::{
-    AnswerHead, Aside, Decision, Fetch, FetchKey, Header, LocalReply, Moment, Next, Observation, RequestHead,
-    Resolution, ResponseHeaders, Rewrite, Rollout, Sent, Verdict,
-};
+use keyswap_core::answer::{LocalReply, ResponseHeaders};
+use keyswap_core::base::Moment;
+use keyswap_core::judge::{AnswerHead, Decision, Observation, Rewrite, Sent, Verdict};
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::{Fetch, FetchKey, Resolution};
+use keyswap_core::worker::{Background, Next, Rollout};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -332,8 +334,8 @@ impl Shared {
     }
 
     /// Keeps a head for a judgement that only tells something. Where there is no room it tells nothing.
-    fn put_aside(&self, aside: Option<Aside>, rollout: &Rc<Rollout>, map: HeaderMap, now: Moment) {
-        if let Some(Aside { fetch, waiting }) = aside {
+    fn put_aside(&self, aside: Option<Background>, rollout: &Rc<Rollout>, map: HeaderMap, now: Moment) {
+        if let Some(Background { fetch, waiting }) = aside {
             let at = Some(Held { rollout: Rc::clone(rollout), waiting });
             let _ = self.wait(fetch, Waiter { whose: Whose::Nobody(map), at }, now);
         }

@@ -3,7 +3,9 @@
 //! What Envoy has not (PSS, `EdDSA`, or the function at all) is computed in Wasm. What cannot be told is not taken for a
 //! yes.
 
-use keyswap_core::jwt::{NativeCheck, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable};
+use keyswap_core::identity::jwt::{
+    NativeCheck, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable,
+};
 
 use crate::host::{self, HostError};
 

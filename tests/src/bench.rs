@@ -121,7 +121,7 @@ fn machine(stage: &Stage, plan: &Plan) -> Result<Machine> {
         cores: stage.cores.count(),
         processor: model.map_or("an unnamed processor", |(_, model)| model.trim()).to_owned(),
         envoy: ENVOY_VERSION.to_owned(),
-        date: keyswap_core::UnixTime(i64::try_from(crate::unix_now())?).to_string()[..10].to_owned(),
+        date: keyswap_core::base::UnixTime(i64::try_from(crate::unix_now())?).to_string()[..10].to_owned(),
         rounds: plan.rounds,
         slice_millis: u64::try_from(plan.slice.as_millis())?,
         quick: plan.quick,

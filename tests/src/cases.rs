@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use keyswap_core::{Capabilities, Gcra, Policy, RateLimit, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::host::Capabilities;
+use keyswap_core::limit::{Gcra, RateLimit};
+use keyswap_core::policy::Policy;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -257,7 +260,7 @@ fn read(file: &Path) -> Result<Suite> {
 
 /// The SHA-256 by which a token is known.
 pub(crate) fn digest_of(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 /// Replaces `{{sha256:token}}` by the token's digest and `{{id:token}}` by the principal's id.

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::Reason;
+use keyswap_core::answer::Reason;
 
 use crate::{
     KEYSWAP,

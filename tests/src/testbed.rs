@@ -1,7 +1,7 @@
 //! Keyswap in front of the providers themselves, with one token that is good for all of them.
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use crate::{Envoy, Received, Setup, Standin, Wasmtime, WasmtimeSetup, clients::matrix::Provider};
@@ -52,7 +52,7 @@ impl Testbed {
     /// No gateway, all providers, one token.
     pub fn policy() -> Value {
         let token = json!({
-            "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(),
+            "sha256": Digest::of(TOKEN.as_bytes()).to_hex(),
             "label": "alice-laptop",
             "providers": ["openai", "anthropic", "gemini"],
         });

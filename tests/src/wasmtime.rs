@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::Policy;
+use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
 use crate::{

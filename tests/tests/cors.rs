@@ -1,7 +1,7 @@
 //! Calls from browsers: every answer says which page may read it, whoever gives the answer.
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Request, Response, Setup, Standin};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn setup(cors: &Value) -> Setup {
     let mut policy = json!({
         "version": "keyswap/v1",
         "tokens": [{
-            "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"],
+            "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"],
             "rate_limit": {"requests": 2, "per": "1h"},
         }],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},

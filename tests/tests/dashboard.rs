@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::tools::{installed, of_debian, project_root, run};
 
 use keyswap_tests::{KEYSWAP, Registry, Request};
@@ -54,7 +54,7 @@ fn publish(registry: &Registry) -> Result<()> {
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy()])?;
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy(), "--candidate", "--percent", "10"])?;
     let bundle = registry.admin("GET", "/policies/prod/revisions/2", &Value::Null)?;
-    let refused = TokenDigest::of(bundle["bundle"].as_str().unwrap_or_default().as_bytes()).to_hex();
+    let refused = Digest::of(bundle["bundle"].as_str().unwrap_or_default().as_bytes()).to_hex();
     let detail = "error%20at%20%60credentials%60%3A%20%3Cb%3Enot%20bold";
     for told in [
         format!("plane=edge-1&running=1&refused={refused}&problem=bad_policy&detail={detail}"),

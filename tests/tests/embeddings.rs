@@ -11,7 +11,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{BUNDLE_TYPE, LocalReply, TokenDigest, UpstreamFailure};
+use keyswap_core::answer::{LocalReply, UpstreamFailure};
+use keyswap_core::base::Digest;
+use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::{
     AUTHORIZER, Embedding, RUST_EXAMPLE, Request, Script, Scripted, Server, SigningKey, Standin, TOKEN,
     Testbed, Wasmtime, until,
@@ -33,7 +35,7 @@ fn at(upstream: SocketAddr, embedding: Embedding) -> Result<Server> {
     let policy = json!({
         "version": "keyswap/v1",
         "tokens": [{
-            "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
+            "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
         }],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
         "providers": {"openai": {"url": url}},

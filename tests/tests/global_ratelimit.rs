@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, RateLimitService, Request, Setup, Standin, TOKEN, Testbed};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ const OTHER: &str = "ptk_of-another-0123456789abcdefghijklmn";
 fn setup(standin: &Standin, service: &RateLimitService) -> Setup {
     let mut policy = Testbed::policy();
     let mut other = policy["tokens"][0].clone();
-    other["sha256"] = json!(TokenDigest::of(OTHER.as_bytes()).to_hex());
+    other["sha256"] = json!(Digest::of(OTHER.as_bytes()).to_hex());
     other["label"] = json!("another");
     if let Some(tokens) = policy["tokens"].as_array_mut() {
         tokens.push(other);
@@ -54,7 +54,7 @@ fn each_token_has_one_budget_for_all_envoys() -> Result<()> {
     let limited = envoys[0].send(&Request::get("/v1/models").bearer(TOKEN))?;
     ensure!((limited.status, limited.body.len()) == (429, 0), "{limited:?}");
     ensure!(limited.header("x-envoy-ratelimited") == Some("true"), "{limited:?}");
-    let descriptor = |token: &str| format!("principal={}", &TokenDigest::of(token.as_bytes()).to_hex()[..16]);
+    let descriptor = |token: &str| format!("principal={}", &Digest::of(token.as_bytes()).to_hex()[..16]);
     let counts = service.counts();
     ensure!(counts == [(descriptor(TOKEN), 9), (descriptor(OTHER), 8)].into(), "{counts:?}");
     Ok(())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Request, Setup, Standin};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const TOKEN: &str = "ptk_hostile";
 fn setup(standin: &Standin) -> Setup {
     let policy = json!({
         "version": "keyswap/v1",
-        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
     });
     Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(standin)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Envoy, Issuer, Registry, Request, Response, Script, Scripted, Setup, SigningKey, Standin, unix_now, with,
 };
@@ -110,7 +110,7 @@ fn verdict(response: &Response) -> String {
 
 fn policy_of_three() -> Value {
     let token = json!({
-        "sha256": TokenDigest::of(PROXY_TOKEN.as_bytes()).to_hex(), "label": "proxy", "providers": ["openai"],
+        "sha256": Digest::of(PROXY_TOKEN.as_bytes()).to_hex(), "label": "proxy", "providers": ["openai"],
     });
     json!({
         "version": "keyswap/v1",
@@ -359,7 +359,7 @@ fn the_identity_is_told_to_the_gateway_and_to_the_access_log() -> Result<()> {
     let bed = Bed::start()?;
     let forged = r#"{"user":"boss@example.com"}"#;
     let id = |issuer: &str, subject: &str| {
-        TokenDigest::of(format!("{issuer}\0{subject}").as_bytes()).to_hex()[..16].to_owned()
+        Digest::of(format!("{issuer}\0{subject}").as_bytes()).to_hex()[..16].to_owned()
     };
     // Somebody who is known has one id, whichever issuer vouches for them.
     let alice = id("person", "alice@example.com");

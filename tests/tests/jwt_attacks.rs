@@ -7,11 +7,13 @@
 use std::fs;
 
 use anyhow::{Result, anyhow, bail, ensure};
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Engine, Environment, Header, MemoryStore, Moment, Policy, RequestHead, Services, Step,
-    UnixTime, Verdict,
-};
+use keyswap_core::base::{Moment, UnixTime};
+use keyswap_core::host::{Capabilities, Environment, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{Engine, Step, Verdict};
+use keyswap_core::policy::Policy;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::Services;
 use keyswap_tests::{
     Envoy, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, base64url, tools::project_root,
     unix_now, with,

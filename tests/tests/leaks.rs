@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Envoy, PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, unix_now, until,
 };
@@ -29,7 +29,7 @@ const SECRETS: [(&str, &str); 8] = [
 ];
 
 fn sha256(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 /// Everything that a policy can have to do with secrets.

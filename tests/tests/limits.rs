@@ -1,7 +1,7 @@
 //! Rate limits: one budget for all workers, exact answers, and what happens when nobody can count.
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Request, Response, Setup, Standin};
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn token(number: usize) -> String {
 fn setup(standin: &Standin, rate_limit: &Value) -> Setup {
     let tokens: Vec<Value> = (0..20)
         .map(|number| {
-            let sha256 = TokenDigest::of(token(number).as_bytes()).to_hex();
+            let sha256 = Digest::of(token(number).as_bytes()).to_hex();
             json!({"sha256": sha256, "label": "l", "providers": ["openai"]})
         })
         .collect();

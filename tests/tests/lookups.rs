@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, faults, until,
 };
@@ -54,7 +54,7 @@ fn models(token: &str) -> Request {
 }
 
 fn digest(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 fn record(digest: &str, version: u64) -> Vec<u8> {

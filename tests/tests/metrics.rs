@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, net::TcpListener};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{Reason, TokenDigest};
+use keyswap_core::answer::Reason;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, tools, until};
 use promql_parser::{
     label::Matcher,
@@ -98,7 +99,7 @@ fn is_beyond_tests(selector: &VectorSelector) -> bool {
 fn policy(more: Value) -> Result<Value> {
     let mut policy = json!({
         "version": "keyswap/v1",
-        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
     });
     let Value::Object(more) = more else { anyhow::bail!("members are an object") };

@@ -1,13 +1,13 @@
 //! What operators see: metrics with labels, access logs with the principal, one line per refusal.
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Request, Standin};
 use serde_json::{Value, json};
 
 #[test]
 fn decisions_show_in_metrics_access_log_and_log() -> Result<()> {
-    let digest = TokenDigest::of(b"ptk_seen").to_hex();
+    let digest = Digest::of(b"ptk_seen").to_hex();
     let policy = json!({
         "version": "keyswap/v1",
         "tokens": [{"sha256": digest, "label": "seen", "providers": ["openai"]}],

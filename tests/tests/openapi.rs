@@ -32,7 +32,7 @@ fn the_data_plane_api_is_what_its_description_says() -> Result<()> {
 }
 
 fn fuzzer() -> Result<std::path::PathBuf> {
-    let fingerprint = keyswap_core::TokenDigest::of(REQUIREMENTS.as_bytes()).to_hex();
+    let fingerprint = keyswap_core::base::Digest::of(REQUIREMENTS.as_bytes()).to_hex();
     installed("openapi-fuzzer", &fingerprint[..16], |folder| {
         run(
             Command::new("python3")

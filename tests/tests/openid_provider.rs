@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, OidcProvider, Request, Standin};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn tokens_of_a_real_provider_pass_within_one_fetch_of_a_rotation_and_until_their
         status(&format!("{text}.{other}"))? == 401,
         "a signature of another token was taken: {signature}"
     );
-    let robot = TokenDigest::of(b"id\0robot").to_hex();
+    let robot = Digest::of(b"id\0robot").to_hex();
     for line in envoy.access_log(2)?.iter().take(2) {
         ensure!(line["label"] == "robot" && line["principal"] == robot[..16], "{line}");
     }

@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Bootstrap, Envoy, FILTER, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, rendered, tools,
 };
@@ -75,7 +75,7 @@ fn bootstrap(policy: &Value, arguments: &[&str]) -> Result<String> {
 fn policy(more: Value) -> Result<Value> {
     let mut policy = json!({
         "version": "keyswap/v1",
-        "tokens": [{"sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["groq", "own"]}],
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["groq", "own"]}],
         "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
         "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
     });
@@ -154,7 +154,7 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
 #[test]
 fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> Result<()> {
     let module = fs::read(FILTER.path()?)?;
-    let right = TokenDigest::of(&module).to_hex();
+    let right = Digest::of(&module).to_hex();
     let server = Scripted::start(move |_| Script::answer(200, module.clone()))?;
     let url = format!("http://{}/keyswap_filter.wasm", server.address());
     let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;

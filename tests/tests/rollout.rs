@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, KEYSWAP, Registry, Request, Setup, Standin, Testbed, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -97,7 +97,7 @@ fn token(caller: usize) -> String {
 }
 
 fn principal(caller: usize) -> String {
-    TokenDigest::of(token(caller).as_bytes()).to_hex()[..16].to_owned()
+    Digest::of(token(caller).as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// A policy for all callers, of whom those that `denies` names may only call Anthropic.
@@ -106,7 +106,7 @@ fn policy(denies: impl Fn(usize) -> bool) -> Value {
     let token = |caller| {
         let provider = if denies(caller) { "anthropic" } else { "openai" };
         json!({
-            "sha256": TokenDigest::of(token(caller).as_bytes()).to_hex(),
+            "sha256": Digest::of(token(caller).as_bytes()).to_hex(),
             "label": format!("caller {caller}"),
             "providers": [provider],
         })

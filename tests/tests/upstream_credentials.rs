@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Envoy, Received, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, TOKEN, Testbed, tools,
     unix_now, until,
@@ -137,7 +137,7 @@ impl Pool {
         let entries: Vec<Value> = tokens
             .iter()
             .map(|token| {
-                let sha256 = TokenDigest::of(token.as_bytes()).to_hex();
+                let sha256 = Digest::of(token.as_bytes()).to_hex();
                 json!({"sha256": sha256, "label": "l", "providers": ["openai"]})
             })
             .collect();

@@ -1,6 +1,9 @@
 //! Between the engine's types and those of the interface.
 
-use keyswap_core::{Decision, Fetch, Field, LocalReply, MOST_FETCHED, PolicyErrors};
+use keyswap_core::answer::LocalReply;
+use keyswap_core::judge::{Decision, Field};
+use keyswap_core::policy::PolicyErrors;
+use keyswap_core::services::{Fetch, MAX_FETCHED_BYTES};
 
 use super::wit;
 use crate::head::Head;
@@ -53,6 +56,6 @@ pub(super) fn request(fetch: &Fetch) -> wit::HttpRequest {
         fields: fields.collect(),
         body: request.body.as_ref().map(|body| body.to_vec()),
         timeout_ms: u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX),
-        most_bytes: u32::try_from(MOST_FETCHED).unwrap_or(u32::MAX),
+        most_bytes: u32::try_from(MAX_FETCHED_BYTES).unwrap_or(u32::MAX),
     }
 }

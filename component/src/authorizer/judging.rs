@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use keyswap_core::{
-    Decision, Fetch, Judged, LocalReply, Moment, Next, Reason, RequestHead, Resolution, Rollout, Verdict,
-    Waiting,
-};
+use keyswap_core::answer::{LocalReply, Reason};
+use keyswap_core::base::Moment;
+use keyswap_core::judge::{Decision, Verdict};
+use keyswap_core::request::RequestHead;
+use keyswap_core::services::{Fetch, Resolution};
+use keyswap_core::worker::{Judged, Next, Rollout, Waiting};
 
 use super::shared::{Judging, Shared};
 use super::{Call, Exchange, convert, wit};

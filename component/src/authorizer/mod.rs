@@ -10,11 +10,13 @@ mod shared;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    AnswerHead, Capabilities, Environment, Fetch, FetchAnswer, LocalReply, Moment, ResponseHeaders, Rollout,
-    Sent, UpstreamFailure, Worker,
-};
+use keyswap_core::answer::{LocalReply, ResponseHeaders, UpstreamFailure};
+use keyswap_core::base::Moment;
+use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{AnswerHead, Sent};
+use keyswap_core::services::{Fetch, FetchAnswer};
+use keyswap_core::worker::{Rollout, Worker};
 
 use self::bindings::exports::keyswap::auth::authorizer as wit;
 use self::judging::{At, judge};

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use keyswap_core::{Aside, Fetch, MemoryStore, Moment, Resolution, Rollout, Worker};
+use keyswap_core::base::Moment;
+use keyswap_core::host::MemoryStore;
+use keyswap_core::services::{Fetch, Resolution};
+use keyswap_core::worker::{Background, Rollout, Worker};
 
 use super::judging::Begun;
 use crate::head::Head;
@@ -53,8 +56,14 @@ impl Shared {
     }
 
     /// Keeps a judgement that only tells something, with the call that it needs.
-    pub(super) fn put_aside(&self, aside: Option<Aside>, rollout: &Rc<Rollout>, head: Head, now: Moment) {
-        if let Some(Aside { fetch, waiting }) = aside {
+    pub(super) fn put_aside(
+        &self,
+        aside: Option<Background>,
+        rollout: &Rc<Rollout>,
+        head: Head,
+        now: Moment,
+    ) {
+        if let Some(Background { fetch, waiting }) = aside {
             let begun = Begun { rollout: Rc::clone(rollout), waiting };
             self.keep_due([Due { fetch, aside: Some(Judging { head, begun }) }], now);
         }

@@ -1,6 +1,6 @@
 //! A call that the engine asked for: one exchange with a deadline and a bounded answer, which goes on while nobody waits.
 
-use keyswap_core::{Asked, Fetch, FetchAnswer, FetchKey, FetchRequest, MOST_FETCHED};
+use keyswap_core::services::{AsOf, Fetch, FetchAnswer, FetchKey, FetchRequest, MAX_FETCHED_BYTES};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
@@ -14,7 +14,7 @@ use super::{reply, request};
 /// A call on its way.
 pub(super) struct Call {
     pub(super) key: FetchKey,
-    pub(super) asked: Asked,
+    pub(super) asked: AsOf,
     state: State,
     /// By the monotonic clock.
     deadline: u64,
@@ -116,7 +116,7 @@ impl Answer {
                 Err(StreamError::Closed) => return Ok(true),
                 Err(StreamError::LastOperationFailed(_)) => return Err(Useless),
             }
-            if self.bytes.len() > MOST_FETCHED {
+            if self.bytes.len() > MAX_FETCHED_BYTES {
                 return Err(Useless);
             }
         }

@@ -3,8 +3,10 @@
 
 use std::fs;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
+use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::policy::PolicyErrors;
+use keyswap_core::worker::Worker;
 
 /// Holds the policy, a JSON document, or the name of the file that it is in.
 const POLICY: &str = "KEYSWAP_POLICY";

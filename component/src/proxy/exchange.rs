@@ -3,10 +3,11 @@
 //! Both bodies move as they come, both at once, so that neither waits for the other's end. When the caller leaves, the
 //! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
 
-use keyswap_core::{
-    AnswerHead, Decision, Field, Forgetful, LocalReply, RequestHead, ResponseHeaders, Rewrite, Rollout,
-    UpstreamFailure, Verdict, has_content,
-};
+use keyswap_core::answer::{LocalReply, ResponseHeaders, UpstreamFailure};
+use keyswap_core::host::Forgetful;
+use keyswap_core::judge::{AnswerHead, Decision, Field, Rewrite, Verdict, has_content};
+use keyswap_core::request::RequestHead;
+use keyswap_core::worker::Rollout;
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{

@@ -6,10 +6,13 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
-use keyswap_core::{
-    Aside, Decision, Fetch, FetchKey, Forgetful, Judged, LocalReply, Moment, Next, Observation, RequestHead,
-    Resolution, Rollout, Verdict, Worker,
-};
+use keyswap_core::answer::LocalReply;
+use keyswap_core::base::Moment;
+use keyswap_core::host::Forgetful;
+use keyswap_core::judge::{Decision, Observation, Verdict};
+use keyswap_core::request::RequestHead;
+use keyswap_core::services::{Fetch, FetchKey, Resolution};
+use keyswap_core::worker::{Background, Judged, Next, Rollout, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
@@ -103,7 +106,7 @@ impl Instance {
         rollout: &'a Rollout,
         head: &RequestHead<'a>,
         begun: Moment,
-    ) -> (Decision<'a>, Option<Aside>) {
+    ) -> (Decision<'a>, Option<Background>) {
         let mut judged = rollout.begin(head, begun, &Forgetful);
         loop {
             let Judged { next, observations, aside } = judged;
@@ -140,8 +143,8 @@ impl Instance {
     }
 
     /// Comes to the end of a judgement that only tells something. The caller has its answer.
-    fn conclude(&self, rollout: &Rollout, mut aside: Option<Aside>, head: &RequestHead<'_>) {
-        while let Some(Aside { fetch, waiting }) = aside {
+    fn conclude(&self, rollout: &Rollout, mut aside: Option<Background>, head: &RequestHead<'_>) {
+        while let Some(Background { fetch, waiting }) = aside {
             let resolution = self.fetch(fetch);
             let (observations, next) = rollout.conclude(waiting, resolution, head, now(), &Forgetful);
             tell_of(observations);

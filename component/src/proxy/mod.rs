@@ -14,7 +14,7 @@ mod request;
 mod transfer;
 mod upload;
 
-use keyswap_core::LocalReply;
+use keyswap_core::answer::LocalReply;
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -37,9 +37,9 @@ impl Guest for Proxy {
 }
 
 /// The time of day.
-fn now() -> keyswap_core::Moment {
+fn now() -> keyswap_core::base::Moment {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    keyswap_core::Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    keyswap_core::base::Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Lines for operators. Where nobody listens, nothing is lost that is needed here.

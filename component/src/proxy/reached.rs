@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keyswap_core::Moment;
+use keyswap_core::base::Moment;
 
 /// A moment.
 const LATELY: Duration = Duration::from_secs(1);

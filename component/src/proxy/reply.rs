@@ -1,6 +1,7 @@
 //! Answers that are given here.
 
-use keyswap_core::{Field, LocalReply, ResponseHeaders, has_content};
+use keyswap_core::answer::{LocalReply, ResponseHeaders};
+use keyswap_core::judge::{Field, has_content};
 use wasip2::http::types::{ErrorCode, Fields, HeaderError, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::OutputStream;
 

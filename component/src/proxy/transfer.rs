@@ -1,6 +1,6 @@
 //! A body on its way from one side to the other, with its trailers where they were announced.
 
-use keyswap_core::Field;
+use keyswap_core::judge::Field;
 use wasip2::http::types::{Fields, IncomingBody, OutgoingBody};
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream};

@@ -1,6 +1,6 @@
 //! The body of a request, where it has one: a request without one must not become one with an empty one.
 
-use keyswap_core::RequestHead;
+use keyswap_core::request::RequestHead;
 use wasip2::http::types::{IncomingBody, IncomingRequest};
 use wasip2::io::streams::{InputStream, StreamError};
 

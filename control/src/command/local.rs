@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use tokio::runtime::Runtime;
 
 use super::operations::Operations;
@@ -41,7 +41,7 @@ impl Operations for Local {
         self.wait(self.registry.import_tokens(tokens, &self.actor))
     }
 
-    fn token(&self, digest: &TokenDigest) -> anyhow::Result<Token> {
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token> {
         self.wait(self.registry.token(digest))
     }
 
@@ -49,15 +49,15 @@ impl Operations for Local {
         self.wait(self.registry.tokens(listing))
     }
 
-    fn set_token_status(&self, digest: &TokenDigest, status: Status) -> anyhow::Result<Token> {
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
         self.wait(self.registry.set_token_status(digest, status, &self.actor))
     }
 
-    fn rotate_token(&self, digest: &TokenDigest, grace: Duration) -> anyhow::Result<Rotation> {
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
         self.wait(self.registry.rotate_token(digest, Source::Mint, grace, &self.actor))
     }
 
-    fn delete_token(&self, digest: &TokenDigest) -> anyhow::Result<()> {
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
         self.wait(self.registry.delete_token(digest, &self.actor))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 
 use crate::registry::{
     Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, Source, Status,
@@ -14,11 +14,11 @@ pub(super) trait Operations {
     fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created>;
     /// All of them come in or none does; answers those that were not there yet.
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>>;
-    fn token(&self, digest: &TokenDigest) -> anyhow::Result<Token>;
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
     fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
-    fn set_token_status(&self, digest: &TokenDigest, status: Status) -> anyhow::Result<Token>;
-    fn rotate_token(&self, digest: &TokenDigest, grace: Duration) -> anyhow::Result<Rotation>;
-    fn delete_token(&self, digest: &TokenDigest) -> anyhow::Result<()>;
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token>;
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation>;
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()>;
 
     fn create_user(&self, new: NewUser) -> anyhow::Result<User>;
     fn user(&self, email: &str) -> anyhow::Result<User>;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SECONDS: i64 = 86_400;

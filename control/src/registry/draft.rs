@@ -2,7 +2,7 @@
 //!
 //! What makes a label, an owner, a provider and an expiry is the engine's to say: see [`crate::token_record`].
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
@@ -26,7 +26,7 @@ pub enum Source {
     /// It is this one.
     Custom(SecretText),
     /// It is known by its digest only, as in a policy.
-    Digest(TokenDigest),
+    Digest(Digest),
 }
 
 /// A new token, as it is asked for.
@@ -51,7 +51,7 @@ pub struct NewToken {
 #[derive(Clone, Debug)]
 pub struct KnownToken {
     /// Its SHA-256.
-    pub digest: TokenDigest,
+    pub digest: Digest,
     /// What it is for.
     pub new: NewToken,
     /// Whether it may be used.
@@ -113,7 +113,7 @@ pub(super) struct ValidToken {
 
 impl Source {
     /// The token where it is known, its digest and its last four characters.
-    pub(super) fn take(self) -> Result<(Option<SecretText>, TokenDigest, String), RegistryError> {
+    pub(super) fn take(self) -> Result<(Option<SecretText>, Digest, String), RegistryError> {
         let token = match self {
             Self::Mint => SecretText::mint()?,
             Self::Custom(token) => token,
@@ -131,7 +131,7 @@ impl Source {
             });
         }
         let last4 = text.get(text.len() - 4..).unwrap_or_default().to_owned();
-        let digest = TokenDigest::of(text.as_bytes());
+        let digest = Digest::of(text.as_bytes());
         Ok((Some(token), digest, last4))
     }
 }
@@ -188,7 +188,7 @@ pub(super) fn check_expiry(text: Option<&str>) -> Result<Option<UnixTime>, Regis
 
 fn check(draft: Draft) -> Result<TokenRecord, RegistryError> {
     // What the digest is does not matter to what is checked here.
-    TokenRecord::new(TokenDigest::of(b""), draft).map_err(|errors| {
+    TokenRecord::new(Digest::of(b""), draft).map_err(|errors| {
         let Some(error) = errors.first() else { return RegistryError::Corrupt("draft") };
         let invalid = |field| RegistryError::Invalid { field, expected: error.message.clone() };
         match error.field {

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use keyswap_core::{Gcra, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::limit::Gcra;
 use serde::Serialize;
 
 use super::rate_limit::RateLimit;
@@ -31,7 +32,7 @@ pub struct Taken {
 impl Registry {
     /// Takes one request from the limit of `key`: a token, or whatever else a data plane counts under a SHA-256.
     /// The token's own limit goes before `default`.
-    pub async fn take(&self, key: &TokenDigest, default: Option<RateLimit>) -> Result<Taken> {
+    pub async fn take(&self, key: &Digest, default: Option<RateLimit>) -> Result<Taken> {
         let own = match self.token(key).await {
             Ok(token) => token.rate_limit,
             Err(RegistryError::UnknownToken) if default.is_some() => None,
@@ -54,9 +55,9 @@ impl Registry {
     }
 }
 
-impl From<keyswap_core::Taken> for Taken {
-    fn from(taken: keyswap_core::Taken) -> Self {
-        let keyswap_core::Taken { allowed, limit, remaining, retry_after, reset, window } = taken;
+impl From<keyswap_core::limit::Taken> for Taken {
+    fn from(taken: keyswap_core::limit::Taken) -> Self {
+        let keyswap_core::limit::Taken { allowed, limit, remaining, retry_after, reset, window } = taken;
         Self { allowed, limit, remaining, retry_after, reset, window }
     }
 }

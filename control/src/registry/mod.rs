@@ -26,7 +26,7 @@ mod wake;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 
 pub use actor::Actor;
 pub use day::Day;

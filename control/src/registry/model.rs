@@ -1,6 +1,6 @@
 //! What the registry keeps: tokens, users, the audit log; and pages of them.
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::day::Day;
@@ -36,7 +36,7 @@ impl Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its SHA-256.
-    pub digest: TokenDigest,
+    pub digest: Digest,
     /// What people call it.
     pub label: String,
     /// Who answers for it: an email address.
@@ -56,7 +56,7 @@ pub struct Token {
     /// How often it may be used, where that differs from the policy.
     pub rate_limit: Option<RateLimit>,
     /// The token that takes its place.
-    pub successor: Option<TokenDigest>,
+    pub successor: Option<Digest>,
     /// When it makes place for its successor.
     pub retires_at: Option<UnixTime>,
     /// When it was last used.
@@ -287,6 +287,6 @@ fn read_time<E: serde::de::Error>(text: &str) -> Result<UnixTime, E> {
     UnixTime::from_rfc3339(text).ok_or_else(|| E::custom("expected a time with an offset"))
 }
 
-fn read_digest<E: serde::de::Error>(text: &str) -> Result<TokenDigest, E> {
-    TokenDigest::from_hex(text).ok_or_else(|| E::custom("expected a SHA-256"))
+fn read_digest<E: serde::de::Error>(text: &str) -> Result<Digest, E> {
+    Digest::from_hex(text).ok_or_else(|| E::custom("expected a SHA-256"))
 }

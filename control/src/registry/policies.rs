@@ -4,7 +4,8 @@
 //! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
 //! policy that holds.
 
-use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle, TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -76,7 +77,7 @@ pub struct Report {
     /// The revision in force there.
     pub running: Option<i64>,
     /// The SHA-256 of what it refuses.
-    pub refused: Option<TokenDigest>,
+    pub refused: Option<Digest>,
     /// What is wrong with that, in a word.
     pub problem: Option<String>,
     /// The same in a sentence.

@@ -10,14 +10,16 @@ use crate::object::Object;
 /// So many requests in such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Object<Text>", into = "Text")]
-pub struct RateLimit(keyswap_core::RateLimit);
+pub struct RateLimit(keyswap_core::limit::RateLimit);
 
 impl RateLimit {
     /// Between 1 and 1,000,000 requests in 1 second to 1 day.
     pub fn new(requests: u32, seconds: u32) -> Result<Self, RegistryError> {
-        keyswap_core::RateLimit::new(requests, seconds).map(Self).ok_or_else(|| RegistryError::Invalid {
-            field: "rate limit",
-            expected: "expected 1 to 1000000 requests in `1s` to `1d`".to_owned(),
+        keyswap_core::limit::RateLimit::new(requests, seconds).map(Self).ok_or_else(|| {
+            RegistryError::Invalid {
+                field: "rate limit",
+                expected: "expected 1 to 1000000 requests in `1s` to `1d`".to_owned(),
+            }
         })
     }
 
@@ -37,7 +39,7 @@ impl RateLimit {
     }
 }
 
-impl From<RateLimit> for keyswap_core::RateLimit {
+impl From<RateLimit> for keyswap_core::limit::RateLimit {
     fn from(RateLimit(limit): RateLimit) -> Self {
         limit
     }

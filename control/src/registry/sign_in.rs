@@ -2,7 +2,7 @@
 //!
 //! It is in the database so that a restart ends no session and replicas know each other's.
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use serde_json::json;
 
 use super::actor::Actor;
@@ -38,17 +38,17 @@ impl Registry {
     }
 
     /// Begins a session that is known by the digest of its secret.
-    pub async fn begin_session(&self, id: &TokenDigest, seconds: u32) -> Result<()> {
+    pub async fn begin_session(&self, id: &Digest, seconds: u32) -> Result<()> {
         self.0.insert_session(id, UnixTime(now().0.saturating_add(i64::from(seconds)))).await
     }
 
     /// Whether the session was begun and is not over.
-    pub async fn has_session(&self, id: &TokenDigest) -> Result<bool> {
+    pub async fn has_session(&self, id: &Digest) -> Result<bool> {
         self.0.has_session(id, now()).await
     }
 
     /// Ends a session, and forgets those that are over.
-    pub async fn end_session(&self, id: &TokenDigest) -> Result<()> {
+    pub async fn end_session(&self, id: &Digest) -> Result<()> {
         self.0.delete_session(id, now()).await
     }
 

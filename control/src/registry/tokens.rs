@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use serde_json::{Value, json};
 
 use super::actor::Actor;
@@ -70,7 +70,7 @@ impl Registry {
     }
 
     /// What is kept of a token.
-    pub async fn token(&self, digest: &TokenDigest) -> Result<Token> {
+    pub async fn token(&self, digest: &Digest) -> Result<Token> {
         self.0.token(digest).await
     }
 
@@ -80,12 +80,7 @@ impl Registry {
     }
 
     /// Takes a token back, or gives it again.
-    pub async fn set_token_status(
-        &self,
-        digest: &TokenDigest,
-        status: Status,
-        actor: &Actor,
-    ) -> Result<Token> {
+    pub async fn set_token_status(&self, digest: &Digest, status: Status, actor: &Actor) -> Result<Token> {
         let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };
         self.update_token(digest, patch, actor).await
     }
@@ -93,7 +88,7 @@ impl Registry {
     /// Sets when a token expires: a time with an offset, or never if there is none.
     pub async fn set_token_expiry(
         &self,
-        digest: &TokenDigest,
+        digest: &Digest,
         expires_at: Option<&str>,
         actor: &Actor,
     ) -> Result<Token> {
@@ -102,12 +97,7 @@ impl Registry {
     }
 
     /// Changes what the patch names, all of it or nothing. What is so already is no change.
-    pub async fn update_token(
-        &self,
-        digest: &TokenDigest,
-        patch: TokenPatch,
-        actor: &Actor,
-    ) -> Result<Token> {
+    pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
         let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
         let before = write.token(digest).await?;
@@ -131,7 +121,7 @@ impl Registry {
     /// Makes a successor with the same rights. The old token works for `grace` longer, and then no more.
     pub async fn rotate_token(
         &self,
-        digest: &TokenDigest,
+        digest: &Digest,
         source: Source,
         grace: Duration,
         actor: &Actor,
@@ -165,7 +155,7 @@ impl Registry {
     }
 
     /// Takes a token out of the registry, for good.
-    pub async fn delete_token(&self, digest: &TokenDigest, actor: &Actor) -> Result<()> {
+    pub async fn delete_token(&self, digest: &Digest, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let token = write.token(digest).await?;
         write.delete_token(digest).await?;
@@ -177,7 +167,7 @@ impl Registry {
 
 async fn insert(
     write: &mut Write,
-    digest: TokenDigest,
+    digest: Digest,
     last4: String,
     valid: ValidToken,
     status: Status,

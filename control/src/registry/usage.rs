@@ -1,6 +1,6 @@
 //! When tokens were last used, to the day.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 
 use super::day::Day;
 use super::{Registry, RegistryError, Result, now};
@@ -12,7 +12,7 @@ const MOST: usize = 500;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     /// The token.
-    pub digest: TokenDigest,
+    pub digest: Digest,
     /// The day.
     pub day: Day,
 }

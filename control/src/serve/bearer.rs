@@ -4,7 +4,7 @@ use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use subtle::ConstantTimeEq as _;
 
 use super::State;
@@ -30,7 +30,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 
 /// The digests are compared, so that neither the time nor the length tells anything of what was expected.
 fn is_same(presented: &[u8], expected: &[u8]) -> bool {
-    let digest = |text| TokenDigest::of(text).to_hex();
+    let digest = |text| Digest::of(text).to_hex();
     digest(presented).as_bytes().ct_eq(digest(expected).as_bytes()).into()
 }
 

@@ -1,12 +1,12 @@
 //! `policy import`: what comes out holds, no key is in it, and what is left out is said.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, assert_only_text, keyswap, keyswap_with};
 
 fn sha256(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 /// The policy that was written, which must hold and have nothing of `SENTINEL` in it.

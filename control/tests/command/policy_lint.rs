@@ -81,7 +81,7 @@ fn the_list_has_every_kind_of_finding_and_what_to_do_about_it() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let rows: Vec<Vec<&str>> = run.stdout.lines().skip(2).map(|line| line.split(" | ").collect()).collect();
     assert!(rows.iter().all(|row| row.len() == 3), "{}", run.stdout);
-    for lint in keyswap_core::Lint::ALL {
+    for lint in keyswap_core::policy::Lint::ALL {
         assert!(run.stdout.contains(&format!("| `{}` | {} |", lint.code(), lint.about())), "{}", lint.code());
     }
     for (name, ..) in rows_of_envoy() {

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use keyswap_core::SignedBundle;
-use keyswap_core::jwt::{JwkSet, PureRust};
+use keyswap_core::identity::jwt::{JwkSet, PureRust};
+use keyswap_core::services::SignedBundle;
 use serde_json::{Value, json};
 
 use crate::support::{DIGEST, Folder, Run, assert_only_text, keyswap_with, policy};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use jsonschema::Validator;
-use keyswap_core::{Policy, PolicyErrors};
+use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_tests::{cases, tools};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! `--server`: the same commands have the same answers from a server as from a database.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::Registry;
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ impl Side {
     fn plain(&self, text: &str) -> String {
         let mut text = text.replace("\"command line\"", "\"admin\"");
         for token in &self.minted {
-            let digest = TokenDigest::of(token.as_bytes()).to_hex();
+            let digest = Digest::of(token.as_bytes()).to_hex();
             text = text.replace(token, "TOKEN").replace(&digest, "DIGEST").replace(&digest[..16], "DIGEST");
             text = text.replace(&token[token.len() - 4..], "LAST");
         }

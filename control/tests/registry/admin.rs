@@ -1,6 +1,6 @@
 //! What administrators do over HTTP with tokens, users and the audit log.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ async fn a_token_lives_from_creation_to_deletion(database: &Database) {
     let admin = Admin::start(database).await;
     let created = admin.create("alice-laptop").await;
     let token = text(&created["token"]);
-    let hex = TokenDigest::of(token.as_bytes()).to_hex();
+    let hex = Digest::of(token.as_bytes()).to_hex();
     assert_eq!(text(&created["record"]["sha256"]), hex);
     assert_eq!(text(&created["record"]["last4"]), &token[token.len() - 4..]);
     let path = format!("/tokens/{hex}");
@@ -91,7 +91,7 @@ async fn a_token_lives_from_creation_to_deletion(database: &Database) {
     let rotated = admin.ask(Method::POST, &rotate, json!({"grace": "1h"}), 200).await;
     assert_eq!(rotated["retiring"]["successor"], rotated["record"]["sha256"]);
     assert_eq!(rotated["retiring"]["expires_at"], rotated["retiring"]["retires_at"]);
-    let successor = TokenDigest::of(text(&rotated["token"]).as_bytes()).to_hex();
+    let successor = Digest::of(text(&rotated["token"]).as_bytes()).to_hex();
     assert_eq!(text(&rotated["record"]["sha256"]), successor);
     let seen = admin.server.get(&format!("/v1/tokens/{successor}")).send().await.unwrap();
     assert_eq!(seen.status(), 200);
@@ -116,7 +116,7 @@ async fn custom_tokens_and_digests_are_taken(database: &Database) {
     let created = admin.ask(Method::POST, "/tokens", new.clone(), 201).await;
     assert_eq!(text(&created["token"]), custom);
     assert_eq!(admin.ask(Method::POST, "/tokens", new, 409).await["code"], "duplicate_token");
-    let hex = TokenDigest::of(b"another-token").to_hex();
+    let hex = Digest::of(b"another-token").to_hex();
     let new = json!({"label": "b", "providers": ["openai"], "sha256": hex, "models": ["gpt-5"],
                      "rate_limit": {"requests": 5, "per": "60s"}});
     let created = admin.ask(Method::POST, "/tokens", new, 201).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use keyswap::registry::{Day, Listing};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -57,7 +57,7 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
     }
     answered.subscribe().wait_for(|count| *count >= 300).await.unwrap();
     server.kill();
-    let mut newest: BTreeMap<TokenDigest, Day> = BTreeMap::new();
+    let mut newest: BTreeMap<Digest, Day> = BTreeMap::new();
     for (digest, day) in writers.join_all().await.into_iter().flatten() {
         newest.entry(digest).and_modify(|known| *known = day.max(*known)).or_insert(day);
     }
@@ -113,7 +113,7 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
     assert_eq!(again.get("/readyz").send().await.unwrap().status(), 200);
     let registry = database.open().await;
     for hex in &acknowledged {
-        let digest = TokenDigest::from_hex(hex).unwrap();
+        let digest = Digest::from_hex(hex).unwrap();
         assert!(registry.token(&digest).await.is_ok(), "an acknowledged token is gone");
     }
     // Every token has its change and its line in the audit log, and neither is there without a token.

@@ -1,7 +1,7 @@
 //! Rate limits and marks of use.
 
 use keyswap::registry::{Day, Mark, NewToken, RateLimit, RegistryError, Source};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use tokio::task::JoinSet;
 
 use crate::support::{Database, admin, create, new_token, on_both_databases};
@@ -40,19 +40,19 @@ async fn the_tokens_own_limit_goes_before_the_policys(database: &Database) {
     let limited = NewToken { rate_limit: Some(own), ..new_token("limited") };
     let limited = registry.create_token(Source::Mint, limited, &admin()).await.unwrap().record.digest;
     let free = create(&registry, "free").await.record.digest;
-    let unknown = TokenDigest::of(b"somebody who signed in elsewhere");
+    let unknown = Digest::of(b"somebody who signed in elsewhere");
     assert_eq!(registry.take(&limited, None).await.unwrap().limit, 2);
     assert_eq!(registry.take(&limited, Some(policys)).await.unwrap().remaining, 0);
     assert_eq!(registry.take(&free, Some(policys)).await.unwrap().limit, 9);
     assert_eq!(registry.take(&unknown, Some(policys)).await.unwrap().limit, 9);
     assert!(matches!(registry.take(&free, None).await, Err(RegistryError::NoRateLimit)));
-    assert!(matches!(registry.take(&TokenDigest::of(b"?"), None).await, Err(RegistryError::UnknownToken)));
+    assert!(matches!(registry.take(&Digest::of(b"?"), None).await, Err(RegistryError::UnknownToken)));
 }
 
 async fn the_latest_day_of_use_is_kept(database: &Database) {
     let registry = database.open().await;
     let token = create(&registry, "a").await.record;
-    let unknown = TokenDigest::of(b"deleted since");
+    let unknown = Digest::of(b"deleted since");
     let day = |text| Day::parse(text).unwrap();
     for (marked, kept) in
         [("2026-01-02", "2026-01-02"), ("2026-01-01", "2026-01-02"), ("2026-01-03", "2026-01-03")]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keyswap::registry::{Plane, Registry, RegistryError, Report, Revision};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -113,7 +113,7 @@ async fn data_planes_are_known_by_what_they_told_last(database: &Database) {
     registry.report("prod", report("edge-2", None)).await.unwrap();
     registry.report("prod", report("edge-1", Some(1))).await.unwrap();
     let refusal = Report {
-        refused: Some(TokenDigest::of(text.as_bytes())),
+        refused: Some(Digest::of(text.as_bytes())),
         problem: Some("bad_policy".to_owned()),
         detail: Some("error at `x`:\n\u{1b}[2J".to_owned() + &"y".repeat(1000)),
         ..report("edge-1", Some(1))
@@ -128,7 +128,7 @@ async fn data_planes_are_known_by_what_they_told_last(database: &Database) {
     assert_eq!((second.plane.as_str(), second.revision, &second.problem), ("edge-2", None, &None));
     // What is mended is no longer told; what was refused and is none of ours has no number.
     registry.report("prod", report("edge-1", Some(2))).await.unwrap();
-    let unknown = Report { refused: Some(TokenDigest::of(b"x")), ..report("edge-2", None) };
+    let unknown = Report { refused: Some(Digest::of(b"x")), ..report("edge-2", None) };
     registry.report("prod", unknown).await.unwrap();
     let planes = registry.policy("prod").await.unwrap().planes;
     let told = |plane: &Plane| (plane.revision, plane.refused, plane.problem.is_some());

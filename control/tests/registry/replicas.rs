@@ -127,7 +127,7 @@ async fn follow(registry: Registry, done: Arc<AtomicBool>) -> BTreeMap<String, T
         assert!(numbers.iter().all(|number| (since + 1..=feed.sequence).contains(number)));
         since = feed.sequence;
         for change in feed.changes {
-            let digest = keyswap_core::TokenDigest::from_hex(&change.key).unwrap();
+            let digest = keyswap_core::base::Digest::from_hex(&change.key).unwrap();
             match registry.token(&digest).await {
                 Ok(token) => known.insert(change.key, token),
                 Err(RegistryError::UnknownToken) => known.remove(&change.key),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyswap::registry::{Listing, NewToken, RateLimit, RegistryError, SecretText, Source, Status};
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 
 use crate::support::{Database, admin, create, new_token, on_both_databases};
 
@@ -27,7 +27,7 @@ async fn a_token_is_made_once_and_known_by_its_digest(database: &Database) {
     let created = create(&registry, " alice-laptop ").await;
     let token = created.token.unwrap();
     assert!(token.expose().starts_with("ptk_") && token.expose().len() == 36);
-    assert_eq!(created.record.digest, TokenDigest::of(token.expose().as_bytes()));
+    assert_eq!(created.record.digest, Digest::of(token.expose().as_bytes()));
     assert_eq!(created.record.label, "alice-laptop");
     assert!(token.expose().ends_with(&created.record.last4) && created.record.last4.len() == 4);
     assert_eq!(created.record.models, ["*"]);
@@ -38,7 +38,7 @@ async fn a_token_is_made_once_and_known_by_its_digest(database: &Database) {
         assert!(matches!(again, Err(RegistryError::DuplicateToken)));
     }
     let known = registry
-        .create_token(Source::Digest(TokenDigest::of(b"imported-token")), new_token("imported"), &admin())
+        .create_token(Source::Digest(Digest::of(b"imported-token")), new_token("imported"), &admin())
         .await
         .unwrap();
     assert!(known.token.is_none());
@@ -162,7 +162,7 @@ async fn an_expiry_is_set_and_cleared(database: &Database) {
     assert_eq!(set(Some("")).await.unwrap().expires_at(), None);
     assert!(matches!(set(Some("tomorrow")).await, Err(RegistryError::InvalidExpiry)));
     assert!(matches!(
-        registry.set_token_expiry(&TokenDigest::of(b"?"), None, &admin()).await,
+        registry.set_token_expiry(&Digest::of(b"?"), None, &admin()).await,
         Err(RegistryError::UnknownToken)
     ));
 }

@@ -74,7 +74,7 @@ pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<Loc
         answer.push(("access-control-allow-headers", asked_headers(head)));
         answer.push(("access-control-max-age", Cow::Borrowed(MAX_AGE)));
     }
-    answer.push(("vary", Cow::Borrowed("RecordSource, Access-Control-Request-Headers")));
+    answer.push(("vary", Cow::Borrowed("Origin, Access-Control-Request-Headers")));
     Some(LocalReply { status: 204, headers: answer, body: String::new() })
 }
 

@@ -36,7 +36,7 @@ impl ResponseHeaders {
         self.set.extend(headers);
         if head.values("origin").next().is_some() {
             self.remove = upstreams;
-            self.add.push(("vary", Cow::Borrowed("RecordSource")));
+            self.add.push(("vary", Cow::Borrowed("Origin")));
         }
     }
 

@@ -63,7 +63,7 @@ impl Resource {
             let mut headers: Vec<ResponseHeader> = vec![
                 ("content-type", "application/json".into()),
                 ("cache-control", "max-age=300".into()),
-                ("vary", "RecordSource".into()),
+                ("vary", "Origin".into()),
             ];
             headers.extend(cross_origin);
             LocalReply { status: 200, headers, body: body.to_string() }

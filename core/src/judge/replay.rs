@@ -156,35 +156,29 @@ struct PossibleRequest {
 /// Slots that lead to different providers where neither a segment nor the path does: one for each.
 const SLOTS: [Option<Slot>; 3] = [None, Some(Slot::XApiKey), Some(Slot::QueryKey)];
 
-/// The policy that a log was written under, and another.
-pub struct Replay {
-    before: Engine,
-    after: Engine,
-}
+/// A policy that logged requests are judged by.
+pub struct ReplayPolicy(Engine);
 
-impl Replay {
-    /// Compiles both policies. `environment` should have a value for every variable, whatever it is.
+impl ReplayPolicy {
+    /// Compiles a policy. `environment` should have a value for every variable, whatever it is.
     ///
     /// # Errors
-    /// Abilities that the host lacks, and secrets that cannot stand in a header, of the first policy that has such errors.
+    /// Abilities that the host lacks, and secrets that cannot stand in a header.
     pub fn new(
-        before: Policy,
-        after: Policy,
+        policy: Policy,
         environment: &dyn Environment,
         services: &Rc<Services>,
     ) -> Result<Self, PolicyErrors> {
-        let before = Engine::new(before, environment, services)?;
-        Ok(Self { before, after: Engine::new(after, environment, services)? })
+        Engine::new(policy, environment, services).map(Self)
     }
 
-    /// Judges a logged request under both policies.
-    pub fn judge(&self, logged: &LoggedRequest<'_>) -> ReplayOutcome {
-        self.before.replay(logged, &self.after)
+    /// Returns what this policy and `other` say of a request that was logged under this one.
+    pub fn replay(&self, logged: &LoggedRequest<'_>, other: &Self) -> ReplayOutcome {
+        self.0.replay(logged, &other.0)
     }
 }
 
 impl Engine {
-    /// Returns what this policy and `other` say of a request that was logged under this one.
     fn replay(&self, logged: &LoggedRequest<'_>, other: &Self) -> ReplayOutcome {
         let records = match self.records(logged, other) {
             Ok(records) => records,

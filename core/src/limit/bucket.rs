@@ -72,7 +72,7 @@ fn write(entries: &[Entry]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::rule::RateLimit;
+    use crate::limit::RateLimit;
     use super::*;
     use crate::host::MemoryStore;
 

@@ -92,7 +92,7 @@ fn cookies<'a>(line: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::head::Header;
+    use crate::request::Header;
     use super::*;
 
     fn access() -> [IdentitySlot; 3] {

@@ -7,10 +7,12 @@ pub(crate) mod worker;
 
 use jwt_simple::algorithms::{ECDSAP256KeyPairLike as _, ES256KeyPair};
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder as _};
-use keyswap_core::jwt::{
-    Issuer, JwkSet, JwtFault, KeySource, PureRust, SignatureVerifier, UnverifiedJwt, VerifiedIdentity,
+use keyswap_core::base::UnixTime;
+use keyswap_core::identity::jwt::{
+    Issuer, JwkSet, JwtError, KeySource, PureRust, SignatureVerifier, UnverifiedJwt, VerifiedIdentity,
 };
-use keyswap_core::{IdentitySlot, Policy, UnixTime};
+use keyswap_core::policy::Policy;
+use keyswap_core::request::IdentitySlot;
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
 
@@ -106,14 +108,14 @@ pub(crate) fn verify_in<'p>(
     slot: Option<&IdentitySlot>,
     verifier: &dyn SignatureVerifier,
     now: i64,
-) -> Result<VerifiedIdentity, JwtFault<'p>> {
+) -> Result<VerifiedIdentity, JwtError<'p>> {
     let jwt = UnverifiedJwt::parse(token.as_bytes())?;
     let issuer = Issuer::find(policy.issuers(), &jwt, slot)?;
     let KeySource::Inline(keys) = issuer.keys() else { panic!("the keys are inline") };
     issuer.verify(jwt, keys, verifier, UnixTime(now))
 }
 
-pub(crate) fn verify<'p>(policy: &'p Policy, token: &str) -> Result<VerifiedIdentity, JwtFault<'p>> {
+pub(crate) fn verify<'p>(policy: &'p Policy, token: &str) -> Result<VerifiedIdentity, JwtError<'p>> {
     verify_in(policy, token, None, &PureRust, NOW)
 }
 
@@ -122,7 +124,7 @@ pub(crate) fn verify_with_keys<'p>(
     policy: &'p Policy,
     token: &str,
     keys: &Value,
-) -> Result<VerifiedIdentity, JwtFault<'p>> {
+) -> Result<VerifiedIdentity, JwtError<'p>> {
     let jwt = UnverifiedJwt::parse(token.as_bytes())?;
     let issuer = Issuer::find(policy.issuers(), &jwt, None)?;
     let keys = JwkSet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap();

@@ -1,14 +1,17 @@
 //! A worker that is driven by hand: its requests, what it calls for, and the clock. A call is answered where it is made,
 //! by whatever the test has in place of the service.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use keyswap_core::jwt::{PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable};
-use keyswap_core::{
-    AnswerHead, Capabilities, Decision, Engine, Environment, Fetch, FetchAnswer, Header, Moment, Policy,
-    RequestHead, Resolution, Sent, Services, Step, Store, TokenDigest, Verdict,
-};
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::host::{Capabilities, Environment, Store};
+use keyswap_core::identity::jwt::{PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable};
+use keyswap_core::judge::{AnswerHead, Decision, Observation, Request, Verdict};
+use keyswap_core::policy::{PolicyErrors, RolloutPolicy};
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
+use keyswap_core::worker::{self, Background, Entry, Exchange, Next, Ticket};
 use serde_json::{Value, json};
 
 use super::{NOW, with};
@@ -52,7 +55,7 @@ pub(crate) struct Answer(pub(crate) u16, pub(crate) String);
 impl Answer {
     /// The registry knows the token, in this version.
     pub(crate) fn record(token: &str, version: u64) -> Self {
-        let sha256 = TokenDigest::of(token.as_bytes()).to_hex();
+        let sha256 = Digest::of(token.as_bytes()).to_hex();
         let record = json!({"sha256": sha256, "label": "l", "providers": ["openai"], "version": version});
         Self(200, record.to_string())
     }
@@ -108,7 +111,12 @@ impl Environment for Secrets {
 }
 
 pub(crate) struct Worker {
-    engine: Engine,
+    pub(crate) worker: worker::Worker,
+    /// What was observed, and what operators are told.
+    pub(crate) observed: RefCell<Vec<Observation>>,
+    pub(crate) notes: RefCell<Vec<String>>,
+    /// The judgements that went on in the background.
+    pub(crate) backgrounds: Cell<usize>,
     calls: Cell<usize>,
     signatures: Rc<Cell<usize>>,
 }
@@ -125,20 +133,33 @@ impl SignatureVerifier for Counting {
 
 impl Worker {
     pub(crate) fn new(policy: &Value) -> Self {
-        Self::within(policy, &Secrets)
+        Self::within(policy, Secrets)
     }
 
-    pub(crate) fn within(policy: &Value, environment: &dyn Environment) -> Self {
+    pub(crate) fn within(policy: &Value, environment: impl Environment + 'static) -> Self {
         Self::on(policy, environment, Capabilities::ENVOY)
     }
 
     /// In another host than Envoy.
-    pub(crate) fn on(policy: &Value, environment: &dyn Environment, host: Capabilities) -> Self {
-        let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+    pub(crate) fn on(policy: &Value, environment: impl Environment + 'static, host: Capabilities) -> Self {
+        let policy = RolloutPolicy::from_json(policy.to_string().as_bytes()).unwrap();
+        Self::of(|verifier| worker::Worker::of(policy, Box::new(environment), verifier, host)).unwrap()
+    }
+
+    /// The worker that `start` makes.
+    pub(crate) fn of(
+        start: impl FnOnce(Box<dyn SignatureVerifier>) -> Result<worker::Worker, PolicyErrors>,
+    ) -> Result<Self, PolicyErrors> {
         let signatures = Rc::default();
-        let verifier = Box::new(Counting(Rc::clone(&signatures)));
-        let engine = Engine::new(policy, environment, &Services::new(verifier, host)).ok().unwrap();
-        Self { engine, calls: Cell::new(0), signatures }
+        let worker = start(Box::new(Counting(Rc::clone(&signatures))))?;
+        Ok(Self {
+            worker,
+            observed: RefCell::default(),
+            notes: RefCell::default(),
+            backgrounds: Cell::default(),
+            calls: Cell::default(),
+            signatures,
+        })
     }
 
     /// The status of a request with this token; 200 where it is forwarded.
@@ -170,36 +191,72 @@ impl Worker {
         service: &dyn Fn(&str) -> Answer,
         show: impl FnOnce(&Decision<'_>) -> T,
     ) -> T {
-        let mut step = self.engine.begin(head, now, store);
+        self.send(store, head, now, service, show).0
+    }
+
+    /// The same, with the exchange that begins where the request is forwarded.
+    pub(crate) fn send<T>(
+        &self,
+        store: &dyn Store,
+        head: &RequestHead<'_>,
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer,
+        show: impl FnOnce(&Decision<'_>) -> T,
+    ) -> (T, Exchange) {
+        let request = Request { head, now, store };
+        let mut entry = Entry::New;
         loop {
-            match step {
-                Step::Decide(decision) => {
-                    for fetch in &decision.refresh {
+            // As hosts do it: another policy may be in force after a call.
+            let in_force = self.worker.in_force(store);
+            match in_force.judge(entry, &request) {
+                Next::Fetch(fetch, ticket) => {
+                    entry = Entry::Resumed(ticket, self.call(&fetch, now, store, service));
+                }
+                Next::Decide(mut decision, background) => {
+                    let exchange = in_force.exchange(&mut decision);
+                    self.observed.borrow_mut().append(&mut decision.follow_up.observations);
+                    for fetch in &decision.follow_up.refresh {
                         self.call(fetch, now, store, service);
                     }
-                    return show(&decision);
-                }
-                Step::Fetch(fetch, pending) => {
-                    let resolution = self.call(&fetch, now, store, service);
-                    step = self.engine.resume(pending, resolution, head, now, store);
+                    let shown = show(&decision);
+                    self.follow(background, &request, service);
+                    return (shown, exchange);
                 }
             }
         }
     }
 
+    fn follow(
+        &self,
+        mut background: Option<Background<Ticket>>,
+        request: &Request<'_, '_>,
+        service: &dyn Fn(&str) -> Answer,
+    ) {
+        while let Some(Background { fetch, ticket }) = background.take() {
+            self.backgrounds.set(self.backgrounds.get() + 1);
+            let resolution = self.call(&fetch, request.now, request.store, service);
+            let in_force = self.worker.in_force(request.store);
+            let (mut observed, more) = in_force.resume_background(ticket, resolution, request);
+            self.observed.borrow_mut().append(&mut observed);
+            background = more;
+        }
+    }
+
     /// Follows the feed, which says this.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
-        let due = self.engine.due(now, store);
+        let due = self.worker.due(now, store).fetches;
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();
         let answer = FetchAnswer::Response { status: 200, body: body.as_bytes() };
-        let outcome = self.engine.services().accept(&feed.key, feed.asked, &answer, now, store).outcome;
+        let outcome = self.worker.accept(&feed.key, feed.as_of, &answer, now, store).outcome;
         assert!(outcome.is_healthy(), "{outcome:?}");
     }
 
     /// Makes the calls that are due.
     pub(crate) fn work(&self, store: &dyn Store, now: Moment, service: &dyn Fn(&str) -> Answer) {
-        for fetch in self.engine.due(now, store) {
+        let due = self.worker.due(now, store);
+        self.notes.borrow_mut().extend(due.notes);
+        for fetch in due.fetches {
             self.call(&fetch, now, store, service);
         }
     }
@@ -208,11 +265,11 @@ impl Worker {
     pub(crate) fn answered(
         &self,
         store: &dyn Store,
-        sent: Sent,
+        exchange: &Exchange,
         now: Moment,
         answer: &[(&'static str, &str)],
     ) {
-        self.engine.answered(sent, &OfUpstream(answer), now, store);
+        exchange.answered(&OfUpstream(answer), now, store);
     }
 
     /// How many calls were made since this was last asked, without those for the feed.
@@ -225,14 +282,14 @@ impl Worker {
         self.signatures.take()
     }
 
-    fn call(
+    pub(crate) fn call(
         &self,
         fetch: &Fetch,
         now: Moment,
         store: &dyn Store,
         service: &dyn Fn(&str) -> Answer,
     ) -> Resolution {
-        if !self.engine.services().may_call(&fetch.key, now) {
+        if !self.worker.may_call(&fetch.key, now) {
             return Resolution::Unavailable;
         }
         self.calls.set(self.calls.get() + 1);
@@ -242,7 +299,9 @@ impl Worker {
             0 => FetchAnswer::Failed,
             status => FetchAnswer::Response { status, body: body.as_bytes() },
         };
-        self.engine.services().accept(&fetch.key, fetch.asked, &answer, now, store).resolution
+        let accepted = self.worker.accept(&fetch.key, fetch.as_of, &answer, now, store);
+        self.notes.borrow_mut().extend(accepted.notes);
+        accepted.resolution
     }
 }
 

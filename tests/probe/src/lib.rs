@@ -4,7 +4,7 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "nobody links to a Wasm module, and the SDK adds an undocumented export")]
 
-use keyswap_core::{EMPTY_SLOT, keys};
+use keyswap_core::host::{EMPTY_SLOT, slot_keys};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
@@ -34,7 +34,7 @@ impl HttpContext for Probe {
             return Action::Continue;
         }
         let mut values = Vec::new();
-        for key in keys() {
+        for key in slot_keys() {
             if let Ok((Some(value), _)) = hostcalls::get_shared_data(&key)
                 && value != EMPTY_SLOT
             {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -201,7 +201,7 @@ pub(super) fn numbered_token(number: usize) -> String {
 pub(super) fn records(numbers: impl Iterator<Item = usize>) -> Vec<Value> {
     let record = |number| {
         json!({
-            "sha256": TokenDigest::of(numbered_token(number).as_bytes()).to_hex(),
+            "sha256": Digest::of(numbered_token(number).as_bytes()).to_hex(),
             "label": format!("token {number}"), "owner": EMAIL, "providers": ["openai"],
         })
     };

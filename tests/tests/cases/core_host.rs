@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, FetchAnswer, Field, Header, LocalReply, MemoryStore, Moment,
-    Policy, RequestHead, ResponseHeaders, Rewrite, Services, Step, Verdict,
-};
+use keyswap_core::answer::{LocalReply, ResponseHeaders};
+use keyswap_core::base::Moment;
+use keyswap_core::host::{Capabilities, Environment, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{Decision, Engine, Field, Rewrite, Step, Verdict};
+use keyswap_core::policy::Policy;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::{FetchAnswer, Services};
 use keyswap_tests::cases::{Answered, CaseRegistry, CaseRequest, Forwarded, Suite};
 use keyswap_tests::{Request, Standin};
 

@@ -5,7 +5,9 @@ mod core_host;
 mod outcome;
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{Capabilities, Policy, Reason};
+use keyswap_core::answer::Reason;
+use keyswap_core::host::Capabilities;
+use keyswap_core::policy::Policy;
 use keyswap_tests::cases::{Case, CaseRequest, Suite, corpus};
 use keyswap_tests::{
     Embedding, Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Result, bail, ensure};
-use keyswap_core::LocalReply;
+use keyswap_core::answer::LocalReply;
 use keyswap_tests::{AUTHORIZER, COMPONENT, Request, Standin, Wasmtime, tools};
 use serde_json::json;
 use wit_parser::decoding::{DecodedWasm, decode};

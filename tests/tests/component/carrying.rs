@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use keyswap_core::{LocalReply, UpstreamFailure};
+use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, until};
 use serde_json::Value;
 

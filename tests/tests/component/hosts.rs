@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::{Capabilities, Policy, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::host::Capabilities;
+use keyswap_core::policy::Policy;
 use keyswap_tests::{COMPONENT, Request, Standin, TOKEN, WASMTIME_FLAGS, Wash, Wasmtime, tools, with};
 use serde_json::{Value, json};
 
@@ -108,7 +110,7 @@ fn wash_carries_requests_with_the_real_credential_to_the_hosts_that_it_is_told_o
     let standin = Standin::start()?;
     let policy = fs::read(tools::project_root().join("component/policy.json"))?;
     let mut policy: Value = serde_json::from_slice(&policy)?;
-    policy["tokens"][0]["sha256"] = json!(TokenDigest::of(TOKEN.as_bytes()).to_hex());
+    policy["tokens"][0]["sha256"] = json!(Digest::of(TOKEN.as_bytes()).to_hex());
     let environment = Wasmtime::with(&policy).upstream(&standin).environment()?;
     let policy: Value =
         serde_json::from_str(environment.get("KEYSWAP_POLICY").context("there is a policy")?)?;

@@ -11,7 +11,7 @@ mod services;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{Request, Response, Wasmtime, WasmtimeSetup};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn policy() -> Value {
     json!({
         "version": "keyswap/v1",
         "tokens": [{
-            "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
+            "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
         }],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
     })

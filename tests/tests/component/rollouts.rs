@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::BUNDLE_TYPE;
+use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::{Script, Scripted, SigningKey, Standin, Wasmtime, WasmtimeSetup, until};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::{
     Call, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, Wasmtime, faults, unix_now, until,
 };
@@ -16,7 +16,7 @@ const GOOD: &str = "ptk_looked-up-and-good";
 const UNAVAILABLE: &str = "503 issuer_keys_unavailable";
 
 fn digest(token: &str) -> String {
-    TokenDigest::of(token.as_bytes()).to_hex()
+    Digest::of(token.as_bytes()).to_hex()
 }
 
 fn record(digest: &str) -> Vec<u8> {

@@ -5,7 +5,7 @@ mod schemas;
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use keyswap_tests::rendered::{self, documents, manifests};
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ fn istio_gets_its_own_names_of_clusters() -> Result<()> {
         "audiences": ["a"], "principals": "any"});
     let policy = json!({
         "version": "keyswap/v1",
-        "tokens": [{"sha256": TokenDigest::of(b"ptk_t").to_hex(), "label": "t", "providers": ["groq", "own"]}],
+        "tokens": [{"sha256": Digest::of(b"ptk_t").to_hex(), "label": "t", "providers": ["groq", "own"]}],
         "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
         "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
         "issuers": [issuer],

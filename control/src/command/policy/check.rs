@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use keyswap_core::jwt::{Issuer, PureRust};
-use keyswap_core::{Capabilities, Configuration, Environment, Policy, PolicyErrors, RolloutPolicy, Worker};
+use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::identity::jwt::{Issuer, PureRust};
+use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy};
+use keyswap_core::worker::Worker;
 use serde_json::{Map, Value, json};
 
 use crate::exit::{self, Exit};

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Decision, Engine, MemoryStore, Moment, RequestHead, Services, Step};
+use keyswap_core::base::Moment;
+use keyswap_core::host::{Capabilities, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{Decision, Engine, Step};
+use keyswap_core::request::RequestHead;
+use keyswap_core::services::Services;
 
 use super::explanation::Explanation;
 use super::placeholders::Placeholders;

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use keyswap_core::{
-    Check, Decision, FieldValue, LocalReply, Principal, ResponseHeader, Rewrite, UnixTime, Verdict,
-};
+use keyswap_core::answer::{LocalReply, ResponseHeader};
+use keyswap_core::base::UnixTime;
+use keyswap_core::identity::Principal;
+use keyswap_core::judge::{Check, Decision, FieldValue, Rewrite, Verdict};
 use serde::Serialize;
 
 use crate::mask::{self, Mask};

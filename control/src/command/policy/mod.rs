@@ -17,7 +17,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::Subcommand;
-use keyswap_core::{Moment, PolicyErrors, UnixTime};
+use keyswap_core::base::{Moment, UnixTime};
+use keyswap_core::policy::PolicyErrors;
 use serde_json::json;
 
 pub(crate) use self::variables::variables;

@@ -1,6 +1,6 @@
 //! What stands in the place of secrets where none is looked up.
 
-use keyswap_core::Environment;
+use keyswap_core::host::Environment;
 
 /// Has a value for every variable and for all that would be fetched: its name in angle brackets.
 pub(super) struct Placeholders;

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Environment, Worker};
+use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::worker::Worker;
 
 /// Has what it was asked for before, and notes what it is asked for now.
 #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ mod client;
 
 use std::time::Duration;
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ impl Operations for Remote {
         Ok(self.ask::<Imported>(Method::POST, &["tokens", "import"], &body)?.imported)
     }
 
-    fn token(&self, digest: &TokenDigest) -> anyhow::Result<Token> {
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token> {
         self.get(&["tokens", &digest.to_hex()])
     }
 
@@ -95,17 +95,17 @@ impl Operations for Remote {
         self.list("tokens", listing)
     }
 
-    fn set_token_status(&self, digest: &TokenDigest, status: Status) -> anyhow::Result<Token> {
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
         self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"status": status}))
     }
 
-    fn rotate_token(&self, digest: &TokenDigest, grace: Duration) -> anyhow::Result<Rotation> {
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
         let body = json!({"grace": format!("{}s", grace.as_secs())});
         let rotated: Rotated = self.ask(Method::POST, &["tokens", &digest.to_hex(), "rotate"], &body)?;
         Ok(Rotation { successor: rotated.successor.check()?, retiring: rotated.retiring })
     }
 
-    fn delete_token(&self, digest: &TokenDigest) -> anyhow::Result<()> {
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
         self.delete(&["tokens", &digest.to_hex()])
     }
 
@@ -175,7 +175,7 @@ impl Issued {
         let token = self.token.map(SecretText::new);
         if let Some(token) = &token {
             let text = token.expose();
-            let is_its_own = TokenDigest::of(text.as_bytes()) == self.record.digest;
+            let is_its_own = Digest::of(text.as_bytes()) == self.record.digest;
             anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswap);
         }
         Ok(Created { token, record: self.record })

@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use keyswap_core::Configuration;
+use keyswap_core::policy::Configuration;
 
 use self::plan::Plan;
 use self::site::{Named, Site};

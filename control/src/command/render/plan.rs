@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail, ensure};
-use keyswap_core::{Configuration, Policy};
+use keyswap_core::policy::{Configuration, Policy};
 use serde_json::{Value, json};
 
 use super::site::{Named, Site};
@@ -96,7 +96,7 @@ impl Plan {
         Ok(())
     }
 
-    fn add_callout(&mut self, place: &str, found: &keyswap_core::Callout) -> anyhow::Result<()> {
+    fn add_callout(&mut self, place: &str, found: &keyswap_core::policy::Callout) -> anyhow::Result<()> {
         let site: Site = found.site.parse()?;
         let place = format!("{place}{}", found.place);
         match self.callouts.iter_mut().find(|callout| callout.cluster == found.cluster) {

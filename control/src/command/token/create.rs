@@ -1,7 +1,7 @@
 //! `keyswap token create`: a new proxy token, shown once, and its record: in a registry, or for a policy.
 
 use clap::Args;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::json;
 
 use super::{stdin, view};
@@ -55,11 +55,11 @@ pub(crate) struct Create {
 impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         // What is wrong is told in full, and before standard input is read.
-        let draft = self.record(TokenDigest::of(b""))?;
+        let draft = self.record(Digest::of(b""))?;
         if self.target.is_named()? { self.keep(draft) } else { self.mint() }
     }
 
-    fn record(&self, digest: TokenDigest) -> anyhow::Result<TokenRecord> {
+    fn record(&self, digest: Digest) -> anyhow::Result<TokenRecord> {
         let draft = Draft {
             label: self.label.clone().unwrap_or_default(),
             owner: self.owner.clone(),
@@ -100,7 +100,7 @@ impl Create {
         );
         let token = SecretText::mint()?;
         let token = token.expose();
-        let record = self.record(TokenDigest::of(token.as_bytes()))?;
+        let record = self.record(Digest::of(token.as_bytes()))?;
         match self.target.format {
             Format::Human => {
                 print_human(

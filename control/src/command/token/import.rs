@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
         let Object(record): Object<Record> = Object::deserialize(record)
             .ok()
             .with_context(|| format!("tokens[{index}] is not the record of a token"))?;
-        let digest = TokenDigest::from_hex(&record.sha256)
+        let digest = Digest::from_hex(&record.sha256)
             .with_context(|| format!("tokens[{index}].sha256: expected 64 lower-case hexadecimal digits"))?;
         let new = NewToken {
             label: record.label,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 
 use super::{stdin, view};
 use crate::command::operations::{Operations, collect};
@@ -32,7 +32,7 @@ impl Selector {
     pub(super) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
         if self.token == "-" {
             let token = stdin::read_token()?;
-            let digest = TokenDigest::of(token.expose().as_bytes());
+            let digest = Digest::of(token.expose().as_bytes());
             return registry.token(&digest);
         }
         if self.token.starts_with("ptk_") {
@@ -41,7 +41,7 @@ impl Selector {
         if self.token.trim().is_empty() {
             bail!("which token? Give its label or digits of its SHA-256");
         }
-        if let Some(digest) = TokenDigest::from_hex(&self.token.to_ascii_lowercase()) {
+        if let Some(digest) = Digest::from_hex(&self.token.to_ascii_lowercase()) {
             return registry.token(&digest);
         }
         let mut candidates = self.candidates(registry)?;

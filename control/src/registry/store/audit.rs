@@ -1,6 +1,6 @@
 //! The audit log's rows. They are added in [`super::Write::audit`], and the database refuses to change them.
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 
 use super::Store;
 use crate::registry::error::RegistryError;

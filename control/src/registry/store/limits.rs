@@ -1,6 +1,7 @@
 //! The rate limits' rows: one number per key.
 
-use keyswap_core::{Gcra, Taken, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::limit::{Gcra, Taken};
 
 use super::Store;
 use crate::registry::error::RegistryError;
@@ -10,7 +11,7 @@ impl Store {
     /// the clock is read in between, so times never go back from one to the next on one machine.
     pub(in crate::registry) async fn take(
         &self,
-        key: &TokenDigest,
+        key: &Digest,
         gcra: Gcra,
         clock: impl Fn() -> i64,
     ) -> Result<Taken, RegistryError> {

@@ -1,6 +1,6 @@
 //! The rows of policies and of the data planes that run them.
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
 use super::{Store, Write};
@@ -100,7 +100,7 @@ impl Store {
     pub(in crate::registry) async fn revision_of(
         &self,
         name: &str,
-        digest: &TokenDigest,
+        digest: &Digest,
     ) -> Result<Option<i64>, RegistryError> {
         let found =
             sqlx::query_scalar("SELECT revision FROM policy_revisions WHERE name = $1 AND digest = $2")
@@ -198,7 +198,7 @@ impl Write {
         .bind(&revision.name)
         .bind(revision.revision)
         .bind(bundle)
-        .bind(TokenDigest::of(bundle.as_bytes()).to_hex())
+        .bind(Digest::of(bundle.as_bytes()).to_hex())
         .bind(&revision.sha256)
         .bind(revision.percent.map(i64::from))
         .bind(revision.published_at.0)

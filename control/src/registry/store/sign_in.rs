@@ -1,6 +1,6 @@
 //! The rows that signing in needs: the hash of the password, the tries, and the sessions.
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
 use super::{Store, Write};
@@ -19,7 +19,7 @@ impl Store {
 
     pub(in crate::registry) async fn insert_session(
         &self,
-        id: &TokenDigest,
+        id: &Digest,
         expires_at: UnixTime,
     ) -> Result<(), RegistryError> {
         sqlx::query("INSERT INTO sessions (digest, expires_at) VALUES ($1, $2)")
@@ -32,7 +32,7 @@ impl Store {
 
     pub(in crate::registry) async fn has_session(
         &self,
-        id: &TokenDigest,
+        id: &Digest,
         now: UnixTime,
     ) -> Result<bool, RegistryError> {
         let found: Option<i64> =
@@ -47,7 +47,7 @@ impl Store {
     /// Removes a session, and all that are over.
     pub(in crate::registry) async fn delete_session(
         &self,
-        id: &TokenDigest,
+        id: &Digest,
         now: UnixTime,
     ) -> Result<(), RegistryError> {
         sqlx::query("DELETE FROM sessions WHERE digest = $1 OR expires_at <= $2")

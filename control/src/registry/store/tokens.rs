@@ -1,6 +1,6 @@
 //! The tokens' rows.
 
-use keyswap_core::{TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
 use super::page::{Pages, pages};
@@ -43,7 +43,7 @@ struct Row {
 }
 
 impl Store {
-    pub(in crate::registry) async fn token(&self, digest: &TokenDigest) -> Result<Token, RegistryError> {
+    pub(in crate::registry) async fn token(&self, digest: &Digest) -> Result<Token, RegistryError> {
         let row: Option<Row> =
             sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(&self.reader).await?;
         row.ok_or(RegistryError::UnknownToken)?.try_into()
@@ -74,7 +74,7 @@ impl Store {
 }
 
 impl Write {
-    pub(in crate::registry) async fn token(&mut self, digest: &TokenDigest) -> Result<Token, RegistryError> {
+    pub(in crate::registry) async fn token(&mut self, digest: &Digest) -> Result<Token, RegistryError> {
         let row: Option<Row> =
             sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(self.connection()).await?;
         row.ok_or(RegistryError::UnknownToken)?.try_into()
@@ -131,10 +131,7 @@ impl Write {
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
     }
 
-    pub(in crate::registry) async fn delete_token(
-        &mut self,
-        digest: &TokenDigest,
-    ) -> Result<(), RegistryError> {
+    pub(in crate::registry) async fn delete_token(&mut self, digest: &Digest) -> Result<(), RegistryError> {
         for sql in ["DELETE FROM rate_limits WHERE key = $1", "DELETE FROM tokens WHERE digest = $1"] {
             sqlx::query(sql).bind(digest.to_hex()).execute(self.connection()).await?;
         }
@@ -146,7 +143,7 @@ impl TryFrom<Row> for Token {
     type Error = RegistryError;
 
     fn try_from(row: Row) -> Result<Self, RegistryError> {
-        let digest = |hex: &str| TokenDigest::from_hex(hex).ok_or(RegistryError::Corrupt("digest"));
+        let digest = |hex: &str| Digest::from_hex(hex).ok_or(RegistryError::Corrupt("digest"));
         Ok(Self {
             digest: digest(&row.digest)?,
             label: row.label,

@@ -1,6 +1,6 @@
 //! The users' rows.
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 use sqlx::Any;
 
 use super::page::{Pages, pages};

@@ -1,7 +1,7 @@
 //! Who signed in with the password: a cookie with a random secret, of which the database has the SHA-256.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 
 use super::client::Client;
 use crate::registry::{Registry, RegistryError, SecretText};
@@ -14,7 +14,7 @@ const LIFETIME: u32 = 86_400;
 /// Begins a session, and returns the `Set-Cookie` of it.
 pub(super) async fn begin(registry: &Registry, client: &Client) -> Result<HeaderValue, RegistryError> {
     let secret = SecretText::random()?;
-    registry.begin_session(&TokenDigest::of(secret.expose().as_bytes()), LIFETIME).await?;
+    registry.begin_session(&Digest::of(secret.expose().as_bytes()), LIFETIME).await?;
     set_cookie(secret.expose(), LIFETIME, client)
 }
 
@@ -38,14 +38,14 @@ pub(super) async fn is_open(registry: &Registry, headers: &HeaderMap) -> Result<
     }
 }
 
-fn id(headers: &HeaderMap) -> Option<TokenDigest> {
+fn id(headers: &HeaderMap) -> Option<Digest> {
     let secret = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'))
         .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
-    (!secret.is_empty()).then(|| TokenDigest::of(secret.as_bytes()))
+    (!secret.is_empty()).then(|| Digest::of(secret.as_bytes()))
 }
 
 fn set_cookie(value: &str, seconds: u32, client: &Client) -> Result<HeaderValue, RegistryError> {

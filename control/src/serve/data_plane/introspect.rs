@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{RegistryError, SecretText, Token};
@@ -43,7 +43,7 @@ pub(super) async fn introspect(
     Form(question): Form<Question>,
 ) -> Result<Response, Problem> {
     let token = SecretText::new(question.token);
-    let digest = TokenDigest::of(token.expose().as_bytes());
+    let digest = Digest::of(token.expose().as_bytes());
     let answer = match state.registry().token(&digest).await {
         Ok(token) if token.is_active_now() => Introspection::of(&token),
         Ok(_) | Err(RegistryError::UnknownToken) => Introspection::default(),

@@ -6,7 +6,7 @@
 use axum::Json as Answer;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::Deserialize;
 
 use super::read_digest;
@@ -21,7 +21,7 @@ pub(super) struct Take {
     /// The SHA-256 of the token, or of whatever else is counted
     #[serde(deserialize_with = "read_digest")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
-    sha256: TokenDigest,
+    sha256: Digest,
     /// How many requests, where the token has no limit of its own
     #[schema(minimum = 1, maximum = 1_000_000)]
     requests: Option<u32>,

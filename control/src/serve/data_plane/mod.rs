@@ -14,7 +14,7 @@ mod usage;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::{Deserialize, Deserializer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,8 +38,8 @@ pub(super) fn router(state: &State) -> Router<State> {
 }
 
 /// A digest in a path.
-pub(super) fn digest(text: &str) -> Result<TokenDigest, Problem> {
-    TokenDigest::from_hex(text).ok_or_else(|| {
+pub(super) fn digest(text: &str) -> Result<Digest, Problem> {
+    Digest::from_hex(text).ok_or_else(|| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid_digest",
@@ -49,7 +49,7 @@ pub(super) fn digest(text: &str) -> Result<TokenDigest, Problem> {
 }
 
 /// A digest in a body.
-fn read_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenDigest, D::Error> {
+fn read_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     let text = String::deserialize(deserializer)?;
-    TokenDigest::from_hex(&text).ok_or_else(|| serde::de::Error::custom("expected a SHA-256"))
+    Digest::from_hex(&text).ok_or_else(|| serde::de::Error::custom("expected a SHA-256"))
 }

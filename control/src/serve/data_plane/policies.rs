@@ -5,7 +5,7 @@
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::{Deserialize, Deserializer};
 
 use super::conditional::{conditional, has_version};
@@ -28,7 +28,7 @@ pub(super) struct Told {
     /// The SHA-256 of the text that it refuses
     #[serde(default, deserialize_with = "some_digest")]
     #[param(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
-    refused: Option<TokenDigest>,
+    refused: Option<Digest>,
     /// What is wrong with that, in a word
     problem: Option<String>,
     /// The same in a sentence
@@ -74,6 +74,6 @@ pub(super) async fn policy(
     Ok(conditional(&headers, revision, body))
 }
 
-fn some_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TokenDigest>, D::Error> {
+fn some_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
     read_digest(deserializer).map(Some)
 }

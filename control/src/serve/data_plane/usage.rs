@@ -2,7 +2,7 @@
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::Deserialize;
 
 use super::read_digest;
@@ -26,7 +26,7 @@ struct Use {
     /// The SHA-256 of the token
     #[serde(deserialize_with = "read_digest")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
-    sha256: TokenDigest,
+    sha256: Digest,
     /// The day in UTC, tomorrow at the latest
     #[schema(value_type = String, format = Date)]
     day: Day,

@@ -119,7 +119,7 @@ fn is_of_proxies(name: &[u8]) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use super::rewrite::FieldValue;
+    use crate::judge::forward::FieldValue;
     use super::*;
     use crate::request::Header;
 
@@ -195,7 +195,7 @@ mod tests {
         let headers = ResponseHeaders {
             remove: &["access-control-allow-origin"],
             set: vec![("ratelimit", Cow::Borrowed("r"))],
-            add: vec![("vary", Cow::Borrowed("RecordSource"))],
+            add: vec![("vary", Cow::Borrowed("Origin"))],
         };
         let answer: [(&str, &str); 12] = [
             ("Set-Cookie", "a=b"),
@@ -204,7 +204,7 @@ mod tests {
             ("Connection", "keep-alive, x-hop"),
             ("X-Hop", "1"),
             ("Transfer-Encoding", "chunked"),
-            ("Access-Control-Allow-RecordSource", "https://a"),
+            ("Access-Control-Allow-Origin", "https://a"),
             ("RateLimit", "upstream's"),
             ("Vary", "Accept"),
             ("Server", "s"),
@@ -219,7 +219,7 @@ mod tests {
             "Content-Length: 7",
             "x-request-id: i",
             "ratelimit: r",
-            "vary: RecordSource",
+            "vary: Origin",
         ];
         assert_eq!(headers.fields(&answer).map(line).collect::<Vec<_>>(), expect);
     }

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn whoever_is_unknown_is_chosen_by_the_moment() {
-        let at = |micro| Moment(NOW.0 + micro * 1000);
+        let at = |micro: u64| Moment(NOW.0 + micro * 1000);
         let chosen = (0..10_000).filter(|micro| Share(10).includes(None, at(*micro))).count();
         assert_eq!(chosen, 1000);
     }

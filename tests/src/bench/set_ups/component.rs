@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::Result;
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use super::{
@@ -81,7 +81,7 @@ fn keyswap(stage: &Stage, changes: &Value, good: &str, bad: String) -> Result<Ru
         &json!({
             "version": "keyswap/v1",
             "tokens": [{
-                "sha256": TokenDigest::of(TOKEN.as_bytes()).to_hex(),
+                "sha256": Digest::of(TOKEN.as_bytes()).to_hex(),
                 "label": LABEL, "owner": EMAIL, "providers": ["openai"],
             }],
             "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use keyswap_core::{Recorded, UnixTime};
+use keyswap_core::base::UnixTime;
+use keyswap_core::judge::LoggedRequest;
 use serde::Deserialize;
 
 use crate::input;
@@ -32,7 +33,7 @@ struct Entry {
 
 /// A request with what people call whoever sent it.
 pub(super) struct Logged<'l> {
-    pub(super) request: Recorded<'l>,
+    pub(super) request: LoggedRequest<'l>,
     pub(super) label: &'l str,
 }
 
@@ -113,7 +114,7 @@ impl Entry {
         ) else {
             return Line::Incomplete;
         };
-        let request = Recorded {
+        let request = LoggedRequest {
             at: text(self.start_time.as_ref()).and_then(UnixTime::from_rfc3339).unwrap_or(now),
             principal: text(self.principal.as_ref()).unwrap_or_default(),
             method,

@@ -8,8 +8,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Engine, Policy, PolicyErrors, Services};
+use keyswap_core::host::Capabilities;
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::Engine;
+use keyswap_core::policy::{Policy, PolicyErrors};
+use keyswap_core::services::Services;
 
 use super::placeholders::Placeholders;
 use crate::exit::{self, Exit};

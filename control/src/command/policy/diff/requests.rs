@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use keyswap_core::{Engine, Outlook, Replayed, Unjudged};
+use keyswap_core::judge::{Engine, NotReplayable, ReplayOutcome, ReplayVerdict};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ pub(super) struct Report {
     groups: BTreeMap<Group, Members>,
     /// Changes that are in no group, since there were too many.
     ungrouped: usize,
-    unjudged: BTreeMap<Unjudged, usize>,
+    unjudged: BTreeMap<NotReplayable, usize>,
     incomplete: usize,
     foreign: usize,
 }
@@ -31,8 +31,8 @@ pub(super) struct Report {
 /// Requests that change alike.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
-    before: Outlook,
-    after: Outlook,
+    before: ReplayVerdict,
+    after: ReplayVerdict,
     label: String,
 }
 
@@ -49,8 +49,8 @@ pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Res
         Line::Foreign => report.foreign += 1,
         Line::Incomplete => report.incomplete += 1,
         Line::Request(logged) => match before.replay(&logged.request, after) {
-            Replayed::Unjudged(why) => *report.unjudged.entry(why).or_default() += 1,
-            Replayed::Judged { before, after } => report.judge(before, after, &logged),
+            ReplayOutcome::Unjudged(why) => *report.unjudged.entry(why).or_default() += 1,
+            ReplayOutcome::Judged { before, after } => report.judge(before, after, &logged),
         },
     })?;
     Ok(report)
@@ -62,7 +62,7 @@ impl Report {
         self.changed > 0
     }
 
-    fn judge(&mut self, before: Outlook, after: Outlook, logged: &Logged<'_>) {
+    fn judge(&mut self, before: ReplayVerdict, after: ReplayVerdict, logged: &Logged<'_>) {
         self.judged += 1;
         if before == after {
             return;
@@ -139,7 +139,8 @@ impl Display for Group {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let outlook = |outlook: &Outlook| json!({"reason": outlook.reason, "provider": outlook.provider});
+        let outlook =
+            |outlook: &ReplayVerdict| json!({"reason": outlook.reason, "provider": outlook.provider});
         let group = |(group, members): (&Group, &Members)| {
             json!({
                 "before": outlook(&group.before),

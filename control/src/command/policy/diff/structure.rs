@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -7,7 +7,8 @@ use anyhow::{anyhow, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use clap::Args;
-use keyswap_core::{Slot, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::request::Slot;
 use serde_json::Value;
 
 use super::draft::{Draft, Token};
@@ -93,7 +94,7 @@ impl ApiKeyAuth {
             if key.len() < SHORT {
                 draft.note(&found.place, "the key is short enough to be guessed: mint a token in its place");
             }
-            let digest = TokenDigest::of(key.as_bytes());
+            let digest = Digest::of(key.as_bytes());
             draft.add(&found.place, Token::new(&digest, &found.client, self.providers.clone()));
         }
         draft.finish("a list of API keys")

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
-use keyswap_core::{Policy, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::policy::Policy;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -49,7 +50,7 @@ struct Document<'d> {
 }
 
 impl Token {
-    pub(super) fn new(digest: &TokenDigest, label: &str, providers: Vec<String>) -> Self {
+    pub(super) fn new(digest: &Digest, label: &str, providers: Vec<String>) -> Self {
         let label: String =
             label.trim().chars().filter(|char| !char.is_control()).take(LABEL_CHARS).collect();
         let sha256 = digest.to_hex();

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use keyswap_core::{RateLimit, TokenDigest, UnixTime};
+use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::limit::RateLimit;
 use serde_json::{Value, json};
 
 use super::draft::{Draft, Token};
@@ -83,8 +84,8 @@ fn add(key: &Value, beside: Option<&Value>, path: &str, models: &Models, widen: 
 }
 
 /// A hash as it is; a key that stands there in the clear is hashed.
-fn digest(token: &str) -> TokenDigest {
-    TokenDigest::from_hex(&token.to_ascii_lowercase()).unwrap_or_else(|| TokenDigest::of(token.as_bytes()))
+fn digest(token: &str) -> Digest {
+    Digest::from_hex(&token.to_ascii_lowercase()).unwrap_or_else(|| Digest::of(token.as_bytes()))
 }
 
 /// The providers of its models, and whether it was for some of their models only.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::bail;
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
+use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::policy::PolicyErrors;
+use keyswap_core::worker::Worker;
 use serde_json::{Value, json};
 
 use super::Warning;

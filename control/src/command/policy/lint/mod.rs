@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use keyswap_core::{Configuration, Finding, Lint};
+use keyswap_core::policy::{Configuration, Finding, Lint};
 use serde::Serialize;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle};
+use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

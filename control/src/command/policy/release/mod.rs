@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyswap_core::RolloutPolicy;
+use keyswap_core::policy::RolloutPolicy;
 use serde_json::json;
 
 use self::document::Document;

@@ -4,7 +4,8 @@
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
-use keyswap_core::{BUNDLE_TYPE, MAX_BUNDLE_BYTES, UnixTime};
+use keyswap_core::base::UnixTime;
+use keyswap_core::services::{BUNDLE_TYPE, MAX_BUNDLE_BYTES};
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};

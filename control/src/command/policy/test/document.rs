@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use keyswap_core::jwt::{Issuer, KeySource};
-use keyswap_core::{Policy, TokenDigest};
+use keyswap_core::base::Digest;
+use keyswap_core::identity::jwt::{Issuer, KeySource};
+use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
 use super::issuer::{ALGORITHM, StandInKey};
@@ -59,7 +60,7 @@ fn stand_in_for_token(document: &mut Value, label: &str) -> Result<(), &'static 
         return Err("the policy has more than one token with this label");
     }
     if let Some(members) = token.as_object_mut() {
-        let digest = TokenDigest::of(template::stand_in(label).as_bytes()).to_hex();
+        let digest = Digest::of(template::stand_in(label).as_bytes()).to_hex();
         members.insert("sha256".to_owned(), digest.into());
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keyswap_core::{Check, Decision, RequestHead, Rewrite, Verdict};
+use keyswap_core::judge::{Check, Decision, Rewrite, Verdict};
+use keyswap_core::request::RequestHead;
 
 /// What became of a request.
 pub(super) struct Found {

@@ -1,10 +1,11 @@
 //! A data plane for the cases of a file: the engine with what it is told by whomever it asks.
 
-use keyswap_core::jwt::PureRust;
-use keyswap_core::{
-    Capabilities, Decision, Engine, Environment, FetchAnswer, Header, IdentitySlot, MemoryStore, Moment,
-    RequestHead, Services, Step,
-};
+use keyswap_core::base::Moment;
+use keyswap_core::host::{Capabilities, Environment, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{Decision, Engine, Step};
+use keyswap_core::request::{Header, IdentitySlot, RequestHead};
+use keyswap_core::services::{FetchAnswer, Services};
 use serde_json::Value;
 
 use super::document;

@@ -3,8 +3,8 @@
 use anyhow::anyhow;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use keyswap_core::UnixTime;
-use keyswap_core::jwt::{ClaimValue, Issuer};
+use keyswap_core::base::UnixTime;
+use keyswap_core::identity::jwt::{ClaimValue, Issuer};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Map, Value, json};

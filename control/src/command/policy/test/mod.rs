@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keyswap_core::Moment;
+use keyswap_core::base::Moment;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -5,8 +5,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use keyswap_core::jwt::{Issuer, KeySource};
-use keyswap_core::{Fetch, Gcra, Moment, RateLimit, Taken, TokenDigest};
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::identity::jwt::{Issuer, KeySource};
+use keyswap_core::limit::{Gcra, RateLimit, Taken};
+use keyswap_core::services::Fetch;
 use serde_json::{Value, json};
 
 use super::issuer::StandInKey;
@@ -123,7 +125,7 @@ impl Registered {
     fn answer(&self) -> (String, u16, String) {
         let (path, member, value) = match (&self.token, &self.email) {
             (Some(token), _) => {
-                let digest = TokenDigest::of(template::fill(token, None).as_bytes()).to_hex();
+                let digest = Digest::of(template::fill(token, None).as_bytes()).to_hex();
                 (format!("/v1/tokens/{digest}"), "sha256", digest)
             }
             (None, email) => {

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use keyswap_core::{Moment, PolicyErrors, UnixTime};
+use keyswap_core::base::{Moment, UnixTime};
+use keyswap_core::policy::PolicyErrors;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};

@@ -3,7 +3,7 @@
 //! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` stands for a
 //! token that is not known here, and `{{identity}}` for the JWT of the case: they are put in when a case is judged.
 
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde_json::Value;
 
 /// Digits of a digest that make a principal's id.
@@ -22,7 +22,7 @@ pub(super) fn expand(document: &mut Value) {
 fn digests(text: &str) -> String {
     replace(text, |inner| {
         let (kind, token) = inner.split_once(':')?;
-        let digest = TokenDigest::of(token.as_bytes()).to_hex();
+        let digest = Digest::of(token.as_bytes()).to_hex();
         match kind {
             "sha256" => Some(digest),
             "id" => digest.get(..ID_DIGITS).map(str::to_owned),
@@ -33,7 +33,7 @@ fn digests(text: &str) -> String {
 
 /// The token that stands for the one with this label. It is the same in every run, and good for nothing else.
 pub(super) fn stand_in(label: &str) -> String {
-    let digest = TokenDigest::of(format!("stand-in\0{label}").as_bytes()).to_hex();
+    let digest = Digest::of(format!("stand-in\0{label}").as_bytes()).to_hex();
     format!("ptk_{}", digest.get(..32).unwrap_or_default())
 }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_replaced_and_all_else_stays() {
-        let digest = TokenDigest::of(b"t").to_hex();
+        let digest = Digest::of(b"t").to_hex();
         for (text, expect) in [
             ("a {{sha256:t}} b {{id:t}}", format!("a {digest} b {}", &digest[..16])),
             (

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use keyswap_core::jwt::{Issuer, JwkSet, JwkSetFault, MAX_SET_BYTES, RemoteKeys};
+use keyswap_core::identity::jwt::{Issuer, JwkSet, JwkSetError, MAX_SET_BYTES, RemoteKeys};
 use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::sync::Mutex;
 
@@ -120,7 +120,7 @@ impl Shared {
         ensure!(response.status() == StatusCode::OK, "the answer has the status {}", response.status());
         let mut document = Vec::new();
         while let Some(part) = response.chunk().await? {
-            ensure!(document.len().saturating_add(part.len()) <= MAX_SET_BYTES, JwkSetFault::TooLong);
+            ensure!(document.len().saturating_add(part.len()) <= MAX_SET_BYTES, JwkSetError::TooLong);
             document.extend_from_slice(&part);
         }
         JwkSet::parse(&document).map_err(anyhow::Error::msg)

@@ -10,8 +10,10 @@ mod settings;
 use std::collections::BTreeSet;
 
 use axum::http::{HeaderMap, StatusCode};
-use keyswap_core::jwt::{ClaimsFault, Issuer, JwkSet, JwtFault, PureRust, UnverifiedJwt, VerifiedIdentity};
-use keyswap_core::{Header, IdentityCredential, RequestHead, find_identity};
+use keyswap_core::identity::jwt::{
+    ClaimsError, Issuer, JwkSet, JwtError, PureRust, UnverifiedJwt, VerifiedIdentity,
+};
+use keyswap_core::request::{Header, IdentityCredential, RequestHead, find_identity};
 
 use self::keys::{Keys, Unreachable};
 pub use self::settings::AccessSettings;
@@ -67,25 +69,25 @@ impl Access {
         &self,
         credential: &IdentityCredential<'_, '_>,
         keys: &JwkSet,
-    ) -> Result<VerifiedIdentity, JwtFault<'_>> {
+    ) -> Result<VerifiedIdentity, JwtError<'_>> {
         self.issuer.verify(self.parse(credential)?, keys, &PureRust, now())
     }
 
-    fn parse<'t>(&self, credential: &IdentityCredential<'_, 't>) -> Result<UnverifiedJwt<'t>, JwtFault<'_>> {
+    fn parse<'t>(&self, credential: &IdentityCredential<'_, 't>) -> Result<UnverifiedJwt<'t>, JwtError<'_>> {
         let jwt = UnverifiedJwt::parse(credential.token)?;
         Issuer::find(std::slice::from_ref(&self.issuer), &jwt, Some(credential.slot))?;
         Ok(jwt)
     }
 }
 
-fn refused(fault: JwtFault<'_>) -> Problem {
+fn refused(fault: JwtError<'_>) -> Problem {
     tracing::debug!(%fault, "a token of Cloudflare Access is refused");
     match fault {
-        JwtFault::Claims(ClaimsFault::Expired) => {
+        JwtError::Claims(ClaimsError::Expired) => {
             let detail = "the token of Cloudflare Access has expired: sign in there again";
             Problem::new(StatusCode::UNAUTHORIZED, "access_token_expired", detail)
         }
-        JwtFault::Identity(_) => no_administrator(),
+        JwtError::Identity(_) => no_administrator(),
         _ => invalid(),
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use anyhow::{Context as _, anyhow, ensure};
-use keyswap_core::jwt::{Issuer, KeySource, RemoteKeys};
-use keyswap_core::{Policy, PolicyErrors};
+use keyswap_core::identity::jwt::{Issuer, KeySource, RemoteKeys};
+use keyswap_core::policy::{Policy, PolicyErrors};
 use reqwest::Url;
 use serde_json::{Map, json};
 

@@ -19,7 +19,7 @@ use crate::serve::State;
 const IMPORT_LIMIT: usize = 8 * 1024 * 1024;
 
 /// The most bytes that hold a signed policy: data planes take none that is longer.
-const BUNDLE_LIMIT: usize = keyswap_core::MAX_BUNDLE_BYTES + 1024;
+const BUNDLE_LIMIT: usize = keyswap_core::services::MAX_BUNDLE_BYTES + 1024;
 
 pub(super) fn router() -> Router<State> {
     Router::new()

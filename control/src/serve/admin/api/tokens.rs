@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::{Extension, Json as Answer};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -141,7 +141,7 @@ pub(super) async fn rotate(
     Json(rotate): Json<Rotate>,
 ) -> Result<Answer<Value>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
-    let digest: TokenDigest = digest(&sha256)?;
+    let digest: Digest = digest(&sha256)?;
     let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await?;
     let created = rotation.successor;
     let token = created.token.as_ref().map(SecretText::expose);

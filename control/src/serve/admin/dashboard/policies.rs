@@ -4,7 +4,7 @@
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 use maud::{Markup, html};
 
 use super::layout::{Failure, Place, page};

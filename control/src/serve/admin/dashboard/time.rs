@@ -1,6 +1,6 @@
 //! Times as people read and type them: in UTC, and to the minute.
 
-use keyswap_core::UnixTime;
+use keyswap_core::base::UnixTime;
 use maud::{Markup, html};
 
 /// `2026-11-22 20:30`, with the exact time for programs.

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use keyswap_core::TokenDigest;
+use keyswap_core::base::Digest;
 use maud::{Markup, html};
 
 use super::fields::Fields;
@@ -97,7 +97,7 @@ pub(super) async fn delete(
 /// To the token's page, or the page with what went wrong.
 async fn back(
     state: &State,
-    digest: &TokenDigest,
+    digest: &Digest,
     done: Result<Token, RegistryError>,
 ) -> Result<Response, Failure> {
     match done {
