@@ -22,6 +22,5 @@
 )]
 
 mod authorizer;
-mod head;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod proxy;

@@ -6,7 +6,8 @@ use keyswap_core::base::{Digest, Moment, UnixTime};
 use keyswap_core::host::{Capabilities, Environment, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::judge::{
-    Decision, LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict, Request as Judged, Verdict,
+    Decision, LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict, Request as Judged,
+    Verdict,
 };
 use keyswap_core::policy::{Policy, RolloutPolicy};
 use keyswap_core::request::{Header, RequestHead};

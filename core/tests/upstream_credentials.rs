@@ -143,10 +143,11 @@ fn a_life_counts_from_when_the_value_was_asked_for() {
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head =
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
-    let begin = |now| match worker.in_force(&store).judge(Entry::New, &Request { head: &head, now, store: &store }) {
-        Next::Decide(decision, _) => carried(&decision),
-        Next::Fetch(..) => "waits".to_owned(),
-    };
+    let begin =
+        |now| match worker.in_force(&store).judge(Entry::New, &Request { head: &head, now, store: &store }) {
+            Next::Decide(decision, _) => carried(&decision),
+            Next::Fetch(..) => "waits".to_owned(),
+        };
     assert_eq!(begin(at(28)), "Bearer slow");
     assert_eq!(begin(at(29)), "waits");
 }
@@ -629,9 +630,7 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head =
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
-    let send = |now, service: &dyn Fn(&str) -> Answer| {
-        worker.send(&store, &head, now, service, carried)
-    };
+    let send = |now, service: &dyn Fn(&str) -> Answer| worker.send(&store, &head, now, service, carried);
     let (first, old) = send(at(0), &|_| token("first", 60));
     assert_eq!(first, "Bearer first");
     worker.work(&store, at(51), &|_| token("second", 60));

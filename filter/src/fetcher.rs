@@ -1,4 +1,4 @@
-//! The calls of a worker: one per key at a time, a bounded number at once, and the requests that wait for them.
+//! The calls of a worker: one per key at a time, a bounded number at once, and what waits for them.
 //!
 //! The root context makes every call, since the answer to a call of a stream is lost with the stream. A request that
 //! needs one is queued, and the root context is called back within a millisecond.
@@ -9,29 +9,29 @@ use std::time::Duration;
 
 use keyswap_core::base::Moment;
 use keyswap_core::services::{AsOf, Fetch, FetchKey};
-use keyswap_core::worker::{Rollout, Waiting};
+use keyswap_core::worker::Ticket;
 
 use crate::header_map::HeaderMap;
 use crate::host;
-use crate::stream::Request;
+use crate::request::Request;
 
-/// So many calls are made at once.
-const MOST_CALLS: usize = 64;
-/// So many calls wait to be made.
-const LONGEST_QUEUE: usize = 2048;
-/// So many requests wait in all, and so many for one key: whoever makes one key wait leaves room for the others.
-const MOST_WAITERS: usize = 8192;
-const MOST_WAITERS_OF_ONE: usize = 4096;
+/// The calls that are under way at once.
+const MAX_CALLS: usize = 64;
+/// The calls that wait to be made.
+const MAX_QUEUED: usize = 2048;
+/// The requests that wait in all, and for one key: requests that wait for one key leave room for those of others.
+const MAX_WAITERS: usize = 8192;
+const MAX_WAITERS_PER_KEY: usize = 4096;
 /// A call that was not made by then is not made at all.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Milliseconds between two calls of the root context: when a call is to be made, when calls wait for others to end,
 /// and otherwise.
-const SOON: u32 = 1;
-const WATCHFUL: u32 = 50;
-const IDLE: u32 = 1000;
+const CALL_PERIOD_MS: u32 = 1;
+const BUSY_PERIOD_MS: u32 = 50;
+const IDLE_PERIOD_MS: u32 = 1000;
 
-/// What is to be fetched, what is being fetched, and who waits for it.
+/// The fetches to make, those under way, and what waits for them.
 #[derive(Default)]
 pub(crate) struct Fetcher {
     queue: VecDeque<Queued>,
@@ -51,65 +51,59 @@ struct Queued {
 /// A call that was made.
 pub(crate) struct Call {
     pub(crate) key: FetchKey,
-    pub(crate) asked: AsOf,
+    pub(crate) as_of: AsOf,
 }
 
-/// What waits.
-pub(crate) struct Waiter {
-    pub(crate) whose: Whose,
-    pub(crate) at: Option<Held>,
-}
-
-/// Who is to be gone on with.
-pub(crate) enum Whose {
+/// Something to resume when a fetch completes.
+pub(crate) enum Waiter {
     /// A request that is held.
-    Request(Rc<Request>),
-    /// A judgement that only tells something, of a request that went on: its head is kept.
-    Nobody(HeaderMap),
-}
-
-/// Where its judgement goes on, in the policies that began it.
-pub(crate) struct Held {
-    pub(crate) rollout: Rc<Rollout>,
-    pub(crate) waiting: Waiting,
+    Request(Rc<Request>, Ticket),
+    /// A judgement in the background, of a request that went on: its head is kept.
+    Background(HeaderMap, Ticket),
 }
 
 impl Waiter {
     fn is_of(&self, request: &Rc<Request>) -> bool {
-        matches!(&self.whose, Whose::Request(other) if Rc::ptr_eq(other, request))
+        matches!(self, Self::Request(other, _) if Rc::ptr_eq(other, request))
+    }
+
+    fn into_ticket(self) -> Ticket {
+        match self {
+            Self::Request(_, ticket) | Self::Background(_, ticket) => ticket,
+        }
     }
 }
 
 impl Fetcher {
-    /// Has a request wait for a fetch. Where there are too many already the waiter comes back.
-    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Option<Waiter> {
+    /// Has something wait for a fetch. Where there is no room its ticket comes back.
+    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Ticket> {
         let is_new = !self.fetching.contains(&fetch.key);
         let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
-        if self.waiters >= MOST_WAITERS
-            || beside >= MOST_WAITERS_OF_ONE
-            || (is_new && self.queue.len() >= LONGEST_QUEUE)
+        if self.waiters >= MAX_WAITERS
+            || beside >= MAX_WAITERS_PER_KEY
+            || (is_new && self.queue.len() >= MAX_QUEUED)
         {
-            return Some(waiter);
+            return Err(waiter.into_ticket());
         }
-        if let Whose::Request(request) = &waiter.whose {
-            request.wait_for(fetch.key.clone());
+        if let Waiter::Request(request, _) = &waiter {
+            request.waits_for.replace(Some(fetch.key.clone()));
         }
         self.waiting.entry(fetch.key.clone()).or_default().push(waiter);
         self.waiters = self.waiters.saturating_add(1);
         if is_new {
             self.push(fetch, now);
         }
-        None
+        Ok(())
     }
 
     /// Fetches what no request waits for, before what is queued. It comes back where too much is queued already; what is
     /// being fetched anyway is not fetched twice.
     pub(crate) fn start(&mut self, fetch: Fetch, now: Moment) -> Option<Fetch> {
-        if self.queue.len() >= LONGEST_QUEUE {
+        if self.queue.len() >= MAX_QUEUED {
             return Some(fetch);
         }
         if self.fetching.insert(fetch.key.clone()) {
-            self.queue.push_front(Queued { fetch, until: now.after(LONGEST_WAIT) });
+            self.queue.push_front(Queued { fetch, until: now.after(QUEUE_TIMEOUT) });
             self.schedule();
         }
         None
@@ -117,7 +111,7 @@ impl Fetcher {
 
     /// The next fetch to call for, while fewer than the most are on their way.
     pub(crate) fn next(&mut self) -> Option<Fetch> {
-        if self.calls.len() >= MOST_CALLS {
+        if self.calls.len() >= MAX_CALLS {
             return None;
         }
         self.queue.pop_front().map(|queued| queued.fetch)
@@ -139,7 +133,7 @@ impl Fetcher {
         self.calls.remove(&number)
     }
 
-    /// The fetch of a key is over: everybody who waits for it waits no more.
+    /// Ends the fetch of a key, and returns what waited for it.
     pub(crate) fn release(&mut self, key: &FetchKey) -> Vec<Waiter> {
         self.fetching.remove(key);
         let waiters = self.waiting.remove(key).unwrap_or_default();
@@ -158,15 +152,15 @@ impl Fetcher {
 
     /// Has the root context called back at once.
     pub(crate) fn begin(&mut self) {
-        self.set_period(SOON);
+        self.set_period(CALL_PERIOD_MS);
     }
 
     /// Has the root context called back when it is needed next.
     pub(crate) fn schedule(&mut self) {
-        self.set_period(match (self.queue.is_empty(), self.calls.len() < MOST_CALLS) {
-            (true, _) => IDLE,
-            (false, true) => SOON,
-            (false, false) => WATCHFUL,
+        self.set_period(match (self.queue.is_empty(), self.calls.len() < MAX_CALLS) {
+            (true, _) => IDLE_PERIOD_MS,
+            (false, true) => CALL_PERIOD_MS,
+            (false, false) => BUSY_PERIOD_MS,
         });
     }
 
@@ -178,7 +172,7 @@ impl Fetcher {
 
     fn push(&mut self, fetch: Fetch, now: Moment) {
         self.fetching.insert(fetch.key.clone());
-        self.queue.push_back(Queued { fetch, until: now.after(LONGEST_WAIT) });
+        self.queue.push_back(Queued { fetch, until: now.after(QUEUE_TIMEOUT) });
         self.schedule();
     }
 }

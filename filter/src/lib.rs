@@ -16,15 +16,31 @@
     clippy::string_slice
 )]
 
-mod environment;
-mod fetcher;
+// The floors, ground up: a module imports from those above it in this list, never from those below it.
+
 mod header_map;
+
 mod host;
+
+mod environment;
+
 mod metrics;
-mod plugin;
+
 mod store;
-mod stream;
+
 mod verifier;
+
+mod fields;
+
+mod request;
+
+mod fetcher;
+
+mod worker;
+
+mod stream;
+
+mod plugin;
 
 proxy_wasm::main! {{
     host::install_logger();

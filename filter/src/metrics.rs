@@ -30,12 +30,12 @@ impl Metrics {
     /// Counts a decision.
     pub(crate) fn count(&self, decision: &Decision<'_>) {
         let reason = decision.reason_code();
-        self.increment("decisions", reason, decision.provider, || {
-            let (verdict, provider) = (decision.verdict_name(), decision.provider);
+        self.increment("decisions", reason, decision.facts.provider, || {
+            let (verdict, provider) = (decision.verdict_name(), decision.facts.provider);
             format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
         });
-        if let Some(origin) = decision.origin {
-            let from = origin.name();
+        if let Some(source) = decision.facts.record_source {
+            let from = source.name();
             self.increment("lookups", from, "", || format!("keyswap.lookups.from.{from}"));
         }
     }
@@ -79,9 +79,9 @@ impl Metrics {
 
 /// Tells the access log who the request was from and what became of it (`%FILTER_STATE(wasm.keyswap_…:PLAIN)%`).
 pub(crate) fn publish(decision: &Decision<'_>) {
-    host::set_filter_state("keyswap_provider", decision.provider.as_bytes());
+    host::set_filter_state("keyswap_provider", decision.facts.provider.as_bytes());
     host::set_filter_state("keyswap_reason", decision.reason_code().as_bytes());
-    if let Some(principal) = &decision.principal {
+    if let Some(principal) = &decision.facts.principal {
         host::set_filter_state("keyswap_principal", principal.id().as_bytes());
         host::set_filter_state("keyswap_label", principal.label().as_bytes());
     }

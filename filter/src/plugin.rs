@@ -2,36 +2,27 @@
 //!
 //! A configuration that does not hold is refused as a whole, and Envoy with it refuses its own.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use keyswap_core::base::Moment;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::services::{Fetch, FetchAnswer, FetchKey, Resolution};
 use keyswap_core::worker::Worker;
+
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::environment::HostEnvironment;
 use crate::fetcher::{Call, Fetcher};
 use crate::host;
-use crate::metrics::Metrics;
 use crate::store::{SharedData, seed};
 use crate::stream::{self, Stream};
 use crate::verifier::EnvoyVerifier;
+use crate::worker::Shared;
 
-/// How often the engine is asked what is due.
-const ROUND: Duration = Duration::from_millis(900);
-
-/// What all streams of a worker share.
-pub(crate) struct Shared {
-    pub(crate) worker: Worker,
-    pub(crate) metrics: Metrics,
-    pub(crate) fetcher: RefCell<Fetcher>,
-    last_round: Cell<Moment>,
-}
+/// The time between two questions to the engine for what is due.
+const ROUND_INTERVAL: Duration = Duration::from_millis(900);
 
 /// The root context.
 pub(crate) struct Plugin {
@@ -68,12 +59,7 @@ impl RootContext for Plugin {
                     log::error!("the shared data cannot be prepared: {error}");
                     return false;
                 }
-                let shared = Shared {
-                    worker,
-                    metrics: Metrics::default(),
-                    fetcher: RefCell::default(),
-                    last_round: Cell::default(),
-                };
+                let shared = Shared::new(worker);
                 shared.with_fetcher(Fetcher::begin);
                 self.shared = Some(Rc::new(shared));
                 true
@@ -110,7 +96,7 @@ impl Plugin {
     /// Makes the calls that are due.
     fn work(&self, shared: &Shared) {
         let Ok(now) = host::now() else { return };
-        if !now.is_within(ROUND, shared.last_round.get()) {
+        if !now.is_within(ROUND_INTERVAL, shared.last_round.get()) {
             shared.last_round.set(now);
             let due = shared.worker.due(now, &SharedData);
             due.notes.iter().for_each(|note| log::warn!("{note}"));
@@ -134,7 +120,7 @@ impl Plugin {
 
     /// A call that cannot even be made has failed.
     fn call(&self, shared: &Shared, fetch: Fetch) {
-        let call = Call { key: fetch.key, asked: fetch.asked };
+        let call = Call { key: fetch.key, as_of: fetch.as_of };
         match host::dispatch(&fetch.request) {
             Ok(number) => shared.with_fetcher(|fetcher| fetcher.called(number, call)),
             Err(error) => {
@@ -146,7 +132,7 @@ impl Plugin {
 
     fn settle(&self, shared: &Shared, call: &Call, answer: &FetchAnswer<'_>) {
         let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
-        let accepted = shared.worker.accept(&call.key, call.asked, answer, now, &SharedData);
+        let accepted = shared.worker.accept(&call.key, call.as_of, answer, now, &SharedData);
         shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
         let resolution = accepted.resolution.clone();
         for line in accepted.lines(&call.key) {
@@ -165,24 +151,7 @@ impl Plugin {
             stream::resume(shared, waiter, resolution.clone());
         }
         if let Err(error) = host::set_effective_context(self.id) {
-            log::error!("the root context is not to be had back: {error}");
-        }
-    }
-}
-
-impl Shared {
-    /// Fetches what no request waits for.
-    pub(crate) fn start(&self, fetch: Fetch, now: Moment) {
-        if let Some(fetch) = self.with_fetcher(|fetcher| fetcher.start(fetch, now)) {
-            self.worker.abandon(&fetch.key, now);
-        }
-    }
-
-    /// Nothing that is done with the fetcher calls back, so nobody else has it.
-    pub(crate) fn with_fetcher<T: Default>(&self, work: impl FnOnce(&mut Fetcher) -> T) -> T {
-        match self.fetcher.try_borrow_mut() {
-            Ok(mut fetcher) => work(&mut fetcher),
-            Err(_) => T::default(),
+            log::error!("cannot restore the root context: {error}");
         }
     }
 }

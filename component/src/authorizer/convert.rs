@@ -3,17 +3,17 @@
 use keyswap_core::answer::LocalReply;
 use keyswap_core::judge::{Decision, Field};
 use keyswap_core::policy::PolicyErrors;
+use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, MAX_FETCHED_BYTES};
 
-use super::wit;
-use crate::head::Head;
+use super::bindings::exports::keyswap::auth::authorizer as wit;
 
-pub(super) fn head(head: wit::RequestHead) -> Head {
+pub(super) fn head(head: wit::RequestHead) -> OwnedHead {
     let wit::RequestHead { method, target, fields } = head;
     let host = fields.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
     let authority = host.map(|host| String::from_utf8_lossy(&host.value).into_owned()).unwrap_or_default();
     let fields = fields.into_iter().map(|field| (field.name, field.value)).collect();
-    Head { method, target, authority, fields }
+    OwnedHead { method, target, authority, fields }
 }
 
 /// Names come from text, so nothing is lost.
@@ -27,14 +27,14 @@ pub(super) fn errors(errors: PolicyErrors) -> Vec<wit::PolicyError> {
 }
 
 pub(super) fn facts(decision: &Decision<'_>) -> wit::Facts {
-    let principal = decision.principal.as_ref().map(|principal| wit::Principal {
+    let principal = decision.facts.principal.as_ref().map(|principal| wit::Principal {
         id: principal.id(),
         label: principal.label().to_owned(),
         email: principal.email().map(str::to_owned),
     });
     wit::Facts {
         reason: decision.reason_code().to_owned(),
-        provider: decision.provider.to_owned(),
+        provider: decision.facts.provider.to_owned(),
         principal,
     }
 }

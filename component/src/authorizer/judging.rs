@@ -1,122 +1,158 @@
-//! One request: its head to the engine, and what the program around is told to do.
+//! One request: its head to the engine, the calls that it waits for, and its exchange with an upstream.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
-use keyswap_core::answer::{LocalReply, Reason};
+use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::base::Moment;
-use keyswap_core::judge::{Decision, Verdict};
-use keyswap_core::request::RequestHead;
-use keyswap_core::services::{Fetch, Resolution};
-use keyswap_core::worker::{Judged, Next, Rollout, Waiting};
+use keyswap_core::judge::{AnswerFields, Decision, Field, Request, Verdict};
+use keyswap_core::request::{OwnedHead, RequestHead};
+use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
+use keyswap_core::worker::{self, Entry, InForce, Next, Ticket};
 
-use super::shared::{Judging, Shared};
-use super::{Call, Exchange, convert, wit};
-use crate::head::Head;
+use super::bindings::exports::keyswap::auth::authorizer as wit;
+use super::convert;
+use super::shared::{Due, Shared};
 
-/// What waits for a call.
-pub(super) enum At {
-    /// A request; where there was no policy yet, its judgement has not begun.
-    Request(Head, Option<Begun>),
-    /// A judgement that only tells something.
-    Aside(Judging),
+/// A call, and what waits for it.
+pub(super) struct Call {
+    shared: Rc<Shared>,
+    fetch: Fetch,
+    waiter: Option<Waiter>,
+    /// The time at which it was asked for.
+    at: Moment,
+    is_answered: bool,
 }
 
-/// Where a judgement goes on, and the policies that it is one of.
-pub(super) struct Begun {
-    pub(super) rollout: Rc<Rollout>,
-    pub(super) waiting: Waiting,
+enum Waiter {
+    Request(OwnedHead, Ticket),
+    Background(OwnedHead, Ticket),
 }
 
-/// Judges a head, for the first time or with what came of a call that it waited for.
-pub(super) fn judge(
-    shared: &Rc<Shared>,
-    head: Head,
-    resumed: Option<(Option<Begun>, Resolution)>,
-    now: Moment,
-) -> wit::Step {
-    let Some(rollout) = shared.worker.rollout() else {
-        return await_policy(shared, head, resumed.is_some(), now);
-    };
+/// A request that was forwarded.
+pub(super) struct Exchange {
+    shared: Rc<Shared>,
+    inner: worker::Exchange,
+    facts: wit::Facts,
+}
+
+/// Judges a head: decides, or has the program make a call first.
+pub(super) fn judge(shared: &Rc<Shared>, head: OwnedHead, mut entry: Entry, now: Moment) -> wit::Step {
+    let in_force = shared.worker.in_force(&shared.store);
     let lines = head.lines();
-    let borrowed = head.with(&lines);
-    let mut judged = match resumed {
-        // What another policy began is begun anew.
-        Some((Some(begun), resolution)) if Rc::ptr_eq(&begun.rollout, &rollout) => {
-            rollout.resume(begun.waiting, resolution, &borrowed, now, &shared.store)
-        }
-        _ => rollout.begin(&borrowed, now, &shared.store),
-    };
+    let request = Request { head: &head.with(&lines), now, store: &shared.store };
     loop {
-        let Judged { next, observations, aside } = judged;
-        shared.tell(observations.into_iter().filter_map(|observation| observation.line));
-        match next {
-            Next::Decide(decision) => {
-                let step = carry_out(shared, &rollout, decision, &borrowed, now);
+        match in_force.judge(entry, &request) {
+            Next::Decide(decision, background) => {
+                let step = carry_out(shared, &in_force, decision, request.head, now);
                 drop(lines);
-                shared.put_aside(aside, &rollout, head, now);
+                shared.keep_background(background, head, now);
                 return step;
             }
-            Next::Wait(fetch, waiting) if shared.worker.may_call(&fetch.key, now) => {
+            Next::Fetch(fetch, ticket) if shared.worker.may_call(&fetch.key, now) => {
                 drop(lines);
-                let begun = Some(Begun { rollout: Rc::clone(&rollout), waiting });
-                return call(shared, *fetch, head, begun, now);
+                return wit::Step::Call(Call::made(shared, *fetch, Some(Waiter::Request(head, ticket)), now));
             }
-            Next::Wait(_, waiting) => {
-                judged = rollout.resume(waiting, Resolution::Unavailable, &borrowed, now, &shared.store);
-            }
+            Next::Fetch(_, ticket) => entry = Entry::Resumed(ticket, Resolution::Unavailable),
         }
     }
-}
-
-/// Has a request wait for the first policy; once it has waited, there is none to be had.
-fn await_policy(shared: &Rc<Shared>, head: Head, has_waited: bool, now: Moment) -> wit::Step {
-    if !has_waited && let Some(fetch) = shared.worker.first_policy(now) {
-        return call(shared, fetch, head, None, now);
-    }
-    let reason = Reason::PolicyUnavailable.code().to_owned();
-    let facts = wit::Facts { reason, provider: String::new(), principal: None };
-    wit::Step::Reply(convert::reply(facts, &LocalReply::no_policy()))
-}
-
-fn call(shared: &Rc<Shared>, fetch: Fetch, head: Head, begun: Option<Begun>, now: Moment) -> wit::Step {
-    wit::Step::Call(wit::Call::new(Call::new(shared, fetch, Some(At::Request(head, begun)), now)))
 }
 
 fn carry_out(
     shared: &Rc<Shared>,
-    rollout: &Rc<Rollout>,
-    decision: Decision<'_>,
+    in_force: &InForce<'_>,
+    mut decision: Decision<'_>,
     head: &RequestHead<'_>,
     now: Moment,
 ) -> wit::Step {
-    shared.tell(decision.log_line(head));
+    let exchange = in_force.exchange(&mut decision);
     let facts = convert::facts(&decision);
-    shared.refresh(decision.refresh, now);
+    shared.observe(decision.follow_up.observations.split_off(0));
+    shared.log(decision.log_line(head));
+    shared.keep_calls(decision.follow_up.refresh, now);
     match decision.verdict {
-        Verdict::Forward(rewrite) => {
-            let exchange = Exchange {
-                shared: Rc::clone(shared),
-                rollout: Rc::clone(rollout),
-                response: decision.response,
-                sent: Cell::new(decision.sent),
-                facts: facts.clone(),
-            };
-            wit::Step::Forward(wit::Forward {
-                facts,
-                https: rewrite.https,
-                authority: rewrite.authority.to_owned(),
-                // It was read from text, and what is put in its place is ASCII.
-                target: String::from_utf8_lossy(&rewrite.path).into_owned(),
-                fields: rewrite.fields(head).map(convert::field).collect(),
-                exchange: wit::Exchange::new(exchange),
-            })
-        }
+        Verdict::Forward(rewrite) => wit::Step::Forward(wit::Forward {
+            facts: facts.clone(),
+            https: rewrite.https,
+            authority: rewrite.authority.to_owned(),
+            // It was read from text, and what is put in its place is ASCII.
+            target: String::from_utf8_lossy(&rewrite.path).into_owned(),
+            fields: rewrite.fields(head).map(convert::field).collect(),
+            exchange: wit::Exchange::new(Exchange { shared: Rc::clone(shared), inner: exchange, facts }),
+        }),
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => wit::Step::Reply(convert::reply(facts, &reply)),
         Verdict::Pass(passed) => {
             let field =
                 passed.header().map(|(name, value)| convert::field((name.as_bytes(), value.as_bytes())));
             wit::Step::Pass(wit::Pass { facts, field })
+        }
+    }
+}
+
+impl wit::GuestExchange for Exchange {
+    fn answered(&self, status: u16, fields: Vec<wit::Field>, now: u64) -> Vec<wit::Field> {
+        let fields: Vec<Field<'_>> =
+            fields.iter().map(|field| (field.name.as_bytes(), field.value.as_slice())).collect();
+        let answer = AnswerFields { status, fields: &fields };
+        self.inner.answered(&answer, Moment(now), &self.shared.store);
+        self.inner.response().fields(&fields).map(convert::field).collect()
+    }
+
+    fn failed(&self, why: wit::Failure) -> wit::Reply {
+        let reply = LocalReply::upstream(match why {
+            wit::Failure::Unreachable => UpstreamFailure::Unreachable,
+            wit::Failure::TooSlow => UpstreamFailure::TooSlow,
+        });
+        let fields = reply.fields(self.inner.response()).map(convert::field).collect();
+        wit::Reply { fields, ..convert::reply(self.facts.clone(), &reply) }
+    }
+}
+
+impl Call {
+    /// The call that is due, in the hands of the program.
+    pub(super) fn due(shared: &Rc<Shared>, due: Due, now: Moment) -> wit::Call {
+        let waiter = due.background.map(|(head, ticket)| Waiter::Background(head, ticket));
+        Self::made(shared, due.fetch, waiter, now)
+    }
+
+    fn made(shared: &Rc<Shared>, fetch: Fetch, waiter: Option<Waiter>, at: Moment) -> wit::Call {
+        wit::Call::new(Self { shared: Rc::clone(shared), fetch, waiter, at, is_answered: false })
+    }
+}
+
+impl wit::GuestCall for Call {
+    fn request(&self) -> wit::HttpRequest {
+        convert::request(&self.fetch)
+    }
+
+    fn answered(this: wit::Call, answer: Option<wit::HttpAnswer>, now: u64) -> Option<wit::Step> {
+        let mut call: Self = this.into_inner();
+        call.is_answered = true;
+        let (shared, now) = (&call.shared, Moment(now));
+        let answer = match &answer {
+            Some(answer) => FetchAnswer::Response { status: answer.status, body: &answer.body },
+            None => FetchAnswer::Failed,
+        };
+        let Fetch { key, as_of, .. } = &call.fetch;
+        let accepted = shared.worker.accept(key, *as_of, &answer, now, &shared.store);
+        let resolution = accepted.resolution.clone();
+        shared.log(accepted.lines(key));
+        match call.waiter.take()? {
+            Waiter::Request(head, ticket) => {
+                Some(judge(shared, head, Entry::Resumed(ticket, resolution), now))
+            }
+            Waiter::Background(head, ticket) => {
+                shared.resume_background(head, ticket, resolution, now);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Call {
+    /// A call that was never made is due again.
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.worker.abandon(&self.fetch.key, self.at);
         }
     }
 }

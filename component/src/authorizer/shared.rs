@@ -1,18 +1,16 @@
-//! What an engine has for all its requests: the worker with its memory, and what is kept for the program around to ask for.
+//! What an engine has for all its requests: the worker with its memory, and what is kept for the program to ask for.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use keyswap_core::base::Moment;
 use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::{Observation, Request};
+use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, Resolution};
-use keyswap_core::worker::{Background, Rollout, Worker};
+use keyswap_core::worker::{Background, Ticket, Worker};
 
-use super::judging::Begun;
-use crate::head::Head;
-
-/// So many lines for the log are kept, and so many calls that are due: a program that never asks loses the oldest.
-const MOST_KEPT: usize = 1024;
+/// The lines for the log that are kept, and the calls that are due: a program that never asks loses the oldest.
+const MAX_KEPT: usize = 1024;
 
 pub(super) struct Shared {
     pub(super) worker: Worker,
@@ -21,17 +19,10 @@ pub(super) struct Shared {
     due: RefCell<Vec<Due>>,
 }
 
-/// A call that no request waits for.
+/// A call that no request waits for, and the judgement in the background that does.
 pub(super) struct Due {
     pub(super) fetch: Fetch,
-    /// What does.
-    pub(super) aside: Option<Judging>,
-}
-
-/// A judgement that only tells something: what it is about, and where it goes on.
-pub(super) struct Judging {
-    head: Head,
-    begun: Begun,
+    pub(super) background: Option<(OwnedHead, Ticket)>,
 }
 
 impl Shared {
@@ -41,56 +32,65 @@ impl Shared {
     }
 
     /// Keeps lines for the log.
-    pub(super) fn tell(&self, lines: impl IntoIterator<Item = String>) {
+    pub(super) fn log(&self, lines: impl IntoIterator<Item = String>) {
         let _ = keep(&self.log, lines);
     }
 
-    /// What was to be logged since this was last asked.
-    pub(super) fn log(&self) -> Vec<String> {
+    /// Keeps what was observed for the log; nothing counts in this host.
+    pub(super) fn observe(&self, observations: Vec<Observation>) {
+        self.log(observations.into_iter().filter_map(|observation| observation.line));
+    }
+
+    /// Returns what was to be logged since this was last asked.
+    pub(super) fn take_log(&self) -> Vec<String> {
         self.log.take()
     }
 
     /// Keeps calls that are due.
-    pub(super) fn refresh(&self, fetches: Vec<Fetch>, now: Moment) {
-        self.keep_due(fetches.into_iter().map(|fetch| Due { fetch, aside: None }), now);
+    pub(super) fn keep_calls(&self, fetches: Vec<Fetch>, now: Moment) {
+        self.keep_due(fetches.into_iter().map(|fetch| Due { fetch, background: None }), now);
     }
 
-    /// Keeps a judgement that only tells something, with the call that it needs.
-    pub(super) fn put_aside(
+    /// Keeps a judgement in the background, with the call that it needs.
+    pub(super) fn keep_background(
         &self,
-        aside: Option<Background>,
-        rollout: &Rc<Rollout>,
-        head: Head,
+        background: Option<Background<Ticket>>,
+        head: OwnedHead,
         now: Moment,
     ) {
-        if let Some(Background { fetch, waiting }) = aside {
-            let begun = Begun { rollout: Rc::clone(rollout), waiting };
-            self.keep_due([Due { fetch, aside: Some(Judging { head, begun }) }], now);
+        if let Some(Background { fetch, ticket }) = background {
+            self.keep_due([Due { fetch: *fetch, background: Some((head, ticket)) }], now);
         }
     }
 
-    /// Goes on with a judgement that only tells something.
-    pub(super) fn conclude(&self, Judging { head, begun }: Judging, resolution: Resolution, now: Moment) {
-        let Begun { rollout, waiting } = begun;
+    /// Goes on with a judgement in the background.
+    pub(super) fn resume_background(
+        &self,
+        head: OwnedHead,
+        ticket: Ticket,
+        resolution: Resolution,
+        now: Moment,
+    ) {
+        let in_force = self.worker.in_force(&self.store);
         let lines = head.lines();
-        let (observations, aside) =
-            rollout.conclude(waiting, resolution, &head.with(&lines), now, &self.store);
+        let request = Request { head: &head.with(&lines), now, store: &self.store };
+        let (observations, background) = in_force.resume_background(ticket, resolution, &request);
         drop(lines);
-        self.tell(observations.into_iter().filter_map(|observation| observation.line));
-        self.put_aside(aside, &rollout, head, now);
+        self.observe(observations);
+        self.keep_background(background, head, now);
     }
 
-    /// The calls that are due and may be made; what waits for another one goes on without.
+    /// Returns the calls that are due and may be made; a judgement that waits for another one goes on without.
     pub(super) fn due(&self, now: Moment) -> Vec<Due> {
         let due = self.worker.due(now, &self.store);
-        self.tell(due.notes);
-        self.refresh(due.fetches, now);
+        self.log(due.notes);
+        self.keep_calls(due.fetches, now);
         let mut calls = Vec::new();
-        for Due { fetch, aside } in self.due.take() {
+        for Due { fetch, background } in self.due.take() {
             if self.worker.may_call(&fetch.key, now) {
-                calls.push(Due { fetch, aside });
-            } else if let Some(judging) = aside {
-                self.conclude(judging, Resolution::Unavailable, now);
+                calls.push(Due { fetch, background });
+            } else if let Some((head, ticket)) = background {
+                self.resume_background(head, ticket, Resolution::Unavailable, now);
             }
         }
         calls
@@ -107,6 +107,6 @@ impl Shared {
 fn keep<T>(kept: &RefCell<Vec<T>>, more: impl IntoIterator<Item = T>) -> Vec<T> {
     let Ok(mut kept) = kept.try_borrow_mut() else { return Vec::new() };
     kept.extend(more);
-    let excess = kept.len().saturating_sub(MOST_KEPT);
+    let excess = kept.len().saturating_sub(MAX_KEPT);
     kept.drain(..excess).collect()
 }

@@ -14,7 +14,7 @@ use super::{reply, request};
 /// A call on its way.
 pub(super) struct Call {
     pub(super) key: FetchKey,
-    pub(super) asked: AsOf,
+    pub(super) as_of: AsOf,
     state: State,
     /// By the monotonic clock.
     deadline: u64,
@@ -38,11 +38,11 @@ struct Answer {
 impl Call {
     /// Makes the call. One that cannot even be made has failed.
     pub(super) fn start(fetch: Fetch) -> Self {
-        let Fetch { key, request, asked } = fetch;
+        let Fetch { key, request, as_of } = fetch;
         let timeout = u64::try_from(request.timeout.as_nanos()).unwrap_or(u64::MAX);
         let deadline = monotonic_clock::now().saturating_add(timeout);
         let state = send(&request).map_or(State::Failed, State::Asked);
-        Self { key, asked, state, deadline }
+        Self { key, as_of, state, deadline }
     }
 
     /// Waits for its end.

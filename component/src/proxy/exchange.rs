@@ -5,9 +5,9 @@
 
 use keyswap_core::answer::{LocalReply, ResponseHeaders, UpstreamFailure};
 use keyswap_core::host::Forgetful;
-use keyswap_core::judge::{AnswerHead, Decision, Field, Rewrite, Verdict, has_content};
-use keyswap_core::request::RequestHead;
-use keyswap_core::worker::Rollout;
+use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
+use keyswap_core::request::{OwnedHead, RequestHead};
+use keyswap_core::worker::Exchange;
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
@@ -16,17 +16,17 @@ use wasip2::http::types::{
 };
 use wasip2::io::streams::{InputStream, OutputStream};
 
+use super::host::{log, now};
 use super::pump::End;
 use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
-use super::{now, reply, request, tell};
-use crate::head::Head;
+use super::{reply, request};
 
 /// How long a connection may take, as in `envoy/bootstrap.yaml`. How long an upstream may be silent is left to the host:
 /// Wasmtime and those built on it wait for ten minutes, after which the SDKs give up, too.
-const CONNECT: u64 = 5_000_000_000;
+const CONNECT_TIMEOUT_NS: u64 = 5_000_000_000;
 /// A caller that left is noticed that soon, also while the upstream says nothing.
-const LOOK: u64 = 1_000_000_000;
+const CALLER_CHECK_NS: u64 = 1_000_000_000;
 
 /// A request that the host would not take as it is.
 pub(super) struct Unsendable;
@@ -62,13 +62,13 @@ impl Sending {
     /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when there is one.
     pub(super) fn carry(
         mut self,
-        rollout: &Rollout,
-        decision: &Decision<'_>,
-        head: &Head,
+        exchange: &Exchange,
+        authority: &str,
+        head: &OwnedHead,
         out: ResponseOutparam,
         answered: impl FnOnce(),
     ) {
-        let trailers = |lines: &[Field<'_>]| request_trailers(rollout, lines);
+        let trailers = |lines: &[Field<'_>]| request_trailers(exchange, lines);
         let ready = self.answer.subscribe();
         loop {
             let mut turn = Turn::default();
@@ -87,14 +87,12 @@ impl Sending {
         match answer.unwrap_or(Err(ErrorCode::InternalError(None))) {
             Ok(answer) => {
                 answered();
-                let download = begin_answer(rollout, &answer, decision, head, out);
+                let download = begin_answer(exchange, &answer, head, out);
                 carry_bodies(self.upload, download, &trailers);
             }
             Err(error) => {
-                if let Verdict::Forward(rewrite) = &decision.verdict {
-                    tell([format!("no answer from `{}`: {}", rewrite.authority, cause(&error))]);
-                }
-                reply::send_with(out, &LocalReply::upstream(why(&error)), &decision.response, head);
+                log([format!("no answer from `{authority}`: {}", cause(&error))]);
+                reply::send_with(out, &LocalReply::upstream(why(&error)), exchange.response(), head);
             }
         }
     }
@@ -117,30 +115,29 @@ fn write_head(head: &RequestHead<'_>, rewrite: &Rewrite<'_>) -> Option<OutgoingR
 fn options() -> RequestOptions {
     let options = RequestOptions::new();
     // A host that cannot set it has its own.
-    let _ = options.set_connect_timeout(Some(CONNECT));
+    let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_NS));
     options
 }
 
 /// The head of an answer goes to the caller; what is left is its body, where it has one.
 fn begin_answer(
-    rollout: &Rollout,
+    exchange: &Exchange,
     answer: &IncomingResponse,
-    decision: &Decision<'_>,
-    head: &Head,
+    head: &OwnedHead,
     out: ResponseOutparam,
 ) -> Option<Transfer> {
     let status = answer.status();
     let mut lines = answer.headers().entries();
     let borrowed: Vec<Field<'_>> =
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
-    if !decision.sent.is_nothing() {
-        rollout.answered(decision.sent, &AnswerOf { status, lines: &borrowed }, now(), &Forgetful);
+    if exchange.has_to_learn() {
+        exchange.answered(&AnswerFields { status, fields: &borrowed }, now(), &Forgetful);
     }
     let traits = Traits::of(borrowed.iter().copied());
-    let keeps: Vec<bool> = decision.response.keeps(&borrowed).collect();
+    let keeps: Vec<bool> = exchange.response().keeps(&borrowed).collect();
     let mut keeps = keeps.into_iter();
     lines.retain(|_| keeps.next() == Some(true));
-    lines.extend(reply::copies(decision.response.own()));
+    lines.extend(reply::copies(exchange.response().own()));
     let response = OutgoingResponse::new(reply::accepted_fields(&lines));
     let is_set = response.set_status_code(status).is_ok();
     let has_content = has_content(head.method.as_bytes(), status);
@@ -177,7 +174,7 @@ fn carry_bodies(
         }
         turn.advance(&mut download, &answer_trailers);
         if may_be_silent && timer.is_none() && !turn.has_moved() {
-            timer = Some(monotonic_clock::subscribe_duration(LOOK));
+            timer = Some(monotonic_clock::subscribe_duration(CALLER_CHECK_NS));
         }
         if turn.end(timer.as_ref()) {
             timer = None;
@@ -188,8 +185,8 @@ fn carry_bodies(
 }
 
 /// The trailers of a request without those that may carry a credential.
-fn request_trailers(rollout: &Rollout, lines: &[Field<'_>]) -> Option<Fields> {
-    reply::fields(lines.iter().copied().filter(|(name, _)| !rollout.is_slot(name))).ok()
+fn request_trailers(exchange: &Exchange, lines: &[Field<'_>]) -> Option<Fields> {
+    reply::fields(lines.iter().copied().filter(|(name, _)| exchange.is_slot(name) == Some(false))).ok()
 }
 
 fn answer_trailers(lines: &[Field<'_>]) -> Option<Fields> {
@@ -222,25 +219,5 @@ fn cause(error: &ErrorCode) -> &'static str {
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => "it took too long",
         _ => "the connection failed",
-    }
-}
-
-/// The head of an answer, for the engine.
-struct AnswerOf<'a> {
-    status: u16,
-    lines: &'a [Field<'a>],
-}
-
-impl AnswerHead for AnswerOf<'_> {
-    fn value(&self, name: &'static str) -> Option<Vec<u8>> {
-        if name == ":status" {
-            return Some(self.status.to_string().into_bytes());
-        }
-        let found = self.lines.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
-        found.map(|(_, value)| value.to_vec())
-    }
-
-    fn is_of_upstream(&self) -> bool {
-        true
     }
 }

@@ -9,22 +9,22 @@ use std::time::Duration;
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Forgetful;
-use keyswap_core::judge::{Decision, Observation, Verdict};
-use keyswap_core::request::RequestHead;
+use keyswap_core::judge::{Decision, Observation, Request, Verdict};
+use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, FetchKey, Resolution};
-use keyswap_core::worker::{Background, Judged, Next, Rollout, Worker};
+use keyswap_core::worker::{Background, InForce, Ticket, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
 use super::exchange::Sending;
+use super::host::{log, now};
 use super::reached::Reached;
-use super::{configuration, now, reply, tell};
-use crate::head::Head;
+use super::{configuration, reply};
 
-/// So many calls that nobody waits for go on at once.
-const MOST_CALLS: usize = 16;
-/// So often it looks for what is due, where requests come as often.
-const OFTEN: Duration = Duration::from_secs(1);
+/// The calls that no request waits for and that go on at once.
+const MAX_CALLS: usize = 16;
+/// The time between two looks for what is due, where requests come as often.
+const DUE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     worker: Worker,
@@ -34,15 +34,6 @@ pub(super) struct Instance {
     /// When it looked last for what is due.
     looked: Cell<Moment>,
     reached: Reached,
-}
-
-/// A request that was judged.
-struct Asked<'r> {
-    request: &'r IncomingRequest,
-    head: &'r Head,
-    borrowed: &'r RequestHead<'r>,
-    /// When judging began.
-    begun: Moment,
 }
 
 impl Instance {
@@ -64,28 +55,25 @@ impl Instance {
                 reached: Reached::default(),
             }),
             Err(lines) => {
-                tell(lines);
+                log(lines);
                 None
             }
         }
     }
 
     /// Serves a request, and looks after what is due when its answer is on its way.
-    pub(super) fn serve(&self, request: &IncomingRequest, head: &Head, out: ResponseOutparam) {
+    pub(super) fn serve(&self, incoming: &IncomingRequest, head: &OwnedHead, out: ResponseOutparam) {
         self.collect();
         self.await_policy();
-        let Some(rollout) = self.worker.rollout() else {
-            return reply::send(out, &LocalReply::no_policy(), head);
-        };
+        let in_force = self.worker.in_force(&Forgetful);
         let lines = head.lines();
-        let borrowed = head.with(&lines);
-        let begun = now();
-        let (mut decision, aside) = self.decide(&rollout, &borrowed, begun);
-        let refresh = std::mem::take(&mut decision.refresh);
-        let asked = Asked { request, head, borrowed: &borrowed, begun };
-        self.carry_out(&rollout, decision, &asked, out);
-        self.conclude(&rollout, aside, &borrowed);
-        let is_time = !begun.is_within(OFTEN, self.looked.get());
+        let request = Request { head: &head.with(&lines), now: now(), store: &Forgetful };
+        let (mut decision, background) = in_force.decide(&request, &mut |fetch| (self.fetch(*fetch), now()));
+        observe(std::mem::take(&mut decision.follow_up.observations));
+        let refresh = std::mem::take(&mut decision.follow_up.refresh);
+        self.carry_out(&in_force, decision, incoming, head, &request, out);
+        self.finish(&in_force, background, &request);
+        let is_time = !request.now.is_within(DUE_INTERVAL, self.looked.get());
         if is_time || !refresh.is_empty() {
             self.start(refresh);
         }
@@ -95,41 +83,30 @@ impl Instance {
     /// even where another policy stands in meanwhile; else that would be the only one that is ever in force.
     fn await_policy(&self) {
         let is_first = !self.has_asked.replace(true);
-        let is_needed = is_first || self.worker.rollout().is_none();
+        let is_needed = is_first || !self.worker.has_policy();
         if let Some(fetch) = is_needed.then(|| self.worker.first_policy(now())).flatten() {
             self.fetch(fetch);
         }
     }
 
-    fn decide<'a>(
+    fn carry_out(
         &self,
-        rollout: &'a Rollout,
-        head: &RequestHead<'a>,
-        begun: Moment,
-    ) -> (Decision<'a>, Option<Background>) {
-        let mut judged = rollout.begin(head, begun, &Forgetful);
-        loop {
-            let Judged { next, observations, aside } = judged;
-            tell_of(observations);
-            match next {
-                Next::Decide(decision) => return (decision, aside),
-                Next::Wait(fetch, waiting) => {
-                    let resolution = self.fetch(*fetch);
-                    judged = rollout.resume(waiting, resolution, head, now(), &Forgetful);
-                }
-            }
-        }
-    }
-
-    fn carry_out(&self, rollout: &Rollout, decision: Decision<'_>, asked: &Asked<'_>, out: ResponseOutparam) {
-        let Asked { request, head, borrowed, begun } = *asked;
-        tell(decision.log_line(borrowed));
+        in_force: &InForce<'_>,
+        mut decision: Decision<'_>,
+        incoming: &IncomingRequest,
+        head: &OwnedHead,
+        request: &Request<'_, '_>,
+        out: ResponseOutparam,
+    ) {
+        log(decision.log_line(request.head));
+        let exchange = in_force.exchange(&mut decision);
         match &decision.verdict {
             Verdict::Forward(rewrite) => {
-                let is_reached = self.reached.lately(rewrite.authority, begun);
-                if let Ok(sending) = Sending::start(request, borrowed, rewrite, is_reached) {
-                    let answered = || self.reached.note(rewrite.authority, begun);
-                    return sending.carry(rollout, &decision, head, out, answered);
+                let authority = rewrite.authority;
+                let is_reached = self.reached.lately(authority, request.now);
+                if let Ok(sending) = Sending::start(incoming, request.head, rewrite, is_reached) {
+                    let answered = || self.reached.note(authority, request.now);
+                    return sending.carry(&exchange, authority, head, out, answered);
                 }
             }
             // There is nowhere that it could go on to, which is why no policy that says so is accepted.
@@ -138,17 +115,23 @@ impl Instance {
                 return reply::send(out, local_reply, head);
             }
         }
-        tell(decision.failed().log_line(borrowed));
+        log(decision.failed().log_line(request.head));
         reply::send(out, &LocalReply::host_failure(), head);
     }
 
-    /// Comes to the end of a judgement that only tells something. The caller has its answer.
-    fn conclude(&self, rollout: &Rollout, mut aside: Option<Background>, head: &RequestHead<'_>) {
-        while let Some(Background { fetch, waiting }) = aside {
-            let resolution = self.fetch(fetch);
-            let (observations, next) = rollout.conclude(waiting, resolution, head, now(), &Forgetful);
-            tell_of(observations);
-            aside = next;
+    /// Comes to the end of a judgement in the background. The caller has its answer.
+    fn finish(
+        &self,
+        in_force: &InForce<'_>,
+        mut background: Option<Background<Ticket>>,
+        request: &Request<'_, '_>,
+    ) {
+        while let Some(Background { fetch, ticket }) = background {
+            let resolution = self.fetch(*fetch);
+            let (observations, next) =
+                in_force.resume_background(ticket, resolution, &Request { now: now(), ..*request });
+            observe(observations);
+            background = next;
         }
     }
 
@@ -164,9 +147,9 @@ impl Instance {
     }
 
     fn settle(&self, call: &Call) -> Resolution {
-        let accepted = self.worker.accept(&call.key, call.asked, &call.answer(), now(), &Forgetful);
+        let accepted = self.worker.accept(&call.key, call.as_of, &call.answer(), now(), &Forgetful);
         let resolution = accepted.resolution.clone();
-        tell(accepted.lines(&call.key));
+        log(accepted.lines(&call.key));
         resolution
     }
 
@@ -188,7 +171,7 @@ impl Instance {
         let now = now();
         self.looked.set(now);
         let due = self.worker.due(now, &Forgetful);
-        tell(due.notes);
+        log(due.notes);
         for fetch in refresh.into_iter().chain(due.fetches) {
             if self.may_start(&fetch.key) && self.worker.may_call(&fetch.key, now) {
                 self.keep(Call::start(fetch));
@@ -201,7 +184,7 @@ impl Instance {
     fn may_start(&self, key: &FetchKey) -> bool {
         self.calls
             .try_borrow()
-            .is_ok_and(|calls| calls.len() < MOST_CALLS && calls.iter().all(|call| call.key != *key))
+            .is_ok_and(|calls| calls.len() < MAX_CALLS && calls.iter().all(|call| call.key != *key))
     }
 
     fn keep(&self, call: Call) {
@@ -217,7 +200,7 @@ impl Instance {
     }
 }
 
-/// Nobody counts in this host, so what would be a metric alone is not told.
-fn tell_of(observations: Vec<Observation>) {
-    tell(observations.into_iter().filter_map(|observation| observation.line));
+/// Logs what was observed; nothing counts in this host.
+fn observe(observations: Vec<Observation>) {
+    log(observations.into_iter().filter_map(|observation| observation.line));
 }

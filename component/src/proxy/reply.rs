@@ -2,18 +2,22 @@
 
 use keyswap_core::answer::{LocalReply, ResponseHeaders};
 use keyswap_core::judge::{Field, has_content};
+use keyswap_core::request::OwnedHead;
 use wasip2::http::types::{ErrorCode, Fields, HeaderError, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::OutputStream;
 
-use crate::head::Head;
-
 /// Answers a request.
-pub(super) fn send(out: ResponseOutparam, reply: &LocalReply, head: &Head) {
+pub(super) fn send(out: ResponseOutparam, reply: &LocalReply, head: &OwnedHead) {
     send_with(out, reply, &ResponseHeaders::default(), head);
 }
 
 /// Answers it with what its answer was to have beside.
-pub(super) fn send_with(out: ResponseOutparam, reply: &LocalReply, headers: &ResponseHeaders, head: &Head) {
+pub(super) fn send_with(
+    out: ResponseOutparam,
+    reply: &LocalReply,
+    headers: &ResponseHeaders,
+    head: &OwnedHead,
+) {
     let length = reply.body.len().to_string();
     let length = (!reply.body.is_empty()).then(|| (&b"content-length"[..], length.as_bytes()));
     let Ok(fields) = fields(reply.fields(headers).chain(length)) else { return give_up(out) };

@@ -1,17 +1,16 @@
 //! The head of a request as `wasi:http` shows it.
 
+use keyswap_core::request::OwnedHead;
 use wasip2::http::types::{IncomingRequest, Method};
 
-use crate::head::Head;
-
-pub(super) fn head(request: &IncomingRequest) -> Head {
+pub(super) fn head(request: &IncomingRequest) -> OwnedHead {
     let mut fields = request.headers().entries();
     // `wasi:http` 0.2 keeps `upgrade` to itself. The key that goes with it (RFC 6455 section 4.1) tells that it was there.
     let has = |name: &str| fields.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
     if has("sec-websocket-key") && !has("upgrade") {
         fields.push(("upgrade".to_owned(), b"websocket".to_vec()));
     }
-    Head {
+    OwnedHead {
         method: name(request.method()),
         target: request.path_with_query().unwrap_or_default(),
         authority: request.authority().unwrap_or_default(),

@@ -72,9 +72,9 @@ fn write(entries: &[Entry]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::limit::RateLimit;
     use super::*;
     use crate::host::MemoryStore;
+    use crate::limit::RateLimit;
 
     const NOW: i64 = 1_800_000_000_000_000_000;
 

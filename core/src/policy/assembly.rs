@@ -70,12 +70,14 @@ impl Policy {
     }
 }
 
+/// An error that was noted: what was written cannot be read, and is never taken for left out.
+struct Noted;
+
 /// The members of a document, as far as each can be read by itself.
 struct Members<'d> {
     version: Option<()>,
     credentials: Option<CredentialPolicy>,
-    /// `None` where a gateway was written that cannot be read: an error, never "no gateway".
-    gateway: Option<Option<Gateway>>,
+    gateway: Result<Option<Gateway>, Noted>,
     providers: Vec<Provider>,
     slots: Vec<Slot>,
     rate_limit: Option<Rule>,
@@ -139,9 +141,10 @@ impl<'d> Members<'d> {
         let credentials = fields.required("credentials").map(|node| CredentialPolicy::read(&node));
         let gateways = fields.optional("gateway").map(|node| Gateways::read(&node));
         let offer = Offer::of(gateways.as_ref().and_then(Option::as_ref), gateways.is_some());
-        let gateway = gateways.map_or(Some(None), |gateways| gateways.map(|gateways| gateways.cloudflare));
+        let gateway =
+            gateways.map_or(Ok(None), |gateways| gateways.map(|gateways| gateways.cloudflare).ok_or(Noted));
         let gateway_credential =
-            gateway.as_ref().and_then(Option::as_ref).map(|gateway| gateway.credential.as_str());
+            gateway.as_ref().ok().and_then(Option::as_ref).map(|gateway| gateway.credential.as_str());
         let providers = providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential);
         let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
         let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
@@ -171,7 +174,7 @@ impl<'d> Members<'d> {
     #[allow(clippy::type_complexity, reason = "read once, by `read`")]
     fn into_policy(self) -> (Option<Policy>, Vec<Provider>, Option<StatusPolicy>, Unresolved<'d>) {
         let Self { version, credentials, gateway, providers, status, unresolved, .. } = self;
-        let policy = version.and(credentials).zip(gateway).map(|(credentials, gateway)| Policy {
+        let policy = version.and(credentials).zip(gateway.ok()).map(|(credentials, gateway)| Policy {
             digest: Digest::of(&[]),
             tokens: Vec::new(),
             registry: None,

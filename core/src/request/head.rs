@@ -28,6 +28,11 @@ pub struct RequestHead<'a> {
 }
 
 impl<'a> RequestHead<'a> {
+    /// A head of which neither the authority nor the connection's other end is known.
+    pub fn new(method: &'a [u8], path: &'a [u8], headers: &'a [Header<'a>]) -> Self {
+        Self { method, path, authority: b"", headers, peer: || None }
+    }
+
     /// All values of the header `name` (lower case), in order.
     pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.headers
@@ -40,5 +45,31 @@ impl<'a> RequestHead<'a> {
     /// same form.
     pub(crate) fn is_websocket_upgrade(&self) -> bool {
         self.values("upgrade").any(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+    }
+}
+
+/// A request head that is kept, as text where HTTP has text.
+#[derive(Clone, Default)]
+pub struct OwnedHead {
+    /// The method.
+    pub method: String,
+    /// The request target.
+    pub target: String,
+    /// The authority; empty where the host cannot say.
+    pub authority: String,
+    /// Every header line in order.
+    pub fields: Vec<(String, Vec<u8>)>,
+}
+
+impl OwnedHead {
+    /// Returns the header lines, for [`OwnedHead::with`].
+    pub fn lines(&self) -> Vec<Header<'_>> {
+        self.fields.iter().map(|(name, value)| Header { name: name.as_bytes(), value }).collect()
+    }
+
+    /// Returns the head with its lines, as the engine judges it.
+    pub fn with<'a>(&'a self, lines: &'a [Header<'a>]) -> RequestHead<'a> {
+        let head = RequestHead::new(self.method.as_bytes(), self.target.as_bytes(), lines);
+        RequestHead { authority: self.authority.as_bytes(), ..head }
     }
 }

@@ -92,8 +92,8 @@ fn cookies<'a>(line: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::request::Header;
     use super::*;
+    use crate::request::Header;
 
     fn access() -> [IdentitySlot; 3] {
         [

@@ -7,7 +7,7 @@ mod slot;
 mod sought;
 
 pub(crate) use self::credential::Credential;
-pub use self::head::{Header, RequestHead};
+pub use self::head::{Header, OwnedHead, RequestHead};
 pub use self::identity_slot::{IdentityCredential, IdentitySlot, find_identity};
 pub use self::slot::Slot;
 pub(crate) use self::sought::stands_in;

@@ -33,13 +33,16 @@ impl Exchange {
         self.rollout.upgrade().map(|rollout| rollout.is_slot(name))
     }
 
+    /// Tells whether the answer has something to teach.
+    pub fn has_to_learn(&self) -> bool {
+        !self.sent.get().is_nothing()
+    }
+
     /// Learns from the answer, once: that the token was used, and whether the keys work. Policies that are gone have
     /// nothing to learn.
     pub fn answered(&self, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
         let sent = self.sent.take();
-        if !sent.is_nothing()
-            && let Some(rollout) = self.rollout.upgrade()
-        {
+        if let Some(rollout) = self.rollout.upgrade() {
             rollout.learn(sent, answer, now, store);
         }
     }

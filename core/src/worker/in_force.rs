@@ -6,6 +6,7 @@ use super::exchange::Exchange;
 use super::next::{Background, Next};
 use super::rollout::Rollout;
 use super::ticket::{Entry, Ticket};
+use crate::base::Moment;
 use crate::judge::{Decision, Observation, Request};
 use crate::services::bundle::Bundles;
 use crate::services::{Fetch, Resolution};
@@ -44,17 +45,20 @@ impl<'w> InForce<'w> {
         next.map(|stage| Ticket::new(rollout, stage))
     }
 
-    /// Judges a request to its end. `fetch` makes each call, and returns what it resolved to.
+    /// Judges a request to its end. `fetch` makes each call, and returns what it resolved to and the time then.
     pub fn decide<'a>(
         &'a self,
         request: &Request<'a, '_>,
-        fetch: &mut dyn FnMut(Box<Fetch>) -> Resolution,
+        fetch: &mut dyn FnMut(Box<Fetch>) -> (Resolution, Moment),
     ) -> (Decision<'a>, Option<Background<Ticket>>) {
-        let mut entry = Entry::New;
+        let (mut entry, mut request) = (Entry::New, *request);
         loop {
-            match self.judge(entry, request) {
+            match self.judge(entry, &request) {
                 Next::Decide(decision, background) => return (decision, background),
-                Next::Fetch(call, ticket) => entry = Entry::Resumed(ticket, fetch(call)),
+                Next::Fetch(call, ticket) => {
+                    let (resolution, now) = fetch(call);
+                    (entry, request.now) = (Entry::Resumed(ticket, resolution), now);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ pub enum Entry {
 /// The place at which a judgement goes on. It holds nothing of the head, so the host must keep that, or read it again.
 ///
 /// A ticket that other policies issued begins anew: a request is judged by the policies in force when it goes on.
-pub struct Ticket(Option<Issued>);
+pub struct Ticket(Option<Box<Issued>>);
 
 struct Issued {
     rollout: Weak<Rollout>,
@@ -30,12 +30,12 @@ impl Ticket {
     }
 
     pub(super) fn new(rollout: &Rc<Rollout>, stage: Stage) -> Self {
-        Self(Some(Issued { rollout: Rc::downgrade(rollout), stage }))
+        Self(Some(Box::new(Issued { rollout: Rc::downgrade(rollout), stage })))
     }
 
     /// Returns the stage at which these policies go on; `None` where others issued the ticket.
     pub(super) fn stage(self, rollout: &Rc<Rollout>) -> Option<Stage> {
-        let Issued { rollout: issuer, stage } = self.0?;
+        let Issued { rollout: issuer, stage } = *self.0?;
         std::ptr::eq(issuer.as_ptr(), Rc::as_ptr(rollout)).then_some(stage)
     }
 }

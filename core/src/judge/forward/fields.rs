@@ -119,8 +119,8 @@ fn is_of_proxies(name: &[u8]) -> bool {
 mod tests {
     use std::borrow::Cow;
 
-    use crate::judge::forward::FieldValue;
     use super::*;
+    use crate::judge::forward::FieldValue;
     use crate::request::Header;
 
     fn sent(

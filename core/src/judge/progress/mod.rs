@@ -10,5 +10,5 @@ pub use self::check::Check;
 pub(crate) use self::context::{Context, Exit, Progress};
 pub(crate) use self::part::{Part, Share};
 pub use self::request::Request;
-pub use self::sent::{AnswerHead, Sent};
+pub use self::sent::{AnswerFields, AnswerHead, Sent};
 pub(crate) use self::sent::{SentKey, retry_after};

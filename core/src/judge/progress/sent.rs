@@ -59,3 +59,25 @@ pub(crate) fn retry_after(answer: &dyn AnswerHead) -> Option<Duration> {
     let text = answer.value("retry-after")?;
     str::from_utf8(&text).ok()?.trim().parse().ok().map(Duration::from_secs)
 }
+
+/// The head of an upstream's answer, as a status and fields.
+pub struct AnswerFields<'a> {
+    /// The status.
+    pub status: u16,
+    /// The fields, line by line: names in any case, and values.
+    pub fields: &'a [(&'a [u8], &'a [u8])],
+}
+
+impl AnswerHead for AnswerFields<'_> {
+    fn value(&self, name: &'static str) -> Option<Vec<u8>> {
+        if name == ":status" {
+            return Some(self.status.to_string().into_bytes());
+        }
+        let found = self.fields.iter().find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()));
+        found.map(|(_, value)| value.to_vec())
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        true
+    }
+}

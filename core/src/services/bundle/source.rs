@@ -213,11 +213,12 @@ impl Bundles {
         let BundleSource { url, cluster, name, timeout, .. } = &self.source;
         let mut path = format!("{}/v1/policies/{name}?plane={}", url.path, escaped(&self.plane));
         if let Some(revision) = state.revision {
-            path.push_str(&format!("&running={revision}"));
+            path.extend(["&running=", &revision.to_string()]);
         }
         if let Some((refused, error)) = &state.refused {
             let (refused, problem, detail) = (refused.to_hex(), error.code(), error.to_string());
-            path.push_str(&format!("&refused={refused}&problem={problem}&detail={}", escaped(&detail)));
+            let detail = escaped(&detail);
+            path.extend(["&refused=", &refused, "&problem=", problem, "&detail=", &detail]);
         }
         let mut request = FetchRequest::get(cluster, url.https, &url.authority, path, *timeout)
             .header("accept", "application/jose")

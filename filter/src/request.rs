@@ -1,0 +1,32 @@
+//! A request, as far as it is kept while it waits, and while its answer is still to come.
+
+use std::cell::{Cell, RefCell};
+
+use keyswap_core::services::FetchKey;
+use keyswap_core::worker::Exchange;
+
+/// A request of a stream.
+pub(crate) struct Request {
+    /// Its context.
+    pub(crate) id: u32,
+    /// The number of its headers, as the host announced them.
+    pub(crate) count: Cell<usize>,
+    /// The fetch that it waits for.
+    pub(crate) waits_for: RefCell<Option<FetchKey>>,
+    /// The exchange with the upstream, once it was forwarded.
+    pub(crate) exchange: RefCell<Exchange>,
+    /// Whether it goes on as if nothing were here.
+    pub(crate) is_passed: Cell<bool>,
+}
+
+impl Request {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            count: Cell::default(),
+            waits_for: RefCell::default(),
+            exchange: RefCell::default(),
+            is_passed: Cell::default(),
+        }
+    }
+}

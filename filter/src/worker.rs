@@ -1,0 +1,72 @@
+//! The worker of a VM, as all its streams share it: the engine, the calls that it needs, what it counts.
+
+use std::cell::{Cell, RefCell};
+
+use keyswap_core::base::Moment;
+use keyswap_core::judge::Observation;
+use keyswap_core::services::Fetch;
+use keyswap_core::worker::{Background, Ticket, Worker};
+
+use crate::fetcher::{Fetcher, Waiter};
+use crate::header_map::HeaderMap;
+use crate::host::HostError;
+use crate::metrics::Metrics;
+
+/// What all streams of a worker share.
+pub(crate) struct Shared {
+    pub(crate) worker: Worker,
+    pub(crate) metrics: Metrics,
+    fetcher: RefCell<Fetcher>,
+    /// The time at which the engine was last asked for what is due.
+    pub(crate) last_round: Cell<Moment>,
+}
+
+impl Shared {
+    pub(crate) fn new(worker: Worker) -> Self {
+        let (fetcher, last_round) = (RefCell::default(), Cell::default());
+        Self { worker, metrics: Metrics::default(), fetcher, last_round }
+    }
+
+    /// Counts and logs what was observed.
+    pub(crate) fn observe(&self, observations: &[Observation]) {
+        for observation in observations {
+            self.metrics.observe(observation);
+            if let Some(line) = &observation.line {
+                log::info!("{line}");
+            }
+        }
+    }
+
+    /// Has a request or a judgement wait for a fetch. Where there are too many already its ticket comes back.
+    pub(crate) fn wait(
+        &self,
+        fetch: Fetch,
+        waiter: Waiter,
+        now: Moment,
+    ) -> Result<Result<(), Ticket>, HostError> {
+        let mut fetcher = self.fetcher.try_borrow_mut().map_err(|_| HostError::Busy)?;
+        Ok(fetcher.wait(fetch, waiter, now))
+    }
+
+    /// Keeps a head for a judgement in the background. Where there is no room it is given up.
+    pub(crate) fn keep(&self, background: Option<Background<Ticket>>, map: HeaderMap, now: Moment) {
+        if let Some(Background { fetch, ticket }) = background {
+            let _ = self.wait(*fetch, Waiter::Background(map, ticket), now);
+        }
+    }
+
+    /// Fetches what no request waits for.
+    pub(crate) fn start(&self, fetch: Fetch, now: Moment) {
+        if let Some(fetch) = self.with_fetcher(|fetcher| fetcher.start(fetch, now)) {
+            self.worker.abandon(&fetch.key, now);
+        }
+    }
+
+    /// Nothing that is done with the fetcher calls back, so nothing else has borrowed it.
+    pub(crate) fn with_fetcher<T: Default>(&self, work: impl FnOnce(&mut Fetcher) -> T) -> T {
+        match self.fetcher.try_borrow_mut() {
+            Ok(mut fetcher) => work(&mut fetcher),
+            Err(_) => T::default(),
+        }
+    }
+}
