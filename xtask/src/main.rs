@@ -1,10 +1,11 @@
-//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench`, `instructions` and `dist`.
+//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
 mod dist;
 mod instructions;
+mod structure;
 mod test;
 mod up;
 
@@ -27,6 +28,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
     Instructions(instructions::Options),
+    /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
+    Structure,
     /// Make what a release has: Wasm modules with checksums, images of them, and what they are made of.
     Dist(dist::Options),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::Structure => structure::run(),
         Task::Dist(options) => dist::run(&options),
     };
     match done {

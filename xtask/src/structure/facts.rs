@@ -1,0 +1,71 @@
+//! The facts that a source file states about itself: names, imports, mentions of other paths, and sizes.
+//!
+//! They are read from the syntax of one file. Nothing is resolved here, so no other file is looked at.
+
+/// A path as it is written, without generic arguments: `crate`, `base`, `Digest`.
+pub(super) type Path = Vec<String>;
+
+/// The facts of one file.
+#[derive(Default)]
+pub(super) struct FileFacts {
+    pub(super) lines: usize,
+    pub(super) functions: Vec<Function>,
+    /// Every top-level item that is more than a declaration of a module or a re-export.
+    pub(super) code: Vec<Code>,
+    pub(super) module: ModuleFacts,
+}
+
+impl FileFacts {
+    /// Whether the file only declares modules and brings names in, so that arrows go through it.
+    pub(super) fn is_facade(&self) -> bool {
+        self.code.iter().all(|code| code.is_private_use)
+    }
+}
+
+/// An item that a `mod.rs` does not have.
+pub(super) struct Code {
+    pub(super) line: usize,
+    pub(super) is_private_use: bool,
+}
+
+/// A function with a body.
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) line: usize,
+    /// Lines between the braces of the body.
+    pub(super) lines: usize,
+    /// Whether a comment above the function gives the reason for its length.
+    pub(super) has_reason: bool,
+}
+
+/// The facts of one module: a file, or an inline module within one.
+#[derive(Default)]
+pub(super) struct ModuleFacts {
+    /// Names of items that are defined here.
+    pub(super) items: Vec<String>,
+    pub(super) imports: Vec<Import>,
+    pub(super) globs: Vec<Mention>,
+    pub(super) mentions: Vec<Mention>,
+    pub(super) children: Vec<Child>,
+}
+
+/// A name that a `use` brings in.
+pub(super) struct Import {
+    /// The name in this module; `_` for a trait without a name.
+    pub(super) name: String,
+    pub(super) mention: Mention,
+}
+
+/// A path, and the line on which it is written.
+pub(super) struct Mention {
+    pub(super) path: Path,
+    pub(super) line: usize,
+}
+
+/// A module within a module.
+pub(super) struct Child {
+    pub(super) name: String,
+    pub(super) line: usize,
+    /// The facts of an inline module; `None` for a declaration, which has a file.
+    pub(super) inline: Option<ModuleFacts>,
+}
