@@ -76,14 +76,33 @@ fn the_policy_of_the_bootstrap_is_the_one_of_the_readme() -> Result<()> {
     Ok(())
 }
 
+/// The documents of `docs`, by their paths in the repository.
+fn docs() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(repository().join(&folder))? {
+            let path = folder.join(entry?.file_name());
+            if repository().join(&path).is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    ensure!(!found.is_empty(), "there are no documents in `docs`");
+    found.sort();
+    Ok(found)
+}
+
 /// Links between documents, and to files, lead somewhere.
 #[test]
 fn every_local_link_leads_to_a_file() -> Result<()> {
-    for document in
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "envoy/README.md"]
-    {
-        let file = repository().join(document);
-        let text = fs::read_to_string(&file).with_context(|| document.to_owned())?;
+    let named =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "envoy/README.md"];
+    for document in named.map(str::to_owned).into_iter().chain(docs()?) {
+        let file = repository().join(&document);
+        let text = fs::read_to_string(&file).with_context(|| document.clone())?;
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
             let target = file.parent().context("a document is in a folder")?.join(link);
@@ -97,16 +116,41 @@ fn every_local_link_leads_to_a_file() -> Result<()> {
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
-        ["core/", "filter/", "component/", "control/", "tests/", "xtask/", "envoy/"]
+        ["core/", "filter/", "component/", "control/", "tests/", "xtask/", "envoy/", "docs/"]
             .iter()
             .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
     };
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
-        let text = fs::read_to_string(repository().join(document)).with_context(|| document.to_owned())?;
+    let named = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+    for document in named.map(str::to_owned).into_iter().chain(docs()?) {
+        let text = fs::read_to_string(repository().join(&document)).with_context(|| document.clone())?;
         for name in text.split('`').skip(1).step_by(2).filter(|name| is_path(name)) {
             ensure!(repository().join(name).exists(), "{document} names `{name}`, which is not there");
         }
     }
+    Ok(())
+}
+
+/// Each page of a decision has a heading with its number and its sections, and stands in the index; numbers have no gaps.
+#[test]
+fn every_decision_has_its_sections_and_a_row_in_the_index() -> Result<()> {
+    const INDEX: &str = "docs/decisions/README.md";
+    let index = fs::read_to_string(repository().join(INDEX))?;
+    let pages = docs()?.into_iter().filter(|page| page.starts_with("docs/decisions/") && page != INDEX);
+    let mut count = 0;
+    for (page, number) in pages.zip(1..) {
+        let text = fs::read_to_string(repository().join(&page))?;
+        let name = page.rsplit('/').next().unwrap_or_default();
+        ensure!(name.starts_with(&format!("{number:03}-")), "{page}: the number {number:03} comes next");
+        let heading = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number:03}. ")));
+        let title = heading.with_context(|| format!("{page} begins with `# {number:03}. Title`"))?;
+        let sections: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        ensure!(sections == ["Context", "Decision", "Consequence"], "{page} has the sections {sections:?}");
+        let row = format!("| [{number:03}]({name}) | {title} |");
+        ensure!(index.contains(&row), "{INDEX} has no row `{row}`");
+        count = number;
+    }
+    let rows = index.lines().filter(|line| line.starts_with("| [")).count();
+    ensure!(rows == count, "{INDEX} has {rows} rows for {count} pages");
     Ok(())
 }
