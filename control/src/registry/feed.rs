@@ -5,59 +5,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Registry, Result};
+use super::handle::{Registry, Result};
+use super::record::change::Feed;
 
 /// The most changes in one answer.
 const MOST: i64 = 1000;
-
-/// What a change is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Subject {
-    /// A token, by its digest.
-    Token,
-    /// A user, by their address.
-    User,
-}
-
-impl Subject {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::User => "user",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Token, Self::User].into_iter().find(|subject| subject.name() == name)
-    }
-}
-
-/// A token or user that changed, came or went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Change {
-    /// What it is.
-    pub kind: Subject,
-    /// Its digest or address.
-    pub key: String,
-    /// The number of its newest change.
-    pub sequence: i64,
-}
-
-/// A part of the feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Feed {
-    /// Where to go on.
-    pub sequence: i64,
-    /// The reader is ahead of the database, which was put back to an earlier state: what the reader knows may be
-    /// wrong, and this part begins at the beginning.
-    pub reset: bool,
-    /// What changed, the oldest first.
-    pub changes: Vec<Change>,
-}
 
 impl Registry {
     /// Where a reader begins that knows nothing yet.

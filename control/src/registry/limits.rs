@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use keyswap_core::{Gcra, TokenDigest};
 use serde::Serialize;
 
-use super::rate_limit::RateLimit;
-use super::{Registry, RegistryError, Result, since_1970};
+use super::handle::{Registry, Result};
+use super::record::clock::since_1970;
+use super::record::error::RegistryError;
+use super::record::rate_limit::RateLimit;
 
 /// How often the keys with a full budget are forgotten, in seconds.
 const FORGET_INTERVAL: u64 = 60;

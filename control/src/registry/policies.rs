@@ -4,84 +4,21 @@
 //! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
 //! policy that holds.
 
-use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle, TokenDigest, UnixTime};
-use serde::{Deserialize, Serialize};
+use keyswap_core::{MAX_BUNDLE_BYTES, SignedBundle};
 use serde_json::json;
 
-use super::actor::Actor;
-use super::model::{rfc3339, time};
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::clock::now;
+use super::record::error::RegistryError;
+use super::record::policy::{Plane, PolicyStatus, Report, Revision};
 
-/// Reports of more data planes than that are not kept, of any one policy.
-pub(super) const MOST_PLANES: i64 = 1000;
-/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
-pub(super) const FORGOTTEN_AFTER: i64 = 7 * 86_400;
 /// A report that says what the one before said is written down after so many seconds only.
 const SAME_AGAIN: i64 = 15;
 /// The most characters of a name that a data plane gives itself, and of what it says is wrong.
 const LONGEST: usize = 300;
 /// What was published more recently than this many revisions ago is listed.
 const LISTED: i64 = 50;
-
-/// A revision of a policy, without its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Revision {
-    /// The policy's name.
-    pub name: String,
-    /// Its number: larger ones are newer.
-    pub revision: i64,
-    /// The SHA-256 of the document, in hexadecimal digits.
-    pub sha256: String,
-    /// The share in percent for which a candidate decides, where one is tried.
-    pub percent: Option<u8>,
-    /// When it was published.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
-    pub published_at: UnixTime,
-    /// By whom.
-    pub published_by: String,
-}
-
-/// What a data plane told when it last asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plane {
-    /// What it calls itself.
-    pub plane: String,
-    /// The revision in force there, if there is one.
-    pub revision: Option<i64>,
-    /// The revision that it refuses, if it is one of this registry's.
-    pub refused: Option<i64>,
-    /// What is wrong with what it refuses: a word.
-    pub problem: Option<String>,
-    /// The same in a sentence.
-    pub detail: Option<String>,
-    /// When it asked.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
-    pub seen_at: UnixTime,
-}
-
-/// A policy: its newest revisions, the newest first, and the data planes that ask for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PolicyStatus {
-    /// The revisions.
-    pub revisions: Vec<Revision>,
-    /// The data planes, by name.
-    pub planes: Vec<Plane>,
-}
-
-/// What a data plane tells with its question.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// What it calls itself.
-    pub plane: String,
-    /// The revision in force there.
-    pub running: Option<i64>,
-    /// The SHA-256 of what it refuses.
-    pub refused: Option<TokenDigest>,
-    /// What is wrong with that, in a word.
-    pub problem: Option<String>,
-    /// The same in a sentence.
-    pub detail: Option<String>,
-}
 
 impl Registry {
     /// Puts a signed policy in force.

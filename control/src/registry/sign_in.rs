@@ -5,8 +5,9 @@
 use keyswap_core::{TokenDigest, UnixTime};
 use serde_json::json;
 
-use super::actor::Actor;
-use super::{Registry, Result, now, since_1970};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::clock::{now, since_1970};
 
 /// The most tries to sign in within [`WINDOW`] milliseconds, whenever it begins.
 const MOST_TRIES: i64 = 10;

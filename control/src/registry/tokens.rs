@@ -5,13 +5,15 @@ use std::time::Duration;
 use keyswap_core::{TokenDigest, UnixTime};
 use serde_json::{Value, json};
 
-use super::actor::Actor;
-use super::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
-use super::feed::Subject;
-use super::model::{Listing, Page, Status, Token};
-use super::secret_text::SecretText;
-use super::store::Write;
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::change::Subject;
+use super::record::clock::now;
+use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
+use super::record::error::RegistryError;
+use super::record::model::{Listing, Page, Status, Token};
+use super::record::secret_text::SecretText;
+use super::store::write::Write;
 
 /// The longest time in which a token and its successor both work: a year.
 pub const LONGEST_GRACE: Duration = Duration::from_hours(366 * 24);

@@ -1,21 +1,13 @@
 //! When tokens were last used, to the day.
 
-use keyswap_core::TokenDigest;
-
-use super::day::Day;
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::clock::now;
+use super::record::day::Day;
+use super::record::error::RegistryError;
+use super::record::mark::Mark;
 
 /// The most marks at once.
 const MOST: usize = 500;
-
-/// A token was used on a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// The token.
-    pub digest: TokenDigest,
-    /// The day.
-    pub day: Day,
-}
 
 impl Registry {
     /// Remembers when tokens were last used, all or none of it. Unknown tokens are left out: they may have been

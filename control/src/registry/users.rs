@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::actor::Actor;
-use super::draft::{NewUser, UserPatch};
-use super::feed::Subject;
-use super::model::{Listing, Page, Status, User};
-use super::{Registry, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::change::Subject;
+use super::record::clock::now;
+use super::record::draft::{NewUser, UserPatch};
+use super::record::model::{Listing, Page, Status, User};
 
 impl Registry {
     /// Puts a user into the registry.

@@ -7,8 +7,8 @@ use keyswap_core::{
 };
 use serde::Serialize;
 
-use crate::mask::{self, Mask};
-use crate::output::visible;
+use crate::command::terminal::output::visible;
+use crate::text::mask::{self, Mask};
 
 /// What is decided about a request, and why.
 #[derive(Serialize)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::{Common, File, Remote};
 use super::parts;
 use super::plan::Plan;
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
-use super::{Common, File, Remote};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write a configuration for Envoy
 ///
@@ -46,7 +46,7 @@ struct RemoteModule {
     #[arg(long, value_name = "URL", requires = "module_sha256", conflicts_with = "module_file")]
     module_url: Option<Remote>,
     /// The SHA-256 of the filter that is fetched: no other is run
-    #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::digest)]
+    #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::common::digest)]
     module_sha256: Option<String>,
 }
 

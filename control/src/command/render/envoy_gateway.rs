@@ -6,13 +6,13 @@
 use anyhow::ensure;
 use clap::Args;
 
+use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes};
 use super::parts::{self, ACCESS_LOG, PRIVATE_HEADERS, STATS_TAGS};
 use super::plan::{Callout, Plan};
 use super::site::Named;
 use super::text::{self, fill, quoted};
-use super::{Common, File};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Envoy Gateway
 ///

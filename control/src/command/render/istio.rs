@@ -8,13 +8,13 @@ use std::str::FromStr;
 use anyhow::ensure;
 use clap::Args;
 
+use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes};
 use super::parts::{self, PRIVATE_HEADERS};
 use super::plan::Plan;
 use super::site::Site;
 use super::text::{self, fill, quoted, scalar};
-use super::{Common, File};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Istio
 ///

@@ -204,7 +204,7 @@ mod tests {
         for document in documents {
             assert_eq!(serde_json::from_str::<Value>(&json(&document)).unwrap(), document);
             let yaml = yaml(&document);
-            assert_eq!(crate::yaml::parse(yaml.as_bytes()).as_ref(), Ok(&document), "{yaml}");
+            assert_eq!(crate::text::yaml::parse(yaml.as_bytes()).as_ref(), Ok(&document), "{yaml}");
         }
     }
 

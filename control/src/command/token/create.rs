@@ -5,12 +5,12 @@ use keyswap_core::TokenDigest;
 use serde_json::json;
 
 use super::{stdin, view};
+use crate::command::connection::target::Target;
 use crate::command::rate;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
+use crate::registry::policy_token::{Draft, TokenRecord};
 use crate::registry::{NewToken, RateLimit, SecretText, Source};
-use crate::token_record::{Draft, TokenRecord};
 
 /// Mint a proxy token
 ///

@@ -7,8 +7,8 @@ use clap::Args;
 use keyswap_core::TokenDigest;
 
 use super::{stdin, view};
-use crate::command::operations::{Operations, collect};
-use crate::output::visible;
+use crate::command::connection::operations::{Operations, collect};
+use crate::command::terminal::output::visible;
 use crate::registry::{Listing, RegistryError, Token};
 
 /// The fewest digits of a SHA-256 that name a token.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 
-use crate::input;
+use crate::command::terminal::input;
 use crate::registry::SecretText;
 
 /// The longest token, and a line break.

@@ -1,7 +1,7 @@
 //! Tokens as people see them.
 
-use crate::command::table::{NONE, Table};
-use crate::output::{self, Format};
+use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::table::{NONE, Table};
 use crate::registry::{Status, Token};
 
 const COLUMNS: &[&str] =

@@ -3,9 +3,15 @@
 use keyswap_core::{TokenDigest, UnixTime};
 use sqlx::Any;
 
-use super::{Store, Write};
-use crate::registry::error::RegistryError;
-use crate::registry::policies::{FORGOTTEN_AFTER, MOST_PLANES, Plane, Revision};
+use super::database::Store;
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::policy::{Plane, Revision};
+
+/// Reports of more data planes than that are not kept, of any one policy.
+const MOST_PLANES: i64 = 1000;
+/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
+const FORGOTTEN_AFTER: i64 = 7 * 86_400;
 
 macro_rules! revision {
     () => {

@@ -10,9 +10,10 @@ use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::{Background, Dialect, Store};
-use crate::registry::error::RegistryError;
-use crate::registry::wake::Wake;
+use super::database::{Background, Store};
+use super::dialect::Dialect;
+use super::wake::Wake;
+use crate::registry::record::error::RegistryError;
 
 const DIALECT: Dialect = Dialect {
     begin: "BEGIN",

@@ -15,9 +15,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Executor as _};
 
-use super::{Background, Dialect, Store};
-use crate::registry::error::RegistryError;
-use crate::registry::wake::Wake;
+use super::database::{Background, Store};
+use super::dialect::Dialect;
+use super::wake::Wake;
+use crate::registry::record::error::RegistryError;
 
 const DIALECT: Dialect = Dialect {
     // Nobody else writes until the transaction's end.

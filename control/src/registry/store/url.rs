@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::registry::error::RegistryError;
-use crate::registry::secret_text::SecretText;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::secret_text::SecretText;
 
 /// Where the registry is kept.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use keyswap_core::{Recorded, UnixTime};
 use serde::Deserialize;
 
-use crate::input;
+use crate::command::terminal::input;
 
 /// Envoy's longest line has a head of 60 KiB in it.
 const LONGEST_LINE: usize = 256 * 1024;

@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::access_log::{self, Line, Logged};
-use crate::command::policy::count;
-use crate::output::visible;
+use crate::command::policy::report::count;
+use crate::command::terminal::output::visible;
 
 /// Beyond so many kinds of change nobody reads them: the rest are counted together.
 const MOST_GROUPS: usize = 1000;
@@ -44,7 +44,7 @@ struct Members {
 /// Judges every request of the log under both policies.
 pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    let now = crate::command::policy::time(None)?.unix();
+    let now = crate::command::policy::time::time(None)?.unix();
     access_log::read(log, now, |line| match line {
         Line::Foreign => report.foreign += 1,
         Line::Incomplete => report.incomplete += 1,

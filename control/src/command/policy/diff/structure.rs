@@ -11,7 +11,7 @@ use keyswap_core::UnixTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::output::visible;
+use crate::command::terminal::output::visible;
 
 /// The sections in the order in which they are told, those first whose members have names of the user's own.
 const SECTIONS: [&str; 12] = [

@@ -11,8 +11,9 @@ use keyswap_core::{Slot, TokenDigest};
 use serde_json::Value;
 
 use super::draft::{Draft, Token};
-use crate::exit::{self, Exit};
-use crate::{input, yaml};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::text::yaml;
 
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A shorter key can be guessed.

@@ -9,8 +9,9 @@ use serde_json::{Deserializer, Value};
 use super::draft::Draft;
 use super::litellm_keys;
 use super::litellm_models::Models;
-use crate::exit::{self, Exit};
-use crate::{input, yaml};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::text::yaml;
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 

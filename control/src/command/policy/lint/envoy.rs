@@ -8,10 +8,11 @@ use keyswap_core::jwt::PureRust;
 use keyswap_core::{Capabilities, Environment, PolicyErrors, Worker};
 use serde_json::{Value, json};
 
-use super::Warning;
 use super::plugin::{self, Plugin};
-use crate::command::policy::variables;
-use crate::{input, output, yaml};
+use super::warning::Warning;
+use crate::command::policy::variables::variables;
+use crate::command::terminal::{input, output};
+use crate::text::yaml;
 
 /// A manifest, or a bootstrap with a policy in it.
 const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 
-use crate::command::operations::Operations;
+use crate::command::connection::operations::Operations;
 use crate::command::rate;
-use crate::output::{self, visible};
+use crate::command::terminal::output::{self, visible};
 use crate::registry::{self, Plane, Revision};
 
 /// A data plane asks every few seconds; one that was not heard of for so long is not waited for.

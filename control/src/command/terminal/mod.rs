@@ -1,0 +1,9 @@
+//! What the subcommands read from and write to: files, standard streams, exit codes.
+
+pub(super) mod exit;
+pub(super) mod output;
+
+pub(super) mod input;
+pub(super) mod table;
+
+pub(super) mod confirm;

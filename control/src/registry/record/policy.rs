@@ -1,0 +1,66 @@
+//! Revisions of policies, and the data planes that run them.
+
+use keyswap_core::{TokenDigest, UnixTime};
+use serde::{Deserialize, Serialize};
+
+use super::model::{rfc3339, time};
+
+/// A revision of a policy, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The policy's name.
+    pub name: String,
+    /// Its number: larger ones are newer.
+    pub revision: i64,
+    /// The SHA-256 of the document, in hexadecimal digits.
+    pub sha256: String,
+    /// The share in percent for which a candidate decides, where one is tried.
+    pub percent: Option<u8>,
+    /// When it was published.
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    pub published_at: UnixTime,
+    /// By whom.
+    pub published_by: String,
+}
+
+/// What a data plane told when it last asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plane {
+    /// What it calls itself.
+    pub plane: String,
+    /// The revision in force there, if there is one.
+    pub revision: Option<i64>,
+    /// The revision that it refuses, if it is one of this registry's.
+    pub refused: Option<i64>,
+    /// What is wrong with what it refuses: a word.
+    pub problem: Option<String>,
+    /// The same in a sentence.
+    pub detail: Option<String>,
+    /// When it asked.
+    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    pub seen_at: UnixTime,
+}
+
+/// A policy: its newest revisions, the newest first, and the data planes that ask for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// The revisions.
+    pub revisions: Vec<Revision>,
+    /// The data planes, by name.
+    pub planes: Vec<Plane>,
+}
+
+/// What a data plane tells with its question.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What it calls itself.
+    pub plane: String,
+    /// The revision in force there.
+    pub running: Option<i64>,
+    /// The SHA-256 of what it refuses.
+    pub refused: Option<TokenDigest>,
+    /// What is wrong with that, in a word.
+    pub problem: Option<String>,
+    /// The same in a sentence.
+    pub detail: Option<String>,
+}
