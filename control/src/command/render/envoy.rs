@@ -52,10 +52,10 @@ struct RemoteModule {
 
 impl RenderEnvoy {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)]))
+        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)?]))
     }
 
-    fn bootstrap(&self, plan: &Plan) -> File {
+    fn bootstrap(&self, plan: &Plan) -> anyhow::Result<File> {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
         let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
@@ -70,12 +70,12 @@ impl RenderEnvoy {
                 ("listener_port", &self.port.to_string()),
                 ("code", &code),
                 ("variables", &parts::names(&plan.variables)),
-                ("policy", &text::json(&plan.document)),
+                ("policy", &text::json(&plan.document)?),
                 ("virtual_hosts", &plan.upstreams.iter().map(virtual_host).collect::<String>()),
                 ("clusters", &clusters),
             ],
         );
-        File { name: "bootstrap.yaml", text }
+        Ok(File { name: "bootstrap.yaml", text })
     }
 
     /// Where the filter is loaded from, and the cluster that this takes.
