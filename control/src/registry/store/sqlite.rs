@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::{
@@ -35,6 +36,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 const READERS: u32 = 4;
+
+/// What stands in the name of a file and would mean something else in an address.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
     let path = std::path::absolute(path)?;
@@ -116,11 +120,7 @@ fn private(path: &Path) -> std::io::Result<File> {
 /// The file as the address that the pool takes, whatever characters are in it.
 fn url_of(path: &Path) -> Result<String, RegistryError> {
     let text = path.to_str().ok_or(RegistryError::DatabaseUrl("the file's name is not UTF-8"))?;
-    let escape = |byte: u8| match byte {
-        b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    let path: String = text.bytes().map(escape).collect();
+    let path = utf8_percent_encode(text, ESCAPED);
     Ok(format!("sqlite://{path}?mode=rw"))
 }
 
