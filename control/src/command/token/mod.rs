@@ -1,12 +1,11 @@
 //! `keyswap token`: proxy tokens.
 mod create;
 mod delete;
-mod disable;
-mod enable;
 mod import;
 mod list;
 mod rotate;
 mod selector;
+mod set_status;
 mod show;
 mod stdin;
 mod view;

@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
-use super::{create, delete, disable, enable, import, list, rotate, show};
+use super::{create, delete, import, list, rotate, set_status, show};
 use crate::command::terminal::exit::{self, Exit};
+use crate::registry::Status;
 
 /// Mint proxy tokens, and look after those in a registry
 #[derive(Subcommand)]
@@ -16,8 +17,12 @@ pub(in crate::command) enum Command {
     List(list::List),
     Show(show::Show),
     Rotate(rotate::Rotate),
-    Disable(disable::Disable),
-    Enable(enable::Enable),
+    /// Take a token back, until it is enabled again
+    #[command(after_help = exit::help("  keyswap token disable alice-laptop --database sqlite://keyswap.db"))]
+    Disable(set_status::SetStatus),
+    /// Give a disabled token again
+    #[command(after_help = exit::help("  keyswap token enable alice-laptop --database sqlite://keyswap.db"))]
+    Enable(set_status::SetStatus),
     Delete(delete::Delete),
     Import(import::Import),
 }
@@ -29,8 +34,8 @@ impl Command {
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Rotate(command) => command.run(),
-            Self::Disable(command) => command.run(),
-            Self::Enable(command) => command.run(),
+            Self::Disable(command) => command.run(Status::Disabled),
+            Self::Enable(command) => command.run(Status::Active),
             Self::Delete(command) => command.run(),
             Self::Import(command) => command.run(),
         }
