@@ -8,9 +8,10 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
+use super::refused::Refused;
 use crate::registry::Feed;
 use crate::server::extract::Parameters;
-use crate::server::problem::{Problem, ProblemBody};
+use crate::server::problem::Problem;
 use crate::server::state::State;
 
 /// The longest wait, in seconds.
@@ -38,9 +39,7 @@ pub(super) struct Since {
     security(("registry_token" = [])),
     responses(
         (status = 200, description = "What changed", body = Feed),
-        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
     )
 )]
 pub(super) async fn changes(

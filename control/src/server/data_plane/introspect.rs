@@ -9,9 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use keyswap_core::TokenDigest;
 use serde::{Deserialize, Serialize};
 
+use super::refused::{BodyRefused, Refused};
 use crate::registry::{RegistryError, SecretText, Token};
 use crate::server::extract::Form;
-use crate::server::problem::{Problem, ProblemBody};
+use crate::server::problem::Problem;
 use crate::server::state::State;
 
 /// Parameters that are not known, `token_type_hint` among them, are ignored, as the RFC has it.
@@ -30,12 +31,8 @@ pub(super) struct Question {
     security(("registry_token" = [])),
     responses(
         (status = 200, description = "Whether it may", body = Introspection),
-        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 415, description = "The body has another type", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
+        BodyRefused,
     )
 )]
 pub(super) async fn introspect(

@@ -9,8 +9,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::conditional::conditional;
+use super::refused::Refused;
 use crate::registry::{TokenRecord, User};
-use crate::server::digest::digest;
+use crate::server::digest::Digest;
 use crate::server::extract::Segment;
 use crate::server::problem::{Problem, ProblemBody};
 use crate::server::state::State;
@@ -28,18 +29,16 @@ use crate::server::state::State;
     responses(
         (status = 200, description = "The record", body = TokenRecord<'static>, headers(("ETag" = String, description = "The version of the record"))),
         (status = 304, description = "The client has this version"),
-        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 404, description = "There is no such token", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
     )
 )]
 pub(super) async fn token(
     Extract(state): Extract<State>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = state.registry().token(&digest(&sha256)?).await?;
+    let token = state.registry().token(&digest).await?;
     Ok(conditional(&headers, token.version, Json(&token.record())))
 }
 
@@ -56,10 +55,8 @@ pub(super) async fn token(
     responses(
         (status = 200, description = "The user", body = User, headers(("ETag" = String, description = "The version of the record"))),
         (status = 304, description = "The client has this version"),
-        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 404, description = "There is no such user", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
     )
 )]
 pub(super) async fn principal(

@@ -9,6 +9,7 @@ mod limits;
 mod lookup;
 mod openapi;
 mod policies;
+mod refused;
 mod usage;
 
 pub(super) mod router;

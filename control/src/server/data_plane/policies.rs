@@ -9,6 +9,7 @@ use keyswap_core::TokenDigest;
 use serde::{Deserialize, Deserializer};
 
 use super::conditional::{conditional, has_version};
+use super::refused::Refused;
 use crate::registry::Report;
 use crate::server::digest::read_digest;
 use crate::server::extract::{Parameters, Segment};
@@ -49,10 +50,8 @@ pub(super) struct Told {
     responses(
         (status = 200, description = "The policy, signed (RFC 7515, compact)", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
         (status = 304, description = "The client has this revision"),
-        (status = 400, description = "The request is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
         (status = 404, description = "There is no such policy", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
     )
 )]
 pub(super) async fn policy(

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use keyswap_core::TokenDigest;
 use serde::Deserialize;
 
+use super::refused::{BodyRefused, Misfit, Refused};
 use crate::registry::{Day, Mark};
 use crate::server::digest::read_digest;
 use crate::server::extract::Json;
-use crate::server::problem::{Problem, ProblemBody};
+use crate::server::problem::Problem;
 use crate::server::state::State;
 use crate::text::object::Object;
 
@@ -41,13 +42,9 @@ struct Use {
     security(("registry_token" = [])),
     responses(
         (status = 204, description = "Noted; unknown tokens are left out"),
-        (status = 400, description = "The body is malformed", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 408, description = "The body did not arrive in time", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 415, description = "The body has another type", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 422, description = "The body does not hold what it should", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 401, description = "The data planes' credential is missing or wrong", body = ProblemBody<'static>, content_type = "application/problem+json"),
-        (status = 503, description = "The registry cannot answer now", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
+        BodyRefused,
+        Misfit,
     )
 )]
 pub(super) async fn usage(

@@ -3,7 +3,6 @@
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::{Extension, Json as Answer};
-use keyswap_core::TokenDigest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,8 +11,8 @@ use crate::registry::{
     Actor, KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch,
 };
 use crate::server::admin::grace::grace;
-use crate::server::digest::digest;
-use crate::server::extract::{Json, Parameters, Segment};
+use crate::server::digest::{self, Digest};
+use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
 use crate::server::state::State;
 use crate::text::object::Object;
@@ -87,7 +86,7 @@ pub(super) async fn create(
     let source = match (token.map(SecretText::new), sha256) {
         (None, None) => Source::Mint,
         (Some(token), None) => Source::Custom(token),
-        (None, Some(sha256)) => Source::Digest(digest(&sha256)?),
+        (None, Some(sha256)) => Source::Digest(digest::parse(&sha256)?),
         (Some(_), Some(_)) => {
             let detail = "`token` and `sha256` do not belong together";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
@@ -101,20 +100,20 @@ pub(super) async fn create(
 
 pub(super) async fn show(
     Extract(state): Extract<State>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
 ) -> Result<Answer<Token>, Problem> {
-    Ok(Answer(state.registry().token(&digest(&sha256)?).await?))
+    Ok(Answer(state.registry().token(&digest).await?))
 }
 
 pub(super) async fn change(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
     let Change { status, expires_at, rate_limit } = change;
     let patch = TokenPatch { status, expires_at, rate_limit };
-    Ok(Answer(state.registry().update_token(&digest(&sha256)?, patch, &actor).await?))
+    Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
 }
 
 /// All of them come in or none does; answers those that were not there yet.
@@ -126,7 +125,7 @@ pub(super) async fn import(
     let read = |Object(known): Object<Known>| {
         let Known { sha256, label, owner, providers, expires_at, status } = known;
         let new = NewToken { label, owner, providers, expires_at, ..NewToken::default() };
-        Ok(KnownToken { digest: digest(&sha256)?, new, status })
+        Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
     Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor).await?})))
@@ -135,11 +134,10 @@ pub(super) async fn import(
 pub(super) async fn rotate(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
     Json(rotate): Json<Rotate>,
 ) -> Result<Answer<Value>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
-    let digest: TokenDigest = digest(&sha256)?;
     let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await?;
     let created = rotation.successor;
     let token = created.token.as_ref().map(SecretText::expose);
@@ -149,8 +147,8 @@ pub(super) async fn rotate(
 pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
 ) -> Result<StatusCode, Problem> {
-    state.registry().delete_token(&digest(&sha256)?, &actor).await?;
+    state.registry().delete_token(&digest, &actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

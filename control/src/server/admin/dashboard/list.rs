@@ -1,6 +1,31 @@
 //! What all lists have in common: a search, a table that is kept current, the way to older entries.
 
 use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::registry::{Listing, Status};
+
+/// The part of a list that a query asks for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    pub(super) search: String,
+    pub(super) status: String,
+    after: Option<i64>,
+}
+
+impl Wanted {
+    /// The status that entries must have, if it is one.
+    pub(super) fn status(&self) -> Option<Status> {
+        [Status::Active, Status::Disabled].into_iter().find(|status| status.name() == self.status)
+    }
+
+    /// Entries of any status.
+    pub(super) fn listing(&self) -> Listing {
+        let search = Some(self.search.clone()).filter(|text| !text.is_empty());
+        Listing { search, status: None, after: self.after, limit: None }
+    }
+}
 
 /// The form that narrows a list down; `more` are fields beside the search.
 pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {

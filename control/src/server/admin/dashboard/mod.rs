@@ -4,6 +4,7 @@
 
 mod assets;
 mod audit;
+mod change;
 mod fields;
 mod guard;
 mod layout;

@@ -4,110 +4,86 @@ use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use keyswap_core::TokenDigest;
 use maud::{Markup, html};
 
-use super::fields::Fields;
+use super::change::{Change, form_page};
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::tokens::word;
 use super::{rate_limit, shown_once, time};
-use crate::registry::{Actor, RegistryError, Source, Token, TokenPatch};
+use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
 use crate::server::admin::grace::grace;
-use crate::server::digest::digest;
-use crate::server::extract::Segment;
+use crate::server::digest::Digest;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
 pub(super) async fn show(
     Extract(state): Extract<State>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
 ) -> Result<Response, Failure> {
-    let token = state.registry().token(&digest(&sha256)?).await?;
+    let token = state.registry().token(&digest).await?;
     Ok(answer(StatusCode::OK, &token, None))
 }
 
-pub(super) async fn set_status(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let digest = digest(&sha256)?;
-    let done = state.registry().set_token_status(&digest, fields.status(), &actor).await;
-    back(&state, &digest, done).await
+pub(super) async fn set_status(change: Change<Digest>) -> Result<Response, Failure> {
+    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+    let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
+    to_token(&change, updated).await
 }
 
-pub(super) async fn set_expiry(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let digest = digest(&sha256)?;
+pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, Failure> {
+    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
-    let done = state.registry().set_token_expiry(&digest, expiry.as_deref(), &actor).await;
-    back(&state, &digest, done).await
+    let updated = registry.set_token_expiry(digest, expiry.as_deref(), &change.actor).await;
+    to_token(&change, updated).await
 }
 
-pub(super) async fn set_rate_limit(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let digest = digest(&sha256)?;
+pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, Failure> {
+    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
-    let done = match limit {
+    let updated = match limit {
         Ok(limit) => {
             let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
-            state.registry().update_token(&digest, patch, &actor).await
+            registry.update_token(digest, patch, &change.actor).await
         }
         Err(error) => Err(error),
     };
-    back(&state, &digest, done).await
+    to_token(&change, updated).await
 }
 
-pub(super) async fn rotate(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let digest = digest(&sha256)?;
-    let done = match grace(fields.text("grace").trim()) {
-        Ok(grace) => state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await,
+pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, Failure> {
+    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+    let rotated = match grace(change.fields.text("grace").trim()) {
+        Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
         Err(error) => Err(error),
     };
-    match done {
-        Ok(rotation) => Ok(shown_once::answer(&state, StatusCode::OK, "Token rotated", &rotation.successor)),
-        Err(error) => back(&state, &digest, Err(error)).await,
-    }
+    let done = |rotation: Rotation| {
+        shown_once::answer(&change.state, StatusCode::OK, "Token rotated", &rotation.successor)
+    };
+    form_page(rotated, done, async |problem| page_again(&change, &problem).await).await
 }
 
 pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Segment(sha256): Segment,
+    Digest(digest): Digest,
 ) -> Result<Response, Failure> {
-    state.registry().delete_token(&digest(&sha256)?, &actor).await?;
+    state.registry().delete_token(&digest, &actor).await?;
     Ok(Redirect::to("/admin").into_response())
 }
 
-/// To the token's page, or the page with what went wrong.
-async fn back(
-    state: &State,
-    digest: &TokenDigest,
-    done: Result<Token, RegistryError>,
+/// Leads to the token's page, or answers the page with what went wrong.
+async fn to_token(
+    change: &Change<Digest>,
+    updated: Result<Token, RegistryError>,
 ) -> Result<Response, Failure> {
-    match done {
-        Ok(token) => Ok(Redirect::to(&address(&token)).into_response()),
-        Err(error) => {
-            let token = state.registry().token(digest).await?;
-            let problem = Problem::from(error);
-            Ok(answer(problem.status(), &token, Some(problem.detail())))
-        }
-    }
+    let done = |token: Token| Redirect::to(&address(&token)).into_response();
+    form_page(updated, done, async |problem| page_again(change, &problem).await).await
+}
+
+async fn page_again(change: &Change<Digest>, problem: &Problem) -> Result<Response, Failure> {
+    let token = change.state.registry().token(&change.subject.0).await?;
+    Ok(answer(problem.status(), &token, Some(problem.detail())))
 }
 
 fn address(token: &Token) -> String {

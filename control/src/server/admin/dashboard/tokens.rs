@@ -5,27 +5,19 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
-use super::list::{List, filter};
+use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, shown_once, time};
-use crate::registry::{Actor, Listing, NewToken, SecretText, Source, Status, Token};
+use crate::registry::{Actor, Created, Listing, NewToken, SecretText, Source, Status, Token};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
 const COLUMNS: [&str; 8] =
     ["Label", "Owner", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Wanted {
-    search: String,
-    status: String,
-    after: Option<i64>,
-}
 
 pub(super) async fn list(
     Extract(state): Extract<State>,
@@ -51,14 +43,12 @@ pub(super) async fn create(
         };
         state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor).await
     };
-    match create().await {
-        Ok(created) => Ok(shown_once::answer(&state, StatusCode::CREATED, "Token created", &created)),
-        // The page again, with what was typed still there.
-        Err(error) => {
-            let problem = Problem::from(error);
-            answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
-        }
-    }
+    let done = |created: Created| shown_once::answer(&state, StatusCode::CREATED, "Token created", &created);
+    // What was typed is still there.
+    form_page(create().await, done, async |problem: Problem| {
+        answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+    })
+    .await
 }
 
 async fn answer(
@@ -68,13 +58,8 @@ async fn answer(
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, Failure> {
-    let only = [Status::Active, Status::Disabled].into_iter().find(|only| only.name() == wanted.status);
-    let listing = Listing {
-        search: Some(wanted.search.clone()).filter(|text| !text.is_empty()),
-        status: only,
-        after: wanted.after,
-        limit: None,
-    };
+    let only = wanted.status();
+    let listing = Listing { status: only, ..wanted.listing() };
     let tokens = state.registry().tokens(&listing).await?;
     let statuses = html! {
         label { "Status"

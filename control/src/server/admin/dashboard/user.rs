@@ -1,14 +1,13 @@
 //! One user, and what can be changed of them.
 
-use std::fmt::Write as _;
-
 use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::fields::Fields;
+use super::change::{Change, form_page};
 use super::layout::{Failure, Place, alert, badge, page, toggle};
 use super::{provider, rate_limit};
 use crate::registry::{Actor, RegistryError, User, UserPatch};
@@ -23,30 +22,21 @@ pub(super) async fn show(
     Ok(answer(StatusCode::OK, &state.registry().user(&email).await?, None))
 }
 
-pub(super) async fn change(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(email): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
+pub(super) async fn change(change: Change<Segment>) -> Result<Response, Failure> {
+    let fields = &change.fields;
     let patch = fields.rate_limit().map(|limit| UserPatch {
         label: Some(fields.text("label").to_owned()),
-        providers: Some(provider::providers(&fields)),
+        providers: Some(provider::providers(fields)),
         models: Some(fields.list("models")),
         rate_limit: Some(limit),
         ..UserPatch::default()
     });
-    update(&state, &actor, &email, patch).await
+    update(&change, patch).await
 }
 
-pub(super) async fn set_status(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    Segment(email): Segment,
-    fields: Fields,
-) -> Result<Response, Failure> {
-    let patch = UserPatch { status: Some(fields.status()), ..UserPatch::default() };
-    update(&state, &actor, &email, Ok(patch)).await
+pub(super) async fn set_status(change: Change<Segment>) -> Result<Response, Failure> {
+    let patch = UserPatch { status: Some(change.fields.status()), ..UserPatch::default() };
+    update(&change, Ok(patch)).await
 }
 
 pub(super) async fn delete(
@@ -58,39 +48,27 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin/users").into_response())
 }
 
+/// Leads to the user's page, or answers the page with what went wrong.
 async fn update(
-    state: &State,
-    actor: &Actor,
-    email: &str,
+    change: &Change<Segment>,
     patch: Result<UserPatch, RegistryError>,
 ) -> Result<Response, Failure> {
-    let update = async |patch| state.registry().update_user(email, patch, actor).await;
-    let done = match patch {
-        Ok(patch) => update(patch).await,
+    let (registry, Segment(email)) = (change.state.registry(), &change.subject);
+    let updated = match patch {
+        Ok(patch) => registry.update_user(email, patch, &change.actor).await,
         Err(error) => Err(error),
     };
-    match done {
-        Ok(user) => Ok(Redirect::to(&address(&user.email)).into_response()),
-        Err(error) => {
-            let user = state.registry().user(email).await?;
-            let problem = Problem::from(error);
-            Ok(answer(problem.status(), &user, Some(problem.detail())))
-        }
-    }
+    let done = |user: User| Redirect::to(&address(&user.email)).into_response();
+    form_page(updated, done, async |problem: Problem| {
+        let user = registry.user(email).await?;
+        Ok(answer(problem.status(), &user, Some(problem.detail())))
+    })
+    .await
 }
 
 /// The address of a user's page.
 pub(super) fn address(email: &str) -> String {
-    let mut address = "/admin/users/".to_owned();
-    for byte in email.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            address.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(address, "%{byte:02X}");
-        }
-    }
-    address
+    format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
 }
 
 fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {

@@ -5,23 +5,16 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
-use serde::Deserialize;
 
+use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{Failure, Place, alert, badge, page, toggle};
-use super::list::{List, filter};
+use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, user};
-use crate::registry::{Actor, Listing, NewUser, User};
+use crate::registry::{Actor, NewUser, User};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
 use crate::server::state::State;
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Wanted {
-    search: String,
-    after: Option<i64>,
-}
 
 pub(super) async fn list(
     Extract(state): Extract<State>,
@@ -45,13 +38,11 @@ pub(super) async fn create(
         };
         state.registry().create_user(new, &actor).await
     };
-    match create().await {
-        Ok(_) => Ok(Redirect::to("/admin/users").into_response()),
-        Err(error) => {
-            let problem = Problem::from(error);
-            answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
-        }
-    }
+    let done = |_| Redirect::to("/admin/users").into_response();
+    form_page(create().await, done, async |problem: Problem| {
+        answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+    })
+    .await
 }
 
 async fn answer(
@@ -61,9 +52,7 @@ async fn answer(
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, Failure> {
-    let search = Some(wanted.search.clone()).filter(|text| !text.is_empty());
-    let listing = Listing { search, status: None, after: wanted.after, limit: None };
-    let users = state.registry().users(&listing).await?;
+    let users = state.registry().users(&wanted.listing()).await?;
     let list = List {
         names: ("user", "users"),
         columns: &["Email", "Name", "Providers", "Status", "Actions"],
