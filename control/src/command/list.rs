@@ -11,7 +11,7 @@ use super::terminal::output::{self, Format};
 use super::terminal::table::Table;
 use crate::registry::{Listing, Page, Status};
 
-/// Which part of a list, of which registry.
+/// A part of a list of a registry.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only what has this text in it, in any case

@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The text of a policy and where it is from.
 #[derive(Clone)]
 pub(crate) struct PolicyFile {
-    /// What output calls it.
+    /// Its name in output.
     pub(crate) name: String,
     bytes: Vec<u8>,
     syntax: Syntax,

@@ -1,6 +1,6 @@
 //! Secrets of the server: from the environment, or from a file that the environment names.
 //!
-//! What is wrong with a secret is told by the variable's name and never by its value.
+//! An error names the variable and never the value.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ pub(super) const REGISTRY_TOKEN: Variable = Variable { name: "KEYSWAP_REGISTRY_T
 pub(super) const ADMIN_PASSWORD: Variable = Variable { name: "KEYSWAP_ADMIN_PASSWORD", shortest: 12 };
 
 /// The most bytes of a secret.
-const LONGEST: usize = 1024;
+const MAX_SECRET_BYTES: usize = 1024;
 
 /// A secret that the environment has.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub(super) struct Variable {
 }
 
 impl Variable {
-    /// The secret, `None` if neither the variable nor the one that names a file is set.
+    /// Returns the secret, `None` if neither the variable nor the one that names a file is set.
     pub(super) fn read(self) -> anyhow::Result<Option<SecretText>> {
         let name = self.name;
         let file_name = format!("{name}_FILE");
@@ -38,8 +38,8 @@ impl Variable {
                 self.check(name, value).map(Some)
             }
             (None, Some(path)) => {
-                let bytes =
-                    input::read(Path::new(&path), LONGEST).with_context(|| format!("`{file_name}`"))?;
+                let bytes = input::read(Path::new(&path), MAX_SECRET_BYTES)
+                    .with_context(|| format!("`{file_name}`"))?;
                 let Ok(value) = String::from_utf8(bytes) else {
                     bail!("the file of `{file_name}` is not UTF-8")
                 };
@@ -51,7 +51,7 @@ impl Variable {
         }
     }
 
-    /// The secret, which must be set.
+    /// Returns the secret, which must be set.
     pub(super) fn require(self) -> anyhow::Result<SecretText> {
         let name = self.name;
         self.read()?
@@ -64,7 +64,10 @@ impl Variable {
         ensure!(!text.chars().any(char::is_control), "`{place}` has a control character in it");
         let length = text.chars().count();
         ensure!(length >= self.shortest, "`{place}` is too short: it needs {} characters", self.shortest);
-        ensure!(text.len() <= LONGEST, "`{place}` is too long: it may have {LONGEST} bytes");
+        ensure!(
+            text.len() <= MAX_SECRET_BYTES,
+            "`{place}` is too long: it may have {MAX_SECRET_BYTES} bytes"
+        );
         Ok(value)
     }
 }

@@ -91,7 +91,7 @@ impl Serve {
     }
 }
 
-/// Who signs in by Cloudflare Access. Either all of it is said or nothing.
+/// The settings of the sign-in by Cloudflare Access. Either all of them are given or none.
 #[derive(Args)]
 #[command(next_help_heading = "Sign-in by Cloudflare Access")]
 struct AccessArgs {

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::terminal::exit::Exit;
 use super::{completions, policy, render, serve, token, user};
 
-/// What to do.
+/// A subcommand.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     #[command(subcommand)]

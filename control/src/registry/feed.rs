@@ -11,15 +11,15 @@ use super::handle::{Registry, Result};
 use super::record::change::Feed;
 
 /// The most changes in one answer.
-const MOST: i64 = 1000;
+const MAX_CHANGES: i64 = 1000;
 
 impl Registry {
-    /// Where a reader begins that knows nothing yet.
+    /// Returns the place where a reader begins that knows nothing yet.
     pub async fn newest_change(&self) -> Result<Feed> {
         Ok(Feed { sequence: self.0.sequence().await?, reset: false, changes: Vec::new() })
     }
 
-    /// What changed after `since`. If nothing did, waits until something does, for `wait` at most.
+    /// Returns the changes after `since`. If there are none, waits for one, for `wait` at most.
     pub async fn changes(&self, since: i64, wait: Duration) -> Result<Feed> {
         let deadline = Instant::now() + wait;
         // Made before looking: a change after the look wakes it.
@@ -39,10 +39,10 @@ impl Registry {
         // Read first: every change up to it is seen by the next statement.
         let newest = self.0.sequence().await?;
         let reset = since > newest;
-        let changes = self.0.changes(if reset { 0 } else { since }, MOST).await?;
+        let changes = self.0.changes(if reset { 0 } else { since }, MAX_CHANGES).await?;
         let last = changes.last().map_or(newest, |change| change.sequence);
         // A full answer may leave out some; one that is not full may be newer than the number read before.
-        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == MOST);
+        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == MAX_CHANGES);
         let sequence = if is_full { last } else { last.max(newest) };
         Ok(Feed { sequence, reset, changes })
     }

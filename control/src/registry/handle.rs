@@ -8,7 +8,7 @@ use super::record::model::{AuditEntry, Listing, Page};
 use super::store::database::Store;
 use super::store::url::DatabaseUrl;
 
-/// What a registry's operations answer.
+/// The result of a registry's operations.
 pub type Result<T> = std::result::Result<T, RegistryError>;
 
 /// A registry in a database. Clones share its connections.
@@ -23,12 +23,12 @@ impl Registry {
         Store::open(url).await.map(|store| Self(Arc::new(store)))
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
         self.0.sequence().await.map(drop)
     }
 
-    /// The newest entries of the audit log first.
+    /// Returns entries of the audit log, the newest first.
     pub async fn audit(&self, listing: &Listing) -> Result<Page<AuditEntry>> {
         self.0.audit_page(listing).await
     }

@@ -36,4 +36,4 @@ pub use record::rate_limit::RateLimit;
 pub(crate) use record::rate_limit::seconds;
 pub use record::secret_text::SecretText;
 pub use store::url::DatabaseUrl;
-pub use tokens::{Created, LONGEST_GRACE, Rotation};
+pub use tokens::{Created, MAX_GRACE, Rotation};

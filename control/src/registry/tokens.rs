@@ -1,4 +1,4 @@
-//! What can be done with tokens. Each change is one transaction, with its line in the audit log.
+//! Operations on tokens. Each change is one transaction, with its line in the audit log.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use super::record::secret_text::SecretText;
 use super::store::write::Write;
 
 /// The longest time in which a token and its successor both work: a year.
-pub const LONGEST_GRACE: Duration = Duration::from_hours(366 * 24);
+pub const MAX_GRACE: Duration = Duration::from_hours(366 * 24);
 
 /// A token that came into the registry.
 #[derive(Debug)]
 pub struct Created {
     /// The token itself, unless only its digest was given. It can be had here and never again.
     pub token: Option<SecretText>,
-    /// What is kept of it.
+    /// Its record.
     pub record: Token,
 }
 
@@ -71,12 +71,12 @@ impl Registry {
         Ok(added)
     }
 
-    /// What is kept of a token.
+    /// Returns the record of a token.
     pub async fn token(&self, digest: &TokenDigest) -> Result<Token> {
         self.0.token(digest).await
     }
 
-    /// A part of the list of tokens.
+    /// Returns a part of the list of tokens.
     pub async fn tokens(&self, listing: &Listing) -> Result<Page<Token>> {
         self.0.token_page(listing).await
     }
@@ -138,7 +138,7 @@ impl Registry {
         grace: Duration,
         actor: &Actor,
     ) -> Result<Rotation> {
-        let grace = i64::try_from(grace.min(LONGEST_GRACE).as_secs()).unwrap_or_default();
+        let grace = i64::try_from(grace.min(MAX_GRACE).as_secs()).unwrap_or_default();
         let (token, successor, last4) = source.take()?;
         let mut write = self.0.write().await?;
         let now = now();
@@ -209,7 +209,7 @@ async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
     write.update_token(token).await
 }
 
-/// What the audit log has of a change: a line for each thing that is another now.
+/// Returns the audit log's lines for a change: one for each field that is another now.
 fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
     if before.own_expiry != after.own_expiry {

@@ -1,4 +1,4 @@
-//! When tokens were last used, to the day.
+//! The last use of tokens, to the day.
 
 use super::handle::{Registry, Result};
 use super::record::clock::now;
@@ -7,15 +7,15 @@ use super::record::error::RegistryError;
 use super::record::mark::Mark;
 
 /// The most marks at once.
-const MOST: usize = 500;
+const MAX_MARKS: usize = 500;
 
 impl Registry {
     /// Remembers when tokens were last used, all or none of it. Unknown tokens are left out: they may have been
     /// deleted since. It changes no version and no record.
     pub async fn mark_used(&self, mut marks: Vec<Mark>) -> Result<()> {
         let invalid = |expected: String| RegistryError::Invalid { field: "marks", expected };
-        if marks.len() > MOST {
-            return Err(invalid(format!("expected at most {MOST}")));
+        if marks.len() > MAX_MARKS {
+            return Err(invalid(format!("expected at most {MAX_MARKS}")));
         }
         // A data plane's clock may be ahead, but a day far away would hide every use until then.
         let tomorrow = Day(Day::of(now()).0 + 1);

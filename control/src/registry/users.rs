@@ -1,4 +1,4 @@
-//! What can be done with users: people who sign in elsewhere, known here by their email address.
+//! Operations on users: people who sign in elsewhere, known here by their email address.
 
 use serde_json::{Value, json};
 
@@ -30,12 +30,12 @@ impl Registry {
         Ok(user)
     }
 
-    /// What is kept of a user. Case does not matter in the address.
+    /// Returns a user. Case does not matter in the address.
     pub async fn user(&self, email: &str) -> Result<User> {
         self.0.user(&normal(email)).await
     }
 
-    /// A part of the list of users.
+    /// Returns a part of the list of users.
     pub async fn users(&self, listing: &Listing) -> Result<Page<User>> {
         self.0.user_page(listing).await
     }

@@ -20,7 +20,7 @@ pub(super) async fn require(Extract(state): Extract<State>, request: Request, ne
     }
 }
 
-/// The one Bearer credential of a request. Two are none: nobody could say which one counts.
+/// Returns the one Bearer credential of a request. Two are none: either could be the one that counts.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };

@@ -1,6 +1,6 @@
 //! Connections: HTTP/1.1, accepted until the server is told to stop, then brought to their ends.
 //!
-//! Whoever takes too long to send the head of a request is cut off; the body's time is kept in [`super::extract`].
+//! A client that takes too long to send the head of a request is cut off; [`super::extract`] keeps the body's time.
 
 use std::net::SocketAddr;
 use std::pin::pin;

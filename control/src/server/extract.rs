@@ -1,4 +1,4 @@
-//! What handlers take from a request; whatever does not fit is a [`Problem`] that names the place and repeats nothing.
+//! Extractors of handlers. A request that does not fit is a [`Problem`] that names the place and repeats nothing.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};

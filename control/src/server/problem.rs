@@ -1,8 +1,9 @@
 //! Errors as problem details (RFC 9457), each with a stable `code`.
 //!
-//! What a caller sent is never repeated, and of what went wrong inside no more is told than that it did.
+//! A problem never repeats what a caller sent, and of an internal error it tells only that there was one.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +22,7 @@ pub struct Problem {
 /// The challenge that HTTP wants beside a 401, where a handler names no other.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\"");
 
-/// When to ask again a registry that cannot answer, in seconds.
+/// The pause before a client asks again a registry that cannot answer, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 impl Problem {
@@ -40,6 +41,14 @@ impl Problem {
         &self.detail
     }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
 
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {

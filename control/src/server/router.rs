@@ -10,9 +10,9 @@ use super::state::State;
 use super::{access_log, admin, data_plane, health};
 
 /// The most bytes in the body of a request.
-const BODY_LIMIT: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// All routes.
+/// Returns all routes.
 pub fn router(state: State) -> Router {
     Router::new()
         .merge(data_plane::router::router(&state))
@@ -22,7 +22,7 @@ pub fn router(state: State) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
         })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(access_log::log))
         .with_state(state)
 }

@@ -10,8 +10,8 @@ use super::router::router;
 use super::state::State;
 use crate::registry::{RegistryError, SecretText};
 
-/// How long a shutdown waits for requests that are under way.
-const DRAIN: Duration = Duration::from_secs(10);
+/// The time that a shutdown waits for requests that are under way.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sees to it that there is an administrator's password. Returns it if it was made just now: it is not shown again.
 pub async fn first_password(state: &State) -> Result<Option<SecretText>, RegistryError> {
@@ -20,15 +20,15 @@ pub async fn first_password(state: &State) -> Result<Option<SecretText>, Registr
 
 /// Serves until `stop`, then answers those who wait and lets requests that are under way finish.
 pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output = ()> + Send + 'static) {
-    let told = state.clone();
+    let stopping = state.clone();
     let stopped = async move {
         stop.await;
         tracing::info!("stopping");
-        told.stop();
+        stopping.stop();
     };
     let drained = async {
         state.stopping().await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     let service = router(state.clone());
     tokio::select! {

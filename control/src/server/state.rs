@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::access::Access;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 
-/// What every handler can reach. Clones share it.
+/// The state of a server. Clones share it.
 #[derive(Clone)]
 pub struct State(Arc<Shared>);
 
@@ -21,14 +21,14 @@ struct Shared {
     stopping: watch::Sender<bool>,
 }
 
-/// What may be chosen of a server, and is no secret.
+/// The settings of a server that are no secrets.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The proxy's address in the dashboard's examples.
     pub proxy_url: ProxyUrl,
-    /// How long a client may take to send the head of a request, and then its body.
+    /// The time in which a client must send the head of a request, and then its body.
     pub patience: Duration,
-    /// Who signs in by Cloudflare Access, if anybody may.
+    /// Sign-in by Cloudflare Access, where it is enabled.
     pub access: Option<Access>,
 }
 
@@ -50,17 +50,17 @@ impl State {
         }))
     }
 
-    /// The registry.
+    /// Returns the registry.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
     }
 
-    /// The administrator's password, where the environment has one.
+    /// Returns the administrator's password, where the environment has one.
     pub fn admin_password(&self) -> Option<&SecretText> {
         self.0.admin_password.as_ref()
     }
 
-    /// The credential of the data planes.
+    /// Returns the credential of the data planes.
     pub(super) fn registry_token(&self) -> &SecretText {
         &self.0.registry_token
     }
@@ -69,7 +69,7 @@ impl State {
         &self.0.options
     }
 
-    /// Returns when the server is to stop: whoever waits for something answers now.
+    /// Returns when the server is to stop, so that handlers that wait answer now.
     pub(super) async fn stopping(&self) {
         // The sender lives as long as this does, so the wait ends in one way only.
         let _ = self.0.stopping.subscribe().wait_for(|stopping| *stopping).await;

@@ -5,11 +5,11 @@
 
 use keyswap_core::RequestHead;
 
-/// What hidden text is replaced by.
+/// The replacement of hidden text.
 const HIDDEN: &str = "…";
 
 /// Shorter words are no credentials, and hiding them would make paths unreadable.
-const SHORTEST: usize = 8;
+const MIN_WORD_BYTES: usize = 8;
 
 /// The words that are not shown.
 pub(crate) struct Mask(Vec<String>);
@@ -21,7 +21,7 @@ impl Mask {
             head.headers.iter().filter(|header| is_slot(header.name)).flat_map(|header| words(header.value));
         let mut hidden: Vec<String> = in_headers
             .chain(query_keys(head.path).flat_map(words))
-            .filter(|word| word.len() >= SHORTEST)
+            .filter(|word| word.len() >= MIN_WORD_BYTES)
             .map(|word| String::from_utf8_lossy(word).into_owned())
             .collect();
         // A word that contains another goes first.

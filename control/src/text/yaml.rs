@@ -55,7 +55,7 @@ fn describe(error: &Error) -> String {
     }
 }
 
-/// What is wrong. Whatever the parser would quote from the document has words of our own.
+/// Returns the error in words. Where the parser would quote from the document, the words are our own.
 fn words(error: &Error) -> Cow<'static, str> {
     Cow::Borrowed(match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return words(error),

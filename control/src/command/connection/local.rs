@@ -16,7 +16,7 @@ use crate::registry::{
 pub(in crate::command) struct Local {
     runtime: Runtime,
     registry: Registry,
-    /// Who the audit log says it was.
+    /// The actor in the audit log.
     actor: Actor,
 }
 

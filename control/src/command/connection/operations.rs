@@ -1,4 +1,4 @@
-//! What the subcommands ask of a registry. They do not know whether it is a database or a server.
+//! The operations of a registry that subcommands call. They do not know whether it is a database or a server.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::registry::{
     Token, User, UserPatch,
 };
 
-/// A registry, wherever it is. Errors are for whoever typed the command.
+/// A registry, wherever it is. Errors are for the user of the command.
 pub(in crate::command) trait Operations {
     fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created>;
     /// All of them come in or none does; answers those that were not there yet.

@@ -17,7 +17,7 @@ use crate::registry::DatabaseUrl;
 const DATABASE: &str = "KEYSWAP_DATABASE";
 const SERVER: &str = "KEYSWAP_SERVER";
 
-/// Which registry, and the form of the output.
+/// The registry, and the form of the output.
 #[derive(Args)]
 pub(in crate::command) struct Target {
     /// Where the registry is kept: `sqlite://FILE` or `postgres://…`; else what `KEYSWAP_DATABASE` says
@@ -41,14 +41,14 @@ pub(in crate::command) struct Target {
     pub(in crate::command) format: Format,
 }
 
-/// Where a registry is.
+/// The place of a registry.
 enum Place {
     Database(String),
     Server(String),
 }
 
 impl Target {
-    /// Whether a registry is named.
+    /// Returns true if a registry is named.
     pub(in crate::command) fn is_named(&self) -> anyhow::Result<bool> {
         self.place().map(|place| place.is_some())
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::command::terminal::output::visible;
 use crate::text::mask::{self, Mask};
 
-/// What is decided about a request, and why.
+/// The decision on a request, with its reasons.
 #[derive(Serialize)]
 pub(super) struct Explanation {
     verdict: &'static str,
@@ -23,7 +23,7 @@ pub(super) struct Explanation {
     outcome: Outcome,
 }
 
-/// Who the request is from.
+/// The principal of the request.
 #[derive(Serialize)]
 struct Caller {
     id: String,
@@ -38,7 +38,7 @@ struct CheckMade {
     message: String,
 }
 
-/// What happens to the request.
+/// The outcome of the request.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {

@@ -35,12 +35,12 @@ pub(super) fn print_errors_as_json(errors: &PolicyErrors) -> anyhow::Result<()> 
     output::print_json(&json!({"valid": false, "errors": errors}))
 }
 
-/// How many errors there are, on standard error.
+/// Writes the number of errors to standard error.
 pub(super) fn note_count(name: &str, errors: &PolicyErrors) {
     output::note(&format!("{name}: {}", count(errors.0.len(), "error")));
 }
 
-/// So many of something.
+/// Returns a number with its noun.
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,4 +1,4 @@
-//! What all renderings take, and the files that they write.
+//! The arguments of all renderings, and the files that they write.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format};
 
-/// What all of them take.
+/// The arguments of all renderings.
 #[derive(Args)]
 pub(super) struct Common {
     /// The configuration of the filter, in YAML or JSON: a policy, a rollout, or where it fetches one; `-` is standard input
@@ -41,7 +41,7 @@ pub(super) struct File {
     pub(super) text: String,
 }
 
-/// Where something is fetched from, with the whole address.
+/// A server from which something is fetched, with the whole address.
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) url: String,

@@ -78,7 +78,7 @@ impl RenderEnvoy {
         Ok(File { name: "bootstrap.yaml", text })
     }
 
-    /// Where the filter is loaded from, and the cluster that this takes.
+    /// Returns the source of the filter's code, and the cluster that this takes.
     fn code(&self) -> (String, Option<Named>) {
         let (Some(remote), Some(sha256)) = (&self.module.module_url, &self.module.module_sha256) else {
             let file = quoted(&self.module_file.to_string_lossy());

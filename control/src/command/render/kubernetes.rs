@@ -1,4 +1,4 @@
-//! What both meshes have in common: names, the filter's code, secrets by reference, the registry.
+//! The parts of both meshes: names, the filter's code, secrets by reference, the registry.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use super::common::{File, Remote};
 use super::plan::Plan;
 use super::text::{fill, quoted, scalar};
 
-/// What the manifests of both meshes take.
+/// The arguments of the manifests for both meshes.
 #[derive(Args)]
 pub(super) struct Kubernetes {
     /// The namespace of all objects
@@ -34,7 +34,7 @@ pub(super) struct Kubernetes {
     registry_image: Option<Image>,
 }
 
-/// Where the filter's code is. Either way its digest is known.
+/// The source of the filter's code. Either way its digest is known.
 #[derive(Args)]
 struct Module {
     /// The image with the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
@@ -55,7 +55,7 @@ pub(super) struct Image {
     digest: String,
 }
 
-/// Where the filter's code is, as a mesh is told.
+/// The source of the filter's code, for a mesh.
 pub(super) enum Code<'c> {
     Image { name: &'c str, digest: &'c str },
     Http { url: &'c str, sha256: &'c str },

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 
 use super::output;
 
-/// Returns if whoever is there agrees; where nobody can be asked, `yes` must have been said beforehand.
+/// Returns if the user agrees. Without a terminal to ask on, `yes` must have been given.
 pub(in crate::command) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     if yes {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What the subcommands read from and write to: files, standard streams, exit codes.
+//! The terminal of the subcommands: files, standard streams, exit codes.
 
 pub(super) mod exit;
 pub(super) mod output;

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::output::visible;
 
-/// What stands for a value that is not there.
+/// The sign for a value that is absent.
 pub(in crate::command) const NONE: &str = "-";
 
 /// Rows under the names of their columns.

@@ -15,9 +15,9 @@ use crate::registry::{Listing, RegistryError, Token};
 const FEWEST_DIGITS: usize = 8;
 
 /// The most matches that an error lists.
-const MOST_LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 
-/// Which token.
+/// The token that a subcommand is about.
 #[derive(Args)]
 pub(super) struct Selector {
     /// The token: its label, the beginning of its label, or 8 digits or more of its SHA-256
@@ -74,11 +74,11 @@ impl Selector {
 
 fn ambiguous(matches: &[Token]) -> String {
     let mut text = format!("{} tokens match: name one by digits of its SHA-256", matches.len());
-    for token in matches.iter().take(MOST_LISTED) {
+    for token in matches.iter().take(MAX_LISTED) {
         let _ = write!(text, "\n{}  {}  {}", token.id(), view::status(token), visible(&token.label));
     }
-    if matches.len() > MOST_LISTED {
-        let _ = write!(text, "\nand {} more", matches.len() - MOST_LISTED);
+    if matches.len() > MAX_LISTED {
+        let _ = write!(text, "\nand {} more", matches.len() - MAX_LISTED);
     }
     text
 }

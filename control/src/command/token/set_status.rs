@@ -8,7 +8,7 @@ use crate::command::connection::target::Target;
 use crate::command::terminal::exit::Exit;
 use crate::registry::Status;
 
-/// Which token, of which registry.
+/// A token of a registry.
 #[derive(Args)]
 pub(in crate::command) struct SetStatus {
     #[command(flatten)]

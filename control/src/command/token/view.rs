@@ -22,7 +22,7 @@ const DETAILS: &[&str] = &[
     "last used",
 ];
 
-/// What may be done with a token, in a word.
+/// Returns the state of a token in a word.
 pub(super) fn status(token: &Token) -> &'static str {
     match token.status {
         Status::Disabled => "disabled",

@@ -1,18 +1,18 @@
-//! Who changes something, as the audit log has it.
+//! Actors, as the audit log has them.
 
 use std::fmt;
 
 /// The longest name that is kept of an actor.
-const LONGEST: usize = 254;
+const MAX_NAME_CHARS: usize = 254;
 
-/// Whose change it is: `admin`, `cli`, or the address of whoever signed in.
+/// The author of a change: `admin`, `command line`, or the address of an administrator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(String);
 
 impl Actor {
     /// An actor by its name. Control characters and what exceeds 254 characters are dropped.
     pub fn new(name: &str) -> Self {
-        Self(name.chars().filter(|char| !char.is_control()).take(LONGEST).collect())
+        Self(name.chars().filter(|char| !char.is_control()).take(MAX_NAME_CHARS).collect())
     }
 
     pub(in crate::registry) fn name(&self) -> &str {

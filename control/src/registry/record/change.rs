@@ -1,8 +1,8 @@
-//! What the change feed tells.
+//! Entries of the change feed.
 
 use serde::Serialize;
 
-/// What a change is of.
+/// The kind of thing that changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
@@ -28,7 +28,7 @@ impl Subject {
 /// A token or user that changed, came or went.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Change {
-    /// What it is.
+    /// Its kind.
     pub kind: Subject,
     /// Its digest or address.
     pub key: String,
@@ -39,11 +39,11 @@ pub struct Change {
 /// A part of the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Feed {
-    /// Where to go on.
+    /// The number to go on from.
     pub sequence: i64,
     /// The reader is ahead of the database, which was put back to an earlier state: what the reader knows may be
     /// wrong, and this part begins at the beginning.
     pub reset: bool,
-    /// What changed, the oldest first.
+    /// The changes, the oldest first.
     pub changes: Vec<Change>,
 }

@@ -1,4 +1,4 @@
-//! What somebody asks to be put into the registry, and whether it may be.
+//! Requests to put something into the registry, and the rules for it.
 //!
 //! What makes a label, an owner, a provider and an expiry is the engine's to say: see [`super::policy_token`].
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 use super::model::Status;
-use super::policy_token::{Draft, Field, TokenRecord};
+use super::policy_token::{Draft, Field, PolicyToken};
 use super::rate_limit::RateLimit;
 use super::secret_text::SecretText;
 
 /// The fewest characters of a custom token, and the most bytes of one.
-const SHORTEST: usize = 12;
-const LONGEST: usize = 8 * 1024;
+const MIN_TOKEN_CHARS: usize = 12;
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-const MOST_MODELS: usize = 64;
-const LONGEST_MODEL: usize = 128;
+const MAX_MODELS: usize = 64;
+const MAX_MODEL_BYTES: usize = 128;
 
-/// Where a new token comes from.
+/// The source of a new token.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// It is made here.
@@ -33,7 +33,7 @@ pub enum Source {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewToken {
-    /// What people call it.
+    /// Its label.
     pub label: String,
     /// The email address of who answers for it.
     pub owner: Option<String>,
@@ -41,9 +41,9 @@ pub struct NewToken {
     pub providers: Vec<String>,
     /// The models it is for; all unless some are named.
     pub models: Vec<String>,
-    /// When it expires: a time with an offset. Absent or empty is never.
+    /// The expiry: a time with an offset. Absent or empty is never.
     pub expires_at: Option<String>,
-    /// How often it may be used.
+    /// The rate limit.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -52,18 +52,18 @@ pub struct NewToken {
 pub struct KnownToken {
     /// Its SHA-256.
     pub digest: TokenDigest,
-    /// What it is for.
+    /// Its record.
     pub new: NewToken,
-    /// Whether it may be used.
+    /// Its status.
     pub status: Status,
 }
 
 /// A change of a token: what is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct TokenPatch {
-    /// Whether it may be used.
+    /// Its status.
     pub status: Option<Status>,
-    /// When it expires: a time with an offset; `Some(None)` is never.
+    /// The expiry: a time with an offset; `Some(None)` is never.
     pub expires_at: Option<Option<String>>,
     /// The rate limit; `Some(None)` takes it away.
     pub rate_limit: Option<Option<RateLimit>>,
@@ -75,13 +75,13 @@ pub struct TokenPatch {
 pub struct NewUser {
     /// The address.
     pub email: String,
-    /// What people call the user.
+    /// The user's label.
     pub label: Option<String>,
     /// The names of the providers that the user may call.
     pub providers: Vec<String>,
     /// The models that the user may call; all unless some are named.
     pub models: Vec<String>,
-    /// How often the user may call.
+    /// The rate limit.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -94,7 +94,7 @@ pub struct UserPatch {
     pub providers: Option<Vec<String>>,
     /// All models that the user may call from now on.
     pub models: Option<Vec<String>>,
-    /// Whether the user may call at all.
+    /// The user's status.
     pub status: Option<Status>,
     /// The rate limit; `Some(None)` takes it away.
     pub rate_limit: Option<Option<RateLimit>>,
@@ -122,14 +122,16 @@ impl Source {
             Self::Digest(digest) => return Ok((None, digest, String::new())),
         };
         let text = token.expose();
-        if text.chars().count() < SHORTEST {
+        if text.chars().count() < MIN_TOKEN_CHARS {
             return Err(RegistryError::TokenTooShort);
         }
         // Anything else could not be sent in every slot.
-        if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.len() > MAX_TOKEN_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RegistryError::Invalid {
                 field: "token",
-                expected: format!("expected at most {LONGEST} visible ASCII characters without spaces"),
+                expected: format!(
+                    "expected at most {MAX_TOKEN_BYTES} visible ASCII characters without spaces"
+                ),
             });
         }
         let last4 = text.get(text.len() - 4..).unwrap_or_default().to_owned();
@@ -139,7 +141,7 @@ impl Source {
 }
 
 impl NewToken {
-    /// Whether it may be put into the registry.
+    /// Checks that it may be put into the registry.
     pub fn validate(&self) -> Result<(), RegistryError> {
         self.clone().check().map(drop)
     }
@@ -188,9 +190,9 @@ pub(in crate::registry) fn check_expiry(text: Option<&str>) -> Result<Option<Uni
     text.map(|text| UnixTime::from_rfc3339(text).ok_or(RegistryError::InvalidExpiry)).transpose()
 }
 
-fn check(draft: Draft) -> Result<TokenRecord, RegistryError> {
+fn check(draft: Draft) -> Result<PolicyToken, RegistryError> {
     // What the digest is does not matter to what is checked here.
-    TokenRecord::new(TokenDigest::of(b""), draft).map_err(|errors| {
+    PolicyToken::new(TokenDigest::of(b""), draft).map_err(|errors| {
         let Some(error) = errors.first() else { return RegistryError::Corrupt("draft") };
         let invalid = |field| RegistryError::Invalid { field, expected: error.message.clone() };
         match error.field {
@@ -209,12 +211,12 @@ fn check_models(models: Vec<String>) -> Result<Vec<String>, RegistryError> {
     for model in models {
         let model = model.trim().to_owned();
         let fits =
-            (1..=LONGEST_MODEL).contains(&model.len()) && model.bytes().all(|byte| byte.is_ascii_graphic());
-        if !fits || checked.len() == MOST_MODELS {
+            (1..=MAX_MODEL_BYTES).contains(&model.len()) && model.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits || checked.len() == MAX_MODELS {
             return Err(RegistryError::Invalid {
                 field: "models",
                 expected: format!(
-                    "expected at most {MOST_MODELS} names of 1 to {LONGEST_MODEL} visible ASCII characters"
+                    "expected at most {MAX_MODELS} names of 1 to {MAX_MODEL_BYTES} visible ASCII characters"
                 ),
             });
         }

@@ -1,4 +1,4 @@
-//! What can go wrong in a registry, each with a code that programs can rely on.
+//! Errors of a registry, each with a code that programs can rely on.
 //!
 //! Messages never repeat a value that was sent, so that a token in the wrong field goes no further.
 
@@ -20,7 +20,7 @@ pub enum RegistryError {
     Invalid {
         /// The field's name.
         field: &'static str,
-        /// What it should hold.
+        /// The values that are allowed.
         expected: String,
     },
     /// There is such a token already.
@@ -59,7 +59,7 @@ pub enum RegistryError {
     Corrupt(&'static str),
 }
 
-/// The sort of an error: what whoever asked can do about it.
+/// The kind of an error: what the caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Ask for something else: the request is not acceptable.
@@ -100,7 +100,7 @@ impl RegistryError {
         }
     }
 
-    /// What whoever asked can do about it.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> Kind {
         match self {
             Self::LabelRequired

@@ -1,4 +1,4 @@
-//! What the registry keeps and is asked, as values: no database, no HTTP.
+//! The values of the registry: records and requests. No database, no HTTP.
 
 pub(super) mod actor;
 pub(super) mod change;

@@ -1,4 +1,4 @@
-//! What the registry keeps: tokens, users, the audit log; and pages of them.
+//! Tokens, users, entries of the audit log; and pages of them.
 
 use keyswap_core::{TokenDigest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::day::Day;
 use super::rate_limit::RateLimit;
 
-/// Whether a token or a user may be used.
+/// The status of a token or a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -30,16 +30,16 @@ impl Status {
     }
 }
 
-/// What is kept of a proxy token. The token itself is not.
+/// The record of a proxy token. The token itself is not in it.
 ///
 /// As JSON it is its [`TokenRecord`] with `last4` and `last_used`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its SHA-256.
     pub digest: TokenDigest,
-    /// What people call it.
+    /// Its label.
     pub label: String,
-    /// Who answers for it: an email address.
+    /// The email address of its owner.
     pub owner: Option<String>,
     /// Its last four characters, to tell it from others; empty if it came as a digest.
     pub last4: String,
@@ -47,19 +47,19 @@ pub struct Token {
     pub providers: Vec<String>,
     /// The models it is for; `*` is all.
     pub models: Vec<String>,
-    /// Whether it may be used.
+    /// Its status.
     pub status: Status,
-    /// When it came into the registry.
+    /// The time at which it came into the registry.
     pub created_at: UnixTime,
     /// The expiry it was given; see [`Token::expires_at`] for the one that counts.
     pub own_expiry: Option<UnixTime>,
-    /// How often it may be used, where that differs from the policy.
+    /// The rate limit, where that differs from the policy.
     pub rate_limit: Option<RateLimit>,
     /// The token that takes its place.
     pub successor: Option<TokenDigest>,
-    /// When it makes place for its successor.
+    /// The time at which it makes place for its successor.
     pub retires_at: Option<UnixTime>,
-    /// When it was last used.
+    /// The day of its last use.
     pub last_used: Option<Day>,
     /// The number of its last change.
     pub version: i64,
@@ -71,12 +71,12 @@ impl Token {
         [self.own_expiry, self.retires_at].into_iter().flatten().min()
     }
 
-    /// Whether it may be used at `now`.
+    /// Returns true if it may be used at `now`.
     pub fn is_active(&self, now: UnixTime) -> bool {
         self.status == Status::Active && self.expires_at().is_none_or(|at| at > now)
     }
 
-    /// Whether it may be used now, by this machine's clock.
+    /// Returns true if it may be used now, by this machine's clock.
     pub fn is_active_now(&self) -> bool {
         self.is_active(super::clock::now())
     }
@@ -88,7 +88,7 @@ impl Token {
         id
     }
 
-    /// What data planes get.
+    /// Returns the token as data planes get it.
     pub fn record(&self) -> TokenRecord<'_> {
         TokenRecord {
             sha256: self.digest.to_hex(),
@@ -179,24 +179,24 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
-/// Somebody who signs in elsewhere and is known here by an email address.
+/// A person who signs in elsewhere and is known here by an email address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
     /// The address, in lower case.
     pub email: String,
-    /// What people call the user.
+    /// The user's label.
     pub label: Option<String>,
-    /// Whether the user may call at all.
+    /// The user's status.
     pub status: Status,
     /// The names of the providers that the user may call.
     pub providers: Vec<String>,
     /// The models that the user may call; `*` is all.
     pub models: Vec<String>,
-    /// When the user came into the registry.
+    /// The time at which the user came into the registry.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
-    /// How often the user may call, where that differs from the policy.
+    /// The rate limit, where that differs from the policy.
     #[schema(value_type = Option<super::rate_limit::Text>)]
     pub rate_limit: Option<RateLimit>,
     /// The number of the user's last change.
@@ -208,20 +208,20 @@ pub struct User {
 pub struct AuditEntry {
     /// Larger ones are newer.
     pub id: i64,
-    /// When it was done.
+    /// The time.
     #[serde(serialize_with = "rfc3339")]
     pub at: UnixTime,
-    /// By whom.
+    /// The actor.
     pub actor: String,
-    /// What was done, such as `token.create`.
+    /// The action, such as `token.create`.
     pub action: String,
-    /// To whom or what: a digest, an email address.
+    /// The subject: a digest, an email address.
     pub subject: String,
-    /// What is worth knowing about it.
+    /// Details.
     pub detail: serde_json::Value,
 }
 
-/// Which part of a list is wanted. The newest come first.
+/// The part of a list that is asked for. The newest come first.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// Only what has this text in its label, owner, address, digest or last four characters, in any case.
@@ -251,9 +251,9 @@ impl Listing {
 pub struct Page<T> {
     /// The part.
     pub items: Vec<T>,
-    /// What to ask for to go on, if there is more.
+    /// The place to go on from, if there is more.
     pub next: Option<i64>,
-    /// How many there are on all pages.
+    /// The number of entries on all pages.
     pub total: i64,
 }
 

@@ -16,27 +16,27 @@ pub struct Revision {
     pub sha256: String,
     /// The share in percent for which a candidate decides, where one is tried.
     pub percent: Option<u8>,
-    /// When it was published.
+    /// The time at which it was published.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub published_at: UnixTime,
-    /// By whom.
+    /// The actor.
     pub published_by: String,
 }
 
-/// What a data plane told when it last asked.
+/// The last report of a data plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plane {
-    /// What it calls itself.
+    /// Its own name.
     pub plane: String,
     /// The revision in force there, if there is one.
     pub revision: Option<i64>,
     /// The revision that it refuses, if it is one of this registry's.
     pub refused: Option<i64>,
-    /// What is wrong with what it refuses: a word.
+    /// The problem with the refused revision, in a word.
     pub problem: Option<String>,
     /// The same in a sentence.
     pub detail: Option<String>,
-    /// When it asked.
+    /// The time of the report.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub seen_at: UnixTime,
 }
@@ -50,16 +50,16 @@ pub struct PolicyStatus {
     pub planes: Vec<Plane>,
 }
 
-/// What a data plane tells with its question.
+/// A report that comes with a data plane's request.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What it calls itself.
+    /// Its own name.
     pub plane: String,
     /// The revision in force there.
     pub running: Option<i64>,
     /// The SHA-256 of what it refuses.
     pub refused: Option<TokenDigest>,
-    /// What is wrong with that, in a word.
+    /// The problem with that, in a word.
     pub problem: Option<String>,
     /// The same in a sentence.
     pub detail: Option<String>,

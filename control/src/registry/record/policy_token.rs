@@ -10,7 +10,7 @@ use keyswap_core::{Policy, PolicyError, TokenDigest, UnixTime};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What somebody asks for.
+/// A new token, as it is asked for.
 pub(crate) struct Draft {
     pub(crate) label: String,
     pub(crate) owner: Option<String>,
@@ -18,9 +18,9 @@ pub(crate) struct Draft {
     pub(crate) expires_at: Option<String>,
 }
 
-/// What is kept of a token: the token itself is not in it.
+/// The record of a token: the token itself is not in it.
 #[derive(Serialize)]
-pub(crate) struct TokenRecord {
+pub(crate) struct PolicyToken {
     pub(crate) sha256: String,
     pub(crate) label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +34,14 @@ pub(crate) struct TokenRecord {
 #[derive(Debug)]
 pub(crate) struct DraftErrors(Vec<DraftError>);
 
-/// What is wrong with a field of a draft.
+/// An error in a field of a draft.
 #[derive(Debug)]
 pub(crate) struct DraftError {
     pub(crate) field: Field,
     pub(crate) message: String,
 }
 
-/// Where something is wrong, or missing.
+/// The field that is wrong, or missing.
 #[derive(Debug)]
 pub(crate) enum Field {
     NoLabel,
@@ -55,7 +55,7 @@ pub(crate) enum Field {
     Elsewhere,
 }
 
-impl TokenRecord {
+impl PolicyToken {
     pub(crate) fn new(digest: TokenDigest, draft: Draft) -> Result<Self, DraftErrors> {
         let mut seen = BTreeSet::new();
         let is_new = |provider: &String| seen.insert(provider.clone());
@@ -157,6 +157,8 @@ impl fmt::Display for DraftError {
 
 impl std::error::Error for DraftErrors {}
 
+impl std::error::Error for DraftError {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +172,7 @@ mod tests {
                 providers: vec!["openai".to_owned()],
                 expires_at: None,
             };
-            let record = TokenRecord::new(TokenDigest::from_hex(&hex).unwrap(), draft).unwrap();
+            let record = PolicyToken::new(TokenDigest::from_hex(&hex).unwrap(), draft).unwrap();
             let read = crate::text::yaml::parse(record.to_yaml().unwrap().as_bytes()).unwrap();
             assert_eq!(read, json!([record]));
         }

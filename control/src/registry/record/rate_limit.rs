@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::RegistryError;
 use crate::text::object::Object;
 
-/// So many requests in such a time.
+/// A number of requests in a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Object<Text>", into = "Text")]
 pub struct RateLimit(keyswap_core::RateLimit);
@@ -26,7 +26,7 @@ impl RateLimit {
         Self::new(requests, seconds(per).unwrap_or(0))
     }
 
-    /// How many requests.
+    /// The number of requests.
     pub fn requests(self) -> u32 {
         self.0.requests()
     }
@@ -68,7 +68,7 @@ pub(crate) fn seconds(text: &str) -> Option<u32> {
 #[serde(deny_unknown_fields)]
 #[schema(as = RateLimit)]
 pub(in crate::registry) struct Text {
-    /// How many requests.
+    /// The number of requests.
     requests: u32,
     /// In which time, such as `60s`.
     per: String,

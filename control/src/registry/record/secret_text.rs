@@ -30,7 +30,7 @@ impl SecretText {
         Ok(Self::new(BASE64_URL_SAFE_NO_PAD.encode(*random)))
     }
 
-    /// The text itself. Whoever asks sees to it that it goes nowhere else.
+    /// Returns the text itself. The caller sees to it that it goes nowhere else.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -18,7 +18,7 @@ pub(in crate::registry) struct Store {
     pub(super) writer: AnyPool,
     pub(super) dialect: Dialect,
     pub(super) wake: Wake,
-    /// When the rate limits with a full budget were last forgotten, in seconds since 1970.
+    /// The time at which rate limits with a full budget were last forgotten, in seconds since 1970.
     pub(in crate::registry) forgotten_at: AtomicU64,
     /// Announces what others change in the database.
     pub(super) _listener: Background,
@@ -34,7 +34,7 @@ impl Drop for Background {
 }
 
 impl Store {
-    /// Somebody who waits for a change, whoever makes it.
+    /// Returns a waiter for the next change, by any process.
     pub(in crate::registry) fn waiter(&self) -> Waiter {
         self.wake.waiter()
     }

@@ -1,13 +1,13 @@
-//! What SQLite and PostgreSQL do not have in common.
+//! The differences between SQLite and PostgreSQL.
 
-/// What the two databases do not have in common.
+/// The statements that differ between the two databases.
 #[derive(Clone, Copy)]
 pub(super) struct Dialect {
     /// Begins a transaction that changes something.
     pub(super) begin: &'static str,
-    /// Reads the change sequence and keeps everybody else from changing anything until the transaction's end.
+    /// Reads the change sequence and keeps all others from changing anything until the transaction's end.
     pub(super) lock: &'static str,
-    /// Keeps everybody else from a key of the rate limits until the transaction's end, where beginning did not.
+    /// Keeps all others from a key of the rate limits until the transaction's end, where beginning did not.
     pub(super) lock_key: Option<&'static str>,
     /// Tells the other replicas, when the transaction is committed, that it was.
     pub(super) notify: Option<&'static str>,

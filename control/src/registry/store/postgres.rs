@@ -26,7 +26,7 @@ const CHANNEL: &str = "keyswap_changes";
 
 const CONNECTIONS: u32 = 16;
 
-/// How long a server that does not answer is left alone.
+/// The pause after a server that does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {

@@ -29,15 +29,15 @@ const DIALECT: Dialect = Dialect {
     notify: None,
 };
 
-/// How long a writer waits for another process.
+/// The time that a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How soon another process's change is noticed.
+/// The interval in which changes of other processes are looked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-const READERS: u32 = 4;
+const MAX_READERS: u32 = 4;
 
-/// What stands in the name of a file and would mean something else in an address.
+/// The characters of a file's name that would mean something else in an address.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
@@ -47,7 +47,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
     let pool = |size| pool(&url, size);
     let wake = Wake::new();
     Ok(Store {
-        reader: pool(READERS).await?,
+        reader: pool(MAX_READERS).await?,
         writer: pool(1).await?,
         dialect: DIALECT,
         wake: wake.clone(),

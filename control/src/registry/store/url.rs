@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::secret_text::SecretText;
 
-/// Where the registry is kept.
+/// The place of the registry's database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
     /// `sqlite://keyswap.db`, `sqlite:///var/lib/keyswap/keyswap.db`: a file.

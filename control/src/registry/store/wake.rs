@@ -1,19 +1,19 @@
 //! Wakes those who wait for a change.
 //!
-//! A wake may come without a change, so whoever is woken looks again; a change never goes by without a wake.
+//! A wake may come without a change, so a waiter that is woken looks again; a change never goes by without a wake.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Where changes are announced and waited for.
+/// A place where changes are announced and waited for.
 #[derive(Clone)]
 pub(super) struct Wake {
     changed: Arc<watch::Sender<()>>,
     waiting: Arc<watch::Sender<usize>>,
 }
 
-/// Somebody who waits. A change that is announced after this was made is not missed.
+/// A handler that waits. A change that is announced after this was made is not missed.
 pub(in crate::registry) struct Waiter {
     changed: watch::Receiver<()>,
     waiting: Arc<watch::Sender<usize>>,
@@ -24,7 +24,7 @@ impl Wake {
         Self { changed: Arc::new(watch::Sender::new(())), waiting: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Wakes everybody.
+    /// Wakes all waiters.
     pub(super) fn announce(&self) {
         self.changed.send_replace(());
     }
@@ -34,7 +34,7 @@ impl Wake {
         Waiter { changed: self.changed.subscribe(), waiting: Arc::clone(&self.waiting) }
     }
 
-    /// Returns when somebody waits.
+    /// Returns when there is a waiter.
     pub(super) async fn until_somebody_waits(&self) {
         // The sender lives as long as this does, so the wait ends in one way only.
         let _ = self.waiting.subscribe().wait_for(|count| *count > 0).await;

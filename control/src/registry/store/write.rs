@@ -72,7 +72,7 @@ impl Write {
         Ok(())
     }
 
-    /// Makes the change durable and wakes whoever waits for one.
+    /// Makes the change durable and wakes all that wait for one.
     pub(in crate::registry) async fn commit(mut self) -> Result<(), RegistryError> {
         if let Some(notify) = self.dialect.notify {
             self.transaction.execute(notify).await?;

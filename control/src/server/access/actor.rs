@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, StatusCode};
 use keyswap_core::jwt::{ClaimsFault, Issuer, JwkSet, JwtFault, PureRust, UnverifiedJwt, VerifiedIdentity};
 use keyswap_core::{Header, IdentityCredential, RequestHead, find_identity};
 
-use super::keys::{Keys, Unreachable};
+use super::keys::{Keys, KeysUnavailableError};
 use super::settings::AccessSettings;
 use crate::registry::{Actor, now};
 use crate::server::problem::Problem;
 
-/// Who is let in by Cloudflare Access.
+/// Sign-in by Cloudflare Access.
 #[derive(Clone, Debug)]
 pub struct Access {
     issuer: Issuer,
@@ -93,9 +93,8 @@ fn no_administrator() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "not_an_administrator", detail)
 }
 
-impl From<Unreachable> for Problem {
-    fn from(Unreachable: Unreachable) -> Self {
-        let detail = "the keys of Cloudflare Access cannot be fetched now";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "access_keys_unavailable", detail)
+impl From<KeysUnavailableError> for Problem {
+    fn from(error: KeysUnavailableError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "access_keys_unavailable", error.to_string())
     }
 }

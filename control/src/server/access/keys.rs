@@ -3,6 +3,7 @@
 //! No redirect is followed, no longer answer is read than a key set may be, and nothing of a token leads anywhere. While
 //! no newer set can be had, the old one is used for `stale_if_error`.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ struct Shared {
     remote: RemoteKeys,
     client: Client,
     kept: RwLock<Option<Kept>>,
-    /// Held by whoever fetches.
+    /// Held during a fetch.
     pace: Mutex<Pace>,
 }
 
@@ -34,11 +35,19 @@ struct Kept {
     since: Instant,
 }
 
-/// There are no keys that could be used, or no newer ones could be had.
+/// An error: there are no keys that could be used, or no newer ones could be had.
 #[derive(Debug)]
-pub(super) struct Unreachable;
+pub(super) struct KeysUnavailableError;
 
-/// What is wanted of a fetch.
+impl fmt::Display for KeysUnavailableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the keys of Cloudflare Access cannot be fetched now")
+    }
+}
+
+impl std::error::Error for KeysUnavailableError {}
+
+/// The purpose of a fetch.
 enum Want {
     Fresh,
     Other(Arc<JwkSet>),
@@ -57,31 +66,34 @@ impl Keys {
     }
 
     /// A set that is fresh, or the newest there is.
-    pub(super) async fn current(&self) -> Result<Arc<JwkSet>, Unreachable> {
+    pub(super) async fn current(&self) -> Result<Arc<JwkSet>, KeysUnavailableError> {
         let Shared { remote, .. } = &*self.0;
         if let Some(set) = self.0.kept_for(remote.cache_duration) {
             return Ok(set);
         }
         let fetched = self.fetch(Want::Fresh).await;
         let stale = self.0.kept_for(remote.cache_duration.saturating_add(remote.stale_if_error));
-        stale.ok_or(fetched.err().unwrap_or(Unreachable))
+        stale.ok_or(fetched.err().unwrap_or(KeysUnavailableError))
     }
 
     /// A set that came after `known`, in which a key is missing; `None` if none did and it is too soon to ask again.
-    pub(super) async fn newer(&self, known: &Arc<JwkSet>) -> Result<Option<Arc<JwkSet>>, Unreachable> {
+    pub(super) async fn newer(
+        &self,
+        known: &Arc<JwkSet>,
+    ) -> Result<Option<Arc<JwkSet>>, KeysUnavailableError> {
         self.fetch(Want::Other(Arc::clone(known))).await?;
         Ok(self.0.kept().map(|kept| kept.set).filter(|set| !Arc::ptr_eq(set, known)))
     }
 
     /// In a task of its own: a caller that goes away takes no fetch with it.
-    async fn fetch(&self, want: Want) -> Result<(), Unreachable> {
+    async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let shared = Arc::clone(&self.0);
-        tokio::spawn(async move { shared.fetch(want).await }).await.unwrap_or(Err(Unreachable))
+        tokio::spawn(async move { shared.fetch(want).await }).await.unwrap_or(Err(KeysUnavailableError))
     }
 }
 
 impl Shared {
-    async fn fetch(&self, want: Want) -> Result<(), Unreachable> {
+    async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let mut pace = self.pace.lock().await;
         let start = match want {
             // Somebody else was faster.
@@ -95,7 +107,7 @@ impl Shared {
         match start {
             Start::Now => {}
             Start::TooSoon => return Ok(()),
-            Start::Failing => return Err(Unreachable),
+            Start::Failing => return Err(KeysUnavailableError),
         }
         let fetched = self.download().await;
         pace.ended(fetched.is_ok(), Instant::now());
@@ -110,7 +122,7 @@ impl Shared {
                     error = format!("{error:#}"),
                     "the keys of Cloudflare Access cannot be fetched"
                 );
-                Err(Unreachable)
+                Err(KeysUnavailableError)
             }
         }
     }

@@ -1,8 +1,8 @@
-//! How often keys are fetched, whatever arrives.
+//! A limit on fetches of keys, whatever arrives.
 
 use std::time::{Duration, Instant};
 
-/// When a fetch may begin.
+/// The times that decide when a fetch may begin.
 #[derive(Debug)]
 pub(super) struct Pace {
     cooldown: Duration,
@@ -10,7 +10,7 @@ pub(super) struct Pace {
     refetched_at: Option<Instant>,
 }
 
-/// Whether a fetch may begin.
+/// The decision on a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Now,
@@ -20,7 +20,7 @@ pub(super) enum Start {
     Failing,
 }
 
-/// How soon a failed fetch is repeated while there are no keys at all.
+/// The pause after a failed fetch while there are no keys at all.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Pace {

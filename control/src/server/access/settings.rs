@@ -1,4 +1,4 @@
-//! What may be chosen of the sign-in by Cloudflare Access.
+//! Settings of the sign-in by Cloudflare Access.
 //!
 //! The rules are the engine's: the issuer is read as part of a small policy, and its errors are told in the words of the
 //! command line.
@@ -12,7 +12,7 @@ use keyswap_core::{Policy, PolicyErrors};
 use reqwest::Url;
 use serde_json::{Map, json};
 
-/// Which tokens of Cloudflare Access are accepted, and of whom.
+/// The tokens of Cloudflare Access that are accepted, and the administrators.
 #[derive(Debug)]
 pub struct AccessSettings {
     /// The domain of the team, such as `https://acme.cloudflareaccess.com`.
@@ -21,7 +21,7 @@ pub struct AccessSettings {
     pub audiences: Vec<String>,
     /// The email addresses of those who may administer.
     pub admins: Vec<String>,
-    /// Where the keys are, if not at the issuer.
+    /// The address of the keys, if it is not the issuer's.
     pub keys_url: Option<String>,
 }
 
@@ -32,14 +32,14 @@ impl AccessSettings {
             ("preset", json!("cloudflare_access")),
             ("issuer", json!(self.issuer)),
             ("audiences", json!(self.audiences)),
-            // Who of them may administer is told by their address, here and not in the policy.
+            // Which of them may administer is told by their address, here and not in the policy.
             ("principals", json!("any")),
         ];
         let jwks = self.keys_url.as_ref().map(|url| ("jwks", json!({"url": url})));
         let issuer: Map<_, _> =
             fields.into_iter().chain(jwks).map(|(name, value)| (name.to_owned(), value)).collect();
         let policy = json!({"version": "keyswap/v1", "credentials": {}, "issuers": [issuer]});
-        let policy = Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| told(&errors))?;
+        let policy = Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| in_words(&errors))?;
         policy.issuers().first().cloned().context("the policy has no issuer")
     }
 
@@ -57,7 +57,7 @@ impl AccessSettings {
     }
 }
 
-/// Where the issuer's keys are: reached by TLS, or on this machine.
+/// Returns the address of the issuer's keys: reached by TLS, or on this machine.
 pub(super) fn source(issuer: &Issuer) -> anyhow::Result<(Url, &RemoteKeys)> {
     let (KeySource::Jwks(remote) | KeySource::Discovery(remote)) = issuer.keys() else {
         return Err(anyhow!("the keys of the issuer are at no address"));
@@ -76,7 +76,7 @@ fn is_loopback(url: &Url) -> bool {
     host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn told(errors: &PolicyErrors) -> anyhow::Error {
+fn in_words(errors: &PolicyErrors) -> anyhow::Error {
     let words = errors.0.iter().map(|error| {
         let message = &error.message;
         match error.path.strip_prefix("issuers[0].") {

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-/// Who is at the other end of the connection.
+/// The client of a connection.
 pub(super) struct Client {
     address: Option<IpAddr>,
     /// The request came without TLS, and no further than from this machine.

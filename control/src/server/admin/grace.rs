@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::registry::{self, RegistryError};
 
-/// How long a token works beside its successor.
+/// Reads the time for which a token works beside its successor.
 pub(super) fn grace(text: &str) -> Result<Duration, RegistryError> {
     let seconds = registry::seconds(text).filter(|seconds| *seconds <= 366 * 86_400);
     seconds.map(|seconds| Duration::from_secs(u64::from(seconds))).ok_or_else(|| RegistryError::Invalid {

@@ -42,7 +42,7 @@ pub(in crate::server) async fn prepare(
     }
 }
 
-/// Whether the password is the one of the hash. Without a hash none is.
+/// Returns true if the password is the one of the hash. Without a hash none is.
 pub(super) async fn is_right(password: SecretText, hash: Option<String>) -> Result<bool, RegistryError> {
     let Some(hash) = hash else { return Ok(false) };
     off_the_threads(move || {

@@ -1,4 +1,4 @@
-//! Who signed in with the password: a cookie with a random secret, of which the database has the SHA-256.
+//! Sessions of the administrator: a cookie with a random secret, of which the database has the SHA-256.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use keyswap_core::TokenDigest;
@@ -8,14 +8,14 @@ use crate::registry::{Registry, RegistryError, SecretText};
 
 const COOKIE: &str = "keyswap_session";
 
-/// How long a session lasts, in seconds.
-const LIFETIME: u32 = 86_400;
+/// The lifetime of a session.
+const LIFETIME_SECONDS: u32 = 86_400;
 
 /// Begins a session, and returns the `Set-Cookie` of it.
 pub(super) async fn begin(registry: &Registry, client: &Client) -> Result<HeaderValue, RegistryError> {
     let secret = SecretText::random()?;
-    registry.begin_session(&TokenDigest::of(secret.expose().as_bytes()), LIFETIME).await?;
-    set_cookie(secret.expose(), LIFETIME, client)
+    registry.begin_session(&TokenDigest::of(secret.expose().as_bytes()), LIFETIME_SECONDS).await?;
+    set_cookie(secret.expose(), LIFETIME_SECONDS, client)
 }
 
 /// Ends the session of a request, if there is one, and returns the `Set-Cookie` that removes the cookie.
@@ -30,7 +30,7 @@ pub(super) async fn end(
     set_cookie("", 0, client)
 }
 
-/// Whether a request is of a session.
+/// Returns true if a request has the cookie of an open session.
 pub(super) async fn is_open(registry: &Registry, headers: &HeaderMap) -> Result<bool, RegistryError> {
     match id(headers) {
         Some(id) => registry.has_session(&id).await,

@@ -23,7 +23,7 @@ pub(super) struct Credential {
     password: String,
 }
 
-/// What became of a try.
+/// The result of a try to sign in.
 pub(super) enum Try {
     /// It was right; this is the `Set-Cookie` of the session.
     Right(HeaderValue),

@@ -1,4 +1,4 @@
-//! Who asks: an administrator that Cloudflare Access vouches for, or whoever signed in with the password.
+//! The administrator of a request: one that Cloudflare Access vouches for, or the one of a session.
 //!
 //! A request with a JWT of Access is judged by that, and has no other way in. Handlers find the [`Actor`] among the
 //! extensions of the request.
@@ -23,7 +23,7 @@ pub(super) async fn require(Extract(state): Extract<State>, request: Request, ne
     }
 }
 
-/// The administrator that a JWT of Cloudflare Access names, where such are accepted and there is one.
+/// Returns the administrator that a JWT of Cloudflare Access names, where such are accepted and there is one.
 pub(super) async fn by_access(state: &State, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     match &state.options().access {
         Some(access) => access.actor(headers).await,
@@ -31,7 +31,7 @@ pub(super) async fn by_access(state: &State, headers: &HeaderMap) -> Result<Opti
     }
 }
 
-/// The administrator that a request is from, if there is one.
+/// Returns the administrator that a request is from, if there is one.
 pub(super) async fn who(state: &State, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     if let Some(actor) = by_access(state, headers).await? {
         return Ok(Some(actor));
@@ -39,7 +39,7 @@ pub(super) async fn who(state: &State, headers: &HeaderMap) -> Result<Option<Act
     Ok(session::is_open(state.registry(), headers).await?.then(by_password))
 }
 
-/// The request with its actor, for handlers.
+/// Returns the request with its actor, for handlers.
 pub(super) fn with_actor(mut request: Request, actor: Actor) -> Request {
     request.extensions_mut().insert(actor);
     request

@@ -15,7 +15,7 @@ use crate::server::problem::Problem;
 use crate::server::state::State;
 
 /// The longest wait, in seconds.
-const LONGEST_WAIT: u64 = 60;
+const MAX_WAIT_SECONDS: u64 = 60;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -46,8 +46,8 @@ pub(super) async fn changes(
     Extract(state): Extract<State>,
     Parameters(Since { since, wait }): Parameters<Since>,
 ) -> Result<Json<Feed>, Problem> {
-    if since.is_some_and(|since| since < 0) || wait > LONGEST_WAIT {
-        let detail = format!("expected `since` from 0, and `wait` up to {LONGEST_WAIT} seconds");
+    if since.is_some_and(|since| since < 0) || wait > MAX_WAIT_SECONDS {
+        let detail = format!("expected `since` from 0, and `wait` up to {MAX_WAIT_SECONDS} seconds");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail));
     }
     let registry = state.registry();

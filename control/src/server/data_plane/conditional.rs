@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// Whether the client has this version.
+/// Returns true if the client has this version.
 pub(super) fn has_version(headers: &HeaderMap, version: i64) -> bool {
     let etag = tag(version);
     headers

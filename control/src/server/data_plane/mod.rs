@@ -1,4 +1,4 @@
-//! What data planes ask: lookups, changes, limits, policies, introspection; and what they report: uses, and what they run.
+//! The API of data planes: lookups, changes, limits, policies, introspection; and reports of uses and of policies that run.
 //!
 //! All of it needs the data planes' credential, except for the description of it all.
 

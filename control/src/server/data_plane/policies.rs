@@ -16,11 +16,11 @@ use crate::server::extract::{Parameters, Segment};
 use crate::server::problem::{Problem, ProblemBody};
 use crate::server::state::State;
 
-/// What a data plane tells of itself.
+/// The report of a data plane on itself.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Told {
+pub(super) struct PlaneReport {
     /// What the data plane calls itself; without it nothing is kept of what it tells
     plane: Option<String>,
     /// The revision in force there
@@ -44,7 +44,7 @@ pub(super) struct Told {
     params(
         ("name" = String, Path, description = "The name of the policy"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of the revision that the client has"),
-        Told,
+        PlaneReport,
     ),
     security(("registry_token" = [])),
     responses(
@@ -57,12 +57,12 @@ pub(super) struct Told {
 pub(super) async fn policy(
     Extract(state): Extract<State>,
     Segment(name): Segment,
-    Parameters(told): Parameters<Told>,
+    Parameters(report): Parameters<PlaneReport>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let registry = state.registry();
     let newest = registry.newest_revision(&name).await?;
-    if let Told { plane: Some(plane), running, refused, problem, detail } = told {
+    if let PlaneReport { plane: Some(plane), running, refused, problem, detail } = report {
         registry.report(&name, Report { plane, running, refused, problem, detail }).await?;
     }
     if has_version(&headers, newest) {

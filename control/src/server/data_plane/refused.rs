@@ -1,4 +1,4 @@
-//! How requests of data planes are refused, as the description of the API has it.
+//! Refusals of requests from data planes, as the description of the API has them.
 
 use utoipa::IntoResponses;
 

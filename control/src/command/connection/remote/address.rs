@@ -32,19 +32,19 @@ impl Address {
         }
     }
 
-    /// Whether what is sent there leaves this machine.
+    /// Returns true if what is sent there leaves this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         host == "localhost" || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Whether it is reached by way of TLS.
+    /// Returns true if it is reached by way of TLS.
     pub(super) fn has_tls(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// What is at a path; each segment is escaped.
+    /// Returns the URL of a path; each segment is escaped.
     pub(super) fn at(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {

@@ -1,4 +1,4 @@
-//! What a server answers, read with care: it may be another server than was meant, and slow, large or hostile.
+//! Responses of a server, read with care: it may be another server than was meant, and slow, large or hostile.
 
 use std::fmt;
 
@@ -10,22 +10,24 @@ use super::address::Address;
 use crate::command::terminal::output::visible;
 
 /// The most bytes of an answer.
-const LARGEST: usize = 32 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most characters of another's text in an error.
-const LONGEST: usize = 300;
+const MAX_TEXT_CHARS: usize = 300;
 
-/// The server's answer is none of Keyswap's.
+/// An error: the server's response is none of Keyswap's.
 #[derive(Debug)]
-pub(super) struct NotKeyswap;
+pub(super) struct NotKeyswapError;
 
-impl fmt::Display for NotKeyswap {
+impl fmt::Display for NotKeyswapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "the server does not answer as `keyswap serve` does: is the address right, and is it up to date?",
         )
     }
 }
+
+impl std::error::Error for NotKeyswapError {}
 
 /// An error as Keyswap tells it (RFC 9457).
 #[derive(Deserialize)]
@@ -55,7 +57,7 @@ pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::R
     let cookie = text(&response, &header::SET_COOKIE).map(str::to_owned);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error, address))? {
-        ensure!(body.len() + chunk.len() <= LARGEST, NotKeyswap);
+        ensure!(body.len() + chunk.len() <= MAX_BODY_BYTES, NotKeyswapError);
         body.extend_from_slice(&chunk);
     }
     if status.is_success() {
@@ -64,13 +66,15 @@ pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::R
     let problem = serde_json::from_slice::<Problem>(&body).ok();
     let problem = problem.filter(|problem| is_problem && problem.status == status.as_u16());
     let Some(problem) = problem else {
-        bail!(anyhow!(NotKeyswap).context(format!("{address} answered with status {}", status.as_u16())));
+        bail!(
+            anyhow!(NotKeyswapError).context(format!("{address} answered with status {}", status.as_u16()))
+        );
     };
-    Err(told(&problem, retry_after, address))
+    Err(in_words(&problem, retry_after, address))
 }
 
 /// The problem in words, with what can be done about it.
-fn told(problem: &Problem, retry_after: Option<u32>, address: &Address) -> anyhow::Error {
+fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> anyhow::Error {
     match problem.code.as_str() {
         "wrong_password" => {
             anyhow!(
@@ -109,7 +113,7 @@ pub(super) fn unreachable(error: &reqwest::Error, address: &Address) -> anyhow::
         };
         return anyhow!("cannot reach {address}: {cause}: {remedy}");
     }
-    anyhow!(NotKeyswap).context(format!("{address}: {cause}"))
+    anyhow!(NotKeyswapError).context(format!("{address}: {cause}"))
 }
 
 fn destination(response: &Response) -> String {
@@ -120,12 +124,12 @@ fn text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str
     response.headers().get(name)?.to_str().ok()
 }
 
-/// What another said, cut to a length and without what would move the cursor.
+/// Returns a text of the server, cut to a length and without control characters.
 fn cut(text: &str) -> String {
-    visible(&text.chars().take(LONGEST).collect::<String>())
+    visible(&text.chars().take(MAX_TEXT_CHARS).collect::<String>())
 }
 
 /// Reads JSON that Keyswap answers.
 pub(super) fn json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> anyhow::Result<T> {
-    serde_json::from_slice(body).ok().context(NotKeyswap)
+    serde_json::from_slice(body).ok().context(NotKeyswapError)
 }

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::address::Address;
-use super::answer::{self, NotKeyswap, Success};
+use super::answer::{self, NotKeyswapError, Success};
 use crate::registry::{Listing, Page, SecretText};
 use crate::server::admin::origin::CLIENT;
 
-/// Nobody waits longer for what is only good manners.
+/// The time limit of signing out, which is only good manners.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A server that took the password.
@@ -39,7 +39,7 @@ impl Remote {
         let mut remote = Self { runtime, client, address, cookie: HeaderValue::from_static("") };
         let url = remote.address.at(&["admin", "session"]);
         let answer = remote.send(Method::POST, url, &json!({"password": password.expose()}))?;
-        remote.cookie = session(&answer).context(NotKeyswap)?;
+        remote.cookie = session(&answer).context(NotKeyswapError)?;
         Ok(remote)
     }
 
@@ -58,7 +58,7 @@ impl Remote {
 
     pub(super) fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
         let answer = self.send(Method::DELETE, self.at(path), &Value::Null)?;
-        ensure!(answer.status == StatusCode::NO_CONTENT, NotKeyswap);
+        ensure!(answer.status == StatusCode::NO_CONTENT, NotKeyswapError);
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Remote {
 }
 
 impl Drop for Remote {
-    /// Nobody needs the session any more, and nobody else is to find it open.
+    /// Ends the session: it is not needed any more, and is not to be found open.
     fn drop(&mut self) {
         if self.cookie.is_empty() {
             return;

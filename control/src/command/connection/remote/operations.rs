@@ -1,4 +1,4 @@
-//! What subcommands ask of a registry, as requests to its server.
+//! The operations of a registry, as requests to its server.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::answer::NotKeyswap;
+use super::answer::NotKeyswapError;
 use super::client::Remote;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
@@ -140,7 +140,7 @@ impl Operations for Remote {
     }
 }
 
-/// What is not there stays as it is, and is not sent.
+/// A change of a user: a field that stays as it is is not sent.
 #[derive(Serialize)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 struct Patch {
@@ -170,7 +170,7 @@ impl Issued {
         if let Some(token) = &token {
             let text = token.expose();
             let is_its_own = TokenDigest::of(text.as_bytes()) == self.record.digest;
-            anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswap);
+            anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswapError);
         }
         Ok(Created { token, record: self.record })
     }

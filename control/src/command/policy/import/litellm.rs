@@ -70,7 +70,7 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-/// What the rest of the configuration says.
+/// The rest of the configuration.
 fn note_settings(config: &Value, draft: &mut Draft) {
     if config.pointer("/general_settings/master_key").is_some() {
         draft.note(

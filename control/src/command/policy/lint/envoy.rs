@@ -1,4 +1,4 @@
-//! What an Envoy configuration or a manifest does to the promises of a policy.
+//! Findings in Envoy configurations and manifests that break the promises of a policy.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -126,7 +126,7 @@ fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning
     warnings
 }
 
-/// Whether a plugin holds this configuration: where a mesh names the clusters, but for their names.
+/// Returns true if a plugin holds this configuration: where a mesh names the clusters, but for their names.
 fn is_same(plugin: &Plugin, configuration: Option<Value>) -> bool {
     let name = |it: Option<Value>| if plugin.mesh_names_clusters { it.map(without_clusters) } else { it };
     name(plugin.configuration.clone()) == name(configuration)

@@ -22,7 +22,7 @@ use crate::registry::Revision;
 /// A key in PEM is some hundred bytes.
 pub(super) const MAX_KEY_BYTES: usize = 16 * 1024;
 
-/// Which policy becomes another revision, with whose signature, in which registry.
+/// The policy that gets another revision, the key that signs it, and the registry.
 #[derive(Args)]
 pub(super) struct Release {
     /// The name that data planes know the policy by: 1 to 64 letters, digits, `-` or `_`
@@ -72,12 +72,12 @@ impl Release {
         }
         let bundle = opened.key.sign(&self.name, number, &document)?;
         let published = opened.registry.publish(&bundle)?;
-        self.tell(&published, &summary)?;
+        self.report(&published, &summary)?;
         self.wait.for_planes(&*opened.registry, &published)?;
         Ok(Exit::Ok)
     }
 
-    fn tell(&self, published: &Revision, summary: &str) -> anyhow::Result<()> {
+    fn report(&self, published: &Revision, summary: &str) -> anyhow::Result<()> {
         match self.target.format {
             Format::Human => output::print(&format!(
                 "{}: revision {}: {summary}",

@@ -15,7 +15,7 @@ use crate::registry::{self, Plane, Revision};
 const HEARD_WITHIN: i64 = 60;
 const PACE: Duration = Duration::from_millis(500);
 
-/// How long to wait for the data planes.
+/// The time to wait for the data planes.
 #[derive(Args)]
 pub(super) struct Wait {
     /// Wait for the data planes that asked in the last minute to run it, and fail if one refuses it or is late

@@ -1,10 +1,10 @@
-//! What several handlers read from a request.
+//! Parts of requests that several handlers read.
 
 use serde::{Deserialize, Deserializer};
 
 use crate::registry::{Listing, Status};
 
-/// Which part of a list is wanted.
+/// The part of a list that a request asks for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {

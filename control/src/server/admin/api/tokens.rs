@@ -34,7 +34,7 @@ pub(super) struct New {
     sha256: Option<String>,
 }
 
-/// What is not there stays as it is.
+/// A change: a field that is absent stays as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]

@@ -11,7 +11,7 @@ use crate::server::extract::{Json, Parameters, Segment};
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-/// What is not there stays as it is.
+/// A change: a field that is absent stays as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::layout::{Failure, Place, page};
+use super::layout::{PageError, Place, page};
 use super::list::List;
 use super::time;
 use crate::registry::{AuditEntry, Listing};
@@ -24,7 +24,7 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     Extract(state): Extract<State>,
     Parameters(wanted): Parameters<Wanted>,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let search = Some(wanted.subject.clone()).filter(|text| !text.is_empty());
     let listing = Listing { search, status: None, after: wanted.after, limit: None };
     let audit = state.registry().audit(&listing).await?;
@@ -61,7 +61,7 @@ fn row(entry: &AuditEntry) -> Markup {
     }
 }
 
-/// What is worth knowing, as people read it; what is null is left out.
+/// Returns the detail of an entry in words; null members are left out.
 fn words(detail: &Value) -> String {
     match detail {
         Value::Null => String::new(),

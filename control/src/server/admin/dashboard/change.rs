@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::fields::Fields;
-use super::layout::Failure;
+use super::layout::PageError;
 use crate::registry::{Actor, RegistryError};
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -23,9 +23,9 @@ impl<Subject> FromRequest<State> for Change<Subject>
 where
     Subject: FromRequestParts<State, Rejection = Problem> + Send,
 {
-    type Rejection = Failure;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
         // The guard of the pages puts it there.
         let actor = parts.extensions.get::<Actor>().cloned();
@@ -41,8 +41,8 @@ where
 pub(super) async fn form_page<T>(
     result: Result<T, RegistryError>,
     done: impl FnOnce(T) -> Response,
-    again: impl AsyncFnOnce(Problem) -> Result<Response, Failure>,
-) -> Result<Response, Failure> {
+    again: impl AsyncFnOnce(Problem) -> Result<Response, PageError>,
+) -> Result<Response, PageError> {
     match result {
         Ok(value) => Ok(done(value)),
         Err(error) => again(error.into()).await,

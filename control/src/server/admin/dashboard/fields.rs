@@ -1,8 +1,8 @@
-//! What a form sent: names and values, in which a name may be there more than once.
+//! The fields of a form: names and values, in which a name may stand more than once.
 
 use axum::extract::{FromRequest, Request};
 
-use super::layout::Failure;
+use super::layout::PageError;
 use crate::registry::{RateLimit, RegistryError, Status};
 use crate::server::extract::Form;
 use crate::server::state::State;
@@ -12,9 +12,9 @@ use crate::server::state::State;
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl FromRequest<State> for Fields {
-    type Rejection = Failure;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, Failure> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
         Ok(Form::from_request(request, state).await.map(|Form(fields)| Self(fields))?)
     }
 }
@@ -35,7 +35,7 @@ impl Fields {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// What a field holds, taken apart at commas and spaces.
+    /// Returns the value of a field, split at commas and spaces.
     pub(super) fn list(&self, name: &str) -> Vec<String> {
         let parts = self.text(name).split(|char: char| char == ',' || char.is_whitespace());
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()

@@ -4,7 +4,7 @@ use axum::extract::{Request, State as Extract};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::layout::Failure;
+use super::layout::PageError;
 use crate::server::admin::who::{who, with_actor};
 use crate::server::state::State;
 
@@ -17,6 +17,6 @@ pub(super) async fn require_on_page(
     match who(&state, request.headers()).await {
         Ok(Some(actor)) => next.run(with_actor(request, actor)).await,
         Ok(None) => Redirect::to("/admin/sign-in").into_response(),
-        Err(problem) => Failure::from(problem).into_response(),
+        Err(problem) => PageError::from(problem).into_response(),
     }
 }

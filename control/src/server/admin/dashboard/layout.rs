@@ -1,4 +1,6 @@
-//! What all pages have in common, and the page of what went wrong.
+//! The frame of all pages, and the page of an error.
+
+use std::fmt;
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -7,7 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::registry::{RegistryError, Status};
 use crate::server::problem::Problem;
 
-/// Where a page is in the navigation.
+/// The place of a page in the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Tokens,
@@ -92,22 +94,31 @@ pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
     }
 }
 
-/// A page that could not be made, as a page.
-pub(super) struct Failure(Problem);
+/// The error of a page that could not be made. It is answered as a page.
+#[derive(Debug)]
+pub(super) struct PageError(Problem);
 
-impl From<Problem> for Failure {
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for PageError {}
+
+impl From<Problem> for PageError {
     fn from(problem: Problem) -> Self {
         Self(problem)
     }
 }
 
-impl From<RegistryError> for Failure {
+impl From<RegistryError> for PageError {
     fn from(error: RegistryError) -> Self {
         Self(error.into())
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let content = html! {
             (alert(Some(self.0.detail())))

@@ -1,4 +1,4 @@
-//! What all lists have in common: a search, a table that is kept current, the way to older entries.
+//! Lists: a search, a table that is kept current, the way to older entries.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -52,12 +52,12 @@ pub(super) fn table(columns: &[&str], rows: &[Markup]) -> Markup {
 
 /// A list, which the script keeps current if it is `live`.
 pub(super) struct List<'a> {
-    /// What one of it is called, and several.
+    /// The noun for an entry, in singular and plural.
     pub(super) names: (&'a str, &'a str),
     pub(super) columns: &'a [&'a str],
     /// Rows as `tr`.
     pub(super) rows: Vec<Markup>,
-    /// How many there are on all pages, where that is worth saying.
+    /// The number of entries on all pages, where the page shows it.
     pub(super) total: Option<i64>,
     /// The address of this list without its end.
     pub(super) address: &'a str,

@@ -7,7 +7,7 @@ use axum::response::Response;
 use keyswap_core::UnixTime;
 use maud::{Markup, html};
 
-use super::layout::{Failure, Place, page};
+use super::layout::{PageError, Place, page};
 use super::list::{List, table};
 use super::time;
 use crate::registry::{self, Plane, PolicyStatus, Revision};
@@ -17,7 +17,7 @@ use crate::server::state::State;
 /// A data plane asks every few seconds; after so many it is shown as silent.
 const SILENT_AFTER: i64 = 120;
 
-pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Failure> {
+pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
     let policies = state.registry().policies().await?;
     let list = List {
         names: ("policy", "policies"),
@@ -40,7 +40,7 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Fai
 pub(super) async fn show(
     Extract(state): Extract<State>,
     Segment(name): Segment,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let PolicyStatus { revisions, planes } = state.registry().policy(&name).await?;
     let newest = revisions.first().map(|revision| revision.revision);
     let now = registry::now();

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::registry::RateLimit;
 
-/// What the fields of a limit hold.
+/// Returns the values of the two fields for a limit.
 pub(super) fn texts(limit: Option<RateLimit>) -> (String, String) {
     let texts = limit.map(|limit| (limit.requests().to_string(), format!("{}s", limit.seconds())));
     texts.unwrap_or_default()

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
 use super::fields::Fields;
-use super::layout::{Failure, Place, alert, page};
+use super::layout::{PageError, Place, alert, page};
 use crate::registry::{Actor, SecretText};
 use crate::server::admin::administrator::by_password;
 use crate::server::admin::client::Client;
@@ -23,7 +23,7 @@ pub(super) async fn sign_in(
     client: Client,
     headers: HeaderMap,
     fields: Fields,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let password = SecretText::new(fields.text("password").to_owned());
     Ok(match attempt(&state, &client, &headers, password).await? {
         Try::Right(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/admin")).into_response(),
@@ -41,7 +41,7 @@ pub(super) async fn sign_out(
     Extension(actor): Extension<Actor>,
     client: Client,
     headers: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let cookie = leave(state.registry(), &actor, &client, &headers).await?;
     let next =
         if actor == by_password() { Redirect::to("/admin/sign-in").into_response() } else { farewell() };

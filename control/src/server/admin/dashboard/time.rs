@@ -15,7 +15,7 @@ pub(super) fn input(at: UnixTime) -> String {
     at.to_string().chars().take(16).collect()
 }
 
-/// What such an input sends, which has no offset and is in UTC; anything else stays as it is.
+/// Returns the time that such an input sends, which has no offset and is in UTC; any other text stays as it is.
 pub(super) fn typed(text: &str) -> String {
     let text = text.trim();
     match text.len() {

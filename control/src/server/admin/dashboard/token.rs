@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::change::{Change, form_page};
-use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::tokens::word;
 use super::{rate_limit, shown_once, time};
 use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
@@ -19,18 +19,18 @@ use crate::server::state::State;
 pub(super) async fn show(
     Extract(state): Extract<State>,
     Digest(digest): Digest,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let token = state.registry().token(&digest).await?;
     Ok(answer(StatusCode::OK, &token, None))
 }
 
-pub(super) async fn set_status(change: Change<Digest>) -> Result<Response, Failure> {
+pub(super) async fn set_status(change: Change<Digest>) -> Result<Response, PageError> {
     let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
     let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, Failure> {
+pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, PageError> {
     let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
@@ -38,7 +38,7 @@ pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, Failu
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, Failure> {
+pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, PageError> {
     let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
     let updated = match limit {
@@ -51,7 +51,7 @@ pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, F
     to_token(&change, updated).await
 }
 
-pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, Failure> {
+pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, PageError> {
     let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
     let rotated = match grace(change.fields.text("grace").trim()) {
         Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
@@ -67,7 +67,7 @@ pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
     Digest(digest): Digest,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     state.registry().delete_token(&digest, &actor).await?;
     Ok(Redirect::to("/admin").into_response())
 }
@@ -76,12 +76,12 @@ pub(super) async fn delete(
 async fn to_token(
     change: &Change<Digest>,
     updated: Result<Token, RegistryError>,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let done = |token: Token| Redirect::to(&address(&token)).into_response();
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
-async fn page_again(change: &Change<Digest>, problem: &Problem) -> Result<Response, Failure> {
+async fn page_again(change: &Change<Digest>, problem: &Problem) -> Result<Response, PageError> {
     let token = change.state.registry().token(&change.subject.0).await?;
     Ok(answer(problem.status(), &token, Some(problem.detail())))
 }

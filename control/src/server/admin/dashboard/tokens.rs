@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::change::form_page;
 use super::fields::Fields;
-use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, shown_once, time};
 use crate::registry::{Actor, Created, Listing, NewToken, SecretText, Source, Status, Token};
@@ -22,7 +22,7 @@ const COLUMNS: [&str; 8] =
 pub(super) async fn list(
     Extract(state): Extract<State>,
     Parameters(wanted): Parameters<Wanted>,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn create(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
     fields: Fields,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let create = async || {
         let token = fields.some("token").map(SecretText::new);
         let new = NewToken {
@@ -57,7 +57,7 @@ async fn answer(
     wanted: &Wanted,
     message: Option<&str>,
     fields: &Fields,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let only = wanted.status();
     let listing = Listing { status: only, ..wanted.listing() };
     let tokens = state.registry().tokens(&listing).await?;
@@ -127,7 +127,7 @@ fn row(token: &Token) -> Markup {
     }
 }
 
-/// What may be said of a token in one word.
+/// Returns the state of a token in one word.
 pub(super) fn word(token: &Token) -> &'static str {
     match token.status {
         Status::Disabled => "disabled",

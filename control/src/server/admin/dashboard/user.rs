@@ -8,7 +8,7 @@ use maud::html;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::{Change, form_page};
-use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::{provider, rate_limit};
 use crate::registry::{Actor, RegistryError, User, UserPatch};
 use crate::server::extract::Segment;
@@ -18,11 +18,11 @@ use crate::server::state::State;
 pub(super) async fn show(
     Extract(state): Extract<State>,
     Segment(email): Segment,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     Ok(answer(StatusCode::OK, &state.registry().user(&email).await?, None))
 }
 
-pub(super) async fn change(change: Change<Segment>) -> Result<Response, Failure> {
+pub(super) async fn change(change: Change<Segment>) -> Result<Response, PageError> {
     let fields = &change.fields;
     let patch = fields.rate_limit().map(|limit| UserPatch {
         label: Some(fields.text("label").to_owned()),
@@ -34,7 +34,7 @@ pub(super) async fn change(change: Change<Segment>) -> Result<Response, Failure>
     update(&change, patch).await
 }
 
-pub(super) async fn set_status(change: Change<Segment>) -> Result<Response, Failure> {
+pub(super) async fn set_status(change: Change<Segment>) -> Result<Response, PageError> {
     let patch = UserPatch { status: Some(change.fields.status()), ..UserPatch::default() };
     update(&change, Ok(patch)).await
 }
@@ -43,7 +43,7 @@ pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
     Segment(email): Segment,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     state.registry().delete_user(&email, &actor).await?;
     Ok(Redirect::to("/admin/users").into_response())
 }
@@ -52,7 +52,7 @@ pub(super) async fn delete(
 async fn update(
     change: &Change<Segment>,
     patch: Result<UserPatch, RegistryError>,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let (registry, Segment(email)) = (change.state.registry(), &change.subject);
     let updated = match patch {
         Ok(patch) => registry.update_user(email, patch, &change.actor).await,

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::change::form_page;
 use super::fields::Fields;
-use super::layout::{Failure, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, user};
 use crate::registry::{Actor, NewUser, User};
@@ -19,7 +19,7 @@ use crate::server::state::State;
 pub(super) async fn list(
     Extract(state): Extract<State>,
     Parameters(wanted): Parameters<Wanted>,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
@@ -27,7 +27,7 @@ pub(super) async fn create(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
     fields: Fields,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let create = async || {
         let new = NewUser {
             email: fields.text("email").trim().to_owned(),
@@ -51,7 +51,7 @@ async fn answer(
     wanted: &Wanted,
     message: Option<&str>,
     fields: &Fields,
-) -> Result<Response, Failure> {
+) -> Result<Response, PageError> {
     let users = state.registry().users(&wanted.listing()).await?;
     let list = List {
         names: ("user", "users"),
