@@ -1,7 +1,7 @@
 //! The `keyswap` command, and the parts of it that tests and benchmarks drive by themselves.
 //!
 //! About requests it decides nothing: whatever it says of a policy or a request, the engine said. About tokens
-//! and users [`registry`] decides; [`serve`] puts it on the network.
+//! and users [`registry`] decides; [`server`] puts it on the network.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -17,21 +17,15 @@
     )
 )]
 
-mod cli;
-mod command;
-mod exit;
-mod input;
-mod mask;
-mod object;
-mod output;
-mod policy_file;
+mod text;
+
 pub mod registry;
-mod request_head;
-pub mod serve;
-mod token_record;
-mod yaml;
+
+pub mod server;
+
+mod command;
 
 /// Does what the command line asks.
 pub fn run() -> std::process::ExitCode {
-    cli::run().into()
+    command::run().into()
 }

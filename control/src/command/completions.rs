@@ -1,11 +1,10 @@
 //! `keyswap completions`: a script that completes the command in a shell.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
-use crate::exit::{self, Exit};
-use crate::output;
+use super::terminal::exit::{self, Exit};
+use super::terminal::output;
 
 /// Print a script that completes this command in a shell
 #[derive(Args)]
@@ -16,9 +15,9 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+    pub(crate) fn run(self, program: &mut clap::Command) -> anyhow::Result<Exit> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "keyswap", &mut script);
+        clap_complete::generate(self.shell, program, "keyswap", &mut script);
         output::print(String::from_utf8_lossy(&script).trim_end())?;
         Ok(Exit::Ok)
     }

@@ -4,14 +4,14 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use super::operations::{Operations, collect};
-use super::table::Table;
-use super::target::Target;
-use crate::exit::Exit;
-use crate::output::{self, Format};
+use super::connection::operations::{Operations, collect};
+use super::connection::target::Target;
+use super::terminal::exit::Exit;
+use super::terminal::output::{self, Format};
+use super::terminal::table::Table;
 use crate::registry::{Listing, Page, Status};
 
-/// Which part of a list, of which registry.
+/// A part of a list of a registry.
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only what has this text in it, in any case

@@ -13,7 +13,7 @@ pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
     Ok(RateLimit::parse(requests.parse().context(expected)?, per)?)
 }
 
-/// Reads a time that somebody may take: `20s`, `1m`; an hour at most.
+/// Reads a time limit: `20s`, `1m`; an hour at most.
 pub(super) fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
     let expected = "expected a time such as `20s`, from `1s` to `1h`";
     let seconds = registry::seconds(text).filter(|seconds| (1..=3600).contains(seconds));
@@ -24,6 +24,6 @@ pub(super) fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
 pub(super) fn parse_grace(text: &str) -> anyhow::Result<Duration> {
     let expected = "expected a time such as `10m`, `24h` or `7d`, a year at most";
     let grace = Duration::from_secs(registry::seconds(text).context(expected)?.into());
-    ensure!(grace <= registry::LONGEST_GRACE, expected);
+    ensure!(grace <= registry::MAX_GRACE, expected);
     Ok(grace)
 }

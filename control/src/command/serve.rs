@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::rate;
-use crate::exit::{self, Exit};
-use crate::output;
+use super::terminal::exit::{self, Exit};
+use super::terminal::output;
+use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::serve::{self, Access, AccessSettings, Options, ProxyUrl, State, settings};
+use crate::server::{self, Access, AccessSettings, Options, ProxyUrl, State};
 
 /// Serve the token registry
 ///
@@ -68,8 +68,8 @@ impl Serve {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
-        let registry_token = settings::REGISTRY_TOKEN.require()?;
-        let admin_password = settings::ADMIN_PASSWORD.read()?;
+        let registry_token = secret_variable::REGISTRY_TOKEN.require()?;
+        let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let database: DatabaseUrl = self.database.parse()?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
@@ -81,13 +81,17 @@ impl Serve {
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
             output::print(&format!("listening on http://{}", listener.local_addr()?))?;
             let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout, access };
-            serve::run(listener, State::new(registry, registry_token, admin_password, options), stop).await?;
+            let state = State::new(registry, registry_token, admin_password, options);
+            if let Some(password) = server::first_password(&state).await? {
+                output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
+            }
+            server::run(listener, state, stop).await;
             Ok(Exit::Ok)
         })
     }
 }
 
-/// Who signs in by Cloudflare Access. Either all of it is said or nothing.
+/// The settings of the sign-in by Cloudflare Access. Either all of them are given or none.
 #[derive(Args)]
 #[command(next_help_heading = "Sign-in by Cloudflare Access")]
 struct AccessArgs {

@@ -5,67 +5,21 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Registry, Result};
+use super::handle::{Registry, Result};
+use super::record::change::Feed;
 
 /// The most changes in one answer.
-const MOST: i64 = 1000;
-
-/// What a change is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Subject {
-    /// A token, by its digest.
-    Token,
-    /// A user, by their address.
-    User,
-}
-
-impl Subject {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::User => "user",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        [Self::Token, Self::User].into_iter().find(|subject| subject.name() == name)
-    }
-}
-
-/// A token or user that changed, came or went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Change {
-    /// What it is.
-    pub kind: Subject,
-    /// Its digest or address.
-    pub key: String,
-    /// The number of its newest change.
-    pub sequence: i64,
-}
-
-/// A part of the feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Feed {
-    /// Where to go on.
-    pub sequence: i64,
-    /// The reader is ahead of the database, which was put back to an earlier state: what the reader knows may be
-    /// wrong, and this part begins at the beginning.
-    pub reset: bool,
-    /// What changed, the oldest first.
-    pub changes: Vec<Change>,
-}
+const MAX_CHANGES: i64 = 1000;
 
 impl Registry {
-    /// Where a reader begins that knows nothing yet.
+    /// Returns the place where a reader begins that knows nothing yet.
     pub async fn newest_change(&self) -> Result<Feed> {
         Ok(Feed { sequence: self.0.sequence().await?, reset: false, changes: Vec::new() })
     }
 
-    /// What changed after `since`. If nothing did, waits until something does, for `wait` at most.
+    /// Returns the changes after `since`. If there are none, waits for one, for `wait` at most.
     pub async fn changes(&self, since: i64, wait: Duration) -> Result<Feed> {
         let deadline = Instant::now() + wait;
         // Made before looking: a change after the look wakes it.
@@ -85,10 +39,10 @@ impl Registry {
         // Read first: every change up to it is seen by the next statement.
         let newest = self.0.sequence().await?;
         let reset = since > newest;
-        let changes = self.0.changes(if reset { 0 } else { since }, MOST).await?;
+        let changes = self.0.changes(if reset { 0 } else { since }, MAX_CHANGES).await?;
         let last = changes.last().map_or(newest, |change| change.sequence);
         // A full answer may leave out some; one that is not full may be newer than the number read before.
-        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == MOST);
+        let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == MAX_CHANGES);
         let sequence = if is_full { last } else { last.max(newest) };
         Ok(Feed { sequence, reset, changes })
     }

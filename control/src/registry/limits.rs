@@ -6,20 +6,22 @@ use keyswap_core::base::Digest;
 use keyswap_core::limit::Gcra;
 use serde::Serialize;
 
-use super::rate_limit::RateLimit;
-use super::{Registry, RegistryError, Result, since_1970};
+use super::handle::{Registry, Result};
+use super::record::clock::since_1970;
+use super::record::error::RegistryError;
+use super::record::rate_limit::RateLimit;
 
-/// How often the keys with a full budget are forgotten, in seconds.
-const FORGET_INTERVAL: u64 = 60;
+/// The interval in which keys with a full budget are forgotten.
+const FORGET_INTERVAL_SECONDS: u64 = 60;
 
-/// What became of asking for one request.
+/// The result of taking one request from a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Taken {
-    /// Whether the request may go on.
+    /// True if the request may go on.
     pub allowed: bool,
-    /// How many requests there are in all.
+    /// The number of requests in all.
     pub limit: u32,
-    /// How many are left.
+    /// The number of requests that are left.
     pub remaining: u32,
     /// In how many seconds there is one again; 0 while there is one.
     pub retry_after: u32,
@@ -50,7 +52,7 @@ impl Registry {
     fn is_time_to_forget(&self) -> bool {
         let now = since_1970().as_secs();
         let last = self.0.forgotten_at.load(Ordering::Relaxed);
-        now.abs_diff(last) >= FORGET_INTERVAL
+        now.abs_diff(last) >= FORGET_INTERVAL_SECONDS
             && self.0.forgotten_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }

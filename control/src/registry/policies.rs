@@ -4,85 +4,21 @@
 //! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
 //! policy that holds.
 
-use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::actor::Actor;
-use super::model::{rfc3339, time};
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::clock::now;
+use super::record::error::RegistryError;
+use super::record::policy::{Plane, PolicyStatus, Report, Revision};
 
-/// Reports of more data planes than that are not kept, of any one policy.
-pub(super) const MOST_PLANES: i64 = 1000;
-/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
-pub(super) const FORGOTTEN_AFTER: i64 = 7 * 86_400;
 /// A report that says what the one before said is written down after so many seconds only.
-const SAME_AGAIN: i64 = 15;
+const REPEAT_INTERVAL_SECONDS: i64 = 15;
 /// The most characters of a name that a data plane gives itself, and of what it says is wrong.
-const LONGEST: usize = 300;
-/// What was published more recently than this many revisions ago is listed.
-const LISTED: i64 = 50;
-
-/// A revision of a policy, without its text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Revision {
-    /// The policy's name.
-    pub name: String,
-    /// Its number: larger ones are newer.
-    pub revision: i64,
-    /// The SHA-256 of the document, in hexadecimal digits.
-    pub sha256: String,
-    /// The share in percent for which a candidate decides, where one is tried.
-    pub percent: Option<u8>,
-    /// When it was published.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
-    pub published_at: UnixTime,
-    /// By whom.
-    pub published_by: String,
-}
-
-/// What a data plane told when it last asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plane {
-    /// What it calls itself.
-    pub plane: String,
-    /// The revision in force there, if there is one.
-    pub revision: Option<i64>,
-    /// The revision that it refuses, if it is one of this registry's.
-    pub refused: Option<i64>,
-    /// What is wrong with what it refuses: a word.
-    pub problem: Option<String>,
-    /// The same in a sentence.
-    pub detail: Option<String>,
-    /// When it asked.
-    #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
-    pub seen_at: UnixTime,
-}
-
-/// A policy: its newest revisions, the newest first, and the data planes that ask for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PolicyStatus {
-    /// The revisions.
-    pub revisions: Vec<Revision>,
-    /// The data planes, by name.
-    pub planes: Vec<Plane>,
-}
-
-/// What a data plane tells with its question.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// What it calls itself.
-    pub plane: String,
-    /// The revision in force there.
-    pub running: Option<i64>,
-    /// The SHA-256 of what it refuses.
-    pub refused: Option<Digest>,
-    /// What is wrong with that, in a word.
-    pub problem: Option<String>,
-    /// The same in a sentence.
-    pub detail: Option<String>,
-}
+const MAX_TEXT_CHARS: usize = 300;
+/// The most revisions that are listed.
+const MAX_LISTED_REVISIONS: i64 = 50;
 
 impl Registry {
     /// Puts a signed policy in force.
@@ -122,37 +58,37 @@ impl Registry {
         Ok(revision)
     }
 
-    /// The newest revision of every policy, by name.
+    /// Returns the newest revision of every policy, by name.
     pub async fn policies(&self) -> Result<Vec<Revision>> {
         self.0.newest_revisions().await
     }
 
-    /// A policy's revisions and data planes.
+    /// Returns a policy's revisions and data planes.
     pub async fn policy(&self, name: &str) -> Result<PolicyStatus> {
-        let revisions = self.0.revisions(name, LISTED).await?;
+        let revisions = self.0.revisions(name, MAX_LISTED_REVISIONS).await?;
         if revisions.is_empty() {
             return Err(RegistryError::UnknownPolicy);
         }
         Ok(PolicyStatus { revisions, planes: self.0.planes(name).await? })
     }
 
-    /// The number and the text of a revision, or of the newest.
+    /// Returns the number and the text of a revision, or of the newest.
     pub async fn bundle(&self, name: &str, revision: Option<i64>) -> Result<(i64, String)> {
         self.0.bundle(name, revision).await?.ok_or(RegistryError::UnknownPolicy)
     }
 
-    /// The number of the newest revision.
+    /// Returns the number of the newest revision.
     pub async fn newest_revision(&self, name: &str) -> Result<i64> {
         self.0.newest_revision(name).await?.ok_or(RegistryError::UnknownPolicy)
     }
 
-    /// Keeps what a data plane told of the policy of this name.
+    /// Keeps the report of a data plane on the policy of this name.
     pub async fn report(&self, name: &str, report: Report) -> Result<()> {
         let refused = match &report.refused {
             Some(digest) => self.0.revision_of(name, digest).await?,
             None => None,
         };
-        let told = Plane {
+        let plane = Plane {
             plane: plain(&report.plane),
             revision: report.running,
             refused,
@@ -160,13 +96,13 @@ impl Registry {
             detail: report.detail.as_deref().map(plain),
             seen_at: now(),
         };
-        let known = self.0.plane(name, &told.plane).await?;
+        let known = self.0.plane(name, &plane.plane).await?;
         let is_known = known.is_some();
-        let says_the_same = known.is_some_and(|known| {
-            (told.seen_at.0 - known.seen_at.0).abs() < SAME_AGAIN
-                && Plane { seen_at: told.seen_at, ..known } == told
+        let is_repeated = known.is_some_and(|known| {
+            (plane.seen_at.0 - known.seen_at.0).abs() < REPEAT_INTERVAL_SECONDS
+                && Plane { seen_at: plane.seen_at, ..known } == plane
         });
-        if says_the_same { Ok(()) } else { self.0.keep_plane(name, &told, is_known).await }
+        if is_repeated { Ok(()) } else { self.0.keep_plane(name, &plane, is_known).await }
     }
 }
 
@@ -176,7 +112,7 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(is_part)
 }
 
-/// What a data plane says of itself, cut to a length and in one line.
+/// Returns a text of a data plane, cut to a length and in one line.
 fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(LONGEST).collect()
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_TEXT_CHARS).collect()
 }

@@ -1,16 +1,17 @@
-//! What the administration keeps: the hash of its password, who tries to sign in, and who is signed in.
+//! The administration's own state: the hash of its password, tries to sign in, and sessions.
 //!
 //! It is in the database so that a restart ends no session and replicas know each other's.
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde_json::json;
 
-use super::actor::Actor;
-use super::{Registry, Result, now, since_1970};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::clock::{now, since_1970};
 
-/// The most tries to sign in within [`WINDOW`] milliseconds, whenever it begins.
-const MOST_TRIES: i64 = 10;
-const WINDOW: i64 = 60_000;
+/// The most tries to sign in within [`WINDOW_MILLISECONDS`] milliseconds, whenever it begins.
+const MAX_TRIES: i64 = 10;
+const WINDOW_MILLISECONDS: i64 = 60_000;
 
 impl Registry {
     /// The hash of the administrator's password, once there is one.
@@ -29,7 +30,7 @@ impl Registry {
         Ok(true)
     }
 
-    /// Replaces the hash of the password; whoever was signed in no longer is.
+    /// Replaces the hash of the password, and ends all sessions.
     pub async fn replace_password(&self, hash: &str, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         write.replace_password_hash(hash).await?;
@@ -42,7 +43,7 @@ impl Registry {
         self.0.insert_session(id, UnixTime(now().0.saturating_add(i64::from(seconds)))).await
     }
 
-    /// Whether the session was begun and is not over.
+    /// Returns true if the session was begun and is not over.
     pub async fn has_session(&self, id: &Digest) -> Result<bool> {
         self.0.has_session(id, now()).await
     }
@@ -52,13 +53,13 @@ impl Registry {
         self.0.delete_session(id, now()).await
     }
 
-    /// Counts a try of somebody to sign in. If they may not try now, answers in how many seconds they may.
+    /// Counts a try of a client to sign in. If it may not try now, returns in how many seconds it may.
     pub async fn count_try(&self, client: &str) -> Result<Option<u32>> {
-        let waiting = self.0.count_try(client, MOST_TRIES, WINDOW, milliseconds).await?;
+        let waiting = self.0.count_try(client, MAX_TRIES, WINDOW_MILLISECONDS, milliseconds).await?;
         Ok(waiting.map(|milliseconds| u32::try_from(milliseconds.div_ceil(1000)).unwrap_or(u32::MAX).max(1)))
     }
 
-    /// Forgets the tries of somebody who knew the password.
+    /// Forgets the tries of a client that knew the password.
     pub async fn forget_tries(&self, client: &str) -> Result<()> {
         self.0.forget_tries(client).await
     }
@@ -78,7 +79,7 @@ mod tests {
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
         let at = async |client: &str, now: i64| {
-            registry.0.count_try(client, MOST_TRIES, WINDOW, || now).await.unwrap()
+            registry.0.count_try(client, MAX_TRIES, WINDOW_MILLISECONDS, || now).await.unwrap()
         };
         // Ten tries, one a second.
         for second in 0..10 {
@@ -109,7 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             assert_eq!(registry.count_try("a").await.unwrap(), None);
         }
         assert!(registry.count_try("a").await.unwrap().is_some_and(|seconds| (1..=60).contains(&seconds)));

@@ -1,27 +1,29 @@
-//! What can be done with tokens. Each change is one transaction, with its line in the audit log.
+//! Operations on tokens. Each change is one transaction, with its line in the audit log.
 
 use std::time::Duration;
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde_json::{Value, json};
 
-use super::actor::Actor;
-use super::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
-use super::feed::Subject;
-use super::model::{Listing, Page, Status, Token};
-use super::secret_text::SecretText;
-use super::store::Write;
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::change::Subject;
+use super::record::clock::now;
+use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
+use super::record::error::RegistryError;
+use super::record::model::{Listing, Page, Status, Token};
+use super::record::secret_text::SecretText;
+use super::store::write::Write;
 
 /// The longest time in which a token and its successor both work: a year.
-pub const LONGEST_GRACE: Duration = Duration::from_hours(366 * 24);
+pub const MAX_GRACE: Duration = Duration::from_hours(366 * 24);
 
 /// A token that came into the registry.
 #[derive(Debug)]
 pub struct Created {
     /// The token itself, unless only its digest was given. It can be had here and never again.
     pub token: Option<SecretText>,
-    /// What is kept of it.
+    /// Its record.
     pub record: Token,
 }
 
@@ -69,12 +71,12 @@ impl Registry {
         Ok(added)
     }
 
-    /// What is kept of a token.
+    /// Returns the record of a token.
     pub async fn token(&self, digest: &Digest) -> Result<Token> {
         self.0.token(digest).await
     }
 
-    /// A part of the list of tokens.
+    /// Returns a part of the list of tokens.
     pub async fn tokens(&self, listing: &Listing) -> Result<Page<Token>> {
         self.0.token_page(listing).await
     }
@@ -126,7 +128,7 @@ impl Registry {
         grace: Duration,
         actor: &Actor,
     ) -> Result<Rotation> {
-        let grace = i64::try_from(grace.min(LONGEST_GRACE).as_secs()).unwrap_or_default();
+        let grace = i64::try_from(grace.min(MAX_GRACE).as_secs()).unwrap_or_default();
         let (token, successor, last4) = source.take()?;
         let mut write = self.0.write().await?;
         let now = now();
@@ -197,7 +199,7 @@ async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
     write.update_token(token).await
 }
 
-/// What the audit log has of a change: a line for each thing that is another now.
+/// Returns the audit log's lines for a change: one for each field that is another now.
 fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
     if before.own_expiry != after.own_expiry {

@@ -1,29 +1,21 @@
-//! When tokens were last used, to the day.
+//! The last use of tokens, to the day.
 
-use keyswap_core::base::Digest;
-
-use super::day::Day;
-use super::{Registry, RegistryError, Result, now};
+use super::handle::{Registry, Result};
+use super::record::clock::now;
+use super::record::day::Day;
+use super::record::error::RegistryError;
+use super::record::mark::Mark;
 
 /// The most marks at once.
-const MOST: usize = 500;
-
-/// A token was used on a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark {
-    /// The token.
-    pub digest: Digest,
-    /// The day.
-    pub day: Day,
-}
+const MAX_MARKS: usize = 500;
 
 impl Registry {
     /// Remembers when tokens were last used, all or none of it. Unknown tokens are left out: they may have been
     /// deleted since. It changes no version and no record.
     pub async fn mark_used(&self, mut marks: Vec<Mark>) -> Result<()> {
         let invalid = |expected: String| RegistryError::Invalid { field: "marks", expected };
-        if marks.len() > MOST {
-            return Err(invalid(format!("expected at most {MOST}")));
+        if marks.len() > MAX_MARKS {
+            return Err(invalid(format!("expected at most {MAX_MARKS}")));
         }
         // A data plane's clock may be ahead, but a day far away would hide every use until then.
         let tomorrow = Day(Day::of(now()).0 + 1);

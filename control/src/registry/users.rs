@@ -1,12 +1,13 @@
-//! What can be done with users: people who sign in elsewhere, known here by their email address.
+//! Operations on users: people who sign in elsewhere, known here by their email address.
 
 use serde_json::{Value, json};
 
-use super::actor::Actor;
-use super::draft::{NewUser, UserPatch};
-use super::feed::Subject;
-use super::model::{Listing, Page, Status, User};
-use super::{Registry, Result, now};
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::change::Subject;
+use super::record::clock::now;
+use super::record::draft::{NewUser, UserPatch};
+use super::record::model::{Listing, Page, Status, User};
 
 impl Registry {
     /// Puts a user into the registry.
@@ -29,12 +30,12 @@ impl Registry {
         Ok(user)
     }
 
-    /// What is kept of a user. Case does not matter in the address.
+    /// Returns a user. Case does not matter in the address.
     pub async fn user(&self, email: &str) -> Result<User> {
         self.0.user(&normal(email)).await
     }
 
-    /// A part of the list of users.
+    /// Returns a part of the list of users.
     pub async fn users(&self, listing: &Listing) -> Result<Page<User>> {
         self.0.user_page(listing).await
     }

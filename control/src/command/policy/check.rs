@@ -9,9 +9,10 @@ use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy};
 use keyswap_core::worker::Worker;
 use serde_json::{Map, Value, json};
 
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
-use crate::policy_file::PolicyFile;
+use super::report::{error_lines, note_count, print_errors_as_json};
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
 
 /// Check a policy and print all of its errors
 ///
@@ -91,10 +92,10 @@ impl Check {
     fn report_invalid(&self, name: &str, errors: &PolicyErrors) -> anyhow::Result<Exit> {
         match self.format {
             Format::Human => {
-                output::print(&super::error_lines(errors))?;
-                super::note_count(name, errors);
+                output::print(&error_lines(errors))?;
+                note_count(name, errors);
             }
-            Format::Json => super::print_errors_as_json(errors)?,
+            Format::Json => print_errors_as_json(errors)?,
         }
         Ok(Exit::Invalid)
     }

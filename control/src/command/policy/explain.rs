@@ -15,12 +15,14 @@ use keyswap_core::services::Services;
 
 use super::explanation::Explanation;
 use super::placeholders::Placeholders;
-use crate::exit::{self, Exit};
-use crate::input;
-use crate::mask::Mask;
-use crate::output::{self, Format};
-use crate::policy_file::PolicyFile;
-use crate::request_head::HeadText;
+use super::report::report_invalid;
+use super::time::time;
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::command::terminal::output::{self, Format};
+use crate::text::mask::Mask;
+use crate::text::request_head::HeadText;
 
 /// Envoy takes 60 KiB unless told otherwise.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -52,7 +54,7 @@ impl Explain {
         if input::is_stdin(&self.policy) && input::is_stdin(&self.request) {
             bail!("policy and request cannot both be `-`: name a file for one of them");
         }
-        let now = super::time(self.at.as_deref())?;
+        let now = time(self.at.as_deref())?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
         let compile = |policy| {
@@ -60,7 +62,7 @@ impl Explain {
         };
         match file.policy().and_then(compile) {
             Ok(engine) => self.explain(&engine, &text, now),
-            Err(errors) => super::report_invalid(&file.name, &errors, self.format),
+            Err(errors) => report_invalid(&file.name, &errors, self.format),
         }
     }
 

@@ -8,10 +8,10 @@ use keyswap_core::identity::Principal;
 use keyswap_core::judge::{Check, Decision, FieldValue, Rewrite, Verdict};
 use serde::Serialize;
 
-use crate::mask::{self, Mask};
-use crate::output::visible;
+use crate::command::terminal::output::visible;
+use crate::text::mask::{self, Mask};
 
-/// What is decided about a request, and why.
+/// The decision on a request, with its reasons.
 #[derive(Serialize)]
 pub(super) struct Explanation {
     verdict: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Explanation {
     outcome: Outcome,
 }
 
-/// Who the request is from.
+/// The principal of the request.
 #[derive(Serialize)]
 struct Caller {
     id: String,
@@ -39,7 +39,7 @@ struct CheckMade {
     message: String,
 }
 
-/// What happens to the request.
+/// The outcome of the request.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {

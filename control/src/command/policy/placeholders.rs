@@ -1,4 +1,4 @@
-//! What stands in the place of secrets where none is looked up.
+//! Placeholders of secrets, where none is looked up.
 
 use keyswap_core::host::Environment;
 

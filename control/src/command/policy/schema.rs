@@ -5,8 +5,8 @@
 
 use clap::Args;
 
-use crate::exit::{self, Exit};
-use crate::output;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output;
 
 /// JSON Schema, draft 2020-12.
 const SCHEMA: &str = include_str!("schema.json");

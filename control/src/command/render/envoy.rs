@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::common::{Common, File, Remote};
 use super::parts;
 use super::plan::Plan;
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
-use super::{Common, File, Remote};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write a configuration for Envoy
 ///
@@ -46,16 +46,16 @@ struct RemoteModule {
     #[arg(long, value_name = "URL", requires = "module_sha256", conflicts_with = "module_file")]
     module_url: Option<Remote>,
     /// The SHA-256 of the filter that is fetched: no other is run
-    #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::digest)]
+    #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::common::digest)]
     module_sha256: Option<String>,
 }
 
 impl RenderEnvoy {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)]))
+        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)?]))
     }
 
-    fn bootstrap(&self, plan: &Plan) -> File {
+    fn bootstrap(&self, plan: &Plan) -> anyhow::Result<File> {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
         let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
@@ -70,15 +70,15 @@ impl RenderEnvoy {
                 ("listener_port", &self.port.to_string()),
                 ("code", &code),
                 ("variables", &parts::names(&plan.variables)),
-                ("policy", &text::json(&plan.document)),
+                ("policy", &text::json(&plan.document)?),
                 ("virtual_hosts", &plan.upstreams.iter().map(virtual_host).collect::<String>()),
                 ("clusters", &clusters),
             ],
         );
-        File { name: "bootstrap.yaml", text }
+        Ok(File { name: "bootstrap.yaml", text })
     }
 
-    /// Where the filter is loaded from, and the cluster that this takes.
+    /// Returns the source of the filter's code, and the cluster that this takes.
     fn code(&self) -> (String, Option<Named>) {
         let (Some(remote), Some(sha256)) = (&self.module.module_url, &self.module.module_sha256) else {
             let file = quoted(&self.module_file.to_string_lossy());

@@ -6,13 +6,13 @@
 use anyhow::ensure;
 use clap::Args;
 
+use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes};
 use super::parts::{self, ACCESS_LOG, PRIVATE_HEADERS, STATS_TAGS};
 use super::plan::{Callout, Plan};
 use super::site::Named;
 use super::text::{self, fill, quoted};
-use super::{Common, File};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Envoy Gateway
 ///
@@ -45,7 +45,7 @@ impl RenderEnvoyGateway {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         self.common.render(|plan| {
             let upstreams = self.upstreams(&plan)?;
-            let mut files = vec![self.filter(&plan), self.gateway(&plan), upstreams];
+            let mut files = vec![self.filter(&plan)?, self.gateway(&plan), upstreams];
             let peer = fill(
                 include_str!("templates/gateway_peer.yaml"),
                 &[("proxy_namespace", &self.proxy_namespace), ("namespace", &self.kubernetes.namespace)],
@@ -55,7 +55,7 @@ impl RenderEnvoyGateway {
         })
     }
 
-    fn filter(&self, plan: &Plan) -> File {
+    fn filter(&self, plan: &Plan) -> anyhow::Result<File> {
         let module = match self.kubernetes.code() {
             Code::Image { name, digest } => {
                 format!("type: Image\nimage: {{url: {}}}\n", quoted(&format!("{name}@{digest}")))
@@ -70,10 +70,10 @@ impl RenderEnvoyGateway {
                 ("namespace", &self.kubernetes.namespace),
                 ("module", &module),
                 ("variables", &parts::names(&plan.variables)),
-                ("policy", &text::yaml(&plan.document)),
+                ("policy", &text::yaml(&plan.document)?),
             ],
         );
-        File { name: "filter.yaml", text }
+        Ok(File { name: "filter.yaml", text })
     }
 
     fn gateway(&self, plan: &Plan) -> File {

@@ -8,13 +8,13 @@ use std::str::FromStr;
 use anyhow::ensure;
 use clap::Args;
 
+use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes};
 use super::parts::{self, PRIVATE_HEADERS};
 use super::plan::Plan;
 use super::site::Site;
 use super::text::{self, fill, quoted, scalar};
-use super::{Common, File};
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Istio
 ///
@@ -47,7 +47,7 @@ impl RenderIstio {
         self.common.render(|mut plan| {
             plan.rename_clusters(cluster);
             let hosts = self.hosts(&plan)?;
-            let mut files = vec![self.filter(&plan), self.gateway(&plan), hosts];
+            let mut files = vec![self.filter(&plan)?, self.gateway(&plan), hosts];
             let peer = format!("podSelector: {{matchLabels: {{{}}}}}", self.selector());
             files.extend(self.kubernetes.registry("sidecar.istio.io/inject: \"true\"\n", &peer));
             Ok(files)
@@ -58,7 +58,7 @@ impl RenderIstio {
         self.selector.as_ref().map_or(OWN_PODS, |Selector(label)| label)
     }
 
-    fn filter(&self, plan: &Plan) -> File {
+    fn filter(&self, plan: &Plan) -> anyhow::Result<File> {
         let module = match self.kubernetes.code() {
             Code::Image { name, digest } => {
                 format!("url: {}\nimagePullPolicy: IfNotPresent\n", quoted(&format!("oci://{name}@{digest}")))
@@ -74,10 +74,10 @@ impl RenderIstio {
                 ("selector", self.selector()),
                 ("module", &module),
                 ("variables", &variables.join("\n")),
-                ("policy", &text::yaml(&plan.document)),
+                ("policy", &text::yaml(&plan.document)?),
             ],
         );
-        File { name: "filter.yaml", text }
+        Ok(File { name: "filter.yaml", text })
     }
 
     fn gateway(&self, plan: &Plan) -> File {

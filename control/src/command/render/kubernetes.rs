@@ -1,15 +1,15 @@
-//! What both meshes have in common: names, the filter's code, secrets by reference, the registry.
+//! The parts of both meshes: names, the filter's code, secrets by reference, the registry.
 
 use std::str::FromStr;
 
 use anyhow::ensure;
 use clap::Args;
 
+use super::common::{File, Remote};
 use super::plan::Plan;
 use super::text::{fill, quoted, scalar};
-use super::{File, Remote};
 
-/// What the manifests of both meshes take.
+/// The arguments of the manifests for both meshes.
 #[derive(Args)]
 pub(super) struct Kubernetes {
     /// The namespace of all objects
@@ -34,7 +34,7 @@ pub(super) struct Kubernetes {
     registry_image: Option<Image>,
 }
 
-/// Where the filter's code is. Either way its digest is known.
+/// The source of the filter's code. Either way its digest is known.
 #[derive(Args)]
 struct Module {
     /// The image with the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
@@ -44,7 +44,7 @@ struct Module {
     #[arg(id = "url", long = "module-url", value_name = "URL", requires = "sha256")]
     url: Option<Remote>,
     /// The SHA-256 of the filter that is fetched: no other is run
-    #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::digest)]
+    #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::common::digest)]
     sha256: Option<String>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Image {
     digest: String,
 }
 
-/// Where the filter's code is, as a mesh is told.
+/// The source of the filter's code, for a mesh.
 pub(super) enum Code<'c> {
     Image { name: &'c str, digest: &'c str },
     Http { url: &'c str, sha256: &'c str },
@@ -105,7 +105,7 @@ impl FromStr for Image {
         let name_is_plain = !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte));
         ensure!(
-            name_is_plain && super::digest(digest).is_ok(),
+            name_is_plain && super::common::digest(digest).is_ok(),
             "expected an image with its digest, such as `registry.example.com/keyswap-filter@sha256:…`"
         );
         Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })

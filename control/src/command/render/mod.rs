@@ -2,7 +2,7 @@
 //!
 //! A policy names hosts, clusters and variables; whatever runs it must have them under these names. Written by hand in two
 //! places they drift apart. No secret is read or written: they are named, and the deployment brings them.
-
+mod common;
 mod envoy;
 mod envoy_gateway;
 mod istio;
@@ -12,130 +12,6 @@ mod plan;
 mod site;
 mod text;
 
-use std::fs;
-use std::path::PathBuf;
-use std::str::FromStr;
+mod subcommand;
 
-use anyhow::Context as _;
-use clap::{Args, Subcommand};
-use keyswap_core::policy::Configuration;
-
-use self::plan::Plan;
-use self::site::{Named, Site};
-use super::policy::report_invalid;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
-use crate::policy_file::PolicyFile;
-
-/// Write what runs the filter with a policy: for Envoy, Istio or Envoy Gateway
-#[derive(Subcommand)]
-#[command(after_help = exit::help(
-    "  keyswap render envoy --policy policy.yaml > bootstrap.yaml\n  \
-     keyswap render istio --policy policy.yaml --output istio/ --image registry.example.com/keyswap-filter@sha256:…"
-))]
-pub(crate) enum Command {
-    Envoy(envoy::RenderEnvoy),
-    Istio(istio::RenderIstio),
-    EnvoyGateway(envoy_gateway::RenderEnvoyGateway),
-}
-
-impl Command {
-    pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        match self {
-            Self::Envoy(command) => command.run(),
-            Self::Istio(command) => command.run(),
-            Self::EnvoyGateway(command) => command.run(),
-        }
-    }
-}
-
-/// What all of them take.
-#[derive(Args)]
-struct Common {
-    /// The configuration of the filter, in YAML or JSON: a policy, a rollout, or where it fetches one; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
-    /// An upstream that is reached beside those of the policy, for policies to come, such as `openai=https://api.openai.com`
-    #[arg(long, value_name = "NAME=URL")]
-    upstream: Vec<Named>,
-    /// A cluster beside those that the policy names; of the same name, it is where that one leads
-    #[arg(long, value_name = "NAME=URL")]
-    cluster: Vec<Named>,
-    /// A variable that the filter may read beside those of the policy
-    #[arg(long, value_name = "NAME", value_parser = variable)]
-    env: Vec<String>,
-    /// The folder to write to; everything goes to standard output unless this is said
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
-}
-
-/// One of the files that are written.
-struct File {
-    name: &'static str,
-    text: String,
-}
-
-/// Where something is fetched from, with the whole address.
-#[derive(Clone)]
-struct Remote {
-    url: String,
-    site: Site,
-}
-
-impl Common {
-    /// Reads the configuration, has it rendered, and writes the files.
-    fn render(&self, files: impl FnOnce(Plan) -> anyhow::Result<Vec<File>>) -> anyhow::Result<Exit> {
-        let file = PolicyFile::read(&self.policy)?;
-        let configuration = match file.json().and_then(|json| Configuration::from_json(&json)) {
-            Ok(configuration) => configuration,
-            Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
-        };
-        // It was read before, so it is there.
-        let document = file.document().map_err(anyhow::Error::msg)?;
-        let plan = Plan::of(&configuration, document, &self.upstream, &self.cluster, &self.env)?;
-        self.write(&files(plan)?)?;
-        Ok(Exit::Ok)
-    }
-
-    fn write(&self, files: &[File]) -> anyhow::Result<()> {
-        let Some(folder) = &self.output else {
-            let texts: Vec<&str> = files.iter().map(|file| file.text.trim_end()).collect();
-            return output::print(&texts.join("\n---\n"));
-        };
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make `{}`", output::visible(&folder.display().to_string())))?;
-        for file in files {
-            let path = folder.join(file.name);
-            fs::write(&path, &file.text).with_context(|| {
-                format!("cannot write `{}`", output::visible(&path.display().to_string()))
-            })?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Remote {
-    type Err = anyhow::Error;
-
-    fn from_str(url: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(url.bytes().all(|byte| byte.is_ascii_graphic()), "expected a URL without spaces");
-        Ok(Self { url: url.to_owned(), site: url.parse()? })
-    }
-}
-
-/// A SHA-256 in hexadecimal digits.
-fn digest(text: &str) -> Result<String, String> {
-    let is_digest =
-        text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    is_digest
-        .then(|| text.to_owned())
-        .ok_or_else(|| "expected 64 hexadecimal digits, in lower case".to_owned())
-}
-
-/// The name of a variable.
-fn variable(text: &str) -> Result<String, String> {
-    let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
-        && !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then(|| text.to_owned()).ok_or_else(|| "expected a name such as `OPENAI_API_KEY`".to_owned())
-}
+pub(super) use subcommand::Command;

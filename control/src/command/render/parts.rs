@@ -7,13 +7,13 @@ use super::text::{fill, scalar};
 /// The rules that make labels of the parts of a metric's name.
 pub(super) const STATS_TAGS: &str = include_str!("templates/stats_tags.yaml");
 
-/// What the access log tells of a request.
+/// The fields of the access log.
 pub(super) const ACCESS_LOG: &str = include_str!("templates/access_log.yaml");
 
 /// The request headers that no provider gets.
 pub(super) const PRIVATE_HEADERS: &str = include_str!("templates/private_headers.yaml");
 
-/// How connections and requests are treated, whoever runs the proxy.
+/// Returns the settings of connections and requests that all proxies have.
 pub(super) fn http_manager() -> String {
     fill(include_str!("templates/http_manager.yaml"), &[("access_log", ACCESS_LOG)])
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::site::{Named, Site};
 use crate::command::policy::variables;
 
-/// What is rendered, whatever for.
+/// The parts of every rendering.
 pub(super) struct Plan {
     /// The configuration of the filter.
     pub(super) document: Value,
@@ -24,7 +24,7 @@ pub(super) struct Plan {
 pub(super) struct Callout {
     pub(super) cluster: String,
     pub(super) site: Site,
-    /// Where the document names the cluster, or would, as JSON pointers.
+    /// The places of the document that name the cluster, or would, as JSON pointers.
     places: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ fn shared_name(site: &Site) -> String {
     gateway.map_or_else(|| site.authority.clone(), |(_, name)| (*name).to_owned())
 }
 
-/// What is to hold the name may not be there yet: an issuer needs no `jwks`.
+/// The parent of the name may be absent: an issuer needs no `jwks`.
 fn set_cluster(document: &mut Value, place: &str, cluster: &str) {
     if document.pointer(place).is_none()
         && let Some((parent, name)) = place.rsplit_once('/')

@@ -1,4 +1,4 @@
-//! Where something is reached: scheme, host and port, of which the host may be a name or an address.
+//! The place of a server: scheme, host and port, of which the host may be a name or an address.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ impl Site {
         [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
     }
 
-    /// Whether the host is an address already.
+    /// Returns true if the host is an address already.
     pub(super) fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
     }

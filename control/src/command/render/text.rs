@@ -6,10 +6,9 @@
 
 use std::fmt::Write as _;
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
-
-/// As wide as a line may be before a value goes on lines of its own.
-const WIDTH: usize = 100;
+use serde_saphyr::{DoubleQuoted, FlowSeq};
 
 /// The template with its values. A name without a value, and a value without a place, is a defect of this program.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
@@ -53,138 +52,70 @@ fn put_indented(text: &mut String, indent: &str, value: &str) {
     }
 }
 
-/// The document as JSON in ASCII: short values on one line.
-pub(super) fn json(document: &Value) -> String {
-    let mut text = String::new();
-    put_json(&mut text, document, 0);
-    text
-}
+/// A document for people: its version stands first, whatever the alphabet says, and short lists are on one line.
+struct Readable<'d>(&'d Value);
 
-fn put_json(text: &mut String, value: &Value, depth: usize) {
-    let short = spaced(value);
-    if depth > 0 && short.len() + 2 * depth < WIDTH {
-        text.push_str(&short);
-        return;
-    }
-    let (open, close, items): (_, _, Vec<(Option<&String>, &Value)>) = match value {
-        Value::Object(members) if !members.is_empty() => {
-            ('{', '}', ordered(members).map(|(name, value)| (Some(name), value)).collect())
-        }
-        Value::Array(items) if !items.is_empty() => {
-            ('[', ']', items.iter().map(|item| (None, item)).collect())
-        }
-        _ => return text.push_str(&short),
-    };
-    text.push(open);
-    for (index, (name, value)) in items.into_iter().enumerate() {
-        let _ = write!(text, "{}\n{:2$}", if index > 0 { "," } else { "" }, "", 2 * depth + 2);
-        if let Some(name) = name {
-            let _ = write!(text, "{}: ", quoted(name));
-        }
-        put_json(text, value, depth + 1);
-    }
-    let _ = write!(text, "\n{:2$}{1}", "", close, 2 * depth);
-}
-
-/// On one line, with the spaces that people write.
-fn spaced(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let members: Vec<String> = ordered(members)
-                .map(|(name, value)| format!("{}: {}", quoted(name), spaced(value)))
-                .collect();
-            format!("{{{}}}", members.join(", "))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
-        Value::String(text) => quoted(text),
-        other => other.to_string(),
-    }
-}
-
-/// The version of a document stands first, whatever the alphabet says.
-fn ordered(members: &serde_json::Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    let (first, rest): (Vec<_>, Vec<_>) = members.iter().partition(|(name, _)| *name == "version");
-    first.into_iter().chain(rest)
-}
-
-/// The document as YAML in blocks. Text is quoted unless every reader of YAML takes it for text.
-pub(super) fn yaml(document: &Value) -> String {
-    let mut text = String::new();
-    put_yaml(&mut text, document, 0);
-    text
-}
-
-fn put_yaml(text: &mut String, value: &Value, depth: usize) {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            for (name, value) in ordered(members) {
-                let _ = write!(text, "{:1$}", "", 2 * depth);
-                text.push_str(&scalar(name));
-                text.push(':');
-                put_member(text, value, depth + 1);
+impl Serialize for Readable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => {
+                let (version, rest): (Vec<_>, Vec<_>) =
+                    members.iter().partition(|(name, _)| *name == "version");
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (name, value) in version.into_iter().chain(rest) {
+                    map.serialize_entry(name, &Self(value))?;
+                }
+                map.end()
             }
-        }
-        Value::Array(items) if !items.is_empty() => {
-            for item in items {
-                let mut nested = String::new();
-                put_yaml(&mut nested, item, depth + 1);
-                let _ = write!(text, "{:1$}- ", "", 2 * depth);
-                text.push_str(nested.trim_start());
+            Value::Array(items) if items.iter().all(|item| item.is_string() || item.is_number()) => {
+                FlowSeq(items).serialize(serializer)
             }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Self)),
+            other => other.serialize(serializer),
         }
-        other => {
-            let _ = writeln!(text, "{:1$}{2}", "", 2 * depth, flat(other));
-        }
     }
 }
 
-fn put_member(text: &mut String, value: &Value, depth: usize) {
-    let is_nested = match value {
-        Value::Object(members) => !members.is_empty(),
-        Value::Array(items) => !items.iter().all(|item| item.is_string() || item.is_number()),
-        _ => false,
-    };
-    if is_nested {
-        text.push('\n');
-        put_yaml(text, value, depth);
-    } else {
-        let _ = writeln!(text, " {}", flat(value));
-    }
+/// Returns the document as JSON in ASCII, as a block of YAML can hold it.
+pub(super) fn json(document: &Value) -> anyhow::Result<String> {
+    Ok(ascii(&serde_json::to_string_pretty(&Readable(document))?))
 }
 
-fn flat(value: &Value) -> String {
-    match value {
-        Value::String(text) => scalar(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", ")),
-        other => other.to_string(),
-    }
-}
-
-/// Words that YAML 1.1 takes for something else than text.
-const WORDS: [&str; 12] =
-    ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf", "undefined"];
-
-/// Text as a scalar of YAML: in quotes unless every reader takes it for text without.
-pub(super) fn scalar(text: &str) -> String {
-    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
-        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
-    if is_plain { text.to_owned() } else { quoted(text) }
-}
-
-/// In quotes as both JSON and YAML read them. What is not ASCII is escaped: YAML breaks lines at more characters than JSON.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    for char in Value::from(text).to_string().chars() {
+/// Escapes what is not ASCII, which in JSON stands in strings only: YAML breaks lines at more characters than JSON.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for char in json.chars() {
         if char.is_ascii() && char != '\u{7f}' {
-            quoted.push(char);
+            text.push(char);
             continue;
         }
         for unit in char.encode_utf16(&mut [0; 2]) {
-            let _ = write!(quoted, "\\u{unit:04x}");
+            let _ = write!(text, "\\u{unit:04x}");
         }
     }
-    quoted
+    text
+}
+
+/// Returns the document as YAML in blocks. Text is quoted unless readers of YAML 1.1 and of 1.2 take it for text.
+pub(super) fn yaml(document: &Value) -> anyhow::Result<String> {
+    Ok(serde_saphyr::to_string_with_options(
+        &Readable(document),
+        serde_saphyr::ser_options! { compact_list_indent: false },
+    )?)
+}
+
+/// Returns a text as a scalar of YAML, also for lists and maps on one line: in quotes unless every reader takes it for text.
+pub(super) fn scalar(text: &str) -> String {
+    // Texts are never refused.
+    let list = serde_saphyr::to_string(&FlowSeq([text])).unwrap_or_default();
+    let list = list.trim_end();
+    list.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or_default().to_owned()
+}
+
+/// Returns a text as a scalar of YAML in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    // Texts are never refused.
+    serde_saphyr::to_string(&DoubleQuoted(text)).unwrap_or_default().trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -202,10 +133,52 @@ mod tests {
             json!({"long": (0..60).map(|n| format!("value-{n}")).collect::<Vec<_>>(), "number": "1e3"}),
         ];
         for document in documents {
-            assert_eq!(serde_json::from_str::<Value>(&json(&document)).unwrap(), document);
-            let yaml = yaml(&document);
-            assert_eq!(crate::yaml::parse(yaml.as_bytes()).as_ref(), Ok(&document), "{yaml}");
+            assert_eq!(serde_json::from_str::<Value>(&json(&document).unwrap()).unwrap(), document);
+            let yaml = yaml(&document).unwrap();
+            assert_eq!(crate::text::yaml::parse(yaml.as_bytes()).as_ref(), Ok(&document), "{yaml}");
         }
+    }
+
+    #[test]
+    fn texts_that_yaml_reads_as_something_else_are_quoted() {
+        for text in [
+            "on",
+            "No",
+            "y",
+            "1e3",
+            "0o7",
+            "1:30",
+            "2030-06-30",
+            "~",
+            "<<",
+            "",
+            "a: b",
+            "a, b",
+            "[a",
+            "{{x}}",
+        ] {
+            let document = json!({text: [text]});
+            for yaml in [yaml(&document).unwrap(), format!("{{{0}: [{0}]}}", scalar(text))] {
+                assert!(yaml.contains('"') || yaml.contains('\''), "{yaml}");
+                assert_eq!(crate::text::yaml::parse(yaml.as_bytes()).as_ref(), Ok(&document), "{yaml}");
+            }
+        }
+        assert_eq!(scalar("openai"), "openai");
+        assert_eq!(quoted("a\"b"), r#""a\"b""#);
+    }
+
+    #[test]
+    fn texts_of_several_lines_stay_what_they_are_in_an_indented_place() {
+        let long = "words ".repeat(30);
+        let lines = ["a\n  b\n\nc", "a\n\n", "\n a", "a\r\nb\n", long.as_str(), "a\n\u{85}\u{2028}b"];
+        let document =
+            json!({"list": lines, "member": {"text": lines[0]}, "items": [{"text": lines[1]}, [lines]]});
+        let filled = fill("a:\n  b:\n    {{document}}\nc: d\n", &[("document", &yaml(&document).unwrap())]);
+        assert_eq!(
+            crate::text::yaml::parse(filled.as_bytes()),
+            Ok(json!({"a": {"b": document}, "c": "d"})),
+            "{filled}"
+        );
     }
 
     #[test]

@@ -5,12 +5,12 @@ use keyswap_core::base::Digest;
 use serde_json::json;
 
 use super::{stdin, view};
+use crate::command::connection::target::Target;
 use crate::command::rate;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
+use crate::registry::policy_token::{Draft, PolicyToken};
 use crate::registry::{NewToken, RateLimit, SecretText, Source};
-use crate::token_record::{Draft, TokenRecord};
 
 /// Mint a proxy token
 ///
@@ -59,18 +59,18 @@ impl Create {
         if self.target.is_named()? { self.keep(draft) } else { self.mint() }
     }
 
-    fn record(&self, digest: Digest) -> anyhow::Result<TokenRecord> {
+    fn record(&self, digest: Digest) -> anyhow::Result<PolicyToken> {
         let draft = Draft {
             label: self.label.clone().unwrap_or_default(),
             owner: self.owner.clone(),
             providers: self.providers.clone(),
             expires_at: self.expires_at.clone(),
         };
-        Ok(TokenRecord::new(digest, draft)?)
+        Ok(PolicyToken::new(digest, draft)?)
     }
 
     /// Puts the token into the registry.
-    fn keep(self, draft: TokenRecord) -> anyhow::Result<Exit> {
+    fn keep(self, draft: PolicyToken) -> anyhow::Result<Exit> {
         let new = NewToken {
             label: draft.label,
             owner: draft.owner,

@@ -8,12 +8,12 @@ use keyswap_core::base::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::object::Object;
-use crate::output::{self, Format, visible};
-use crate::policy_file::PolicyFile;
+use crate::command::connection::target::Target;
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format, visible};
 use crate::registry::{KnownToken, NewToken, RateLimit, Status};
+use crate::text::object::Object;
 
 /// Bring the tokens of a policy into the registry
 ///

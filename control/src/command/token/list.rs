@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::view;
 use crate::command::list;
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 
 /// List tokens, the newest first
 #[derive(Args)]

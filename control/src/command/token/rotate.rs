@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::selector::Selector;
 use super::view;
+use crate::command::connection::target::Target;
 use crate::command::rate;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
 use crate::registry::SecretText;
 
 /// Replace a token: the new one is printed once, the old one works until the grace is over

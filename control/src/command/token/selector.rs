@@ -7,17 +7,17 @@ use clap::Args;
 use keyswap_core::base::Digest;
 
 use super::{stdin, view};
-use crate::command::operations::{Operations, collect};
-use crate::output::visible;
+use crate::command::connection::operations::{Operations, collect};
+use crate::command::terminal::output::visible;
 use crate::registry::{Listing, RegistryError, Token};
 
 /// The fewest digits of a SHA-256 that name a token.
 const FEWEST_DIGITS: usize = 8;
 
 /// The most matches that an error lists.
-const MOST_LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 
-/// Which token.
+/// The token that a subcommand is about.
 #[derive(Args)]
 pub(super) struct Selector {
     /// The token: its label, the beginning of its label, or 8 digits or more of its SHA-256
@@ -74,11 +74,11 @@ impl Selector {
 
 fn ambiguous(matches: &[Token]) -> String {
     let mut text = format!("{} tokens match: name one by digits of its SHA-256", matches.len());
-    for token in matches.iter().take(MOST_LISTED) {
+    for token in matches.iter().take(MAX_LISTED) {
         let _ = write!(text, "\n{}  {}  {}", token.id(), view::status(token), visible(&token.label));
     }
-    if matches.len() > MOST_LISTED {
-        let _ = write!(text, "\nand {} more", matches.len() - MOST_LISTED);
+    if matches.len() > MAX_LISTED {
+        let _ = write!(text, "\nand {} more", matches.len() - MAX_LISTED);
     }
     text
 }

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::selector::Selector;
 use super::view;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
+use crate::command::connection::target::Target;
+use crate::command::terminal::exit::{self, Exit};
 
 /// Show all that is known of a token
 #[derive(Args)]

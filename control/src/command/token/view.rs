@@ -1,7 +1,7 @@
 //! Tokens as people see them.
 
-use crate::command::table::{NONE, Table};
-use crate::output::{self, Format};
+use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::table::{NONE, Table};
 use crate::registry::{Status, Token};
 
 const COLUMNS: &[&str] =
@@ -22,7 +22,7 @@ const DETAILS: &[&str] = &[
     "last used",
 ];
 
-/// What may be done with a token, in a word.
+/// Returns the state of a token in a word.
 pub(super) fn status(token: &Token) -> &'static str {
     match token.status {
         Status::Disabled => "disabled",

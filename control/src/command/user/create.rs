@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::view;
+use crate::command::connection::target::Target;
 use crate::command::rate;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 use crate::registry::{NewUser, RateLimit};
 
 /// Put a user into the registry

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::command::confirm::confirm;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format, visible};
+use crate::command::connection::target::Target;
+use crate::command::terminal::confirm::confirm;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format, visible};
 
 /// Take a user out of the registry, for good
 #[derive(Args)]

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::view;
+use crate::command::connection::target::Target;
 use crate::command::list::StatusName;
 use crate::command::rate;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 use crate::registry::{RateLimit, Status, UserPatch};
 
 /// Change a user: what is not named stays as it is

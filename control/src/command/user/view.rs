@@ -1,7 +1,7 @@
 //! Users as people see them.
 
-use crate::command::table::{NONE, Table};
-use crate::output::{self, Format};
+use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::table::{NONE, Table};
 use crate::registry::User;
 
 const COLUMNS: &[&str] = &["email", "label", "providers", "models", "status", "created", "rate limit"];

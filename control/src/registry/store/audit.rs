@@ -1,10 +1,10 @@
-//! The audit log's rows. They are added in [`super::Write::audit`], and the database refuses to change them.
+//! The audit log's rows. They are added in [`super::write::Write::audit`], and the database refuses to change them.
 
 use keyswap_core::base::UnixTime;
 
-use super::Store;
-use crate::registry::error::RegistryError;
-use crate::registry::model::{AuditEntry, Listing, Page};
+use super::database::Store;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::model::{AuditEntry, Listing, Page};
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -1,8 +1,8 @@
 //! The change feed's rows.
 
-use super::Store;
-use crate::registry::error::RegistryError;
-use crate::registry::feed::{Change, Subject};
+use super::database::Store;
+use crate::registry::record::change::{Change, Subject};
+use crate::registry::record::error::RegistryError;
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -3,8 +3,8 @@
 use keyswap_core::base::Digest;
 use keyswap_core::limit::{Gcra, Taken};
 
-use super::Store;
-use crate::registry::error::RegistryError;
+use super::database::Store;
+use crate::registry::record::error::RegistryError;
 
 impl Store {
     /// Takes one request, if there is one. Whoever asks for the same key at the same time comes before or after, and

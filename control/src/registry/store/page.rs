@@ -3,9 +3,9 @@
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
 
-use super::Store;
-use crate::registry::error::RegistryError;
-use crate::registry::model::{Listing, Page, Status};
+use super::database::Store;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::model::{Listing, Page, Status};
 
 /// The statements of a table whose rows are searched by `search` and `status`, and are in the order of `ordinal`.
 pub(super) struct Pages {

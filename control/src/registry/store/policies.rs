@@ -3,9 +3,15 @@
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
-use super::{Store, Write};
-use crate::registry::error::RegistryError;
-use crate::registry::policies::{FORGOTTEN_AFTER, MOST_PLANES, Plane, Revision};
+use super::database::Store;
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::policy::{Plane, Revision};
+
+/// Reports of more data planes than that are not kept, of any one policy.
+const MAX_PLANES: i64 = 1000;
+/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
+const PLANE_RETENTION_SECONDS: i64 = 7 * 86_400;
 
 macro_rules! revision {
     () => {
@@ -79,7 +85,7 @@ impl Store {
         Ok(sqlx::query_scalar(NEWEST).bind(name).fetch_one(&self.reader).await?)
     }
 
-    /// The number and the text of a revision, or of the newest.
+    /// Returns the number and the text of a revision, or of the newest.
     pub(in crate::registry) async fn bundle(
         &self,
         name: &str,
@@ -151,7 +157,7 @@ impl Store {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         if !is_known {
             sqlx::query("DELETE FROM policy_planes WHERE seen_at < $1")
-                .bind(plane.seen_at.0 - FORGOTTEN_AFTER)
+                .bind(plane.seen_at.0 - PLANE_RETENTION_SECONDS)
                 .execute(&mut *transaction)
                 .await?;
         }
@@ -170,7 +176,7 @@ impl Store {
         .bind(plane.detail.as_deref())
         .bind(plane.seen_at.0)
         .bind(i64::from(is_known))
-        .bind(MOST_PLANES)
+        .bind(MAX_PLANES)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

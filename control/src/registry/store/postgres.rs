@@ -10,9 +10,10 @@ use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::{Background, Dialect, Store};
-use crate::registry::error::RegistryError;
-use crate::registry::wake::Wake;
+use super::database::{Background, Store};
+use super::dialect::Dialect;
+use super::wake::Wake;
+use crate::registry::record::error::RegistryError;
 
 const DIALECT: Dialect = Dialect {
     begin: "BEGIN",
@@ -25,7 +26,7 @@ const CHANNEL: &str = "keyswap_changes";
 
 const CONNECTIONS: u32 = 16;
 
-/// How long a server that does not answer is left alone.
+/// The pause after a server that does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {

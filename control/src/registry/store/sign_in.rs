@@ -3,8 +3,9 @@
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
-use super::{Store, Write};
-use crate::registry::error::RegistryError;
+use super::database::Store;
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
 
 const PASSWORD_HASH: &str = "admin_password_hash";
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::{
@@ -15,9 +16,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Executor as _};
 
-use super::{Background, Dialect, Store};
-use crate::registry::error::RegistryError;
-use crate::registry::wake::Wake;
+use super::database::{Background, Store};
+use super::dialect::Dialect;
+use super::wake::Wake;
+use crate::registry::record::error::RegistryError;
 
 const DIALECT: Dialect = Dialect {
     // Nobody else writes until the transaction's end.
@@ -27,13 +29,16 @@ const DIALECT: Dialect = Dialect {
     notify: None,
 };
 
-/// How long a writer waits for another process.
+/// The time that a writer waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How soon another process's change is noticed.
+/// The interval in which changes of other processes are looked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
-const READERS: u32 = 4;
+const MAX_READERS: u32 = 4;
+
+/// The characters of a file's name that would mean something else in an address.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
     let path = std::path::absolute(path)?;
@@ -42,7 +47,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
     let pool = |size| pool(&url, size);
     let wake = Wake::new();
     Ok(Store {
-        reader: pool(READERS).await?,
+        reader: pool(MAX_READERS).await?,
         writer: pool(1).await?,
         dialect: DIALECT,
         wake: wake.clone(),
@@ -115,11 +120,7 @@ fn private(path: &Path) -> std::io::Result<File> {
 /// The file as the address that the pool takes, whatever characters are in it.
 fn url_of(path: &Path) -> Result<String, RegistryError> {
     let text = path.to_str().ok_or(RegistryError::DatabaseUrl("the file's name is not UTF-8"))?;
-    let escape = |byte: u8| match byte {
-        b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    let path: String = text.bytes().map(escape).collect();
+    let path = utf8_percent_encode(text, ESCAPED);
     Ok(format!("sqlite://{path}?mode=rw"))
 }
 

@@ -3,13 +3,15 @@
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
 
+use super::database::Store;
+use super::names::{from_json, to_json};
 use super::page::{Pages, pages};
-use super::{Store, Write, from_json, to_json};
-use crate::registry::day::Day;
-use crate::registry::error::RegistryError;
-use crate::registry::model::{Listing, Page, Status, Token};
-use crate::registry::rate_limit::RateLimit;
-use crate::registry::usage::Mark;
+use super::write::Write;
+use crate::registry::record::day::Day;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::mark::Mark;
+use crate::registry::record::model::{Listing, Page, Status, Token};
+use crate::registry::record::rate_limit::RateLimit;
 
 macro_rules! columns {
     () => {

@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::registry::error::RegistryError;
-use crate::registry::secret_text::SecretText;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::secret_text::SecretText;
 
-/// Where the registry is kept.
+/// The place of the registry's database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
     /// `sqlite://keyswap.db`, `sqlite:///var/lib/keyswap/keyswap.db`: a file.

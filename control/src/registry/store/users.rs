@@ -3,11 +3,13 @@
 use keyswap_core::base::UnixTime;
 use sqlx::Any;
 
+use super::database::Store;
+use super::names::{from_json, to_json};
 use super::page::{Pages, pages};
 use super::tokens::{join, split};
-use super::{Store, Write, from_json, to_json};
-use crate::registry::error::RegistryError;
-use crate::registry::model::{Listing, Page, Status, User};
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
+use crate::registry::record::model::{Listing, Page, Status, User};
 
 macro_rules! columns {
     () => {

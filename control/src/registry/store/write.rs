@@ -7,11 +7,11 @@ use serde_json::Value;
 use sqlx::{Any, AnyConnection, AnyPool};
 use sqlx::{Executor as _, Transaction};
 
-use super::Dialect;
-use crate::registry::actor::Actor;
-use crate::registry::error::RegistryError;
-use crate::registry::feed::Subject;
-use crate::registry::wake::Wake;
+use super::dialect::Dialect;
+use super::wake::Wake;
+use crate::registry::record::actor::Actor;
+use crate::registry::record::change::Subject;
+use crate::registry::record::error::RegistryError;
 
 /// A change that is being made.
 pub(in crate::registry) struct Write {
@@ -62,7 +62,7 @@ impl Write {
         detail: &Value,
     ) -> Result<(), RegistryError> {
         sqlx::query("INSERT INTO audit (at, actor, action, subject, detail) VALUES ($1, $2, $3, $4, $5)")
-            .bind(crate::registry::now().0)
+            .bind(crate::registry::record::clock::now().0)
             .bind(actor.name())
             .bind(action)
             .bind(subject)
@@ -72,7 +72,7 @@ impl Write {
         Ok(())
     }
 
-    /// Makes the change durable and wakes whoever waits for one.
+    /// Makes the change durable and wakes all that wait for one.
     pub(in crate::registry) async fn commit(mut self) -> Result<(), RegistryError> {
         if let Some(notify) = self.dialect.notify {
             self.transaction.execute(notify).await?;

@@ -12,12 +12,12 @@ use keyswap_core::base::UnixTime;
 use keyswap_core::judge::LoggedRequest;
 use serde::Deserialize;
 
-use crate::input;
+use crate::command::terminal::input;
 
 /// Envoy's longest line has a head of 60 KiB in it.
-const LONGEST_LINE: usize = 256 * 1024;
+const MAX_LINE_BYTES: usize = 256 * 1024;
 
-/// What of a line matters. Envoy writes null for what a request has not, or `-`.
+/// The fields of a line that matter. Envoy writes null or `-` for a field that a request has not.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
@@ -31,7 +31,7 @@ struct Entry {
     reason: Option<String>,
 }
 
-/// A request with what people call whoever sent it.
+/// A request with the label of its sender.
 pub(super) struct Logged<'l> {
     pub(super) request: LoggedRequest<'l>,
     pub(super) label: &'l str,
@@ -85,11 +85,11 @@ fn progress(length: Option<u64>) -> ProgressBar {
 /// Reads up to the next line break: whether the line fits, `None` at the end. Of one that does not the rest is skipped.
 fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
-    let limit = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+    let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
     if from.by_ref().take(limit).read_until(b'\n', line)? == 0 {
         return Ok(None);
     }
-    if line.ends_with(b"\n") || line.len() < LONGEST_LINE {
+    if line.ends_with(b"\n") || line.len() < MAX_LINE_BYTES {
         return Ok(Some(true));
     }
     from.skip_until(b'\n')?;
@@ -127,7 +127,7 @@ impl Entry {
     }
 }
 
-/// What stands in a field, if anything does.
+/// Returns the value of a field, if it has one.
 fn text(field: Option<&String>) -> Option<&str> {
     field.map(String::as_str).filter(|text| !matches!(*text, "" | "-"))
 }

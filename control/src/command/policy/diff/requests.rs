@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::access_log::{self, Line, Logged};
-use crate::command::policy::count;
-use crate::output::visible;
+use crate::command::policy::report::count;
+use crate::command::terminal::output::visible;
 
 /// Beyond so many kinds of change nobody reads them: the rest are counted together.
-const MOST_GROUPS: usize = 1000;
+const MAX_GROUPS: usize = 1000;
 
-/// What became of the requests of a log.
+/// The results for the requests of a log.
 #[derive(Default)]
 pub(super) struct Report {
     judged: usize,
@@ -44,7 +44,7 @@ struct Members {
 /// Judges every request of the log under both policies.
 pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    let now = crate::command::policy::time(None)?.unix();
+    let now = crate::command::policy::time::time(None)?.unix();
     access_log::read(log, now, |line| match line {
         Line::Foreign => report.foreign += 1,
         Line::Incomplete => report.incomplete += 1,
@@ -57,7 +57,7 @@ pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Res
 }
 
 impl Report {
-    /// Whether a recorded request is decided otherwise.
+    /// Returns true if a recorded request is decided otherwise.
     pub(super) fn changes(&self) -> bool {
         self.changed > 0
     }
@@ -68,7 +68,7 @@ impl Report {
             return;
         }
         self.changed += 1;
-        let has_room = self.groups.len() < MOST_GROUPS;
+        let has_room = self.groups.len() < MAX_GROUPS;
         let group = Group { before, after, label: logged.label.to_owned() };
         if let Some(members) = self.groups.get_mut(&group) {
             members.count += 1;

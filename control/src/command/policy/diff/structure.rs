@@ -11,7 +11,7 @@ use keyswap_core::base::UnixTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::output::visible;
+use crate::command::terminal::output::visible;
 
 /// The sections in the order in which they are told, those first whose members have names of the user's own.
 const SECTIONS: [&str; 12] = [
@@ -34,13 +34,13 @@ const NAMED: usize = 5;
 #[derive(Serialize)]
 pub(super) struct Change {
     section: String,
-    /// Which of the section: a token's id, the name of an issuer.
+    /// The entry of the section: a token's id, the name of an issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// What people call it, where that is another name.
+    /// Its label, where that is another name.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// Which field of it; none where all of it came or went.
+    /// The field; none where the whole entry came or went.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     kind: Kind,
@@ -58,7 +58,7 @@ enum Kind {
     Changed,
 }
 
-/// What it does to who may call what.
+/// The effect of a change on what callers may do.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Effect {
@@ -66,7 +66,7 @@ enum Effect {
     Narrower,
 }
 
-/// How the values of a field compare.
+/// The order of the values of a field.
 #[derive(Clone, Copy)]
 enum Scale {
     /// A list: one element more is wider.
@@ -79,7 +79,7 @@ enum Scale {
     Rate,
     /// The last is the widest.
     Ranks(&'static [&'static str]),
-    /// What it does depends.
+    /// The effect depends on the rest.
     None,
 }
 
@@ -99,7 +99,7 @@ fn scale(section: &str, field: &str) -> Scale {
     }
 }
 
-/// What it does that all of something came.
+/// Returns the effect of a new entry.
 fn effect_of_coming(section: &str) -> Option<Effect> {
     match section {
         "tokens" | "principals" | "issuers" | "registry" => Some(Effect::Wider),
@@ -214,7 +214,7 @@ fn effect(scale: Scale, before: &Value, after: &Value) -> Option<Effect> {
     }
 }
 
-/// Whether the second is a wider set; none where each has something of its own.
+/// Returns true if the second is a wider set; none where each has something of its own.
 fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
     let is_all = |value: &Value| texts(value).contains("*");
     match (is_all(before), is_all(after)) {
@@ -231,7 +231,7 @@ fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
     }
 }
 
-/// Whether the second lets more requests pass in any time. Without a limit of its own the policy's holds, whatever it is.
+/// Returns true if the second lets more requests pass in any time. Without a limit of its own the policy's holds, whatever it is.
 fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
     let rate = |value: &Value| {
         let per: u64 = value.get("per")?.as_str()?.strip_suffix('s')?.parse().ok()?;
@@ -289,7 +289,7 @@ impl Change {
     }
 }
 
-/// What came or went, in a few words.
+/// Returns the entry that came or went, in a few words.
 fn summary(entry: &Value) -> String {
     let of_scope = entry.get("providers").map(|providers| format!("for {}", show(providers)));
     let until = entry.get("expires_at").and_then(Value::as_str).map(|at| format!(" until {at}"));

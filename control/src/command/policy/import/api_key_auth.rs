@@ -12,8 +12,9 @@ use keyswap_core::request::Slot;
 use serde_json::Value;
 
 use super::draft::{Draft, Token};
-use crate::exit::{self, Exit};
-use crate::{input, yaml};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::text::yaml;
 
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A shorter key can be guessed.
@@ -41,14 +42,14 @@ pub(crate) struct ApiKeyAuth {
     providers: Vec<String>,
 }
 
-/// Where keys were found, and what they are.
+/// Keys, with the place that they were found at.
 struct Found {
     place: String,
     client: String,
     key: String,
 }
 
-/// What was found in the documents.
+/// The findings in the documents.
 #[derive(Default)]
 struct Search {
     found: Vec<Found>,
@@ -250,7 +251,7 @@ impl Search {
     }
 }
 
-/// Whether something says in which fields keys come.
+/// Returns true if something says in which fields keys come.
 fn is_key_auth(value: &Value) -> bool {
     list(value, "keys").all(Value::is_string)
         && ["in_header", "in_query", "consumers", "credential", "credentials"]
@@ -262,7 +263,7 @@ fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// What stands behind the scheme, where the list has the whole of an `Authorization`.
+/// Returns the credential behind the scheme, where the list has the whole of an `Authorization`.
 fn bearer(key: &str) -> &str {
     match key.split_at_checked("Bearer ".len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer ") => rest.trim(),

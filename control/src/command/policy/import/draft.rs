@@ -8,8 +8,8 @@ use keyswap_core::policy::Policy;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::exit::Exit;
-use crate::output::{self, visible};
+use crate::command::terminal::exit::Exit;
+use crate::command::terminal::output::{self, visible};
 
 /// The longest label that a policy takes.
 const LABEL_CHARS: usize = 64;

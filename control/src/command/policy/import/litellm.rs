@@ -9,8 +9,9 @@ use serde_json::{Deserializer, Value};
 use super::draft::Draft;
 use super::litellm_keys;
 use super::litellm_models::Models;
-use crate::exit::{self, Exit};
-use crate::{input, yaml};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::text::yaml;
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -69,7 +70,7 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-/// What the rest of the configuration says.
+/// The rest of the configuration.
 fn note_settings(config: &Value, draft: &mut Draft) {
     if config.pointer("/general_settings/master_key").is_some() {
         draft.note(

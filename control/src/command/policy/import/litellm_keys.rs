@@ -123,7 +123,7 @@ fn rate_limit(key: &Value, place: &str, draft: &mut Draft) -> Option<Value> {
     fits.map(|limit| json!({"requests": limit.requests(), "per": "60s"}))
 }
 
-/// Its expiry in UTC; an error where nobody can say when it is.
+/// Returns its expiry in UTC; an error where that cannot be told.
 fn expiry(text: Option<&str>, place: &str, draft: &mut Draft) -> Result<Option<String>, ()> {
     let Some(text) = text else { return Ok(None) };
     let iso = text.trim().replacen(' ', "T", 1);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::draft::Draft;
 
-/// How LiteLLM calls a provider, how a policy does, and where LiteLLM looks for its key unless told.
+/// A provider: its name in LiteLLM, its name in a policy, and the variable in which LiteLLM looks for its key by default.
 const PROVIDERS: [(&str, &str, &str); 22] = [
     ("openai", "openai", "OPENAI_API_KEY"),
     ("text-completion-openai", "openai", "OPENAI_API_KEY"),
@@ -36,7 +36,7 @@ const PROVIDERS: [(&str, &str, &str); 22] = [
 const SELF_HOSTED: [&str; 6] =
     ["openai", "openai_like", "hosted_vllm", "ollama", "ollama_chat", "litellm_proxy"];
 
-/// Which providers each model of the proxy is of.
+/// The providers of each model of the proxy.
 #[derive(Default)]
 pub(super) struct Models {
     by_name: BTreeMap<String, BTreeSet<String>>,
@@ -100,7 +100,7 @@ impl Models {
     }
 }
 
-/// What LiteLLM would take a model for whose name says no provider.
+/// Returns the provider that LiteLLM assumes for a model whose name says none.
 fn kind_of(model: &str) -> &str {
     match model.split_once('/') {
         Some((kind, _)) => kind,

@@ -1,4 +1,4 @@
-//! What an Envoy configuration or a manifest does to the promises of a policy.
+//! Findings in Envoy configurations and manifests that break the promises of a policy.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,10 +10,11 @@ use keyswap_core::policy::PolicyErrors;
 use keyswap_core::worker::Worker;
 use serde_json::{Value, json};
 
-use super::Warning;
 use super::plugin::{self, Plugin};
-use crate::command::policy::variables;
-use crate::{input, output, yaml};
+use super::warning::Warning;
+use crate::command::policy::variables::variables;
+use crate::command::terminal::{input, output};
+use crate::text::yaml;
 
 /// A manifest, or a bootstrap with a policy in it.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -127,7 +128,7 @@ fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning
     warnings
 }
 
-/// Whether a plugin holds this configuration: where a mesh names the clusters, but for their names.
+/// Returns true if a plugin holds this configuration: where a mesh names the clusters, but for their names.
 fn is_same(plugin: &Plugin, configuration: Option<Value>) -> bool {
     let name = |it: Option<Value>| if plugin.mesh_names_clusters { it.map(without_clusters) } else { it };
     name(plugin.configuration.clone()) == name(configuration)

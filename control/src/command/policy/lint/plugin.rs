@@ -2,29 +2,29 @@
 
 use serde_json::Value;
 
-/// What a configuration says of one Wasm plugin.
+/// A Wasm plugin of a configuration.
 #[derive(Default)]
 pub(super) struct Plugin {
-    /// Where it stands in its document.
+    /// Its path in its document.
     pub(super) path: String,
-    /// What it is configured with.
+    /// Its configuration.
     pub(super) configuration: Option<Value>,
-    /// Whether clusters have the names that a mesh gives them, whatever the policy calls them.
+    /// True if clusters have the names that a mesh gives them, not the policy's.
     pub(super) mesh_names_clusters: bool,
-    /// Where it is said that requests pass while the filter cannot run.
+    /// The paths of settings that let requests pass while the filter cannot run.
     pub(super) fails_open: Option<String>,
     /// Variables whose values stand in the configuration, with their places.
     pub(super) literals: Vec<(String, String)>,
     /// Variables that are passed on from the environment.
     pub(super) passed: Vec<String>,
-    /// Where code is fetched from afar that nothing pins.
+    /// The paths of code that is fetched and that nothing pins.
     pub(super) unpinned: Option<String>,
-    /// Where machine code is accepted that somebody compiled before.
+    /// The paths of settings that accept precompiled machine code.
     pub(super) precompiled: Option<String>,
 }
 
 impl Plugin {
-    /// Whether it runs Keyswap, which its configuration tells.
+    /// Returns true if it runs Keyswap, which its configuration tells.
     pub(super) fn is_ours(&self) -> bool {
         let version = self.configuration.as_ref().and_then(|document| document.get("version")?.as_str());
         let kind = version.and_then(|version| version.split_once('/')).map(|(kind, _)| kind);

@@ -17,7 +17,7 @@ const VERSION: &str = "keyswap-rollout/v1";
 pub(super) struct Document {
     /// The policy in force.
     pub(super) stable: Value,
-    /// What is tried beside it.
+    /// The candidate that is tried beside it.
     pub(super) candidate: Option<Trial>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Trial {
     pub(super) fallback: Option<Fallback>,
 }
 
-/// How many refusals in which time take a candidate back.
+/// The number of refusals in a time that takes a candidate back.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Fallback {
     refusals: u32,
@@ -74,7 +74,7 @@ impl Document {
         Ok(Self { stable, candidate })
     }
 
-    /// What was signed. The signature is the data planes' to check.
+    /// Returns the document that was signed. Data planes check the signature.
     pub(super) fn of_bundle(bundle: &str) -> anyhow::Result<Self> {
         const CORRUPT: &str = "the registry has a revision that cannot be read";
         if bundle.len() > MAX_BUNDLE_BYTES || SignedBundle::peek(bundle.as_bytes()).is_err() {
@@ -121,7 +121,7 @@ impl Document {
         Self { candidate: None, ..self }
     }
 
-    /// What it does, for people.
+    /// Returns a summary for people.
     pub(super) fn summary(&self) -> String {
         match &self.candidate {
             Some(Trial { percent, .. }) => format!("a candidate decides for {percent} % of principals"),

@@ -9,11 +9,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::MAX_KEY_BYTES;
+use super::next_revision::MAX_KEY_BYTES;
 use super::signing_key::{Algorithm, SigningKey};
-use crate::exit::{self, Exit};
-use crate::input;
-use crate::output::{self, visible};
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::command::terminal::output::{self, visible};
 
 /// Make a key that signs policies, and print what data planes need of it
 ///

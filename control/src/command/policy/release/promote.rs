@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Release;
-use crate::exit::{self, Exit};
+use super::next_revision::Release;
+use crate::command::terminal::exit::{self, Exit};
 
 /// Let the candidate decide for a greater share, or put it in the place of the policy in force
 ///

@@ -6,9 +6,9 @@ use anyhow::bail;
 use clap::Args;
 
 use super::document::{Fallback, Trial};
-use super::{Release, read};
+use super::next_revision::{Release, read};
 use crate::command::rate;
-use crate::exit::{self, Exit};
+use crate::command::terminal::exit::{self, Exit};
 use crate::registry::RateLimit;
 
 /// Sign a policy and put it in force, or try it beside the one that is

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::document::Document;
-use super::{Opened, Release, document};
-use crate::exit::{self, Exit};
+use super::next_revision::{Opened, Release, document};
+use crate::command::terminal::exit::{self, Exit};
 
 /// Take a candidate back, or else put the policy in force that was before
 ///

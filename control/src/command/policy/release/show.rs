@@ -3,10 +3,10 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::document;
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
+use super::next_revision::document;
+use crate::command::connection::target::Target;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
 
 /// Print the document of a revision
 #[derive(Args)]

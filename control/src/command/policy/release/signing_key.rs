@@ -31,7 +31,7 @@ pub(super) struct Jwk {
     r#use: &'static str,
 }
 
-/// What a key is: the members that its thumbprint is of.
+/// The members of a key that its thumbprint is of.
 #[derive(Serialize)]
 struct Point {
     crv: &'static str,
@@ -41,7 +41,7 @@ struct Point {
     y: Option<String>,
 }
 
-/// Which sort of key to make.
+/// The algorithm of a new key.
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
 pub(super) enum Algorithm {
     /// Ed25519

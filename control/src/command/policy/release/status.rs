@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::command::table::{NONE, Table};
-use crate::command::target::Target;
-use crate::exit::{self, Exit};
-use crate::output::{self, Format};
+use crate::command::connection::target::Target;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::table::{NONE, Table};
 use crate::registry::{Plane, PolicyStatus, Revision};
 
 /// Show the revisions of a policy and the data planes that run them

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use clap::Args;
 
-use crate::command::operations::Operations;
+use crate::command::connection::operations::Operations;
 use crate::command::rate;
-use crate::output::{self, visible};
+use crate::command::terminal::output::{self, visible};
 use crate::registry::{self, Plane, Revision};
 
 /// A data plane asks every few seconds; one that was not heard of for so long is not waited for.
 const HEARD_WITHIN: i64 = 60;
 const PACE: Duration = Duration::from_millis(500);
 
-/// How long to wait for the data planes.
+/// The time to wait for the data planes.
 #[derive(Args)]
 pub(super) struct Wait {
     /// Wait for the data planes that asked in the last minute to run it, and fail if one refuses it or is late

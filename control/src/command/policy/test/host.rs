@@ -15,7 +15,7 @@ use super::services::Answers;
 use super::suite::{Case, Problem, Request, Suite};
 use super::template;
 use crate::command::policy::placeholders::Placeholders;
-use crate::request_head::HeadText;
+use crate::text::request_head::HeadText;
 
 /// A data plane with a policy, and what it remembers from case to case.
 pub(super) struct Host {

@@ -143,6 +143,12 @@ impl Suite {
 }
 
 impl Case {
+    /// Whether it expects one verdict.
+    pub(super) fn is_one(&self) -> bool {
+        [self.forward.is_some(), self.reply.is_some(), self.answer.is_some()].iter().filter(|it| **it).count()
+            == 1
+    }
+
     /// When it comes, where the file says so.
     pub(super) fn at(&self, suite: &Suite) -> Option<Moment> {
         self.at.or(suite.at)

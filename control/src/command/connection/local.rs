@@ -1,0 +1,99 @@
+//! A registry in a database that this process opens.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use keyswap_core::base::Digest;
+use tokio::runtime::Runtime;
+
+use super::operations::Operations;
+use crate::registry::{
+    self, Actor, Created, DatabaseUrl, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Registry,
+    Revision, Rotation, Source, Status, Token, User, UserPatch,
+};
+
+/// An open database.
+pub(in crate::command) struct Local {
+    runtime: Runtime,
+    registry: Registry,
+    /// The actor in the audit log.
+    actor: Actor,
+}
+
+impl Local {
+    pub(in crate::command) fn open(url: &DatabaseUrl) -> anyhow::Result<Self> {
+        let runtime = Runtime::new().context("cannot start")?;
+        let registry = runtime.block_on(Registry::open(url))?;
+        Ok(Self { runtime, registry, actor: Actor::new("command line") })
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = registry::Result<T>>) -> anyhow::Result<T> {
+        Ok(self.runtime.block_on(answer)?)
+    }
+}
+
+impl Operations for Local {
+    fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created> {
+        self.wait(self.registry.create_token(source, new, &self.actor))
+    }
+
+    fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>> {
+        self.wait(self.registry.import_tokens(tokens, &self.actor))
+    }
+
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token> {
+        self.wait(self.registry.token(digest))
+    }
+
+    fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>> {
+        self.wait(self.registry.tokens(listing))
+    }
+
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
+        self.wait(self.registry.set_token_status(digest, status, &self.actor))
+    }
+
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
+        self.wait(self.registry.rotate_token(digest, Source::Mint, grace, &self.actor))
+    }
+
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.wait(self.registry.delete_token(digest, &self.actor))
+    }
+
+    fn create_user(&self, new: NewUser) -> anyhow::Result<User> {
+        self.wait(self.registry.create_user(new, &self.actor))
+    }
+
+    fn user(&self, email: &str) -> anyhow::Result<User> {
+        self.wait(self.registry.user(email))
+    }
+
+    fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>> {
+        self.wait(self.registry.users(listing))
+    }
+
+    fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User> {
+        self.wait(self.registry.update_user(email, patch, &self.actor))
+    }
+
+    fn delete_user(&self, email: &str) -> anyhow::Result<()> {
+        self.wait(self.registry.delete_user(email, &self.actor))
+    }
+
+    fn policies(&self) -> anyhow::Result<Vec<Revision>> {
+        self.wait(self.registry.policies())
+    }
+
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus> {
+        self.wait(self.registry.policy(name))
+    }
+
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String> {
+        Ok(self.wait(self.registry.bundle(name, Some(revision)))?.1)
+    }
+
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
+        self.wait(self.registry.publish(bundle, &self.actor))
+    }
+}

@@ -1,0 +1,8 @@
+//! The registry that a subcommand works on: a database, or a server.
+
+pub(super) mod operations;
+
+mod local;
+mod remote;
+
+pub(super) mod target;

@@ -1,0 +1,57 @@
+//! The operations of a registry that subcommands call. They do not know whether it is a database or a server.
+
+use std::time::Duration;
+
+use keyswap_core::base::Digest;
+
+use crate::registry::{
+    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, Source, Status,
+    Token, User, UserPatch,
+};
+
+/// A registry, wherever it is. Errors are for the user of the command.
+pub(in crate::command) trait Operations {
+    fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created>;
+    /// All of them come in or none does; answers those that were not there yet.
+    fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>>;
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
+    fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token>;
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation>;
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()>;
+
+    fn create_user(&self, new: NewUser) -> anyhow::Result<User>;
+    fn user(&self, email: &str) -> anyhow::Result<User>;
+    fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>>;
+    fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User>;
+    fn delete_user(&self, email: &str) -> anyhow::Result<()>;
+
+    /// The newest revision of every policy.
+    fn policies(&self) -> anyhow::Result<Vec<Revision>>;
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
+    /// The text of a revision.
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision>;
+}
+
+/// The items that `next_page` gives, `most` at most.
+pub(in crate::command) fn collect<T>(
+    mut listing: Listing,
+    most: usize,
+    next_page: impl Fn(&Listing) -> anyhow::Result<Page<T>>,
+) -> anyhow::Result<Page<T>> {
+    let mut all = Page { items: Vec::new(), next: None, total: 0 };
+    loop {
+        let missing = most.saturating_sub(all.items.len());
+        listing.limit = Some(u32::try_from(missing).unwrap_or(u32::MAX));
+        let page = next_page(&listing)?;
+        let is_over = page.next.is_none() || page.items.is_empty();
+        all.items.extend(page.items);
+        (all.next, all.total) = (page.next, page.total);
+        if is_over || all.items.len() >= most {
+            all.items.truncate(most);
+            return Ok(all);
+        }
+        listing.after = all.next;
+    }
+}

@@ -1,0 +1,145 @@
+//! A session with a server: signing in, asking, signing out.
+//!
+//! The password goes to one address and nowhere else: redirects are not followed, and without TLS no proxy is used.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::header::{COOKIE, HeaderValue};
+use reqwest::{Client, Method, StatusCode, Url, redirect};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::address::Address;
+use super::answer::{self, NotKeyswapError, Success};
+use crate::registry::{Listing, Page, SecretText};
+use crate::server::admin::origin::CLIENT;
+
+/// The time limit of signing out, which is only good manners.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A server that took the password.
+pub(in crate::command) struct Remote {
+    runtime: Runtime,
+    client: Client,
+    address: Address,
+    cookie: HeaderValue,
+}
+
+impl Remote {
+    pub(in crate::command) fn sign_in(
+        address: Address,
+        timeout: Duration,
+        password: &SecretText,
+    ) -> anyhow::Result<Self> {
+        let runtime = Runtime::new().context("cannot start")?;
+        let client = client(&address, timeout)?;
+        let mut remote = Self { runtime, client, address, cookie: HeaderValue::from_static("") };
+        let url = remote.address.at(&["admin", "session"]);
+        let answer = remote.send(Method::POST, url, &json!({"password": password.expose()}))?;
+        remote.cookie = session(&answer).context(NotKeyswapError)?;
+        Ok(remote)
+    }
+
+    pub(super) fn ask<T: for<'de> Deserialize<'de>>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &Value,
+    ) -> anyhow::Result<T> {
+        answer::json(&self.send(method, self.at(path), body)?.body)
+    }
+
+    pub(super) fn get<T: for<'de> Deserialize<'de>>(&self, path: &[&str]) -> anyhow::Result<T> {
+        self.ask(Method::GET, path, &Value::Null)
+    }
+
+    pub(super) fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        let answer = self.send(Method::DELETE, self.at(path), &Value::Null)?;
+        ensure!(answer.status == StatusCode::NO_CONTENT, NotKeyswapError);
+        Ok(())
+    }
+
+    pub(super) fn list<T: for<'de> Deserialize<'de>>(
+        &self,
+        what: &str,
+        listing: &Listing,
+    ) -> anyhow::Result<Page<T>> {
+        let mut url = self.at(&[what]);
+        let mut query = url.query_pairs_mut();
+        for (name, value) in [
+            ("search", listing.search.clone()),
+            ("status", listing.status.map(|status| status.name().to_owned())),
+            ("after", listing.after.map(|after| after.to_string())),
+            ("limit", listing.limit.map(|limit| limit.to_string())),
+        ] {
+            if let Some(value) = value {
+                query.append_pair(name, &value);
+            }
+        }
+        drop(query);
+        answer::json(&self.send(Method::GET, url, &Value::Null)?.body)
+    }
+
+    fn at(&self, path: &[&str]) -> Url {
+        self.address.at(&[&["admin", "api"], path].concat())
+    }
+
+    /// Asks, with a body unless it is null.
+    fn send(&self, method: Method, url: Url, body: &Value) -> anyhow::Result<Success> {
+        let mut request = self.client.request(method, url).header(CLIENT, "command line");
+        if !self.cookie.is_empty() {
+            request = request.header(COOKIE, self.cookie.clone());
+        }
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        self.runtime.block_on(async {
+            let response =
+                request.send().await.map_err(|error| answer::unreachable(&error, &self.address))?;
+            answer::read(response, &self.address).await
+        })
+    }
+}
+
+impl Drop for Remote {
+    /// Ends the session: it is not needed any more, and is not to be found open.
+    fn drop(&mut self) {
+        if self.cookie.is_empty() {
+            return;
+        }
+        let url = self.address.at(&["admin", "session"]);
+        let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, &self.cookie);
+        // What is not ended ends by itself in a day.
+        drop(self.runtime.block_on(async { request.timeout(FAREWELL).send().await }));
+    }
+}
+
+fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
+    // The one that the rest of the command uses; set already is set as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = Client::builder()
+        .redirect(redirect::Policy::none())
+        .timeout(timeout)
+        .user_agent(concat!("keyswap/", env!("CARGO_PKG_VERSION")));
+    if !address.has_tls() {
+        client = client.no_proxy();
+    }
+    if address.is_loopback() {
+        // Whatever a resolver says of the name. Port 0 leaves the address's own.
+        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        client = client.resolve_to_addrs("localhost", &here.map(|ip| SocketAddr::new(ip, 0)));
+    }
+    client.build().context("cannot use TLS")
+}
+
+/// The cookie that the sign-in gave.
+fn session(answer: &Success) -> Option<HeaderValue> {
+    let pair = answer.cookie.as_deref()?.split(';').next()?;
+    let is_session = pair.strip_prefix("keyswap_session=").is_some_and(|secret| !secret.is_empty());
+    let mut cookie = HeaderValue::from_str(pair).ok().filter(|_| is_session)?;
+    cookie.set_sensitive(true);
+    (answer.status == StatusCode::NO_CONTENT).then_some(cookie)
+}

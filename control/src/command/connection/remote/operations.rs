@@ -1,0 +1,177 @@
+//! The operations of a registry, as requests to its server.
+
+use std::time::Duration;
+
+use keyswap_core::base::Digest;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::answer::NotKeyswapError;
+use super::client::Remote;
+use crate::command::connection::operations::Operations;
+use crate::registry::{
+    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SecretText,
+    Source, Status, Token, User, UserPatch,
+};
+
+/// A token that is asked for.
+#[derive(Serialize)]
+struct New<'a> {
+    #[serde(flatten)]
+    record: NewToken,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// A new token and its record, and what a rotation answers beside them.
+#[derive(Deserialize)]
+struct Issued {
+    token: Option<String>,
+    record: Token,
+}
+
+#[derive(Deserialize)]
+struct Rotated {
+    #[serde(flatten)]
+    successor: Issued,
+    retiring: Token,
+}
+
+#[derive(Deserialize)]
+struct Imported {
+    imported: Vec<Token>,
+}
+
+#[derive(Deserialize)]
+struct Policies {
+    items: Vec<Revision>,
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    bundle: String,
+}
+
+impl Operations for Remote {
+    fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created> {
+        let body = New {
+            record: new,
+            token: if let Source::Custom(token) = &source { Some(token.expose()) } else { None },
+            sha256: if let Source::Digest(digest) = &source { Some(digest.to_hex()) } else { None },
+        };
+        self.ask::<Issued>(Method::POST, &["tokens"], &serde_json::to_value(body)?)?.check()
+    }
+
+    fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>> {
+        let known = |KnownToken { digest, new, status }: KnownToken| {
+            json!({
+                "sha256": digest.to_hex(),
+                "label": new.label,
+                "owner": new.owner,
+                "providers": new.providers,
+                "expires_at": new.expires_at,
+                "status": status,
+            })
+        };
+        let tokens: Vec<Value> = tokens.into_iter().map(known).collect();
+        let body = json!({"tokens": tokens});
+        Ok(self.ask::<Imported>(Method::POST, &["tokens", "import"], &body)?.imported)
+    }
+
+    fn token(&self, digest: &Digest) -> anyhow::Result<Token> {
+        self.get(&["tokens", &digest.to_hex()])
+    }
+
+    fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>> {
+        self.list("tokens", listing)
+    }
+
+    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
+        self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"status": status}))
+    }
+
+    fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
+        let body = json!({"grace": format!("{}s", grace.as_secs())});
+        let rotated: Rotated = self.ask(Method::POST, &["tokens", &digest.to_hex(), "rotate"], &body)?;
+        Ok(Rotation { successor: rotated.successor.check()?, retiring: rotated.retiring })
+    }
+
+    fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.delete(&["tokens", &digest.to_hex()])
+    }
+
+    fn create_user(&self, new: NewUser) -> anyhow::Result<User> {
+        self.ask(Method::POST, &["users"], &serde_json::to_value(new)?)
+    }
+
+    fn user(&self, email: &str) -> anyhow::Result<User> {
+        self.get(&["users", email])
+    }
+
+    fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>> {
+        self.list("users", listing)
+    }
+
+    fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User> {
+        self.ask(Method::PATCH, &["users", email], &serde_json::to_value(Patch::from(patch))?)
+    }
+
+    fn delete_user(&self, email: &str) -> anyhow::Result<()> {
+        self.delete(&["users", email])
+    }
+
+    fn policies(&self) -> anyhow::Result<Vec<Revision>> {
+        Ok(self.get::<Policies>(&["policies"])?.items)
+    }
+
+    fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus> {
+        self.get(&["policies", name])
+    }
+
+    fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String> {
+        Ok(self.get::<Bundle>(&["policies", name, "revisions", &revision.to_string()])?.bundle)
+    }
+
+    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
+        self.ask(Method::POST, &["policies"], &json!({"bundle": bundle}))
+    }
+}
+
+/// A change of a user: a field that stays as it is is not sent.
+#[derive(Serialize)]
+#[expect(clippy::option_option, reason = "there are three cases")]
+struct Patch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    providers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limit: Option<Option<crate::registry::RateLimit>>,
+}
+
+impl From<UserPatch> for Patch {
+    fn from(patch: UserPatch) -> Self {
+        let UserPatch { label, providers, models, status, rate_limit } = patch;
+        Self { label, providers, models, status, rate_limit }
+    }
+}
+
+impl Issued {
+    /// A token that is shown is the one of its record, and is nothing but visible text.
+    fn check(self) -> anyhow::Result<Created> {
+        let token = self.token.map(SecretText::new);
+        if let Some(token) = &token {
+            let text = token.expose();
+            let is_its_own = Digest::of(text.as_bytes()) == self.record.digest;
+            anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswapError);
+        }
+        Ok(Created { token, record: self.record })
+    }
+}

@@ -1,0 +1,26 @@
+//! The subcommands of `keyswap policy import`.
+
+use clap::Subcommand;
+
+use super::{api_key_auth, litellm};
+use crate::command::terminal::exit::{self, Exit};
+
+/// Make a policy from the configuration of another gateway
+#[derive(Subcommand)]
+#[command(after_help = exit::help(
+    "  keyswap policy import litellm config.yaml --keys keys.json > policy.yaml\n  \
+     keyswap policy import api-key-auth envoy.yaml --provider openai > policy.yaml"
+))]
+pub(in crate::command) enum Command {
+    Litellm(litellm::Litellm),
+    ApiKeyAuth(api_key_auth::ApiKeyAuth),
+}
+
+impl Command {
+    pub(in crate::command) fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Litellm(command) => command.run(),
+            Self::ApiKeyAuth(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The arguments, the list of all kinds of findings, and the report.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use keyswap_core::policy::{Configuration, Lint};
+use serde_json::json;
+
+use super::envoy::{self, EnvoyLint};
+use super::warning::Warning;
+use crate::command::policy::report::{count, report_invalid};
+use crate::command::policy::time::time;
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::command::terminal::output::{self, Format, visible};
+
+/// Find what is worth a second look in a policy that holds
+///
+/// What is wrong whatever was meant is an error of `policy check`; what may be meant is a finding here, with a code that
+/// stays the same. `--envoy` looks also at Envoy bootstraps and Kubernetes manifests (Istio's WasmPlugin, Envoy Gateway's
+/// EnvoyExtensionPolicy) at how they run the filter.
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  keyswap policy lint policy.yaml\n  keyswap policy lint policy.yaml --envoy bootstrap.yaml --deny-warnings\n  \
+     keyswap policy lint --list"
+))]
+pub(in crate::command) struct LintPolicy {
+    /// The policy, in YAML or JSON; `-` is standard input
+    #[arg(required_unless_present = "list", value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// An Envoy configuration or a Kubernetes manifest that runs the filter with the policy
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    envoy: Vec<PathBuf>,
+    /// End with 2 if there is a finding
+    #[arg(long)]
+    deny_warnings: bool,
+    /// Do not report this kind of finding
+    #[arg(long, value_name = "CODE")]
+    allow: Vec<String>,
+    /// Judge expiries as of this time, and not as of now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Print every kind of finding as a Markdown table, and what to do about it
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Every kind: its code, what it is, and what to do about it.
+fn kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let of_policy = Lint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy()));
+    of_policy.chain(EnvoyLint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy())))
+}
+
+impl LintPolicy {
+    pub(in crate::command) fn run(self) -> anyhow::Result<Exit> {
+        let Some(path) = &self.policy else { return list() };
+        if let Some(unknown) =
+            self.allow.iter().find(|code| kinds().all(|(known, ..)| known != code.as_str()))
+        {
+            bail!("there is no finding `{}`: `--list` has them all", visible(unknown));
+        }
+        if self.envoy.iter().chain([path]).filter(|path| input::is_stdin(path)).count() > 1 {
+            bail!("only one file can be `-`: name the others");
+        }
+        let now = time(self.at.as_deref())?.unix();
+        let file = PolicyFile::read(path)?;
+        let read = file.json().and_then(|json| Ok((Configuration::from_json(&json)?, json)));
+        let (configuration, json) = match read {
+            Ok(read) => read,
+            Err(errors) => return report_invalid(&file.name, &errors, self.format),
+        };
+        let mut warnings: Vec<Warning> = Vec::new();
+        for (place, policy) in configuration.policies() {
+            warnings.extend(policy.lint(now).into_iter().map(|it| Warning::of(&file.name, it.within(place))));
+        }
+        for path in &self.envoy {
+            warnings.extend(envoy::lint(path, &json)?);
+        }
+        warnings.retain(|warning| !self.allow.iter().any(|code| code == warning.code));
+        self.report(&file.name, &warnings)
+    }
+
+    fn report(&self, name: &str, warnings: &[Warning]) -> anyhow::Result<Exit> {
+        match self.format {
+            Format::Human => {
+                let lines: Vec<String> = warnings.iter().map(Warning::line).collect();
+                let total = if warnings.is_empty() {
+                    "no findings".to_owned()
+                } else {
+                    count(warnings.len(), "finding")
+                };
+                if !lines.is_empty() {
+                    output::print(&lines.join("\n"))?;
+                }
+                output::note(&format!("{name}: {total}"));
+            }
+            Format::Json => output::print_json(&json!({"valid": true, "findings": warnings}))?,
+        }
+        Ok(if self.deny_warnings && !warnings.is_empty() { Exit::Differs } else { Exit::Ok })
+    }
+}
+
+fn list() -> anyhow::Result<Exit> {
+    let mut table = "| code | what it is | what to do |\n|---|---|---|".to_owned();
+    for (code, about, remedy) in kinds() {
+        table.extend(["\n| `", code, "` | ", about, " | ", remedy, " |"]);
+    }
+    output::print(&table)?;
+    Ok(Exit::Ok)
+}

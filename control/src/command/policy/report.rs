@@ -1,0 +1,46 @@
+//! Telling what is wrong with a policy, and how much of something there is.
+
+use keyswap_core::policy::PolicyErrors;
+use serde_json::json;
+
+use crate::command::terminal::exit::Exit;
+use crate::command::terminal::output::{self, Format};
+
+/// The errors of a policy where they are not what was asked for, so they do not go where an answer would.
+pub(in crate::command) fn report_invalid(
+    name: &str,
+    errors: &PolicyErrors,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    match format {
+        Format::Human => {
+            output::note(&error_lines(errors));
+            note_count(name, errors);
+        }
+        Format::Json => print_errors_as_json(errors)?,
+    }
+    Ok(Exit::Invalid)
+}
+
+/// Every error on a line of its own, in the words that the filter logs. They are printable as they come from the
+/// engine; a parser may quote a character that is not, and no error may write to the terminal but text.
+pub(super) fn error_lines(errors: &PolicyErrors) -> String {
+    let lines: Vec<String> = errors.0.iter().map(|error| output::visible(&error.to_string())).collect();
+    lines.join("\n")
+}
+
+pub(super) fn print_errors_as_json(errors: &PolicyErrors) -> anyhow::Result<()> {
+    let errors: Vec<_> =
+        errors.0.iter().map(|error| json!({"path": error.path, "message": error.message})).collect();
+    output::print_json(&json!({"valid": false, "errors": errors}))
+}
+
+/// Writes the number of errors to standard error.
+pub(super) fn note_count(name: &str, errors: &PolicyErrors) {
+    output::note(&format!("{name}: {}", count(errors.0.len(), "error")));
+}
+
+/// Returns a number with its noun.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,50 @@
+//! The subcommands of `keyswap policy`.
+
+use clap::Subcommand;
+
+use super::{check, diff, explain, import, lint, release, schema, test};
+use crate::command::terminal::exit::{self, Exit};
+
+/// Check a policy, explain what it decides, test it, compare it with another; publish it, step by step
+#[derive(Subcommand)]
+#[command(after_help = exit::help(
+    "  keyswap policy check policy.yaml\n  keyswap policy explain policy.yaml request.txt\n  \
+     keyswap policy test policy.yaml\n  keyswap policy diff old.yaml new.yaml --requests access.log\n  \
+     keyswap policy publish prod policy.yaml --key policy.key"
+))]
+pub(in crate::command) enum Command {
+    Check(check::Check),
+    Explain(explain::Explain),
+    Test(test::Test),
+    Diff(diff::Diff),
+    Lint(lint::LintPolicy),
+    Schema(schema::Schema),
+    #[command(subcommand)]
+    Import(import::Command),
+    Keygen(release::Keygen),
+    Publish(release::Publish),
+    Promote(release::Promote),
+    Rollback(release::Rollback),
+    Status(release::Status),
+    Show(release::Show),
+}
+
+impl Command {
+    pub(in crate::command) fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Check(command) => command.run(),
+            Self::Explain(command) => command.run(),
+            Self::Test(command) => command.run(),
+            Self::Diff(command) => command.run(),
+            Self::Lint(command) => command.run(),
+            Self::Schema(command) => command.run(),
+            Self::Import(command) => command.run(),
+            Self::Keygen(command) => command.run(),
+            Self::Publish(command) => command.run(),
+            Self::Promote(command) => command.run(),
+            Self::Rollback(command) => command.run(),
+            Self::Status(command) => command.run(),
+            Self::Show(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Reading the files, judging their cases, and telling which of them differ.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use keyswap_core::base::Moment;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::comparison::Difference;
+use super::host::Host;
+use super::suite::{Case, Problem, Suite};
+use crate::command::policy::report::count;
+use crate::command::policy::time::time;
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::{self, Exit};
+use crate::command::terminal::input;
+use crate::command::terminal::output::{self, Format, visible};
+
+/// Test a policy with cases: requests, and what must become of them
+///
+/// The cases of `policy.yaml` are in `policy.tests.yaml` beside it, unless files or folders are named. A case is a
+/// request with one of `forward`, `reply` and `answer`, each with as much as matters; `provider`, `principal` (the label)
+/// and `credential` (the name of the upstream's) are looked at where they are given.
+///
+/// Nobody needs a real token or identity: `{{token:alice-laptop}}` in a request is a made-up token that stands for the one
+/// with that label, and `identity: {issuer: access, email: alice@example.com}` is a JWT of that issuer with these claims,
+/// signed by a made-up key that stands for the issuer's. Claims are judged as ever.
+///
+/// The cases of a file are judged in order by one data plane, which remembers what it was told and counts what was used.
+#[derive(Args)]
+#[command(after_help = exit::help(
+    "  keyswap policy test\n  keyswap policy test policy.yaml\n  \
+     keyswap policy test policy.yaml cases/ --at 2027-06-30T00:00:00Z --format json"
+))]
+pub(in crate::command) struct Test {
+    /// The policy, in YAML or JSON; or a file of cases with its own `policy`
+    #[arg(default_value = "policy.yaml")]
+    policy: PathBuf,
+    /// Files of cases, or folders with such files; `policy.tests.yaml` beside the policy unless named
+    cases: Vec<PathBuf>,
+    /// Judge as of this time where neither a case nor its file says another, and not as of now
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// What became of a case.
+#[derive(Serialize)]
+struct Outcome {
+    file: String,
+    name: String,
+    holds: bool,
+    differences: Vec<Difference>,
+    /// Every check that was made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<String>,
+}
+
+/// A file of cases that can be judged.
+struct Loaded {
+    file: String,
+    suite: Suite,
+    host: Host,
+}
+
+impl Test {
+    pub(in crate::command) fn run(self) -> anyhow::Result<Exit> {
+        let now = time(self.at.as_deref())?;
+        let first = PolicyFile::read(&self.policy)?;
+        let document = match first.document() {
+            Ok(document) => document,
+            Err(error) => return self.report_invalid(&[(first.name, vec![Problem::whole(error)])]),
+        };
+        // A file that has cases brings its policy along.
+        let has_cases = document.get("cases").is_some();
+        // As the engine reads it: a document may be read in more lenient ways.
+        if let (false, Err(errors)) = (has_cases, first.policy()) {
+            return self.report_invalid(&[(first.name, Problem::of_policy(errors))]);
+        }
+        let files = match (has_cases, self.cases.is_empty()) {
+            (true, _) => [vec![first], read_all(&self.cases)?].concat(),
+            (false, true) => vec![PolicyFile::read(&beside(&self.policy)?)?],
+            (false, false) => read_all(&self.cases)?,
+        };
+        let policy = (!has_cases).then_some(document);
+        let mut loaded = Vec::new();
+        let mut invalid = Vec::new();
+        for file in &files {
+            match load(file, policy.as_ref()) {
+                Ok((suite, host)) => loaded.push(Loaded { file: file.name.clone(), suite, host }),
+                Err(problems) => invalid.push((file.name.clone(), problems)),
+            }
+        }
+        if !invalid.is_empty() {
+            return self.report_invalid(&invalid);
+        }
+        let outcomes: Vec<Outcome> = loaded.iter().flat_map(|it| it.judge(now)).collect();
+        if outcomes.is_empty() {
+            bail!("there are no cases");
+        }
+        self.report(&outcomes)
+    }
+
+    fn report(&self, outcomes: &[Outcome]) -> anyhow::Result<Exit> {
+        let differ = outcomes.iter().filter(|outcome| !outcome.holds).count();
+        match self.format {
+            Format::Human => {
+                let lines: Vec<String> = outcomes.iter().map(Outcome::lines).collect();
+                let held = outcomes.len() - differ;
+                let total = count(outcomes.len(), "case");
+                output::print(&format!("{}\n{total}: {held} hold, {differ} differ", lines.join("\n")))?;
+            }
+            Format::Json => {
+                let held = outcomes.len() - differ;
+                output::print_json(
+                    &json!({"valid": true, "held": held, "differed": differ, "cases": outcomes}),
+                )?;
+            }
+        }
+        Ok(if differ == 0 { Exit::Ok } else { Exit::Differs })
+    }
+
+    /// What is wrong with the policy or with files of cases. It is not what was asked for, so it goes where errors go.
+    fn report_invalid(&self, files: &[(String, Vec<Problem>)]) -> anyhow::Result<Exit> {
+        let of_file = |(file, problems): &(String, Vec<Problem>)| {
+            let line = |it: &Problem| format!("{file}: {}", visible(&it.to_string()));
+            problems.iter().map(line).collect::<Vec<_>>()
+        };
+        match self.format {
+            Format::Human => output::note(&files.iter().flat_map(of_file).collect::<Vec<_>>().join("\n")),
+            Format::Json => {
+                let error = |(file, it): (&String, &Problem)| json!({"file": file, "path": it.path, "message": it.message});
+                let errors = files.iter().flat_map(|(file, all)| all.iter().map(move |it| (file, it)));
+                output::print_json(
+                    &json!({"valid": false, "errors": errors.map(error).collect::<Vec<_>>()}),
+                )?;
+            }
+        }
+        Ok(Exit::Invalid)
+    }
+}
+
+impl Loaded {
+    fn judge(&self, now: Moment) -> Vec<Outcome> {
+        let judge = |case: &Case| {
+            let found = self.host.judge(case, case.at(&self.suite).unwrap_or(now));
+            let differences = case.compare(&found);
+            let holds = differences.is_empty();
+            let checks = if holds { Vec::new() } else { found.checks };
+            Outcome { file: self.file.clone(), name: case.name.clone(), holds, differences, checks }
+        };
+        self.suite.cases.iter().map(judge).collect()
+    }
+}
+
+impl Outcome {
+    fn lines(&self) -> String {
+        let mark = if self.holds { "ok    " } else { "DIFFERS" };
+        let mut lines = vec![format!("{mark:8}{}: {}", self.file, visible(&self.name))];
+        lines.extend(self.differences.iter().map(|it| format!("          {}", visible(&it.to_string()))));
+        lines.extend(self.checks.iter().map(|it| format!("          | {}", visible(it))));
+        lines.join("\n")
+    }
+}
+
+fn load(file: &PolicyFile, policy: Option<&Value>) -> Result<(Suite, Host), Vec<Problem>> {
+    let document = file.document().map_err(|error| vec![Problem::whole(error)])?;
+    let suite = Suite::read(document)?;
+    let host = Host::new(&suite, policy)?;
+    Ok((suite, host))
+}
+
+/// The cases of a policy: `policy.tests.yaml` of `policy.yaml`.
+fn beside(policy: &Path) -> anyhow::Result<PathBuf> {
+    if input::is_stdin(policy) {
+        bail!("name the cases of a policy from standard input");
+    }
+    let stem = policy.file_stem().unwrap_or_default().to_string_lossy();
+    let cases = policy.with_file_name(format!("{stem}.tests.yaml"));
+    if !cases.exists() {
+        bail!("there are no cases at {}: write them there, or name their file", input::name(&cases));
+    }
+    Ok(cases)
+}
+
+/// The files, and those in folders, by name.
+fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PolicyFile>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let failed = || format!("cannot read {}", input::name(path));
+        let entries = std::fs::read_dir(path).with_context(failed)?;
+        let mut found = entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<Vec<_>>>()
+            .with_context(failed)?;
+        found.retain(|file| file.extension().is_some_and(|it| it == "yaml" || it == "yml" || it == "json"));
+        found.sort();
+        files.extend(found);
+    }
+    files.iter().map(|file| PolicyFile::read(file)).collect()
+}

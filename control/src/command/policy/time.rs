@@ -1,0 +1,23 @@
+//! The time as of which a policy is judged.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::bail;
+use keyswap_core::base::{Moment, UnixTime};
+
+use crate::command::terminal::output;
+
+/// The time that was asked for, else now.
+pub(super) fn time(at: Option<&str>) -> anyhow::Result<Moment> {
+    let Some(text) = at else {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok(Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)));
+    };
+    match UnixTime::from_rfc3339(text) {
+        Some(time) => Ok(Moment::from(time)),
+        None => bail!(
+            "invalid time `{}`: expected one with an offset such as `2027-06-30T00:00:00Z`",
+            output::visible(text)
+        ),
+    }
+}

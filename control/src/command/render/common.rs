@@ -1,0 +1,110 @@
+//! The arguments of all renderings, and the files that they write.
+
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Args;
+use keyswap_core::policy::Configuration;
+
+use super::plan::Plan;
+use super::site::{Named, Site};
+use crate::command::policy::report_invalid;
+use crate::command::policy_file::PolicyFile;
+use crate::command::terminal::exit::Exit;
+use crate::command::terminal::output::{self, Format};
+
+/// The arguments of all renderings.
+#[derive(Args)]
+pub(super) struct Common {
+    /// The configuration of the filter, in YAML or JSON: a policy, a rollout, or where it fetches one; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// An upstream that is reached beside those of the policy, for policies to come, such as `openai=https://api.openai.com`
+    #[arg(long, value_name = "NAME=URL")]
+    upstream: Vec<Named>,
+    /// A cluster beside those that the policy names; of the same name, it is where that one leads
+    #[arg(long, value_name = "NAME=URL")]
+    cluster: Vec<Named>,
+    /// A variable that the filter may read beside those of the policy
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    env: Vec<String>,
+    /// The folder to write to; everything goes to standard output unless this is said
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// One of the files that are written.
+pub(super) struct File {
+    pub(super) name: &'static str,
+    pub(super) text: String,
+}
+
+/// A server from which something is fetched, with the whole address.
+#[derive(Clone)]
+pub(super) struct Remote {
+    pub(super) url: String,
+    pub(super) site: Site,
+}
+
+impl Common {
+    /// Reads the configuration, has it rendered, and writes the files.
+    pub(super) fn render(
+        &self,
+        files: impl FnOnce(Plan) -> anyhow::Result<Vec<File>>,
+    ) -> anyhow::Result<Exit> {
+        let file = PolicyFile::read(&self.policy)?;
+        let configuration = match file.json().and_then(|json| Configuration::from_json(&json)) {
+            Ok(configuration) => configuration,
+            Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
+        };
+        // It was read before, so it is there.
+        let document = file.document().map_err(anyhow::Error::msg)?;
+        let plan = Plan::of(&configuration, document, &self.upstream, &self.cluster, &self.env)?;
+        self.write(&files(plan)?)?;
+        Ok(Exit::Ok)
+    }
+
+    fn write(&self, files: &[File]) -> anyhow::Result<()> {
+        let Some(folder) = &self.output else {
+            let texts: Vec<&str> = files.iter().map(|file| file.text.trim_end()).collect();
+            return output::print(&texts.join("\n---\n"));
+        };
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make `{}`", output::visible(&folder.display().to_string())))?;
+        for file in files {
+            let path = folder.join(file.name);
+            fs::write(&path, &file.text).with_context(|| {
+                format!("cannot write `{}`", output::visible(&path.display().to_string()))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Remote {
+    type Err = anyhow::Error;
+
+    fn from_str(url: &str) -> anyhow::Result<Self> {
+        anyhow::ensure!(url.bytes().all(|byte| byte.is_ascii_graphic()), "expected a URL without spaces");
+        Ok(Self { url: url.to_owned(), site: url.parse()? })
+    }
+}
+
+/// A SHA-256 in hexadecimal digits.
+pub(super) fn digest(text: &str) -> Result<String, String> {
+    let is_digest =
+        text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    is_digest
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected 64 hexadecimal digits, in lower case".to_owned())
+}
+
+/// The name of a variable.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| text.to_owned()).ok_or_else(|| "expected a name such as `OPENAI_API_KEY`".to_owned())
+}

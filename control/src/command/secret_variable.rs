@@ -1,0 +1,73 @@
+//! Secrets of the server: from the environment, or from a file that the environment names.
+//!
+//! An error names the variable and never the value.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::terminal::input;
+use crate::registry::SecretText;
+
+/// The variable with the data planes' credential; with `_FILE` behind it, the file that has it.
+pub(super) const REGISTRY_TOKEN: Variable = Variable { name: "KEYSWAP_REGISTRY_TOKEN", shortest: 16 };
+
+/// The variable with the administrator's password; with `_FILE` behind it, the file that has it.
+pub(super) const ADMIN_PASSWORD: Variable = Variable { name: "KEYSWAP_ADMIN_PASSWORD", shortest: 12 };
+
+/// The most bytes of a secret.
+const MAX_SECRET_BYTES: usize = 1024;
+
+/// A secret that the environment has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Variable {
+    name: &'static str,
+    shortest: usize,
+}
+
+impl Variable {
+    /// Returns the secret, `None` if neither the variable nor the one that names a file is set.
+    pub(super) fn read(self) -> anyhow::Result<Option<SecretText>> {
+        let name = self.name;
+        let file_name = format!("{name}_FILE");
+        match (std::env::var_os(name), std::env::var_os(&file_name)) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => bail!("both `{name}` and `{file_name}` are set: which one counts?"),
+            (Some(value), None) => {
+                let Ok(value) = value.into_string() else { bail!("`{name}` is not UTF-8") };
+                self.check(name, value).map(Some)
+            }
+            (None, Some(path)) => {
+                let bytes = input::read(Path::new(&path), MAX_SECRET_BYTES)
+                    .with_context(|| format!("`{file_name}`"))?;
+                let Ok(value) = String::from_utf8(bytes) else {
+                    bail!("the file of `{file_name}` is not UTF-8")
+                };
+                // Editors and `echo` end a file in a line break, which is not meant.
+                let value = value.strip_suffix('\n').unwrap_or(&value);
+                let value = value.strip_suffix('\r').unwrap_or(value);
+                self.check(&file_name, value.to_owned()).map(Some)
+            }
+        }
+    }
+
+    /// Returns the secret, which must be set.
+    pub(super) fn require(self) -> anyhow::Result<SecretText> {
+        let name = self.name;
+        self.read()?
+            .with_context(|| format!("set `{name}`, or `{name}_FILE` to the name of a file that has it"))
+    }
+
+    fn check(self, place: &str, value: String) -> anyhow::Result<SecretText> {
+        let value = SecretText::new(value);
+        let text = value.expose();
+        ensure!(!text.chars().any(char::is_control), "`{place}` has a control character in it");
+        let length = text.chars().count();
+        ensure!(length >= self.shortest, "`{place}` is too short: it needs {} characters", self.shortest);
+        ensure!(
+            text.len() <= MAX_SECRET_BYTES,
+            "`{place}` is too long: it may have {MAX_SECRET_BYTES} bytes"
+        );
+        Ok(value)
+    }
+}

@@ -1,0 +1,35 @@
+//! The subcommands of `keyswap`.
+
+use clap::Subcommand;
+
+use super::terminal::exit::Exit;
+use super::{completions, policy, render, serve, token, user};
+
+/// A subcommand.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    #[command(subcommand)]
+    Policy(policy::Command),
+    #[command(subcommand)]
+    Token(token::Command),
+    #[command(subcommand)]
+    User(user::Command),
+    #[command(subcommand)]
+    Render(Box<render::Command>),
+    Serve(serve::Serve),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Runs the subcommand. `program` is the whole command line, for those that describe it.
+    pub(crate) fn run(self, program: fn() -> clap::Command) -> anyhow::Result<Exit> {
+        match self {
+            Self::Policy(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::User(command) => command.run(),
+            Self::Render(command) => command.run(),
+            Self::Serve(command) => command.run(),
+            Self::Completions(command) => command.run(&mut program()),
+        }
+    }
+}

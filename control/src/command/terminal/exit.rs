@@ -1,0 +1,42 @@
+//! Exit codes: the contract with scripts. They are stable, and no other code is ever used.
+
+use std::process::ExitCode;
+
+/// The result of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, and the answer is yes.
+    Ok,
+    /// It could not be done: wrong usage, an unreadable file, a malformed request.
+    Failure,
+    /// `policy explain`: the request is refused.
+    Refused,
+    /// `policy test`, `policy diff`, `policy lint`: something is not as it was to be.
+    Differs,
+    /// The policy, or a file with its cases, is invalid.
+    Invalid,
+}
+
+const CODES: &str = "\
+Exit codes:
+  0  done; `policy explain`: the request is forwarded
+  1  it could not be done: wrong usage, an unreadable file, a malformed request
+  2  `policy explain`: the request is refused; `policy test`: a case differs; `policy diff`: something changes;
+     `policy lint --deny-warnings`: there is a finding
+  3  the policy, or a file with its cases, is invalid";
+
+/// The end of a command's help: an example, and what its exit code means.
+pub(crate) fn help(examples: &str) -> String {
+    format!("Examples:\n{examples}\n\n{CODES}")
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failure => 1,
+            Exit::Refused | Exit::Differs => 2,
+            Exit::Invalid => 3,
+        })
+    }
+}

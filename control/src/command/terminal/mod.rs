@@ -1,0 +1,9 @@
+//! The terminal of the subcommands: files, standard streams, exit codes.
+
+pub(super) mod exit;
+pub(super) mod output;
+
+pub(super) mod input;
+pub(super) mod table;
+
+pub(super) mod confirm;

@@ -1,0 +1,27 @@
+//! `keyswap token disable` takes a token back, `keyswap token enable` gives it again.
+
+use clap::Args;
+
+use super::selector::Selector;
+use super::view;
+use crate::command::connection::target::Target;
+use crate::command::terminal::exit::Exit;
+use crate::registry::Status;
+
+/// A token of a registry.
+#[derive(Args)]
+pub(in crate::command) struct SetStatus {
+    #[command(flatten)]
+    selector: Selector,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl SetStatus {
+    pub(super) fn run(self, status: Status) -> anyhow::Result<Exit> {
+        let registry = self.target.open()?;
+        let token = self.selector.find(&*registry)?;
+        view::print(&registry.set_token_status(&token.digest, status)?, self.target.format)?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,42 @@
+//! The registry as its callers hold it, and what it answers about itself.
+
+use std::sync::Arc;
+
+use super::record::actor::Actor;
+use super::record::error::RegistryError;
+use super::record::model::{AuditEntry, Listing, Page};
+use super::store::database::Store;
+use super::store::url::DatabaseUrl;
+
+/// The result of a registry's operations.
+pub type Result<T> = std::result::Result<T, RegistryError>;
+
+/// A registry in a database. Clones share its connections.
+///
+/// Several of them, in one process or in many, may use the same database.
+#[derive(Clone)]
+pub struct Registry(pub(super) Arc<Store>);
+
+impl Registry {
+    /// Opens the database, creates it if it is a file that is not there yet, and brings its tables up to date.
+    pub async fn open(url: &DatabaseUrl) -> Result<Self> {
+        Store::open(url).await.map(|store| Self(Arc::new(store)))
+    }
+
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.0.sequence().await.map(drop)
+    }
+
+    /// Returns entries of the audit log, the newest first.
+    pub async fn audit(&self, listing: &Listing) -> Result<Page<AuditEntry>> {
+        self.0.audit_page(listing).await
+    }
+
+    /// Writes into the audit log what is not a change of a token or a user, such as a sign-in.
+    pub async fn note(&self, actor: &Actor, action: &'static str, subject: &str) -> Result<()> {
+        let mut write = self.0.write().await?;
+        write.audit(actor, action, subject, &serde_json::json!({})).await?;
+        write.commit().await
+    }
+}

@@ -1,0 +1,27 @@
+//! Actors, as the audit log has them.
+
+use std::fmt;
+
+/// The longest name that is kept of an actor.
+const MAX_NAME_CHARS: usize = 254;
+
+/// The author of a change: `admin`, `command line`, or the address of an administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(String);
+
+impl Actor {
+    /// An actor by its name. Control characters and what exceeds 254 characters are dropped.
+    pub fn new(name: &str) -> Self {
+        Self(name.chars().filter(|char| !char.is_control()).take(MAX_NAME_CHARS).collect())
+    }
+
+    pub(in crate::registry) fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

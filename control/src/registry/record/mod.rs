@@ -1,0 +1,14 @@
+//! The values of the registry: records and requests. No database, no HTTP.
+
+pub(super) mod actor;
+pub(super) mod change;
+pub(super) mod clock;
+pub(super) mod day;
+pub(super) mod draft;
+pub(super) mod error;
+pub(super) mod mark;
+pub(super) mod model;
+pub(super) mod policy;
+pub(crate) mod policy_token;
+pub(super) mod rate_limit;
+pub(super) mod secret_text;

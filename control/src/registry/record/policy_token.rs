@@ -1,0 +1,181 @@
+//! Records of new tokens, in the shape that a policy has them.
+//!
+//! The rules are the engine's: a draft is read as part of a small policy, and its errors are told in the words of
+//! the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::policy::{Policy, PolicyError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A new token, as it is asked for.
+pub(crate) struct Draft {
+    pub(crate) label: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) providers: Vec<String>,
+    pub(crate) expires_at: Option<String>,
+}
+
+/// The record of a token: the token itself is not in it.
+#[derive(Serialize)]
+pub(crate) struct PolicyToken {
+    pub(crate) sha256: String,
+    pub(crate) label: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<String>,
+    pub(crate) providers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<String>,
+}
+
+/// All that is wrong with a draft: in the words of the command line, one a line.
+#[derive(Debug)]
+pub(crate) struct DraftErrors(Vec<DraftError>);
+
+/// An error in a field of a draft.
+#[derive(Debug)]
+pub(crate) struct DraftError {
+    pub(crate) field: Field,
+    pub(crate) message: String,
+}
+
+/// The field that is wrong, or missing.
+#[derive(Debug)]
+pub(crate) enum Field {
+    NoLabel,
+    Label,
+    Owner,
+    NoProviders,
+    Provider(String),
+    ExpiresAt,
+    Other(String),
+    /// Somewhere in the small policy; the message names the place.
+    Elsewhere,
+}
+
+impl PolicyToken {
+    pub(crate) fn new(digest: Digest, draft: Draft) -> Result<Self, DraftErrors> {
+        let mut seen = BTreeSet::new();
+        let is_new = |provider: &String| seen.insert(provider.clone());
+        let record = Self {
+            sha256: digest.to_hex(),
+            label: draft.label.trim().to_owned(),
+            owner: draft.owner.map(|owner| owner.trim().to_owned()),
+            providers: draft.providers.into_iter().filter(is_new).collect(),
+            // In UTC, as every time of ours is shown; what is no time stays, and is refused below.
+            expires_at: draft
+                .expires_at
+                .map(|text| UnixTime::from_rfc3339(&text).map_or(text, |time| time.to_string())),
+        };
+        match Policy::from_json(record.policy().to_string().as_bytes()) {
+            Ok(_) => Ok(record),
+            Err(errors) => Err(DraftErrors(errors.0.into_iter().map(|error| record.error(error)).collect())),
+        }
+    }
+
+    /// The record as an item of the list `tokens` in a policy.
+    pub(crate) fn to_yaml(&self) -> anyhow::Result<String> {
+        let item = serde_saphyr::to_string(&[self])?;
+        let lines: Vec<String> = item.lines().map(|line| format!("  {line}")).collect();
+        Ok(lines.join("\n"))
+    }
+
+    /// The smallest policy that has this token and its providers, wherever they may be.
+    fn policy(&self) -> Value {
+        let provider = json!({"url": "https://provider.invalid", "credential": "upstream"});
+        let providers: BTreeMap<&str, &Value> =
+            self.providers.iter().map(|name| (name.as_str(), &provider)).collect();
+        let credentials =
+            if providers.is_empty() { json!({}) } else { json!({"upstream": [{"env": "KEY"}]}) };
+        json!({
+            "version": "keyswap/v1",
+            "credentials": credentials,
+            "providers": providers,
+            "tokens": [self],
+        })
+    }
+
+    fn error(&self, error: PolicyError) -> DraftError {
+        let field = match error.path.strip_prefix("tokens[0].") {
+            Some("label") if self.label.is_empty() => Field::NoLabel,
+            Some("label") => Field::Label,
+            Some("owner") => Field::Owner,
+            Some("providers") => Field::NoProviders,
+            Some("expires_at") => Field::ExpiresAt,
+            Some(field) => Field::Other(field.to_owned()),
+            None => match error.path.strip_prefix("providers.") {
+                Some(name) => Field::Provider(name.to_owned()),
+                None => return DraftError { field: Field::Elsewhere, message: error.to_string() },
+            },
+        };
+        DraftError { field, message: error.message }
+    }
+}
+
+impl DraftErrors {
+    /// The first in the order of the fields.
+    pub(crate) fn first(&self) -> Option<&DraftError> {
+        self.0.iter().min_by_key(|error| match error.field {
+            Field::NoLabel | Field::Label => 0,
+            Field::Owner => 1,
+            Field::NoProviders | Field::Provider(_) => 2,
+            Field::ExpiresAt => 3,
+            Field::Other(_) | Field::Elsewhere => 4,
+        })
+    }
+}
+
+impl fmt::Display for DraftErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for DraftError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = &self.message;
+        match &self.field {
+            Field::NoLabel => f.write_str("label is required: name the token with `--label`"),
+            Field::NoProviders => f.write_str("pick at least one provider: name it with `--provider`"),
+            Field::Label => write!(f, "invalid label: {message}"),
+            Field::Owner => write!(f, "invalid owner: {message}"),
+            Field::ExpiresAt => write!(f, "invalid expiry: {message}"),
+            Field::Provider(name) => write!(f, "invalid provider `{name}`: {message}"),
+            Field::Other(field) => write!(f, "invalid {field}: {message}"),
+            Field::Elsewhere => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for DraftErrors {}
+
+impl std::error::Error for DraftError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_that_looks_like_a_number_stays_text() {
+        for hex in ["1".repeat(64), format!("{}e5", "1".repeat(62)), format!("0b{}", "0".repeat(62))] {
+            let draft = Draft {
+                label: "a".to_owned(),
+                owner: None,
+                providers: vec!["openai".to_owned()],
+                expires_at: None,
+            };
+            let record = PolicyToken::new(Digest::from_hex(&hex).unwrap(), draft).unwrap();
+            let read = crate::text::yaml::parse(record.to_yaml().unwrap().as_bytes()).unwrap();
+            assert_eq!(read, json!([record]));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! An open database.
+
+use std::sync::atomic::AtomicU64;
+
+use sqlx::AnyPool;
+use tokio::task::JoinHandle;
+
+use super::dialect::Dialect;
+use super::wake::{Waiter, Wake};
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
+
+/// An open database.
+pub(in crate::registry) struct Store {
+    pub(super) reader: AnyPool,
+    /// The same as `reader` with PostgreSQL. With SQLite one connection: writers queue here in the order in which
+    /// they come, and not in the database, where they would poll.
+    pub(super) writer: AnyPool,
+    pub(super) dialect: Dialect,
+    pub(super) wake: Wake,
+    /// The time at which rate limits with a full budget were last forgotten, in seconds since 1970.
+    pub(in crate::registry) forgotten_at: AtomicU64,
+    /// Announces what others change in the database.
+    pub(super) _listener: Background,
+}
+
+/// A task that ends with the store.
+pub(super) struct Background(pub(super) JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Store {
+    /// Returns a waiter for the next change, by any process.
+    pub(in crate::registry) fn waiter(&self) -> Waiter {
+        self.wake.waiter()
+    }
+
+    /// Begins a change.
+    pub(in crate::registry) async fn write(&self) -> Result<Write, RegistryError> {
+        Write::begin(&self.writer, self.dialect, self.wake.clone()).await
+    }
+}

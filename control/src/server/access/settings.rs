@@ -1,0 +1,161 @@
+//! Settings of the sign-in by Cloudflare Access.
+//!
+//! The rules are the engine's: the issuer is read as part of a small policy, and its errors are told in the words of the
+//! command line.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use anyhow::{Context as _, anyhow, ensure};
+use keyswap_core::identity::jwt::{Issuer, KeySource, RemoteKeys};
+use keyswap_core::policy::{Policy, PolicyErrors};
+use reqwest::Url;
+use serde_json::{Map, json};
+
+/// The tokens of Cloudflare Access that are accepted, and the administrators.
+#[derive(Debug)]
+pub struct AccessSettings {
+    /// The domain of the team, such as `https://acme.cloudflareaccess.com`.
+    pub issuer: String,
+    /// The audience tags of the application.
+    pub audiences: Vec<String>,
+    /// The email addresses of those who may administer.
+    pub admins: Vec<String>,
+    /// The address of the keys, if it is not the issuer's.
+    pub keys_url: Option<String>,
+}
+
+impl AccessSettings {
+    pub(super) fn issuer(&self) -> anyhow::Result<Issuer> {
+        let fields = [
+            ("name", json!("access")),
+            ("preset", json!("cloudflare_access")),
+            ("issuer", json!(self.issuer)),
+            ("audiences", json!(self.audiences)),
+            // Which of them may administer is told by their address, here and not in the policy.
+            ("principals", json!("any")),
+        ];
+        let jwks = self.keys_url.as_ref().map(|url| ("jwks", json!({"url": url})));
+        let issuer: Map<_, _> =
+            fields.into_iter().chain(jwks).map(|(name, value)| (name.to_owned(), value)).collect();
+        let policy = json!({"version": "keyswap/v1", "credentials": {}, "issuers": [issuer]});
+        let policy = Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| in_words(&errors))?;
+        policy.issuers().first().cloned().context("the policy has no issuer")
+    }
+
+    /// As the issuer's addresses are compared: in lower case, as a whole.
+    pub(super) fn admins(&self) -> anyhow::Result<BTreeSet<String>> {
+        let is_address = |text: &str| text.contains('@') && !text.chars().any(char::is_whitespace);
+        let read = |text: &String| {
+            let email = text.trim().to_ascii_lowercase();
+            ensure!(is_address(&email), "invalid `--access-admin`: expected an email address");
+            Ok(email)
+        };
+        let admins = self.admins.iter().map(read).collect::<anyhow::Result<BTreeSet<_>>>()?;
+        ensure!(!admins.is_empty(), "name whoever may administer with `--access-admin`");
+        Ok(admins)
+    }
+}
+
+/// Returns the address of the issuer's keys: reached by TLS, or on this machine.
+pub(super) fn source(issuer: &Issuer) -> anyhow::Result<(Url, &RemoteKeys)> {
+    let (KeySource::Jwks(remote) | KeySource::Discovery(remote)) = issuer.keys() else {
+        return Err(anyhow!("the keys of the issuer are at no address"));
+    };
+    let scheme = if remote.endpoint.https { "https" } else { "http" };
+    let url = Url::parse(&format!("{scheme}://{}{}", remote.endpoint.authority, remote.endpoint.path))
+        .context("invalid `--access-keys-url`")?;
+    let expected =
+        "invalid `--access-keys-url`: expected `https://…`, since others could replace keys on their way";
+    ensure!(remote.endpoint.https || is_loopback(&url), expected);
+    Ok((url, remote))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn in_words(errors: &PolicyErrors) -> anyhow::Error {
+    let words = errors.0.iter().map(|error| {
+        let message = &error.message;
+        match error.path.strip_prefix("issuers[0].") {
+            Some("issuer") => format!("invalid `--access-issuer`: {message}"),
+            Some(path) if path.starts_with("audiences") => format!("invalid `--access-audience`: {message}"),
+            Some(path) if path.starts_with("jwks") => format!("invalid `--access-keys-url`: {message}"),
+            _ => error.to_string(),
+        }
+    });
+    anyhow!(words.collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> AccessSettings {
+        AccessSettings {
+            issuer: "https://acme.cloudflareaccess.com".to_owned(),
+            audiences: vec!["4714".to_owned()],
+            admins: vec![" Alice@Acme.example ".to_owned(), "bob@acme.example".to_owned()],
+            keys_url: None,
+        }
+    }
+
+    /// The address of the keys, or what is wrong.
+    fn keys(settings: &AccessSettings) -> String {
+        let issuer = settings.issuer();
+        let found = issuer.and_then(|issuer| source(&issuer).map(|(url, _)| url.to_string()));
+        found.unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_keys_are_at_the_issuer_unless_said_and_come_by_tls_or_from_this_machine() {
+        for issuer in [
+            "https://acme.cloudflareaccess.com",
+            "acme.cloudflareaccess.com",
+            "https://Acme.cloudflareaccess.com/",
+        ] {
+            let settings = AccessSettings { issuer: issuer.to_owned(), ..settings() };
+            assert_eq!(keys(&settings), "https://acme.cloudflareaccess.com/cdn-cgi/access/certs");
+        }
+        let at = |url: &str| keys(&AccessSettings { keys_url: Some(url.to_owned()), ..settings() });
+        for url in ["https://keys.example:8443/a?b=c", "http://127.0.0.1:9/keys", "http://[::1]:9/keys"] {
+            assert_eq!(at(url), url);
+        }
+        for url in [
+            "",
+            "ftp://127.0.0.1/keys",
+            "http://keys.example/",
+            "http://10.0.0.1/keys",
+            "http://localhost/keys",
+            "http://127.0.0.1.example/keys",
+            "https://a:b@keys.example/",
+        ] {
+            assert!(at(url).starts_with("invalid `--access-keys-url`: "), "{url}: {}", at(url));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_the_words_of_the_command_line() {
+        let settings = AccessSettings {
+            issuer: "https://acme.cloudflareaccess.com/team".to_owned(),
+            audiences: vec!["a".to_owned(), "a".to_owned()],
+            ..settings()
+        };
+        let error = settings.issuer().unwrap_err().to_string();
+        assert!(error.contains("invalid `--access-issuer`: expected the domain of a team"), "{error}");
+        assert!(error.contains("invalid `--access-audience`: this stands twice"), "{error}");
+    }
+
+    #[test]
+    fn administrators_are_named_by_their_whole_address_in_lower_case() {
+        let admins = settings().admins().unwrap();
+        assert_eq!(admins.into_iter().collect::<Vec<_>>(), ["alice@acme.example", "bob@acme.example"]);
+        for wrong in ["", " ", "alice", "*", "alice @acme.example"] {
+            let settings = AccessSettings { admins: vec![wrong.to_owned()], ..settings() };
+            assert!(settings.admins().is_err(), "{wrong}");
+        }
+        assert!(AccessSettings { admins: Vec::new(), ..settings() }.admins().is_err());
+    }
+}

@@ -1,0 +1,31 @@
+//! The routes of the API.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use super::{audit, policies, tokens, users};
+use crate::server::state::State;
+
+/// The most bytes of an import: what the largest policy needs.
+const MAX_IMPORT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most bytes that hold a signed policy: data planes take none that is longer.
+const MAX_BUNDLE_BODY_BYTES: usize = keyswap_core::services::MAX_BUNDLE_BYTES + 1024;
+
+pub(in crate::server::admin) fn router() -> Router<State> {
+    Router::new()
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/import", post(tokens::import).layer(DefaultBodyLimit::max(MAX_IMPORT_BYTES)))
+        .route("/tokens/{sha256}", get(tokens::show).patch(tokens::change).delete(tokens::delete))
+        .route("/tokens/{sha256}/rotate", post(tokens::rotate))
+        .route("/users", get(users::list).post(users::create))
+        .route("/users/{email}", get(users::show).patch(users::change).delete(users::delete))
+        .route(
+            "/policies",
+            get(policies::list).post(policies::publish).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
+        )
+        .route("/policies/{name}", get(policies::show))
+        .route("/policies/{name}/revisions/{revision}", get(policies::bundle))
+        .route("/audit", get(audit::list))
+}

@@ -1,0 +1,154 @@
+//! `/admin/api/tokens`: proxy tokens. A token itself is in the answer that made it, and in no other.
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::{Extension, Json as Answer};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::parameters::{Wanted, nullable};
+use crate::registry::{
+    Actor, KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch,
+};
+use crate::server::admin::grace::grace;
+use crate::server::digest::{self, Digest};
+use crate::server::extract::{Json, Parameters};
+use crate::server::problem::Problem;
+use crate::server::state::State;
+use crate::text::object::Object;
+
+/// A new token: minted here, unless it is there as text or as a digest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    #[serde(default)]
+    label: String,
+    owner: Option<String>,
+    #[serde(default)]
+    providers: Vec<String>,
+    #[serde(default)]
+    models: Vec<String>,
+    expires_at: Option<String>,
+    rate_limit: Option<RateLimit>,
+    token: Option<String>,
+    sha256: Option<String>,
+}
+
+/// A change: a field that is absent stays as it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "there are three cases")]
+pub(super) struct Change {
+    status: Option<Status>,
+    #[serde(default, deserialize_with = "nullable")]
+    expires_at: Option<Option<String>>,
+    #[serde(default, deserialize_with = "nullable")]
+    rate_limit: Option<Option<RateLimit>>,
+}
+
+/// Tokens as a policy has them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Import {
+    tokens: Vec<Object<Known>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    sha256: String,
+    label: String,
+    owner: Option<String>,
+    providers: Vec<String>,
+    expires_at: Option<String>,
+    status: Status,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotate {
+    grace: Option<String>,
+}
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Answer<Page<Token>>, Problem> {
+    Ok(Answer(state.registry().tokens(&wanted.into()).await?))
+}
+
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Json(new): Json<New>,
+) -> Result<(StatusCode, Answer<Value>), Problem> {
+    let New { label, owner, providers, models, expires_at, rate_limit, token, sha256 } = new;
+    let source = match (token.map(SecretText::new), sha256) {
+        (None, None) => Source::Mint,
+        (Some(token), None) => Source::Custom(token),
+        (None, Some(sha256)) => Source::Digest(digest::parse(&sha256)?),
+        (Some(_), Some(_)) => {
+            let detail = "`token` and `sha256` do not belong together";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
+        }
+    };
+    let new = NewToken { label, owner, providers, models, expires_at, rate_limit };
+    let created = state.registry().create_token(source, new, &actor).await?;
+    let token = created.token.as_ref().map(SecretText::expose);
+    Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
+}
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Digest(digest): Digest,
+) -> Result<Answer<Token>, Problem> {
+    Ok(Answer(state.registry().token(&digest).await?))
+}
+
+pub(super) async fn change(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Digest(digest): Digest,
+    Json(change): Json<Change>,
+) -> Result<Answer<Token>, Problem> {
+    let Change { status, expires_at, rate_limit } = change;
+    let patch = TokenPatch { status, expires_at, rate_limit };
+    Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
+}
+
+/// All of them come in or none does; answers those that were not there yet.
+pub(super) async fn import(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Json(import): Json<Import>,
+) -> Result<Answer<Value>, Problem> {
+    let read = |Object(known): Object<Known>| {
+        let Known { sha256, label, owner, providers, expires_at, status } = known;
+        let new = NewToken { label, owner, providers, expires_at, ..NewToken::default() };
+        Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
+    };
+    let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
+    Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor).await?})))
+}
+
+pub(super) async fn rotate(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Digest(digest): Digest,
+    Json(rotate): Json<Rotate>,
+) -> Result<Answer<Value>, Problem> {
+    let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
+    let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await?;
+    let created = rotation.successor;
+    let token = created.token.as_ref().map(SecretText::expose);
+    Ok(Answer(json!({"token": token, "record": created.record, "retiring": rotation.retiring})))
+}
+
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Digest(digest): Digest,
+) -> Result<StatusCode, Problem> {
+    state.registry().delete_token(&digest, &actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

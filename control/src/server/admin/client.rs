@@ -1,0 +1,79 @@
+//! From where a request comes, as far as the administration cares: whose tries are counted, and over what it came.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+/// The client of a connection.
+pub(super) struct Client {
+    address: Option<IpAddr>,
+    /// The request came without TLS, and no further than from this machine.
+    pub(super) is_local: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = info.map(|ConnectInfo(peer)| peer.ip().to_canonical());
+        let is_local = address.is_some_and(|address| address.is_loopback())
+            && is_loopback(host(&parts.headers))
+            && !parts.headers.contains_key("x-forwarded-proto");
+        Ok(Self { address, is_local })
+    }
+}
+
+impl Client {
+    /// The address whose tries are counted together: of IPv6 the network, since one client has all of it.
+    pub(super) fn name(&self) -> String {
+        match self.address {
+            None => "unknown".to_owned(),
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => {
+                let network = address.to_bits() >> 64 << 64;
+                format!("{}/64", Ipv6Addr::from_bits(network))
+            }
+        }
+    }
+}
+
+/// The authority that the client asked for.
+pub(super) fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let name = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loopback_host_is_one_by_name_or_by_address() {
+        for host in ["localhost", "LOCALHOST:7070", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:7070"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "a.example", "localhost.a.example", "127.0.0.1.a.example", "[::2]:80", "10.0.0.1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn one_network_of_ipv6_is_one_client() {
+        let client = |text: &str| Client { address: text.parse().ok(), is_local: false }.name();
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_eq!(client("192.0.2.1"), "192.0.2.1");
+    }
+}

@@ -1,0 +1,92 @@
+//! The audit log: who did what, the newest first.
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::layout::{PageError, Place, page};
+use super::list::List;
+use super::time;
+use crate::registry::{AuditEntry, Listing};
+use crate::server::extract::Parameters;
+use crate::server::state::State;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    subject: String,
+    after: Option<i64>,
+}
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Response, PageError> {
+    let search = Some(wanted.subject.clone()).filter(|text| !text.is_empty());
+    let listing = Listing { search, status: None, after: wanted.after, limit: None };
+    let audit = state.registry().audit(&listing).await?;
+    let list = List {
+        names: ("entry", "entries"),
+        columns: &["When (UTC)", "Who", "What", "Subject", "Detail"],
+        rows: audit.items.iter().map(row).collect(),
+        total: None,
+        address: "/admin/audit",
+        query: &[("subject", &wanted.subject)],
+        next: audit.next,
+        live: true,
+    };
+    let content = html! {
+        form .filter method="get" action="/admin/audit" role="search" {
+            label { "Subject" span .hint { "a digest or an address" }
+                input type="search" name="subject" value=(wanted.subject); }
+            button { "Show" }
+        }
+        (list.markup())
+    };
+    Ok(page(StatusCode::OK, Place::Audit, "Audit log", &content))
+}
+
+fn row(entry: &AuditEntry) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (time::shown(entry.at)) }
+            td data-label="Who" { (entry.actor) }
+            td data-label="What" { (entry.action) }
+            td .long data-label="Subject" { code { (entry.subject) } }
+            td .long data-label="Detail" { (words(&entry.detail)) }
+        }
+    }
+}
+
+/// Returns the detail of an entry in words; null members are left out.
+fn words(detail: &Value) -> String {
+    match detail {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let field =
+                |(name, value): (&String, &Value)| format!("{}: {}", name.replace('_', " "), words(value));
+            fields.map(field).collect::<Vec<_>>().join(" · ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::words;
+
+    #[test]
+    fn details_are_read_by_people() {
+        let detail = json!({"label": "a", "models": ["x", "y"], "rate_limit": {"per": "1s", "requests": 2}, "to": null});
+        assert_eq!(words(&detail), "label: a · models: x, y · rate limit: per: 1s · requests: 2");
+        assert_eq!(words(&json!({})), "");
+    }
+}

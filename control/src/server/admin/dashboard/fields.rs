@@ -1,0 +1,58 @@
+//! The fields of a form: names and values, in which a name may stand more than once.
+
+use axum::extract::{FromRequest, Request};
+
+use super::layout::PageError;
+use crate::registry::{RateLimit, RegistryError, Status};
+use crate::server::extract::Form;
+use crate::server::state::State;
+
+/// The fields of a form.
+#[derive(Default)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl FromRequest<State> for Fields {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
+        Ok(Form::from_request(request, state).await.map(|Form(fields)| Self(fields))?)
+    }
+}
+
+impl Fields {
+    /// The value of a field; empty if it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// The value of a field, if it is there and not blank.
+    pub(super) fn some(&self, name: &str) -> Option<String> {
+        Some(self.text(name).trim()).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// The boxes with this name that were ticked.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns the value of a field, split at commas and spaces.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let parts = self.text(name).split(|char: char| char == ',' || char.is_whitespace());
+        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The rate limit, if one is given.
+    pub(super) fn rate_limit(&self) -> Result<Option<RateLimit>, RegistryError> {
+        let (requests, per) = (self.text("rate_requests").trim(), self.text("rate_per").trim());
+        if requests.is_empty() && per.is_empty() {
+            return Ok(None);
+        }
+        // No number is no limit that there could be.
+        RateLimit::parse(requests.parse().unwrap_or(0), per).map(Some)
+    }
+
+    /// The status that a button sets.
+    pub(super) fn status(&self) -> Status {
+        if self.text("status") == "active" { Status::Active } else { Status::Disabled }
+    }
+}

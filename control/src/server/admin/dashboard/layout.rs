@@ -1,0 +1,129 @@
+//! The frame of all pages, and the page of an error.
+
+use std::fmt;
+
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use crate::registry::{RegistryError, Status};
+use crate::server::problem::Problem;
+
+/// The place of a page in the navigation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Tokens,
+    Users,
+    Policies,
+    Audit,
+    /// Before signing in, and where nothing is.
+    Outside,
+}
+
+const PLACES: [(Place, &str, &str); 4] = [
+    (Place::Tokens, "/admin", "Tokens"),
+    (Place::Users, "/admin/users", "Users"),
+    (Place::Policies, "/admin/policies", "Policies"),
+    (Place::Audit, "/admin/audit", "Audit log"),
+];
+
+/// A page.
+pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Markup) -> Response {
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Keyswap" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/admin/style.css";
+                script src="/admin/script.js" defer {}
+            }
+            body {
+                a .skip href="#content" { "Skip to the content" }
+                header .top {
+                    div .bar {
+                        span .brand { span .mark aria-hidden="true" { "⇄" } "Keyswap" }
+                        @if place != Place::Outside { (navigation(place)) }
+                    }
+                }
+                main #content tabindex="-1" { h1 { (title) } (content) }
+            }
+        }
+    };
+    (status, Html(document.into_string())).into_response()
+}
+
+fn navigation(place: Place) -> Markup {
+    html! {
+        nav aria-label="Main" {
+            @for (at, address, name) in PLACES {
+                a href=(address) aria-current=[(at == place).then_some("page")] { (name) }
+            }
+        }
+        form .sign-out method="post" action="/admin/sign-out" { button .quiet { "Sign out" } }
+    }
+}
+
+/// A message that something was not done.
+pub(super) fn alert(message: Option<&str>) -> Markup {
+    html! {
+        @if let Some(message) = message {
+            div .alert role="alert" { strong { "Not done: " } (message) "." }
+        }
+    }
+}
+
+/// A word on whether something may be used.
+pub(super) fn badge(word: &str) -> Markup {
+    html! { span class={ "badge " (word) } { (word) } }
+}
+
+/// The button that disables, or enables again.
+pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
+    let (value, word) = match status {
+        Status::Active => ("disabled", "Disable"),
+        Status::Disabled => ("active", "Enable"),
+    };
+    html! {
+        form method="post" action=(action) {
+            button name="status" value=(value) aria-label={ (word) " " (name) } { (word) }
+        }
+    }
+}
+
+/// The error of a page that could not be made. It is answered as a page.
+#[derive(Debug)]
+pub(super) struct PageError(Problem);
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for PageError {}
+
+impl From<Problem> for PageError {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<RegistryError> for PageError {
+    fn from(error: RegistryError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let content = html! {
+            (alert(Some(self.0.detail())))
+            p { a href="/admin" { "Back to the tokens" } }
+        };
+        page(self.0.status(), Place::Outside, "This did not work", &content)
+    }
+}

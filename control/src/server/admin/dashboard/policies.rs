@@ -1,0 +1,127 @@
+//! Policies that data planes fetch, and which of them run what. Nothing is published here: the key that signs is no
+//! server's.
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::Response;
+use keyswap_core::base::UnixTime;
+use maud::{Markup, html};
+
+use super::layout::{PageError, Place, page};
+use super::list::{List, table};
+use super::time;
+use crate::registry::{self, Plane, PolicyStatus, Revision};
+use crate::server::extract::Segment;
+use crate::server::state::State;
+
+/// A data plane asks every few seconds; after so many it is shown as silent.
+const SILENT_AFTER: i64 = 120;
+
+pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
+    let policies = state.registry().policies().await?;
+    let list = List {
+        names: ("policy", "policies"),
+        columns: &["Policy", "Revision", "Candidate", "Published (UTC)", "By"],
+        rows: policies.iter().map(row).collect(),
+        total: None,
+        address: "/admin/policies",
+        query: &[],
+        next: None,
+        live: true,
+    };
+    let content = html! {
+        p { "Policies that data planes fetch from here. They are signed and published with "
+            code { "keyswap policy publish" } "." }
+        (list.markup())
+    };
+    Ok(page(StatusCode::OK, Place::Policies, "Policies", &content))
+}
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Segment(name): Segment,
+) -> Result<Response, PageError> {
+    let PolicyStatus { revisions, planes } = state.registry().policy(&name).await?;
+    let newest = revisions.first().map(|revision| revision.revision);
+    let now = registry::now();
+    let running = List {
+        names: ("data plane", "data planes"),
+        columns: &["Data plane", "Runs", "Seen (UTC)", "Problem"],
+        rows: planes.iter().map(|plane| plane_row(plane, newest, now)).collect(),
+        total: None,
+        address: "/admin/policies",
+        query: &[],
+        next: None,
+        live: true,
+    };
+    let content = html! {
+        p { a href="/admin/policies" { "← All policies" } }
+        (running.markup())
+        h2 { "Revisions" }
+        (table(&["Revision", "SHA-256", "Candidate", "Published (UTC)", "By"], &revision_rows(&revisions)))
+    };
+    Ok(page(StatusCode::OK, Place::Policies, &name, &content))
+}
+
+/// A policy by its newest revision.
+fn row(revision: &Revision) -> Markup {
+    html! {
+        tr {
+            th scope="row" { a href={ "/admin/policies/" (revision.name) } { (revision.name) } }
+            td data-label="Revision" { (revision.revision) }
+            (published(revision))
+        }
+    }
+}
+
+fn revision_rows(revisions: &[Revision]) -> Vec<Markup> {
+    let row = |revision: &Revision| {
+        html! {
+            tr {
+                th scope="row" { (revision.revision) }
+                td .long data-label="SHA-256" { code { (revision.sha256) } }
+                (published(revision))
+            }
+        }
+    };
+    revisions.iter().map(row).collect()
+}
+
+/// The columns that both lists end with.
+fn published(revision: &Revision) -> Markup {
+    html! {
+        td data-label="Candidate" { (candidate(revision)) }
+        td data-label="Published" { (time::shown(revision.published_at)) }
+        td data-label="By" { (revision.published_by) }
+    }
+}
+
+fn candidate(revision: &Revision) -> String {
+    revision.percent.map_or_else(|| "–".to_owned(), |percent| format!("decides for {percent} %"))
+}
+
+fn plane_row(plane: &Plane, newest: Option<i64>, now: UnixTime) -> Markup {
+    let is_silent = now.0 - plane.seen_at.0 > SILENT_AFTER;
+    let is_behind = plane.revision < newest;
+    html! {
+        tr {
+            th scope="row" { (plane.plane) }
+            td data-label="Runs" {
+                @match plane.revision { Some(revision) => (revision), None => "none" }
+                @if is_behind { " " span .badge.disabled { "behind" } }
+            }
+            td data-label="Seen" {
+                (time::shown(plane.seen_at))
+                @if is_silent { " " span .badge.disabled { "silent" } }
+            }
+            td .long data-label="Problem" { (problem(plane)) }
+        }
+    }
+}
+
+fn problem(plane: &Plane) -> String {
+    let refused = plane.refused.map(|revision| format!("revision {revision} is refused"));
+    let parts: Vec<&str> =
+        [&refused, &plane.problem, &plane.detail].into_iter().flatten().map(String::as_str).collect();
+    if parts.is_empty() { "–".to_owned() } else { parts.join(": ") }
+}

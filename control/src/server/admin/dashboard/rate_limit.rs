@@ -1,0 +1,21 @@
+//! The fields of a rate limit.
+
+use maud::{Markup, html};
+
+use crate::registry::RateLimit;
+
+/// Returns the values of the two fields for a limit.
+pub(super) fn texts(limit: Option<RateLimit>) -> (String, String) {
+    let texts = limit.map(|limit| (limit.requests().to_string(), format!("{}s", limit.seconds())));
+    texts.unwrap_or_default()
+}
+
+/// The two fields, filled with what is there already.
+pub(super) fn inputs((requests, per): (&str, &str)) -> Markup {
+    html! {
+        label { "Requests" span .hint { "at most; empty: as the policy has it" }
+            input name="rate_requests" inputmode="numeric" autocomplete="off" value=(requests); }
+        label { "In a time of" span .hint { "such as 60s, 10m, 1h" }
+            input name="rate_per" autocomplete="off" value=(per); }
+    }
+}

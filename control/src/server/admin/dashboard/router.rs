@@ -1,0 +1,34 @@
+//! The routes of the pages.
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use super::{assets, audit, guard, policies, sign_in, token, tokens, user, users};
+use crate::server::state::State;
+
+pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
+    let signed_in = Router::new()
+        .route("/admin", get(tokens::list))
+        .route("/admin/tokens", get(tokens::list).post(tokens::create))
+        .route("/admin/tokens/{sha256}", get(token::show))
+        .route("/admin/tokens/{sha256}/status", post(token::set_status))
+        .route("/admin/tokens/{sha256}/expiry", post(token::set_expiry))
+        .route("/admin/tokens/{sha256}/rate-limit", post(token::set_rate_limit))
+        .route("/admin/tokens/{sha256}/rotate", post(token::rotate))
+        .route("/admin/tokens/{sha256}/delete", post(token::delete))
+        .route("/admin/users", get(users::list).post(users::create))
+        .route("/admin/users/{email}", get(user::show).post(user::change))
+        .route("/admin/users/{email}/status", post(user::set_status))
+        .route("/admin/users/{email}/delete", post(user::delete))
+        .route("/admin/policies", get(policies::list))
+        .route("/admin/policies/{name}", get(policies::show))
+        .route("/admin/audit", get(audit::list))
+        .route("/admin/sign-out", post(sign_in::sign_out))
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard::require_on_page));
+    Router::new()
+        .merge(signed_in)
+        .route("/admin/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/admin/style.css", get(assets::style))
+        .route("/admin/script.js", get(assets::script))
+}

@@ -1,0 +1,175 @@
+//! One token, and what can be done with it.
+
+use axum::Extension;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::change::{Change, form_page};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::tokens::word;
+use super::{rate_limit, shown_once, time};
+use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
+use crate::server::admin::grace::grace;
+use crate::server::digest::Digest;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Digest(digest): Digest,
+) -> Result<Response, PageError> {
+    let token = state.registry().token(&digest).await?;
+    Ok(answer(StatusCode::OK, &token, None))
+}
+
+pub(super) async fn set_status(change: Change<Digest>) -> Result<Response, PageError> {
+    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+    let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
+    to_token(&change, updated).await
+}
+
+pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, PageError> {
+    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
+    let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
+    let expiry = text.map(|text| time::typed(&text));
+    let updated = registry.set_token_expiry(digest, expiry.as_deref(), &change.actor).await;
+    to_token(&change, updated).await
+}
+
+pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, PageError> {
+    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
+    let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
+    let updated = match limit {
+        Ok(limit) => {
+            let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
+            registry.update_token(digest, patch, &change.actor).await
+        }
+        Err(error) => Err(error),
+    };
+    to_token(&change, updated).await
+}
+
+pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, PageError> {
+    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+    let rotated = match grace(change.fields.text("grace").trim()) {
+        Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
+        Err(error) => Err(error),
+    };
+    let done = |rotation: Rotation| {
+        shown_once::answer(&change.state, StatusCode::OK, "Token rotated", &rotation.successor)
+    };
+    form_page(rotated, done, async |problem| page_again(&change, &problem).await).await
+}
+
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Digest(digest): Digest,
+) -> Result<Response, PageError> {
+    state.registry().delete_token(&digest, &actor).await?;
+    Ok(Redirect::to("/admin").into_response())
+}
+
+/// Leads to the token's page, or answers the page with what went wrong.
+async fn to_token(
+    change: &Change<Digest>,
+    updated: Result<Token, RegistryError>,
+) -> Result<Response, PageError> {
+    let done = |token: Token| Redirect::to(&address(&token)).into_response();
+    form_page(updated, done, async |problem| page_again(change, &problem).await).await
+}
+
+async fn page_again(change: &Change<Digest>, problem: &Problem) -> Result<Response, PageError> {
+    let token = change.state.registry().token(&change.subject.0).await?;
+    Ok(answer(problem.status(), &token, Some(problem.detail())))
+}
+
+fn address(token: &Token) -> String {
+    format!("/admin/tokens/{}", token.digest.to_hex())
+}
+
+fn answer(status: StatusCode, token: &Token, message: Option<&str>) -> Response {
+    let content = html! {
+        p { a href="/admin" { "← All tokens" } }
+        (alert(message))
+        (facts(token))
+        (forms(token))
+    };
+    page(status, Place::Tokens, &token.label, &content)
+}
+
+fn facts(token: &Token) -> Markup {
+    html! {
+        dl .card.facts {
+            dt { "Status" } dd { (badge(word(token))) }
+            dt { "SHA-256" } dd { code { (token.digest.to_hex()) } }
+            dt { "Ends in" } dd { @if token.last4.is_empty() { "unknown" } @else { code { "…" (token.last4) } } }
+            dt { "Owner" } dd { (token.owner.as_deref().unwrap_or("none")) }
+            dt { "Providers" } dd { (token.providers.join(", ")) }
+            dt { "Models" } dd { (if token.models == ["*"] { "all".to_owned() } else { token.models.join(", ") }) }
+            dt { "Rate limit" } dd { @if let Some(limit) = token.rate_limit { (limit) } @else { "the policy's" } }
+            dt { "Created" } dd { (time::shown(token.created_at)) }
+            dt { "Expires" } dd { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
+            dt { "Last used" } dd { @if let Some(day) = token.last_used { (day) } @else { "never" } }
+            @if let Some(successor) = token.successor {
+                dt { "Successor" }
+                dd { a href={ "/admin/tokens/" (successor.to_hex()) } { code { (successor.to_hex()) } } }
+            }
+        }
+    }
+}
+
+fn forms(token: &Token) -> Markup {
+    let address = address(token);
+    let expiry = token.own_expiry.map(time::input).unwrap_or_default();
+    let (requests, per) = rate_limit::texts(token.rate_limit);
+    html! {
+        div .columns {
+            section .card {
+                h2 { "Use" }
+                p { "A disabled token is refused until it is enabled again." }
+                (toggle(&format!("{address}/status"), token.status, &token.label))
+            }
+            section .card {
+                h2 { "Expiry" }
+                form method="post" action={ (address) "/expiry" } {
+                    label { "Expires" span .hint { "in UTC" }
+                        input type="datetime-local" name="expires_at" value=(expiry); }
+                    div .actions {
+                        button { "Set expiry" }
+                        button .quiet name="clear" value="yes" { "Never expire" }
+                    }
+                }
+            }
+            section .card {
+                h2 { "Rate limit" }
+                form method="post" action={ (address) "/rate-limit" } {
+                    (rate_limit::inputs((&requests, &per)))
+                    div .actions {
+                        button { "Set rate limit" }
+                        button .quiet name="clear" value="yes" { "As the policy has it" }
+                    }
+                }
+            }
+            section .card {
+                h2 { "Rotation" }
+                p { "A new token with the same rights takes the place of this one." }
+                form method="post" action={ (address) "/rotate" } {
+                    label { "Both work for" span .hint { "such as 0s, 30m, 24h, 7d" }
+                        input name="grace" value="24h" required autocomplete="off"; }
+                    div .actions { button { "Rotate" } }
+                }
+            }
+            section .card {
+                h2 { "Deletion" }
+                details {
+                    summary { "Delete this token…" }
+                    p { "It is refused from then on, and cannot be brought back." }
+                    form method="post" action={ (address) "/delete" } { button .danger { "Delete for good" } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One user, and what can be changed of them.
+
+use axum::Extension;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::html;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::change::{Change, form_page};
+use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::{provider, rate_limit};
+use crate::registry::{Actor, RegistryError, User, UserPatch};
+use crate::server::extract::Segment;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+
+pub(super) async fn show(
+    Extract(state): Extract<State>,
+    Segment(email): Segment,
+) -> Result<Response, PageError> {
+    Ok(answer(StatusCode::OK, &state.registry().user(&email).await?, None))
+}
+
+pub(super) async fn change(change: Change<Segment>) -> Result<Response, PageError> {
+    let fields = &change.fields;
+    let patch = fields.rate_limit().map(|limit| UserPatch {
+        label: Some(fields.text("label").to_owned()),
+        providers: Some(provider::providers(fields)),
+        models: Some(fields.list("models")),
+        rate_limit: Some(limit),
+        ..UserPatch::default()
+    });
+    update(&change, patch).await
+}
+
+pub(super) async fn set_status(change: Change<Segment>) -> Result<Response, PageError> {
+    let patch = UserPatch { status: Some(change.fields.status()), ..UserPatch::default() };
+    update(&change, Ok(patch)).await
+}
+
+pub(super) async fn delete(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Segment(email): Segment,
+) -> Result<Response, PageError> {
+    state.registry().delete_user(&email, &actor).await?;
+    Ok(Redirect::to("/admin/users").into_response())
+}
+
+/// Leads to the user's page, or answers the page with what went wrong.
+async fn update(
+    change: &Change<Segment>,
+    patch: Result<UserPatch, RegistryError>,
+) -> Result<Response, PageError> {
+    let (registry, Segment(email)) = (change.state.registry(), &change.subject);
+    let updated = match patch {
+        Ok(patch) => registry.update_user(email, patch, &change.actor).await,
+        Err(error) => Err(error),
+    };
+    let done = |user: User| Redirect::to(&address(&user.email)).into_response();
+    form_page(updated, done, async |problem: Problem| {
+        let user = registry.user(email).await?;
+        Ok(answer(problem.status(), &user, Some(problem.detail())))
+    })
+    .await
+}
+
+/// The address of a user's page.
+pub(super) fn address(email: &str) -> String {
+    format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
+}
+
+fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
+    let address = address(&user.email);
+    let (requests, per) = rate_limit::texts(user.rate_limit);
+    let content = html! {
+        p { a href="/admin/users" { "← All users" } }
+        (alert(message))
+        section .card {
+            p { (badge(user.status.name())) }
+            (toggle(&format!("{address}/status"), user.status, &user.email))
+        }
+        section .card {
+            h2 { "What the user may call" }
+            form .grid method="post" action=(address) {
+                label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
+                (provider::inputs(&user.providers, &user.models))
+                (rate_limit::inputs((&requests, &per)))
+                div .actions { button .primary { "Save" } }
+            }
+        }
+        section .card {
+            h2 { "Deletion" }
+            details {
+                summary { "Delete this user…" }
+                p { "The user is refused from then on." }
+                form method="post" action={ (address) "/delete" } { button .danger { "Delete for good" } }
+            }
+        }
+    };
+    page(status, Place::Users, &user.email, &content)
+}

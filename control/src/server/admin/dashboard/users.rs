@@ -1,0 +1,96 @@
+//! The list of users, and the form for a new one.
+
+use axum::Extension;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::change::form_page;
+use super::fields::Fields;
+use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::list::{List, Wanted, filter};
+use super::{provider, rate_limit, user};
+use crate::registry::{Actor, NewUser, User};
+use crate::server::extract::Parameters;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    Parameters(wanted): Parameters<Wanted>,
+) -> Result<Response, PageError> {
+    answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
+}
+
+pub(super) async fn create(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    fields: Fields,
+) -> Result<Response, PageError> {
+    let create = async || {
+        let new = NewUser {
+            email: fields.text("email").trim().to_owned(),
+            label: fields.some("label"),
+            providers: provider::providers(&fields),
+            models: fields.list("models"),
+            rate_limit: fields.rate_limit()?,
+        };
+        state.registry().create_user(new, &actor).await
+    };
+    let done = |_| Redirect::to("/admin/users").into_response();
+    form_page(create().await, done, async |problem: Problem| {
+        answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+    })
+    .await
+}
+
+async fn answer(
+    state: &State,
+    status: StatusCode,
+    wanted: &Wanted,
+    message: Option<&str>,
+    fields: &Fields,
+) -> Result<Response, PageError> {
+    let users = state.registry().users(&wanted.listing()).await?;
+    let list = List {
+        names: ("user", "users"),
+        columns: &["Email", "Name", "Providers", "Status", "Actions"],
+        rows: users.items.iter().map(row).collect(),
+        total: Some(users.total),
+        address: "/admin/users",
+        query: &[("search", &wanted.search)],
+        next: users.next,
+        live: status == StatusCode::OK,
+    };
+    let content = html! {
+        p { "People who sign in elsewhere, known here by their email address." }
+        (alert(message))
+        details .card open[message.is_some()] {
+            summary { "New user" }
+            form .grid method="post" action="/admin/users" {
+                label { "Email" input type="email" name="email" autocomplete="off" required value=(fields.text("email")); }
+                label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
+                (provider::inputs(&provider::providers(fields), &fields.list("models")))
+                (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
+                div .actions { button .primary { "Create user" } }
+            }
+        }
+        (filter("/admin/users", &wanted.search, &html! {}))
+        (list.markup())
+    };
+    Ok(page(status, Place::Users, "Users", &content))
+}
+
+fn row(user: &User) -> Markup {
+    let address = user::address(&user.email);
+    html! {
+        tr {
+            th scope="row" { a href=(address) { (user.email) } }
+            td data-label="Name" { (user.label.as_deref().unwrap_or("–")) }
+            td data-label="Providers" { (user.providers.join(", ")) }
+            td data-label="Status" { (badge(user.status.name())) }
+            td data-label="Actions" { (toggle(&format!("{address}/status"), user.status, &user.email)) }
+        }
+    }
+}

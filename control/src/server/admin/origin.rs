@@ -1,0 +1,34 @@
+//! Requests that change something come from our own pages, or from a program that says it is one.
+//!
+//! Browsers say from where a request comes in `Sec-Fetch-Site`, and older ones in `Origin`; pages cannot write
+//! either. Programs say `x-keyswap-client`, with any value: a page of another site can send no header of its own
+//! without asking first (CORS), and is never allowed to. What says nothing is refused.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::client::host;
+use crate::server::problem::Problem;
+
+/// The header of programs.
+pub(crate) const CLIENT: &str = "x-keyswap-client";
+
+pub(super) async fn require_own(request: Request, next: Next) -> Response {
+    if request.method().is_safe() || is_own(request.headers()) {
+        return next.run(request).await;
+    }
+    let detail = "this request comes from another site's page, or does not say whence: programs send the header \
+                  `x-keyswap-client`";
+    Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail).into_response()
+}
+
+fn is_own(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return headers.contains_key(CLIENT) };
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest);
+    authority.is_some_and(|authority| !authority.is_empty() && authority.eq_ignore_ascii_case(host(headers)))
+}

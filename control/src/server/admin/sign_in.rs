@@ -1,0 +1,99 @@
+//! Signing in and out: 10 tries a minute from one address, each in the audit log.
+//!
+//! Tries are counted before the password is looked at, and in the database, so that neither many connections nor
+//! many replicas give more of them. The right password gives them back.
+
+use axum::Extension;
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::administrator::by_password;
+use super::client::Client;
+use super::{password, session, who};
+use crate::registry::{Actor, Registry, RegistryError, SecretText};
+use crate::server::extract::Json;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    password: String,
+}
+
+/// The result of a try to sign in.
+pub(super) enum Try {
+    /// It was right; this is the `Set-Cookie` of the session.
+    Right(HeaderValue),
+    /// It was wrong.
+    Wrong,
+    /// There were too many; ask again in so many seconds.
+    TooMany(u32),
+}
+
+pub(super) async fn sign_in(
+    Extract(state): Extract<State>,
+    client: Client,
+    headers: HeaderMap,
+    Json(credential): Json<Credential>,
+) -> Result<Response, Problem> {
+    let password = SecretText::new(credential.password);
+    Ok(match attempt(&state, &client, &headers, password).await? {
+        Try::Right(cookie) => (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response(),
+        Try::Wrong => {
+            Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", "the password is wrong").into_response()
+        }
+        Try::TooMany(seconds) => {
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many tries");
+            ([(header::RETRY_AFTER, HeaderValue::from(seconds))], problem).into_response()
+        }
+    })
+}
+
+pub(super) async fn sign_out(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let cookie = leave(state.registry(), &actor, &client, &headers).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Tries a password. It does not help a request with a JWT that is refused.
+pub(super) async fn attempt(
+    state: &State,
+    client: &Client,
+    headers: &HeaderMap,
+    password: SecretText,
+) -> Result<Try, Problem> {
+    who::by_access(state, headers).await?;
+    let registry = state.registry();
+    let name = client.name();
+    if let Some(seconds) = registry.count_try(&name).await? {
+        return Ok(Try::TooMany(seconds));
+    }
+    let hash = registry.password_hash().await?;
+    if !password::is_right(password, hash).await? {
+        registry.note(&by_password(), "admin.sign_in_failed", &name).await?;
+        return Ok(Try::Wrong);
+    }
+    registry.forget_tries(&name).await?;
+    let cookie = session::begin(registry, client).await?;
+    registry.note(&by_password(), "admin.sign_in", &name).await?;
+    Ok(Try::Right(cookie))
+}
+
+/// Ends the session of a request.
+pub(super) async fn leave(
+    registry: &Registry,
+    actor: &Actor,
+    client: &Client,
+    headers: &HeaderMap,
+) -> Result<HeaderValue, RegistryError> {
+    let cookie = session::end(registry, headers, client).await?;
+    registry.note(actor, "admin.sign_out", &client.name()).await?;
+    Ok(cookie)
+}

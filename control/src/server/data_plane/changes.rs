@@ -1,0 +1,60 @@
+//! `GET /v1/changes?since=N[&wait=SECONDS]`: what changed after N, or a wait until something does. Without `since` it
+//! tells the number to begin with, and no change.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use serde::Deserialize;
+
+use super::refused::Refused;
+use crate::registry::Feed;
+use crate::server::extract::Parameters;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+
+/// The longest wait, in seconds.
+const MAX_WAIT_SECONDS: u64 = 60;
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Since {
+    /// The number that the last answer gave; left out at first
+    #[param(minimum = 0)]
+    since: Option<i64>,
+    /// How many seconds to wait
+    #[serde(default)]
+    #[param(maximum = 60)]
+    wait: u64,
+}
+
+/// What changed after a number, or a wait until something does
+#[utoipa::path(
+    get,
+    path = "/v1/changes",
+    tag = "changes",
+    params(Since),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "What changed", body = Feed),
+        Refused,
+    )
+)]
+pub(super) async fn changes(
+    Extract(state): Extract<State>,
+    Parameters(Since { since, wait }): Parameters<Since>,
+) -> Result<Json<Feed>, Problem> {
+    if since.is_some_and(|since| since < 0) || wait > MAX_WAIT_SECONDS {
+        let detail = format!("expected `since` from 0, and `wait` up to {MAX_WAIT_SECONDS} seconds");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail));
+    }
+    let registry = state.registry();
+    let Some(since) = since else { return Ok(Json(registry.newest_change().await?)) };
+    let feed = tokio::select! {
+        feed = registry.changes(since, Duration::from_secs(wait)) => feed,
+        () = state.stopping() => registry.changes(since, Duration::ZERO).await,
+    };
+    Ok(Json(feed?))
+}

@@ -1,0 +1,62 @@
+//! `POST /v1/limits`: takes one request from a rate limit, atomically, for hosts that share no memory.
+//!
+//! The token's own limit counts, else the one in the question: `requests` in `per`, the policy's. The answer is 200
+//! whether or not the request is allowed; it is an answer, and not a limit on who asks.
+
+use axum::Json as Answer;
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use keyswap_core::base::Digest;
+use serde::Deserialize;
+
+use super::refused::{BodyRefused, Misfit, Refused};
+use crate::registry::{RateLimit, Taken};
+use crate::server::digest::read_digest;
+use crate::server::extract::Json;
+use crate::server::problem::{Problem, ProblemBody};
+use crate::server::state::State;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Take {
+    /// The SHA-256 of the token, or of whatever else is counted
+    #[serde(deserialize_with = "read_digest")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
+    sha256: Digest,
+    /// How many requests, where the token has no limit of its own
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    requests: Option<u32>,
+    /// In which time: `60s`, `10m`, `1h`, `1d`; belongs to `requests`
+    #[schema(pattern = "^[0-9]+[smhd]$")]
+    per: Option<String>,
+}
+
+/// Take one request from a rate limit
+#[utoipa::path(
+    post,
+    path = "/v1/limits",
+    tag = "limits",
+    request_body = Take,
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "Whether the request is allowed", body = Taken),
+        (status = 404, description = "There is no such token, and no limit in the question", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
+        BodyRefused,
+        Misfit,
+    )
+)]
+pub(super) async fn limits(
+    Extract(state): Extract<State>,
+    Json(take): Json<Take>,
+) -> Result<Answer<Taken>, Problem> {
+    let default = match (take.requests, take.per) {
+        (None, None) => None,
+        (Some(requests), Some(per)) => Some(RateLimit::parse(requests, &per)?),
+        _ => {
+            let detail = "`requests` and `per` belong together";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
+        }
+    };
+    Ok(Answer(state.registry().take(&take.sha256, default).await?))
+}

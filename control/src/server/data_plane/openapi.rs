@@ -1,0 +1,31 @@
+//! `GET /v1/openapi.json`: the description of this API, generated from the handlers. It needs no credential.
+
+use axum::Router;
+use axum::http::header;
+use axum::routing::get;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+use crate::server::state::State;
+
+/// All but the paths, which the router adds.
+pub(super) fn document() -> OpenApi {
+    #[derive(utoipa::OpenApi)]
+    #[openapi(info(
+        title = "Keyswap registry, data-plane API",
+        description = "What data planes ask of a token registry, and what they report."
+    ))]
+    struct Document;
+
+    let mut document = <Document as utoipa::OpenApi>::openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("registry_token", bearer);
+    document
+}
+
+/// Serves the document, which does not change while the server runs.
+pub(super) fn router(api: &OpenApi) -> Router<State> {
+    let text = serde_json::to_string(api).unwrap_or_default();
+    let answer = ([(header::CONTENT_TYPE, "application/json")], text);
+    Router::new().route("/v1/openapi.json", get(async move || answer))
+}

@@ -1,0 +1,78 @@
+//! `GET /v1/policies/{name}`: the newest signed policy of a name, and what the data plane that asks tells of itself.
+//!
+//! The `ETag` is the revision. The text is signed; who may sign is the data plane's to know.
+
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use keyswap_core::base::Digest;
+use serde::{Deserialize, Deserializer};
+
+use super::conditional::{conditional, has_version};
+use super::refused::Refused;
+use crate::registry::Report;
+use crate::server::digest::read_digest;
+use crate::server::extract::{Parameters, Segment};
+use crate::server::problem::{Problem, ProblemBody};
+use crate::server::state::State;
+
+/// The report of a data plane on itself.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlaneReport {
+    /// What the data plane calls itself; without it nothing is kept of what it tells
+    plane: Option<String>,
+    /// The revision in force there
+    #[param(minimum = 1)]
+    running: Option<i64>,
+    /// The SHA-256 of the text that it refuses
+    #[serde(default, deserialize_with = "some_digest")]
+    #[param(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
+    refused: Option<Digest>,
+    /// What is wrong with that, in a word
+    problem: Option<String>,
+    /// The same in a sentence
+    detail: Option<String>,
+}
+
+/// The newest signed policy of a name
+#[utoipa::path(
+    get,
+    path = "/v1/policies/{name}",
+    tag = "policies",
+    params(
+        ("name" = String, Path, description = "The name of the policy"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the revision that the client has"),
+        PlaneReport,
+    ),
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "The policy, signed (RFC 7515, compact)", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
+        (status = 304, description = "The client has this revision"),
+        (status = 404, description = "There is no such policy", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        Refused,
+    )
+)]
+pub(super) async fn policy(
+    Extract(state): Extract<State>,
+    Segment(name): Segment,
+    Parameters(report): Parameters<PlaneReport>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let registry = state.registry();
+    let newest = registry.newest_revision(&name).await?;
+    if let PlaneReport { plane: Some(plane), running, refused, problem, detail } = report {
+        registry.report(&name, Report { plane, running, refused, problem, detail }).await?;
+    }
+    if has_version(&headers, newest) {
+        return Ok(conditional(&headers, newest, ()));
+    }
+    let (revision, bundle) = registry.bundle(&name, None).await?;
+    let body = ([(header::CONTENT_TYPE, "application/jose")], bundle).into_response();
+    Ok(conditional(&headers, revision, body))
+}
+
+fn some_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+    read_digest(deserializer).map(Some)
+}

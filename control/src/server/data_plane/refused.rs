@@ -1,0 +1,45 @@
+//! Refusals of requests from data planes, as the description of the API has them.
+
+use utoipa::IntoResponses;
+
+use crate::server::problem::ProblemBody;
+
+/// The refusals that every request may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]
+pub(super) enum Refused {
+    /// The request is malformed
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(ProblemBody<'static>),
+    /// The data planes' credential is missing or wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(ProblemBody<'static>),
+    /// The registry cannot answer now
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody<'static>),
+}
+
+/// The refusals that a request with a body may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]
+pub(super) enum BodyRefused {
+    /// The body did not arrive in time
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(ProblemBody<'static>),
+    /// The body is too large
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemBody<'static>),
+    /// The body has another type
+    #[response(status = 415, content_type = "application/problem+json")]
+    OtherType(ProblemBody<'static>),
+}
+
+/// The refusal that a request with a body in JSON may get.
+#[derive(IntoResponses)]
+#[response(
+    status = 422,
+    description = "The body does not hold what it should",
+    content_type = "application/problem+json"
+)]
+#[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]
+pub(super) struct Misfit(ProblemBody<'static>);

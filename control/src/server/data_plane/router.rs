@@ -1,0 +1,25 @@
+//! The routes for data planes.
+
+use axum::Router;
+use axum::middleware;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{changes, introspect, limits, lookup, openapi, policies, usage};
+use crate::server::bearer;
+use crate::server::state::State;
+
+pub(in crate::server) fn router(state: &State) -> Router<State> {
+    let (router, api) = OpenApiRouter::with_openapi(openapi::document())
+        .routes(routes!(lookup::token))
+        .routes(routes!(lookup::principal))
+        .routes(routes!(changes::changes))
+        .routes(routes!(usage::usage))
+        .routes(routes!(limits::limits))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(policies::policy))
+        .split_for_parts();
+    router
+        .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require))
+        .merge(openapi::router(&api))
+}

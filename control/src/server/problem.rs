@@ -1,0 +1,106 @@
+//! Errors as problem details (RFC 9457), each with a stable `code`.
+//!
+//! A problem never repeats what a caller sent, and of an internal error it tells only that there was one.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::registry::{Kind, RegistryError};
+
+/// An error as a client gets it.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+}
+
+/// The challenge that HTTP wants beside a 401, where a handler names no other.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\"");
+
+/// The pause before a client asks again a registry that cannot answer, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+impl Problem {
+    /// A problem with its stable code and a sentence for people.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let status = match error.kind() {
+            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Unknown => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Unavailable => {
+                tracing::error!(%error, "the registry cannot answer");
+                let detail = "the registry cannot answer now";
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail);
+            }
+        };
+        Self::new(status, error.code(), error.to_string())
+    }
+}
+
+/// A problem as it is sent.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ProblemBody<'a> {
+    /// `about:blank`: the title is the status's
+    r#type: &'static str,
+    /// The status in words
+    title: &'static str,
+    /// The status
+    status: u16,
+    /// A stable name of the problem
+    code: &'static str,
+    /// A sentence for people
+    detail: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+        };
+        let text = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = (self.status, text).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}

@@ -1,0 +1,61 @@
+//! Hides a request's credentials wherever they turn up in what is shown of it.
+//!
+//! The engine strips every slot, but a caller may have put its token elsewhere as well: in the path, in another
+//! parameter, in the name of a header. It hides too much rather than too little.
+
+use keyswap_core::request::RequestHead;
+
+/// The replacement of hidden text.
+const HIDDEN: &str = "…";
+
+/// Shorter words are no credentials, and hiding them would make paths unreadable.
+const MIN_WORD_BYTES: usize = 8;
+
+/// The words that are not shown.
+pub(crate) struct Mask(Vec<String>);
+
+impl Mask {
+    /// Hides what stands in the slots of `head`; `is_slot` knows the policy's own.
+    pub(crate) fn of(head: &RequestHead<'_>, is_slot: impl Fn(&[u8]) -> bool) -> Self {
+        let in_headers =
+            head.headers.iter().filter(|header| is_slot(header.name)).flat_map(|header| words(header.value));
+        let mut hidden: Vec<String> = in_headers
+            .chain(query_keys(head.path).flat_map(words))
+            .filter(|word| word.len() >= MIN_WORD_BYTES)
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect();
+        // A word that contains another goes first.
+        hidden.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        hidden.dedup();
+        Self(hidden)
+    }
+
+    /// The text without the hidden words.
+    pub(crate) fn apply(&self, text: &[u8]) -> String {
+        let text = String::from_utf8_lossy(text).into_owned();
+        self.0.iter().fold(text, |text, word| text.replace(word, HIDDEN))
+    }
+}
+
+/// The header whose entries may be credentials and, unlike the other slots, may pass upstream in part.
+pub(crate) fn is_subprotocol(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"sec-websocket-protocol")
+}
+
+/// The words of a header: the parts of lists and schemes, and their parts down to what a token is made of.
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = value.split(|byte| matches!(byte, b' ' | b'\t' | b',' | b';'));
+    parts.flat_map(|part| {
+        std::iter::once(part).chain(part.split(|byte| !byte.is_ascii_alphanumeric() && !b"-_".contains(byte)))
+    })
+}
+
+/// The values of the parameter `key`, and of those whose name hides behind an escape.
+fn query_keys(target: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let query = target.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
+    query.split(|byte| matches!(byte, b'&' | b';')).filter_map(|parameter| {
+        let at = parameter.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = parameter.split_at_checked(at)?;
+        (name.eq_ignore_ascii_case(b"key") || name.contains(&b'%')).then(|| value.get(1..))?
+    })
+}

@@ -1,0 +1,79 @@
+//! YAML read as the JSON it stands for.
+//!
+//! It refuses what JSON cannot say or two parsers could read differently: repeated keys, merge keys, custom tags,
+//! several documents, YAML 1.1's many words for true and false. Aliases are followed within narrow limits. An
+//! error tells line and column and repeats nothing of the document, which may hold a secret in a wrong place.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, MessageFormatter as _, Options};
+
+/// Aliases may repeat this many values in all. A policy needs a handful.
+const MAX_REPEATED: usize = 10_000;
+
+/// Reads one YAML document.
+pub(crate) fn parse(document: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(document).map_err(|error| {
+        format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to())
+    })?;
+    match serde_saphyr::from_str_with_options(text, strict()) {
+        Ok(Value::Null) => Err("the document is empty".to_owned()),
+        Ok(value) => Ok(value),
+        Err(error) => Err(describe(&error)),
+    }
+}
+
+/// Reads several documents, each as [`parse`] does; empty ones are left out.
+pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, String> {
+    let text = std::str::from_utf8(documents).map_err(|error| {
+        format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to())
+    })?;
+    let mut values: Vec<Value> =
+        serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| describe(&error))?;
+    values.retain(|value| !value.is_null());
+    if values.is_empty() { Err("the document is empty".to_owned()) } else { Ok(values) }
+}
+
+fn strict() -> Options {
+    serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        non_finite_float_policy: NonFiniteFloatPolicy::Reject,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
+    }
+}
+
+fn describe(error: &Error) -> String {
+    match error.location() {
+        Some(at) => format!("not valid YAML: {} at line {} column {}", words(error), at.line(), at.column()),
+        None => format!("not valid YAML: {}", words(error)),
+    }
+}
+
+/// Returns the error in words. Where the parser would quote from the document, the words are our own.
+fn words(error: &Error) -> Cow<'static, str> {
+    Cow::Borrowed(match error {
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return words(error),
+        Error::DuplicateMappingKey { .. } => "a key stands twice in one mapping",
+        Error::MergeKeyNotAllowed { .. } => "merge keys (`<<`) are not supported: write the fields out",
+        Error::UnsupportedTag { .. } => "tags are not supported: remove it",
+        Error::NonFiniteFloat { .. } => "a number out of range: put it in quotes if it is text",
+        Error::MultipleDocuments { .. } => "a second document: a policy is one",
+        Error::UnknownAnchor { .. } => "an alias without an anchor",
+        Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias within its own anchor",
+        Error::Budget { .. }
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => "more values, nesting or aliases than a policy has",
+        Error::SerdeInvalidType { .. } | Error::SerdeInvalidValue { .. } | Error::NullIntoString { .. } => {
+            "a key that is not text"
+        }
+        other => return Cow::Owned(serde_saphyr::UserMessageFormatter.format_message(other).into_owned()),
+    })
+}
