@@ -48,7 +48,7 @@ struct Row {
 #[derive(Deserialize)]
 struct Hop(String, String, #[serde(default)] Option<String>);
 
-/// Where requests go, and with whose keys.
+/// A way to the providers, and the keys that are used on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     ProviderKey,
@@ -141,7 +141,7 @@ impl Mode {
         Some(gateway)
     }
 
-    /// What the policy says of the provider, where it must.
+    /// Returns the entry of the provider in the policy, where it needs one.
     fn entry(self, row: &Row) -> Option<(String, Value)> {
         let entry = match (self, &row.path, &row.url) {
             (Self::Direct, _, url) => json!({"url": url.as_ref()?}),
@@ -260,7 +260,7 @@ impl Row {
         format!("real%2B{}%2F%26%3D", self.provider)
     }
 
-    /// Whose error bodies its callers understand.
+    /// Returns the dialect of the error bodies that its callers understand.
     fn dialect(&self) -> &str {
         self.dialect.as_deref().unwrap_or("openai")
     }

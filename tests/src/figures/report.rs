@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::statistics::{Spread, differences, spread};
 use crate::tools::project_root;
 
-/// Where the figures of the README are.
+/// The file with the figures of the README.
 pub const FILE: &str = "tests/bench/results.json";
 
-/// What is measured of a row.
+/// A quantity that is measured of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub enum Metric {
     ProcessorMicros,
     /// Requests a second, as many as went.
     RequestsPerSecond,
-    /// How much of a core the proxy used at that, in percent.
+    /// The share of a core that the proxy used at that, in percent.
     BusyPercent,
     /// Half of the requests took no longer, in microseconds; at a fixed rate, from when they were due.
     P50Micros,
@@ -42,13 +42,13 @@ pub enum Metric {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Where and how it ran.
+    /// The machine, and the settings of the run.
     pub machine: Machine,
-    /// What it measured.
+    /// The tables that it measured.
     pub tables: Vec<Table>,
 }
 
-/// Where and how a run took place.
+/// The machine and the settings of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
@@ -60,29 +60,29 @@ pub struct Machine {
     pub envoy: String,
     /// The day, as `2026-01-31`.
     pub date: String,
-    /// How often each was measured.
+    /// The rounds in which each was measured.
     pub rounds: usize,
-    /// How long each time, in milliseconds.
+    /// The time that each took in a round, in milliseconds.
     pub slice_millis: u64,
-    /// Whether it only made sure that everything works: such figures say nothing.
+    /// Set where the run only made sure that everything works: such figures say nothing.
     pub quick: bool,
 }
 
-/// What was measured in turns.
+/// Set-ups that were measured in turns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Its name.
     pub name: String,
-    /// How long it took.
+    /// The time that it took.
     pub seconds: u64,
     /// The rate at which latencies were measured, where they were, in requests a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
-    /// How much of a core the proxies used together that were not measured, in percent, where that was looked at.
+    /// The share of a core that the proxies used together that were not measured, in percent, where that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_percent: Option<f64>,
-    /// What was measured.
+    /// The set-ups, each under one condition.
     pub rows: Vec<Row>,
 }
 
@@ -92,44 +92,44 @@ pub struct Table {
 pub struct Row {
     /// The name of the set-up.
     pub set_up: String,
-    /// What it is, for people.
+    /// Its title, for people.
     pub title: String,
     /// The condition; empty where the table has only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub condition: String,
     /// The set-up whose cost, under the same condition, is not its own.
     pub baseline: String,
-    /// What was measured, a value a round.
+    /// The measured values, one a round.
     pub samples: BTreeMap<Metric, Vec<f64>>,
 }
 
 impl Report {
-    /// The figures of the README.
+    /// Returns the figures of the README.
     pub fn committed() -> Result<Self> {
         let text =
             fs::read_to_string(project_root().join(FILE)).with_context(|| format!("cannot read `{FILE}`"))?;
         serde_json::from_str(&text).with_context(|| format!("`{FILE}` is not the result of a run"))
     }
 
-    /// As a file.
+    /// Returns the text of a file.
     pub fn to_json(&self) -> Result<String> {
         // A row a line, so that people can compare two of them.
         Ok(serde_json::to_string(self)?.replace("{\"set_up\"", "\n{\"set_up\"") + "\n")
     }
 
-    /// A table by its name.
+    /// Returns a table by its name.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name == name)
     }
 }
 
 impl Table {
-    /// A row by its set-up and condition.
+    /// Returns a row by its set-up and condition.
     pub fn row(&self, set_up: &str, condition: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.set_up == set_up && row.condition == condition)
     }
 
-    /// What a row has more than its baseline, round by round. The baseline may have been measured once for all conditions.
+    /// Returns what a row has more than its baseline, round by round. The baseline may have been measured once for all conditions.
     pub fn added(&self, row: &Row, metric: Metric) -> Option<Spread> {
         let baseline = self.row(&row.baseline, &row.condition).or_else(|| self.row(&row.baseline, ""))?;
         spread(&differences(row.samples.get(&metric)?, baseline.samples.get(&metric)?))
@@ -137,7 +137,7 @@ impl Table {
 }
 
 impl Row {
-    /// The median of a metric, and how far its rounds lie apart.
+    /// Returns the median of a metric, and how far its rounds lie apart.
     pub fn spread(&self, metric: Metric) -> Option<Spread> {
         spread(self.samples.get(&metric)?)
     }
