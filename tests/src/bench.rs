@@ -10,84 +10,39 @@
 
 mod authorization;
 mod cores;
+mod kind;
 mod load;
+mod numbers;
+mod plan;
 mod set_ups;
 mod stage;
 mod tables;
 mod turns;
 mod upstream;
+mod watch;
 mod wire;
 
-use std::{
-    fs,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
-};
+use std::{fs, time::Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
     figures::{Machine, Report, Table},
     tools::{self, ENVOY_VERSION},
 };
 
+pub use kind::Kind;
+pub use plan::Plan;
 pub use set_ups::{BARE, COMPONENT_SET_UPS, Running, SET_UPS, SetUp};
 pub use stage::Stage;
-pub use tables::Kind;
 pub use upstream::Upstream;
+pub use watch::Watch;
 
-/// What is to be measured, and how long.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// How often each is measured.
-    pub rounds: usize,
-    /// How long each time.
-    pub slice: Duration,
-    /// At how many requests a second latencies are measured; left out, half of what Keyswap could do.
-    pub rate: Option<u32>,
-    /// The set-ups of the first table; all where there are none.
-    pub set_ups: Vec<String>,
-    /// The tables.
-    pub tables: Vec<Kind>,
-    /// Only makes sure that everything works: little of everything, and figures that say nothing.
-    pub quick: bool,
-}
-
-impl Plan {
-    /// What a quick run takes of a number.
-    fn scale(&self, number: usize, quick: usize) -> usize {
-        if self.quick { quick } else { number }
-    }
-}
-
-/// Who looks on, and may end it.
-pub struct Watch<'w> {
-    tell: &'w mut dyn FnMut(&str, f64),
-    stop: &'w AtomicBool,
-    /// The part of the run that is going on: where it begins, and how much it is of all.
-    part: (f64, f64),
-}
-
-impl<'w> Watch<'w> {
-    /// `tell` is told what is done now, and how much of all is done, from 0 to 1. `stop`, once set, ends the run soon.
-    pub fn new(tell: &'w mut dyn FnMut(&str, f64), stop: &'w AtomicBool) -> Self {
-        Self { tell, stop, part: (0.0, 1.0) }
-    }
-
-    /// Tells what is done next, and how much of the part is done.
-    fn at(&mut self, what: &str, done: f64) -> Result<()> {
-        ensure!(!self.stop.load(Ordering::SeqCst), "interrupted");
-        let (begin, size) = self.part;
-        (self.tell)(what, begin + size * done);
-        Ok(())
-    }
-}
-
-/// What was measured, and why that is not all, if it is not.
+/// The outcome of a run, which may have ended early.
 pub struct Measured {
-    /// What was measured: the tables that were finished.
+    /// The tables that were finished.
     pub report: Report,
-    /// Why there are no more.
+    /// The reason why there are no more.
     pub failure: Option<anyhow::Error>,
 }
 
@@ -103,10 +58,10 @@ pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Measured> {
     let mut report = Report { machine: machine(&stage, plan)?, tables: Vec::new() };
     let mut begin = 0.0;
     for kind in &plan.tables {
-        watch.part = (begin / all, kind.size() / all);
+        watch.begin_part(begin / all, kind.size() / all);
         begin += kind.size();
         let started = Instant::now();
-        match kind.measure(&stage, plan, watch) {
+        match tables::measure(*kind, &stage, plan, watch) {
             Ok(table) => report.tables.push(Table { seconds: started.elapsed().as_secs(), ..table }),
             Err(failure) => return Ok(Measured { report, failure: Some(failure) }),
         }
@@ -126,15 +81,4 @@ fn machine(stage: &Stage, plan: &Plan) -> Result<Machine> {
         slice_millis: u64::try_from(plan.slice.as_millis())?,
         quick: plan.quick,
     })
-}
-
-impl std::str::FromStr for Kind {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match Self::ALL.into_iter().find(|kind| kind.name() == name) {
-            Some(kind) => Ok(kind),
-            None => bail!("the tables are {}", Self::ALL.map(Self::name).join(", ")),
-        }
-    }
 }

@@ -42,7 +42,6 @@ mod http;
 mod issuer;
 mod meter;
 mod oidc;
-mod providers;
 mod ratelimit;
 pub mod readme;
 mod registry;

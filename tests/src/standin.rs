@@ -6,10 +6,14 @@
 mod answer;
 mod anthropic;
 mod certificate;
+mod conversation;
 mod gemini;
+mod greeting;
 mod openai;
 mod received;
+mod refusal;
 mod server;
+mod services;
 mod upload;
 mod websocket;
 
@@ -29,24 +33,12 @@ use tokio::{runtime, sync::watch};
 use crate::http::{self, Request, Response};
 pub use received::Received;
 use received::Record;
+pub use refusal::Refusal;
+use refusal::Refuses;
 
 /// The names that the stand-in answers for: the upstreams of the shipped bootstrap.
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
-
-/// An answer in the place of a service's own.
-#[derive(Clone, Debug, Default)]
-pub struct Refusal {
-    /// The status.
-    pub status: u16,
-    /// Headers, names in lower case.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body.
-    pub body: Value,
-}
-
-/// Which requests are refused, and how.
-type Refuses = Arc<dyn Fn(&Received) -> Option<Refusal> + Send + Sync>;
 
 /// A running stand-in; it ends when this is dropped.
 pub struct Standin {

@@ -1,56 +1,16 @@
 //! `cargo xtask bench`: measures, shows progress, and writes the results.
 
+mod options;
 mod output;
 mod progress;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
-use anyhow::{Result, ensure};
-use keyswap_tests::bench::{self, Kind, Plan, SET_UPS, Watch};
+use anyhow::Result;
+use keyswap_tests::bench::{self, SET_UPS, Watch};
 
+pub(crate) use options::Options;
 use progress::Progress;
-
-/// What `cargo xtask bench` takes.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// How often each set-up is measured. Many short rounds tell more than few long ones: the machine is alike within each.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// How long each time, in milliseconds.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..))]
-    slice: u32,
-    /// At how many requests a second latencies are measured [default: half of what Keyswap can do].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    rate: Option<u32>,
-    /// Compare these set-ups only, with Envoy alone; `--list` tells their names. Implies `--table set-ups`.
-    #[arg(long, value_name = "NAME", num_args = 1..)]
-    set_up: Vec<String>,
-    /// Measure these tables only: set-ups, component, tokens, workers, bodies, streams, memory.
-    #[arg(long, value_name = "NAME", num_args = 1..)]
-    table: Vec<Kind>,
-    /// Only make sure that everything works, in one short round: the figures say nothing.
-    #[arg(long)]
-    quick: bool,
-    /// Write every sample to this file, as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the tables to this file, as Markdown.
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Put the figures of a whole run into the repository and its README.
-    #[arg(long)]
-    update_readme: bool,
-    /// Print the names of the set-ups and end.
-    #[arg(long)]
-    list: bool,
-}
-
-/// How long a slice of a quick run is.
-const QUICK: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.list {
@@ -71,26 +31,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(failure) => Err(failure),
         None if options.update_readme => output::update_readme(&measured.report),
         None => Ok(()),
-    }
-}
-
-impl Options {
-    fn plan(&self) -> Result<Plan> {
-        let tables = match (self.table.as_slice(), self.set_up.as_slice()) {
-            ([], []) => Kind::ALL.to_vec(),
-            ([], _) => vec![Kind::SetUps],
-            (tables, _) => tables.to_vec(),
-        };
-        let is_whole = self.set_up.is_empty() && tables == Kind::ALL && !self.quick;
-        ensure!(!self.update_readme || is_whole, "the README shows whole runs only");
-        Ok(Plan {
-            rounds: if self.quick { 1 } else { usize::try_from(self.rounds)? },
-            slice: if self.quick { QUICK } else { Duration::from_millis(self.slice.into()) },
-            rate: self.rate,
-            set_ups: self.set_up.clone(),
-            tables,
-            quick: self.quick,
-        })
     }
 }
 

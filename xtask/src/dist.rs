@@ -37,9 +37,6 @@ pub(crate) struct Options {
     modules: Option<PathBuf>,
 }
 
-/// The version of everything in the workspace.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 pub(crate) fn run(options: &Options) -> Result<()> {
     let output = tools::project_root().join(&options.output);
     replace_folder(&output)?;

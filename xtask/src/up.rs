@@ -1,20 +1,16 @@
 //! `cargo xtask up`: a running Keyswap, from nothing but Rust and Python.
 
 mod console;
+mod host;
 mod instructions;
+mod options;
 mod proxy;
 mod upstream;
 
-use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use keyswap_tests::{KEYSWAP, Registry, Standin, UPSTREAM_HOSTS, tools};
+use anyhow::{Context as _, Result, anyhow};
+use keyswap_tests::{KEYSWAP, Registry, tools};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
@@ -22,28 +18,12 @@ use tokio::{
 };
 
 use console::Progress;
-use proxy::{Host, Proxy};
+pub(crate) use options::Options;
+use proxy::Proxy;
 use upstream::Upstream;
 
 /// How often it is looked whether the host and the registry still run.
 const HEARTBEAT: Duration = Duration::from_millis(200);
-
-/// What `cargo xtask up` takes. Port 0 is any free port.
-#[derive(clap::Args)]
-pub(crate) struct Options {
-    /// What Keyswap runs in.
-    #[arg(long, value_enum, default_value_t)]
-    host: Host,
-    /// The port on which Keyswap listens.
-    #[arg(long, default_value_t = 10000)]
-    port: u16,
-    /// The port of Envoy's admin interface; Wasmtime has none.
-    #[arg(long, default_value_t = 9901)]
-    admin_port: u16,
-    /// The port of the stand-in gateway [default: any free port].
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    gateway_port: u16,
-}
 
 /// A token as `keyswap token create` mints it.
 struct Minted {
@@ -72,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let proxy = progress.step(&format!("starting {name} with the {artefact}"), || {
         let mut policy = upstream.policy()?;
         policy["tokens"] = json!([minted.record]);
-        host.start(options, &policy, &upstream, standin.as_ref())
+        Proxy::start(options, &policy, &upstream, standin.as_ref())
     })?;
 
     let registry = progress.step("starting the registry", || start_registry(&proxy))?;
@@ -84,27 +64,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     runtime.block_on(wait(&mut signals, name, proxy, registry))?;
     console::print("\nKeyswap and all that it started have ended.\n");
     Ok(())
-}
-
-impl Options {
-    /// Before anything is built, so that nobody waits for this error.
-    fn check_ports(&self) -> Result<()> {
-        let admin = matches!(self.host, Host::Envoy).then_some(("--admin-port", self.admin_port));
-        let ports = [("--port", self.port), ("--gateway-port", self.gateway_port)];
-        ports.into_iter().chain(admin).try_for_each(|(flag, port)| check_port(flag, port))
-    }
-}
-
-fn check_port(flag: &str, port: u16) -> Result<()> {
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            bail!("port {port} is taken: choose another with `{flag}` (`{flag} 0` takes any free one)")
-        }
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot listen on port {port}: choose another with `{flag}`"))
-        }
-        Ok(_) => Ok(()),
-    }
 }
 
 fn mint(keyswap: &Path, providers: &[&str]) -> Result<Minted> {
@@ -167,10 +126,4 @@ async fn wait(signals: &mut Signals, name: &str, mut proxy: Proxy, mut registry:
             }
         }
     }
-}
-
-/// Starts the stand-in; the port was free a moment ago.
-fn start_standin(port: u16) -> Result<Standin> {
-    Standin::start_with(port, &UPSTREAM_HOSTS)
-        .with_context(|| format!("cannot start the stand-in on port {port}"))
 }

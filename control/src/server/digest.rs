@@ -10,9 +10,9 @@ use super::extract::Segment;
 use super::problem::Problem;
 
 /// A digest that is a segment of the path.
-pub(super) struct Digest(pub(super) Digest);
+pub(super) struct DigestSegment(pub(super) Digest);
 
-impl<S: Send + Sync> FromRequestParts<S> for Digest {
+impl<S: Send + Sync> FromRequestParts<S> for DigestSegment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

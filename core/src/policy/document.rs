@@ -76,6 +76,12 @@ impl Policy {
         self.shadow.is_some()
     }
 
+    /// Returns the policy as it is once it decides: without shadow mode.
+    #[must_use]
+    pub fn enforced(self) -> Self {
+        Self { shadow: None, ..self }
+    }
+
     /// The authority of the gateway, where the policy has one.
     pub fn gateway_authority(&self) -> Option<&str> {
         let vercel =

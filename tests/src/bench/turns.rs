@@ -5,8 +5,12 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 
 use super::{
-    Plan, Running, SetUp, Stage, Watch,
     load::{Pace, Requests, Slice, Taken},
+    numbers::{fraction, megabytes},
+    plan::Plan,
+    set_ups::{Running, SetUp},
+    stage::Stage,
+    watch::Watch,
 };
 use crate::figures::{Metric, Row};
 
@@ -151,14 +155,4 @@ impl Row {
             self.samples.entry(metric).or_default().push((value * 1000.0).round() / 1000.0);
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
-pub(super) fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
-pub(super) fn fraction(part: usize, all: usize) -> f64 {
-    part as f64 / all.max(1) as f64
 }

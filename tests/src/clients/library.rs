@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Call, Event, Running};
+use super::{
+    call::Call,
+    running::{Event, Running},
+};
 use crate::tools::{fingerprint, installed, node_packages, project_root, python_packages};
 
 const NODE_LOCK: &str = "package-lock.json";

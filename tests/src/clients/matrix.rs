@@ -4,7 +4,10 @@
 
 use anyhow::Result;
 
-use super::{Language, Library, Mode};
+use super::{
+    call::Mode,
+    library::{Language, Library},
+};
 
 pub(super) const PYTHON_OPENAI: Library = Library::python("openai", "openai_client", "requirements.txt");
 pub(super) const PYTHON_ANTHROPIC: Library =

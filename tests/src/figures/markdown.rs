@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Metric, Report, Row, Spread, Table, targets};
+use super::{
+    report::{Metric, Report, Row, Table},
+    statistics::Spread,
+    targets::targets,
+};
 
 /// A proxy that uses less of its core, in percent, while it is asked as much as it can take, was waiting.
 const SATURATED: f64 = 90.0;

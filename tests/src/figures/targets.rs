@@ -1,7 +1,7 @@
 //! What Keyswap is meant to cost at most, and whether it does. A target whose figures are not in a report is left out.
 
 use super::{
-    Metric, Report, Row, Table,
+    report::{Metric, Report, Row, Table},
     statistics::{self, spread},
 };
 
@@ -237,7 +237,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::figures::Machine;
+    use crate::figures::report::Machine;
 
     fn row(set_up: &str, condition: &str, metric: Metric, samples: &[f64]) -> Row {
         Row {

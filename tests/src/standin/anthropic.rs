@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{
-    Received,
-    answer::{Content, greeting, model, named_event, pieces, wants_stream},
+    answer::{Content, named_event, pieces},
+    greeting::greeting,
+    received::Received,
 };
 
 pub(super) fn answer(request: &Received) -> Option<Content> {
     let path = request.path();
     if path.ends_with("/messages") {
-        Some(if wants_stream(request) { stream(request) } else { message(request).into() })
+        Some(if request.wants_stream() { stream(request) } else { message(request).into() })
     } else if path.ends_with("/count_tokens") {
         Some(json!({"input_tokens": 8}).into())
     } else if path.ends_with("/models") {
@@ -51,7 +52,7 @@ fn message_object(request: &Received, content: &Value, stop_reason: &Value) -> V
         "id": "msg_standin",
         "type": "message",
         "role": "assistant",
-        "model": model(request),
+        "model": request.model(),
         "content": content,
         "stop_reason": stop_reason,
         "stop_sequence": null,

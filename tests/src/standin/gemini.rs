@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    Received,
-    answer::{Content, greeting, pieces},
+    answer::{Content, pieces},
+    greeting::greeting,
+    received::Received,
 };
 
 pub(super) fn answer(request: &Received) -> Option<Content> {

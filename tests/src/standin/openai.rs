@@ -4,8 +4,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use super::{
-    Received,
-    answer::{Content, greeting, model, named_event, pieces, wants_stream},
+    answer::{Content, named_event, pieces},
+    greeting::greeting,
+    received::Received,
 };
 
 const CREATED: u64 = 1_767_225_600;
@@ -13,9 +14,9 @@ const CREATED: u64 = 1_767_225_600;
 pub(super) fn answer(request: &Received) -> Option<Content> {
     let path = request.path();
     if path.ends_with("/chat/completions") {
-        Some(if wants_stream(request) { chat_stream(request) } else { chat(request).into() })
+        Some(if request.wants_stream() { chat_stream(request) } else { chat(request).into() })
     } else if path.ends_with("/responses") {
-        Some(if wants_stream(request) { response_stream(request) } else { response(request).into() })
+        Some(if request.wants_stream() { response_stream(request) } else { response(request).into() })
     } else if path.ends_with("/embeddings") {
         Some(embeddings(request).into())
     } else if path.ends_with("/models") {
@@ -58,7 +59,7 @@ fn chat(request: &Received) -> Value {
         "id": "chatcmpl-standin",
         "object": "chat.completion",
         "created": CREATED,
-        "model": model(request),
+        "model": request.model(),
         "choices": [{
             "index": 0,
             "message": message,
@@ -76,7 +77,7 @@ fn chat_usage() -> Value {
 }
 
 fn chat_stream(request: &Received) -> Content {
-    let model = model(request);
+    let model = request.model();
     let chunk = |choices: Value, usage: Value| {
         let data = json!({
             "id": "chatcmpl-standin",
@@ -135,7 +136,7 @@ fn response_object(request: &Received, status: &str, output: &Value) -> Value {
         "instructions": null,
         "max_output_tokens": null,
         "metadata": {},
-        "model": model(request),
+        "model": request.model(),
         "output": output,
         "parallel_tool_calls": true,
         "previous_response_id": null,
@@ -210,7 +211,7 @@ fn embeddings(request: &Received) -> Value {
     json!({
         "object": "list",
         "data": [{"object": "embedding", "index": 0, "embedding": embedding}],
-        "model": model(request),
+        "model": request.model(),
         "usage": {"prompt_tokens": 8, "total_tokens": 8},
     })
 }

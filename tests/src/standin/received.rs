@@ -5,6 +5,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde_json::Value;
+
 /// The headers in which a provider or the gateway looks for a credential.
 const CREDENTIAL_HEADERS: [&str; 6] =
     ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key", "cf-aig-authorization"];
@@ -44,8 +46,18 @@ impl Received {
     }
 
     /// The body as JSON; `null` if it is not JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The model that the body names.
+    pub(super) fn model(&self) -> String {
+        self.json().get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned()
+    }
+
+    /// Whether the body asks for a stream.
+    pub(super) fn wants_stream(&self) -> bool {
+        self.json().get("stream").and_then(Value::as_bool).unwrap_or_default()
     }
 
     /// Every credential that a service would find in this request, as `name: value`.

@@ -30,10 +30,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
-    Refusal, Refuses,
-    answer::{Answer, Content, answer},
+    answer::{Answer, Content},
     received::{Received, Record},
-    upload,
+    refusal::{Refusal, Refuses},
+    services, upload,
 };
 
 type Body = Either<Full<Bytes>, Channel<Bytes>>;
@@ -126,7 +126,7 @@ impl Server {
             let headers = headers.into_iter().filter_map(header).collect();
             return Answer { status, headers, content: Content::Json(body) };
         }
-        upload::answer(request, self.address).unwrap_or_else(|| answer(request))
+        upload::answer(request, self.address).unwrap_or_else(|| services::answer(request))
     }
 
     fn response(&self, answer: Answer, upgrade: OnUpgrade) -> Response<Body> {

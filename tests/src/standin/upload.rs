@@ -11,8 +11,8 @@ use hyper::{
 use serde_json::json;
 
 use super::{
-    Received,
     answer::{Answer, Content},
+    received::Received,
 };
 
 /// What makes a URL that of an upload under way.

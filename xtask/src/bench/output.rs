@@ -9,7 +9,7 @@ use keyswap_tests::{
     tools::project_root,
 };
 
-use super::Options;
+use super::options::Options;
 
 /// What was measured, even if it is not all that was planned.
 pub(super) fn write(options: &Options, report: &Report) -> Result<()> {

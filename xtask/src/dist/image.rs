@@ -8,8 +8,10 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{VERSION, artefact::Artefact};
+use super::artefact::Artefact;
 
+/// The version of everything in the workspace.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The type of manifests.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const WASM_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";

@@ -2,11 +2,9 @@
 
 use std::{collections::BTreeMap, env};
 
-use anyhow::Result;
-use keyswap_tests::{Bootstrap, Standin};
+use anyhow::{Context as _, Result};
+use keyswap_tests::{Bootstrap, Standin, UPSTREAM_HOSTS};
 use serde_json::{Map, Value, json};
-
-use super::start_standin;
 
 const GATEWAY_VARIABLES: [&str; 3] = ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"];
 
@@ -118,6 +116,12 @@ impl Upstream {
         policy["credentials"] = Value::Object(credentials);
         Ok(policy)
     }
+}
+
+/// Starts the stand-in; the port was free a moment ago.
+fn start_standin(port: u16) -> Result<Standin> {
+    Standin::start_with(port, &UPSTREAM_HOSTS)
+        .with_context(|| format!("cannot start the stand-in on port {port}"))
 }
 
 /// Why it is the stand-in: nothing was said of a gateway, or not all.

@@ -9,9 +9,9 @@ use clap::Args;
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::{Decision, Engine, Step};
-use keyswap_core::request::RequestHead;
-use keyswap_core::services::Services;
+use keyswap_core::judge::Request;
+use keyswap_core::policy::{Policy, RolloutPolicy};
+use keyswap_core::worker::Worker;
 
 use super::explanation::Explanation;
 use super::placeholders::Placeholders;
@@ -57,39 +57,32 @@ impl Explain {
         let now = time(self.at.as_deref())?;
         let file = PolicyFile::read(&self.policy)?;
         let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
-        let compile = |policy| {
-            Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+        let compile = |policy: Policy| {
+            // A policy in shadow mode is explained as what it will decide.
+            let policy = RolloutPolicy::of(policy.enforced());
+            Worker::of(policy, Box::new(Placeholders), Box::new(PureRust), Capabilities::ENVOY)
         };
         match file.policy().and_then(compile) {
-            Ok(engine) => self.explain(&engine, &text, now),
+            Ok(worker) => self.explain(&worker, &text, now),
             Err(errors) => report_invalid(&file.name, &errors, self.format),
         }
     }
 
-    fn explain(&self, engine: &Engine, text: &HeadText, now: Moment) -> anyhow::Result<Exit> {
+    /// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so. A limit that
+    /// it keeps counts as unspent.
+    fn explain(&self, worker: &Worker, text: &HeadText, now: Moment) -> anyhow::Result<Exit> {
         let parsed = text.parse()?;
         let head = parsed.head();
-        let mask = Mask::of(&head, |name| engine.is_slot(name));
-        let explanation = Explanation::of(&decide(engine, &head, now), now.unix(), &mask);
+        let store = MemoryStore::default();
+        let in_force = worker.in_force(&store);
+        let mask = Mask::of(&head, |name| in_force.is_slot(name));
+        let request = Request { head: &head, now, store: &store };
+        let (decision, _) = in_force.decide(&request, &mut |fetch| (fetch.without_call(), now));
+        let explanation = Explanation::of(&decision, now.unix(), &mask);
         match self.format {
             Format::Human => output::print(explanation.to_string().trim_end())?,
             Format::Json => output::print_json(&explanation)?,
         }
         Ok(if explanation.is_forward() { Exit::Ok } else { Exit::Refused })
-    }
-}
-
-/// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so. A limit that
-/// it keeps counts as unspent.
-fn decide<'a>(engine: &'a Engine, head: &RequestHead<'a>, now: Moment) -> Decision<'a> {
-    let store = MemoryStore::default();
-    let mut step = engine.begin(head, now, &store);
-    loop {
-        match step {
-            Step::Decide(decision) => return decision,
-            Step::Fetch(fetch, pending) => {
-                step = engine.resume(pending, fetch.unasked(), head, now, &store);
-            }
-        }
     }
 }

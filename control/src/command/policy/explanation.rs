@@ -71,9 +71,9 @@ impl Explanation {
             verdict: decision.verdict_name(),
             reason: decision.reason_code(),
             judged_at: judged_at.to_string(),
-            provider: decision.provider.to_owned(),
-            principal: decision.principal.as_ref().map(Caller::of),
-            checks: decision.checks.iter().map(CheckMade::of).collect(),
+            provider: decision.facts.provider.to_owned(),
+            principal: decision.facts.principal.as_ref().map(Caller::of),
+            checks: decision.facts.checks.iter().map(CheckMade::of).collect(),
             outcome: match &decision.verdict {
                 Verdict::Forward(rewrite) => Outcome::forward(rewrite, mask),
                 Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::reply(reply),

@@ -11,7 +11,7 @@ use axum::response::Response;
 use super::conditional::conditional;
 use super::refused::Refused;
 use crate::registry::{TokenRecord, User};
-use crate::server::digest::Digest;
+use crate::server::digest::DigestSegment;
 use crate::server::extract::Segment;
 use crate::server::problem::{Problem, ProblemBody};
 use crate::server::state::State;
@@ -35,7 +35,7 @@ use crate::server::state::State;
 )]
 pub(super) async fn token(
     Extract(state): Extract<State>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let token = state.registry().token(&digest).await?;

@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Result, anyhow, ensure};
 use tokio::{sync::Semaphore, task::JoinSet, time};
 
-use super::{Client, Requests, clock::Clock};
+use super::{client::Client, clock::Clock, requests::Requests};
 use crate::Meter;
 
 /// How long answers may take after the last request was due.
@@ -249,7 +249,7 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::bench::{cores::Cores, load::Loader, wire::Connection};
+    use crate::bench::{cores::Cores, load::loader::Loader, wire::Connection};
 
     const RATE: f64 = 1000.0;
     const STALL: Duration = Duration::from_millis(200);

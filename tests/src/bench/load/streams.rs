@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use tokio::{io::AsyncWriteExt as _, time};
 
-use super::{Client, Requests};
-use crate::{Meter, bench::turns::megabytes};
+use super::{client::Client, requests::Requests};
+use crate::{Meter, bench::numbers::megabytes};
 
 /// What is to be held.
 #[derive(Clone, Debug)]

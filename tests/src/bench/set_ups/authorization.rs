@@ -5,10 +5,10 @@ use std::rc::Rc;
 use anyhow::{Result, ensure};
 
 use super::{
-    Running,
     native::{authorization, judges, requests},
     parts::{EXT_AUTHZ_GRPC, EXT_AUTHZ_HTTP, GATEWAY, envoy},
     proof::Job,
+    running::Running,
 };
 use crate::bench::{
     authorization::{Authorization, Rules},

@@ -7,9 +7,10 @@ use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use super::{
-    Running, SetUp,
     native::TOKEN,
     proof::{Job, forwards, refuses},
+    running::Running,
+    set_up::SetUp,
 };
 use crate::{
     Wasmtime, WasmtimeSetup,

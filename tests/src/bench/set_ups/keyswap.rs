@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    Running,
     parts::start,
     proof::{Job, forwards, refuses},
+    running::Running,
 };
 use crate::{
     Envoy, Registry,

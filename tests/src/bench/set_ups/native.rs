@@ -5,12 +5,12 @@ use std::{rc::Rc, sync::Arc};
 use anyhow::{Result, ensure};
 
 use super::{
-    Running,
     parts::{
         API_KEY_AUTH, AS_IT_IS, EMPTY_FILTER, GATEWAY, HEADER_MUTATION, JWT_AUTHN, LOCAL_RATELIMIT, LUA,
         envoy,
     },
     proof::{Job, counts, forwards, refuses},
+    running::Running,
 };
 use crate::{
     Envoy,

@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Host, Stage};
+use super::host::Host;
 use crate::{
     Envoy, Response,
-    bench::stage::{CF_AIG_TOKEN, EMAIL, OPENAI_API_KEY},
+    bench::stage::{CF_AIG_TOKEN, EMAIL, OPENAI_API_KEY, Stage},
 };
 
 /// What a set-up does to a request.

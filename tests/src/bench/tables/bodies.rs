@@ -4,12 +4,15 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 
-use super::{COMPARED, Kind, set_up};
+use super::compared::{COMPARED, set_up};
 use crate::{
     bench::{
-        Plan, Stage, Watch,
+        kind::Kind,
         load::Requests,
+        plan::Plan,
+        stage::Stage,
         turns::{Entry, take_turns},
+        watch::Watch,
     },
     figures::Table,
 };

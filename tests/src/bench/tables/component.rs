@@ -2,11 +2,14 @@
 
 use anyhow::{Context as _, Result};
 
-use super::Kind;
 use crate::{
     bench::{
-        COMPONENT_SET_UPS, Plan, Stage, Watch,
+        kind::Kind,
+        plan::Plan,
+        set_ups::COMPONENT_SET_UPS,
+        stage::Stage,
         turns::{Entry, take_turns},
+        watch::Watch,
     },
     figures::{Metric, Table},
 };

@@ -2,13 +2,16 @@
 
 use anyhow::Result;
 
-use super::{KEYSWAP, Kind, set_up};
+use super::compared::{KEYSWAP, set_up};
 use crate::{
     bench::{
-        BARE, Plan, Stage, Watch,
-        set_ups::keyswap,
-        stage::numbered_token,
-        turns::{Entry, fraction},
+        kind::Kind,
+        numbers::fraction,
+        plan::Plan,
+        set_ups::{BARE, keyswap},
+        stage::{Stage, numbered_token},
+        turns::Entry,
+        watch::Watch,
     },
     figures::{Metric, Row, Table},
 };

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{KEYSWAP, Kind};
+use super::compared::KEYSWAP;
 use crate::{
     bench::{
-        BARE, Plan, SET_UPS, Stage, Watch,
+        kind::Kind,
+        plan::Plan,
+        set_ups::{BARE, SET_UPS},
+        stage::Stage,
         turns::{Entry, take_turns},
+        watch::Watch,
     },
     figures::{Metric, Table},
 };

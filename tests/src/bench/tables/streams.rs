@@ -4,13 +4,16 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 
-use super::{COMPARED, Kind, set_up};
+use super::compared::{COMPARED, set_up};
 use crate::{
     bench::{
-        Plan, Stage, Watch,
+        kind::Kind,
         load::{Requests, Streams},
+        plan::Plan,
+        stage::Stage,
         turns::{Entry, take_turns},
         upstream::EVENT,
+        watch::Watch,
     },
     figures::{Metric, Table},
 };

@@ -3,14 +3,16 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{KEYSWAP, Kind, set_up};
+use super::compared::{KEYSWAP, set_up};
 use crate::{
     bench::{
-        BARE, Plan, Stage, Watch,
+        kind::Kind,
         load::Requests,
-        set_ups::{keyswap, keyswap_with},
-        stage::{numbered_token, records},
+        plan::Plan,
+        set_ups::{BARE, keyswap, keyswap_with},
+        stage::{Stage, numbered_token, records},
         turns::{Entry, take_turns},
+        watch::Watch,
     },
     figures::Table,
 };

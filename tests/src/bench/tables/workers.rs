@@ -2,11 +2,14 @@
 
 use anyhow::Result;
 
-use super::{COMPARED, Kind, set_up};
+use super::compared::{COMPARED, set_up};
 use crate::{
     bench::{
-        Plan, Stage, Watch,
+        kind::Kind,
+        plan::Plan,
+        stage::Stage,
         turns::{Entry, take_turns},
+        watch::Watch,
     },
     figures::{Metric, Table},
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use keyswap_core::judge::{Engine, NotReplayable, ReplayOutcome, ReplayVerdict};
+use keyswap_core::judge::{NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -42,14 +42,14 @@ struct Members {
 }
 
 /// Judges every request of the log under both policies.
-pub(super) fn replay(before: &Engine, after: &Engine, log: &Path) -> anyhow::Result<Report> {
+pub(super) fn replay(before: &ReplayPolicy, after: &ReplayPolicy, log: &Path) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let now = crate::command::policy::time::time(None)?.unix();
     access_log::read(log, now, |line| match line {
         Line::Foreign => report.foreign += 1,
         Line::Incomplete => report.incomplete += 1,
         Line::Request(logged) => match before.replay(&logged.request, after) {
-            ReplayOutcome::Unjudged(why) => *report.unjudged.entry(why).or_default() += 1,
+            ReplayOutcome::NotReplayable(why) => *report.unjudged.entry(why).or_default() += 1,
             ReplayOutcome::Judged { before, after } => report.judge(before, after, &logged),
         },
     })?;

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use keyswap_core::host::Capabilities;
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::Engine;
+use keyswap_core::judge::ReplayPolicy;
 use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_core::services::Services;
 
@@ -60,7 +60,7 @@ impl Diff {
         };
         match &self.requests {
             None => self.compare(&before, &after),
-            Some(log) => match (engine(before), engine(after)) {
+            Some(log) => match (compile(before), compile(after)) {
                 (Ok(before), Ok(after)) => {
                     let report = requests::replay(&before, &after, log)?;
                     match self.format {
@@ -98,6 +98,6 @@ impl Diff {
     }
 }
 
-fn engine(policy: Policy) -> Result<Engine, PolicyErrors> {
-    Engine::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+fn compile(policy: Policy) -> Result<ReplayPolicy, PolicyErrors> {
+    ReplayPolicy::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
 }

@@ -37,7 +37,7 @@ pub(super) enum Outcome {
 
 impl Found {
     pub(super) fn of(decision: &Decision<'_>, head: &RequestHead<'_>, notes: Vec<String>) -> Self {
-        let credentials = decision.checks.iter().filter_map(|check| match check {
+        let credentials = decision.facts.checks.iter().filter_map(|check| match check {
             Check::HasCredential(name) => Some((*name).to_owned()),
             Check::HostHasCredential => Some("host".to_owned()),
             _ => None,
@@ -45,11 +45,12 @@ impl Found {
         Self {
             verdict: decision.verdict_name(),
             reason: decision.reason_code(),
-            provider: decision.provider.to_owned(),
-            principal: decision.principal.as_ref().map(|it| it.label().to_owned()),
+            provider: decision.facts.provider.to_owned(),
+            principal: decision.facts.principal.as_ref().map(|it| it.label().to_owned()),
             credentials: credentials.collect(),
             outcome: Outcome::of(decision, head),
             checks: decision
+                .facts
                 .checks
                 .iter()
                 .map(|check| format!("{}: {check}", check.stage().name()))

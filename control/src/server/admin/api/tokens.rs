@@ -11,7 +11,7 @@ use crate::registry::{
     Actor, KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch,
 };
 use crate::server::admin::grace::grace;
-use crate::server::digest::{self, Digest};
+use crate::server::digest::{self, DigestSegment};
 use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -100,7 +100,7 @@ pub(super) async fn create(
 
 pub(super) async fn show(
     Extract(state): Extract<State>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
 ) -> Result<Answer<Token>, Problem> {
     Ok(Answer(state.registry().token(&digest).await?))
 }
@@ -108,7 +108,7 @@ pub(super) async fn show(
 pub(super) async fn change(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
     let Change { status, expires_at, rate_limit } = change;
@@ -134,7 +134,7 @@ pub(super) async fn import(
 pub(super) async fn rotate(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
     Json(rotate): Json<Rotate>,
 ) -> Result<Answer<Value>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
@@ -147,7 +147,7 @@ pub(super) async fn rotate(
 pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
 ) -> Result<StatusCode, Problem> {
     state.registry().delete_token(&digest, &actor).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -12,34 +12,36 @@ use super::tokens::word;
 use super::{rate_limit, shown_once, time};
 use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
 use crate::server::admin::grace::grace;
-use crate::server::digest::Digest;
+use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
 pub(super) async fn show(
     Extract(state): Extract<State>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
     let token = state.registry().token(&digest).await?;
     Ok(answer(StatusCode::OK, &token, None))
 }
 
-pub(super) async fn set_status(change: Change<Digest>) -> Result<Response, PageError> {
-    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+pub(super) async fn set_status(change: Change<DigestSegment>) -> Result<Response, PageError> {
+    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
     let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_expiry(change: Change<Digest>) -> Result<Response, PageError> {
-    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
+pub(super) async fn set_expiry(change: Change<DigestSegment>) -> Result<Response, PageError> {
+    let (registry, DigestSegment(digest), fields) =
+        (change.state.registry(), &change.subject, &change.fields);
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
     let updated = registry.set_token_expiry(digest, expiry.as_deref(), &change.actor).await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, PageError> {
-    let (registry, Digest(digest), fields) = (change.state.registry(), &change.subject, &change.fields);
+pub(super) async fn set_rate_limit(change: Change<DigestSegment>) -> Result<Response, PageError> {
+    let (registry, DigestSegment(digest), fields) =
+        (change.state.registry(), &change.subject, &change.fields);
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
     let updated = match limit {
         Ok(limit) => {
@@ -51,8 +53,8 @@ pub(super) async fn set_rate_limit(change: Change<Digest>) -> Result<Response, P
     to_token(&change, updated).await
 }
 
-pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, PageError> {
-    let (registry, Digest(digest)) = (change.state.registry(), &change.subject);
+pub(super) async fn rotate(change: Change<DigestSegment>) -> Result<Response, PageError> {
+    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
     let rotated = match grace(change.fields.text("grace").trim()) {
         Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
         Err(error) => Err(error),
@@ -66,7 +68,7 @@ pub(super) async fn rotate(change: Change<Digest>) -> Result<Response, PageError
 pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Digest(digest): Digest,
+    DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
     state.registry().delete_token(&digest, &actor).await?;
     Ok(Redirect::to("/admin").into_response())
@@ -74,14 +76,14 @@ pub(super) async fn delete(
 
 /// Leads to the token's page, or answers the page with what went wrong.
 async fn to_token(
-    change: &Change<Digest>,
+    change: &Change<DigestSegment>,
     updated: Result<Token, RegistryError>,
 ) -> Result<Response, PageError> {
     let done = |token: Token| Redirect::to(&address(&token)).into_response();
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
-async fn page_again(change: &Change<Digest>, problem: &Problem) -> Result<Response, PageError> {
+async fn page_again(change: &Change<DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
     let token = change.state.registry().token(&change.subject.0).await?;
     Ok(answer(problem.status(), &token, Some(problem.detail())))
 }

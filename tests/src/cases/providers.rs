@@ -7,10 +7,17 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::cases::{Case, CaseRequest, Forwarded, Reply, Suite, digest_of};
+use super::{
+    case::{Case, CaseRequest, Forwarded, Reply},
+    digest::digest_of,
+    suite::Suite,
+};
 
 const TOKEN: &str = "ptk_every-provider";
 const GATEWAY_TOKEN: &str = "real-cf-aig";
+/// The headers of a WebSocket's handshake that the upstream needs.
+const HANDSHAKE: [(&str, &str); 2] =
+    [("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +48,7 @@ struct Row {
 #[derive(Deserialize)]
 struct Hop(String, String, #[serde(default)] Option<String>);
 
-/// Where requests go, and with whose keys.
+/// A way to the providers, and the keys that are used on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     ProviderKey,
@@ -59,8 +66,8 @@ const MODES: [(&str, Mode); 5] = [
     ("direct", Mode::Direct),
 ];
 
-/// A suite for each mode.
-pub(crate) fn suites() -> Result<Vec<(String, Suite)>> {
+/// Returns a suite for each mode.
+pub(super) fn suites() -> Result<Vec<(String, Suite)>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers.yaml");
     let text = fs::read_to_string(&file)?;
     let table: Table =
@@ -134,7 +141,7 @@ impl Mode {
         Some(gateway)
     }
 
-    /// What the policy says of the provider, where it must.
+    /// Returns the entry of the provider in the policy, where it needs one.
     fn entry(self, row: &Row) -> Option<(String, Value)> {
         let entry = match (self, &row.path, &row.url) {
             (Self::Direct, _, url) => json!({"url": url.as_ref()?}),
@@ -150,58 +157,23 @@ impl Mode {
     }
 
     fn case(self, row: &Row, hop: &Hop, upgrade: bool) -> Option<Case> {
-        let (authority, mut target) = match self {
-            Self::Direct => {
-                let at = hop.2.as_ref()?.find('/')?;
-                let (host, target) = hop.2.as_ref()?.split_at(at);
-                (host, target.to_owned())
-            }
-            Self::CustomDomain => ("llm.example.com", hop.1.clone()),
-            _ => ("gateway.ai.cloudflare.com", format!("/v1/acc0123/prod{}", hop.1)),
+        let (authority, target) = self.destination(hop)?;
+        let mut forwarded = Forwarded {
+            method: Some(method(upgrade).to_owned()),
+            authority: authority.to_owned(),
+            target,
+            headers: self.gateway_headers(),
         };
-        let mut headers = BTreeMap::new();
         if self.sends_key(row) {
-            match row.query_key.as_ref().filter(|_| upgrade) {
-                Some((gateway, direct)) => {
-                    let name = if self == Self::Direct { direct } else { gateway };
-                    let separator = if target.contains('?') { '&' } else { '?' };
-                    target = format!("{target}{separator}{name}={}", row.encoded_secret());
-                }
-                None => _ = headers.insert(row.key_header().to_owned(), row.key_value()),
-            }
+            self.add_key(&mut forwarded, row, upgrade);
         }
-        if self != Self::Direct {
-            headers.insert("cf-aig-authorization".to_owned(), format!("Bearer {GATEWAY_TOKEN}"));
-        }
-        match self {
-            Self::Byok => _ = headers.insert("cf-aig-byok-alias".to_owned(), "team-a".to_owned()),
-            Self::UnifiedBilling => _ = headers.insert("cf-aig-no-wholesale".to_owned(), "true".to_owned()),
-            _ => {}
-        }
-        let sent = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        // A placeholder in the provider's own slot would be used instead of a key that is stored at the gateway.
-        let mut request =
-            vec![sent("authorization", &format!("Bearer {TOKEN}")), sent("xi-api-key", "placeholder")];
         if upgrade {
-            request.extend([
-                sent("connection", "Upgrade"),
-                sent("upgrade", "websocket"),
-                sent("sec-websocket-version", "13"),
-                sent("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ]);
-            headers.insert("sec-websocket-version".to_owned(), "13".to_owned());
-            headers.insert("sec-websocket-key".to_owned(), "dGhlIHNhbXBsZSBub25jZQ==".to_owned());
+            forwarded.headers.extend(HANDSHAKE.map(header));
         }
-        let method = if upgrade { "GET" } else { "POST" };
         Some(Case {
-            name: format!("{method} {}{}", hop.0, if upgrade { ", an upgrade" } else { "" }),
-            request: CaseRequest { method: method.to_owned(), target: hop.0.clone(), headers: request },
-            forward: Some(Forwarded {
-                method: Some(method.to_owned()),
-                authority: authority.to_owned(),
-                target,
-                headers,
-            }),
+            name: format!("{} {}{}", method(upgrade), hop.0, if upgrade { ", an upgrade" } else { "" }),
+            request: request(hop, upgrade),
+            forward: Some(forwarded),
             reply: None,
             answer: None,
             without_upgrades: upgrade.then(|| Reply {
@@ -214,6 +186,64 @@ impl Mode {
             wasmtime_shows: None,
         })
     }
+
+    /// Returns the authority and the target that the upstream sees, before a key is added.
+    fn destination(self, hop: &Hop) -> Option<(&str, String)> {
+        Some(match self {
+            Self::Direct => {
+                let at = hop.2.as_ref()?.find('/')?;
+                let (host, target) = hop.2.as_ref()?.split_at(at);
+                (host, target.to_owned())
+            }
+            Self::CustomDomain => ("llm.example.com", hop.1.clone()),
+            _ => ("gateway.ai.cloudflare.com", format!("/v1/acc0123/prod{}", hop.1)),
+        })
+    }
+
+    /// Returns the headers that the gateway is sent for itself.
+    fn gateway_headers(self) -> BTreeMap<String, String> {
+        let token = format!("Bearer {GATEWAY_TOKEN}");
+        let token = (self != Self::Direct).then_some(("cf-aig-authorization", token.as_str()));
+        let of_mode = match self {
+            Self::Byok => Some(("cf-aig-byok-alias", "team-a")),
+            Self::UnifiedBilling => Some(("cf-aig-no-wholesale", "true")),
+            _ => None,
+        };
+        token.into_iter().chain(of_mode).map(header).collect()
+    }
+
+    /// Adds the provider's key, in its header or in the query.
+    fn add_key(self, forwarded: &mut Forwarded, row: &Row, upgrade: bool) {
+        match row.query_key.as_ref().filter(|_| upgrade) {
+            Some((gateway, direct)) => {
+                let name = if self == Self::Direct { direct } else { gateway };
+                let separator = if forwarded.target.contains('?') { '&' } else { '?' };
+                let parameter = format!("{separator}{name}={}", row.encoded_secret());
+                forwarded.target.push_str(&parameter);
+            }
+            None => _ = forwarded.headers.insert(row.key_header().to_owned(), row.key_value()),
+        }
+    }
+}
+
+/// Returns the request as the client sends it.
+fn request(hop: &Hop, upgrade: bool) -> CaseRequest {
+    let token = format!("Bearer {TOKEN}");
+    // A placeholder in the provider's own slot would be used instead of a key that is stored at the gateway.
+    let mut headers = vec![header(("authorization", &token)), header(("xi-api-key", "placeholder"))];
+    if upgrade {
+        headers.extend([("connection", "Upgrade"), ("upgrade", "websocket")].map(header));
+        headers.extend(HANDSHAKE.map(header));
+    }
+    CaseRequest { method: method(upgrade).to_owned(), target: hop.0.clone(), headers }
+}
+
+fn method(upgrade: bool) -> &'static str {
+    if upgrade { "GET" } else { "POST" }
+}
+
+fn header((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 impl Row {
@@ -230,7 +260,7 @@ impl Row {
         format!("real%2B{}%2F%26%3D", self.provider)
     }
 
-    /// Whose error bodies its callers understand.
+    /// Returns the dialect of the error bodies that its callers understand.
     fn dialect(&self) -> &str {
         self.dialect.as_deref().unwrap_or("openai")
     }

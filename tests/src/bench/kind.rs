@@ -1,0 +1,77 @@
+//! The kinds of tables: one for each question.
+
+use anyhow::{Result, bail};
+
+use crate::figures::{Row, Table};
+
+/// A kind of table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The cost of a request in each set-up.
+    SetUps,
+    /// The same of the component.
+    Component,
+    /// The same with few tokens and with many.
+    Tokens,
+    /// One worker, or two.
+    Workers,
+    /// Small bodies and large ones.
+    Bodies,
+    /// Many event streams at once.
+    Streams,
+    /// Memory over many requests and many tokens.
+    Memory,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are measured.
+    pub const ALL: [Self; 7] = [
+        Self::SetUps,
+        Self::Component,
+        Self::Tokens,
+        Self::Workers,
+        Self::Bodies,
+        Self::Streams,
+        Self::Memory,
+    ];
+
+    /// Returns its name on the command line and in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SetUps => "set-ups",
+            Self::Component => "component",
+            Self::Tokens => "tokens",
+            Self::Workers => "workers",
+            Self::Bodies => "bodies",
+            Self::Streams => "streams",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// Returns about how much of a whole run it is: minutes of ten rounds of a second.
+    pub(super) const fn size(self) -> f64 {
+        match self {
+            Self::SetUps => 6.0,
+            Self::Tokens | Self::Memory => 3.0,
+            Self::Bodies => 2.5,
+            Self::Component => 0.7,
+            Self::Workers | Self::Streams => 1.5,
+        }
+    }
+
+    /// Returns the table of these rows.
+    pub(super) fn table(self, rows: Vec<Row>) -> Table {
+        Table { name: self.name().to_owned(), seconds: 0, rate: None, idle_percent: None, rows }
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match Self::ALL.into_iter().find(|kind| kind.name() == name) {
+            Some(kind) => Ok(kind),
+            None => bail!("the tables are {}", Self::ALL.map(Self::name).join(", ")),
+        }
+    }
+}

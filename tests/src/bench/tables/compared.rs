@@ -1,0 +1,15 @@
+//! The set-ups that tables of growth compare.
+
+use anyhow::{Context as _, Result};
+
+use crate::bench::set_ups::{BARE, SET_UPS, SetUp};
+
+/// The three that tables of growth compare: Envoy alone, a filter that does nothing, Keyswap with a token.
+pub(super) const COMPARED: [&str; 3] = [BARE, "empty-filter", KEYSWAP];
+/// Keyswap with a token of the registry.
+pub(super) const KEYSWAP: &str = "keyswap-token";
+
+/// Returns the set-up of this name.
+pub(super) fn set_up(name: &str) -> Result<&'static SetUp> {
+    SET_UPS.iter().find(|set_up| set_up.name == name).with_context(|| format!("there is no set-up `{name}`"))
+}

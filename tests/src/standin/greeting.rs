@@ -1,0 +1,13 @@
+//! The greeting: the credentials that reached the stand-in, so that a reader sees the swap.
+
+use super::received::Received;
+
+/// Returns the text that the assistant says in answer to a request.
+pub(super) fn greeting(request: &Received) -> String {
+    let credentials = request.credentials();
+    if credentials.is_empty() {
+        return "Hello from the stand-in gateway. No credential reached me.".to_owned();
+    }
+    let noun = if credentials.len() == 1 { "credential" } else { "credentials" };
+    format!("Hello from the stand-in gateway. The {noun} that reached me: {}", credentials.join(", "))
+}

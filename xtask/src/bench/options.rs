@@ -1,0 +1,65 @@
+//! The options of the bench, and the plan that follows from them.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Result, ensure};
+use keyswap_tests::bench::{Kind, Plan};
+
+/// The length of a slice of a quick run.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// The options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How often each set-up is measured. Many short rounds tell more than few long ones: the machine is alike within each.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rounds: u32,
+    /// How long each time, in milliseconds.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..))]
+    pub(super) slice: u32,
+    /// At how many requests a second latencies are measured [default: half of what Keyswap can do].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rate: Option<u32>,
+    /// Compare these set-ups only, with Envoy alone; `--list` tells their names. Implies `--table set-ups`.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(super) set_up: Vec<String>,
+    /// Measure these tables only: set-ups, component, tokens, workers, bodies, streams, memory.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(super) table: Vec<Kind>,
+    /// Only make sure that everything works, in one short round: the figures say nothing.
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Write every sample to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write the tables to this file, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Put the figures of a whole run into the repository and its README.
+    #[arg(long)]
+    pub(super) update_readme: bool,
+    /// Print the names of the set-ups and end.
+    #[arg(long)]
+    pub(super) list: bool,
+}
+
+impl Options {
+    /// Returns what is to be measured; fails where the README would get less than a whole run.
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let tables = match (self.table.as_slice(), self.set_up.as_slice()) {
+            ([], []) => Kind::ALL.to_vec(),
+            ([], _) => vec![Kind::SetUps],
+            (tables, _) => tables.to_vec(),
+        };
+        let is_whole = self.set_up.is_empty() && tables == Kind::ALL && !self.quick;
+        ensure!(!self.update_readme || is_whole, "the README shows whole runs only");
+        Ok(Plan {
+            rounds: if self.quick { 1 } else { usize::try_from(self.rounds)? },
+            slice: if self.quick { QUICK } else { Duration::from_millis(self.slice.into()) },
+            rate: self.rate,
+            set_ups: self.set_up.clone(),
+            tables,
+            quick: self.quick,
+        })
+    }
+}
