@@ -39,9 +39,9 @@ pub(crate) fn run() -> Exit {
     })
 }
 
-/// Help and version are asked for; everything else is wrong usage, which is 1 here and not clap's own 2.
+/// Prints help, version or an error of usage. Wrong usage is 1 here and not clap's own 2.
 fn show(answer: &clap::Error) -> Exit {
-    // Nobody is left to tell if this cannot be written.
+    // There is no other place to tell that this cannot be written.
     let _ = answer.print();
     match answer.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,

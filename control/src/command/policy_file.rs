@@ -50,30 +50,30 @@ impl PolicyFile {
         RolloutPolicy::from_json(&self.json()?)
     }
 
-    /// The document as JSON, as data planes are configured with it.
+    /// Returns the document as JSON, as data planes are configured with it.
     pub(crate) fn json(&self) -> Result<Cow<'_, [u8]>, PolicyErrors> {
         match self.syntax {
             Syntax::Json => Ok(Cow::Borrowed(&self.bytes)),
             Syntax::Yaml => {
-                let document = yaml::parse(&self.bytes).map_err(whole)?;
+                let document = yaml::parse(&self.bytes).map_err(|error| whole(error.to_string()))?;
                 Ok(Cow::Owned(document.to_string().into_bytes()))
             }
         }
     }
 
-    /// The document as it stands, whatever is in it. The error repeats nothing of it.
+    /// Returns the document as it stands, whatever is in it. The error repeats nothing of it.
     pub(crate) fn document(&self) -> Result<Value, String> {
         match self.syntax {
             Syntax::Json => serde_json::from_slice(&self.bytes).map_err(|error| {
                 format!("not valid JSON at line {} column {}", error.line(), error.column())
             }),
-            Syntax::Yaml => yaml::parse(&self.bytes),
+            Syntax::Yaml => yaml::parse(&self.bytes).map_err(|error| error.to_string()),
         }
     }
 }
 
 impl Syntax {
-    /// The extension tells; without one of the known, a `{` at the beginning is JSON.
+    /// Tells the syntax from the extension; without a known one, a `{` at the beginning is JSON.
     fn of(path: &Path, bytes: &[u8]) -> Self {
         let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         match extension.as_ref().and_then(|extension| extension.to_str()) {
@@ -85,7 +85,7 @@ impl Syntax {
     }
 }
 
-/// An error of the document as a whole.
+/// Returns an error of the document as a whole.
 fn whole(message: String) -> PolicyErrors {
     PolicyErrors(vec![PolicyError { path: String::new(), message }])
 }

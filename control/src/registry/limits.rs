@@ -48,7 +48,7 @@ impl Registry {
         Ok(taken.into())
     }
 
-    /// True for one caller in each interval.
+    /// Returns true for one caller in each interval.
     fn is_time_to_forget(&self) -> bool {
         let now = since_1970().as_secs();
         let last = self.0.forgotten_at.load(Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl From<keyswap_core::limit::Taken> for Taken {
     }
 }
 
-/// The time as rate limits count it.
+/// Returns the time as rate limits count it.
 fn nanoseconds() -> i64 {
     i64::try_from(since_1970().as_nanos()).unwrap_or(i64::MAX)
 }

@@ -106,7 +106,7 @@ impl Registry {
     }
 }
 
-/// A name: 1 to 64 letters, digits, `-` or `_`.
+/// Returns true for a name: 1 to 64 letters, digits, `-` or `_`.
 fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(is_part)

@@ -14,7 +14,7 @@ const MAX_TRIES: i64 = 10;
 const WINDOW_MILLISECONDS: i64 = 60_000;
 
 impl Registry {
-    /// The hash of the administrator's password, once there is one.
+    /// Returns the hash of the administrator's password, once there is one.
     pub async fn password_hash(&self) -> Result<Option<String>> {
         self.0.password_hash().await
     }
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(at("a", now).await, expect, "{now}");
             assert!(at("b", now).await.is_none(), "{now}");
         }
-        // A clock that was put back keeps nobody out for longer than the window.
+        // A clock that was put back keeps no client out for longer than the window.
         assert_eq!(at("a", -200_000).await, None);
     }
 

@@ -220,7 +220,7 @@ fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     lines
 }
 
-/// A token that is no longer of use gets no successor that would be.
+/// Checks that a token may be rotated: one that is no longer of use gets no successor that would be.
 fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
     if token.successor.is_some() {
         Err(RegistryError::AlreadyRotated)

@@ -66,7 +66,7 @@ impl Registry {
     }
 }
 
-/// The user after the patch, which is checked as a new one would be.
+/// Returns the user after the patch, which is checked as a new one would be.
 fn patched(before: &User, patch: UserPatch) -> Result<User> {
     let valid = NewUser {
         email: before.email.clone(),

@@ -25,7 +25,7 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     response
 }
 
-/// A method that is none of HTTP's own is a word of the caller's.
+/// Returns the method's name. A method that is none of HTTP's own is a word of the caller's.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

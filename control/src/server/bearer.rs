@@ -28,7 +28,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// The digests are compared, so that neither the time nor the length tells anything of what was expected.
+/// Compares the digests, so that neither the time nor the length tells anything of what was expected.
 fn is_same(presented: &[u8], expected: &[u8]) -> bool {
     let digest = |text| Digest::of(text).to_hex();
     digest(presented).as_bytes().ct_eq(digest(expected).as_bytes()).into()

@@ -109,7 +109,8 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
 }
 
-/// The name of an unknown field is the caller's, and may be a secret in the wrong place; all other names are ours.
+/// Returns the problem of a body that does not fit. The name of an unknown field is the caller's, and may be a secret in the
+/// wrong place; all other names are ours.
 fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let path = error.path().to_string();
     let detail = if error.inner().to_string().starts_with("unknown field") {

@@ -26,7 +26,7 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 impl Problem {
-    /// A problem with its stable code and a sentence for people.
+    /// Returns a problem with its stable code and a sentence for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
     }

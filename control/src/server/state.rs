@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 impl State {
-    /// A server's state, with the credential of the data planes and, where the environment has one, the
+    /// Returns a server's state, with the credential of the data planes and, where the environment has one, the
     /// administrator's password.
     pub fn new(
         registry: Registry,

@@ -30,19 +30,19 @@ impl Mask {
         Self(hidden)
     }
 
-    /// The text without the hidden words.
+    /// Returns the text without the hidden words.
     pub(crate) fn apply(&self, text: &[u8]) -> String {
         let text = String::from_utf8_lossy(text).into_owned();
         self.0.iter().fold(text, |text, word| text.replace(word, HIDDEN))
     }
 }
 
-/// The header whose entries may be credentials and, unlike the other slots, may pass upstream in part.
+/// Returns true for the header whose entries may be credentials and, unlike the other slots, may pass upstream in part.
 pub(crate) fn is_subprotocol(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"sec-websocket-protocol")
 }
 
-/// The words of a header: the parts of lists and schemes, and their parts down to what a token is made of.
+/// Returns the words of a header: the parts of lists and schemes, and their parts down to what a token is made of.
 fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let parts = value.split(|byte| matches!(byte, b' ' | b'\t' | b',' | b';'));
     parts.flat_map(|part| {
@@ -50,7 +50,7 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The values of the parameter `key`, and of those whose name hides behind an escape.
+/// Returns the values of the parameter `key`, and of those whose name hides behind an escape.
 fn query_keys(target: &[u8]) -> impl Iterator<Item = &[u8]> {
     let query = target.splitn(2, |byte| *byte == b'?').nth(1).unwrap_or_default();
     query.split(|byte| matches!(byte, b'&' | b';')).filter_map(|parameter| {

@@ -41,13 +41,13 @@ impl HeadText {
         }
     }
 
-    /// The text up to the end of each line.
+    /// Returns the text up to the end of each line.
     fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let end = |(at, byte): (usize, &u8)| (*byte == b'\n').then_some(at);
         self.0.iter().enumerate().filter_map(end).filter_map(|at| self.0.get(..=at))
     }
 
-    /// Text that ends before the broken line parses as far as it goes.
+    /// Returns the number of the broken line: text that ends before it parses as far as it goes.
     fn line_of_error(&self) -> usize {
         let beginnings: Vec<&[u8]> = self.lines().collect();
         let parses = |text: &&[u8]| {

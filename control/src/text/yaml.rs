@@ -5,6 +5,7 @@
 //! error tells line and column and repeats nothing of the document, which may hold a secret in a wrong place.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
@@ -13,27 +14,27 @@ use serde_saphyr::{Error, MessageFormatter as _, Options};
 /// Aliases may repeat this many values in all. A policy needs a handful.
 const MAX_REPEATED: usize = 10_000;
 
+/// An error of a document. It repeats nothing of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct YamlError(String);
+
 /// Reads one YAML document.
-pub(crate) fn parse(document: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(document).map_err(|error| {
-        format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to())
-    })?;
+pub(crate) fn parse(document: &[u8]) -> Result<Value, YamlError> {
+    let text = text(document)?;
     match serde_saphyr::from_str_with_options(text, strict()) {
-        Ok(Value::Null) => Err("the document is empty".to_owned()),
+        Ok(Value::Null) => Err(YamlError::empty()),
         Ok(value) => Ok(value),
-        Err(error) => Err(describe(&error)),
+        Err(error) => Err(YamlError::of(&error)),
     }
 }
 
 /// Reads several documents, each as [`parse`] does; empty ones are left out.
-pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, String> {
-    let text = std::str::from_utf8(documents).map_err(|error| {
-        format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to())
-    })?;
+pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, YamlError> {
+    let text = text(documents)?;
     let mut values: Vec<Value> =
-        serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| describe(&error))?;
+        serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| YamlError::of(&error))?;
     values.retain(|value| !value.is_null());
-    if values.is_empty() { Err("the document is empty".to_owned()) } else { Ok(values) }
+    if values.is_empty() { Err(YamlError::empty()) } else { Ok(values) }
 }
 
 fn strict() -> Options {
@@ -48,11 +49,32 @@ fn strict() -> Options {
     }
 }
 
-fn describe(error: &Error) -> String {
-    match error.location() {
-        Some(at) => format!("not valid YAML: {} at line {} column {}", words(error), at.line(), at.column()),
-        None => format!("not valid YAML: {}", words(error)),
+impl YamlError {
+    fn empty() -> Self {
+        Self("the document is empty".to_owned())
     }
+
+    fn of(error: &Error) -> Self {
+        let words = words(error);
+        Self(match error.location() {
+            Some(at) => format!("not valid YAML: {words} at line {} column {}", at.line(), at.column()),
+            None => format!("not valid YAML: {words}"),
+        })
+    }
+}
+
+impl fmt::Display for YamlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+fn text(document: &[u8]) -> Result<&str, YamlError> {
+    std::str::from_utf8(document).map_err(|error| {
+        YamlError(format!("not valid YAML: the byte at position {} is not UTF-8", error.valid_up_to()))
+    })
 }
 
 /// Returns the error in words. Where the parser would quote from the document, the words are our own.

@@ -8,10 +8,11 @@ use keyswap_core::answer::{LocalReply, ResponseHeaders};
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, Environment, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::{Decision, Engine, Field, Rewrite, Step, Verdict};
-use keyswap_core::policy::Policy;
-use keyswap_core::request::{Header, RequestHead};
-use keyswap_core::services::{FetchAnswer, Services};
+use keyswap_core::judge::{Field, Request as Judged, Rewrite, Verdict};
+use keyswap_core::policy::RolloutPolicy;
+use keyswap_core::request::{OwnedHead, RequestHead};
+use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
+use keyswap_core::worker::Worker;
 use keyswap_tests::cases::{Answered, CaseRegistry, CaseRequest, Forwarded, Suite};
 use keyswap_tests::{Request, Standin};
 
@@ -19,15 +20,15 @@ use crate::outcome::{Outcome, answered, is_of_connection, joined};
 
 /// The engine with what it needs around it.
 pub(crate) struct Core {
-    engine: Engine,
+    worker: Worker,
     store: MemoryStore,
     registry: CaseRegistry,
     standin: Standin,
 }
 
-struct Env<'a>(&'a BTreeMap<String, String>);
+struct Env(BTreeMap<String, String>);
 
-impl Environment for Env<'_> {
+impl Environment for Env {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         self.0.get(name).map(|value| value.clone().into_bytes())
     }
@@ -35,26 +36,28 @@ impl Environment for Env<'_> {
 
 impl Core {
     pub(crate) fn start(suite: &Suite, host: Capabilities) -> Result<Self> {
-        let policy = Policy::from_json(suite.policy.to_string().as_bytes())?;
-        let engine = Engine::new(policy, &Env(&suite.env), &Services::new(Box::new(PureRust), host))?;
+        let policy = RolloutPolicy::from_json(suite.policy.to_string().as_bytes())?;
+        let worker = Worker::of(policy, Box::new(Env(suite.env.clone())), Box::new(PureRust), host)?;
         let (store, registry) = (MemoryStore::default(), suite.registry());
-        Ok(Self { engine, store, registry, standin: Standin::start()? })
+        Ok(Self { worker, store, registry, standin: Standin::start()? })
     }
 
     pub(crate) fn decide(&self, request: &CaseRequest) -> Result<Outcome> {
-        let headers: Vec<Header<'_>> = request
-            .headers
-            .iter()
-            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
-            .collect();
-        let head = RequestHead {
-            method: request.method.as_bytes(),
-            path: request.target.as_bytes(),
-            authority: b"",
-            headers: &headers,
-            peer: || None,
+        let head = OwnedHead {
+            method: request.method.clone(),
+            target: request.target.clone(),
+            authority: String::new(),
+            fields: request
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+                .collect(),
         };
-        let decision = self.judge(&head);
+        let lines = head.lines();
+        let head = head.with(&lines);
+        let in_force = self.worker.in_force(&self.store);
+        let request = Judged { head: &head, now: now(), store: &self.store };
+        let (decision, _) = in_force.decide(&request, &mut |fetch| (self.fetch(&fetch), now()));
         match decision.verdict {
             Verdict::Forward(rewrite) => {
                 let answer = self.ask_upstream(&rewrite, &head, &decision.response)?;
@@ -65,21 +68,11 @@ impl Core {
         }
     }
 
-    fn judge<'a>(&'a self, head: &RequestHead<'a>) -> Decision<'a> {
-        let mut step = self.engine.begin(head, now(), &self.store);
-        loop {
-            match step {
-                Step::Decide(decision) => return decision,
-                Step::Fetch(fetch, pending) => {
-                    let body = fetch.request.body.as_ref().map_or(&[][..], |body| body);
-                    let (status, body) = self.registry.answer(fetch.request.target(), body);
-                    let answer = FetchAnswer::Response { status, body: &body };
-                    let accepted =
-                        self.engine.services().accept(&fetch.key, fetch.asked, &answer, now(), &self.store);
-                    step = self.engine.resume(pending, accepted.resolution, head, now(), &self.store);
-                }
-            }
-        }
+    fn fetch(&self, fetch: &Fetch) -> Resolution {
+        let body = fetch.request.body.as_ref().map_or(&[][..], |body| body);
+        let (status, body) = self.registry.answer(fetch.request.target(), body);
+        let answer = FetchAnswer::Response { status, body: &body };
+        self.worker.accept(&fetch.key, fetch.as_of, &answer, now(), &self.store).resolution
     }
 
     /// What the caller would get of the stand-in's answer.

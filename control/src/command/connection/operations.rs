@@ -12,7 +12,7 @@ use crate::registry::{
 /// A registry, wherever it is. Errors are for the user of the command.
 pub(in crate::command) trait Operations {
     fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created>;
-    /// All of them come in or none does; answers those that were not there yet.
+    /// Imports tokens, all of them or none. Returns those that were not there yet.
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>>;
     fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
     fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
@@ -26,15 +26,15 @@ pub(in crate::command) trait Operations {
     fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User>;
     fn delete_user(&self, email: &str) -> anyhow::Result<()>;
 
-    /// The newest revision of every policy.
+    /// Returns the newest revision of every policy.
     fn policies(&self) -> anyhow::Result<Vec<Revision>>;
     fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
-    /// The text of a revision.
+    /// Returns the text of a revision.
     fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
     fn publish(&self, bundle: &str) -> anyhow::Result<Revision>;
 }
 
-/// The items that `next_page` gives, `most` at most.
+/// Returns the items that `next_page` gives, `most` at most.
 pub(in crate::command) fn collect<T>(
     mut listing: Listing,
     most: usize,

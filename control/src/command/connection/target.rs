@@ -85,7 +85,7 @@ impl Target {
         )
     }
 
-    /// An argument goes before the environment.
+    /// Returns the place. An argument goes before the environment.
     fn place(&self) -> anyhow::Result<Option<Place>> {
         let (database, server) = match (&self.database, &self.server) {
             (None, None) => (variable(DATABASE)?, variable(SERVER)?),
@@ -99,7 +99,7 @@ impl Target {
     }
 }
 
-/// A variable that is set and not empty.
+/// Returns a variable that is set and not empty.
 fn variable(name: &'static str) -> anyhow::Result<Option<String>> {
     match env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),

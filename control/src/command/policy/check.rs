@@ -142,7 +142,7 @@ fn summary_of_policy(policy: &Policy) -> String {
     tokens + &parts.into_iter().flatten().collect::<String>()
 }
 
-/// The members of the policy; where there are others, those of the others beside them.
+/// Returns the members of the policy; where there are others, those of the others beside them.
 fn as_json(configuration: &Configuration) -> Value {
     let members = match configuration {
         Configuration::Policy(rollout) => rollout_as_json(rollout),

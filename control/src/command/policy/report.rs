@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format};
 
-/// The errors of a policy where they are not what was asked for, so they do not go where an answer would.
+/// Writes the errors of a policy where they are not what was asked for, so they do not go where an answer would.
 pub(in crate::command) fn report_invalid(
     name: &str,
     errors: &PolicyErrors,
@@ -22,7 +22,7 @@ pub(in crate::command) fn report_invalid(
     Ok(Exit::Invalid)
 }
 
-/// Every error on a line of its own, in the words that the filter logs. They are printable as they come from the
+/// Returns every error on a line of its own, in the words that the filter logs. They are printable as they come from the
 /// engine; a parser may quote a character that is not, and no error may write to the terminal but text.
 pub(super) fn error_lines(errors: &PolicyErrors) -> String {
     let lines: Vec<String> = errors.0.iter().map(|error| output::visible(&error.to_string())).collect();

@@ -7,7 +7,7 @@ use keyswap_core::base::{Moment, UnixTime};
 
 use crate::command::terminal::output;
 
-/// The time that was asked for, else now.
+/// Returns the time that was asked for, else now.
 pub(super) fn time(at: Option<&str>) -> anyhow::Result<Moment> {
     let Some(text) = at else {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -22,7 +22,7 @@ impl Environment for Asked {
     }
 }
 
-/// The variables whose values the configuration, in JSON, makes secrets of.
+/// Returns the variables whose values the configuration, in JSON, makes secrets of.
 ///
 /// It does not start for want of values, and asks for all that it lacks there and then. What that was it has the next time,
 /// until nothing new is asked for: a bundle's registry needs its credential before there is a policy.

@@ -92,7 +92,7 @@ impl FromStr for Remote {
     }
 }
 
-/// A SHA-256 in hexadecimal digits.
+/// Reads a SHA-256 in hexadecimal digits.
 pub(super) fn digest(text: &str) -> Result<String, String> {
     let is_digest =
         text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -101,7 +101,7 @@ pub(super) fn digest(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected 64 hexadecimal digits, in lower case".to_owned())
 }
 
-/// The name of a variable.
+/// Reads the name of a variable.
 pub(super) fn variable(text: &str) -> Result<String, String> {
     let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
         && !text.is_empty()

@@ -100,7 +100,7 @@ impl RenderIstio {
         File { name: "gateway.yaml", text }
     }
 
-    /// Every host outside of the mesh once, with the way there, and a route where requests go to it.
+    /// Returns every host outside of the mesh once, with the way there, and a route where requests go to it.
     fn hosts(&self, plan: &Plan) -> anyhow::Result<File> {
         let mut known = BTreeSet::new();
         let upstreams = plan.upstreams.iter().map(|upstream| (&upstream.site, true));

@@ -71,7 +71,7 @@ impl Kubernetes {
         }
     }
 
-    /// The variables of the proxy's container.
+    /// Returns the variables of the proxy's container.
     pub(super) fn environment(&self, plan: &Plan) -> String {
         let variable = |name: &String| {
             let secret = self.credentials_secret.as_str();
@@ -80,7 +80,7 @@ impl Kubernetes {
         plan.variables.iter().map(variable).collect()
     }
 
-    /// The registry, if it is to be deployed. `labels` are those of its pods, `peer` is who may ask it.
+    /// Returns the registry, if it is to be deployed. `labels` are those of its pods, `peer` is who may ask it.
     pub(super) fn registry(&self, labels: &str, peer: &str) -> Option<File> {
         let image = self.registry_image.as_ref()?;
         let text = fill(
@@ -112,7 +112,7 @@ impl FromStr for Image {
     }
 }
 
-/// A name that Kubernetes takes for a label of DNS (RFC 1123).
+/// Reads a name that Kubernetes takes for a label of DNS (RFC 1123).
 pub(super) fn label(text: &str) -> Result<String, String> {
     let is_label = (1..=63).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

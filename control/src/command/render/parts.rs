@@ -23,12 +23,12 @@ pub(super) fn names<'n>(names: impl IntoIterator<Item = &'n String>) -> String {
     names.into_iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// A cluster for requests.
+/// Returns a cluster for requests.
 pub(super) fn upstream(upstream: &Named) -> String {
     cluster(include_str!("templates/envoy_upstream.yaml"), &upstream.name, &upstream.site)
 }
 
-/// A cluster for the filter's own calls.
+/// Returns a cluster for the filter's own calls.
 pub(super) fn callout(callout: &Callout) -> String {
     cluster(include_str!("templates/envoy_callout.yaml"), &callout.cluster, &callout.site)
 }

@@ -68,7 +68,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Has the document name clusters otherwise.
+    /// Renames the clusters in the document.
     pub(super) fn rename_clusters(&mut self, name: impl Fn(&Site) -> String) {
         for callout in &self.callouts {
             for place in &callout.places {
@@ -129,12 +129,12 @@ impl Plan {
     }
 }
 
-/// The place in a document as a JSON pointer.
+/// Returns the place in a document as a JSON pointer.
 fn pointer(place: &str) -> String {
     place.split('.').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect()
 }
 
-/// Those that the configuration reads, and more.
+/// Returns the variables that the configuration reads, and more.
 fn all_variables(document: &Value, more: &[String]) -> BTreeSet<String> {
     let mut all = variables(document.to_string().as_bytes());
     all.extend(more.iter().cloned());
@@ -146,7 +146,7 @@ fn shared_name(site: &Site) -> String {
     gateway.map_or_else(|| site.authority.clone(), |(_, name)| (*name).to_owned())
 }
 
-/// The parent of the name may be absent: an issuer needs no `jwks`.
+/// Writes the name of a cluster. Its parent may be absent: an issuer needs no `jwks`.
 fn set_cluster(document: &mut Value, place: &str, cluster: &str) {
     if document.pointer(place).is_none()
         && let Some((parent, name)) = place.rsplit_once('/')

@@ -25,7 +25,7 @@ pub(super) struct Named {
 }
 
 impl Site {
-    /// The name that Kubernetes gives a service, which no entry of the mesh needs to tell of.
+    /// Returns true for a name that Kubernetes gives a service, which no entry of the mesh needs to tell of.
     pub(super) fn is_of_kubernetes(&self) -> bool {
         [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
     }
@@ -35,7 +35,7 @@ impl Site {
         self.host.parse::<IpAddr>().is_ok()
     }
 
-    /// The name of an object in Kubernetes for it.
+    /// Returns the name of an object in Kubernetes for it.
     pub(super) fn object_name(&self) -> String {
         let default = if self.is_tls { 443 } else { 80 };
         let host = self.host.replace([':', '_'], "-").to_ascii_lowercase();

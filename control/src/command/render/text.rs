@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use serde_saphyr::{DoubleQuoted, FlowSeq};
 
-/// The template with its values. A name without a value, and a value without a place, is a defect of this program.
+/// Fills a template. A name without a value, and a value without a place, is a defect of this program.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len());
     for line in template.lines() {
@@ -28,7 +28,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text
 }
 
-/// From left to right, once: what is put in has no places.
+/// Fills the places from left to right, once: what is put in has no places.
 fn put_filled(text: &mut String, line: &str, values: &[(&str, &str)]) {
     let mut rest = line;
     while let Some((before, (name, after))) =

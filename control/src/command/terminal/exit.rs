@@ -25,7 +25,7 @@ Exit codes:
      `policy lint --deny-warnings`: there is a finding
   3  the policy, or a file with its cases, is invalid";
 
-/// The end of a command's help: an example, and what its exit code means.
+/// Returns the end of a command's help: an example, and what its exit code means.
 pub(crate) fn help(examples: &str) -> String {
     format!("Examples:\n{examples}\n\n{CODES}")
 }

@@ -33,11 +33,11 @@ pub(crate) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
 
 /// Writes to standard error what is said beside the answer.
 pub(crate) fn note(text: &str) {
-    // Nobody is left to tell if this cannot be written.
+    // There is no other place to tell that this cannot be written.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// `text` with its control characters escaped: what comes from a file or a request moves no cursor, starts no
+/// Escapes control characters: what comes from a file or a request moves no cursor, starts no
 /// line of its own and turns none around.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -27,7 +27,7 @@ impl Table {
         self.rows.push(values.into_iter().map(|value| visible(&value)).collect());
     }
 
-    /// The table as wide as the terminal allows; as wide as it is where there is no terminal.
+    /// Returns the table as wide as the terminal allows; as wide as it is where there is no terminal.
     pub(in crate::command) fn to_text(&self) -> String {
         self.fit(terminal_width())
     }
@@ -56,7 +56,7 @@ impl Table {
         text.join("\n")
     }
 
-    /// Every row as a paragraph of its own, a value a line.
+    /// Returns every row as a paragraph of its own, a value a line.
     pub(in crate::command) fn as_paragraphs(&self) -> String {
         let width = self.columns.iter().map(|name| name.width() + 2).max().unwrap_or(0);
         let mut text = String::new();
@@ -77,7 +77,7 @@ fn padded(value: &str, width: usize) -> String {
     format!("{value}{}", " ".repeat(missing))
 }
 
-/// `COLUMNS` goes before what the terminal says.
+/// Returns the width. `COLUMNS` goes before what the terminal says.
 fn terminal_width() -> Option<usize> {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     told.or_else(|| terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)))

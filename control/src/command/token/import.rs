@@ -59,7 +59,7 @@ impl Import {
     }
 }
 
-/// The tokens of the document. An error names the place and repeats nothing of what stands there.
+/// Reads the tokens of the document. An error names the place and repeats nothing of what stands there.
 fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
     // A whole policy holds as a whole; a document with tokens only is read token by token.
     let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;

@@ -28,7 +28,7 @@ pub(super) struct Selector {
 }
 
 impl Selector {
-    /// The one token that is meant. No error repeats what was given: it may be a token.
+    /// Finds the one token that is meant. No error repeats what was given: it may be a token.
     pub(super) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
         if self.token == "-" {
             let token = stdin::read_token()?;

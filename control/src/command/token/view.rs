@@ -32,7 +32,7 @@ pub(super) fn status(token: &Token) -> &'static str {
     }
 }
 
-/// A row a token.
+/// Returns a table with a row for each token.
 pub(super) fn table(tokens: &[Token]) -> Table {
     let mut table = Table::new(COLUMNS);
     for token in tokens {
@@ -58,7 +58,7 @@ pub(super) fn print(token: &Token, format: Format) -> anyhow::Result<()> {
     }
 }
 
-/// All that is known of a token, a line each.
+/// Returns all that is known of a token, a line each.
 pub(super) fn details(token: &Token) -> String {
     let mut table = Table::new(DETAILS);
     table.add([

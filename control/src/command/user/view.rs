@@ -6,7 +6,7 @@ use crate::registry::User;
 
 const COLUMNS: &[&str] = &["email", "label", "providers", "models", "status", "created", "rate limit"];
 
-/// A row a user.
+/// Returns a table with a row for each user.
 pub(super) fn table(users: &[User]) -> Table {
     let mut table = Table::new(COLUMNS);
     for user in users {

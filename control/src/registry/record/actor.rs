@@ -10,7 +10,7 @@ const MAX_NAME_CHARS: usize = 254;
 pub struct Actor(String);
 
 impl Actor {
-    /// An actor by its name. Control characters and what exceeds 254 characters are dropped.
+    /// Returns an actor by its name. Control characters and what exceeds 254 characters are dropped.
     pub fn new(name: &str) -> Self {
         Self(name.chars().filter(|char| !char.is_control()).take(MAX_NAME_CHARS).collect())
     }

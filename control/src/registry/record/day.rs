@@ -12,7 +12,7 @@ const SECONDS: i64 = 86_400;
 pub struct Day(pub i64);
 
 impl Day {
-    /// The day of a moment.
+    /// Returns the day of a moment.
     pub fn of(at: UnixTime) -> Self {
         Self(at.0.div_euclid(SECONDS))
     }

@@ -112,7 +112,7 @@ pub(in crate::registry) struct ValidToken {
 }
 
 impl Source {
-    /// The token where it is known, its digest and its last four characters.
+    /// Returns the token where it is known, its digest and its last four characters.
     pub(in crate::registry) fn take(self) -> Result<(Option<SecretText>, Digest, String), RegistryError> {
         let token = match self {
             Self::Mint => SecretText::mint()?,
@@ -163,7 +163,7 @@ impl NewToken {
 }
 
 impl NewUser {
-    /// The user with the address in lower case and everything else as it will be kept.
+    /// Returns the user with the address in lower case and everything else as it will be kept.
     pub(in crate::registry) fn check(self) -> Result<Self, RegistryError> {
         let label = self.label.filter(|label| !label.trim().is_empty());
         let record = check(Draft {

@@ -73,7 +73,7 @@ pub enum Kind {
 }
 
 impl RegistryError {
-    /// A stable name of the error.
+    /// Returns a stable name of the error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::LabelRequired => "label_required",

@@ -17,7 +17,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// `active` or `disabled`.
+    /// Returns `active` or `disabled`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -66,7 +66,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// From when on it is refused: its expiry or the end of its rotation, whichever comes first.
+    /// Returns the time from which it is refused: its expiry or the end of its rotation, whichever comes first.
     pub fn expires_at(&self) -> Option<UnixTime> {
         [self.own_expiry, self.retires_at].into_iter().flatten().min()
     }
@@ -81,7 +81,7 @@ impl Token {
         self.is_active(super::clock::now())
     }
 
-    /// A stable name that cannot be used as a token: the first 16 digits of its digest, as in logs and metrics.
+    /// Returns a stable name that cannot be used as a token: the first 16 digits of its digest, as in logs and metrics.
     pub fn id(&self) -> String {
         let mut id = self.digest.to_hex();
         id.truncate(16);
@@ -240,7 +240,7 @@ impl Listing {
         self.limit.unwrap_or(50).clamp(1, 200)
     }
 
-    /// The row after the page tells whether there is more.
+    /// Returns the number of rows to read: the row after the page tells whether there is more.
     pub(in crate::registry) fn size_and_one(&self) -> i64 {
         i64::from(self.size()) + 1
     }
@@ -258,7 +258,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The page of the rows that were asked for by [`Listing::size_and_one`]; `place` is what [`Listing::after`] means.
+    /// Returns the page of the rows that were asked for by [`Listing::size_and_one`]; `place` is what [`Listing::after`] means.
     pub(in crate::registry) fn of<Row, E>(
         mut rows: Vec<Row>,
         listing: &Listing,

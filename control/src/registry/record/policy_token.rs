@@ -76,14 +76,14 @@ impl PolicyToken {
         }
     }
 
-    /// The record as an item of the list `tokens` in a policy.
+    /// Returns the record as an item of the list `tokens` in a policy.
     pub(crate) fn to_yaml(&self) -> anyhow::Result<String> {
         let item = serde_saphyr::to_string(&[self])?;
         let lines: Vec<String> = item.lines().map(|line| format!("  {line}")).collect();
         Ok(lines.join("\n"))
     }
 
-    /// The smallest policy that has this token and its providers, wherever they may be.
+    /// Returns the smallest policy that has this token and its providers, wherever they may be.
     fn policy(&self) -> Value {
         let provider = json!({"url": "https://provider.invalid", "credential": "upstream"});
         let providers: BTreeMap<&str, &Value> =
@@ -116,7 +116,7 @@ impl PolicyToken {
 }
 
 impl DraftErrors {
-    /// The first in the order of the fields.
+    /// Returns the first in the order of the fields.
     pub(crate) fn first(&self) -> Option<&DraftError> {
         self.0.iter().min_by_key(|error| match error.field {
             Field::NoLabel | Field::Label => 0,

@@ -13,7 +13,7 @@ use crate::text::object::Object;
 pub struct RateLimit(keyswap_core::limit::RateLimit);
 
 impl RateLimit {
-    /// Between 1 and 1,000,000 requests in 1 second to 1 day.
+    /// Makes a limit of 1 to 1,000,000 requests in 1 second to 1 day.
     pub fn new(requests: u32, seconds: u32) -> Result<Self, RegistryError> {
         keyswap_core::limit::RateLimit::new(requests, seconds).map(Self).ok_or_else(|| {
             RegistryError::Invalid {
@@ -28,12 +28,12 @@ impl RateLimit {
         Self::new(requests, seconds(per).unwrap_or(0))
     }
 
-    /// The number of requests.
+    /// Returns the number of requests.
     pub fn requests(self) -> u32 {
         self.0.requests()
     }
 
-    /// In how many seconds.
+    /// Returns the number of seconds.
     pub fn seconds(self) -> u32 {
         self.0.seconds()
     }

@@ -23,7 +23,7 @@ impl SecretText {
         Ok(Self::new(format!("ptk_{}", BASE64_URL_SAFE_NO_PAD.encode(*random))))
     }
 
-    /// 256 random bits as text: a password, the secret of a session.
+    /// Makes 256 random bits as text: a password, the secret of a session.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *random)?;

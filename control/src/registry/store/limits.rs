@@ -7,7 +7,7 @@ use super::database::Store;
 use crate::registry::record::error::RegistryError;
 
 impl Store {
-    /// Takes one request, if there is one. Whoever asks for the same key at the same time comes before or after, and
+    /// Takes one request, if there is one. Another that asks for the same key at the same time comes before or after, and
     /// the clock is read in between, so times never go back from one to the next on one machine.
     pub(in crate::registry) async fn take(
         &self,

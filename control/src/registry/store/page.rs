@@ -32,7 +32,7 @@ macro_rules! pages {
 pub(super) use pages;
 
 impl Store {
-    /// `place` is the ordinal of a row.
+    /// Reads a page. `place` is the ordinal of a row.
     pub(super) async fn page<Row, T>(
         &self,
         pages: &Pages,
@@ -58,7 +58,7 @@ impl Store {
     }
 }
 
-/// A pattern for `LIKE … ESCAPE '!'` that matches what contains `text`; nothing for no text.
+/// Returns a pattern for `LIKE … ESCAPE '!'` that matches what contains `text`; nothing for no text.
 fn containing(text: Option<&str>) -> String {
     let text = text.map(str::trim).unwrap_or_default().to_lowercase();
     if text.is_empty() {

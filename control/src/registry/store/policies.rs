@@ -60,7 +60,7 @@ impl Store {
         rows.into_iter().map(Revision::try_from).collect()
     }
 
-    /// The newest first.
+    /// Returns revisions, the newest first.
     pub(in crate::registry) async fn revisions(
         &self,
         name: &str,
@@ -102,7 +102,7 @@ impl Store {
         Ok(found)
     }
 
-    /// The number of the revision whose text has this digest.
+    /// Returns the number of the revision whose text has this digest.
     pub(in crate::registry) async fn revision_of(
         &self,
         name: &str,
@@ -146,7 +146,7 @@ impl Store {
         Ok(row.map(Plane::from))
     }
 
-    /// Keeps what a data plane told; one that was not known only where there is room. It is no change that anybody
+    /// Keeps the report of a data plane; of one that was not known only where there is room. It is no change that a reader
     /// waits for.
     pub(in crate::registry) async fn keep_plane(
         &self,

@@ -39,7 +39,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // Whoever hangs in a transaction does not keep everybody else waiting for ever.
+                // A process that hangs in a transaction does not keep all others waiting for ever.
                 connection.execute("SET idle_in_transaction_session_timeout = '30s'").await?;
                 connection.execute("SET lock_timeout = '10s'").await?;
                 connection.execute("SET synchronous_commit = on").await?;

@@ -60,7 +60,7 @@ impl Store {
     }
 
     /// Counts a try, if there were fewer than `most` in the window before it; else answers in how many milliseconds
-    /// there will have been. Whoever tries at the same time comes before or after.
+    /// there will have been. A client that tries at the same time comes before or after.
     pub(in crate::registry) async fn count_try(
         &self,
         client: &str,
@@ -70,11 +70,11 @@ impl Store {
     ) -> Result<Option<u64>, RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         if let Some(lock_key) = self.dialect.lock_key {
-            // One for all, since everybody's old tries are forgotten below.
+            // One for all, since the old tries of all clients are forgotten below.
             sqlx::query(lock_key).bind("sign-in").execute(&mut *transaction).await?;
         }
         let now = clock();
-        // A time far ahead is from a clock that was put back since; it must keep nobody out for longer.
+        // A time far ahead is from a clock that was put back since; it must keep no client out for longer.
         sqlx::query("DELETE FROM sign_in_tries WHERE at <= $1 OR at > $2")
             .bind(now.saturating_sub(window))
             .bind(now.saturating_add(window))

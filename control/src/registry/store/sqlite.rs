@@ -1,7 +1,7 @@
 //! SQLite: one file, one writer at a time, readers that never wait.
 //!
 //! An acknowledged write is on the disk: the log is flushed at every commit (`synchronous=FULL`). Changes that other
-//! processes make, such as the command line beside a server, are noticed by polling, and only while somebody waits.
+//! processes make, such as the command line beside a server, are noticed by polling, and only while a handler waits.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use super::wake::Wake;
 use crate::registry::record::error::RegistryError;
 
 const DIALECT: Dialect = Dialect {
-    // Nobody else writes until the transaction's end.
+    // No other process writes until the transaction's end.
     begin: "BEGIN IMMEDIATE",
     lock: "SELECT value FROM change_sequence",
     lock_key: None,
@@ -117,7 +117,7 @@ fn private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// The file as the address that the pool takes, whatever characters are in it.
+/// Returns the file as the address that the pool takes, whatever characters are in it.
 fn url_of(path: &Path) -> Result<String, RegistryError> {
     let text = path.to_str().ok_or(RegistryError::DatabaseUrl("the file's name is not UTF-8"))?;
     let path = utf8_percent_encode(text, ESCAPED);

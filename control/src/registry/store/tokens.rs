@@ -165,12 +165,12 @@ impl TryFrom<Row> for Token {
     }
 }
 
-/// A rate limit as its two columns.
+/// Returns a rate limit as its two columns.
 pub(super) fn split(limit: Option<RateLimit>) -> (Option<i64>, Option<i64>) {
     (limit.map(|limit| limit.requests().into()), limit.map(|limit| limit.seconds().into()))
 }
 
-/// A rate limit from its two columns.
+/// Returns a rate limit from its two columns.
 pub(super) fn join(requests: Option<i64>, seconds: Option<i64>) -> Result<Option<RateLimit>, RegistryError> {
     let corrupt = || RegistryError::Corrupt("rate limit");
     let number = |value: i64| u32::try_from(value).map_err(|_| corrupt());

@@ -28,7 +28,7 @@ impl Access {
         Ok(Self { admins: settings.admins()?, keys: Keys::new(&issuer)?, issuer })
     }
 
-    /// The administrator that a request's JWT names; `None` for a request without one.
+    /// Returns the administrator that a request's JWT names; `None` for a request without one.
     pub(in crate::server) async fn actor(&self, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
         let lines: Vec<Header<'_>> = headers
             .iter()

@@ -65,7 +65,7 @@ impl Keys {
         })))
     }
 
-    /// A set that is fresh, or the newest there is.
+    /// Returns a set that is fresh, or the newest there is.
     pub(super) async fn current(&self) -> Result<Arc<JwkSet>, KeysUnavailableError> {
         let Shared { remote, .. } = &*self.0;
         if let Some(set) = self.0.kept_for(remote.cache_duration) {
@@ -76,7 +76,7 @@ impl Keys {
         stale.ok_or(fetched.err().unwrap_or(KeysUnavailableError))
     }
 
-    /// A set that came after `known`, in which a key is missing; `None` if none did and it is too soon to ask again.
+    /// Returns a set that came after `known`, in which a key is missing; `None` if none did and it is too soon to ask again.
     pub(super) async fn newer(
         &self,
         known: &Arc<JwkSet>,
@@ -85,7 +85,7 @@ impl Keys {
         Ok(self.0.kept().map(|kept| kept.set).filter(|set| !Arc::ptr_eq(set, known)))
     }
 
-    /// In a task of its own: a caller that goes away takes no fetch with it.
+    /// Fetches in a task of its own: a caller that goes away takes no fetch with it.
     async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move { shared.fetch(want).await }).await.unwrap_or(Err(KeysUnavailableError))
@@ -96,7 +96,7 @@ impl Shared {
     async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let mut pace = self.pace.lock().await;
         let start = match want {
-            // Somebody else was faster.
+            // Another request was faster.
             Want::Fresh if self.kept_for(self.remote.cache_duration).is_some() => return Ok(()),
             Want::Other(known) if !self.kept().is_some_and(|kept| Arc::ptr_eq(&kept.set, &known)) => {
                 return Ok(());
@@ -142,7 +142,7 @@ impl Shared {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The set, if it is no older than `time`.
+    /// Returns the set, if it is no older than `time`.
     fn kept_for(&self, time: Duration) -> Option<Arc<JwkSet>> {
         self.kept().filter(|kept| kept.since.elapsed() < time).map(|kept| kept.set)
     }

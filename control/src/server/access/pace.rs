@@ -24,7 +24,7 @@ pub(super) enum Start {
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Pace {
-    /// At most one fetch per `cooldown` because of keys that nobody knows, and after one that failed while there are
+    /// Allows at most one fetch per `cooldown` because of unknown keys, and after one that failed while there are
     /// others.
     pub(super) fn new(cooldown: Duration) -> Self {
         Self { cooldown, failed_at: None, refetched_at: None }

@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// The address of the keys, or what is wrong.
+    /// Returns the address of the keys, or what is wrong.
     fn keys(settings: &AccessSettings) -> String {
         let issuer = settings.issuer();
         let found = issuer.and_then(|issuer| source(&issuer).map(|(url, _)| url.to_string()));

@@ -28,7 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
 }
 
 impl Client {
-    /// The address whose tries are counted together: of IPv6 the network, since one client has all of it.
+    /// Returns the address whose tries are counted together: of IPv6 the network, since one client has all of it.
     pub(super) fn name(&self) -> String {
         match self.address {
             None => "unknown".to_owned(),
@@ -41,7 +41,7 @@ impl Client {
     }
 }
 
-/// The authority that the client asked for.
+/// Returns the authority that the client asked for.
 pub(super) fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ pub(super) fn has_version(headers: &HeaderMap, version: i64) -> bool {
         .any(|told| told == "*" || told.strip_prefix("W/").unwrap_or(told) == etag)
 }
 
-/// The answer, or 304 if the client has it in this version.
+/// Returns the answer, or 304 if the client has it in this version.
 pub(super) fn conditional(headers: &HeaderMap, version: i64, answer: impl IntoResponse) -> Response {
     let mut response = if has_version(headers, version) {
         StatusCode::NOT_MODIFIED.into_response()

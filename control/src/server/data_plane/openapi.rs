@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use crate::server::state::State;
 
-/// All but the paths, which the router adds.
+/// Returns all but the paths, which the router adds.
 pub(super) fn document() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(info(

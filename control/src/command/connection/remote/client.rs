@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::address::Address;
-use super::answer::{self, NotKeyswapError, Success};
+use super::response::{self, NotKeyswapError, Success};
 use crate::registry::{Listing, Page, SecretText};
 use crate::server::admin::origin::CLIENT;
 
@@ -49,7 +49,7 @@ impl Remote {
         path: &[&str],
         body: &Value,
     ) -> anyhow::Result<T> {
-        answer::json(&self.send(method, self.at(path), body)?.body)
+        response::json(&self.send(method, self.at(path), body)?.body)
     }
 
     pub(super) fn get<T: for<'de> Deserialize<'de>>(&self, path: &[&str]) -> anyhow::Result<T> {
@@ -80,14 +80,14 @@ impl Remote {
             }
         }
         drop(query);
-        answer::json(&self.send(Method::GET, url, &Value::Null)?.body)
+        response::json(&self.send(Method::GET, url, &Value::Null)?.body)
     }
 
     fn at(&self, path: &[&str]) -> Url {
         self.address.at(&[&["admin", "api"], path].concat())
     }
 
-    /// Asks, with a body unless it is null.
+    /// Sends a request, with a body unless it is null.
     fn send(&self, method: Method, url: Url, body: &Value) -> anyhow::Result<Success> {
         let mut request = self.client.request(method, url).header(CLIENT, "command line");
         if !self.cookie.is_empty() {
@@ -98,8 +98,8 @@ impl Remote {
         }
         self.runtime.block_on(async {
             let response =
-                request.send().await.map_err(|error| answer::unreachable(&error, &self.address))?;
-            answer::read(response, &self.address).await
+                request.send().await.map_err(|error| response::unreachable(&error, &self.address))?;
+            response::read(response, &self.address).await
         })
     }
 }
@@ -135,7 +135,7 @@ fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
     client.build().context("cannot use TLS")
 }
 
-/// The cookie that the sign-in gave.
+/// Returns the cookie that the sign-in gave.
 fn session(answer: &Success) -> Option<HeaderValue> {
     let pair = answer.cookie.as_deref()?.split(';').next()?;
     let is_session = pair.strip_prefix("keyswap_session=").is_some_and(|secret| !secret.is_empty());

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::answer::NotKeyswapError;
 use super::client::Remote;
+use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
     Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SecretText,
@@ -164,7 +164,7 @@ impl From<UserPatch> for Patch {
 }
 
 impl Issued {
-    /// A token that is shown is the one of its record, and is nothing but visible text.
+    /// Checks that a token that is shown is the one of its record, and nothing but visible text.
     fn check(self) -> anyhow::Result<Created> {
         let token = self.token.map(SecretText::new);
         if let Some(token) = &token {

@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path, now: UnixTime, mut each: impl FnMut(Line<'_>)) -
     Ok(())
 }
 
-/// It draws nothing where standard error is no terminal.
+/// Returns a progress bar. It draws nothing where standard error is no terminal.
 fn progress(length: Option<u64>) -> ProgressBar {
     let (progress, template) = match length {
         Some(length) => (ProgressBar::new(length), "{bar:40} {bytes}/{total_bytes} {eta}"),

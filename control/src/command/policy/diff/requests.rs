@@ -12,7 +12,7 @@ use super::access_log::{self, Line, Logged};
 use crate::command::policy::report::count;
 use crate::command::terminal::output::visible;
 
-/// Beyond so many kinds of change nobody reads them: the rest are counted together.
+/// The most kinds of change that are listed: the rest are counted together.
 const MAX_GROUPS: usize = 1000;
 
 /// The results for the requests of a log.
@@ -89,14 +89,14 @@ impl Report {
         self.unjudged.values().sum::<usize>() + self.incomplete + self.foreign
     }
 
-    /// The groups, the largest first.
+    /// Returns the groups, the largest first.
     fn sorted(&self) -> Vec<(&Group, &Members)> {
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.count));
         groups
     }
 
-    /// Why lines were not judged, in words, with how many.
+    /// Returns the reasons why lines were not judged, with how many.
     fn left(&self) -> impl Iterator<Item = (usize, &'static str, &'static str)> {
         let of_policies = self.unjudged.iter().map(|(why, count)| (*count, why.code(), why.message()));
         let of_log = [

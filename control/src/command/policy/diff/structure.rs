@@ -108,7 +108,7 @@ fn effect_of_coming(section: &str) -> Option<Effect> {
     }
 }
 
-/// All changes, in the order of the sections.
+/// Returns all changes, in the order of the sections.
 pub(super) fn compare(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     for (index, section) in SECTIONS.into_iter().enumerate() {
@@ -246,7 +246,7 @@ fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
     }
 }
 
-/// The changes, a section after the other.
+/// Returns the changes, a section after the other.
 pub(super) fn in_words(changes: &[Change]) -> String {
     let mut text = String::new();
     let mut section = "";
@@ -303,7 +303,7 @@ fn summary(entry: &Value) -> String {
     }
 }
 
-/// Of lists what came and went, of all else both values.
+/// Returns the difference: of lists what came and went, of all else both values.
 fn difference(before: &Value, after: &Value) -> String {
     let is_plain = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
     if is_plain(before) && is_plain(after) {

@@ -84,7 +84,7 @@ impl Diff {
         Ok(if changes.is_empty() { Exit::Ok } else { Exit::Differs })
     }
 
-    /// The errors of both files, each under its name.
+    /// Writes the errors of both files, each under its name.
     fn report_invalid(&self, files: [(&PolicyFile, Option<PolicyErrors>); 2]) -> anyhow::Result<Exit> {
         for (file, errors) in files {
             if let Some(errors) = errors {

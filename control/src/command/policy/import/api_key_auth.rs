@@ -127,7 +127,7 @@ impl Search {
         }
     }
 
-    /// `envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth`, and what routes put in its place.
+    /// Reads `envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth`, and what routes put in its place.
     fn envoy(&mut self, value: &Value, path: &str) {
         let credentials = list(value, "credentials");
         let credentials: Vec<&Value> = credentials.filter(|it| it.get("client").is_some()).collect();
@@ -151,7 +151,7 @@ impl Search {
         }
     }
 
-    /// Higress' `key-auth`: consumers, and rules of who may go where.
+    /// Reads Higress' `key-auth`: consumers, and the rules for them.
     fn higress(&mut self, value: &Value, path: &str) {
         let consumers: Vec<&Value> = list(value, "consumers").collect();
         for (index, consumer) in consumers.iter().enumerate() {
@@ -183,7 +183,7 @@ impl Search {
         }
     }
 
-    /// Envoy Gateway's `SecurityPolicy`.
+    /// Reads Envoy Gateway's `SecurityPolicy`.
     fn security_policy(&mut self, value: &Value, path: &str) {
         let Some(auth) = value.pointer("/spec/apiKeyAuth") else { return };
         self.has_policy = true;
@@ -203,7 +203,7 @@ impl Search {
         self.secrets.push((path.to_owned(), name.to_owned(), value.clone()));
     }
 
-    /// The Secrets that hold keys: those that are named, or all where nothing names any.
+    /// Takes the Secrets that hold keys: those that are named, or all where nothing names any.
     fn take_secrets(&mut self) {
         for (path, name, secret) in std::mem::take(&mut self.secrets) {
             let place = format!("Secret {name}");
@@ -271,7 +271,7 @@ fn bearer(key: &str) -> &str {
     }
 }
 
-/// The variable that a provider's key is usually in.
+/// Returns the variable that a provider's key is usually in.
 fn variable(provider: &str) -> String {
     format!("{}_API_KEY", provider.to_ascii_uppercase().replace('-', "_"))
 }

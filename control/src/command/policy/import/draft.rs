@@ -59,14 +59,14 @@ impl Token {
         Self { sha256, label, owner: None, providers, expires_at: None, rate_limit: None, status: None }
     }
 
-    /// It comes in, and may not be used until somebody says so.
+    /// Disables the token: it comes in, and may not be used until it is enabled.
     pub(super) fn disable(&mut self) {
         self.status = Some("disabled");
     }
 }
 
 impl Draft {
-    /// What could not be taken over, or must be done by hand. `place` is where that stands in the file.
+    /// Notes what could not be taken over, or must be done by hand. `place` is where that stands in the file.
     pub(super) fn note(&mut self, place: &str, message: impl AsRef<str>) {
         self.notes.push(visible(&format!("{place}: {}", message.as_ref())));
     }
@@ -79,7 +79,7 @@ impl Draft {
         }
     }
 
-    /// A credential from an environment variable, under a name for each variable.
+    /// Adds a credential from an environment variable, under a name for each variable.
     pub(super) fn credential(&mut self, name: &str, variable: &str) {
         self.credentials.insert(name.to_owned(), json!([{"env": variable}]));
     }

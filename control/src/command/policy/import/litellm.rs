@@ -61,7 +61,7 @@ impl Litellm {
     }
 }
 
-/// JSON documents, one after the other. An error repeats nothing of them.
+/// Reads JSON documents, one after the other. An error repeats nothing of them.
 fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let documents: Result<Vec<Value>, _> = Deserializer::from_slice(&bytes).into_iter().collect();
@@ -70,7 +70,7 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-/// The rest of the configuration.
+/// Notes the settings in the rest of the configuration.
 fn note_settings(config: &Value, draft: &mut Draft) {
     if config.pointer("/general_settings/master_key").is_some() {
         draft.note(

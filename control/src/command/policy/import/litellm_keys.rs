@@ -83,12 +83,12 @@ fn add(key: &Value, beside: Option<&Value>, path: &str, models: &Models, widen: 
     draft.add(&place, token);
 }
 
-/// A hash as it is; a key that stands there in the clear is hashed.
+/// Returns a hash as it is; a key that stands there in the clear is hashed.
 fn digest(token: &str) -> Digest {
     Digest::from_hex(&token.to_ascii_lowercase()).unwrap_or_else(|| Digest::of(token.as_bytes()))
 }
 
-/// The providers of its models, and whether it was for some of their models only.
+/// Returns the providers of its models, and whether it was for some of their models only.
 fn scope(key: &Value, models: &Models, place: &str, widen: bool, draft: &mut Draft) -> (Vec<String>, bool) {
     let names: Vec<&str> = list(key, "models").filter_map(Value::as_str).collect();
     if names.is_empty() || names.iter().any(|name| EVERYTHING.contains(name)) {

@@ -57,12 +57,12 @@ impl Models {
         models
     }
 
-    /// Every provider.
+    /// Returns every provider.
     pub(super) fn providers(&self) -> Vec<String> {
         self.keys.keys().cloned().collect()
     }
 
-    /// The providers of a model as a key names it: by its name, by a provider's prefix, or all.
+    /// Returns the providers of a model as a key names it: by its name, by a provider's prefix, or all.
     pub(super) fn of(&self, name: &str) -> Option<BTreeSet<String>> {
         if let Some(providers) = self.by_name.get(name) {
             return Some(providers.clone());
@@ -109,7 +109,7 @@ fn kind_of(model: &str) -> &str {
     }
 }
 
-/// The policy's provider, and the variable that its key is in unless another is said.
+/// Returns the policy's provider, and the variable that its key is in unless another is said.
 fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> Option<(String, String)> {
     let place_of_base = format!("{place}.litellm_params.api_base");
     if base.is_some_and(|base| base.starts_with("os.environ/") || base.contains('@')) {
@@ -150,7 +150,7 @@ fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> O
     Some((id.to_owned(), variable.to_owned()))
 }
 
-/// The address of a built-in provider, of which it has one.
+/// Sets the address of a built-in provider, of which it has one.
 fn set_url(id: &str, url: &str, place: &str, draft: &mut Draft) {
     let entry = draft.providers.entry(id.to_owned()).or_default();
     let known = entry.entry("url").or_insert_with(|| json!(url));
@@ -162,7 +162,7 @@ fn set_url(id: &str, url: &str, place: &str, draft: &mut Draft) {
     }
 }
 
-/// A name for a server at this address: letters, digits and `-`.
+/// Returns a name for a server at this address: letters, digits and `-`.
 fn name_of_host(url: &str) -> String {
     let host = url.split("://").nth(1).unwrap_or(url);
     let host = host.split(['/', '?']).next().unwrap_or_default();
@@ -171,7 +171,7 @@ fn name_of_host(url: &str) -> String {
     format!("at-{}", name.trim_matches('-'))
 }
 
-/// The variable that holds a key; a literal key is told, and written nowhere.
+/// Returns the variable that holds a key; a literal key is told, and written nowhere.
 fn variable(key: Option<&str>, default: &str, place: &str, draft: &mut Draft) -> String {
     if let Some(variable) = key.and_then(|key| key.strip_prefix("os.environ/")) {
         return variable.to_owned();
@@ -182,7 +182,7 @@ fn variable(key: Option<&str>, default: &str, place: &str, draft: &mut Draft) ->
     default.to_owned()
 }
 
-/// One credential, or several by how many deployments use each.
+/// Writes one credential, or several by how many deployments use each.
 fn write_credentials(provider: &str, keys: &[(String, u32)], draft: &mut Draft) {
     let mut weights = serde_json::Map::new();
     for (index, (variable, count)) in keys.iter().enumerate() {

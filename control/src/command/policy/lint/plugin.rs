@@ -32,7 +32,7 @@ impl Plugin {
     }
 }
 
-/// Every Wasm plugin of a document: of an Envoy configuration, at any depth, or of a manifest.
+/// Finds every Wasm plugin of a document: of an Envoy configuration, at any depth, or of a manifest.
 pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
     match document {
         Value::Object(members) => {
@@ -129,7 +129,7 @@ fn istio(spec: &Value, path: &str) -> Plugin {
     plugin
 }
 
-/// An entry of `wasm` of Envoy Gateway's `EnvoyExtensionPolicy`.
+/// Reads an entry of `wasm` of Envoy Gateway's `EnvoyExtensionPolicy`.
 fn envoy_gateway(wasm: &Value, path: &str) -> Plugin {
     let code = wasm.get("code").unwrap_or(&Value::Null);
     let source = ["http", "image"].into_iter().find_map(|kind| Some((kind, code.get(kind)?)));

@@ -50,7 +50,7 @@ pub(in crate::command) struct LintPolicy {
     format: Format,
 }
 
-/// Every kind: its code, what it is, and what to do about it.
+/// Returns every kind: its code, what it is, and what to do about it.
 fn kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let of_policy = Lint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy()));
     of_policy.chain(EnvoyLint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy())))

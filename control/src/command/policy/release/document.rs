@@ -97,12 +97,12 @@ impl Document {
         serde_json::to_value(rollout).unwrap_or_default()
     }
 
-    /// The policy in force, and another beside it.
+    /// Returns the policy in force, and another beside it.
     pub(super) fn with_candidate(self, trial: Trial) -> Self {
         Self { candidate: Some(trial), ..self }
     }
 
-    /// The same with another share for its candidate.
+    /// Returns the same with another share for its candidate.
     pub(super) fn with_percent(self, percent: u8) -> anyhow::Result<Self> {
         let candidate = self
             .candidate
@@ -110,13 +110,13 @@ impl Document {
         Ok(Self { candidate: Some(Trial { percent, ..candidate }), ..self })
     }
 
-    /// The candidate alone.
+    /// Returns the candidate alone.
     pub(super) fn promoted(self) -> anyhow::Result<Self> {
         let candidate = self.candidate.context("no candidate is tried, so there is none to promote")?;
         Ok(Self { stable: candidate.policy, candidate: None })
     }
 
-    /// The policy in force alone.
+    /// Returns the policy in force alone.
     pub(super) fn without_candidate(self) -> Self {
         Self { candidate: None, ..self }
     }

@@ -90,7 +90,7 @@ impl Release {
 }
 
 impl Opened {
-    /// The document of the newest revision.
+    /// Returns the document of the newest revision.
     pub(super) fn newest(&self) -> anyhow::Result<Document> {
         let Some(newest) = &self.newest else {
             bail!("there is no such policy in the registry: `keyswap policy publish` makes one");
@@ -99,12 +99,12 @@ impl Opened {
     }
 }
 
-/// The document of a revision.
+/// Returns the document of a revision.
 pub(super) fn document(registry: &dyn Operations, name: &str, revision: i64) -> anyhow::Result<Document> {
     Document::of_bundle(&registry.bundle(name, revision)?)
 }
 
-/// The document in a file; how the command ends if it does not hold.
+/// Reads the document in a file. If it does not hold, returns how the command ends.
 pub(super) fn read(path: &Path, format: Format) -> anyhow::Result<Result<Document, Exit>> {
     let file = PolicyFile::read(path)?;
     if let Err(errors) = file.rollout() {

@@ -52,7 +52,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// A new key in PKCS#8, in PEM.
+    /// Makes a new key in PKCS#8, in PEM.
     pub(super) fn generate(self) -> anyhow::Result<Zeroizing<String>> {
         let random = SystemRandom::new();
         let document = match self {
@@ -80,7 +80,7 @@ impl SigningKey {
             .map_err(|_| anyhow!("expected a key for Ed25519 or for ECDSA with P-256"))
     }
 
-    /// The public key; its `kid` is its thumbprint (RFC 7638).
+    /// Returns the public key; its `kid` is its thumbprint (RFC 7638).
     pub(super) fn public(&self) -> Jwk {
         let (point, alg) = match self {
             Self::Ed25519(pair) => {
@@ -99,7 +99,7 @@ impl SigningKey {
         Jwk { point, kid, alg, r#use: "sig" }
     }
 
-    /// A bundle: the document, under a name and a number, signed (RFC 7515, compact).
+    /// Returns a bundle: the document, under a name and a number, signed (RFC 7515, compact).
     pub(super) fn sign(&self, name: &str, revision: u64, document: &Value) -> anyhow::Result<String> {
         let Jwk { alg, kid, .. } = self.public();
         let header = json!({"alg": alg, "kid": kid, "typ": BUNDLE_TYPE});
@@ -129,14 +129,14 @@ impl SigningKey {
 }
 
 impl Point {
-    /// RFC 7638: the members in the order of their names, with nothing between them, which is how they are declared.
+    /// Returns the digest of RFC 7638: the members in the order of their names, which is how they are declared.
     fn thumbprint(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
         BASE64URL.encode(digest(&SHA256, text.as_bytes()))
     }
 }
 
-/// PEM (RFC 7468) of a private key.
+/// Returns the PEM (RFC 7468) of a private key.
 fn to_pem(der: &[u8]) -> Zeroizing<String> {
     let text = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(der));
     let mut pem = Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());

@@ -48,7 +48,7 @@ impl Wait {
     }
 }
 
-/// Those that asked a short while ago.
+/// Returns those that asked a short while ago.
 fn heard(planes: Vec<Plane>) -> Vec<Plane> {
     let now = registry::now().0;
     planes.into_iter().filter(|plane| now - plane.seen_at.0 <= HEARD_WITHIN).collect()

@@ -21,7 +21,7 @@ impl From<Wanted> for Listing {
     }
 }
 
-/// A field that may be there as `null`: `Some(None)`, which is not the same as not being there.
+/// Reads a field that may be there as `null`: `Some(None)`, which is not the same as not being there.
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,

@@ -116,7 +116,7 @@ pub(super) async fn change(
     Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
 }
 
-/// All of them come in or none does; answers those that were not there yet.
+/// Imports tokens, all of them or none. Returns those that were not there yet.
 pub(super) async fn import(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,

@@ -20,17 +20,17 @@ impl FromRequest<State> for Fields {
 }
 
 impl Fields {
-    /// The value of a field; empty if it is not there.
+    /// Returns the value of a field; empty if it is not there.
     pub(super) fn text(&self, name: &str) -> &str {
         self.all(name).next().unwrap_or_default()
     }
 
-    /// The value of a field, if it is there and not blank.
+    /// Returns the value of a field, if it is there and not blank.
     pub(super) fn some(&self, name: &str) -> Option<String> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    /// The boxes with this name that were ticked.
+    /// Returns the boxes with this name that were ticked.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -41,7 +41,7 @@ impl Fields {
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The rate limit, if one is given.
+    /// Returns the rate limit, if one is given.
     pub(super) fn rate_limit(&self) -> Result<Option<RateLimit>, RegistryError> {
         let (requests, per) = (self.text("rate_requests").trim(), self.text("rate_per").trim());
         if requests.is_empty() && per.is_empty() {
@@ -51,7 +51,7 @@ impl Fields {
         RateLimit::parse(requests.parse().unwrap_or(0), per).map(Some)
     }
 
-    /// The status that a button sets.
+    /// Returns the status that a button sets.
     pub(super) fn status(&self) -> Status {
         if self.text("status") == "active" { Status::Active } else { Status::Disabled }
     }

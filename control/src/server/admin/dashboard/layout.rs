@@ -27,7 +27,7 @@ const PLACES: [(Place, &str, &str); 4] = [
     (Place::Audit, "/admin/audit", "Audit log"),
 ];
 
-/// A page.
+/// Returns a page.
 pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Markup) -> Response {
     let document = html! {
         (DOCTYPE)
@@ -67,7 +67,7 @@ fn navigation(place: Place) -> Markup {
     }
 }
 
-/// A message that something was not done.
+/// Returns a message that something was not done.
 pub(super) fn alert(message: Option<&str>) -> Markup {
     html! {
         @if let Some(message) = message {
@@ -76,12 +76,12 @@ pub(super) fn alert(message: Option<&str>) -> Markup {
     }
 }
 
-/// A word on whether something may be used.
+/// Returns a word on whether something may be used.
 pub(super) fn badge(word: &str) -> Markup {
     html! { span class={ "badge " (word) } { (word) } }
 }
 
-/// The button that disables, or enables again.
+/// Returns the button that disables, or enables again.
 pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
     let (value, word) = match status {
         Status::Active => ("disabled", "Disable"),

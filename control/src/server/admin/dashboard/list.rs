@@ -15,7 +15,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The status that entries must have, if it is one.
+    /// Returns the status that entries must have, if it is one.
     pub(super) fn status(&self) -> Option<Status> {
         [Status::Active, Status::Disabled].into_iter().find(|status| status.name() == self.status)
     }
@@ -27,7 +27,7 @@ impl Wanted {
     }
 }
 
-/// The form that narrows a list down; `more` are fields beside the search.
+/// Returns the form that narrows a list down; `more` are fields beside the search.
 pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
     html! {
         form .filter method="get" action=(address) role="search" {
@@ -38,7 +38,7 @@ pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
     }
 }
 
-/// Rows, each a `tr`, under the names of their columns.
+/// Returns rows, each a `tr`, under the names of their columns.
 pub(super) fn table(columns: &[&str], rows: &[Markup]) -> Markup {
     html! {
         div .table {

@@ -63,7 +63,7 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, Place::Policies, &name, &content))
 }
 
-/// A policy by its newest revision.
+/// Returns a policy by its newest revision.
 fn row(revision: &Revision) -> Markup {
     html! {
         tr {
@@ -87,7 +87,7 @@ fn revision_rows(revisions: &[Revision]) -> Vec<Markup> {
     revisions.iter().map(row).collect()
 }
 
-/// The columns that both lists end with.
+/// Returns the columns that both lists end with.
 fn published(revision: &Revision) -> Markup {
     html! {
         td data-label="Candidate" { (candidate(revision)) }

@@ -6,7 +6,7 @@ use super::fields::Fields;
 
 const BUILT_IN: [(&str, &str); 3] = [("openai", "OpenAI"), ("anthropic", "Anthropic"), ("gemini", "Gemini")];
 
-/// The boxes and the fields, filled with what is there already.
+/// Returns the boxes and the fields, filled with what is there already.
 pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
     let others: Vec<&str> = providers
         .iter()
@@ -32,7 +32,7 @@ pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
     }
 }
 
-/// The providers that a form names.
+/// Returns the providers that a form names.
 pub(super) fn providers(fields: &Fields) -> Vec<String> {
     let mut all: Vec<String> = fields.all("provider").map(str::to_owned).collect();
     all.extend(fields.list("other_providers"));

@@ -10,7 +10,7 @@ pub(super) fn texts(limit: Option<RateLimit>) -> (String, String) {
     texts.unwrap_or_default()
 }
 
-/// The two fields, filled with what is there already.
+/// Returns the two fields, filled with what is there already.
 pub(super) fn inputs((requests, per): (&str, &str)) -> Markup {
     html! {
         label { "Requests" span .hint { "at most; empty: as the policy has it" }

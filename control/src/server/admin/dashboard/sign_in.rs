@@ -48,7 +48,7 @@ pub(super) async fn sign_out(
     Ok(([(header::SET_COOKIE, cookie)], next).into_response())
 }
 
-/// Only Cloudflare Access can end what it began. It may lead on to another host, where a form must not go.
+/// Returns the page for signing out of Cloudflare Access. It may lead on to another host, where a form must not go.
 fn farewell() -> Response {
     let content = html! {
         p { "You signed in by Cloudflare Access, which goes on until you sign out there." }

@@ -3,14 +3,14 @@
 use keyswap_core::base::UnixTime;
 use maud::{Markup, html};
 
-/// `2026-11-22 20:30`, with the exact time for programs.
+/// Shows a time as `2026-11-22 20:30`, with the exact time for programs.
 pub(super) fn shown(at: UnixTime) -> Markup {
     let exact = at.to_string();
     let text = exact.get(..16).unwrap_or(&exact).replace('T', " ");
     html! { time datetime=(exact) title=(exact) { (text) } }
 }
 
-/// The value of an input for a date and a time.
+/// Returns the value of an input for a date and a time.
 pub(super) fn input(at: UnixTime) -> String {
     at.to_string().chars().take(16).collect()
 }

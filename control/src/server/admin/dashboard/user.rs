@@ -66,7 +66,7 @@ async fn update(
     .await
 }
 
-/// The address of a user's page.
+/// Returns the address of a user's page.
 pub(super) fn address(email: &str) -> String {
     format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::address::Address;
 use crate::command::terminal::output::visible;
 
-/// The most bytes of an answer.
+/// The most bytes of a response.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most characters of another's text in an error.
@@ -37,14 +37,14 @@ struct Problem {
     detail: String,
 }
 
-/// The answer to a request, if it is a success.
+/// A response that is a success.
 pub(super) struct Success {
     pub(super) status: StatusCode,
     pub(super) cookie: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// Reads an answer. What is no success is an error for people.
+/// Reads a response. One that is no success is an error for people.
 pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::Result<Success> {
     let status = response.status();
     ensure!(
@@ -73,7 +73,7 @@ pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::R
     Err(in_words(&problem, retry_after, address))
 }
 
-/// The problem in words, with what can be done about it.
+/// Returns the problem in words, with what can be done about it.
 fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> anyhow::Error {
     match problem.code.as_str() {
         "wrong_password" => {
@@ -93,7 +93,7 @@ fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> a
     }
 }
 
-/// Why there is no answer.
+/// Returns the error of a request that got no response.
 pub(super) fn unreachable(error: &reqwest::Error, address: &Address) -> anyhow::Error {
     if error.is_timeout() {
         return anyhow!("{address} does not answer in time: is it the address of `keyswap serve`?");
