@@ -120,12 +120,7 @@ impl Instance {
     }
 
     /// Comes to the end of a judgement in the background. The caller has its answer.
-    fn finish(
-        &self,
-        in_force: &InForce<'_>,
-        mut background: Option<Background<Ticket>>,
-        request: &Request<'_, '_>,
-    ) {
+    fn finish(&self, in_force: &InForce<'_>, mut background: Option<Background>, request: &Request<'_, '_>) {
         while let Some(Background { fetch, ticket }) = background {
             let resolution = self.fetch(*fetch);
             let (observations, next) =

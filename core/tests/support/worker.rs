@@ -11,7 +11,7 @@ use keyswap_core::judge::{AnswerHead, Decision, Observation, Request, Verdict};
 use keyswap_core::policy::{PolicyErrors, RolloutPolicy};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
-use keyswap_core::worker::{self, Background, Entry, Exchange, Next, Ticket};
+use keyswap_core::worker::{self, Background, Entry, Exchange, Next};
 use serde_json::{Value, json};
 
 use super::{NOW, with};
@@ -228,7 +228,7 @@ impl Worker {
 
     fn follow(
         &self,
-        mut background: Option<Background<Ticket>>,
+        mut background: Option<Background>,
         request: &Request<'_, '_>,
         service: &dyn Fn(&str) -> Answer,
     ) {
