@@ -70,7 +70,7 @@ fn decide(policy: &Value, request: &Request, service: Service, expect: (u16, &'s
     let request = judge::Request { head: &head, now: at_ms(3), store: &store };
     let mut found = None;
     keyswap_counted(&mut || {
-        let in_force = worker.worker.in_force(&store);
+        let in_force = worker.inner.in_force(&store);
         if let Next::Decide(decision, _) = in_force.judge(Entry::New, &request) {
             found = Some(outcome(&decision));
         }

@@ -183,7 +183,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         sent += 1;
     }
     let shared = bed.host.send(&Request::get("/shared-data"))?.text();
-    for kind in ["record", "limit", "rest"] {
+    for kind in ["record", "limit", "cooldown"] {
         ensure!(shared.contains(&format!("keyswap.1.{kind}.")), "the probe sees no `{kind}`:\n{shared}");
     }
     ensure!(shared.contains("registered"), "the probe does not see the record:\n{shared}");
