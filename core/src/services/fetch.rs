@@ -219,6 +219,12 @@ pub enum FetchAnswer<'a> {
     Failed,
 }
 
+impl<'a> From<Option<(u16, &'a [u8])>> for FetchAnswer<'a> {
+    fn from(response: Option<(u16, &'a [u8])>) -> Self {
+        response.map_or(Self::Failed, |(status, body)| Self::Response { status, body })
+    }
+}
+
 /// The outcome of a call, for metrics: one of a few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
