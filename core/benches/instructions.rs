@@ -17,10 +17,10 @@ mod support;
 use keyswap_core::base::Digest;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::Decision;
+use keyswap_core::judge::{self, Decision};
 use keyswap_core::policy::RolloutPolicy;
 use keyswap_core::request::{Header, RequestHead};
-use keyswap_core::worker;
+use keyswap_core::worker::{self, Entry, Next};
 use serde_json::{Value, json};
 use support::worker::{Answer, Secrets, TOKEN, Worker, at_ms, known, nobody_is_asked, status, unknown};
 use support::{Signer, claims, oidc, with};
@@ -67,8 +67,14 @@ fn decide(policy: &Value, request: &Request, service: Service, expect: (u16, &'s
     for millisecond in 0..3 {
         assert_eq!(worker.decide(&store, &head, at_ms(millisecond), &service, outcome), expect);
     }
+    let request = judge::Request { head: &head, now: at_ms(3), store: &store };
     let mut found = None;
-    keyswap_counted(&mut || found = Some(worker.decide(&store, &head, at_ms(3), &nobody_is_asked, outcome)));
+    keyswap_counted(&mut || {
+        let in_force = worker.inner.in_force(&store);
+        if let Next::Decide(decision, _) = in_force.judge(Entry::New, &request) {
+            found = Some(outcome(&decision));
+        }
+    });
     assert_eq!(found, Some(expect));
 }
 

@@ -323,16 +323,16 @@ fn whoever_comes_while_the_first_policy_is_fetched_shares_the_call() {
     for by_tick in [false, true] {
         let plane = Plane::new(&configuration(&signer, &json!({})));
         let first = if by_tick {
-            plane.worker.due(at(0), &store).fetches.pop().unwrap()
+            plane.inner.due(at(0), &store).fetches.pop().unwrap()
         } else {
-            plane.worker.first_policy(at(0)).unwrap()
+            plane.inner.first_policy(at(0)).unwrap()
         };
-        assert_eq!(plane.worker.first_policy(at(0)).unwrap().key, first.key);
-        assert_eq!(plane.worker.first_policy(at(1)).unwrap().key, first.key);
+        assert_eq!(plane.inner.first_policy(at(0)).unwrap().key, first.key);
+        assert_eq!(plane.inner.first_policy(at(1)).unwrap().key, first.key);
         plane.call(&first, at(1), &store, &down);
         // It came to nothing just now, so nobody waits for another one yet.
-        assert!(plane.worker.first_policy(at(1)).is_none());
-        assert!(plane.worker.first_policy(at(3)).is_some());
+        assert!(plane.inner.first_policy(at(1)).is_none());
+        assert!(plane.inner.first_policy(at(3)).is_some());
     }
 }
 

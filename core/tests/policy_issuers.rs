@@ -7,22 +7,7 @@ use std::time::Duration;
 use keyswap_core::identity::jwt::{Issuer, KeySource, Principals, RemoteKeys};
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
-use support::{Signer, oidc, policy, with};
-
-fn access() -> Value {
-    json!({
-        "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
-        "audiences": ["4714c1358e65"],
-    })
-}
-
-fn vercel() -> Value {
-    json!({
-        "name": "vercel", "preset": "vercel_oidc", "issuer": "https://oidc.vercel.com/acme",
-        "audiences": ["https://vercel.com/acme"],
-        "claims": {"project_id": ["prj_123"], "environment": ["production"]},
-    })
-}
+use support::{Signer, access, oidc, policy, vercel, with};
 
 fn generic() -> Value {
     json!({"name": "id", "preset": "oidc", "issuer": "https://id.example/a/", "audiences": ["keyswap"]})

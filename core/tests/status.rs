@@ -10,7 +10,7 @@ use keyswap_core::judge::Verdict;
 use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at};
+use support::worker::{Answer, Worker, answered, at};
 use support::{Signer, claims, oidc, with};
 
 const OPERATOR: &str = "ptk_operator-0123456789";
@@ -169,7 +169,7 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
     for path in [&b"/groq/models"[..], b"/openai/models"] {
         let head = RequestHead { method: b"GET", path, authority: b"", headers: &headers, peer: UNKNOWN };
         let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
-        worker.answered(&store, &sent, at(0), &[(":status", "429")]);
+        answered(&store, &sent, at(0), &[(":status", "429")]);
     }
     let (_, body) = ask(&worker, HERE, &[]);
     let mut body = body.unwrap();

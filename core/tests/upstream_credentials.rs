@@ -15,7 +15,7 @@ use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::FetchAnswer;
 use keyswap_core::worker::{self, Entry, Exchange, Next};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, at_ms};
+use support::worker::{Answer, Worker, answered, at, at_ms};
 use support::{NOW, Signer, claims, oidc, with};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
@@ -517,7 +517,7 @@ impl Pool {
     /// An upstream refuses the key of this caller.
     fn refuse(&self, worker: usize, token: &str, now: Moment, answer: &[(&'static str, &str)]) -> String {
         let (key, sent) = self.ask(worker, token, now);
-        self.workers[worker].answered(&self.store, &sent, now, answer);
+        answered(&self.store, &sent, now, answer);
         key
     }
 }
@@ -551,7 +551,7 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
         let its = pool.tokens.iter().zip(&before).filter(|(_, key)| **key == refused).take(2);
         let sent: Vec<Exchange> = its.map(|(token, _)| pool.ask(0, token, at(0)).1).collect();
         for sent in sent {
-            pool.workers[0].answered(&pool.store, &sent, at(0), answer);
+            answered(&pool.store, &sent, at(0), answer);
         }
         for now in [at(0), at_ms(seconds * 1000 - 1)] {
             for (key, before) in pool.keys(0, now).iter().zip(&before) {
@@ -635,13 +635,13 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
     assert_eq!(first, "Bearer first");
     worker.work(&store, at(51), &|_| token("second", 60));
     for _ in 0..5 {
-        worker.answered(&store, &old, at(52), &[(":status", "401")]);
+        answered(&store, &old, at(52), &[(":status", "401")]);
     }
     assert_eq!(send(at(52), &nobody).0, "Bearer second");
     // The new one is refused as well: then it rests, until there is another.
     for _ in 0..3 {
         let (_, new) = send(at(53), &nobody);
-        worker.answered(&store, &new, at(53), &[(":status", "401")]);
+        answered(&store, &new, at(53), &[(":status", "401")]);
     }
     assert_eq!(send(at(54), &nobody).0, "Bearer b");
     worker.work(&store, at(101), &|_| token("third", 60));
@@ -669,7 +669,7 @@ fn a_callers_own_identity_that_is_refused_rests_nobodys_key() {
         RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
     for status in ["401", "401", "401", "429"] {
         let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
-        worker.answered(&store, &sent, at(0), &[(":status", status)]);
+        answered(&store, &sent, at(0), &[(":status", status)]);
     }
     let found = worker.decide(&store, &head, at(0), &nobody, carried);
     assert_eq!(found, format!("Bearer {jwt}"));
@@ -692,7 +692,7 @@ fn a_gateways_token_that_is_refused_is_renewed() {
     let first = |_: &str| token("first", 3600);
     worker.work(&store, at(0), &first);
     let ((), sent) = worker.send(&store, &head, at(20), &nobody, |_| ());
-    worker.answered(&store, &sent, at(20), &[(":status", "401")]);
+    answered(&store, &sent, at(20), &[(":status", "401")]);
     let asked = Cell::new(0);
     worker.work(&store, at(20), &|_| {
         asked.set(asked.get() + 1);
@@ -735,7 +735,7 @@ fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
     };
     let refuse = |now, service: &dyn Fn(&str) -> Answer| {
         let ((), sent) = worker.send(&store, &head, now, service, |_| ());
-        worker.answered(&store, &sent, now, &[(":status", "401")]);
+        answered(&store, &sent, now, &[(":status", "401")]);
     };
     refuse(at(0), &|_| token("first", 3600));
     worker.work(&store, at(5), &nobody);

@@ -4,6 +4,7 @@
 //! 32 bits, little-endian. A map that cannot be read to its end is refused: it might hide a header.
 
 use keyswap_core::answer::ResponseHeader;
+use keyswap_core::request::MisplacedPseudoHeader;
 
 /// Eight bytes tell how long the name and the value of a pair are.
 const SIZES: usize = 8;
@@ -16,6 +17,12 @@ pub(crate) struct HeaderMap {
 
 /// It is another map than the host announced, or goes on outside of what was handed over.
 pub(crate) struct Malformed;
+
+impl From<MisplacedPseudoHeader> for Malformed {
+    fn from(MisplacedPseudoHeader: MisplacedPseudoHeader) -> Self {
+        Self
+    }
+}
 
 impl HeaderMap {
     /// What the host handed over as a map of `count` pairs. One that is too large for it comes without any.

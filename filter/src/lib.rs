@@ -30,8 +30,6 @@ mod store;
 
 mod verifier;
 
-mod fields;
-
 mod request;
 
 mod fetcher;

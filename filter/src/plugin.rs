@@ -42,11 +42,8 @@ impl Context for Plugin {
         let Some(shared) = &self.shared else { return };
         let Some(call) = shared.with_fetcher(|fetcher| fetcher.answered(number)) else { return };
         let response = host::call_response(headers, body);
-        let answer = match &response {
-            Some((status, body)) => FetchAnswer::Response { status: *status, body },
-            None => FetchAnswer::Failed,
-        };
-        self.settle(shared, &call, &answer);
+        let answer = response.as_ref().map(|(status, body)| (*status, body.as_slice()));
+        self.settle(shared, &call, &answer.into());
         self.work(shared);
     }
 }

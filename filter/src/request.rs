@@ -6,6 +6,7 @@ use keyswap_core::services::FetchKey;
 use keyswap_core::worker::Exchange;
 
 /// A request of a stream.
+#[derive(Default)]
 pub(crate) struct Request {
     /// Its context.
     pub(crate) id: u32,
@@ -17,16 +18,4 @@ pub(crate) struct Request {
     pub(crate) exchange: RefCell<Exchange>,
     /// Whether it goes on as if nothing were here.
     pub(crate) is_passed: Cell<bool>,
-}
-
-impl Request {
-    pub(crate) fn new(id: u32) -> Self {
-        Self {
-            id,
-            count: Cell::default(),
-            waits_for: RefCell::default(),
-            exchange: RefCell::default(),
-            is_passed: Cell::default(),
-        }
-    }
 }

@@ -5,14 +5,13 @@ use std::rc::Rc;
 
 use keyswap_core::answer::LocalReply;
 use keyswap_core::judge::{AnswerHead, Decision, Request as Judged, Rewrite, Verdict};
-use keyswap_core::request::RequestHead;
+use keyswap_core::request::{HeadFields, RequestHead};
 use keyswap_core::services::Resolution;
 use keyswap_core::worker::{Entry, InForce, Next, Ticket};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::fetcher::Waiter;
-use crate::fields::Fields;
 use crate::header_map::HeaderMap;
 use crate::host::{self, HostError, Map};
 use crate::metrics;
@@ -35,7 +34,7 @@ enum Outcome {
 
 impl Stream {
     pub(crate) fn new(id: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self { shared, request: Rc::new(Request::new(id)) }
+        Self { shared, request: Rc::new(Request { id, ..Request::default() }) }
     }
 }
 
@@ -142,8 +141,8 @@ fn resume_request(shared: &Shared, request: &Rc<Request>, ticket: Ticket, resolu
 }
 
 fn resume_background(shared: &Shared, map: HeaderMap, ticket: Ticket, resolution: Resolution) {
-    let (Ok(now), Ok(fields)) = (host::now(), Fields::of(&map)) else { return };
-    let judged = Judged { head: &fields.head(), now, store: &SharedData };
+    let (Ok(now), Ok(fields)) = (host::now(), HeadFields::read(map.len(), map.iter())) else { return };
+    let judged = Judged { head: &fields.head(host::peer), now, store: &SharedData };
     let in_force = shared.worker.in_force(&SharedData);
     let (observations, background) = in_force.resume_background(ticket, resolution, &judged);
     shared.observe(&observations);
@@ -153,8 +152,8 @@ fn resume_background(shared: &Shared, map: HeaderMap, ticket: Ticket, resolution
 fn judge(shared: &Shared, request: &Rc<Request>, mut entry: Entry) -> Result<Outcome, HostError> {
     let map = host::header_map(Map::RequestHeaders, request.count.get())?;
     let now = host::now()?;
-    let fields = Fields::of(&map)?;
-    let judged = Judged { head: &fields.head(), now, store: &SharedData };
+    let fields = HeadFields::read(map.len(), map.iter())?;
+    let judged = Judged { head: &fields.head(host::peer), now, store: &SharedData };
     let in_force = shared.worker.in_force(&SharedData);
     loop {
         match in_force.judge(entry, &judged) {

@@ -49,7 +49,7 @@ impl Shared {
     }
 
     /// Keeps a head for a judgement in the background. Where there is no room it is given up.
-    pub(crate) fn keep(&self, background: Option<Background<Ticket>>, map: HeaderMap, now: Moment) {
+    pub(crate) fn keep(&self, background: Option<Background>, map: HeaderMap, now: Moment) {
         if let Some(Background { fetch, ticket }) = background {
             let _ = self.wait(*fetch, Waiter::Background(map, ticket), now);
         }

@@ -99,6 +99,14 @@ impl Response {
         values.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
+    /// The status, with the reason behind it where Keyswap refused: `200`, or `401 token_invalid`.
+    pub fn verdict(&self) -> String {
+        match self.header("x-keyswap-reason") {
+            Some(reason) => format!("{} {reason}", self.status),
+            None => self.status.to_string(),
+        }
+    }
+
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()

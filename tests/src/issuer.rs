@@ -148,6 +148,12 @@ impl Issuer {
         self.server.now(Self::honest(&self.url, document.into()));
     }
 
+    /// The host of its name.
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+
     /// Its server, for answering badly, and for counting.
     pub fn server(&self) -> &Scripted {
         &self.server

@@ -42,6 +42,7 @@ mod http;
 mod issuer;
 mod meter;
 mod oidc;
+pub mod promises;
 mod ratelimit;
 pub mod readme;
 mod registry;

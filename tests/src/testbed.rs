@@ -1,10 +1,18 @@
-//! Keyswap in front of the providers themselves, with one token that is good for all of them.
+//! The test bed: Keyswap in a host, a stand-in for the upstreams behind it, and the issuers that its policy trusts.
+//!
+//! Where a test has no policy of its own, Keyswap is in front of the providers themselves, with one token that is good
+//! for all of them.
+
+use std::ops::Deref;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
-use crate::{Envoy, Received, Setup, Standin, Wasmtime, WasmtimeSetup, clients::matrix::Provider};
+use crate::{
+    Envoy, Issuer, Received, Request, Response, Server, Setup, Standin, Wasmtime, WasmtimeSetup,
+    clients::matrix::Provider,
+};
 
 /// The token that [`Testbed::policy`] has.
 pub const TOKEN: &str = "ptk_of-the-testbed-0123456789abcdefghij";
@@ -15,21 +23,67 @@ const KEYS: [(&str, &str); 3] = [
     ("GEMINI_API_KEY", "real-gemini-key"),
 ];
 
-/// A stand-in for the providers, and an Envoy in front of it.
-#[derive(Debug)]
-pub struct Testbed {
-    /// The providers.
+/// Keyswap in a host, and what is around it.
+pub struct Testbed<H = Envoy> {
+    /// The upstreams.
     pub standin: Standin,
     /// Keyswap.
-    pub envoy: Envoy,
+    pub host: H,
+    /// The issuers of the policy; they answer as long as this lives.
+    pub issuers: Vec<Issuer>,
+}
+
+impl<H> Testbed<H> {
+    /// Starts a stand-in, and a host in front of it.
+    pub fn with(start: impl FnOnce(&Standin) -> Result<H>) -> Result<Self> {
+        let standin = Standin::start()?;
+        let host = start(&standin)?;
+        Ok(Self { standin, host, issuers: Vec::new() })
+    }
+
+    /// Takes what has arrived since the last time; [`TOKEN`] must be nowhere in it.
+    pub fn take_clean(&self) -> Result<Vec<Received>> {
+        self.standin.take_without(&[TOKEN])
+    }
+
+    /// Like [`Self::take_clean`], of which there must be one or more; returns the last.
+    pub fn take_last(&self) -> Result<Received> {
+        self.take_clean()?.pop().context("nothing reached the upstream")
+    }
+}
+
+impl<H: Deref<Target = Server>> Testbed<H> {
+    /// Sends a request that must go on and arrive, or be refused for this reason and arrive nowhere; `expected` is a
+    /// [`Response::verdict`].
+    pub fn expect(&self, what: &str, request: &Request, expected: &str) -> Result<Response> {
+        let response = self.host.send(request)?;
+        let found = response.verdict();
+        ensure!(found == expected, "{what}: {found} instead of {expected}: {}", response.text());
+        let arrived = self.standin.take().len();
+        ensure!(arrived == usize::from(expected == "200"), "{what}: {arrived} requests arrived");
+        Ok(response)
+    }
 }
 
 impl Testbed {
-    /// Starts both.
+    /// Starts an Envoy with [`Self::policy`].
     pub fn start() -> Result<Self> {
-        let standin = Standin::start()?;
-        let envoy = Self::setup(&standin).start()?;
-        Ok(Self { standin, envoy })
+        Self::with(|standin| Self::setup(standin).start())
+    }
+
+    /// Starts an Envoy that reaches these issuers by the hosts of their names; `change` has the last word.
+    pub fn trusting(
+        issuers: Vec<Issuer>,
+        policy: &Value,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Result<Self> {
+        let bed = Self::with(|standin| {
+            let setup = Self::setup_with(policy, standin);
+            let reach =
+                |setup: Setup, issuer: &Issuer| setup.cluster(issuer.host(), issuer.server().address());
+            change(issuers.iter().fold(setup, reach)).start()
+        })?;
+        Ok(Self { issuers, ..bed })
     }
 
     /// An Envoy that is to be started in front of `standin`.
@@ -67,19 +121,21 @@ impl Testbed {
         })
     }
 
-    /// What has arrived since the last time. The token must be nowhere in it, neither in a request nor in a byte that
-    /// went before or after one; and it is forgotten.
-    pub fn take_clean(&self) -> Result<Vec<Received>> {
-        let wire = self.standin.wire();
-        let received = self.standin.take();
-        let on_the_wire = wire.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
-        ensure!(!on_the_wire, "the token reached the upstream: {received:?}");
-        Ok(received)
+    /// The section `registry` of a policy, by the names that the shipped bootstrap has.
+    pub fn registry() -> Value {
+        json!({
+            "url": "http://registry.test", "cluster": "keyswap-registry",
+            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+        })
     }
 
-    /// Like [`Self::take_clean`], of which there must be one or more; returns the last.
-    pub fn take_last(&self) -> Result<Received> {
-        self.take_clean()?.pop().context("nothing reached the upstream")
+    /// No gateway and one provider, for tokens of [`Self::registry`] alone.
+    pub fn registry_policy() -> Value {
+        json!({
+            "version": "keyswap/v1",
+            "registry": Self::registry(),
+            "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+        })
     }
 }
 

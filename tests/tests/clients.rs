@@ -52,7 +52,7 @@ fn check_rows(language: Language, check: fn(&Testbed, &Row) -> Result<()>) -> Re
 }
 
 fn answered(testbed: &Testbed, row: &Row) -> Result<()> {
-    let base_url = format!("{}{}", testbed.envoy.url(), row.base_path);
+    let base_url = format!("{}{}", testbed.host.url(), row.base_path);
     let events = row.library.run(&call(row.mode, &base_url))?;
     let [Event::Done { text }] = &*events else { anyhow::bail!("no answer but {events:?}") };
     ensure!(text.contains(&row.provider.credential()), "not the upstream's answer: {text}");
@@ -65,7 +65,7 @@ fn streamed(testbed: &Testbed, row: &Row) -> Result<()> {
         return Ok(());
     }
     let held = testbed.standin.hold();
-    let base_url = format!("{}{}", testbed.envoy.url(), row.base_path);
+    let base_url = format!("{}{}", testbed.host.url(), row.base_path);
     let mut running = row.library.start(&call(Mode::Stream, &base_url))?;
     let mut whole = String::new();
     while whole.is_empty() {
@@ -112,7 +112,7 @@ fn curl_is_answered_and_gets_its_stream_while_the_rest_is_held_back() -> Result<
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--fail-with-body", "--no-buffer", "--noproxy", "*"])
             .args(["--header", "content-type: application/json", "--data", contents])
-            .arg(format!("{}{target}", testbed.envoy.url()));
+            .arg(format!("{}{target}", testbed.host.url()));
         curl
     };
 
@@ -140,7 +140,7 @@ fn curl_is_answered_and_gets_its_stream_while_the_rest_is_held_back() -> Result<
 fn a_file_is_uploaded_to_the_url_that_the_provider_names() -> Result<()> {
     let testbed = Testbed::start()?;
     for (library, target) in [(PYTHON_GOOGLE, "/upload/v1/files"), (NODE_GOOGLE, "/upload/v1beta/files")] {
-        let base_url = testbed.envoy.url();
+        let base_url = testbed.host.url();
         let events = library.run_trusting(&call(Mode::Upload, &base_url), &testbed.standin.ca_file())?;
         let uri = "https://generativelanguage.googleapis.com/v1beta/files/standin?bytes=15";
         ensure!(events == [Event::Done { text: uri.to_owned() }], "{library}: {events:?}");

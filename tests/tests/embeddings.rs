@@ -11,12 +11,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::answer::{LocalReply, UpstreamFailure};
+use keyswap_core::answer::UpstreamFailure;
 use keyswap_core::base::Digest;
 use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::{
     AUTHORIZER, Embedding, RUST_EXAMPLE, Request, Script, Scripted, Server, SigningKey, Standin, TOKEN,
-    Testbed, Wasmtime, until,
+    Testbed, Wasmtime, promises, until,
 };
 use serde_json::{Value, json};
 
@@ -57,8 +57,7 @@ fn a_request_is_swapped_and_a_stranger_refused() -> Result<()> {
         let refused = server.send(&Request::get("/v1/models").bearer("ptk_nobody-knows-this-one"))?;
         ensure!(refused.status == 401, "{refused:?}");
         ensure!(refused.header("x-keyswap-reason") == Some("token_invalid"), "{refused:?}");
-        let received = standin.take();
-        ensure!(received.len() == 1 && !received.iter().any(|it| it.contains(TOKEN)), "{received:?}");
+        standin.take_one_without(&[TOKEN])?;
         until("the refusal is logged", || Ok(server.log().contains("token_invalid")))?;
         ensure!(!server.log().contains("ptk_"), "{}", server.log());
         Ok(())
@@ -70,16 +69,7 @@ fn events_come_while_the_rest_is_held_back() -> Result<()> {
     each(|embedding| {
         let standin = Standin::start()?;
         let server = Testbed::wasmtime(&standin).start_embedded(embedding)?;
-        let held = standin.hold();
-        let mut answer = server.open(&chat(true))?;
-        while !answer.next_event()?.context("the stream ended")?.contains("Hello") {}
-        held.release();
-        let mut last = String::new();
-        while let Some(event) = answer.next_event()? {
-            last = event;
-        }
-        ensure!(last.contains("[DONE]"), "{last}");
-        Ok(())
+        promises::events_keep_their_spacing(&standin, &server, &chat(true))
     })
 }
 
@@ -104,12 +94,11 @@ fn an_upload_arrives_whole_with_its_length_and_without_one() -> Result<()> {
 
 #[test]
 fn an_upstream_that_gives_no_answer_is_told_of_as_everywhere() -> Result<()> {
-    let expected = LocalReply::upstream(UpstreamFailure::Unreachable);
     each(|embedding| {
         let upstream = Scripted::start(|_| Script::Close)?;
         let server = in_front_of(&upstream, embedding)?;
         let answer = server.send(&chat(false))?;
-        ensure!((answer.status, answer.text()) == (expected.status, expected.body.clone()), "{answer:?}");
+        promises::tells_of(UpstreamFailure::Unreachable, &answer)?;
         // What was begun and is cut off is cut off for the caller, too.
         upstream.now(|_| Script::CutOff);
         let answer = server.open(&chat(false))?;
@@ -159,12 +148,7 @@ fn tokens_are_looked_up_and_the_registry_has_its_say() -> Result<()> {
             }
             None => Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#),
         })?;
-        let policy = json!({
-            "version": "keyswap/v1",
-            "registry": {"url": "http://registry.test", "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}},
-            "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
-        });
-        let server = Wasmtime::with(&policy)
+        let server = Wasmtime::with(&Testbed::registry_policy())
             .env("OPENAI_API_KEY", "sk-real")
             .env("KEYSWAP_REGISTRY_TOKEN", "the-registry-token-of-a-test")
             .upstream(&standin)

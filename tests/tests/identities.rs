@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Envoy, Issuer, Registry, Request, Response, Script, Scripted, Setup, SigningKey, Standin, unix_now, with,
+    Issuer, Registry, Request, Script, Scripted, Setup, SigningKey, Testbed, unix_now, with,
 };
 use serde_json::{Value, json};
 
@@ -22,45 +22,34 @@ const PROXY_TOKEN: &str = "ptk_beside-identities-0123456789";
 const ASSERTION: &str = "Cf-Access-Jwt-Assertion";
 const VERCEL_HEADER: &str = "x-vercel-oidc-token";
 
-/// Three identity providers, the stand-in for the upstreams, and an Envoy that trusts them.
-struct Bed {
+/// What three identity providers sign.
+struct Signers {
     access: SigningKey,
     vercel: SigningKey,
     generic: SigningKey,
-    issuers: [Issuer; 3],
-    standin: Standin,
-    envoy: Envoy,
 }
 
-impl Bed {
-    fn start() -> Result<Self> {
-        Self::with(&json!({}), |setup| setup)
-    }
+fn start() -> Result<(Testbed, Signers)> {
+    start_with(&json!({}), |setup| setup)
+}
 
-    /// With members of the policy replaced.
-    fn with(policy: &Value, change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
-        let access = SigningKey::rsa(0, "access-1")?;
-        let vercel = SigningKey::rsa(1, "vercel-1")?;
-        let generic = SigningKey::p256("generic-1")?;
-        let issuers = [
-            Issuer::start(TEAM, &[&access])?,
-            Issuer::start(VERCEL, &[&vercel])?,
-            Issuer::start(GENERIC, &[&generic])?,
-        ];
-        let standin = Standin::start()?;
-        let mut setup = Envoy::with(&with(&policy_of_three(), policy)).upstream(&standin);
-        for (issuer, host) in
-            issuers.iter().zip(["acme.cloudflareaccess.com", "oidc.vercel.com", "id.example"])
-        {
-            setup = setup.cluster(host, issuer.server().address());
-        }
-        for (name, value) in [("CF_AIG_TOKEN", "real-gateway-token"), ("KEYSWAP_REGISTRY_TOKEN", "secret")] {
-            setup = setup.env(name, value);
-        }
-        let envoy = change(setup).start()?;
-        Ok(Self { access, vercel, generic, issuers, standin, envoy })
-    }
+/// With members of the policy replaced.
+fn start_with(policy: &Value, change: impl FnOnce(Setup) -> Setup) -> Result<(Testbed, Signers)> {
+    let access = SigningKey::rsa(0, "access-1")?;
+    let vercel = SigningKey::rsa(1, "vercel-1")?;
+    let generic = SigningKey::p256("generic-1")?;
+    let issuers = vec![
+        Issuer::start(TEAM, &[&access])?,
+        Issuer::start(VERCEL, &[&vercel])?,
+        Issuer::start(GENERIC, &[&generic])?,
+    ];
+    let bed = Testbed::trusting(issuers, &with(&policy_of_three(), policy), |setup| {
+        change(setup.env("CF_AIG_TOKEN", "real-gateway-token").env("KEYSWAP_REGISTRY_TOKEN", "secret"))
+    })?;
+    Ok((bed, Signers { access, vercel, generic }))
+}
 
+impl Signers {
     fn person(&self, changes: &Value) -> Result<String> {
         let claims = json!({
             "aud": [APPLICATION], "email": "alice@example.com", "iss": TEAM, "type": "app", "country": "DE",
@@ -87,24 +76,6 @@ impl Bed {
     fn subject(&self, changes: &Value) -> Result<String> {
         let claims = json!({"iss": GENERIC, "aud": "keyswap", "sub": "robot-7", "exp": unix_now() + 300});
         self.generic.sign(&with(&claims, changes))
-    }
-
-    /// The request goes on and arrives, or is refused for this reason and arrives nowhere.
-    fn expect(&self, what: &str, request: &Request, expected: &str) -> Result<Response> {
-        let response = self.envoy.send(request)?;
-        let found = verdict(&response);
-        ensure!(found == expected, "{what}: {found} instead of {expected}: {}", response.text());
-        let arrived = self.standin.take().len();
-        ensure!(arrived == usize::from(expected == "200"), "{what}: {arrived} requests arrived");
-        Ok(response)
-    }
-}
-
-/// `200`, or the status and the reason.
-fn verdict(response: &Response) -> String {
-    match response.header("x-keyswap-reason") {
-        Some(reason) => format!("{} {reason}", response.status),
-        None => response.status.to_string(),
     }
 }
 
@@ -158,11 +129,14 @@ fn anthropic() -> Request {
 
 #[test]
 fn each_presets_tokens_let_in_whom_the_policy_names_and_nobody_else() -> Result<()> {
-    let bed = Bed::start()?;
-    let access = |changes: Value| Ok::<_, anyhow::Error>(models().header(ASSERTION, bed.person(&changes)?));
-    let service = |changes: Value| Ok::<_, anyhow::Error>(models().header(ASSERTION, bed.service(&changes)?));
-    let vercel =
-        |changes: Value| Ok::<_, anyhow::Error>(models().header(VERCEL_HEADER, bed.deployment(&changes)?));
+    let (bed, signers) = start()?;
+    let access =
+        |changes: Value| Ok::<_, anyhow::Error>(models().header(ASSERTION, signers.person(&changes)?));
+    let service =
+        |changes: Value| Ok::<_, anyhow::Error>(models().header(ASSERTION, signers.service(&changes)?));
+    let vercel = |changes: Value| {
+        Ok::<_, anyhow::Error>(models().header(VERCEL_HEADER, signers.deployment(&changes)?))
+    };
     let (past, other) = (unix_now() - 900, "0".repeat(64));
     let (invalid, unknown) = ("401 token_invalid", "403 principal_unknown");
     for (what, request, expected) in [
@@ -180,21 +154,21 @@ fn each_presets_tokens_let_in_whom_the_policy_names_and_nobody_else() -> Result<
         ("Access: a named service", service(json!({}))?, "200"),
         ("Access: another service", service(json!({"common_name": "other.access"}))?, invalid),
         ("Access: a service that is a person", service(json!({"email": "alice@example.com"}))?, invalid),
-        ("Access: signed by Vercel", models().header(ASSERTION, bed.deployment(&json!({}))?), invalid),
+        ("Access: signed by Vercel", models().header(ASSERTION, signers.deployment(&json!({}))?), invalid),
         ("Vercel: production", vercel(json!({}))?, "200"),
         ("Vercel: preview", vercel(json!({"environment": "preview"}))?, invalid),
         ("Vercel: development", vercel(json!({"environment": "development"}))?, invalid),
         ("Vercel: another project", vercel(json!({"project_id": "prj_2"}))?, invalid),
         ("Vercel: a known user's email is nobody's", vercel(json!({"aud": "alice@example.com"}))?, invalid),
-        ("Vercel: as Bearer", models().bearer(&bed.deployment(&json!({}))?), "200"),
+        ("Vercel: as Bearer", models().bearer(&signers.deployment(&json!({}))?), "200"),
         (
             "Vercel: preview as Bearer",
-            models().bearer(&bed.deployment(&json!({"environment": "preview"}))?),
+            models().bearer(&signers.deployment(&json!({"environment": "preview"}))?),
             invalid,
         ),
-        ("generic: anybody", anthropic().bearer(&bed.subject(&json!({}))?), "200"),
-        ("generic: another audience", anthropic().bearer(&bed.subject(&json!({"aud": "x"}))?), invalid),
-        ("generic: nobody", anthropic().bearer(&bed.subject(&json!({"sub": ""}))?), invalid),
+        ("generic: anybody", anthropic().bearer(&signers.subject(&json!({}))?), "200"),
+        ("generic: another audience", anthropic().bearer(&signers.subject(&json!({"aud": "x"}))?), invalid),
+        ("generic: nobody", anthropic().bearer(&signers.subject(&json!({"sub": ""}))?), invalid),
         ("nothing", models(), "401 credential_missing"),
         (
             "the email header alone",
@@ -211,7 +185,7 @@ fn each_presets_tokens_let_in_whom_the_policy_names_and_nobody_else() -> Result<
         calls.iter().map(|call| (host(call), call.target.clone())).collect::<Vec<_>>()
     };
     let of = |host: &str, target: &str| (host.to_owned(), target.to_owned());
-    let [team, vercel, generic] = &bed.issuers;
+    let [team, vercel, generic] = bed.issuers.as_slice() else { bail!("there are three issuers") };
     ensure!(asked(team) == [of("acme.cloudflareaccess.com", "/cdn-cgi/access/certs")], "{:?}", asked(team));
     ensure!(asked(vercel) == [of("oidc.vercel.com", "/acme/.well-known/jwks")], "{:?}", asked(vercel));
     let discovery =
@@ -227,10 +201,10 @@ fn host(call: &keyswap_tests::Call) -> String {
 
 #[test]
 fn a_token_is_found_in_every_slot_and_a_bad_one_is_never_passed_over() -> Result<()> {
-    let bed = Bed::start()?;
-    let good = bed.person(&json!({}))?;
-    let bad = bed.person(&json!({"aud": ["0"]}))?;
-    let other = bed.service(&json!({}))?;
+    let (bed, signers) = start()?;
+    let good = signers.person(&json!({}))?;
+    let bad = signers.person(&json!({"aud": ["0"]}))?;
+    let other = signers.service(&json!({}))?;
     let cookie = |token: &str| format!("theme=dark; CF_Authorization={token}; lang=de");
     let (invalid, ambiguous) = ("401 token_invalid", "400 credential_ambiguous");
     for (what, request, expected) in [
@@ -309,14 +283,14 @@ fn a_jwt_that_does_not_hold_is_not_looked_up_as_anything_else() -> Result<()> {
         let record = Script::answer(404, r#"{"code":"unknown_token"}"#);
         Script::After(wait, Box::new(if call.target.contains("changes") { feed } else { record }))
     })?;
-    let bed = Bed::with(&registry_policy(), |setup| setup.registry(registry.address()))?;
-    let bad = bed.person(&json!({"aud": ["0"]}))?;
+    let (bed, signers) = start_with(&registry_policy(), |setup| setup.registry(registry.address()))?;
+    let bad = signers.person(&json!({"aud": ["0"]}))?;
     for request in [models().bearer(&bad), models().header(ASSERTION, &bad), models().bearer("eyJ.eyJ.x")] {
         bed.expect("a bad JWT", &request, "401 token_invalid")?;
     }
     ensure!(registry.count("/v1/tokens/") == 0 && registry.count("/v1/users/") == 0);
     // Its digest is not what is asked for, nor its email where the policy knows it.
-    bed.expect("a good JWT", &models().bearer(&bed.person(&json!({}))?), "200")?;
+    bed.expect("a good JWT", &models().bearer(&signers.person(&json!({}))?), "200")?;
     ensure!(registry.count("/v1/tokens/") == 0 && registry.count("/v1/users/") == 0);
     bed.expect("a proxy token", &models().bearer("ptk_unknown-to-the-registry"), "401 token_invalid")?;
     ensure!(registry.count("/v1/tokens/") == 1);
@@ -326,9 +300,9 @@ fn a_jwt_that_does_not_hold_is_not_looked_up_as_anything_else() -> Result<()> {
 #[test]
 fn the_scope_is_the_issuers_and_the_persons_and_a_budget_is_the_persons_whatever_token_they_bring()
 -> Result<()> {
-    let bed = Bed::start()?;
+    let (bed, signers) = start()?;
     let gemini = || Request::get("/v1beta/models");
-    let of = |email: &str, jti: u64| bed.person(&json!({"email": email, "sub": email, "jti": jti}));
+    let of = |email: &str, jti: u64| signers.person(&json!({"email": email, "sub": email, "jti": jti}));
     let (alice, gemma) = (of("alice@example.com", 1)?, of("gemma@example.com", 1)?);
     let out = "403 provider_not_allowed";
     for (what, request, expected) in [
@@ -337,9 +311,9 @@ fn the_scope_is_the_issuers_and_the_persons_and_a_budget_is_the_persons_whatever
         ("the person has it not", gemini().header(ASSERTION, &alice), out),
         ("the other way round", gemini().header(ASSERTION, &gemma), "200"),
         ("only the issuer has it", models().header(ASSERTION, &gemma), out),
-        ("a service has the issuer's", gemini().header(ASSERTION, bed.service(&json!({}))?), "200"),
-        ("and no more", anthropic().header(ASSERTION, bed.service(&json!({}))?), out),
-        ("anybody has the issuer's", models().bearer(&bed.subject(&json!({}))?), out),
+        ("a service has the issuer's", gemini().header(ASSERTION, signers.service(&json!({}))?), "200"),
+        ("and no more", anthropic().header(ASSERTION, signers.service(&json!({}))?), out),
+        ("anybody has the issuer's", models().bearer(&signers.subject(&json!({}))?), out),
         ("a first token", models().header(ASSERTION, of("lim@example.com", 1)?), "200"),
         ("a second one of the same person", models().bearer(&of("lim@example.com", 2)?), "200"),
         (
@@ -356,7 +330,7 @@ fn the_scope_is_the_issuers_and_the_persons_and_a_budget_is_the_persons_whatever
 
 #[test]
 fn the_identity_is_told_to_the_gateway_and_to_the_access_log() -> Result<()> {
-    let bed = Bed::start()?;
+    let (bed, signers) = start()?;
     let forged = r#"{"user":"boss@example.com"}"#;
     let id = |issuer: &str, subject: &str| {
         Digest::of(format!("{issuer}\0{subject}").as_bytes()).to_hex()[..16].to_owned()
@@ -367,48 +341,45 @@ fn the_identity_is_told_to_the_gateway_and_to_the_access_log() -> Result<()> {
     let service = id("access", SERVICE);
     let cases = [
         (
-            models().header(ASSERTION, bed.person(&json!({}))?),
+            models().header(ASSERTION, signers.person(&json!({}))?),
             json!({"user": "alice@example.com", "label": "Alice A.", "id": alice}),
         ),
-        (models().header(ASSERTION, bed.service(&json!({}))?), json!({"label": SERVICE, "id": service})),
-        (anthropic().bearer(&bed.subject(&json!({}))?), json!({"label": "robot-7", "id": robot})),
+        (models().header(ASSERTION, signers.service(&json!({}))?), json!({"label": SERVICE, "id": service})),
+        (anthropic().bearer(&signers.subject(&json!({}))?), json!({"label": "robot-7", "id": robot})),
     ];
     for (request, expected) in &cases {
-        let response = bed.envoy.send(&request.clone().header("cf-aig-metadata", forged))?;
+        let response = bed.host.send(&request.clone().header("cf-aig-metadata", forged))?;
         ensure!(response.status == 200, "{}", response.text());
         let received = bed.standin.take().pop().context("nothing arrived")?;
         ensure!(received.header_count("cf-aig-metadata") == 1, "{received:?}");
         let metadata: Value = serde_json::from_str(received.header("cf-aig-metadata").unwrap_or_default())?;
         ensure!(metadata == *expected, "{metadata}");
     }
-    for (line, (_, expected)) in bed.envoy.access_log(cases.len())?.iter().zip(&cases) {
+    for (line, (_, expected)) in bed.host.access_log(cases.len())?.iter().zip(&cases) {
         ensure!(line["principal"] == expected["id"] && line["label"] == expected["label"], "{line}");
     }
     Ok(())
 }
 
 fn registry_policy() -> Value {
-    json!({"registry": {
-        "url": "http://registry.test", "cluster": "keyswap-registry",
-        "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
-    }})
+    json!({"registry": Testbed::registry()})
 }
 
 #[test]
 fn people_of_the_registry_are_let_in_until_they_are_taken_back_and_nobody_is_provisioned() -> Result<()> {
     let registry = Registry::start()?;
-    let bed = Bed::with(&registry_policy(), |setup| {
+    let (bed, signers) = start_with(&registry_policy(), |setup| {
         setup
             .registry(registry.address())
             .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
             .concurrency(2)
     })?;
-    let token = bed.person(&json!({"email": "Rita@Example.com", "sub": "rita"}))?;
+    let token = signers.person(&json!({"email": "Rita@Example.com", "sub": "rita"}))?;
     let request = models().header(ASSERTION, &token);
     let everywhere = |expected: &str| {
         // Each connection is some worker's: so many are all of them.
-        let answers = bed.envoy.burst(&vec![request.clone(); 40])?;
-        Ok(answers.iter().all(|answer| verdict(answer) == expected))
+        let answers = bed.host.burst(&vec![request.clone(); 40])?;
+        Ok(answers.iter().all(|answer| answer.verdict() == expected))
     };
     bed.expect("before she is registered", &request, "403 principal_unknown")?;
     let users = registry.admin("GET", "/users", &Value::Null)?;
@@ -435,7 +406,7 @@ fn people_of_the_registry_are_let_in_until_they_are_taken_back_and_nobody_is_pro
     });
     registry.admin("POST", "/users", &limited)?;
     within_five_seconds("her budget is spent", || everywhere("429 rate_limited"))?;
-    let another = bed.person(&json!({"email": "rita@example.com", "sub": "rita", "jti": 2}))?;
+    let another = signers.person(&json!({"email": "rita@example.com", "sub": "rita", "jti": 2}))?;
     bed.standin.take();
     bed.expect("with another token", &models().bearer(&another), "429 rate_limited")?;
     Ok(())
@@ -453,30 +424,30 @@ fn within_five_seconds(what: &str, mut holds: impl FnMut() -> Result<bool>) -> R
 #[test]
 fn a_registry_that_cannot_be_asked_for_a_person_lets_nobody_in() -> Result<()> {
     let registry = Scripted::start(|_| Script::answer(500, "{}"))?;
-    let bed = Bed::with(&registry_policy(), |setup| setup.registry(registry.address()))?;
-    let token = bed.person(&json!({"email": "rita@example.com"}))?;
+    let (bed, signers) = start_with(&registry_policy(), |setup| setup.registry(registry.address()))?;
+    let token = signers.person(&json!({"email": "rita@example.com"}))?;
     let refused =
         bed.expect("no registry", &models().header(ASSERTION, &token), "503 token_store_unavailable")?;
     ensure!(refused.header("retry-after").is_some());
-    bed.expect("the policy's own", &models().header(ASSERTION, bed.person(&json!({}))?), "200")?;
+    bed.expect("the policy's own", &models().header(ASSERTION, signers.person(&json!({}))?), "200")?;
     Ok(())
 }
 
 #[test]
 fn identity_tokens_reach_no_upstream_and_stand_in_no_log_dump_statistic_or_refusal() -> Result<()> {
-    let bed = Bed::with(&json!({}), |setup| setup.filter_log_level("trace"))?;
+    let (bed, signers) = start_with(&json!({}), |setup| setup.filter_log_level("trace"))?;
     let accepted = [
-        bed.person(&json!({}))?,
-        bed.service(&json!({}))?,
-        bed.deployment(&json!({}))?,
-        bed.person(&json!({"jti": "in-a-cookie"}))?,
+        signers.person(&json!({}))?,
+        signers.service(&json!({}))?,
+        signers.deployment(&json!({}))?,
+        signers.person(&json!({"jti": "in-a-cookie"}))?,
     ];
     let [person, service, deployment, in_cookie] = &accepted;
     let refused = [
-        bed.person(&json!({"aud": ["0"]}))?,
-        bed.person(&json!({"exp": unix_now() - 900, "nbf": null, "iat": null}))?,
-        bed.person(&json!({"email": "eve@example.com"}))?,
-        bed.deployment(&json!({"environment": "preview"}))?,
+        signers.person(&json!({"aud": ["0"]}))?,
+        signers.person(&json!({"exp": unix_now() - 900, "nbf": null, "iat": null}))?,
+        signers.person(&json!({"email": "eve@example.com"}))?,
+        signers.deployment(&json!({"environment": "preview"}))?,
         SigningKey::p256("nobody-knows")?.sign(&json!({"iss": TEAM, "aud": APPLICATION}))?,
     ];
     let cookies = format!("a=b; CF_Authorization={in_cookie}; CF_AppSession=s");
@@ -492,8 +463,8 @@ fn identity_tokens_reach_no_upstream_and_stand_in_no_log_dump_statistic_or_refus
     ];
     let mut shown = Vec::new();
     for request in &good {
-        let response = bed.envoy.send(request)?;
-        ensure!(response.status == 200, "{} {}", verdict(&response), response.text());
+        let response = bed.host.send(request)?;
+        ensure!(response.status == 200, "{} {}", response.verdict(), response.text());
         shown.push(("an answer", format!("{response:?}")));
     }
     let received = bed.standin.received();
@@ -510,19 +481,19 @@ fn identity_tokens_reach_no_upstream_and_stand_in_no_log_dump_statistic_or_refus
             models().header(VERCEL_HEADER, token),
             models().header("cookie", format!("CF_Authorization={token}")),
         ] {
-            let response = bed.envoy.send(&request)?;
-            ensure!((400..500).contains(&response.status), "{}", verdict(&response));
+            let response = bed.host.send(&request)?;
+            ensure!((400..500).contains(&response.status), "{}", response.verdict());
             shown.push(("a refusal", format!("{response:?} {}", response.text())));
         }
     }
     for page in
         ["/config_dump?include_eds", "/stats", "/stats/prometheus", "/clusters", "/listeners", "/server_info"]
     {
-        shown.push((page, bed.envoy.admin(page)?));
+        shown.push((page, bed.host.admin(page)?));
     }
-    let access_log = bed.envoy.access_log(good.len() + 4 * refused.len())?;
+    let access_log = bed.host.access_log(good.len() + 4 * refused.len())?;
     shown.push(("the access log", access_log.iter().map(Value::to_string).collect()));
-    let log = bed.envoy.log();
+    let log = bed.host.log();
     ensure!(log.contains("wasm log") && log.contains("token_expired"), "the log has no refusals:\n{log}");
     shown.push(("Envoy's log", log));
     shown.push(("an upstream's wire", String::from_utf8_lossy(&bed.standin.wire()).into_owned()));

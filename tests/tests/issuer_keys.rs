@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyswap_tests::{
-    Envoy, Issuer, Request, Response, Script, Scripted, Setup, SigningKey, Standin, faults, unix_now, until,
-    with,
-};
+use keyswap_tests::{Issuer, Request, Script, Scripted, SigningKey, Testbed, faults, unix_now, until, with};
 use serde_json::{Value, json};
 
 const UNAVAILABLE: &str = "503 issuer_keys_unavailable";
@@ -26,7 +23,7 @@ fn of_jwks(name: &str, jwks: &Value) -> Value {
     json!({"jwks": with(&address, jwks)})
 }
 
-fn setup(issuers: &[(&str, Value)], standin: &Standin) -> Setup {
+fn policy(issuers: &[(&str, Value)]) -> Value {
     let issuer = |(name, more): &(&str, Value)| {
         let issuer = json!({
             "name": name, "preset": "oidc", "issuer": url(name), "audiences": ["keyswap"], "principals": "any",
@@ -34,37 +31,26 @@ fn setup(issuers: &[(&str, Value)], standin: &Standin) -> Setup {
         });
         with(&issuer, more)
     };
-    let policy = json!({
+    json!({
         "version": "keyswap/v1",
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
         "issuers": issuers.iter().map(issuer).collect::<Vec<_>>(),
-    });
-    Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(standin)
+    })
 }
 
 /// One issuer, `id`, and an Envoy with one worker.
-struct Bed {
-    issuer: Issuer,
-    standin: Standin,
-    envoy: Envoy,
+fn start(keys: &[&SigningKey], more: &Value) -> Result<Testbed> {
+    start_with(keys, more, 1)
 }
 
-impl Bed {
-    fn start(keys: &[&SigningKey], more: &Value) -> Result<Self> {
-        Self::with(keys, more, 1)
-    }
+fn start_with(keys: &[&SigningKey], more: &Value, workers: u32) -> Result<Testbed> {
+    let issuers = vec![Issuer::start(&url("id"), keys)?];
+    Testbed::trusting(issuers, &policy(&[("id", more.clone())]), |setup| setup.concurrency(workers))
+}
 
-    fn with(keys: &[&SigningKey], more: &Value, workers: u32) -> Result<Self> {
-        let issuer = Issuer::start(&url("id"), keys)?;
-        let standin = Standin::start()?;
-        let setup = setup(&[("id", more.clone())], &standin);
-        let envoy = setup.cluster("id.example", issuer.server().address()).concurrency(workers).start()?;
-        Ok(Self { issuer, standin, envoy })
-    }
-
-    fn ask(&self, key: &SigningKey) -> Result<String> {
-        Ok(verdict(&self.envoy.send(&request(key, "id", 0)?)?))
-    }
+/// What becomes of a request with a token of this key.
+fn ask(bed: &Testbed, key: &SigningKey) -> Result<String> {
+    Ok(bed.host.send(&request(key, "id", 0)?)?.verdict())
 }
 
 fn request(key: &SigningKey, issuer: &str, number: usize) -> Result<Request> {
@@ -74,50 +60,40 @@ fn request(key: &SigningKey, issuer: &str, number: usize) -> Result<Request> {
     Ok(Request::get("/v1/models").bearer(&key.sign(&claims)?))
 }
 
-/// `200`, or the status and the reason.
-fn verdict(response: &Response) -> String {
-    match response.header("x-keyswap-reason") {
-        Some(reason) => format!("{} {reason}", response.status),
-        None => response.status.to_string(),
-    }
-}
-
 #[test]
 fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_warm() -> Result<()> {
     let (old, new) = (SigningKey::p256("old")?, SigningKey::p256("new")?);
     let attacker = Scripted::start(|_| Script::answer(200, "{}"))?;
     let faults = faults::of_issuer(&attacker);
-    let standin = Standin::start()?;
     let short = |name: &str| of_jwks(name, &json!({"cache_duration": "1s", "refetch_cooldown": "1s"}));
     let policies: Vec<_> = faults.iter().map(|(name, _)| (*name, short(name))).collect();
-    let mut setup = setup(&policies, &standin);
     let mut issuers = Vec::new();
     for (name, script) in &faults {
         let issuer = Issuer::start(&url(name), &[&old])?;
         let script = script.clone();
         issuer.server().now(move |_| script.clone());
-        setup = setup.cluster(&format!("{name}.example"), issuer.server().address());
-        issuers.push((*name, issuer));
+        issuers.push(issuer);
     }
-    let envoy = setup.start()?;
+    let bed = Testbed::trusting(issuers, &policy(&policies), |setup| setup)?;
+    let issuers: Vec<_> = faults.iter().map(|(name, _)| *name).zip(&bed.issuers).collect();
     for (name, issuer) in &issuers {
         for number in 0..20 {
             let started = Instant::now();
-            let response = envoy.send(&request(&old, name, number)?)?;
-            ensure!(verdict(&response) == UNAVAILABLE, "it {name}, cold: {}", verdict(&response));
+            let response = bed.host.send(&request(&old, name, number)?)?;
+            ensure!(response.verdict() == UNAVAILABLE, "it {name}, cold: {}", response.verdict());
             ensure!(response.header("retry-after") == Some("1"), "it {name}: {response:?}");
             ensure!(started.elapsed() < Duration::from_secs(3), "it {name}: {:?}", started.elapsed());
         }
         // The twenty take no longer than the first pause, unless the first one waited for its time to be up.
         ensure!(issuer.fetches() <= 3, "it {name}, cold: {} fetches", issuer.fetches());
     }
-    ensure!(standin.take().is_empty(), "a request went on");
+    ensure!(bed.standin.take().is_empty(), "a request went on");
 
     for (name, issuer) in &issuers {
         issuer.publish(&[&old]);
-        until(name, || Ok(verdict(&envoy.send(&request(&old, name, 0)?)?) == "200"))?;
+        until(name, || Ok(bed.host.send(&request(&old, name, 0)?)?.verdict() == "200"))?;
     }
-    let memory = envoy.memory()?;
+    let memory = bed.host.memory()?;
     for ((_, issuer), (_, script)) in issuers.iter().zip(&faults) {
         let script = script.clone();
         issuer.server().now(move |_| script.clone());
@@ -126,7 +102,7 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(5) {
         for (name, _) in &issuers {
-            let found = verdict(&envoy.send(&request(&old, name, 0)?)?);
+            let found = bed.host.send(&request(&old, name, 0)?)?.verdict();
             ensure!(found == "200", "it {name}, warm: {found}");
         }
     }
@@ -135,11 +111,11 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
         let fetches = issuer.fetches() - before;
         ensure!((1..=5).contains(&fetches), "it {name}, warm: {fetches} fetches");
         // Whether a key is new cannot be told.
-        let found = verdict(&envoy.send(&request(&new, name, 0)?)?);
+        let found = bed.host.send(&request(&new, name, 0)?)?.verdict();
         ensure!(found == UNAVAILABLE, "it {name}, warm, another key: {found}");
     }
     ensure!(attacker.calls().is_empty(), "a redirect was followed");
-    let grown = envoy.memory()?.saturating_sub(memory);
+    let grown = bed.host.memory()?.saturating_sub(memory);
     ensure!(grown < 64 * 1024 * 1024, "Envoy has grown by {grown} bytes");
     Ok(())
 }
@@ -147,22 +123,22 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
 #[test]
 fn what_is_stale_is_used_no_longer_than_the_policy_says() -> Result<()> {
     let key = SigningKey::p256("k")?;
-    let bed = Bed::start(&[&key], &of_jwks("id", &json!({"cache_duration": "1s", "stale_if_error": "2s"})))?;
-    ensure!(bed.ask(&key)? == "200");
-    bed.issuer.server().now(|_| Script::answer(503, "{}"));
-    let passed = until("the keys are too old", || Ok(bed.ask(&key)? == UNAVAILABLE))?;
+    let bed = start(&[&key], &of_jwks("id", &json!({"cache_duration": "1s", "stale_if_error": "2s"})))?;
+    ensure!(ask(&bed, &key)? == "200");
+    bed.issuers[0].server().now(|_| Script::answer(503, "{}"));
+    let passed = until("the keys are too old", || Ok(ask(&bed, &key)? == UNAVAILABLE))?;
     ensure!((2000..4000).contains(&passed.as_millis()), "{passed:?}");
-    bed.issuer.publish(&[&key]);
-    until("the issuer is back", || Ok(bed.ask(&key)? == "200"))?;
+    bed.issuers[0].publish(&[&key]);
+    until("the issuer is back", || Ok(ask(&bed, &key)? == "200"))?;
     Ok(())
 }
 
 #[test]
 fn failures_are_followed_by_longer_and_longer_pauses_also_where_discovery_succeeds() -> Result<()> {
     let key = SigningKey::p256("k")?;
-    let bed = Bed::start(&[&key], &json!({}))?;
+    let bed = start(&[&key], &json!({}))?;
     let discovery = json!({"issuer": url("id"), "jwks_uri": format!("{}/jwks", url("id"))}).to_string();
-    bed.issuer.server().now(move |call| {
+    bed.issuers[0].server().now(move |call| {
         if call.target == "/jwks" {
             Script::answer(500, "{}")
         } else {
@@ -171,28 +147,28 @@ fn failures_are_followed_by_longer_and_longer_pauses_also_where_discovery_succee
     });
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(8) {
-        ensure!(bed.ask(&key)? == UNAVAILABLE);
+        ensure!(ask(&bed, &key)? == UNAVAILABLE);
         thread::sleep(Duration::from_millis(5));
     }
     // At 0 s, 1 s, 3 s and 7 s, or somewhat earlier.
-    let fetches = bed.issuer.fetches();
+    let fetches = bed.issuers[0].fetches();
     ensure!((3..=5).contains(&fetches), "{fetches} fetches in eight seconds");
-    bed.issuer.publish(&[&key]);
-    until("the issuer is back", || Ok(bed.ask(&key)? == "200"))?;
+    bed.issuers[0].publish(&[&key]);
+    until("the issuer is back", || Ok(ask(&bed, &key)? == "200"))?;
     Ok(())
 }
 
 #[test]
 fn an_unknown_key_is_asked_for_once_per_cooldown_and_worker_however_many_there_are() -> Result<()> {
     let (key, unknown) = (SigningKey::p256("k")?, SigningKey::p256("unknown")?);
-    let bed = Bed::start(&[&key], &of_jwks("id", &json!({"refetch_cooldown": "1h"})))?;
-    ensure!(bed.ask(&key)? == "200" && bed.issuer.fetches() == 1);
+    let bed = start(&[&key], &of_jwks("id", &json!({"refetch_cooldown": "1h"})))?;
+    ensure!(ask(&bed, &key)? == "200" && bed.issuers[0].fetches() == 1);
     for _ in 0..20 {
-        ensure!(bed.ask(&unknown)? == INVALID);
+        ensure!(ask(&bed, &unknown)? == INVALID);
     }
-    ensure!(bed.issuer.fetches() == 2, "{} fetches", bed.issuer.fetches());
+    ensure!(bed.issuers[0].fetches() == 2, "{} fetches", bed.issuers[0].fetches());
 
-    let bed = Bed::with(&[&key], &of_jwks("id", &json!({"refetch_cooldown": "2s"})), 2)?;
+    let bed = start_with(&[&key], &of_jwks("id", &json!({"refetch_cooldown": "2s"})), 2)?;
     let header = |kid: usize| with(&unknown.header(), &json!({"kid": format!("flood-{kid}")})).to_string();
     let claims = json!({"iss": url("id"), "aud": "keyswap", "sub": "robot", "exp": unix_now() + 300});
     let started = Instant::now();
@@ -203,13 +179,13 @@ fn an_unknown_key_is_asked_for_once_per_cooldown_and_worker_however_many_there_a
                 Ok(Request::get("/v1/models").bearer(&token))
             })
             .collect::<Result<_>>()?;
-        for answer in bed.envoy.burst(&tokens)? {
-            ensure!(verdict(&answer) == INVALID, "{}", verdict(&answer));
+        for answer in bed.host.burst(&tokens)? {
+            ensure!(answer.verdict() == INVALID, "{}", answer.verdict());
         }
-        ensure!(bed.ask(&key)? == "200", "a known key was refused");
+        ensure!(ask(&bed, &key)? == "200", "a known key was refused");
     }
     let seconds = usize::try_from(started.elapsed().as_secs())?;
-    let fetches = bed.issuer.fetches();
+    let fetches = bed.issuers[0].fetches();
     // For each worker the first one, one right after it, and one every two seconds.
     ensure!(fetches <= 2 * (2 + seconds.div_ceil(2)), "{fetches} fetches in {seconds} s");
     Ok(())
@@ -220,17 +196,17 @@ fn new_keys_are_known_within_one_fetch_and_old_ones_until_they_leave() -> Result
     let (old, new) = (SigningKey::rsa(0, "old")?, SigningKey::rsa(1, "new")?);
     for more in [of_jwks("id", &json!({"cache_duration": "2s", "refetch_cooldown": "1s"})), json!({})] {
         let is_discovered = more.get("jwks").is_none();
-        let bed = Bed::start(&[&old], &more)?;
-        ensure!(bed.ask(&old)? == "200" && bed.issuer.fetches() == 1);
-        bed.issuer.publish(&[&old, &new]);
-        ensure!(bed.ask(&new)? == "200", "the first token with the new key was refused");
-        ensure!(bed.issuer.fetches() == 2 && bed.ask(&old)? == "200");
-        bed.issuer.publish(&[&new]);
-        ensure!(bed.ask(&old)? == "200", "the old key left before the set was fetched");
+        let bed = start(&[&old], &more)?;
+        ensure!(ask(&bed, &old)? == "200" && bed.issuers[0].fetches() == 1);
+        bed.issuers[0].publish(&[&old, &new]);
+        ensure!(ask(&bed, &new)? == "200", "the first token with the new key was refused");
+        ensure!(bed.issuers[0].fetches() == 2 && ask(&bed, &old)? == "200");
+        bed.issuers[0].publish(&[&new]);
+        ensure!(ask(&bed, &old)? == "200", "the old key left before the set was fetched");
         if !is_discovered {
-            until("the old key has left", || Ok(bed.ask(&old)? == INVALID))?;
+            until("the old key has left", || Ok(ask(&bed, &old)? == INVALID))?;
         }
-        ensure!(bed.ask(&new)? == "200");
+        ensure!(ask(&bed, &new)? == "200");
     }
     Ok(())
 }
@@ -238,28 +214,28 @@ fn new_keys_are_known_within_one_fetch_and_old_ones_until_they_leave() -> Result
 #[test]
 fn a_new_key_is_found_while_the_set_is_being_refreshed_and_after_a_failure() -> Result<()> {
     let (old, new) = (SigningKey::p256("old")?, SigningKey::p256("new")?);
-    let bed = Bed::start(&[&old], &of_jwks("id", &json!({"cache_duration": "1s"})))?;
-    ensure!(bed.ask(&old)? == "200");
+    let bed = start(&[&old], &of_jwks("id", &json!({"cache_duration": "1s"})))?;
+    ensure!(ask(&bed, &old)? == "200");
     thread::sleep(Duration::from_millis(1100));
     let both = Issuer::key_set(&[&old, &new]);
-    bed.issuer
+    bed.issuers[0]
         .server()
         .now(move |_| Script::After(Duration::from_millis(300), Box::new(Script::answer(200, both.clone()))));
     // The first one finds the set stale and has it refreshed; the others come meanwhile.
     for _ in 0..3 {
-        ensure!(bed.ask(&old)? == "200");
-        let found = bed.ask(&new)?;
+        ensure!(ask(&bed, &old)? == "200");
+        let found = ask(&bed, &new)?;
         ensure!(found == "200", "a new key was refused during the refresh: {found}");
     }
 
     // Where the address of the keys was discovered, it is discovered anew after a failure, and then asked.
-    let bed = Bed::start(&[&old], &json!({"jwks": {"refetch_cooldown": "1h"}}))?;
-    ensure!(bed.ask(&old)? == "200");
-    bed.issuer.server().now(|_| Script::answer(500, "{}"));
-    let found = bed.ask(&new)?;
+    let bed = start(&[&old], &json!({"jwks": {"refetch_cooldown": "1h"}}))?;
+    ensure!(ask(&bed, &old)? == "200");
+    bed.issuers[0].server().now(|_| Script::answer(500, "{}"));
+    let found = ask(&bed, &new)?;
     ensure!(found == UNAVAILABLE, "a key that may be new was refused: {found}");
-    bed.issuer.publish(&[&old, &new]);
-    until("the new key is known", || Ok(bed.ask(&new)? == "200"))?;
+    bed.issuers[0].publish(&[&old, &new]);
+    until("the new key is known", || Ok(ask(&bed, &new)? == "200"))?;
     Ok(())
 }
 
@@ -271,7 +247,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
     let keys = kids.iter().map(|kid| SigningKey::p256(kid)).collect::<Result<Vec<_>>>()?;
     // The last one stays for a while, and the next one is published before it signs.
     let published = |now: usize| keys[now.saturating_sub(1)..=now + 1].iter().collect::<Vec<_>>();
-    let bed = Bed::with(&published(0), &of_jwks("id", &json!({"refetch_cooldown": "1s"})), 2)?;
+    let bed = start_with(&published(0), &of_jwks("id", &json!({"refetch_cooldown": "1s"})), 2)?;
     let started = Instant::now();
     let period = || usize::try_from(started.elapsed().as_millis() / PERIOD.as_millis()).unwrap_or(PERIODS);
     let stopped = AtomicBool::new(false);
@@ -280,7 +256,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
             let (mut sent, mut refused) = (0, Vec::new());
             while !stopped.load(Ordering::SeqCst) {
                 let now = period().min(PERIODS);
-                let found = verdict(&bed.envoy.send(&request(&keys[now], "id", sent)?)?);
+                let found = bed.host.send(&request(&keys[now], "id", sent)?)?.verdict();
                 sent += 1;
                 if found != "200" {
                     refused.push(format!("{found} for k{now} after {:?}", started.elapsed()));
@@ -293,7 +269,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
         while period() < PERIODS {
             if period() > last {
                 last = period();
-                bed.issuer.publish(&published(last));
+                bed.issuers[0].publish(&published(last));
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -306,7 +282,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
         }
         anyhow::Ok(all)
     })?;
-    let fetches = bed.issuer.fetches();
+    let fetches = bed.issuers[0].fetches();
     ensure!(refused.is_empty(), "{} of {sent} were refused: {refused:?}", refused.len());
     ensure!(sent > 500, "only {sent} requests in {:?}", started.elapsed());
     // One a second for each of two workers would be 24.
@@ -317,16 +293,16 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
 #[test]
 fn five_hundred_first_requests_at_once_share_one_fetch_per_worker() -> Result<()> {
     let key = SigningKey::p256("k")?;
-    let bed = Bed::with(&[], &of_jwks("id", &json!({"timeout": "5s"})), 2)?;
+    let bed = start_with(&[], &of_jwks("id", &json!({"timeout": "5s"})), 2)?;
     let set = Issuer::key_set(&[&key]);
-    bed.issuer
+    bed.issuers[0]
         .server()
         .now(move |_| Script::After(Duration::from_secs(1), Box::new(Script::answer(200, set.clone()))));
     let requests = (0..500).map(|number| request(&key, "id", number)).collect::<Result<Vec<_>>>()?;
-    for answer in bed.envoy.burst(&requests)? {
-        ensure!(verdict(&answer) == "200", "{}", verdict(&answer));
+    for answer in bed.host.burst(&requests)? {
+        ensure!(answer.verdict() == "200", "{}", answer.verdict());
     }
-    ensure!(bed.issuer.fetches() <= 2, "{} fetches", bed.issuer.fetches());
+    ensure!(bed.issuers[0].fetches() <= 2, "{} fetches", bed.issuers[0].fetches());
     ensure!(bed.standin.take().len() == 500);
     Ok(())
 }
@@ -335,7 +311,7 @@ fn five_hundred_first_requests_at_once_share_one_fetch_per_worker() -> Result<()
 fn a_shared_kid_names_nobody_and_a_bad_key_is_left_out_alone() -> Result<()> {
     let (good, twin, rsa) =
         (SigningKey::p256("good")?, SigningKey::p256("twin")?, SigningKey::rsa(0, "rsa")?);
-    let bed = Bed::start(&[], &of_jwks("id", &json!({})))?;
+    let bed = start(&[], &of_jwks("id", &json!({})))?;
     let other_twin = with(&SigningKey::p256("twin")?.jwk(), &json!({}));
     let keys = json!({"keys": [
         twin.jwk(), good.jwk(), other_twin, rsa.jwk(),
@@ -344,12 +320,12 @@ fn a_shared_kid_names_nobody_and_a_bad_key_is_left_out_alone() -> Result<()> {
         with(&good.jwk(), &json!({"kid": "off-curve", "y": good.jwk()["x"]})),
         7, null,
     ]});
-    bed.issuer.publish_raw(keys.to_string());
+    bed.issuers[0].publish_raw(keys.to_string());
     for (key, expected) in [(&twin, INVALID), (&good, "200"), (&rsa, "200")] {
-        let found = bed.ask(key)?;
+        let found = ask(&bed, key)?;
         ensure!(found == expected, "{}: {found}", key.header());
     }
-    let log = bed.envoy.log();
+    let log = bed.host.log();
     for place in [4, 5, 6, 7, 8] {
         ensure!(log.contains(&format!("key {place} is left out: ")), "key {place} is not in the log:\n{log}");
     }
@@ -371,23 +347,20 @@ fn a_discovery_document_of_another_issuer_or_with_keys_elsewhere_is_not_followed
         ("port", url("port"), "https://port.example:8443/jwks".to_owned()),
         ("file", url("file"), "file:///etc/passwd".to_owned()),
     ];
-    let standin = Standin::start()?;
     let policies: Vec<_> = documents.iter().map(|(name, ..)| (*name, json!({}))).collect();
-    let mut setup = setup(&policies, &standin);
     let mut issuers = Vec::new();
     for (name, issuer, jwks_uri) in documents {
         let document = json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
         let issuer = Issuer::start(&url(name), &[&key])?;
         issuer.server().now(move |_| Script::answer(200, document.clone()));
-        setup = setup.cluster(&format!("{name}.example"), issuer.server().address());
-        issuers.push((name, issuer));
+        issuers.push(issuer);
     }
-    let envoy = setup.start()?;
-    for (name, issuer) in &issuers {
-        let found = verdict(&envoy.send(&request(&key, name, 0)?)?);
+    let bed = Testbed::trusting(issuers, &policy(&policies), |setup| setup)?;
+    for ((name, _), issuer) in policies.iter().zip(&bed.issuers) {
+        let found = bed.host.send(&request(&key, name, 0)?)?.verdict();
         ensure!(found == UNAVAILABLE, "{name}: {found}");
         ensure!(issuer.server().count("/.well-known/") == 1 && issuer.fetches() == 0, "{name}");
     }
-    ensure!(attacker.calls().is_empty() && standin.take().is_empty());
+    ensure!(attacker.calls().is_empty() && bed.standin.take().is_empty());
     Ok(())
 }

@@ -4,33 +4,52 @@
 //! Payloads of the vectors of others are no claims, so of those only refusals can be compared. What both verifiers make
 //! of a signature is compared on claims of our own, with every bit of it flipped and in every odd encoding.
 
+#[path = "../shared/jwt_attacks/mod.rs"]
+mod attacks;
+
 use std::fs;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use attacks::forge::{Attack, Forge, KeyPair, TOO_LARGE, ended, joined};
+use attacks::signature::{self, mirrored};
+use attacks::{claims, form, header, keys};
+use keyswap_core::answer::CheckError;
 use keyswap_core::base::{Moment, UnixTime};
 use keyswap_core::host::{Capabilities, Environment, MemoryStore};
-use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::{Engine, Step, Verdict};
-use keyswap_core::policy::Policy;
+use keyswap_core::identity::jwt::{Algorithm, PureRust};
+use keyswap_core::judge::{Request as Judged, Verdict};
+use keyswap_core::policy::RolloutPolicy;
 use keyswap_core::request::{Header, RequestHead};
-use keyswap_core::services::Services;
+use keyswap_core::worker::Worker;
 use keyswap_tests::{
-    Envoy, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, base64url, tools::project_root,
-    unix_now, with,
+    Issuer, Request, Script, Scripted, SigningKey, Testbed, base64url, tools::project_root, unix_now, with,
 };
-use ring::{hmac, signature};
+use ring::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding};
 use serde_json::{Value, json};
 
 const INVALID: &str = "401 token_invalid";
-const EXPIRED: &str = "401 token_expired";
+
+impl KeyPair for SigningKey {
+    fn header(&self) -> Value {
+        self.header()
+    }
+
+    fn jwk(&self) -> Value {
+        self.jwk()
+    }
+
+    fn signature(&self, text: &str) -> Vec<u8> {
+        self.signature(text).expect("the key signs")
+    }
+}
 
 /// An issuer with its keys in the policy, an Envoy, and the engine with the same policy.
-struct Bed {
+struct Judges {
     rsa: SigningKey,
     p256: SigningKey,
-    standin: Standin,
-    envoy: Envoy,
-    engine: Engine,
+    stranger: SigningKey,
+    bed: Testbed,
+    worker: Worker,
 }
 
 struct OneKey;
@@ -41,39 +60,37 @@ impl Environment for OneKey {
     }
 }
 
-impl Bed {
+impl Judges {
     fn start() -> Result<Self> {
-        let (rsa, p256) = (SigningKey::rsa(0, "rsa")?, SigningKey::p256("p256")?);
+        let (rsa, p256) = (SigningKey::rsa(0, "r1")?, SigningKey::p256("k1")?);
         let policy = json!({
             "version": "keyswap/v1",
             "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
             "issuers": [{
                 "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
-                "principals": "any", "algorithms": ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"],
+                "principals": "any", "algorithms": Algorithm::ALL.map(Algorithm::name),
                 "jwks": {"inline": {"keys": [with(&rsa.jwk(), &json!({"alg": null})), p256.jwk()]}},
             }],
         });
-        let standin = Standin::start()?;
-        let envoy = Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(&standin).start()?;
-        let policy = Policy::from_json(policy.to_string().as_bytes())?;
-        let engine = Engine::new(policy, &OneKey, &Services::new(Box::new(PureRust), Capabilities::ENVOY))?;
-        Ok(Self { rsa, p256, standin, envoy, engine })
+        let bed = Testbed::trusting(Vec::new(), &policy, |setup| setup)?;
+        let policy = RolloutPolicy::from_json(policy.to_string().as_bytes())?;
+        let worker = Worker::of(policy, Box::new(OneKey), Box::new(PureRust), Capabilities::ENVOY)?;
+        Ok(Self { rsa, p256, stranger: SigningKey::p256("k1")?, bed, worker })
     }
 
     /// What becomes of each token, which Envoy and the engine must agree on.
     fn judge(&self, tokens: &[String]) -> Result<Vec<String>> {
         let mut verdicts = Vec::new();
         for tokens in tokens.chunks(100) {
-            let requests: Vec<Request> =
-                tokens.iter().map(|token| Request::get("/v1/models").bearer(token)).collect();
-            for (token, answer) in tokens.iter().zip(self.envoy.burst(&requests)?) {
-                let (in_envoy, in_core) = (verdict(&answer), self.in_core(token)?);
+            let requests: Vec<Request> = tokens.iter().map(|token| models(token)).collect();
+            for (token, answer) in tokens.iter().zip(self.bed.host.burst(&requests)?) {
+                let (in_envoy, in_core) = (answer.verdict(), self.in_core(token)?);
                 ensure!(in_envoy == in_core, "Envoy: {in_envoy}, core: {in_core}, for {token:.200}");
                 verdicts.push(in_envoy);
             }
         }
         let (accepted, arrived) =
-            (verdicts.iter().filter(|it| *it == "200").count(), self.standin.take().len());
+            (verdicts.iter().filter(|it| *it == "200").count(), self.bed.standin.take().len());
         ensure!(accepted == arrived, "{accepted} were accepted, and {arrived} arrived");
         Ok(verdicts)
     }
@@ -81,6 +98,27 @@ impl Bed {
     fn expect(&self, tokens: &[String], expected: &str) -> Result<()> {
         for (token, found) in tokens.iter().zip(self.judge(tokens)?) {
             ensure!(found == expected, "{found} instead of {expected} for {token:.300}");
+        }
+        Ok(())
+    }
+
+    /// Each attack on each key is refused for the reason of its fault, or by Envoy before that.
+    fn refuse(&self, attacks: fn(&Forge<'_>) -> Vec<Attack>) -> Result<()> {
+        self.keys().into_iter().try_for_each(|key| self.refuse_all(attacks(&self.forge(key))))
+    }
+
+    fn refuse_all(&self, attacks: Vec<Attack>) -> Result<()> {
+        let (too_large, attacks): (Vec<_>, Vec<_>) =
+            attacks.into_iter().partition(|attack| attack.answer == Some(TOO_LARGE));
+        for attack in too_large {
+            // Envoy does not come to ask the engine.
+            self.bed.expect("more than fits", &models(&attack.token), TOO_LARGE)?;
+            ensure!(self.in_core(&attack.token)? == told(&attack), "{:.300}", attack.token);
+        }
+        let tokens: Vec<String> = attacks.iter().map(|attack| attack.token.clone()).collect();
+        for (attack, found) in attacks.iter().zip(self.judge(&tokens)?) {
+            let expected = attack.answer.map_or_else(|| told(attack), str::to_owned);
+            ensure!(found == expected, "{found} instead of {expected} for {:.300}", attack.token);
         }
         Ok(())
     }
@@ -96,9 +134,10 @@ impl Bed {
             peer: || None,
         };
         let now = Moment::from(UnixTime(i64::try_from(unix_now())?));
-        let Step::Decide(decision) = self.engine.begin(&head, now, &MemoryStore::default()) else {
-            bail!("nothing is to be fetched");
-        };
+        let store = MemoryStore::default();
+        let in_force = self.worker.in_force(&store);
+        let request = Judged { head: &head, now, store: &store };
+        let (decision, _) = in_force.decide(&request, &mut |_| panic!("nothing is to be fetched"));
         Ok(match decision.verdict {
             Verdict::Forward(_) => "200".to_owned(),
             Verdict::Reply(reason, _) => format!("{} {}", reason.status(), reason.code()),
@@ -110,70 +149,60 @@ impl Bed {
         [&self.rsa, &self.p256]
     }
 
-    /// A token of each key whose header, and one whose claims, are changed so.
-    fn headers(&self, changes: &Value) -> Result<Vec<String>> {
-        let sign =
-            |key: &&SigningKey| key.sign_raw(&with(&key.header(), changes).to_string(), claims().to_string());
-        self.keys().iter().map(sign).collect()
-    }
-
-    fn claims(&self, changes: &Value) -> Result<Vec<String>> {
-        self.keys().iter().map(|key| key.sign(&with(&claims(), changes))).collect()
-    }
-
-    /// The same with a header and a payload that need not be JSON.
-    fn raw(&self, header: &str, payload: impl AsRef<[u8]>) -> Result<Vec<String>> {
-        self.keys().iter().map(|key| key.sign_raw(header, &payload)).collect()
+    fn forge<'k>(&'k self, key: &'k SigningKey) -> Forge<'k> {
+        let now = i64::try_from(unix_now()).unwrap_or_default();
+        let lure = "https://evil.example".to_owned();
+        Forge { key, stranger: &self.stranger, claims: good_claims(), now, lure }
     }
 }
 
-/// `200`, or the status and the reason.
-fn verdict(response: &Response) -> String {
-    match response.header("x-keyswap-reason") {
-        Some(reason) => format!("{} {reason}", response.status),
-        None => response.status.to_string(),
-    }
+/// The status and the code of the attack's fault.
+fn told(attack: &Attack) -> String {
+    let reason = CheckError::Jwt(attack.fault).reason();
+    format!("{} {}", reason.status(), reason.code())
 }
 
-fn claims() -> Value {
+fn models(token: &str) -> Request {
+    Request::get("/v1/models").bearer(token)
+}
+
+fn good_claims() -> Value {
     json!({"iss": "https://id.example", "aud": "keyswap", "sub": "robot", "iat": unix_now(), "exp": unix_now() + 300})
-}
-
-/// Header and payload of a good token, and its signature.
-fn signed(key: &SigningKey) -> Result<(String, Vec<u8>)> {
-    let text = format!("{}.{}", base64url(key.header().to_string()), base64url(claims().to_string()));
-    let signature = key.signature(&text)?;
-    Ok((text, signature))
-}
-
-fn token(text: &str, signature: impl AsRef<[u8]>) -> String {
-    format!("{text}.{}", base64url(signature))
 }
 
 #[test]
 fn what_the_attacks_start_from_is_accepted() -> Result<()> {
-    let bed = Bed::start()?;
-    bed.expect(&bed.claims(&json!({}))?, "200")?;
-    bed.expect(&bed.headers(&json!({"typ": "at+jwt"}))?, "200")?;
+    let judges = Judges::start()?;
+    for key in judges.keys() {
+        let forge = judges.forge(key);
+        let changed = |changes: Value| key.sign(&with(&forge.claims, &changes));
+        let another_type = with(&key.header(), &json!({"typ": "at+jwt"})).to_string();
+        let good = [
+            forge.good(),
+            changed(json!({"exp": unix_now() - 40}))?,
+            changed(json!({"aud": ["x", "keyswap"]}))?,
+            forge.raw(&another_type, forge.claims.to_string()),
+        ];
+        judges.expect(&good, "200")?;
+    }
     // Each algorithm of one RSA key that does not say which it is for.
     let mut tokens = Vec::new();
-    let encodings: [(&str, &'static dyn signature::RsaEncoding); 4] = [
-        ("RS256", &signature::RSA_PKCS1_SHA256),
-        ("RS384", &signature::RSA_PKCS1_SHA384),
-        ("RS512", &signature::RSA_PKCS1_SHA512),
-        ("PS256", &signature::RSA_PSS_SHA256),
+    let encodings: [(&str, &'static dyn RsaEncoding); 4] = [
+        ("RS256", &RSA_PKCS1_SHA256),
+        ("RS384", &RSA_PKCS1_SHA384),
+        ("RS512", &RSA_PKCS1_SHA512),
+        ("PS256", &RSA_PSS_SHA256),
     ];
     for (name, encoding) in encodings {
-        let header = json!({"alg": name, "kid": "rsa"}).to_string();
-        let text = format!("{}.{}", base64url(header), base64url(claims().to_string()));
-        tokens.push(token(&text, bed.rsa.signature_in(encoding, &text)?));
+        let text = joined(&json!({"alg": name, "kid": "r1"}).to_string(), good_claims().to_string());
+        tokens.push(ended(&text, judges.rsa.signature_in(encoding, &text)?));
     }
-    bed.expect(&tokens, "200")
+    judges.expect(&tokens, "200")
 }
 
 #[test]
 fn every_vector_of_wycheproof_is_judged_in_envoy_as_in_core_and_none_is_accepted() -> Result<()> {
-    let bed = Bed::start()?;
+    let judges = Judges::start()?;
     let file = project_root().join("tests/vectors/wycheproof/json_web_signature_test.json");
     let vectors: Value = serde_json::from_slice(&fs::read(file)?)?;
     let groups = vectors["testGroups"].as_array().into_iter().flatten();
@@ -181,84 +210,56 @@ fn every_vector_of_wycheproof_is_judged_in_envoy_as_in_core_and_none_is_accepted
     let text = |case: &Value| case["jws"].as_str().map_or_else(|| case["jws"].to_string(), str::to_owned);
     let tokens: Vec<String> = cases.map(text).collect();
     ensure!(tokens.len() == 401, "{} vectors", tokens.len());
-    let verdicts = bed.judge(&tokens)?;
+    let verdicts = judges.judge(&tokens)?;
     ensure!(verdicts.iter().all(|it| it.starts_with("40")), "one was accepted: {verdicts:?}");
     Ok(())
 }
 
 #[test]
 fn one_bit_flipped_anywhere_in_a_signature_and_it_holds_nowhere() -> Result<()> {
-    let bed = Bed::start()?;
-    for key in bed.keys() {
-        let (text, good) = signed(key)?;
-        bed.expect(&[token(&text, &good)], "200")?;
+    let judges = Judges::start()?;
+    for key in judges.keys() {
+        let (text, good) = judges.forge(key).signed();
+        judges.expect(&[ended(&text, &good)], "200")?;
         let flipped = (0..good.len() * 8).map(|bit| {
             let mut signature = good.clone();
             signature[bit / 8] ^= 1 << (bit % 8);
-            token(&text, signature)
+            ended(&text, signature)
         });
-        bed.expect(&flipped.collect::<Vec<_>>(), INVALID)?;
+        judges.expect(&flipped.collect::<Vec<_>>(), INVALID)?;
         // And in what was signed: most of it is no JSON then.
         let signature = base64url(&good);
         let flipped = (0..text.len()).filter(|at| text.as_bytes()[*at] != b'.').map(|at| {
             let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
             format!("{}{other}{}.{signature}", &text[..at], &text[at + 1..])
         });
-        bed.expect(&flipped.collect::<Vec<_>>(), INVALID)?;
+        judges.expect(&flipped.collect::<Vec<_>>(), INVALID)?;
     }
     Ok(())
 }
 
 #[test]
 fn j1_no_spelling_of_none_is_an_algorithm() -> Result<()> {
-    let bed = Bed::start()?;
-    for name in [
-        json!("none"),
-        json!("None"),
-        json!("nOnE"),
-        json!(""),
-        json!("rs256"),
-        json!(null),
-        json!(["RS256"]),
-    ] {
-        bed.expect(&bed.headers(&json!({"alg": name}))?, INVALID)?;
-        let text =
-            format!("{}.{}", base64url(json!({"alg": name}).to_string()), base64url(claims().to_string()));
-        bed.expect(&[format!("{text}."), format!("{text}.AA"), text], INVALID)?;
-    }
-    Ok(())
+    Judges::start()?.refuse(header::j1)
 }
 
 #[test]
 fn j2_no_public_key_is_the_secret_of_an_hmac_and_no_key_is_for_anothers_algorithm() -> Result<()> {
-    let bed = Bed::start()?;
-    let jwk = bed.rsa.jwk();
-    for secret in [Vec::new(), jwk.to_string().into_bytes(), jwk["n"].to_string().into_bytes()] {
-        for kid in ["rsa", "p256"] {
-            let header = base64url(json!({"alg": "HS256", "kid": kid}).to_string());
-            let text = format!("{header}.{}", base64url(claims().to_string()));
-            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
-            bed.expect(&[token(&text, hmac::sign(&key, text.as_bytes()))], INVALID)?;
-        }
-    }
-    for name in ["RS384", "RS512", "PS256", "ES384", "EdDSA", "HS256", "ES512", "PS384"] {
-        bed.expect(&bed.headers(&json!({"alg": name}))?, INVALID)?;
-    }
-    bed.expect(&[bed.rsa.sign_raw(r#"{"alg":"ES256","kid":"p256"}"#, claims().to_string())?], INVALID)?;
-    bed.expect(&[bed.p256.sign_raw(r#"{"alg":"RS256","kid":"rsa"}"#, claims().to_string())?], INVALID)
+    let judges = Judges::start()?;
+    judges.refuse(header::j2)?;
+    // One key's signature under the name of another, which is for that algorithm.
+    let [rsa, p256] = judges.keys().map(|key| key.header().to_string());
+    let claims = good_claims().to_string();
+    judges.expect(&[judges.rsa.sign_raw(&p256, &claims)?, judges.p256.sign_raw(&rsa, &claims)?], INVALID)
 }
 
 #[test]
 fn j3_a_key_that_the_token_brings_is_ignored_and_nothing_is_fetched() -> Result<()> {
-    let bed = Bed::start()?;
-    let attacker = SigningKey::p256("p256")?;
+    let judges = Judges::start()?;
     let place = Scripted::start(|_| Script::answer(200, "{}"))?;
-    let url = format!("http://{}/keys", place.address());
-    for kid in ["p256", "attacker"] {
-        let header = json!({
-            "alg": "ES256", "kid": kid, "jwk": attacker.jwk(), "jku": url, "x5u": url, "x5c": ["MIIB"],
-        });
-        bed.expect(&[attacker.sign_raw(&header.to_string(), claims().to_string())?], INVALID)?;
+    for key in judges.keys() {
+        let lure = format!("http://{}", place.address());
+        judges.refuse_all(header::j3(&Forge { lure, ..judges.forge(key) }))?;
     }
     ensure!(place.calls().is_empty());
     Ok(())
@@ -266,46 +267,23 @@ fn j3_a_key_that_the_token_brings_is_ignored_and_nothing_is_fetched() -> Result<
 
 #[test]
 fn j4_an_unknown_kid_is_never_the_last_key_and_an_odd_one_is_no_kid() -> Result<()> {
-    let bed = Bed::start()?;
-    let (long, longer) = ("k".repeat(257), "k".repeat(9000));
-    for kid in [
-        json!("k2"),
-        json!("RSA"),
-        json!("../../dev/null"),
-        json!("rsa' OR '1'='1"),
-        json!("rsa "),
-        json!(""),
-        json!(1),
-        json!(["rsa"]),
-        json!({"k": 1}),
-        json!("rsa\r\nx: y"),
-        json!("rsa\u{0}"),
-        json!(long),
-        json!(longer),
-    ] {
-        bed.expect(&bed.headers(&json!({"kid": kid}))?, INVALID)?;
-    }
-    let huge = bed.headers(&json!({"kid": "k".repeat(64 * 1024)}))?;
-    let status = bed.envoy.send(&Request::get("/v1/models").bearer(&huge[0]))?.status;
-    ensure!(status == 431, "{status}");
-    Ok(())
+    Judges::start()?.refuse(header::j4)
 }
 
 #[test]
 fn j5_and_j14_keys_that_are_shared_or_unsafe_verify_nothing() -> Result<()> {
     let (rsa, good) = (SigningKey::rsa(0, "rsa")?, SigningKey::p256("good")?);
+    let unusable = [keys::j5(&good.jwk()), keys::j14(&rsa.jwk())].concat();
+    let mut published: Vec<Value> = unusable.into_iter().map(|(key, _)| key).collect();
+    published
+        .extend([with(&rsa.jwk(), &json!({"kid": "shared"})), with(&rsa.jwk(), &json!({"kid": "shared"}))]);
+    let kids: Vec<String> =
+        published.iter().filter_map(|key| key["kid"].as_str()).map(str::to_owned).collect();
+    ensure!(kids.len() > 25, "{kids:?}");
+    let last = published.len();
+    published.push(good.jwk());
     let issuer = Issuer::start("https://id.example", &[])?;
-    let modulus = |bits: usize| base64url(vec![0xff; bits / 8]);
-    let unsafe_key = |kid: &str, change: Value| with(&rsa.jwk(), &with(&json!({"kid": kid}), &change));
-    let keys = json!([
-        unsafe_key("exponent-1", json!({"e": base64url([1])})), unsafe_key("exponent-2", json!({"e": base64url([2])})),
-        unsafe_key("exponent-huge", json!({"e": base64url([0xff; 256])})),
-        unsafe_key("bits-1024", json!({"n": modulus(1024)})), unsafe_key("bits-8192", json!({"n": modulus(8192)})),
-        unsafe_key("shared", json!({})), unsafe_key("shared", json!({})),
-        {"kty": "oct", "kid": "secret", "alg": "HS256", "k": base64url("secret")},
-        good.jwk(),
-    ]);
-    issuer.publish_raw(json!({"keys": keys}).to_string());
+    issuer.publish_raw(json!({"keys": published}).to_string());
     let policy = json!({
         "version": "keyswap/v1",
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
@@ -313,224 +291,72 @@ fn j5_and_j14_keys_that_are_shared_or_unsafe_verify_nothing() -> Result<()> {
             "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"], "principals": "any",
         }],
     });
-    let standin = Standin::start()?;
-    let envoy = Envoy::with(&policy)
-        .env("OPENAI_API_KEY", "sk-real")
-        .upstream(&standin)
-        .cluster("id.example", issuer.server().address())
-        .start()?;
-    let ask =
-        |token: &str| envoy.send(&Request::get("/v1/models").bearer(token)).map(|answer| verdict(&answer));
-    for kid in ["exponent-1", "exponent-2", "exponent-huge", "bits-1024", "bits-8192", "shared", "secret"] {
-        let header = json!({"alg": "RS256", "kid": kid}).to_string();
-        let text = format!("{}.{}", base64url(&header), base64url(claims().to_string()));
-        // With an exponent of 1 the padded digest would be its own signature.
-        let forged = ["1", "secret"].map(|secret| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), text.as_bytes())
-                .as_ref()
-                .to_vec()
-        });
-        for token in
-            [rsa.sign_raw(&header, claims().to_string())?, token(&text, &forged[0]), token(&text, &forged[1])]
-        {
-            let found = ask(&token)?;
-            ensure!(found == INVALID, "{kid}: {found}");
+    let bed = Testbed::trusting(vec![issuer], &policy, |setup| setup)?;
+    for kid in &kids {
+        for token in of_no_key(kid, &rsa, &good)? {
+            bed.expect(kid, &models(&token), INVALID)?;
         }
     }
-    let found = ask(&good.sign(&claims())?)?;
-    ensure!(found == "200" && standin.take().len() == 1, "the good key: {found}");
+    bed.expect("the good key", &models(&good.sign(&good_claims())?), "200")?;
+    let log = bed.host.log();
+    // The two that share their `kid` are keys; they only name no one key.
+    for place in 0..last - 2 {
+        ensure!(log.contains(&format!("key {place} is left out: ")), "key {place} is not in the log:\n{log}");
+    }
     Ok(())
+}
+
+/// What might pass as a token of a key that is none: honest signatures of either type, and HMACs with what is public.
+fn of_no_key(kid: &str, rsa: &SigningKey, p256: &SigningKey) -> Result<[String; 4]> {
+    let claims = good_claims().to_string();
+    let header = |alg: &str| json!({"alg": alg, "kid": kid}).to_string();
+    let text = joined(&header("RS256"), &claims);
+    let forged = ["1", "secret"].map(|secret| ended(&text, header::hmac(secret.as_bytes(), &text)));
+    let [one, secret] = forged;
+    Ok([rsa.sign_raw(&header("RS256"), &claims)?, p256.sign_raw(&header("ES256"), &claims)?, one, secret])
 }
 
 #[test]
 fn j6_j7_and_j8_other_forms_are_refused_unread() -> Result<()> {
-    let bed = Bed::start()?;
-    for changes in [
-        json!({"crit": ["b64"], "b64": false}),
-        json!({"crit": []}),
-        json!({"crit": ["exp"]}),
-        json!({"b64": true}),
-        json!({"b64": false}),
-        json!({"zip": "DEF"}),
-    ] {
-        bed.expect(&bed.headers(&changes)?, INVALID)?;
-    }
-    let encrypted = base64url(r#"{"alg":"PBES2-HS256+A128KW","p2c":2147483647,"enc":"A128GCM","zip":"DEF"}"#);
-    let good = bed.p256.sign(&claims())?;
-    let odd = [
-        format!("{encrypted}.AA.AA.AA.AA"),
-        format!("{good}."),
-        format!("{good}.AA"),
-        good.replacen('.', "..", 1),
-        good.replace('.', ".."),
-        good.replacen('.', "", 1),
-        format!("eyJ{}", ".".repeat(8000)),
-        format!("eyJ{}", ".".repeat(30_000)),
-        "eyJ..".to_owned(),
-    ];
-    bed.expect(&odd, INVALID)?;
-    let status = bed.envoy.send(&Request::get("/v1/models").bearer(&".".repeat(1024 * 1024)))?.status;
-    ensure!(status == 431, "{status}");
-    Ok(())
+    let judges = Judges::start()?;
+    judges.refuse(header::j6)?;
+    judges.refuse(form::j7)?;
+    judges.refuse(form::j8)
 }
 
 #[test]
 fn j9_a_date_is_a_whole_number_of_seconds_and_is_kept_to() -> Result<()> {
-    let bed = Bed::start()?;
-    for name in ["exp", "nbf", "iat"] {
-        for value in [
-            "\"1900000000\"",
-            "null",
-            "true",
-            "[]",
-            "-1",
-            "1.5",
-            "1900000000.0",
-            "9223372036854775808",
-            "1e30",
-            "1e400",
-        ] {
-            let mut payload = with(&claims(), &json!({name: null})).to_string();
-            payload.truncate(payload.len() - 1);
-            let payload = format!(r#"{payload},"{name}":{value}}}"#);
-            for key in bed.keys() {
-                bed.expect(&[key.sign_raw(&key.header().to_string(), &payload)?], INVALID)?;
-            }
-        }
-    }
-    bed.expect(&bed.claims(&json!({"exp": null}))?, INVALID)?;
-    bed.expect(&bed.claims(&json!({"exp": unix_now() - 70}))?, EXPIRED)?;
-    bed.expect(&bed.claims(&json!({"exp": unix_now() - 40}))?, "200")?;
-    bed.expect(&bed.claims(&json!({"nbf": unix_now() + 80}))?, INVALID)?;
-    bed.expect(&bed.claims(&json!({"iat": unix_now() + 80}))?, INVALID)
+    Judges::start()?.refuse(claims::j9)
 }
 
 #[test]
 fn j10_audience_and_issuer_are_compared_whole() -> Result<()> {
-    let bed = Bed::start()?;
-    for aud in [
-        json!(null),
-        json!([]),
-        json!(""),
-        json!("keyswa"),
-        json!("keyswap2"),
-        json!("Keyswap"),
-        json!("keyswap,x"),
-        json!(["keyswap", 7]),
-        json!([["keyswap"]]),
-        json!({"keyswap": true}),
-    ] {
-        bed.expect(&bed.claims(&json!({"aud": aud}))?, INVALID)?;
-    }
-    for iss in [
-        json!(null),
-        json!(""),
-        json!("https://id.example/"),
-        json!("https://id.exampl"),
-        json!("https://id.example.evil"),
-        json!(["https://id.example"]),
-    ] {
-        bed.expect(&bed.claims(&json!({"iss": iss}))?, INVALID)?;
-    }
-    bed.expect(&bed.claims(&json!({"aud": ["x", "keyswap"]}))?, "200")
+    let judges = Judges::start()?;
+    judges.refuse(claims::j10_audience)?;
+    judges.refuse(claims::j10_issuer)
 }
 
 #[test]
 fn j11_a_member_that_stands_twice_and_anything_around_the_json_is_refused() -> Result<()> {
-    let bed = Bed::start()?;
-    let payload = claims().to_string();
-    for odd in [
-        r#"{"alg":"none","alg":"ES256","kid":"p256"}"#,
-        r#"{"alg":"ES256","kid":"x","\u006bid":"p256"}"#,
-        r#"{"alg":"ES256","kid":"p256"} "x""#,
-        "\u{feff}{\"alg\":\"ES256\",\"kid\":\"p256\"}",
-        r#"["ES256"]"#,
-        r#"{"alg":"ES256","kid":"p256",}"#,
-    ] {
-        bed.expect(&bed.raw(odd, &payload)?, INVALID)?;
-    }
-    let header = bed.p256.header().to_string();
-    for odd in [
-        payload.replacen('{', r#"{"aud":"x","#, 1),
-        payload.replacen('{', r#"{"x":{"a":1,"a":2},"#, 1),
-        format!("{payload}{payload}"),
-        format!("\u{feff}{payload}"),
-        format!("[{payload}]"),
-        payload.replacen('{', r#"{"x":"\ud800","#, 1),
-        format!("{}{}", "[".repeat(3000), "]".repeat(3000)),
-    ] {
-        bed.expect(&bed.raw(&header, odd)?, INVALID)?;
-    }
-    let (text, signature) = signed(&bed.p256)?;
-    let (protected, payload) = text.split_once('.').unwrap_or_default();
-    let document = json!({"protected": protected, "payload": payload, "signature": base64url(signature)});
-    // Its commas alone make it no credential.
-    bed.expect(&[document.to_string()], "400 credential_ambiguous")
+    Judges::start()?.refuse(claims::j11)
 }
 
 #[test]
 fn j12_each_part_has_one_spelling() -> Result<()> {
-    let bed = Bed::start()?;
-    for key in bed.keys() {
-        // One that has a character of the URL-safe alphabet alone.
-        let mut number = 0;
-        let good = loop {
-            let token = key.sign(&with(&claims(), &json!({"jti": number.to_string()})))?;
-            if token.contains(['-', '_']) {
-                break token;
-            }
-            number += 1;
-        };
-        let (kept, last) = good.split_at(good.len() - 1);
-        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let loose = alphabet.find(last).and_then(|at| alphabet.get(at + 1..at + 2)).unwrap_or("_");
-        let odd = [
-            format!("{good}="),
-            format!("{good}=="),
-            format!("{kept}{loose}"),
-            good.replacen('.', "=.", 1),
-            good.replace(['-', '_'], "+"),
-            format!("{good}%3D"),
-        ];
-        bed.expect(&odd, INVALID)?;
-        let spaced = bed.judge(&[good.replacen('.', ". ", 1), good.replacen('.', ".\t", 1)])?;
-        ensure!(spaced.iter().all(|it| it == "400 credential_ambiguous"), "{spaced:?}");
-    }
-    Ok(())
+    Judges::start()?.refuse(form::j12)
 }
 
 #[test]
 fn j13_odd_signatures_are_judged_alike_by_envoy_and_in_pure_rust() -> Result<()> {
-    let bed = Bed::start()?;
-    let order = hex::decode("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
-    let order = order.map_err(|error| anyhow!("{error}"))?;
-    let (text, good) = signed(&bed.p256)?;
-    let (r, s) = good.split_at(32);
-    let one = [&[0; 31][..], &[1]].concat();
-    let odd = [
-        [&[0; 32][..], &[0; 32]].concat(),
-        [r, &[0; 32]].concat(),
-        [&[0; 32], s].concat(),
-        [r, &order].concat(),
-        [&order, s].concat(),
-        [&order[..], &order].concat(),
-        [&[0xff; 32], s].concat(),
-        [&one[..], &one].concat(),
-        [s, r].concat(),
-        [&good[..], &[0]].concat(),
-        [&[0], &good[..]].concat(),
-        good[..63].to_vec(),
-        [r, r, s, s].concat(),
-        der(r, s),
-        vec![0],
-        vec![1; 64],
-    ];
-    bed.expect(&odd.map(|signature| token(&text, signature)), INVALID)?;
+    let judges = Judges::start()?;
+    let forge = judges.forge(&judges.p256);
+    judges.refuse_all(signature::j13(&forge))?;
     // (r, n - s) is as good as (r, s): the standard allows both.
-    bed.expect(&[token(&text, [r, &difference(&order, s)].concat())], "200")?;
+    let (text, good) = forge.signed();
+    judges.expect(&[ended(&text, mirrored(&good))], "200")?;
 
-    let (text, good) = signed(&bed.rsa)?;
-    let in_other = |encoding: &'static dyn signature::RsaEncoding| bed.rsa.signature_in(encoding, &text);
+    let (text, good) = judges.forge(&judges.rsa).signed();
+    let in_other = |encoding: &'static dyn RsaEncoding| judges.rsa.signature_in(encoding, &text);
     let odd = [
         vec![0; 256],
         [&[0; 255][..], &[1]].concat(),
@@ -541,66 +367,29 @@ fn j13_odd_signatures_are_judged_alike_by_envoy_and_in_pure_rust() -> Result<()>
         [&[0], &good[..]].concat(),
         [&good[..], &[0]].concat(),
         [&good[..], &good].concat(),
-        in_other(&signature::RSA_PSS_SHA256)?,
-        in_other(&signature::RSA_PKCS1_SHA384)?,
-        in_other(&signature::RSA_PKCS1_SHA512)?,
+        in_other(&RSA_PSS_SHA256)?,
+        in_other(&RSA_PKCS1_SHA384)?,
+        in_other(&RSA_PKCS1_SHA512)?,
         SigningKey::rsa(1, "rsa")?.signature(&text)?,
     ];
-    bed.expect(&odd.map(|signature| token(&text, signature)), INVALID)
-}
-
-/// `Ecdsa-Sig-Value`, as most libraries make it, and no JWS has it.
-fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
-    let integer = |bytes: &[u8]| {
-        let positive = [&[0][..], bytes].concat();
-        [vec![2, u8::try_from(positive.len()).unwrap_or_default()], positive].concat()
-    };
-    let body = [integer(r), integer(s)].concat();
-    [vec![0x30, u8::try_from(body.len()).unwrap_or_default()], body].concat()
-}
-
-/// Of two numbers of one length, the greater first.
-fn difference(from: &[u8], take: &[u8]) -> Vec<u8> {
-    let mut borrow = 0;
-    let mut digits: Vec<u8> = from
-        .iter()
-        .zip(take)
-        .rev()
-        .map(|(from, take)| {
-            let digit = i16::from(*from) - i16::from(*take) - borrow;
-            borrow = i16::from(digit < 0);
-            u8::try_from(digit.rem_euclid(256)).unwrap_or_default()
-        })
-        .collect();
-    digits.reverse();
-    digits
+    judges.expect(&odd.map(|signature| ended(&text, signature)), INVALID)
 }
 
 #[test]
 fn j15_a_token_for_another_purpose_is_refused_by_its_type() -> Result<()> {
-    let bed = Bed::start()?;
-    for typ in
-        [json!("JWE"), json!("dpop+jwt"), json!("logout+jwt"), json!("secevent+jwt"), json!(1), json!("")]
-    {
-        bed.expect(&bed.headers(&json!({"typ": typ}))?, INVALID)?;
-    }
-    Ok(())
+    Judges::start()?.refuse(header::j15)
 }
 
 #[test]
 fn j16_a_verdict_that_is_remembered_is_no_other_tokens() -> Result<()> {
-    let bed = Bed::start()?;
-    for key in bed.keys() {
-        let (text, good) = signed(key)?;
-        let tokens: Vec<String> = vec![token(&text, &good); 3];
-        bed.expect(&tokens, "200")?;
-        let (header, _) = text.split_once('.').unwrap_or_default();
-        let another =
-            format!("{header}.{}", base64url(with(&claims(), &json!({"sub": "admin"})).to_string()));
-        let mut other = good.clone();
-        other.reverse();
-        bed.expect(&[token(&another, &good), token(&text, &other), token(&another, &good)], INVALID)?;
-        bed.expect(&[token(&text, &good)], "200")?;
+    let judges = Judges::start()?;
+    for key in judges.keys() {
+        let forge = judges.forge(key);
+        let (text, signature) = forge.signed();
+        let good = ended(&text, &signature);
+        judges.expect(&vec![good.clone(); 3], "200")?;
+        judges.refuse_all(claims::j16(&forge, &text, &signature))?;
+        judges.expect(&[good], "200")?;
     }
     Ok(())
 }

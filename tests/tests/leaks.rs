@@ -4,9 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{
-    Envoy, PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, unix_now, until,
-};
+use keyswap_tests::{PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Testbed, unix_now, until};
 use serde_json::{Value, json};
 
 /// Values that occur nowhere else, so that finding one is proof of a leak.
@@ -42,9 +40,7 @@ fn policy(jwks: &Value) -> Value {
             {"sha256": sha256(OPERATOR), "label": "operator", "providers": ["keyswap-status"]},
             {"sha256": sha256(EXPIRED), "label": "expired", "providers": ["openai"], "expires_at": "2020-01-01T00:00:00Z"},
         ],
-        "registry": {
-            "url": "http://registry.test", "cluster": "keyswap-registry", "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
-        },
+        "registry": Testbed::registry(),
         "issuers": [{
             "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
             "principals": "any", "slots": ["header:x-platform-token"], "jwks": {"inline": jwks},
@@ -84,40 +80,33 @@ fn services() -> Result<Scripted> {
     })
 }
 
-/// A bed with everything in it.
-struct Bed {
-    standin: Standin,
-    jwt: String,
-    envoy: Envoy,
-    // It answers as long as it lives.
-    _services: Scripted,
+/// Starts a bed with everything in it.
+fn start(services: &Scripted, change: impl FnOnce(Setup) -> Setup) -> Result<(Testbed, Sentinels)> {
+    let key = SigningKey::p256("k")?;
+    let claims =
+        json!({"iss": "https://id.example", "aud": "keyswap", "sub": "robot", "exp": unix_now() + 300});
+    let bed = Testbed::trusting(Vec::new(), &policy(&json!({"keys": [key.jwk()]})), |setup| {
+        let setup = setup.registry(services.address()).filter_log_level("trace");
+        let known = SECRETS.into_iter().filter(|(name, _)| *name != "NO_VARIABLE");
+        change(known.fold(setup, |setup, (name, value)| setup.env(name, value)))
+    })?;
+    Ok((bed, Sentinels { jwt: key.sign(&claims)? }))
 }
 
-impl Bed {
-    fn start(change: impl FnOnce(Setup) -> Setup) -> Result<Self> {
-        let key = SigningKey::p256("k")?;
-        let claims =
-            json!({"iss": "https://id.example", "aud": "keyswap", "sub": "robot", "exp": unix_now() + 300});
-        let (standin, services) = (Standin::start()?, services()?);
-        let mut setup = Envoy::with(&policy(&json!({"keys": [key.jwk()]})))
-            .upstream(&standin)
-            .registry(services.address())
-            .filter_log_level("trace");
-        for (name, value) in SECRETS.into_iter().filter(|(name, _)| *name != "NO_VARIABLE") {
-            setup = setup.env(name, value);
-        }
-        let envoy = change(setup).start()?;
-        Ok(Self { standin, jwt: key.sign(&claims)?, envoy, _services: services })
-    }
+/// What must not be seen.
+struct Sentinels {
+    jwt: String,
+}
 
-    /// What nobody may see: the JWT by its signature, which is what makes it one.
-    fn sentinels(&self) -> Vec<&str> {
+impl Sentinels {
+    /// The JWT is there by its signature, which is what makes it one.
+    fn all(&self) -> Vec<&str> {
         let signature = self.jwt.rsplit('.').next().unwrap_or_default();
         TOKENS.into_iter().chain(SECRETS.map(|(_, value)| value)).chain([signature]).collect()
     }
 
     fn check(&self, place: &str, text: &str) -> Result<()> {
-        for sentinel in self.sentinels() {
+        for sentinel in self.all() {
             ensure!(!text.contains(sentinel), "`{sentinel}` shows in {place}:\n{text}");
         }
         Ok(())
@@ -147,12 +136,13 @@ fn requests(token: &str) -> Vec<Request> {
 #[test]
 fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies() -> Result<()> {
     let probe = PROBE.path()?;
-    let bed = Bed::start(|setup| setup.tweak(|bootstrap| add_probe(bootstrap, &probe)))?;
+    let services = services()?;
+    let (bed, sentinels) = start(&services, |setup| setup.tweak(|bootstrap| add_probe(bootstrap, &probe)))?;
     let mut shown = Vec::new();
     let mut sent = 0;
     for token in [TOKEN, EXPIRED, UNKNOWN] {
         for request in requests(token) {
-            let answer = bed.envoy.open(&request)?;
+            let answer = bed.host.open(&request)?;
             sent += 1;
             if token == TOKEN {
                 ensure!(answer.status() < 400, "a good token was refused: {request:?}");
@@ -167,10 +157,10 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
     bed.standin.refuse_if(|_| Some(Refusal { status: 429, body: json!({}), ..Refusal::default() }));
     for request in [
         Request::get("/v1/models").bearer(REGISTERED),
-        Request::get("/mistral/v1/models").header("x-platform-token", &bed.jwt),
+        Request::get("/mistral/v1/models").header("x-platform-token", &sentinels.jwt),
         Request::get("/groq/models").bearer(REGISTERED),
     ] {
-        let response = bed.envoy.send(&request)?;
+        let response = bed.host.send(&request)?;
         ensure!(response.status == 429 && response.header("x-keyswap-reason").is_none(), "{response:?}");
         sent += 1;
     }
@@ -180,20 +170,20 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         Request::get(format!("/v1/{UNKNOWN}")).bearer(EXPIRED),
         Request::get("/v1/models").bearer(TOKEN).bearer(UNKNOWN),
     ] {
-        shown.push(("a refusal", format!("{:?}", bed.envoy.send(&request)?)));
+        shown.push(("a refusal", format!("{:?}", bed.host.send(&request)?)));
         sent += 1;
     }
     for request in [
         Request::get("/.well-known/keyswap").header("host", "localhost"),
         Request::get("/.well-known/keyswap").header("x-forwarded-for", "1.2.3.4").bearer(OPERATOR),
     ] {
-        let status = bed.envoy.send(&request)?;
+        let status = bed.host.send(&request)?;
         ensure!(status.status == 200 && status.text().contains(r#""state":"fresh""#), "{status:?}");
         shown.push(("the status", format!("{status:?} {}", status.text())));
         sent += 1;
     }
-    let shared = bed.envoy.send(&Request::get("/shared-data"))?.text();
-    for kind in ["record", "limit", "rest"] {
+    let shared = bed.host.send(&Request::get("/shared-data"))?.text();
+    for kind in ["record", "limit", "cooldown"] {
         ensure!(shared.contains(&format!("keyswap.1.{kind}.")), "the probe sees no `{kind}`:\n{shared}");
     }
     ensure!(shared.contains("registered"), "the probe does not see the record:\n{shared}");
@@ -201,9 +191,9 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
     for page in
         ["/config_dump?include_eds", "/stats", "/stats/prometheus", "/clusters", "/listeners", "/server_info"]
     {
-        shown.push((page, bed.envoy.admin(page)?));
+        shown.push((page, bed.host.admin(page)?));
     }
-    let access_log = bed.envoy.access_log(sent)?;
+    let access_log = bed.host.access_log(sent)?;
     // The path is logged without its query; the one request above that had a token as its path is the caller's doing.
     let lines: Vec<String> = access_log
         .iter()
@@ -211,12 +201,12 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         .filter(|line| !line.contains(&format!("/{UNKNOWN}\"")))
         .collect();
     shown.push(("the access log", lines.join("\n")));
-    let log = bed.envoy.log();
+    let log = bed.host.log();
     ensure!(log.contains("\"reason\":\"token_expired\""), "the log has no refusals:\n{log}");
     let filter_lines: Vec<&str> = log.lines().filter(|line| line.contains("wasm log")).collect();
     shown.push(("the filter's log", filter_lines.join("\n")));
     for (place, text) in &shown {
-        bed.check(place, text)?;
+        sentinels.check(place, text)?;
     }
     Ok(())
 }
@@ -238,11 +228,12 @@ fn add_probe(bootstrap: &mut Value, module: &std::path::Path) {
 
 #[test]
 fn an_upstream_sees_the_real_credential_once_and_the_token_never() -> Result<()> {
-    let bed = Bed::start(|setup| setup)?;
+    let services = services()?;
+    let (bed, sentinels) = start(&services, |setup| setup)?;
     let mut all = requests(TOKEN);
-    all.push(Request::get("/mistral/v1/models").header("x-platform-token", &bed.jwt));
+    all.push(Request::get("/mistral/v1/models").header("x-platform-token", &sentinels.jwt));
     for request in all {
-        ensure!(bed.envoy.open(&request)?.status() < 400, "a good token was refused: {request:?}");
+        ensure!(bed.host.open(&request)?.status() < 400, "a good token was refused: {request:?}");
         let received = bed.standin.take();
         let [upstream] = received.as_slice() else { anyhow::bail!("one request became {}", received.len()) };
         let credentials = upstream.credentials();
@@ -275,7 +266,8 @@ fn an_upstream_sees_the_real_credential_once_and_the_token_never() -> Result<()>
 fn a_mirror_gets_no_credential_with_the_route_of_the_example() -> Result<()> {
     let mirror = Scripted::start(|_| Script::answer(200, "{}"))?;
     let address = mirror.address();
-    let bed = Bed::start(|setup| {
+    let services = services()?;
+    let (bed, sentinels) = start(&services, |setup| {
         setup.overlay("mirror.yaml").tweak(move |bootstrap| {
             let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
             let cluster = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "mirror");
@@ -289,12 +281,12 @@ fn a_mirror_gets_no_credential_with_the_route_of_the_example() -> Result<()> {
     let mut all = requests(TOKEN);
     all.pop();
     for request in &all {
-        ensure!(bed.envoy.send(request)?.status < 400, "a good token was refused: {request:?}");
+        ensure!(bed.host.send(request)?.status < 400, "a good token was refused: {request:?}");
     }
     until("the copies have arrived", || Ok(mirror.calls().len() == all.len()))?;
     let copies = format!("{:?}", mirror.calls());
     ensure!(copies.contains("gateway.ai.cloudflare.com-shadow"), "{copies}");
-    bed.check("a mirrored request", &copies)
+    sentinels.check("a mirrored request", &copies)
 }
 
 #[test]

@@ -16,22 +16,14 @@ use std::{
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, faults, until,
+    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, Testbed, faults, until,
 };
 use serde_json::{Value, json};
 
 const GOOD: &str = "ptk_looked-up-and-good";
 
 fn policy(more: &Value) -> Value {
-    let mut policy = json!({
-        "version": "keyswap/v1",
-        "registry": {
-            "url": "http://registry.test",
-            "cluster": "keyswap-registry",
-            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
-        },
-        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
-    });
+    let mut policy = Testbed::registry_policy();
     for (name, value) in more.as_object().into_iter().flatten() {
         policy["registry"][name] = value.clone();
     }

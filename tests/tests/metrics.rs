@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, net::TcpListener};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::Reason;
 use keyswap_core::base::Digest;
-use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, tools, until};
+use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, Testbed, tools, until};
 use promql_parser::{
     label::Matcher,
     parser::{self, Expr, VectorSelector},
@@ -135,8 +135,7 @@ fn everything() -> Result<Vec<Sample>> {
     let known = known["token"].as_str().context("a token")?;
     let at_registry = |more: Value| -> Result<Value> {
         let mut policy = policy(more)?;
-        policy["registry"] = json!({"url": "http://registry", "cluster": "keyswap-registry",
-            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}});
+        policy["registry"] = Testbed::registry();
         Ok(policy)
     };
     let narrow = json!({"tokens": [], "registry": at_registry(json!({}))?["registry"]});

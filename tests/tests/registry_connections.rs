@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Bootstrap, Envoy, Registry, Request, Standin};
+use keyswap_tests::{Bootstrap, Envoy, Registry, Request, Standin, Testbed};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,17 +21,8 @@ fn idle_timeout(bootstrap: &mut Value) -> Result<&mut Value> {
 }
 
 fn start(registry: &Registry, standin: &Standin, idle: &str) -> Result<Envoy> {
-    let policy = json!({
-        "version": "keyswap/v1",
-        "registry": {
-            "url": "http://registry.test",
-            "cluster": "keyswap-registry",
-            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
-        },
-        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
-    });
     let mut found = Ok(());
-    let setup = Envoy::with(&policy)
+    let setup = Envoy::with(&Testbed::registry_policy())
         .env("OPENAI_API_KEY", "sk-real")
         .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
         .upstream(standin)

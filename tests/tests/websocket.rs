@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{
-    Standin, TOKEN, Testbed,
+    TOKEN, Testbed,
     clients::{
         Call, Event, Failure, Mode,
         matrix::{Provider, WS},
@@ -110,9 +110,8 @@ fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
         "credential": "cf_aig",
         "mode": "provider_key",
     }});
-    let standin = Standin::start()?;
-    let envoy = Testbed::setup_with(&policy, &standin).env("CF_AIG_TOKEN", "real-gateway-token").start()?;
-    let testbed = Testbed { standin, envoy };
+    let testbed =
+        Testbed::trusting(Vec::new(), &policy, |setup| setup.env("CF_AIG_TOKEN", "real-gateway-token"))?;
     for target in ["/openai?model=gpt-realtime", REALTIME] {
         let url = url(&testbed, target);
         let events = WS.run(&Call { mode: Mode::Subprotocol, base_url: &url, token: TOKEN, headers: &[] })?;
@@ -161,7 +160,7 @@ fn an_upgrade_that_the_upstream_refuses_is_answered_in_its_words() -> Result<()>
 }
 
 fn url(testbed: &Testbed, target: &str) -> String {
-    format!("ws://{}{target}", testbed.envoy.address())
+    format!("ws://{}{target}", testbed.host.address())
 }
 
 fn refused(testbed: &Testbed, mode: Mode, token: &str, headers: &[(&str, Option<&str>)]) -> Result<Failure> {

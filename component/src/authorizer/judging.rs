@@ -6,7 +6,7 @@ use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::base::Moment;
 use keyswap_core::judge::{AnswerFields, Decision, Field, Request, Verdict};
 use keyswap_core::request::{OwnedHead, RequestHead};
-use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
+use keyswap_core::services::{Fetch, Resolution};
 use keyswap_core::worker::{self, Entry, InForce, Next, Ticket};
 
 use super::bindings::exports::keyswap::auth::authorizer as wit;
@@ -128,10 +128,7 @@ impl wit::GuestCall for Call {
         let mut call: Self = this.into_inner();
         call.is_answered = true;
         let (shared, now) = (&call.shared, Moment(now));
-        let answer = match &answer {
-            Some(answer) => FetchAnswer::Response { status: answer.status, body: &answer.body },
-            None => FetchAnswer::Failed,
-        };
+        let answer = answer.as_ref().map(|answer| (answer.status, answer.body.as_slice())).into();
         let Fetch { key, as_of, .. } = &call.fetch;
         let accepted = shared.worker.accept(key, *as_of, &answer, now, &shared.store);
         let resolution = accepted.resolution.clone();

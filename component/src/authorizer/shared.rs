@@ -52,12 +52,7 @@ impl Shared {
     }
 
     /// Keeps a judgement in the background, with the call that it needs.
-    pub(super) fn keep_background(
-        &self,
-        background: Option<Background<Ticket>>,
-        head: OwnedHead,
-        now: Moment,
-    ) {
+    pub(super) fn keep_background(&self, background: Option<Background>, head: OwnedHead, now: Moment) {
         if let Some(Background { fetch, ticket }) = background {
             self.keep_due([Due { fetch: *fetch, background: Some((head, ticket)) }], now);
         }

@@ -12,7 +12,7 @@ use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{Decision, Observation, Request, Verdict};
 use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, FetchKey, Resolution};
-use keyswap_core::worker::{Background, InForce, Ticket, Worker};
+use keyswap_core::worker::{Background, InForce, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
@@ -120,12 +120,7 @@ impl Instance {
     }
 
     /// Comes to the end of a judgement in the background. The caller has its answer.
-    fn finish(
-        &self,
-        in_force: &InForce<'_>,
-        mut background: Option<Background<Ticket>>,
-        request: &Request<'_, '_>,
-    ) {
+    fn finish(&self, in_force: &InForce<'_>, mut background: Option<Background>, request: &Request<'_, '_>) {
         while let Some(Background { fetch, ticket }) = background {
             let resolution = self.fetch(*fetch);
             let (observations, next) =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyswap::registry::{Day, Listing};
 use keyswap_core::base::Digest;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +19,41 @@ const WRITES: i64 = 1000;
 const WRITERS: i64 = 8;
 const PAIRS: usize = 16;
 
+/// Has writers write until the server is killed in the middle of it; returns what it acknowledged.
+async fn killed_while_writing<T: Send + 'static, W: Future<Output = Option<T>> + Send>(
+    mut server: Server,
+    request: impl Fn(&Server) -> RequestBuilder,
+    write: impl Fn(RequestBuilder, i64) -> W + Clone + Send + 'static,
+) -> Vec<T> {
+    let answered = watch::Sender::new(0);
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let (request, write, answered) = (request(&server), write.clone(), answered.clone());
+        writers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in (writer..WRITES).step_by(usize::try_from(WRITERS).unwrap()) {
+                let Some(written) = write(request.try_clone().unwrap(), number).await else { break };
+                acknowledged.push(written);
+                answered.send_modify(|count| *count += 1);
+            }
+            acknowledged
+        });
+    }
+    answered.subscribe().wait_for(|count| *count >= 300).await.unwrap();
+    server.kill();
+    let acknowledged: Vec<T> = writers.join_all().await.into_iter().flatten().collect();
+    assert!(!server.wait().0.success());
+    assert!(i64::try_from(acknowledged.len()).unwrap() < WRITES, "it was killed too late");
+    acknowledged
+}
+
+/// The answer, which has this status; none where the server is gone, in the middle of this or another write.
+async fn answer(request: RequestBuilder, status: u16) -> Option<Response> {
+    let response = request.send().await.ok()?;
+    assert_eq!(response.status(), status, "{response:?}");
+    Some(response)
+}
+
 async fn every_acknowledged_write_survives_a_kill(database: &Database) {
     let registry = database.open().await;
     let mut pairs = Vec::new();
@@ -27,43 +62,25 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
         let other = create(&registry, &format!("{pair} other")).await.record.digest;
         pairs.push((one, other));
     }
-    let mut server = Server::start(&database.url());
-    let answered = watch::Sender::new(0);
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let request = server.post("/v1/usage");
-        let (pairs, answered) = (pairs.clone(), answered.clone());
-        writers.spawn(async move {
-            let mut acknowledged = BTreeMap::new();
-            for write in (writer..WRITES).step_by(usize::try_from(WRITERS).unwrap()) {
-                let (one, other) = pairs[usize::try_from(write).unwrap() % PAIRS];
-                let day = Day(1 + write).to_string();
-                let marks = json!({"marks": [
-                    {"sha256": one.to_hex(), "day": day},
-                    {"sha256": other.to_hex(), "day": day},
-                ]});
-                match request.try_clone().unwrap().json(&marks).send().await {
-                    Ok(response) if response.status() == 204 => {
-                        acknowledged.insert(one, Day(1 + write));
-                        answered.send_modify(|count| *count += 1);
-                    }
-                    Ok(response) => panic!("{response:?}"),
-                    // It is gone, in the middle of this or another write.
-                    Err(_) => break,
-                }
-            }
-            acknowledged
-        });
-    }
-    answered.subscribe().wait_for(|count| *count >= 300).await.unwrap();
-    server.kill();
+    let written = pairs.clone();
+    let acknowledged = killed_while_writing(
+        Server::start(&database.url()),
+        |server| server.post("/v1/usage"),
+        move |request, write| {
+            let (one, other) = written[usize::try_from(write).unwrap() % PAIRS];
+            let day = Day(1 + write).to_string();
+            let marks = json!({"marks": [
+                {"sha256": one.to_hex(), "day": day},
+                {"sha256": other.to_hex(), "day": day},
+            ]});
+            async move { answer(request.json(&marks), 204).await.map(|_| (one, Day(1 + write))) }
+        },
+    )
+    .await;
     let mut newest: BTreeMap<Digest, Day> = BTreeMap::new();
-    for (digest, day) in writers.join_all().await.into_iter().flatten() {
+    for (digest, day) in acknowledged {
         newest.entry(digest).and_modify(|known| *known = day.max(*known)).or_insert(day);
     }
-    let (status, _) = server.wait();
-    assert!(!status.success());
-    assert!(*answered.borrow() < WRITES, "it was killed too late");
 
     let again = Server::start(&database.url());
     assert_eq!(again.get("/readyz").send().await.unwrap().status(), 200);
@@ -77,37 +94,20 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
 
 /// Through the administration: a token is several rows, its change and its line in the audit log among them.
 async fn every_acknowledged_token_survives_a_kill(database: &Database) {
-    let mut server = Server::start(&database.url());
+    let server = Server::start(&database.url());
     let cookie = server.sign_in().await;
-    let answered = watch::Sender::new(0);
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let request = server.admin(&cookie, Method::POST, "/api/tokens");
-        let answered = answered.clone();
-        writers.spawn(async move {
-            let mut acknowledged = Vec::new();
-            for write in (writer..WRITES).step_by(usize::try_from(WRITERS).unwrap()) {
-                let new = json!({"label": format!("token {write}"), "providers": ["openai"]});
-                match request.try_clone().unwrap().json(&new).send().await {
-                    Ok(response) if response.status() == 201 => {
-                        // The answer may be cut off after its head; then nothing was promised.
-                        let Ok(body) = response.text().await else { break };
-                        let created: Value = serde_json::from_str(&body).unwrap();
-                        acknowledged.push(created["record"]["sha256"].as_str().unwrap().to_owned());
-                        answered.send_modify(|count| *count += 1);
-                    }
-                    Ok(response) => panic!("{response:?}"),
-                    Err(_) => break,
-                }
-            }
-            acknowledged
-        });
-    }
-    answered.subscribe().wait_for(|count| *count >= 300).await.unwrap();
-    server.kill();
-    let acknowledged: Vec<String> = writers.join_all().await.into_iter().flatten().collect();
-    assert!(!server.wait().0.success());
-    assert!(i64::try_from(acknowledged.len()).unwrap() < WRITES, "it was killed too late");
+    let acknowledged = killed_while_writing(
+        server,
+        |server| server.admin(&cookie, Method::POST, "/api/tokens"),
+        |request, write| async move {
+            let new = json!({"label": format!("token {write}"), "providers": ["openai"]});
+            // The answer may be cut off after its head; then nothing was promised.
+            let body = answer(request.json(&new), 201).await?.text().await.ok()?;
+            let created: Value = serde_json::from_str(&body).unwrap();
+            Some(created["record"]["sha256"].as_str().unwrap().to_owned())
+        },
+    )
+    .await;
 
     let again = Server::start(&database.url());
     assert_eq!(again.get("/readyz").send().await.unwrap().status(), 200);

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::reply::{LocalReply, ResponseHeader};
+use super::reply::{LocalReply, ResponseHeader, ResponseHeaders};
 use crate::request::RequestHead;
 
 /// Which origins may call.
@@ -28,7 +28,7 @@ impl Origins {
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy";
 /// What an upstream says to pages is about its own host, and for no page that may not call here.
-pub(crate) const UPSTREAMS: &[&str] = &[
+const UPSTREAMS: &[&str] = &[
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -38,7 +38,9 @@ pub(crate) const UPSTREAMS: &[&str] = &[
 ];
 /// A browser asks again after so many seconds.
 const MAX_AGE: &str = "86400";
-const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
+
+/// The methods that are forwarded, without `HEAD`, which a page may always use.
+const METHODS_OF_PAGES: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /// The origin of a request that has exactly one, as a value that may stand in an answer.
 fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
@@ -62,15 +64,29 @@ pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<Response
     ]
 }
 
+/// Has the answer to a request with an origin say which pages may see it. It depends on the origin also where that is not
+/// allowed.
+pub(crate) fn apply(origins: &Origins, head: &RequestHead<'_>, response: &mut ResponseHeaders) {
+    if head.values("origin").next().is_none() {
+        return;
+    }
+    response.set.extend(headers(origins, head));
+    response.remove = UPSTREAMS;
+    response.add.push(("vary", Cow::Borrowed("Origin")));
+}
+
 /// The answer to a preflight: `OPTIONS` with an origin and the method that is asked for. It is no request of anybody's,
 /// so nobody is asked who they are.
 pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<LocalReply> {
-    head.values("access-control-request-method").next().filter(|_| head.method == b"OPTIONS")?;
+    if head.method != b"OPTIONS" {
+        return None;
+    }
+    head.values("access-control-request-method").next()?;
     head.values("origin").next()?;
     let mut answer = headers(origins, head);
     answer.retain(|(name, _)| *name != "access-control-expose-headers");
     if !answer.is_empty() {
-        answer.push(("access-control-allow-methods", Cow::Borrowed(METHODS)));
+        answer.push(("access-control-allow-methods", Cow::Borrowed(METHODS_OF_PAGES)));
         answer.push(("access-control-allow-headers", asked_headers(head)));
         answer.push(("access-control-max-age", Cow::Borrowed(MAX_AGE)));
     }
@@ -87,4 +103,16 @@ fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
     let asked =
         head.values("access-control-request-headers").next().and_then(|value| str::from_utf8(value).ok());
     asked.filter(is_list).map_or(Cow::Borrowed("*"), |text| Cow::Owned(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::reason::METHODS;
+
+    #[test]
+    fn pages_may_use_the_methods_that_are_forwarded() {
+        let methods: Vec<&str> = METHODS.into_iter().filter(|method| *method != "HEAD").collect();
+        assert_eq!(methods.join(", "), METHODS_OF_PAGES);
+    }
 }

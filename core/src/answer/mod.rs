@@ -9,8 +9,9 @@ mod stage;
 
 pub(crate) use self::cors::Origins;
 pub use self::error::CheckError;
-pub(crate) use self::reason::METHODS;
+
 pub use self::reason::Reason;
+pub(crate) use self::reason::is_forwarded;
 pub use self::reply::{LocalReply, ResponseHeader, ResponseHeaders, UpstreamFailure};
 pub(crate) use self::resource::Resource;
 pub use self::stage::Stage;

@@ -10,6 +10,11 @@ use std::fmt;
 /// API here has, and a server may take `trace` for TRACE.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
+/// Tells whether a method is one of [`METHODS`].
+pub(crate) const fn is_forwarded(method: &[u8]) -> bool {
+    matches!(method, b"POST" | b"GET" | b"HEAD" | b"PUT" | b"PATCH" | b"DELETE" | b"OPTIONS")
+}
+
 /// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -211,5 +216,17 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_methods_that_are_forwarded_are_those_of_the_list() {
+        for method in METHODS.into_iter().chain(["CONNECT", "TRACE", "QUERY", "get", ""]) {
+            assert_eq!(is_forwarded(method.as_bytes()), METHODS.contains(&method), "{method}");
+        }
     }
 }

@@ -6,10 +6,9 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::error::CheckError;
-use super::reason::Reason;
+use super::reason::{METHODS, Reason};
 use crate::limit::Taken;
 use crate::provider::Dialect;
-use crate::request::RequestHead;
 
 /// A header of a response: its name in lower case, and its value.
 pub type ResponseHeader = (&'static str, Cow<'static, str>);
@@ -26,20 +25,6 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// An answer to a request with an origin depends on it, also where the origin is not allowed.
-    pub(crate) fn cross_origin(
-        &mut self,
-        headers: Vec<ResponseHeader>,
-        upstreams: &'static [&'static str],
-        head: &RequestHead<'_>,
-    ) {
-        self.set.extend(headers);
-        if head.values("origin").next().is_some() {
-            self.remove = upstreams;
-            self.add.push(("vary", Cow::Borrowed("Origin")));
-        }
-    }
-
     /// What is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
@@ -126,9 +111,7 @@ impl LocalReply {
         headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge.into())));
         headers.extend(match reason {
             // RFC 9110 section 15.5.6 requires it.
-            Reason::MethodNotAllowed => {
-                Some(("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".into()))
-            }
+            Reason::MethodNotAllowed => Some(("allow", METHODS.join(", ").into())),
             // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
             Reason::HostFailure
             | Reason::PolicyUnavailable

@@ -14,7 +14,7 @@ use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
 use super::verify::{Authenticator, VerifiedToken};
-use crate::answer::{CheckError, LocalReply, METHODS, Resource, cors};
+use crate::answer::{CheckError, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
@@ -69,9 +69,10 @@ impl Engine {
         let secrets = PolicyErrors::both(credentials, registry);
         let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(services.host()), secrets)?;
         let policy = Rc::new(policy);
+        let upstreams = upstream::build_all(&policy, &credentials);
         Ok(Self {
-            authenticator: Authenticator::new(&policy, registry, services),
-            upstreams: upstream::build_all(&policy, &credentials),
+            authenticator: Authenticator::new(&policy, registry, &upstreams, services),
+            upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
             limit_store: policy.limit_store(services.host()),
@@ -117,9 +118,9 @@ impl Engine {
         let mut progress = Progress::new();
         let context = Context { head, now, store, results: &results, part };
         let judged = self.pass_stages(&context, &mut progress);
-        progress.response.cross_origin(cors::headers(&self.policy.origins, head), cors::UPSTREAMS, head);
         let verdict = match judged {
             Ok(rewrite) => {
+                cors::apply(&self.policy.origins, head, &mut progress.response);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 Verdict::Forward(rewrite)
             }
@@ -146,7 +147,7 @@ impl Engine {
         progress: &mut Progress<'a>,
     ) -> Result<Rewrite<'a>, Exit<'a>> {
         let head = context.head;
-        if !METHODS.iter().any(|method| method.as_bytes() == head.method) {
+        if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
         }
         if let Some(answer) = self.answer(head) {
@@ -198,6 +199,7 @@ impl Engine {
 
         let original = Original {
             head,
+            is_upgrade: traits.is_upgrade,
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
@@ -211,6 +213,7 @@ impl Engine {
         head: &RequestHead<'a>,
         progress: &mut Progress<'a>,
     ) -> Verdict<'a> {
+        cors::apply(&self.policy.origins, head, &mut progress.response);
         progress.checks.push(Check::Refused(error));
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let headers = progress.response.for_reply(&error);

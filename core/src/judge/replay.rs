@@ -17,7 +17,7 @@ use super::engine::Engine;
 use super::progress::{Context, Exit, Part, Progress};
 use super::tell::{ALLOWED, ANSWERED};
 use super::verify::{Caller, VerifiedToken};
-use crate::answer::{CheckError, METHODS, Reason};
+use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
 use crate::identity::{CallerRecord, TokenStatus};
@@ -297,7 +297,7 @@ impl Engine {
         let route =
             Route::find(&self.policy.providers, &head, path.as_ref().unwrap_or(&RequestPath::ROOT), way.slot);
         let judged = match path {
-            _ if !METHODS.contains(&logged.method) => Err(Reason::MethodNotAllowed),
+            _ if !is_forwarded(logged.method.as_bytes()) => Err(Reason::MethodNotAllowed),
             Err(fault) => Err(CheckError::Path(fault).reason()),
             Ok(_) => record
                 .ok_or(Reason::TokenInvalid)

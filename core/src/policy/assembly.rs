@@ -114,8 +114,8 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let members = Members::read(&mut fields);
     fields.finish();
 
-    let (policy, providers, status, unresolved) = members.into_policy();
-    if let Some(policy) = &policy {
+    let (status, unresolved, policy) = members.into_policy();
+    if let Ok(policy) = &policy {
         policy.check_credentials(errors);
         policy.check_host_keys(errors);
     }
@@ -123,12 +123,12 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     // errors.
     let resolved = unresolved.resolve(&|name| match &policy {
         _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
-        Some(policy) => policy.why_not_enabled(name),
-        None if providers.iter().any(|provider| provider.id == name) => None,
-        None => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
+        Ok(policy) => policy.why_not_enabled(name),
+        Err(providers) if providers.iter().any(|provider| provider.id == name) => None,
+        Err(providers) => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
     });
     resolved.check_people(errors);
-    let policy = policy?.with(resolved);
+    let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
     policy.check_limits(errors);
     Some(policy)
@@ -170,27 +170,30 @@ impl<'d> Members<'d> {
         }
     }
 
-    /// The policy without what is not resolved yet; `None` where a part is missing on which all the rest depends.
-    #[allow(clippy::type_complexity, reason = "read once, by `read`")]
-    fn into_policy(self) -> (Option<Policy>, Vec<Provider>, Option<StatusPolicy>, Unresolved<'d>) {
+    /// Makes the policy without what is not resolved yet; only its providers where a part is missing on which all the rest
+    /// depends.
+    fn into_policy(self) -> (Option<StatusPolicy>, Unresolved<'d>, Result<Policy, Vec<Provider>>) {
         let Self { version, credentials, gateway, providers, status, unresolved, .. } = self;
-        let policy = version.and(credentials).zip(gateway.ok()).map(|(credentials, gateway)| Policy {
-            digest: Digest::of(&[]),
-            tokens: Vec::new(),
-            registry: None,
-            rate_limit: self.rate_limit,
-            origins: self.origins,
-            resource: self.resource,
-            status,
-            shadow: self.shadow,
-            issuers: Vec::new(),
-            people: BTreeMap::new(),
-            credentials,
-            providers: providers.clone(),
-            gateway,
-            slots: self.slots,
-        });
-        (policy, providers, status, unresolved)
+        let policy = match version.and(credentials).zip(gateway.ok()) {
+            Some((credentials, gateway)) => Ok(Policy {
+                digest: Digest::of(&[]),
+                tokens: Vec::new(),
+                registry: None,
+                rate_limit: self.rate_limit,
+                origins: self.origins,
+                resource: self.resource,
+                status,
+                shadow: self.shadow,
+                issuers: Vec::new(),
+                people: BTreeMap::new(),
+                credentials,
+                providers,
+                gateway,
+                slots: self.slots,
+            }),
+            None => Err(providers),
+        };
+        (status, unresolved, policy)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::error::{PolicyError, PolicyErrors};
 use super::literal::looks_like_a_secret;
 use crate::identity::jwt::Endpoint;
+use crate::request::HOP_BY_HOP;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -176,20 +177,12 @@ pub(super) fn is_header_name(name: &str) -> bool {
 
 /// Headers that frame a message, steer a proxy or belong to the gateway.
 fn has_another_meaning(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
-        "connection",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
+    const NAMES: [&str; 4] = ["cookie", "expect", "host", "trailer"];
     const PREFIXES: [&str; 8] =
         ["accept", "cf-access-", "cf-aig-", "content-", "proxy-", "sec-", "x-envoy-", "x-keyswap-"];
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    HOP_BY_HOP.contains(&name)
+        || NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Strings that are compared whole: at least one, none empty, none twice.

@@ -46,6 +46,11 @@ pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Optio
 /// A JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
 fn push_string(text: &mut String, value: &str) {
     text.push('"');
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        text.push_str(value);
+        text.push('"');
+        return;
+    }
     for char in value.chars() {
         match char {
             '"' | '\\' => text.extend(['\\', char]),

@@ -2,12 +2,16 @@
 
 pub(crate) mod credential;
 mod head;
+mod hop;
 mod identity_slot;
+mod pseudo;
 mod slot;
 mod sought;
 
 pub(crate) use self::credential::Credential;
 pub use self::head::{Header, OwnedHead, RequestHead};
+pub(crate) use self::hop::{HOP_BY_HOP, OF_PROXIES};
 pub use self::identity_slot::{IdentityCredential, IdentitySlot, find_identity};
+pub use self::pseudo::{HeadFields, MisplacedPseudoHeader};
 pub use self::slot::Slot;
 pub(crate) use self::sought::stands_in;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::resolution::Resolution;
 use crate::base::{Digest, Moment};
 use crate::limit::{Gcra, RateLimit, Taken};
 use crate::secret::ServiceSecret;
@@ -58,7 +57,7 @@ pub(crate) struct LimitCharge {
 
 impl LimitCharge {
     /// Returns the outcome for a budget that nothing was taken from yet.
-    fn of_full_budget(&self, now: Moment) -> Taken {
+    pub(super) fn of_full_budget(&self, now: Moment) -> Taken {
         let (_, taken) = Gcra::new(self.limit).take(None, now.nanoseconds());
         taken
     }
@@ -104,15 +103,6 @@ pub struct Fetch {
 impl Fetch {
     pub(crate) fn new(key: FetchKey, request: FetchRequest, as_of: AsOf) -> Self {
         Self { key, request, as_of }
-    }
-
-    /// Returns the resolution for a host that makes no calls, and only shows what would be decided: no budget was touched
-    /// yet, and all else is unavailable.
-    pub fn without_call(&self) -> Resolution {
-        match &self.key.subject {
-            Subject::Limit(charge) => Resolution::Taken(charge.of_full_budget(self.as_of.at)),
-            _ => Resolution::Unavailable,
-        }
     }
 }
 
@@ -227,6 +217,12 @@ pub enum FetchAnswer<'a> {
     },
     /// None: no connection, reset, too late, or the host could not even start.
     Failed,
+}
+
+impl<'a> From<Option<(u16, &'a [u8])>> for FetchAnswer<'a> {
+    fn from(response: Option<(u16, &'a [u8])>) -> Self {
+        response.map_or(Self::Failed, |(status, body)| Self::Response { status, body })
+    }
 }
 
 /// The outcome of a call, for metrics: one of a few words.

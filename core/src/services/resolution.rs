@@ -39,6 +39,17 @@ pub enum Resolution {
     Retry,
 }
 
+impl Fetch {
+    /// Returns the resolution for a host that makes no calls, and only shows what would be decided: no budget was touched
+    /// yet, and all else is unavailable.
+    pub fn without_call(&self) -> Resolution {
+        match &self.key.subject {
+            Subject::Limit(charge) => Resolution::Taken(charge.of_full_budget(self.as_of.at)),
+            _ => Resolution::Unavailable,
+        }
+    }
+}
+
 /// The outcome of a call, taken by the service that it was for.
 pub struct Accepted {
     /// In a word, for metrics.

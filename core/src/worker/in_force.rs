@@ -31,18 +31,11 @@ impl<'w> InForce<'w> {
     /// Judges a request: decides, or says what to fetch first.
     ///
     /// Where there is no policy yet, a new request waits for the first one; once it has waited, it is refused.
-    pub fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a, Ticket> {
-        let Some(rollout) = &self.rollout else { return self.await_first_policy(&entry, request) };
-        let resumed = match entry {
-            Entry::New => None,
-            Entry::Resumed(ticket, resolution) => ticket.stage(rollout).zip(Some(resolution)),
-        };
-        let next = match resumed {
-            Some((stage, resolution)) => rollout.resume(stage, resolution, request),
-            // A request that other policies began to judge begins anew.
-            None => rollout.begin(request),
-        };
-        next.map(|stage| Ticket::new(rollout, stage))
+    pub fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a> {
+        match &self.rollout {
+            Some(rollout) => rollout.judge(entry, request),
+            None => self.await_first_policy(&entry, request),
+        }
     }
 
     /// Judges a request to its end. `fetch` makes each call, and returns what it resolved to and the time then.
@@ -50,7 +43,7 @@ impl<'w> InForce<'w> {
         &'a self,
         request: &Request<'a, '_>,
         fetch: &mut dyn FnMut(Box<Fetch>) -> (Resolution, Moment),
-    ) -> (Decision<'a>, Option<Background<Ticket>>) {
+    ) -> (Decision<'a>, Option<Background>) {
         let (mut entry, mut request) = (Entry::New, *request);
         loop {
             match self.judge(entry, &request) {
@@ -70,12 +63,12 @@ impl<'w> InForce<'w> {
         ticket: Ticket,
         resolution: Resolution,
         request: &Request<'_, '_>,
-    ) -> (Vec<Observation>, Option<Background<Ticket>>) {
-        let Some(rollout) = &self.rollout else { return Default::default() };
-        let Some(stage) = ticket.stage(rollout) else { return Default::default() };
-        match rollout.resume(stage, resolution, request).map(|stage| Ticket::new(rollout, stage)) {
-            Next::Decide(decision, background) => (decision.follow_up.observations, background),
-            Next::Fetch(fetch, ticket) => (Vec::new(), Some(Background { fetch, ticket })),
+    ) -> (Vec<Observation>, Option<Background>) {
+        let rollout = self.rollout.as_ref();
+        match rollout.and_then(|rollout| rollout.resume_background(ticket, resolution, request)) {
+            Some(Next::Decide(decision, background)) => (decision.follow_up.observations, background),
+            Some(Next::Fetch(fetch, ticket)) => (Vec::new(), Some(Background { fetch, ticket })),
+            None => (Vec::new(), None),
         }
     }
 
@@ -99,7 +92,7 @@ impl<'w> InForce<'w> {
         Exchange::new(self.rollout.as_ref(), sent, std::mem::take(&mut decision.response))
     }
 
-    fn await_first_policy<'a>(&'a self, entry: &Entry, request: &Request<'a, '_>) -> Next<'a, Ticket> {
+    fn await_first_policy<'a>(&'a self, entry: &Entry, request: &Request<'a, '_>) -> Next<'a> {
         let first = match entry {
             Entry::New => self.bundles.and_then(|bundles| bundles.first(request.now)),
             Entry::Resumed(..) => None,

@@ -10,12 +10,12 @@ use std::rc::Rc;
 
 use super::canary::Canary;
 use super::next::{Background, Next};
+use super::ticket::{Comparison, Entry, Issuer, Stage, Ticket};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
     AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request, RolloutFacts, Sent,
-    Suspended,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
@@ -23,25 +23,14 @@ use crate::services::{Fetch, FetchResults, Resolution, Services};
 
 /// A policy in force, and what may be tried beside it, with the services that both ask.
 pub(crate) struct Rollout {
+    /// Its identity on tickets.
+    issuer: Rc<Issuer>,
     digest: Digest,
     /// The revision, of policies that are fetched.
     revision: Option<u64>,
     stable: Engine,
     candidate: Option<(Engine, Canary)>,
     services: Rc<Services>,
-}
-
-/// The engine that a judgement goes on in.
-pub(super) enum Stage {
-    Stable(Suspended),
-    Candidate(Suspended, Comparison),
-}
-
-/// A request that the stable policy has judged, and the candidate judges.
-pub(super) struct Comparison {
-    stable: Outcome,
-    /// Whether the candidate's decision is the one that is carried out.
-    candidate_decides: bool,
 }
 
 impl Rollout {
@@ -70,7 +59,8 @@ impl Rollout {
             Ok((engine, Canary::new(digest, percent, compare, fallback)))
         });
         let (stable, candidate) = PolicyErrors::both(stable, candidate.transpose())?;
-        Ok(Self { digest, revision, stable, candidate, services: Rc::clone(services) })
+        let (issuer, services) = (Rc::new(Issuer), Rc::clone(services));
+        Ok(Self { issuer, digest, revision, stable, candidate, services })
     }
 
     /// Returns the SHA-256 of the document.
@@ -83,35 +73,50 @@ impl Rollout {
         self.engines().any(|engine| engine.is_slot(name))
     }
 
-    /// Judges a new request.
-    pub(super) fn begin<'a>(&'a self, request: &Request<'a, '_>) -> Next<'a, Stage> {
+    /// Judges a request that is new or goes on. One that other policies began to judge begins anew.
+    pub(super) fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a> {
+        if let Entry::Resumed(ticket, resolution) = entry
+            && let Some(stage) = ticket.stage(&self.issuer)
+        {
+            return self.resume(stage, resolution, request);
+        }
         self.judge_stable(FetchResults::default(), request)
     }
 
-    /// Goes on with a request whose fetch is done.
-    pub(super) fn resume<'a>(
+    /// Goes on with a judgement in the background; `None` where other policies began it.
+    pub(super) fn resume_background<'a>(
         &'a self,
-        stage: Stage,
+        ticket: Ticket,
         resolution: Resolution,
         request: &Request<'a, '_>,
-    ) -> Next<'a, Stage> {
+    ) -> Option<Next<'a>> {
+        ticket.stage(&self.issuer).map(|stage| self.resume(stage, resolution, request))
+    }
+
+    fn resume<'a>(&'a self, stage: Stage, resolution: Resolution, request: &Request<'a, '_>) -> Next<'a> {
         match (stage, &self.candidate) {
             (Stage::Stable(suspended), _) => self.judge_stable(suspended.resolve(resolution), request),
             (Stage::Candidate(suspended, comparison), Some((engine, canary))) => {
                 let part = Part::of(comparison.candidate_decides);
                 match engine.judge(suspended.resolve(resolution), part, &self.facts(), request) {
                     Ok(decision) => {
-                        let observations = comparison.observe(canary, &decision, request);
+                        let observations = observe(&comparison, canary, &decision, request);
                         Next::Decide(self.finish(engine, decision, observations, request.head), None)
                     }
-                    Err((fetch, suspended)) => Next::Fetch(fetch, Stage::Candidate(suspended, comparison)),
+                    Err((fetch, suspended)) => {
+                        Next::Fetch(fetch, self.ticket(Stage::Candidate(suspended, comparison)))
+                    }
                 }
             }
             (Stage::Candidate(..), None) => Next::Decide(self.undecided(), None),
         }
     }
 
-    fn judge_stable<'a>(&'a self, results: FetchResults, request: &Request<'a, '_>) -> Next<'a, Stage> {
+    fn ticket(&self, stage: Stage) -> Ticket {
+        Ticket::new(&self.issuer, stage)
+    }
+
+    fn judge_stable<'a>(&'a self, results: FetchResults, request: &Request<'a, '_>) -> Next<'a> {
         let part = match &self.candidate {
             Some((_, canary)) => Part::DecidesOutside(canary.share()),
             None => Part::Decides,
@@ -119,14 +124,14 @@ impl Rollout {
         match self.stable.judge(results, part, &self.facts(), request) {
             Ok(decision) => self.after_stable(decision, request),
             Err((fetch, suspended)) if self.decides_nothing() => {
-                let ticket = Stage::Stable(suspended);
+                let ticket = self.ticket(Stage::Stable(suspended));
                 Next::Decide(self.undecided(), Some(Background { fetch, ticket }))
             }
-            Err((fetch, suspended)) => Next::Fetch(fetch, Stage::Stable(suspended)),
+            Err((fetch, suspended)) => Next::Fetch(fetch, self.ticket(Stage::Stable(suspended))),
         }
     }
 
-    fn after_stable<'a>(&'a self, decision: Decision<'a>, request: &Request<'a, '_>) -> Next<'a, Stage> {
+    fn after_stable<'a>(&'a self, decision: Decision<'a>, request: &Request<'a, '_>) -> Next<'a> {
         let head = request.head;
         let Some((engine, canary)) = &self.candidate else {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
@@ -140,7 +145,7 @@ impl Rollout {
         let part = Part::of(candidate_decides);
         match engine.judge(FetchResults::default(), part, &self.facts(), request) {
             Ok(candidate) => {
-                let observations = comparison.observe(canary, &candidate, request);
+                let observations = observe(&comparison, canary, &candidate, request);
                 let (engine, mut chosen, other) = if candidate_decides {
                     (engine, candidate, decision)
                 } else {
@@ -150,7 +155,7 @@ impl Rollout {
                 Next::Decide(self.finish(engine, chosen, observations, head), None)
             }
             Err((fetch, suspended)) => {
-                let ticket = Stage::Candidate(suspended, comparison);
+                let ticket = self.ticket(Stage::Candidate(suspended, comparison));
                 if candidate_decides {
                     return Next::Fetch(fetch, ticket);
                 }
@@ -173,7 +178,7 @@ impl Rollout {
             observations.push(Observation::shadow(&decision, head));
             decision = decision.pass(engine.tells_upstreams());
         }
-        decision.follow_up.observations = observations;
+        decision.follow_up.observations.append(&mut observations);
         decision
     }
 
@@ -221,28 +226,26 @@ impl Rollout {
     }
 }
 
-impl Comparison {
-    /// Returns what is to be told where both have judged a request.
-    fn observe(
-        &self,
-        canary: &Canary,
-        candidate: &Decision<'_>,
-        request: &Request<'_, '_>,
-    ) -> Vec<Observation> {
-        let mut observations = Vec::new();
-        let outcome = Outcome::of(candidate);
-        let by_candidate = self.candidate_decides;
-        observations.push(Observation::compared(self.stable == outcome, by_candidate));
-        if self.stable != outcome {
-            let head = request.head;
-            observations.push(Observation::divergence(&self.stable, &outcome, candidate, by_candidate, head));
-        }
-        let is_refused = by_candidate && self.stable.is_forward() && !outcome.is_forward();
-        if is_refused && canary.refused(request.now, request.store) {
-            observations.push(Observation::fallback());
-        }
-        observations
+/// Returns what is to be told where both have judged a request.
+fn observe(
+    comparison: &Comparison,
+    canary: &Canary,
+    candidate: &Decision<'_>,
+    request: &Request<'_, '_>,
+) -> Vec<Observation> {
+    let Comparison { stable, candidate_decides } = comparison;
+    let mut observations = Vec::new();
+    let outcome = Outcome::of(candidate);
+    observations.push(Observation::compared(*stable == outcome, *candidate_decides));
+    if *stable != outcome {
+        let head = request.head;
+        observations.push(Observation::divergence(stable, &outcome, candidate, *candidate_decides, head));
     }
+    let is_refused = *candidate_decides && stable.is_forward() && !outcome.is_forward();
+    if is_refused && canary.refused(request.now, request.store) {
+        observations.push(Observation::fallback());
+    }
+    observations
 }
 
 fn uncounted() -> PolicyErrors {

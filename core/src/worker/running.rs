@@ -52,8 +52,8 @@ impl Worker {
         let services = Services::new(verifier, host);
         let (bundles, initial) = match Configuration::from_json(configuration)? {
             Configuration::Policy(policy) => (None, Some(policy)),
-            Configuration::Bundle(source) => {
-                let initial = source.initial.clone();
+            Configuration::Bundle(mut source) => {
+                let initial = source.initial.take();
                 let bundles = services.bundles(source, plane, &*environment);
                 (Some(bundles.map_err(|error| PolicyErrors(vec![error]))?), initial)
             }
@@ -165,27 +165,26 @@ impl Worker {
     /// Puts a policy in force, if it holds; tells whether it did.
     fn take(&self, bundles: &Bundles, offer: Result<Offer, BundleError>, store: &dyn Store) -> bool {
         let kept = if self.has_policy() { "the one in force stays" } else { "there is none" };
-        let offer = match offer {
+        let Offer { bundle, text } = match offer {
             Ok(offer) => offer,
             Err(error) => {
                 self.note(format!("a policy was refused, and {kept}: {error}"));
                 return false;
             }
         };
-        let revision = offer.bundle.revision;
-        let policy = offer.bundle.policy.clone();
-        match Rollout::new(policy, Some(revision), &*self.environment, &self.services) {
+        let revision = bundle.revision;
+        match Rollout::new(bundle.policy, Some(revision), &*self.environment, &self.services) {
             Ok(rollout) => {
                 if let Ok(mut running) = self.running.try_borrow_mut() {
                     *running = Some(Rc::new(rollout));
                 }
-                bundles.taken(&offer, store);
+                bundles.taken(revision, &text, store);
                 self.note(format!("revision {revision} of the policy is in force"));
                 true
             }
             Err(errors) => {
                 self.note(format!("revision {revision} of the policy was refused, and {kept}: {errors}"));
-                bundles.refused(&offer.text, errors);
+                bundles.refused(&text, errors);
                 false
             }
         }

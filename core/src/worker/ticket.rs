@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use super::rollout::{Rollout, Stage};
+use crate::judge::{Outcome, Suspended};
 use crate::services::Resolution;
 
 /// The way in which a request comes to be judged.
@@ -19,8 +19,24 @@ pub enum Entry {
 pub struct Ticket(Option<Box<Issued>>);
 
 struct Issued {
-    rollout: Weak<Rollout>,
+    by: Weak<Issuer>,
     stage: Stage,
+}
+
+/// The identity of the policies that issue tickets. While a ticket is there, no other issuer has its address.
+pub(super) struct Issuer;
+
+/// The engine that a judgement goes on in.
+pub(super) enum Stage {
+    Stable(Suspended),
+    Candidate(Suspended, Comparison),
+}
+
+/// A request that the stable policy has judged, and the candidate judges.
+pub(super) struct Comparison {
+    pub(super) stable: Outcome,
+    /// Whether the candidate's decision is the one that is carried out.
+    pub(super) candidate_decides: bool,
 }
 
 impl Ticket {
@@ -29,13 +45,13 @@ impl Ticket {
         Self(None)
     }
 
-    pub(super) fn new(rollout: &Rc<Rollout>, stage: Stage) -> Self {
-        Self(Some(Box::new(Issued { rollout: Rc::downgrade(rollout), stage })))
+    pub(super) fn new(by: &Rc<Issuer>, stage: Stage) -> Self {
+        Self(Some(Box::new(Issued { by: Rc::downgrade(by), stage })))
     }
 
-    /// Returns the stage at which these policies go on; `None` where others issued the ticket.
-    pub(super) fn stage(self, rollout: &Rc<Rollout>) -> Option<Stage> {
-        let Issued { rollout: issuer, stage } = *self.0?;
-        std::ptr::eq(issuer.as_ptr(), Rc::as_ptr(rollout)).then_some(stage)
+    /// Returns the stage at which an issuer goes on; `None` where another one issued the ticket.
+    pub(super) fn stage(self, issuer: &Rc<Issuer>) -> Option<Stage> {
+        let Issued { by, stage } = *self.0?;
+        std::ptr::eq(by.as_ptr(), Rc::as_ptr(issuer)).then_some(stage)
     }
 }

@@ -81,6 +81,23 @@ pub(crate) fn oidc(keys: &Value) -> Value {
     })
 }
 
+/// An application behind Cloudflare Access.
+pub(crate) fn access() -> Value {
+    json!({
+        "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
+        "audiences": ["4714c1358e65"],
+    })
+}
+
+/// The production deployments of a project of Vercel's.
+pub(crate) fn vercel() -> Value {
+    json!({
+        "name": "vercel", "preset": "vercel_oidc", "issuer": "https://oidc.vercel.com/acme",
+        "audiences": ["https://vercel.com/acme"],
+        "claims": {"project_id": ["prj_123"], "environment": ["production"]},
+    })
+}
+
 /// Claims that `oidc` accepts at `NOW`.
 pub(crate) fn claims() -> Value {
     json!({

@@ -11,7 +11,7 @@ use keyswap_core::judge::{AnswerHead, Decision, Observation, Request, Verdict};
 use keyswap_core::policy::{PolicyErrors, RolloutPolicy};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
-use keyswap_core::worker::{self, Background, Entry, Exchange, Next, Ticket};
+use keyswap_core::worker::{self, Background, Entry, Exchange, Next};
 use serde_json::{Value, json};
 
 use super::{NOW, with};
@@ -111,7 +111,8 @@ impl Environment for Secrets {
 }
 
 pub(crate) struct Worker {
-    pub(crate) worker: worker::Worker,
+    /// The engine's.
+    pub(crate) inner: worker::Worker,
     /// What was observed, and what operators are told.
     pub(crate) observed: RefCell<Vec<Observation>>,
     pub(crate) notes: RefCell<Vec<String>>,
@@ -153,7 +154,7 @@ impl Worker {
         let signatures = Rc::default();
         let worker = start(Box::new(Counting(Rc::clone(&signatures))))?;
         Ok(Self {
-            worker,
+            inner: worker,
             observed: RefCell::default(),
             notes: RefCell::default(),
             backgrounds: Cell::default(),
@@ -207,7 +208,7 @@ impl Worker {
         let mut entry = Entry::New;
         loop {
             // As hosts do it: another policy may be in force after a call.
-            let in_force = self.worker.in_force(store);
+            let in_force = self.inner.in_force(store);
             match in_force.judge(entry, &request) {
                 Next::Fetch(fetch, ticket) => {
                     entry = Entry::Resumed(ticket, self.call(&fetch, now, store, service));
@@ -228,14 +229,14 @@ impl Worker {
 
     fn follow(
         &self,
-        mut background: Option<Background<Ticket>>,
+        mut background: Option<Background>,
         request: &Request<'_, '_>,
         service: &dyn Fn(&str) -> Answer,
     ) {
         while let Some(Background { fetch, ticket }) = background.take() {
             self.backgrounds.set(self.backgrounds.get() + 1);
             let resolution = self.call(&fetch, request.now, request.store, service);
-            let in_force = self.worker.in_force(request.store);
+            let in_force = self.inner.in_force(request.store);
             let (mut observed, more) = in_force.resume_background(ticket, resolution, request);
             self.observed.borrow_mut().append(&mut observed);
             background = more;
@@ -244,32 +245,21 @@ impl Worker {
 
     /// Follows the feed, which says this.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
-        let due = self.worker.due(now, store).fetches;
+        let due = self.inner.due(now, store).fetches;
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();
         let answer = FetchAnswer::Response { status: 200, body: body.as_bytes() };
-        let outcome = self.worker.accept(&feed.key, feed.as_of, &answer, now, store).outcome;
+        let outcome = self.inner.accept(&feed.key, feed.as_of, &answer, now, store).outcome;
         assert!(outcome.is_healthy(), "{outcome:?}");
     }
 
     /// Makes the calls that are due.
     pub(crate) fn work(&self, store: &dyn Store, now: Moment, service: &dyn Fn(&str) -> Answer) {
-        let due = self.worker.due(now, store);
+        let due = self.inner.due(now, store);
         self.notes.borrow_mut().extend(due.notes);
         for fetch in due.fetches {
             self.call(&fetch, now, store, service);
         }
-    }
-
-    /// The upstream answers a request with this status and these headers.
-    pub(crate) fn answered(
-        &self,
-        store: &dyn Store,
-        exchange: &Exchange,
-        now: Moment,
-        answer: &[(&'static str, &str)],
-    ) {
-        exchange.answered(&OfUpstream(answer), now, store);
     }
 
     /// How many calls were made since this was last asked, without those for the feed.
@@ -289,7 +279,7 @@ impl Worker {
         store: &dyn Store,
         service: &dyn Fn(&str) -> Answer,
     ) -> Resolution {
-        if !self.worker.may_call(&fetch.key, now) {
+        if !self.inner.may_call(&fetch.key, now) {
             return Resolution::Unavailable;
         }
         self.calls.set(self.calls.get() + 1);
@@ -299,7 +289,7 @@ impl Worker {
             0 => FetchAnswer::Failed,
             status => FetchAnswer::Response { status, body: body.as_bytes() },
         };
-        let accepted = self.worker.accept(&fetch.key, fetch.as_of, &answer, now, store);
+        let accepted = self.inner.accept(&fetch.key, fetch.as_of, &answer, now, store);
         self.notes.borrow_mut().extend(accepted.notes);
         accepted.resolution
     }
@@ -322,4 +312,9 @@ pub(crate) fn status(decision: &Decision<'_>) -> u16 {
         Verdict::Forward(_) | Verdict::Pass(_) => 200,
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => reply.status,
     }
+}
+
+/// The upstream answers a request with this status and these headers.
+pub(crate) fn answered(store: &dyn Store, exchange: &Exchange, now: Moment, answer: &[(&'static str, &str)]) {
+    exchange.answered(&OfUpstream(answer), now, store);
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use keyswap_core::base::Digest;
-use keyswap_tests::{Request, Response, Wasmtime, WasmtimeSetup};
+use keyswap_tests::{Request, Wasmtime, WasmtimeSetup};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-the-component-0123456789abcdef";
@@ -46,12 +46,4 @@ fn models() -> Request {
 fn chat(stream: bool) -> Request {
     Request::post("/v1/chat/completions", &json!({"model": "m", "stream": stream, "messages": []}))
         .bearer(TOKEN)
-}
-
-/// `200`, or the status and the reason.
-fn verdict(response: &Response) -> String {
-    match response.header("x-keyswap-reason") {
-        Some(reason) => format!("{} {reason}", response.status),
-        None => response.status.to_string(),
-    }
 }

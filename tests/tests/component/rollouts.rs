@@ -8,7 +8,7 @@ use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::{Script, Scripted, SigningKey, Standin, Wasmtime, WasmtimeSetup, until};
 use serde_json::{Value, json};
 
-use crate::{KEY, models, policy, verdict};
+use crate::{KEY, models, policy};
 
 /// The policy of these tests, whose one token may not call OpenAI any more.
 fn strict() -> Value {
@@ -46,7 +46,7 @@ fn a_candidate_decides_for_its_share_and_every_difference_is_told() -> Result<()
     };
     for (percent, expected) in [(0, "200"), (100, "403 provider_not_allowed")] {
         let wasmtime = start(&rollout(percent)?)?;
-        ensure!(verdict(&wasmtime.send(&models())?) == expected, "at {percent} %");
+        ensure!(wasmtime.send(&models())?.verdict() == expected, "at {percent} %");
         wasmtime.until_logged("diverged")?;
         let log = wasmtime.log();
         ensure!(log.contains("alice-laptop") && !log.contains(crate::TOKEN), "{log}");
@@ -89,7 +89,7 @@ fn what_this_host_cannot_do_for_a_rollout_is_an_error() -> Result<()> {
         (fallback, "error at `fallback`: in this host no memory is shared"),
     ] {
         let wasmtime = start(&configuration)?;
-        ensure!(verdict(&wasmtime.send(&models())?) == "503 host_failure");
+        ensure!(wasmtime.send(&models())?.verdict() == "503 host_failure");
         wasmtime.until_logged(said)?;
     }
     ensure!(standin.take().is_empty(), "a request went on");
@@ -118,7 +118,7 @@ fn a_policy_is_fetched_replaced_and_reported() -> Result<()> {
     let standin = Standin::start()?;
     let registry = Scripted::start(|_| Script::answer(404, "{}"))?;
     let wasmtime = start(&bundle(&key, &registry))?;
-    let ask = || wasmtime.send(&models()).map(|response| verdict(&response));
+    let ask = || wasmtime.send(&models()).map(|response| response.verdict());
     ensure!(ask()? == "503 policy_unavailable" && standin.take().is_empty());
 
     let first = publish(&key, 1, &at(policy(), &standin)?)?;
@@ -156,11 +156,11 @@ fn where_an_instance_serves_one_request_the_policy_is_the_fetched_one_too() -> R
     configuration["initial"] = at(strict(), &standin)?;
     let wasmtime = setup(&configuration).instances_for_one_request().start()?;
     for _ in 0..3 {
-        ensure!(verdict(&wasmtime.send(&models())?) == "200");
+        ensure!(wasmtime.send(&models())?.verdict() == "200");
     }
     ensure!(registry.count("/v1/policies/prod") >= 3, "an instance served more than one request");
     // Where it cannot be had, what stands in meanwhile does.
     drop(registry);
-    ensure!(verdict(&wasmtime.send(&models())?) == "403 provider_not_allowed");
+    ensure!(wasmtime.send(&models())?.verdict() == "403 provider_not_allowed");
     standin.take().first().map(drop).context("nothing was forwarded")
 }

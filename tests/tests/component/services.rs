@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Call, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, Wasmtime, faults, unix_now, until,
+    Call, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, Testbed, Wasmtime, faults,
+    unix_now, until,
 };
 use serde_json::{Value, json};
 
-use crate::{KEY, verdict};
+use crate::KEY;
 
 const GOOD: &str = "ptk_looked-up-and-good";
 const UNAVAILABLE: &str = "503 issuer_keys_unavailable";
@@ -34,12 +35,7 @@ fn healthy(call: &Call) -> Script {
 }
 
 fn in_front_of(registry: &Scripted, standin: &Standin) -> Result<Wasmtime> {
-    let policy = json!({
-        "version": "keyswap/v1",
-        "registry": {"url": "http://registry.test", "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}},
-        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
-    });
-    Wasmtime::with(&policy)
+    Wasmtime::with(&Testbed::registry_policy())
         .env("OPENAI_API_KEY", KEY)
         .env("KEYSWAP_REGISTRY_TOKEN", "the-registry-token-of-a-test")
         .upstream(standin)
@@ -52,7 +48,7 @@ fn models(token: &str) -> Request {
 }
 
 fn is_unavailable(response: &Response) -> bool {
-    verdict(response) == "503 token_store_unavailable" && response.header("retry-after") == Some("1")
+    response.verdict() == "503 token_store_unavailable" && response.header("retry-after") == Some("1")
 }
 
 /// Whom an instance knows, it lets in; how many there are is the host's to say.
@@ -136,7 +132,7 @@ fn an_issuer_of_no_help_lets_nobody_in_until_its_keys_are_to_be_had() -> Result<
         for _ in 0..5 {
             let started = Instant::now();
             let response = wasmtime.send(&signed(&key, name)?)?;
-            ensure!(verdict(&response) == UNAVAILABLE, "it {name}: {}", verdict(&response));
+            ensure!(response.verdict() == UNAVAILABLE, "it {name}: {}", response.verdict());
             ensure!(response.header("retry-after") == Some("1"), "it {name}: {response:?}");
             ensure!(started.elapsed() < Duration::from_secs(3), "it {name}: {:?}", started.elapsed());
         }
@@ -145,7 +141,7 @@ fn an_issuer_of_no_help_lets_nobody_in_until_its_keys_are_to_be_had() -> Result<
     ensure!(attacker.calls().is_empty(), "a redirect was followed");
     for (name, issuer) in &issuers {
         issuer.publish(&[&key]);
-        until(name, || Ok(verdict(&wasmtime.send(&signed(&key, name)?)?) == "200"))?;
+        until(name, || Ok(wasmtime.send(&signed(&key, name)?)?.verdict() == "200"))?;
     }
     Ok(())
 }

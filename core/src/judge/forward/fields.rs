@@ -7,30 +7,16 @@
 
 use super::rewrite::Rewrite;
 use crate::answer::{LocalReply, ResponseHeaders};
-use crate::request::RequestHead;
+use crate::request::{HOP_BY_HOP, OF_PROXIES, RequestHead};
 use crate::syntax::is_spelling_of;
 
 /// A field: its name in any case, and its value.
 pub type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// What belongs to a connection.
-const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
-/// What else is not sent on: the authority is the upstream's, and who forwards has answered an expectation.
+/// Other fields that are not sent on: the authority is the upstream's, and who forwards has answered an expectation.
 const NOT_SENT: [&str; 2] = ["expect", "host"];
-/// What proxies say of a caller.
-const OF_PROXIES: [&str; 6] =
-    ["cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"];
 const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
-/// What an upstream says for its own host.
+/// Fields in which an upstream speaks for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
 /// Whether an answer with this status to this method has a body (RFC 9110 section 6.4.1); a length may be told of one
@@ -106,7 +92,7 @@ fn is_of_connection(name: &[u8], options: &[&[u8]]) -> bool {
     let names = |list: &&[u8]| {
         list.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
     };
-    OF_CONNECTION.iter().any(|other| is(name, other)) || options.iter().any(names)
+    HOP_BY_HOP.iter().any(|other| is(name, other)) || options.iter().any(names)
 }
 
 fn is_of_proxies(name: &[u8]) -> bool {

@@ -81,6 +81,7 @@ impl Protected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::jwt::Issuer;
 
     #[test]
     fn every_name_stands_where_it_is_looked_for() {
@@ -153,7 +154,7 @@ mod tests {
                                   "claims": {claims}, "principals": "{principals}", "jwks": {keys}}}]}}"#
             );
             let policy = Policy::from_json(document.as_bytes()).unwrap();
-            let slots: Vec<_> = policy.issuers().iter().flat_map(|issuer| issuer.slots()).collect();
+            let slots: Vec<_> = policy.issuers().iter().flat_map(Issuer::slots).collect();
             assert_eq!(slots.is_empty(), preset == "oidc");
             for slot in slots {
                 assert!(is_protected(slot.header().as_bytes()), "{slot}");

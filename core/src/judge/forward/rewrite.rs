@@ -69,6 +69,8 @@ pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// What a rewrite needs beside the grant.
 pub(crate) struct Original<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
+    /// Whether it asks for a WebSocket.
+    pub(crate) is_upgrade: bool,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
     /// The header names that carry credentials.
@@ -117,7 +119,7 @@ fn controls<'a>(
 /// upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
 fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
-    let connection = head.is_websocket_upgrade().then(|| ("connection", b"upgrade"[..].into()));
+    let connection = original.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));
     let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
     let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
     let subprotocols = subprotocols.filter(|kept| !stands_in(kept, original.token));

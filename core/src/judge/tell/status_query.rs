@@ -6,27 +6,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::request::RequestHead;
+use crate::request::{OF_PROXIES, RequestHead};
 use crate::syntax::RequestPath;
 
 const PATH: &[u8] = b"/.well-known/keyswap";
 
-/// Headers of requests that speak, or may speak, for another caller.
-const FORWARDED_HEADERS: [&str; 13] = [
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "forwarded",
-    "origin",
-    "true-client-ip",
-    "via",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-envoy-peer-metadata",
-    "x-forwarded-client-cert",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-real-ip",
-];
+/// Other headers of requests that speak, or may speak, for another caller.
+const FOR_OTHERS: [&str; 5] =
+    ["origin", "x-envoy-peer-metadata", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host"];
 
 /// Tells whether a request asks for the status.
 pub(crate) fn is_status_query(head: &RequestHead<'_>, path: &RequestPath<'_>) -> bool {
@@ -35,7 +22,7 @@ pub(crate) fn is_status_query(head: &RequestHead<'_>, path: &RequestPath<'_>) ->
 
 /// Tells whether a request is from this machine, as far as its head says.
 pub(crate) fn is_local(head: &RequestHead<'_>) -> bool {
-    let is_direct = FORWARDED_HEADERS.iter().all(|name| head.values(name).next().is_none());
+    let is_direct = OF_PROXIES.iter().chain(&FOR_OTHERS).all(|name| head.values(name).next().is_none());
     // Envoy writes the address of its peer there; a proxy in front of it on this machine had a caller of its own.
     let mut askers =
         head.values("x-envoy-external-address").map(|value| str::from_utf8(value).ok()?.parse().ok());

@@ -16,12 +16,13 @@ use crate::policy::Policy;
 use crate::request::{Credential, IdentitySlot, Slot, find_identity};
 use crate::services::registry::{LookupKey, Registry};
 use crate::services::{KeyRing, Lookup, Services};
+use crate::upstream::Upstream;
 
 /// What callers are known by: a policy's tokens, people and issuers, and its registry.
 pub(crate) struct Authenticator {
     pub(super) policy: Rc<Policy>,
     pub(super) services: Rc<Services>,
-    /// The names of the providers that the policy enables.
+    /// The names of the providers that the policy enables, where it has issuers whose subjects may call them.
     pub(super) providers: Vec<String>,
     tokens: TokenTable,
     registry: Option<Rc<Registry>>,
@@ -40,11 +41,19 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Authenticator {
-    pub(crate) fn new(policy: &Rc<Policy>, registry: Option<Rc<Registry>>, services: &Rc<Services>) -> Self {
+    pub(crate) fn new(
+        policy: &Rc<Policy>,
+        registry: Option<Rc<Registry>>,
+        upstreams: &[Upstream],
+        services: &Rc<Services>,
+    ) -> Self {
         Self {
             policy: Rc::clone(policy),
             services: Rc::clone(services),
-            providers: policy.provider_names().map(str::to_owned).collect(),
+            providers: match policy.issuers() {
+                [] => Vec::new(),
+                _ => upstreams.iter().map(|upstream| upstream.provider.clone()).collect(),
+            },
             tokens: TokenTable::new(policy.tokens.iter().cloned()),
             registry,
             issuer_keys: policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect(),

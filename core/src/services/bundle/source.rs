@@ -163,9 +163,8 @@ impl Bundles {
         }
     }
 
-    /// Notes that an offer was compiled and is in force, and shares it.
-    pub(crate) fn taken(&self, offer: &Offer, store: &dyn Store) {
-        let revision = offer.bundle.revision;
+    /// Notes that the policy of this revision was compiled and is in force, and shares its text.
+    pub(crate) fn taken(&self, revision: u64, text: &[u8], store: &dyn Store) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.revision = Some(revision);
             state.refused = None;
@@ -174,7 +173,7 @@ impl Bundles {
             return;
         }
         // The text first: a worker that sees the number finds it there. Where nothing can be shared each worker fetches it.
-        let body = SharedValue { numbers: [], bytes: &offer.text }.encode(&self.digest);
+        let body = SharedValue { numbers: [], bytes: text }.encode(&self.digest);
         let shared = store.update(&SlotKind::Bundle.key(&self.digest), &mut |_| Update::Set(body.clone()));
         if shared.is_ok() {
             let _ = self.update_turn(store, &mut |turn| Some(Turn { revision, ..turn }));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::Registry;
 use super::feed;
 use super::lookup_key::LookupKey;
-use super::memory::Memory;
+use super::memory::{LOST_AFTER, Memory};
 use crate::base::{Moment, doubled};
 use crate::host::Store;
 use crate::policy::Protocol;
@@ -20,8 +20,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(10);
 const FEED_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest silence of the feed after which a record from memory is still believed, where the host does not follow it.
 const MAX_SILENCE: Duration = Duration::from_secs(4);
-/// An answer that never came is no longer waited for.
-pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
 
 impl Registry {
     /// Returns the question for changes, if it is due.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::breaker::Breaker;
-use super::changes::LOST_AFTER;
 use super::feed::{self, Feed};
 use super::shared_record;
 use super::usage::Usage;
@@ -18,6 +17,8 @@ use crate::limit::{Gcra, RateLimit};
 use crate::policy::RegistryPolicy;
 use crate::services::fetch::{AsOf, FetchOutcome, Subject};
 
+/// An answer that never came is no longer waited for.
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
 /// The records that a worker holds.
 const MAX_RECORDS: usize = 4096;
 /// The unknown tokens that a worker remembers.

@@ -1,0 +1,134 @@
+//! Claims: dates, audiences, issuers, and the JSON that they stand in.
+
+use keyswap_core::identity::jwt::{ClaimsError, JwtError};
+use serde_json::{Value, json};
+
+use super::forge::{AMBIGUOUS, Attack, FORM, Forge, HEADER, ended};
+use crate::{base64url, with};
+
+/// Dates that are no whole number of seconds, or not now.
+pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {
+    let values = [
+        r#""1800000300""#,
+        r#""1900000000""#,
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "-1",
+        "1.5",
+        "1800000300.0",
+        "1900000000.0",
+        "1.8e9",
+        "9223372036854775808",
+        "18446744073709551615",
+        "253402300800",
+        "1e30",
+    ];
+    let mut attacks = Vec::new();
+    for name in ["exp", "nbf", "iat"] {
+        let open = forge.open_claims(name);
+        let dated = |value: &str| format!(r#"{open},"{name}":{value}}}"#);
+        attacks.extend(values.map(|value| forge.payload(dated(value), ClaimsError::Date(name))));
+        // Numbers beyond every float are not even JSON.
+        attacks.push(forge.payload(dated("1e400"), ClaimsError::Form));
+        attacks.push(forge.payload(format!(r#"{{"{name}":1e400}}"#), ClaimsError::Form));
+    }
+    let now = forge.now;
+    attacks.extend([
+        forge.changed(&json!({"exp": null}), ClaimsError::Date("exp")),
+        forge.changed(&json!({"exp": now - 70}), ClaimsError::Expired),
+        forge.changed(&json!({"exp": now - 900}), ClaimsError::Expired),
+        // Only a token that is right in everything else learns that it is expired.
+        forge.changed(&json!({"exp": now - 900, "aud": "x"}), ClaimsError::Audience),
+        forge.changed(&json!({"nbf": now + 80}), ClaimsError::NotYetValid),
+        forge.changed(&json!({"iat": now + 80}), ClaimsError::IssuedInFuture),
+    ]);
+    attacks
+}
+
+/// Audiences that are `keyswap` in part.
+pub(crate) fn j10_audience(forge: &Forge<'_>) -> Vec<Attack> {
+    let audiences = [
+        json!(null),
+        json!([]),
+        json!(""),
+        json!([""]),
+        json!("keyswa"),
+        json!("keyswap2"),
+        json!("Keyswap"),
+        json!("keyswap "),
+        json!("keyswap,other"),
+        json!("keyswap,x"),
+        json!(["keyswap", 7]),
+        json!([["keyswap"]]),
+        json!({"keyswap": true}),
+        json!(true),
+    ];
+    audiences.iter().map(|aud| forge.changed(&json!({"aud": aud}), ClaimsError::Audience)).collect()
+}
+
+/// Issuers that are `https://id.example` in part.
+pub(crate) fn j10_issuer(forge: &Forge<'_>) -> Vec<Attack> {
+    let issuers = [
+        json!(null),
+        json!(""),
+        json!("https://id.example/"),
+        json!("https://id.exampl"),
+        json!("https://id.example.evil"),
+        json!("HTTPS://ID.EXAMPLE"),
+        json!(["https://id.example"]),
+        json!({"url": "https://id.example"}),
+    ];
+    let header = forge.key.header().to_string();
+    let token = |iss: &Value| forge.raw(&header, with(&forge.claims, &json!({"iss": iss})).to_string());
+    issuers.iter().map(|iss| Attack::new(token(iss), JwtError::Issuer)).collect()
+}
+
+/// Members that stand twice, and anything around the JSON.
+pub(crate) fn j11(forge: &Forge<'_>) -> Vec<Attack> {
+    let (alg, kid) = (forge.algorithm(), forge.kid());
+    let headers = [
+        format!(r#"{{"alg":"none","alg":"{alg}","kid":"{kid}"}}"#),
+        format!(r#"{{"alg":"{alg}","kid":"k2","\u006bid":"{kid}"}}"#),
+        format!(r#"{{"alg":"{alg}","kid":"{kid}"}} "x""#),
+        format!("\u{feff}{{\"alg\":\"{alg}\",\"kid\":\"{kid}\"}}"),
+        format!(r#"["{alg}"]"#),
+        format!(r#"{{"alg":"{alg}","kid":"{kid}",}}"#),
+        format!(r#"{{"alg":"{alg}","kid":"{kid}","x":{}{}}}"#, "[".repeat(17), "]".repeat(17)),
+    ];
+    let claims = forge.claims.to_string();
+    let before = |member: &str| claims.replacen('{', &format!("{{{member},"), 1).into_bytes();
+    let payloads = [
+        before(r#""aud":"x""#),
+        before(r#""sub":"x""#),
+        before(r#""email":"bob@example.com","email":"alice@example.com""#),
+        before(r#""x":{"a":1,"a":2}"#),
+        before(r#""x":"\ud800""#),
+        format!("{claims}{claims}").into_bytes(),
+        format!("\u{feff}{claims}").into_bytes(),
+        format!("[{claims}]").into_bytes(),
+        format!("{}{}", "[".repeat(2000), "]".repeat(2000)).into_bytes(),
+        // This is not even text.
+        [claims.replacen('{', r#"{"x":""#, 1).as_bytes(), b"\xff\"}"].concat(),
+    ];
+    let (text, signature) = forge.signed();
+    let (protected, payload) = text.split_once('.').unwrap_or_default();
+    let document = json!({"protected": protected, "payload": payload, "signature": base64url(&signature)});
+    let mut attacks: Vec<Attack> =
+        headers.iter().map(|header| Attack::new(forge.raw(header, &claims), HEADER)).collect();
+    attacks.extend(payloads.iter().map(|payload| forge.payload(payload, ClaimsError::Form)));
+    // Its commas alone make it no credential.
+    attacks.push(Attack::new(document.to_string(), FORM).answered(AMBIGUOUS));
+    attacks
+}
+
+/// The signature of one good token, as [`Forge::signed`] makes it, under the claims of another.
+pub(crate) fn j16(forge: &Forge<'_>, text: &str, signature: &[u8]) -> Vec<Attack> {
+    let (header, _) = text.split_once('.').unwrap_or_default();
+    let claims = with(&forge.claims, &json!({"sub": "admin"}));
+    let another = format!("{header}.{}", base64url(claims.to_string()));
+    let reversed: Vec<u8> = signature.iter().rev().copied().collect();
+    let tokens = [ended(&another, signature), ended(text, reversed), ended(&another, signature)];
+    tokens.into_iter().map(|token| Attack::new(token, JwtError::Signature)).collect()
+}
