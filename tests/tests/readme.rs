@@ -116,7 +116,7 @@ fn every_local_link_leads_to_a_file() -> Result<()> {
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
-        ["core/", "filter/", "component/", "control/", "tests/", "xtask/", "envoy/", "docs/"]
+        ["core/", "filter/", "component/", "cases/", "control/", "tests/", "xtask/", "envoy/", "docs/"]
             .iter()
             .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))

@@ -1,6 +1,5 @@
-//! Texts that come from outside: YAML and JSON documents, and requests as people write them down.
+//! Texts that come from outside: YAML and JSON documents, and the mask over the credentials of a request.
 
 pub(crate) mod mask;
 pub(crate) mod object;
-pub(crate) mod request_head;
 pub(crate) mod yaml;

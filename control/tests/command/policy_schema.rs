@@ -81,7 +81,7 @@ fn read(policy: &Value) -> Result<Policy, PolicyErrors> {
 /// Every policy of the repository that holds, with its place.
 fn policies() -> Vec<(String, Value)> {
     let mut policies: Vec<(String, Value)> =
-        cases::corpus().unwrap().into_iter().map(|(file, suite)| (file, suite.policy)).collect();
+        cases::corpus().unwrap().into_iter().map(|it| (it.place, it.suite.policy.unwrap())).collect();
     for entry in fs::read_dir(tools::project_root().join("envoy")).unwrap() {
         let path = entry.unwrap().path();
         let is_policy = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("policy"));

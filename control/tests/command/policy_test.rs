@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyswap_tests::cases::{self, Suite};
+use keyswap_tests::cases;
 use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap, policy};
@@ -423,63 +423,49 @@ fn names_and_values_of_a_file_write_nothing_but_text() {
     assert!(!run.all().contains(TOKEN), "{}", run.all());
 }
 
-/// The corpus has the form that users write: the command reads it, and decides as every other host.
+/// The corpus has the form that users write: the command reads its files as they are, and decides as every other host.
 #[test]
 fn the_corpus_of_this_repository_holds_and_each_of_its_cases_can_fail() {
     let folder = Folder::new();
-    for (place, suite) in cases::corpus().unwrap() {
-        let name = place.rsplit('/').next().unwrap().replace([' ', ','], "-") + ".yaml";
-        let document = document(&suite);
-        let run = keyswap(&["policy", "test", &folder.file(&name, document.to_string())]);
+    for suite in cases::corpus().unwrap() {
+        let (place, total) = (&suite.place, suite.suite.cases.len());
+        let name = place.rsplit('/').next().unwrap().replace([' ', ','], "-") + ".json";
+        let file = match &suite.file {
+            Some(file) => file.to_str().unwrap().to_owned(),
+            None => folder.file(&name, suite.document.to_string()),
+        };
+        let run = keyswap(&["policy", "test", &file]);
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{place}\n{}", run.all());
-        assert!(run.stdout.ends_with(&format!("{0} hold, 0 differ\n", suite.cases.len())), "{}", run.stdout);
+        assert!(run.stdout.ends_with(&format!("{total} hold, 0 differ\n")), "{}", run.stdout);
 
-        let run = keyswap(&[
-            "policy",
-            "test",
-            &folder.file(&name, spoilt(document).to_string()),
-            "--format",
-            "json",
-        ]);
-        assert_eq!((run.code, run.json()["differed"].clone()), (2, json!(suite.cases.len())), "{place}");
+        let file = folder.file(&name, spoilt(suite.document).to_string());
+        let run = keyswap(&["policy", "test", &file, "--format", "json"]);
+        assert_eq!((run.code, run.json()["differed"].clone()), (2, json!(total)), "{place}");
     }
 }
 
-fn document(suite: &Suite) -> Value {
-    let registered = suite.registry.iter().map(|it| {
-        without_nulls(json!({"token": it.token, "record": it.record, "status": it.status, "body": it.body}))
-    });
-    let fetched = suite
-        .fetched
-        .iter()
-        .map(|it| without_nulls(json!({"target": it.target, "status": it.status, "body": it.body})));
-    let cases = suite.cases.iter().map(|case| {
-        without_nulls(json!({
-            "name": case.name,
-            "request": {
-                "method": case.request.method, "target": case.request.target, "headers": case.request.headers,
-            },
-            "forward": case.forward.as_ref().map(|it| without_nulls(json!({
-                "method": it.method, "authority": it.authority, "target": it.target, "headers": it.headers,
-            }))),
-            "reply": case.reply.as_ref().map(|it| json!({"status": it.status, "reason": it.reason, "dialect": it.dialect})),
-            "answer": case.answer.as_ref().map(|it| json!({"status": it.status, "headers": it.headers, "body": it.body})),
-            "envoy": case.envoy,
-        }))
-    });
-    json!({
-        "about": suite.about,
-        "env": suite.env,
-        "policy": suite.policy,
-        "registry": registered.collect::<Vec<_>>(),
-        "fetched": fetched.collect::<Vec<_>>(),
-        "cases": cases.collect::<Vec<_>>(),
-    })
+#[test]
+fn what_only_other_hosts_do_is_read_and_makes_no_difference() {
+    let of_hosts = "envoy: 400\nnode: 0\nwasmtime_shows: /\nwithout_upgrades: {status: 501, reason: upgrade_unsupported}";
+    let cases = format!("only_in_envoy: true\n{}", case(&format!("{CHAT}\n{of_hosts}\nforward: {{}}")));
+    let run = test(&cases, &[]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{}", run.all());
+    let cases = case(&format!("{CHAT}\nforward: {{}}\nwithout_upgrades: {{status: SENTINEL}}"));
+    let run = test(&cases, &[]);
+    assert_eq!(run.code, 3, "{}", run.all());
+    assert!(
+        run.stderr.contains("error at `cases[0].without_upgrades.status`: expected u16"),
+        "{}",
+        run.stderr
+    );
 }
 
-fn without_nulls(mut value: Value) -> Value {
-    value.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-    value
+#[test]
+fn a_second_line_of_a_header_is_a_difference() {
+    let request = r#"request: {method: GET, target: /v1/models, headers: [[authorization, "Bearer {{token:alice-laptop}}"], [x-a, "1"], [X-A, "2"]]}"#;
+    let run = test(&case(&format!("{request}\nforward: {{headers: {{x-a: '2'}}}}")), &[]);
+    assert_eq!(run.code, 2, "{}", run.all());
+    assert!(run.stdout.contains("header `x-a`: expected `2`, found `1, 2`"), "{}", run.stdout);
 }
 
 /// The document with something else expected of each case.

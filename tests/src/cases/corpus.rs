@@ -6,11 +6,33 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use keyswap_cases::Suite;
+use serde_json::Value;
 
-use super::{digest::digest_of, providers, suite::Suite};
+use super::{complete, providers};
 
-/// Returns every suite of the corpus, with its place: those of the files, and those of the table of providers.
-pub fn corpus() -> Result<Vec<(String, Suite)>> {
+/// A suite of the corpus.
+pub struct CorpusSuite {
+    /// The place of the suite: its file, or the table with a word for the mode.
+    pub place: String,
+    /// The file; `None` for a suite of the table.
+    pub file: Option<PathBuf>,
+    /// The suite as written.
+    pub document: Value,
+    /// The suite.
+    pub suite: Suite,
+}
+
+impl CorpusSuite {
+    fn of(place: String, file: Option<PathBuf>, document: Value) -> Result<Self> {
+        let suite = Suite::read(document.clone()).with_context(|| place.clone())?;
+        complete::check(&suite).with_context(|| place.clone())?;
+        Ok(Self { place, file, document, suite })
+    }
+}
+
+/// Returns every suite of the corpus: those of the table of providers, and those of the files.
+pub fn corpus() -> Result<Vec<CorpusSuite>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
@@ -18,32 +40,15 @@ pub fn corpus() -> Result<Vec<(String, Suite)>> {
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
-    let mut suites = providers::suites()?;
+    let mut suites = Vec::new();
+    for (place, document) in providers::suites()? {
+        suites.push(CorpusSuite::of(place, None, document)?);
+    }
     for file in files {
-        suites.push((file.display().to_string(), read(&file)?));
+        let place = file.display().to_string();
+        let document = serde_saphyr::from_str(&fs::read_to_string(&file)?)
+            .with_context(|| format!("reading {place}"))?;
+        suites.push(CorpusSuite::of(place, Some(file), document)?);
     }
     Ok(suites)
-}
-
-fn read(file: &Path) -> Result<Suite> {
-    let text = expand(&fs::read_to_string(file)?);
-    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))
-}
-
-/// Replaces `{{sha256:token}}` by the token's digest and `{{id:token}}` by the principal's id.
-fn expand(text: &str) -> String {
-    let mut parts = text.split("{{");
-    let mut expanded = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (inner, rest) = part.split_once("}}").unwrap_or((part, ""));
-        let (kind, token) = inner.split_once(':').unwrap_or_default();
-        let digest = digest_of(token);
-        match kind {
-            "sha256" => expanded.push_str(&digest),
-            "id" => expanded.push_str(&digest[..16]),
-            _ => expanded.push_str(inner),
-        }
-        expanded.push_str(rest);
-    }
-    expanded
 }

@@ -7,12 +7,6 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    case::{Case, CaseRequest, Forwarded, Reply},
-    digest::digest_of,
-    suite::Suite,
-};
-
 const TOKEN: &str = "ptk_every-provider";
 const GATEWAY_TOKEN: &str = "real-cf-aig";
 /// The headers of a WebSocket's handshake that the upstream needs.
@@ -66,8 +60,15 @@ const MODES: [(&str, Mode); 5] = [
     ("direct", Mode::Direct),
 ];
 
-/// Returns a suite for each mode.
-pub(super) fn suites() -> Result<Vec<(String, Suite)>> {
+/// A request as the upstream sees it.
+struct Forwarded {
+    authority: String,
+    target: String,
+    headers: BTreeMap<String, String>,
+}
+
+/// Returns the document of a suite for each mode, with its place.
+pub(super) fn suites() -> Result<Vec<(String, Value)>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers.yaml");
     let text = fs::read_to_string(&file)?;
     let table: Table =
@@ -77,7 +78,7 @@ pub(super) fn suites() -> Result<Vec<(String, Suite)>> {
 }
 
 impl Mode {
-    fn suite(self, rows: &[Row]) -> Suite {
+    fn suite(self, rows: &[Row]) -> Value {
         let rows: Vec<&Row> = rows.iter().filter(|row| self.has(row)).collect();
         let keyed = || rows.iter().filter(|row| self.sends_key(row));
         let mut credentials: Map<String, Value> =
@@ -87,7 +88,7 @@ impl Mode {
         let entries: Map<String, Value> = rows.iter().filter_map(|row| self.entry(row)).collect();
         let mut policy = json!({
             "version": "keyswap/v1",
-            "tokens": [{"sha256": digest_of(TOKEN), "label": "all", "providers": providers}],
+            "tokens": [{"sha256": format!("{{{{sha256:{TOKEN}}}}}"), "label": "all", "providers": providers}],
             "providers": entries,
         });
         if let Some(gateway) = self.gateway() {
@@ -96,16 +97,8 @@ impl Mode {
             policy["gateway"] = json!({"cloudflare": gateway});
         }
         policy["credentials"] = credentials.into();
-        let cases = rows.iter().flat_map(|row| self.cases(row)).collect();
-        Suite {
-            about: "Every provider".to_owned(),
-            env,
-            policy,
-            only_in_envoy: false,
-            registry: Vec::new(),
-            fetched: Vec::new(),
-            cases,
-        }
+        let cases: Vec<Value> = rows.iter().flat_map(|row| self.cases(row)).collect();
+        json!({"about": "Every provider", "env": env, "policy": policy, "cases": cases})
     }
 
     fn has(self, row: &Row) -> bool {
@@ -150,41 +143,33 @@ impl Mode {
         Some((row.provider.clone(), entry))
     }
 
-    fn cases(self, row: &Row) -> Vec<Case> {
+    fn cases(self, row: &Row) -> Vec<Value> {
         let http = row.http.iter().filter_map(|hop| self.case(row, hop, false));
         let websocket = row.websocket.iter().filter_map(|hop| self.case(row, hop, true));
         http.chain(websocket).collect()
     }
 
-    fn case(self, row: &Row, hop: &Hop, upgrade: bool) -> Option<Case> {
+    fn case(self, row: &Row, hop: &Hop, upgrade: bool) -> Option<Value> {
         let (authority, target) = self.destination(hop)?;
-        let mut forwarded = Forwarded {
-            method: Some(method(upgrade).to_owned()),
-            authority: authority.to_owned(),
-            target,
-            headers: self.gateway_headers(),
-        };
+        let mut forwarded =
+            Forwarded { authority: authority.to_owned(), target, headers: self.gateway_headers() };
         if self.sends_key(row) {
             self.add_key(&mut forwarded, row, upgrade);
         }
         if upgrade {
             forwarded.headers.extend(HANDSHAKE.map(header));
         }
-        Some(Case {
-            name: format!("{} {}{}", method(upgrade), hop.0, if upgrade { ", an upgrade" } else { "" }),
-            request: request(hop, upgrade),
-            forward: Some(forwarded),
-            reply: None,
-            answer: None,
-            without_upgrades: upgrade.then(|| Reply {
-                status: 501,
-                reason: "upgrade_unsupported".to_owned(),
-                dialect: row.dialect().to_owned(),
-            }),
-            envoy: None,
-            node: None,
-            wasmtime_shows: None,
-        })
+        let Forwarded { authority, target, headers } = forwarded;
+        let mut case = json!({
+            "name": format!("{} {}{}", method(upgrade), hop.0, if upgrade { ", an upgrade" } else { "" }),
+            "request": request(hop, upgrade),
+            "forward": {"method": method(upgrade), "authority": authority, "target": target, "headers": headers},
+        });
+        if upgrade {
+            case["without_upgrades"] =
+                json!({"status": 501, "reason": "upgrade_unsupported", "dialect": row.dialect()});
+        }
+        Some(case)
     }
 
     /// Returns the authority and the target that the upstream sees, before a key is added.
@@ -227,7 +212,7 @@ impl Mode {
 }
 
 /// Returns the request as the client sends it.
-fn request(hop: &Hop, upgrade: bool) -> CaseRequest {
+fn request(hop: &Hop, upgrade: bool) -> Value {
     let token = format!("Bearer {TOKEN}");
     // A placeholder in the provider's own slot would be used instead of a key that is stored at the gateway.
     let mut headers = vec![header(("authorization", &token)), header(("xi-api-key", "placeholder"))];
@@ -235,7 +220,7 @@ fn request(hop: &Hop, upgrade: bool) -> CaseRequest {
         headers.extend([("connection", "Upgrade"), ("upgrade", "websocket")].map(header));
         headers.extend(HANDSHAKE.map(header));
     }
-    CaseRequest { method: method(upgrade).to_owned(), target: hop.0.clone(), headers }
+    json!({"method": method(upgrade), "target": hop.0, "headers": headers})
 }
 
 fn method(upgrade: bool) -> &'static str {

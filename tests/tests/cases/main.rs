@@ -2,28 +2,30 @@
 //! in status, headers and body of what the caller gets.
 
 mod core_host;
-mod outcome;
+mod seen;
 
 use anyhow::{Context as _, Result, ensure};
+use keyswap_cases::{Case, Services, Suite};
 use keyswap_core::answer::Reason;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::Policy;
-use keyswap_tests::cases::{Case, CaseRequest, Suite, corpus};
+use keyswap_core::request::OwnedHead;
+use keyswap_tests::cases::corpus;
 use keyswap_tests::{
     Embedding, Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS,
     Wasmtime, WasmtimeSetup, tools,
 };
 
-use crate::core_host::Core;
-use crate::outcome::Outcome;
+use crate::core_host::{Core, now};
+use crate::seen::Seen;
 
 #[test]
 fn core_decides_every_case_as_written() -> Result<()> {
-    for (file, suite) in corpus()? {
+    for (file, suite) in suites()? {
         let core = Core::start(&suite, Capabilities::ENVOY)?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`", case.name);
-            core.decide(&case.request)?.check(case).with_context(context)?;
+            core.decide(&case.request.head(None)?)?.check(case).with_context(context)?;
         }
     }
     Ok(())
@@ -35,7 +37,7 @@ fn core_decides_every_case_as_written_where_no_memory_is_shared_and_nothing_upgr
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
         for case in suite.cases.iter().cloned().map(Case::where_nothing_is_upgraded) {
             let context = || format!("{file}: `{}`", case.name);
-            core.decide(&case.request)?.check(&case).with_context(context)?;
+            core.decide(&case.request.head(None)?)?.check(&case).with_context(context)?;
         }
     }
     Ok(())
@@ -43,26 +45,28 @@ fn core_decides_every_case_as_written_where_no_memory_is_shared_and_nothing_upgr
 
 #[test]
 fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
-    for (file, suite) in corpus()? {
+    for (file, suite) in suites()? {
         let core = Core::start(&suite, Capabilities::ENVOY)?;
-        let hosts = suite.hosts();
+        let policy = suite.policy.as_ref().context("a policy")?;
+        let hosts = suite.authorities();
         let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
         let standin = Standin::start_with(0, &names)?;
         let registry = scripted_registry(&suite)?;
         // Names with an underscore reach the filter here, so that its own stripping is what is tested.
-        let mut setup = Envoy::with(&suite.policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
+        let mut setup = Envoy::with(policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
             );
             options.expect("the bootstrap has these options")["headers_with_underscores_action"] = "ALLOW".into();
         });
-        for (name, value) in &suite.env {
+        for (name, value) in suite.env.iter().flatten() {
             setup = setup.env(name, value);
         }
         let envoy = setup.start()?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Envoy", case.name);
-            let (received, response) = serve(&envoy, &standin, &case.request).with_context(context)?;
+            let head = case.request.head(None)?;
+            let (received, response) = serve(&envoy, &standin, &head).with_context(context)?;
             match case.envoy {
                 Some(status) => ensure!(
                     response.status == status && received.is_empty(),
@@ -70,7 +74,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
                     context(),
                     response.status
                 ),
-                None => same(&received, &response, &core, &case.request).with_context(context)?,
+                None => same(&received, &response, &core, &head).with_context(context)?,
             }
         }
     }
@@ -82,11 +86,14 @@ fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
     for (file, suite) in for_the_component()? {
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
         let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
-        let wasmtime = component(&suite, &standin, &registry).start()?;
+        let wasmtime = component(&suite, &standin, &registry)?.start()?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Wasmtime", case.name);
-            let (received, response) = serve(&wasmtime, &standin, &case.request).with_context(context)?;
-            same(&received, &response, &core, &case.as_shown_by_wasmtime()).with_context(context)?;
+            let head = case.request.head(None)?;
+            let (received, response) = serve(&wasmtime, &standin, &head).with_context(context)?;
+            let target = case.wasmtime_shows.as_ref().unwrap_or(&head.target).clone();
+            let shown = OwnedHead { target, ..head };
+            same(&received, &response, &core, &shown).with_context(context)?;
         }
     }
     Ok(())
@@ -98,10 +105,11 @@ fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
     for (file, suite) in for_the_component()? {
         let core = Core::start(&suite, host)?;
         let (standin, registry) = (Standin::start()?, scripted_registry(&suite)?);
-        let node = component(&suite, &standin, &registry).start_embedded(Embedding::Node)?;
+        let node = component(&suite, &standin, &registry)?.start_embedded(Embedding::Node)?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Node", case.name);
-            let served = serve(&node, &standin, &case.request);
+            let head = case.request.head(None)?;
+            let served = serve(&node, &standin, &head);
             match (case.node, served) {
                 (Some(0), served) => ensure!(served.is_err() && standin.take().is_empty(), context()),
                 (Some(status), served) => {
@@ -110,7 +118,7 @@ fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
                 }
                 (None, served) => {
                     let (received, response) = served.with_context(context)?;
-                    same(&received, &response, &core, &case.request).with_context(context)?;
+                    same(&received, &response, &core, &head).with_context(context)?;
                 }
             }
         }
@@ -118,19 +126,26 @@ fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
     Ok(())
 }
 
-fn component(suite: &Suite, standin: &Standin, registry: &Scripted) -> WasmtimeSetup {
-    let mut setup = Wasmtime::with(&suite.policy).upstream(standin).agents(registry.address());
-    if suite.policy.get("registry").is_some() {
+fn component(suite: &Suite, standin: &Standin, registry: &Scripted) -> Result<WasmtimeSetup> {
+    let policy = suite.policy.as_ref().context("a policy")?;
+    let mut setup = Wasmtime::with(policy).upstream(standin).agents(registry.address());
+    if policy.get("registry").is_some() {
         setup = setup.registry(registry.address());
     }
-    suite.env.iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+    Ok(suite.env.iter().flatten().fold(setup, |setup, (name, value)| setup.env(name, value)))
+}
+
+/// Every suite of the corpus, with its place.
+fn suites() -> Result<Vec<(String, Suite)>> {
+    Ok(corpus()?.into_iter().map(|it| (it.place, it.suite)).collect())
 }
 
 /// Those that say so, and no others, are refused where the component runs.
 fn for_the_component() -> Result<Vec<(String, Suite)>> {
-    let mut suites = corpus()?;
+    let mut suites = suites()?;
     for (file, suite) in &suites {
-        let fits = suite.fits(Capabilities::COMPONENT)?;
+        let policy = suite.policy.as_ref().context("a policy")?.to_string();
+        let fits = Policy::from_json(policy.as_bytes())?.fits(Capabilities::COMPONENT).is_ok();
         ensure!(fits != suite.only_in_envoy, "{file}: the policy fits the component: {fits}");
     }
     suites.retain(|(_, suite)| !suite.only_in_envoy);
@@ -138,18 +153,18 @@ fn for_the_component() -> Result<Vec<(String, Suite)>> {
 }
 
 /// What happened in a host is what core decides, of both of whose answers an error tells.
-fn same(received: &[Received], response: &Response, core: &Core, request: &CaseRequest) -> Result<()> {
-    let (found, expected) = (Outcome::observed(received, response)?, core.decide(request)?);
+fn same(received: &[Received], response: &Response, core: &Core, head: &OwnedHead) -> Result<()> {
+    let (found, expected) = (Seen::in_host(received, response)?, core.decide(head)?.seen);
     ensure!(found == expected, "decided otherwise:\n host: {found:?}\n core: {expected:?}");
     Ok(())
 }
 
 #[test]
 fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
-    let suites = corpus()?;
+    let suites = suites()?;
     let cases = suites.iter().flat_map(|(_, suite)| &suite.cases);
     let replies = cases.flat_map(|case| case.reply.iter().chain(&case.without_upgrades));
-    let covered: Vec<&str> = replies.map(|reply| reply.reason.as_str()).collect();
+    let covered: Vec<&str> = replies.filter_map(|reply| reply.reason.as_deref()).collect();
     for reason in Reason::ALL {
         // No head brings these about: the host must fail.
         let of_host =
@@ -169,9 +184,9 @@ fn every_built_in_provider_has_a_row_and_is_in_the_readme() -> Result<()> {
     });
     let policy = Policy::from_json(policy.to_string().as_bytes())?;
     let suites = corpus()?;
-    let (_, table) =
-        suites.iter().find(|(name, _)| name == "providers.yaml, byok").context("there is no table")?;
-    let rows = table.policy["tokens"][0]["providers"].as_array().context("the token has a scope")?;
+    let table = suites.iter().find(|it| it.place == "providers.yaml, byok").context("there is no table")?;
+    let rows = table.document["policy"]["tokens"][0]["providers"].as_array();
+    let rows = rows.context("the token has a scope")?;
     let readme = std::fs::read_to_string(tools::project_root().join("README.md"))?;
     let names: Vec<&str> = policy.provider_names().collect();
     ensure!(names.len() > 20, "only {names:?} are enabled");
@@ -182,18 +197,19 @@ fn every_built_in_provider_has_a_row_and_is_in_the_readme() -> Result<()> {
     Ok(())
 }
 
+/// All services of a suite, as one server.
 fn scripted_registry(suite: &Suite) -> Result<Scripted> {
-    let registry = suite.registry();
-    Scripted::start(move |call| {
-        let (status, body) = registry.answer(&call.target, &call.body);
-        Script::answer(status, body)
+    let services = Services::of(suite);
+    Scripted::start(move |call| match services.answer(&call.target, &call.body, now()) {
+        Some(answer) => Script::answer(answer.status, answer.body),
+        None => Script::answer(404, ""),
     })
 }
 
 /// What the upstream and the caller see of a request.
-fn serve(host: &Server, standin: &Standin, case: &CaseRequest) -> Result<(Vec<Received>, Response)> {
-    let mut request = Request::new(&case.method, &case.target);
-    for (name, value) in &case.headers {
+fn serve(host: &Server, standin: &Standin, head: &OwnedHead) -> Result<(Vec<Received>, Response)> {
+    let mut request = Request::new(&head.method, &head.target);
+    for (name, value) in &head.fields {
         request = request.header(name, value);
     }
     let response = host.send(&request)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use keyswap_cases::{Placeholders, parse_head};
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
@@ -14,7 +15,6 @@ use keyswap_core::policy::{Policy, RolloutPolicy};
 use keyswap_core::worker::Worker;
 
 use super::explanation::Explanation;
-use super::placeholders::Placeholders;
 use super::report::report_invalid;
 use super::time::time;
 use crate::command::policy_file::PolicyFile;
@@ -22,7 +22,6 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format};
 use crate::text::mask::Mask;
-use crate::text::request_head::HeadText;
 
 /// Envoy takes 60 KiB unless told otherwise.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
@@ -56,7 +55,7 @@ impl Explain {
         }
         let now = time(self.at.as_deref())?;
         let file = PolicyFile::read(&self.policy)?;
-        let text = HeadText::new(input::read(&self.request, MAX_REQUEST_BYTES)?);
+        let text = input::read(&self.request, MAX_REQUEST_BYTES)?;
         let compile = |policy: Policy| {
             // A policy in shadow mode is explained as what it will decide.
             let policy = RolloutPolicy::of(policy.enforced());
@@ -70,9 +69,10 @@ impl Explain {
 
     /// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so. A limit that
     /// it keeps counts as unspent.
-    fn explain(&self, worker: &Worker, text: &HeadText, now: Moment) -> anyhow::Result<Exit> {
-        let parsed = text.parse()?;
-        let head = parsed.head();
+    fn explain(&self, worker: &Worker, text: &[u8], now: Moment) -> anyhow::Result<Exit> {
+        let owned = parse_head(text)?;
+        let lines = owned.lines();
+        let head = owned.with(&lines);
         let store = MemoryStore::default();
         let in_force = worker.in_force(&store);
         let mask = Mask::of(&head, |name| in_force.is_slot(name));

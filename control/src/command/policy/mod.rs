@@ -1,6 +1,5 @@
 //! `keyswap policy`: what is wrong with a policy, what a right one decides, what a change of it changes; and how it gets to
 //! data planes.
-mod placeholders;
 mod report;
 mod time;
 mod variables;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use keyswap_cases::Placeholders;
 use keyswap_core::host::Capabilities;
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::judge::ReplayPolicy;
@@ -11,7 +12,6 @@ use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_core::services::Services;
 
 use super::{requests, structure};
-use crate::command::policy::placeholders::Placeholders;
 use crate::command::policy::report::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use keyswap_cases::{Case, CaseHost, Difference, Suite, SuiteError, SuiteErrors};
 use keyswap_core::base::Moment;
+use keyswap_core::host::Capabilities;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::comparison::Difference;
-use super::host::Host;
-use super::suite::{Case, Problem, Suite};
 use crate::command::policy::report::count;
 use crate::command::policy::time::time;
 use crate::command::policy_file::PolicyFile;
@@ -64,7 +63,7 @@ struct Outcome {
 struct Loaded {
     file: String,
     suite: Suite,
-    host: Host,
+    host: CaseHost,
 }
 
 impl Test {
@@ -73,13 +72,13 @@ impl Test {
         let first = PolicyFile::read(&self.policy)?;
         let document = match first.document() {
             Ok(document) => document,
-            Err(error) => return self.report_invalid(&[(first.name, vec![Problem::whole(error)])]),
+            Err(error) => return self.report_invalid(&[(first.name, SuiteErrors::whole(error))]),
         };
         // A file that has cases brings its policy along.
         let has_cases = document.get("cases").is_some();
         // As the engine reads it: a document may be read in more lenient ways.
         if let (false, Err(errors)) = (has_cases, first.policy()) {
-            return self.report_invalid(&[(first.name, Problem::of_policy(errors))]);
+            return self.report_invalid(&[(first.name, errors.into())]);
         }
         let files = match (has_cases, self.cases.is_empty()) {
             (true, _) => [vec![first], read_all(&self.cases)?].concat(),
@@ -92,7 +91,7 @@ impl Test {
         for file in &files {
             match load(file, policy.as_ref()) {
                 Ok((suite, host)) => loaded.push(Loaded { file: file.name.clone(), suite, host }),
-                Err(problems) => invalid.push((file.name.clone(), problems)),
+                Err(errors) => invalid.push((file.name.clone(), errors)),
             }
         }
         if !invalid.is_empty() {
@@ -124,17 +123,17 @@ impl Test {
         Ok(if differ == 0 { Exit::Ok } else { Exit::Differs })
     }
 
-    /// What is wrong with the policy or with files of cases. It is not what was asked for, so it goes where errors go.
-    fn report_invalid(&self, files: &[(String, Vec<Problem>)]) -> anyhow::Result<Exit> {
-        let of_file = |(file, problems): &(String, Vec<Problem>)| {
-            let line = |it: &Problem| format!("{file}: {}", visible(&it.to_string()));
-            problems.iter().map(line).collect::<Vec<_>>()
+    /// Reports the errors of the policy or of files of cases. They are not what was asked for, so they go where errors go.
+    fn report_invalid(&self, files: &[(String, SuiteErrors)]) -> anyhow::Result<Exit> {
+        let of_file = |(file, errors): &(String, SuiteErrors)| {
+            let line = |it: &SuiteError| format!("{file}: {}", visible(&it.to_string()));
+            errors.0.iter().map(line).collect::<Vec<_>>()
         };
         match self.format {
             Format::Human => output::note(&files.iter().flat_map(of_file).collect::<Vec<_>>().join("\n")),
             Format::Json => {
-                let error = |(file, it): (&String, &Problem)| json!({"file": file, "path": it.path, "message": it.message});
-                let errors = files.iter().flat_map(|(file, all)| all.iter().map(move |it| (file, it)));
+                let error = |(file, it): (&String, &SuiteError)| json!({"file": file, "path": it.path, "message": it.message});
+                let errors = files.iter().flat_map(|(file, all)| all.0.iter().map(move |it| (file, it)));
                 output::print_json(
                     &json!({"valid": false, "errors": errors.map(error).collect::<Vec<_>>()}),
                 )?;
@@ -147,7 +146,7 @@ impl Test {
 impl Loaded {
     fn judge(&self, now: Moment) -> Vec<Outcome> {
         let judge = |case: &Case| {
-            let found = self.host.judge(case, case.at(&self.suite).unwrap_or(now));
+            let found = self.host.judge(case, self.suite.time_of(case).unwrap_or(now));
             let differences = case.compare(&found);
             let holds = differences.is_empty();
             let checks = if holds { Vec::new() } else { found.checks };
@@ -167,10 +166,10 @@ impl Outcome {
     }
 }
 
-fn load(file: &PolicyFile, policy: Option<&Value>) -> Result<(Suite, Host), Vec<Problem>> {
-    let document = file.document().map_err(|error| vec![Problem::whole(error)])?;
+fn load(file: &PolicyFile, policy: Option<&Value>) -> Result<(Suite, CaseHost), SuiteErrors> {
+    let document = file.document().map_err(SuiteErrors::whole)?;
     let suite = Suite::read(document)?;
-    let host = Host::new(&suite, policy)?;
+    let host = CaseHost::new(&suite, policy, Capabilities::ENVOY)?;
     Ok((suite, host))
 }
 

@@ -3,7 +3,7 @@
 use keyswap_core::host::Environment;
 
 /// Has a value for every variable and for all that would be fetched: its name in angle brackets.
-pub(super) struct Placeholders;
+pub struct Placeholders;
 
 impl Environment for Placeholders {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {

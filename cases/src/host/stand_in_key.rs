@@ -1,6 +1,7 @@
-//! A key that stands for the keys of issuers: made anew in each run, known to nobody else.
+//! A generated key that replaces the keys of issuers. It is made anew in each run and leaves the process in no form.
 
-use anyhow::anyhow;
+use std::fmt;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keyswap_core::base::UnixTime;
@@ -10,24 +11,44 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use serde_json::{Map, Value, json};
 
 const KEY_ID: &str = "stand-in";
-/// How it signs: issuers that it stands for are taken to do so, too.
+/// The algorithm of the key, and of the issuers whose keys it replaces.
 pub(super) const ALGORITHM: &str = "ES256";
 /// Long enough for a case, short enough for every rule.
-const LIFETIME: i64 = 300;
+const LIFETIME_SECONDS: i64 = 300;
 
 /// The key.
 pub(super) struct StandInKey(EcdsaKeyPair);
 
+/// A key could not be made or used.
+#[derive(Debug)]
+pub(super) enum StandInKeyError {
+    /// The system has no randomness for this.
+    NoRandomness(&'static str),
+    /// The key that was made cannot be read, for this reason.
+    Unreadable(String),
+}
+
+impl fmt::Display for StandInKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRandomness(purpose) => write!(f, "the system has no randomness for a {purpose}"),
+            Self::Unreadable(reason) => write!(f, "an odd key was made: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for StandInKeyError {}
+
 impl StandInKey {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let failed = |_| anyhow!("the system has no randomness for a key");
+    pub(super) fn new() -> Result<Self, StandInKeyError> {
+        let failed = |_| StandInKeyError::NoRandomness("key");
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random);
-        pair.map(Self).map_err(|error| anyhow!("an odd key was made: {error}"))
+        pair.map(Self).map_err(|error| StandInKeyError::Unreadable(error.to_string()))
     }
 
-    /// Its public half, as a key set.
+    /// Returns the public half, as a key set.
     pub(super) fn key_set(&self) -> Value {
         // An uncompressed point: 4, x, y.
         let point = self.0.public_key().as_ref().get(1..).unwrap_or_default();
@@ -39,14 +60,14 @@ impl StandInKey {
         ]})
     }
 
-    /// A JWT of an issuer: with claims that hold, and the case's own in their place.
+    /// Signs a JWT of an issuer, with claims that the policy accepts but for those that the case gives itself.
     pub(super) fn sign(
         &self,
         issuer: &Issuer,
         own: &Map<String, Value>,
         now: UnixTime,
-    ) -> anyhow::Result<String> {
-        let mut claims = holding(issuer, now);
+    ) -> Result<String, StandInKeyError> {
+        let mut claims = accepted(issuer, now);
         for (name, value) in own {
             match value {
                 Value::Null => _ = claims.remove(name),
@@ -58,13 +79,13 @@ impl StandInKey {
             [header, Value::Object(claims)].map(|it| BASE64_URL_SAFE_NO_PAD.encode(it.to_string()));
         let text = format!("{header}.{claims}");
         let signature = self.0.sign(&SystemRandom::new(), text.as_bytes());
-        let signature = signature.map_err(|_| anyhow!("the system has no randomness for a signature"))?;
+        let signature = signature.map_err(|_| StandInKeyError::NoRandomness("signature"))?;
         Ok(format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 }
 
-/// Claims of the issuer's tokens that the policy accepts, as far as it says so itself.
-fn holding(issuer: &Issuer, now: UnixTime) -> Map<String, Value> {
+/// Returns claims that the policy accepts, as far as the policy itself names them.
+fn accepted(issuer: &Issuer, now: UnixTime) -> Map<String, Value> {
     let required = issuer.required_claims().iter().filter_map(|(name, values)| {
         let value = match values.first()? {
             ClaimValue::Text(text) => json!(text),
@@ -79,7 +100,7 @@ fn holding(issuer: &Issuer, now: UnixTime) -> Map<String, Value> {
         ("sub", json!("stand-in")),
         ("iat", json!(now.0)),
         ("nbf", json!(now.0)),
-        ("exp", json!(now.0.saturating_add(LIFETIME))),
+        ("exp", json!(now.0.saturating_add(LIFETIME_SECONDS))),
     ];
     claims.extend(standard.map(|(name, value)| (name.to_owned(), value)));
     claims

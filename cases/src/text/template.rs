@@ -1,16 +1,17 @@
-//! What stands in double braces in a file of cases.
+//! Placeholders in double braces in a file of cases.
 //!
-//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` stands for a
-//! token that is not known here, and `{{identity}}` for the JWT of the case: they are put in when a case is judged.
+//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` is a generated
+//! token that replaces the one with this label, and `{{identity}}` is the JWT of the case: both are filled in when a case
+//! is judged.
 
 use keyswap_core::base::Digest;
 use serde_json::Value;
 
-/// Digits of a digest that make a principal's id.
+/// A principal's id is that many digits of the digest.
 const ID_DIGITS: usize = 16;
 
-/// Puts digests and ids into every string of a document.
-pub(super) fn expand(document: &mut Value) {
+/// Replaces the placeholders of digests and ids in every string of a document.
+pub(crate) fn expand(document: &mut Value) {
     match document {
         Value::String(text) if text.contains("{{") => *text = digests(text),
         Value::Array(items) => items.iter_mut().for_each(expand),
@@ -31,14 +32,14 @@ fn digests(text: &str) -> String {
     })
 }
 
-/// The token that stands for the one with this label. It is the same in every run, and good for nothing else.
-pub(super) fn stand_in(label: &str) -> String {
+/// Returns the generated token that replaces the one with this label. It is the same in every run.
+pub(crate) fn stand_in(label: &str) -> String {
     let digest = Digest::of(format!("stand-in\0{label}").as_bytes()).to_hex();
     format!("ptk_{}", digest.get(..32).unwrap_or_default())
 }
 
-/// The labels whose tokens a text asks for.
-pub(super) fn labels(text: &str) -> Vec<String> {
+/// Returns the labels of the tokens that a text has placeholders for.
+pub(crate) fn labels(text: &str) -> Vec<String> {
     let mut labels = Vec::new();
     replace(text, |inner| {
         labels.extend(inner.strip_prefix("token:").map(str::to_owned));
@@ -47,20 +48,20 @@ pub(super) fn labels(text: &str) -> Vec<String> {
     labels
 }
 
-/// Whether a text asks for the JWT of its case.
-pub(super) fn asks_for_identity(text: &str) -> bool {
+/// Returns true for a text with a placeholder for the JWT of its case.
+pub(crate) fn asks_for_identity(text: &str) -> bool {
     text.contains("{{identity}}")
 }
 
-/// A text with tokens and the JWT in it.
-pub(super) fn fill(text: &str, identity: Option<&str>) -> String {
+/// Returns the text with generated tokens and the JWT in it.
+pub(crate) fn fill(text: &str, identity: Option<&str>) -> String {
     replace(text, |inner| match inner.strip_prefix("token:") {
         Some(label) => Some(stand_in(label)),
         None => identity.filter(|_| inner == "identity").map(str::to_owned),
     })
 }
 
-/// The text with what stands in braces replaced; what is not known stays.
+/// Returns the text with its placeholders replaced; those that `with` does not know stay as they are.
 fn replace(text: &str, mut with: impl FnMut(&str) -> Option<String>) -> String {
     let mut parts = text.split("{{");
     let mut replaced = parts.next().unwrap_or_default().to_owned();

@@ -1,0 +1,82 @@
+//! The policy under test: as written, but generated tokens and a generated key replace the real ones, which are unknown
+//! here.
+
+use std::collections::BTreeSet;
+
+use keyswap_core::base::Digest;
+use keyswap_core::identity::jwt::{Issuer, KeySource};
+use keyswap_core::policy::{Policy, PolicyErrors};
+use serde_json::{Value, json};
+
+use super::stand_in_key::{ALGORITHM, StandInKey};
+use crate::format::{Suite, SuiteError, SuiteErrors};
+use crate::text;
+
+/// Reads the policy with the replacements that the cases need. Returns it with the names of the issuers whose keys are
+/// replaced.
+pub(super) fn read(
+    mut document: Value,
+    suite: &Suite,
+    key: &StandInKey,
+) -> Result<(Policy, BTreeSet<String>), SuiteErrors> {
+    // The policy must hold as written, too.
+    let policy = parse(&document)?;
+    let mut errors = Vec::new();
+    let mut names = BTreeSet::new();
+    for (index, case) in suite.cases.iter().enumerate() {
+        for label in case.request.labels() {
+            if let Err(message) = replace_token(&mut document, &label) {
+                errors.push(SuiteError::at(format!("cases[{index}].request"), message));
+            }
+        }
+        let Some(identity) = &case.identity else { continue };
+        match policy.issuers().iter().find(|issuer| issuer.name() == identity.issuer) {
+            Some(issuer) => _ = names.insert(issuer.name().to_owned()),
+            None => errors.push(SuiteError::at(
+                format!("cases[{index}].identity.issuer"),
+                "the policy has no issuer of this name",
+            )),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(SuiteErrors(errors));
+    }
+    for issuer in policy.issuers().iter().filter(|issuer| names.contains(issuer.name())) {
+        replace_keys(&mut document, issuer, key);
+    }
+    Ok((parse(&document)?, names))
+}
+
+fn parse(document: &Value) -> Result<Policy, PolicyErrors> {
+    Policy::from_json(document.to_string().as_bytes())
+}
+
+/// Gives the record with this label the digest of the generated token.
+fn replace_token(document: &mut Value, label: &str) -> Result<(), &'static str> {
+    let tokens = document.get_mut("tokens").and_then(Value::as_array_mut);
+    let has_label =
+        |token: &&mut Value| token.get("label").and_then(Value::as_str).is_some_and(|it| it.trim() == label);
+    let mut found = tokens.into_iter().flatten().filter(has_label);
+    let token = found.next().ok_or("the policy has no token with this label")?;
+    if found.next().is_some() {
+        return Err("the policy has more than one token with this label");
+    }
+    if let Some(members) = token.as_object_mut() {
+        let digest = Digest::of(text::stand_in(label).as_bytes()).to_hex();
+        members.insert("sha256".to_owned(), digest.into());
+    }
+    Ok(())
+}
+
+/// Has the issuer sign as the generated key does. Keys in the policy are replaced here, others when they are fetched.
+fn replace_keys(document: &mut Value, issuer: &Issuer, key: &StandInKey) {
+    let issuers = document.get_mut("issuers").and_then(Value::as_array_mut);
+    let has_name = |entry: &&mut Value| entry.get("name").and_then(Value::as_str) == Some(issuer.name());
+    let Some(members) = issuers.into_iter().flatten().find(has_name).and_then(Value::as_object_mut) else {
+        return;
+    };
+    members.insert("algorithms".to_owned(), json!([ALGORITHM]));
+    if let KeySource::Inline(_) = issuer.keys() {
+        members.insert("jwks".to_owned(), json!({"inline": key.key_set()}));
+    }
+}

@@ -1,0 +1,99 @@
+//! The registry of a file of cases: it answers as the file says, and keeps limits as the real one does.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::limit::{Gcra, RateLimit, Taken};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::answer::ServiceAnswer;
+use crate::format::Registered;
+use crate::text;
+
+/// Characters that are escaped where the engine asks for a person.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// The registry.
+pub(super) struct Registry {
+    /// The answers, each with the end of its path.
+    answers: Vec<(String, ServiceAnswer)>,
+    /// The theoretical arrival time of each token, see [`Gcra`].
+    arrivals: Mutex<BTreeMap<String, i64>>,
+}
+
+impl Registry {
+    /// Returns a registry with these answers, at which no budget was spent yet.
+    pub(super) fn of(registered: &[Registered]) -> Self {
+        Self { answers: registered.iter().map(answer).collect(), arrivals: Mutex::default() }
+    }
+
+    /// Returns the answer; `None` where the target is none of the registry's, or the question cannot be read.
+    pub(super) fn answer(&self, target: &str, body: &[u8], now: Moment) -> Option<ServiceAnswer> {
+        let path = target.split('?').next().unwrap_or_default();
+        if path.contains("/v1/tokens/") {
+            Some(self.record(path, "unknown_token"))
+        } else if path.contains("/v1/principals/") {
+            Some(self.record(path, "unknown_user"))
+        } else if path.ends_with("/v1/limits") {
+            self.take(body, now)
+        } else {
+            let feed = json!({"sequence": 0, "reset": false, "changes": []});
+            path.ends_with("/v1/changes").then(|| ServiceAnswer::ok(feed.to_string()))
+        }
+    }
+
+    fn record(&self, path: &str, unknown: &str) -> ServiceAnswer {
+        let known = self.answers.iter().find(|(end, _)| path.ends_with(end.as_str()));
+        known.map_or_else(
+            || ServiceAnswer { status: 404, body: json!({"code": unknown}).to_string() },
+            |(_, answer)| answer.clone(),
+        )
+    }
+
+    /// Takes one request from a budget. The question brings the limit along, as that of the record or the policy.
+    fn take(&self, question: &[u8], now: Moment) -> Option<ServiceAnswer> {
+        let question: Value = serde_json::from_slice(question).ok()?;
+        let requests = u32::try_from(question.get("requests")?.as_u64()?).ok()?;
+        let seconds = question.get("per")?.as_str()?.strip_suffix('s')?.parse().ok()?;
+        let digest = question.get("sha256")?.as_str()?.to_owned();
+        let gcra = Gcra::new(RateLimit::new(requests, seconds)?);
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = arrivals.get(&digest).copied();
+        let (after, taken) = gcra.take(before, i64::try_from(now.0).ok()?);
+        arrivals.insert(digest, after);
+        let Taken { allowed, limit, remaining, retry_after, reset, window } = taken;
+        let answer = json!({
+            "allowed": allowed, "limit": limit, "remaining": remaining, "retry_after": retry_after, "reset": reset,
+            "window": window,
+        });
+        Some(ServiceAnswer::ok(answer.to_string()))
+    }
+}
+
+/// Returns the end of the path at which the registry is asked for a record, and its answer.
+fn answer(registered: &Registered) -> (String, ServiceAnswer) {
+    let Registered { token, email, record, status, body } = registered;
+    let (path, member, value) = match (token, email) {
+        (Some(token), _) => {
+            let digest = Digest::of(text::fill(token, None).as_bytes()).to_hex();
+            (format!("/v1/tokens/{digest}"), "sha256", digest)
+        }
+        (None, email) => {
+            let email = email.clone().unwrap_or_default().to_ascii_lowercase();
+            (format!("/v1/principals/{}", utf8_percent_encode(&email, ESCAPED)), "email", email)
+        }
+    };
+    let body = match (record, body) {
+        (Some(record), _) => {
+            let mut record = record.clone();
+            if let Some(members) = record.as_object_mut() {
+                members.entry(member).or_insert_with(|| value.into());
+            }
+            record.to_string()
+        }
+        (None, body) => body.clone().unwrap_or_default(),
+    };
+    (path, ServiceAnswer { status: status.unwrap_or(200), body })
+}

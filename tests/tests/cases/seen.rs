@@ -1,0 +1,62 @@
+//! Both ends of a request, in whichever host, in a form that can be compared to the byte.
+
+use anyhow::{Result, ensure};
+use keyswap_cases::{Answered, Forwarded};
+use keyswap_tests::{Received, Response};
+
+/// What an upstream and a caller saw of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The request as the upstream saw it; `None` where it saw none.
+    pub(crate) upstream: Option<Forwarded>,
+    /// The answer as the caller saw it.
+    pub(crate) caller: Answered,
+}
+
+impl Seen {
+    /// Returns what the stand-in and the caller of a host saw.
+    pub(crate) fn in_host(received: &[Received], response: &Response) -> Result<Self> {
+        let caller = answered(response.status, &response.headers, response.text());
+        let [request] = received else {
+            ensure!(received.is_empty(), "one request became {}", received.len());
+            return Ok(Self { upstream: None, caller });
+        };
+        ensure!(request.header_count("host") == 1, "it has {} hosts", request.header_count("host"));
+        let authority = request.header("host").unwrap_or_default();
+        ensure!(request.sni == authority, "it was sent to `{}` as one for `{authority}`", request.sni);
+        let lines = request.headers.iter().map(|(name, value)| (name, value));
+        let upstream = Forwarded::of(&request.method, authority, &request.target, lines);
+        Ok(Self { upstream: Some(upstream), caller })
+    }
+}
+
+/// Returns an answer as a caller sees it.
+pub(crate) fn answered(status: u16, lines: &[(String, Vec<u8>)], body: String) -> Answered {
+    at_any_moment(&Answered::of(status, lines.iter().map(|(name, value)| (name, value)), body))
+}
+
+/// Returns the answer without what differs from one connection or one moment to the next.
+pub(crate) fn at_any_moment(answer: &Answered) -> Answered {
+    let mut answer = answer.clone();
+    answer.headers.retain(|name, _| !is_of_connection(name));
+    // What counts the seconds differs from one moment to the next.
+    for name in ["retry-after", "ratelimit"] {
+        answer.headers.entry(name.to_owned()).and_modify(|value| "…".clone_into(value));
+    }
+    answer
+}
+
+/// Returns true for headers that belong to a connection, or that hosts add for themselves.
+fn is_of_connection(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "connection"
+            | "keep-alive"
+            | "content-length"
+            | "transfer-encoding"
+            | "date"
+            | "x-request-id"
+            | "upgrade"
+    )
+}
