@@ -1,13 +1,14 @@
 //! The Keyswap policy engine.
 //!
-//! It is handed the head of a request and the time, and answers with a [`Decision`]: forward the request
-//! rewritten, with the caller's credential removed and the real one in its place, or reply in its stead.
+//! It takes the head of a request and the time, and returns a [`Decision`](judge::Decision): forward the request, with the
+//! caller's credential removed and the real one in its place, or reply in its stead.
 //!
-//! It does no I/O, reads no clock and draws no randomness; whoever hosts it (Envoy, a command line, a test)
-//! hands those in. So every host decides alike, and every decision can be replayed.
+//! It does no I/O, reads no clock and draws no randomness; its host (Envoy, a command, a test) hands those in. So every host
+//! decides alike, and every decision can be replayed.
 //!
-//! The way through it is [`Policy::from_json`] → [`Engine::new`] → [`Engine::begin`], and [`Engine::resume`] where that
-//! asks for something to be fetched.
+//! The way through it is [`Worker::start`](worker::Worker::start), [`Worker::in_force`](worker::Worker::in_force) and
+//! [`InForce::judge`](worker::InForce::judge). That decides, or asks for something to be fetched and hands out a ticket to
+//! come back with.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

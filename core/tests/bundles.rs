@@ -9,7 +9,7 @@ use keyswap_core::host::{MemoryStore, Store, Update, slot_keys};
 use keyswap_core::services::{BUNDLE_TYPE, BundleError, SignedBundle};
 use serde_json::{Value, json};
 use support::plane::Plane;
-use support::worker::{Answer, at};
+use support::worker::{Answer, at, registry_policy};
 use support::{Signer, with};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
@@ -117,6 +117,26 @@ fn an_initial_policy_serves_until_the_first_one_came() {
     assert_eq!(ask(&plane, &store, 0, &|path| panic!("{path}")), FORWARD);
     plane.work(&store, at(0), &|_| Answer(200, sign(&signer, 1, &policy(&["anthropic"]))));
     assert_eq!(ask(&plane, &store, 0, &down), "provider_not_allowed");
+}
+
+/// Its ticket holds what a lookup of the first policy resolved to, which the second has no use for.
+#[test]
+fn a_request_that_waited_is_judged_by_the_policy_that_is_in_force_when_it_goes_on() {
+    for (next, outcome) in [(policy(&["openai"]), FORWARD), (policy(&["anthropic"]), "provider_not_allowed")] {
+        let signer = Signer::new(1, "k");
+        let initial = registry_policy(&json!({}));
+        let plane = Plane::new(&configuration(&signer, &json!({"initial": initial})));
+        let store = MemoryStore::default();
+        let asked: RefCell<Vec<String>> = RefCell::default();
+        let lookup = |path: &str| {
+            asked.borrow_mut().push(path.to_owned());
+            plane.work(&store, at(0), &|_| Answer(200, sign(&signer, 1, &next)));
+            Answer::unknown()
+        };
+        assert_eq!(ask(&plane, &store, 0, &lookup), outcome);
+        assert_eq!(asked.borrow().len(), 1, "{asked:?}");
+        assert!(asked.borrow()[0].starts_with("/v1/tokens/"), "{asked:?}");
+    }
 }
 
 /// Everything that a registry, or whoever sits in its place, could answer that is no newer policy of the right signer.
