@@ -122,7 +122,8 @@ fn an_initial_policy_serves_until_the_first_one_came() {
 /// Its ticket holds what a lookup of the first policy resolved to, which the second has no use for.
 #[test]
 fn a_request_that_waited_is_judged_by_the_policy_that_is_in_force_when_it_goes_on() {
-    for (next, outcome) in [(policy(&["openai"]), FORWARD), (policy(&["anthropic"]), "provider_not_allowed")] {
+    for (next, outcome) in [(policy(&["openai"]), FORWARD), (policy(&["anthropic"]), "provider_not_allowed")]
+    {
         let signer = Signer::new(1, "k");
         let initial = registry_policy(&json!({}));
         let plane = Plane::new(&configuration(&signer, &json!({"initial": initial})));

@@ -150,8 +150,7 @@ fn the_access_token_is_found_in_the_request_and_judged() {
             // Never trusted: anybody can send it.
             Header { name: b"cf-access-authenticated-user-email", value: b"eve@example.com" },
         ];
-        let head =
-            RequestHead { method: b"POST", path: b"/", authority: b"", headers: &headers, peer: || None };
+        let head = RequestHead::new(b"POST", b"/", &headers);
         let slots = policy.issuers().iter().flat_map(Issuer::slots);
         let found = find_identity(slots, &head).ok().flatten().unwrap();
         let text = str::from_utf8(found.token).unwrap();

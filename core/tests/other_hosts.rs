@@ -196,13 +196,7 @@ fn upgrade(worker: &Worker, authorization: &str, service: &dyn Fn(&str) -> Answe
         Header { name: b"upgrade", value: b"websocket" },
         Header { name: b"connection", value: b"upgrade" },
     ];
-    let head = RequestHead {
-        method: b"GET",
-        path: b"/v1/realtime",
-        authority: b"",
-        headers: &headers,
-        peer: || None,
-    };
+    let head = RequestHead::new(b"GET", b"/v1/realtime", &headers);
     worker.decide(&Forgetful, &head, at(0), service, |decision| match &decision.verdict {
         Verdict::Reply(reason, _) => Some(*reason),
         _ => None,

@@ -166,13 +166,7 @@ fn decide<T>(judge: &Judge, request: &Request, then: impl FnOnce(Decision<'_>) -
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head = RequestHead {
-        method: method.as_bytes(),
-        path: path.as_bytes(),
-        authority: b"",
-        headers: &headers,
-        peer: || None,
-    };
+    let head = RequestHead::new(method.as_bytes(), path.as_bytes(), &headers);
     let store = MemoryStore::default();
     let request = Judged { head: &head, now: Moment::from(NOW), store: &store };
     let in_force = judge.worker.in_force(&store);

@@ -292,13 +292,7 @@ fn the_status_tells_what_is_tried() {
     assert_eq!(plane.ask(&store, &token(0), headers_path, at(0), &nobody), "provider_not_allowed");
     let authorization = format!("Bearer {}", token(0));
     let headers = [keyswap_core::request::Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head = keyswap_core::request::RequestHead {
-        method: b"GET",
-        path: headers_path.as_bytes(),
-        authority: b"",
-        headers: &headers,
-        peer: || None,
-    };
+    let head = keyswap_core::request::RequestHead::new(b"GET", headers_path.as_bytes(), &headers);
     let said = plane.decide(&store, &head, at(0), &nobody_is_asked, |decision| match &decision.verdict {
         Verdict::Answer(answer) => answer.body.clone(),
         _ => panic!("no answer"),

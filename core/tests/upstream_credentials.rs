@@ -72,13 +72,7 @@ fn ask_with(
         .iter()
         .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
         .collect();
-    let head = RequestHead {
-        method: b"POST",
-        path: b"/v1/chat/completions",
-        authority: b"",
-        headers: &headers,
-        peer: || None,
-    };
+    let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
     worker.decide(&MemoryStore::default(), &head, now, service, carried)
 }
 
@@ -141,8 +135,7 @@ fn a_life_counts_from_when_the_value_was_asked_for() {
     worker.accept(&fetch.key, fetch.as_of, &answer, at(20), &store);
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head =
-        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let head = RequestHead::new(b"GET", b"/v1/models", &headers);
     let begin =
         |now| match worker.in_force(&store).judge(Entry::New, &Request { head: &head, now, store: &store }) {
             Next::Decide(decision, _) => carried(&decision),
@@ -498,13 +491,7 @@ impl Pool {
     fn ask(&self, worker: usize, token: &str, now: Moment) -> (String, Exchange) {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead {
-            method: b"POST",
-            path: b"/v1/responses",
-            authority: b"",
-            headers: &headers,
-            peer: || None,
-        };
+        let head = RequestHead::new(b"POST", b"/v1/responses", &headers);
         let show = |decision: &Decision<'_>| carried(decision);
         self.workers[worker].send(&self.store, &head, now, &nobody, show)
     }
@@ -628,8 +615,7 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head =
-        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let head = RequestHead::new(b"GET", b"/v1/models", &headers);
     let send = |now, service: &dyn Fn(&str) -> Answer| worker.send(&store, &head, now, service, carried);
     let (first, old) = send(at(0), &|_| token("first", 60));
     assert_eq!(first, "Bearer first");
@@ -665,8 +651,7 @@ fn a_callers_own_identity_that_is_refused_rests_nobodys_key() {
     let store = MemoryStore::default();
     let jwt = signer.sign(&claims());
     let headers = [Header { name: b"x-platform-token", value: jwt.as_bytes() }];
-    let head =
-        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let head = RequestHead::new(b"GET", b"/v1/models", &headers);
     for status in ["401", "401", "401", "429"] {
         let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
         answered(&store, &sent, at(0), &[(":status", status)]);
@@ -687,8 +672,7 @@ fn a_gateways_token_that_is_refused_is_renewed() {
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head =
-        RequestHead { method: b"GET", path: b"/v1/models", authority: b"", headers: &headers, peer: || None };
+    let head = RequestHead::new(b"GET", b"/v1/models", &headers);
     let first = |_: &str| token("first", 3600);
     worker.work(&store, at(0), &first);
     let ((), sent) = worker.send(&store, &head, at(20), &nobody, |_| ());
@@ -726,13 +710,7 @@ fn a_fetched_value_that_the_upstream_refuses_is_renewed_but_not_at_once() {
     let store = MemoryStore::default();
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head = RequestHead {
-        method: b"POST",
-        path: b"/v1/responses",
-        authority: b"",
-        headers: &headers,
-        peer: || None,
-    };
+    let head = RequestHead::new(b"POST", b"/v1/responses", &headers);
     let refuse = |now, service: &dyn Fn(&str) -> Answer| {
         let ((), sent) = worker.send(&store, &head, now, service, |_| ());
         answered(&store, &sent, now, &[(":status", "401")]);

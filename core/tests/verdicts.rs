@@ -26,7 +26,7 @@ fn for_anybody(issuer: &Value) -> Value {
 fn ask_in(worker: &Worker, header: &str, value: &str, now: Moment) -> (u16, &'static str) {
     let headers = [Header { name: header.as_bytes(), value: value.as_bytes() }];
     let path = b"/v1/chat/completions";
-    let head = RequestHead { method: b"POST", path, authority: b"", headers: &headers, peer: || None };
+    let head = RequestHead::new(b"POST", path, &headers);
     let outcome = |decision: &Decision<'_>| (status(decision), decision.reason_code());
     worker.decide(&MemoryStore::default(), &head, now, &nobody_is_asked, outcome)
 }

@@ -126,13 +126,7 @@ impl Judges {
     fn in_core(&self, token: &str) -> Result<String> {
         let value = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: value.trim().as_bytes() }];
-        let head = RequestHead {
-            method: b"GET",
-            path: b"/v1/models",
-            authority: b"",
-            headers: &headers,
-            peer: || None,
-        };
+        let head = RequestHead::new(b"GET", b"/v1/models", &headers);
         let now = Moment::from(UnixTime(i64::try_from(unix_now())?));
         let store = MemoryStore::default();
         let in_force = self.worker.in_force(&store);

@@ -286,13 +286,8 @@ impl Engine {
         record: Option<&Arc<CallerRecord>>,
     ) -> ReplayVerdict {
         let upgrade = [Header { name: b"upgrade", value: b"websocket" }];
-        let head = RequestHead {
-            method: logged.method.as_bytes(),
-            path: way.path.as_bytes(),
-            authority: b"",
-            headers: if logged.upgraded { &upgrade } else { &[] },
-            peer: || None,
-        };
+        let headers: &[Header<'_>] = if logged.upgraded { &upgrade } else { &[] };
+        let head = RequestHead::new(logged.method.as_bytes(), way.path.as_bytes(), headers);
         let path = RequestPath::parse(head.path);
         let route =
             Route::find(&self.policy.providers, &head, path.as_ref().unwrap_or(&RequestPath::ROOT), way.slot);

@@ -109,8 +109,7 @@ mod tests {
             .iter()
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
             .collect();
-        let head =
-            RequestHead { method: b"POST", path: b"/", authority: b"", headers: &headers, peer: || None };
+        let head = RequestHead::new(b"POST", b"/", &headers);
         match find_identity(&access(), &head) {
             Ok(None) => "none".to_owned(),
             Ok(Some(found)) => format!("{}={}", found.slot, str::from_utf8(found.token).unwrap()),

@@ -56,13 +56,7 @@ impl Plane {
     ) -> String {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead {
-            method: b"POST",
-            path: path.as_bytes(),
-            authority: b"",
-            headers: &headers,
-            peer: || None,
-        };
+        let head = RequestHead::new(b"POST", path.as_bytes(), &headers);
         self.decide(store, &head, now, service, said)
     }
 

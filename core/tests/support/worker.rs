@@ -173,13 +173,7 @@ impl Worker {
     ) -> u16 {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead {
-            method: b"POST",
-            path: b"/v1/chat/completions",
-            authority: b"",
-            headers: &headers,
-            peer: || None,
-        };
+        let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
         self.decide(store, &head, now, service, status)
     }
 

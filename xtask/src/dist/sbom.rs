@@ -1,14 +1,16 @@
 //! What a module is made of, as a `CycloneDX` document: the packages that are linked into it, as cargo resolves them for its
 //! target, with the versions, licences and checksums of the lock.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    process::Command,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
+use cyclonedx_bom::models::component::Classification;
+use cyclonedx_bom::models::dependency::{Dependencies, Dependency};
+use cyclonedx_bom::models::hash::{Hash, HashAlgorithm, HashValue, Hashes};
+use cyclonedx_bom::models::license::{LicenseChoice, Licenses};
+use cyclonedx_bom::prelude::{Bom, Component, Components, Purl, SpecVersion};
 use keyswap_tests::tools;
-use serde_json::{Value, json};
 
 use super::artefact::Artefact;
 
@@ -16,55 +18,59 @@ use super::artefact::Artefact;
 pub(crate) fn of(artefact: &Artefact) -> Result<Vec<u8>> {
     let metadata = metadata(artefact)?;
     let checksums = checksums()?;
-    let packages: BTreeMap<&str, &Value> =
-        list(&metadata["packages"]).filter_map(|package| Some((package["id"].as_str()?, package))).collect();
     let linked = linked(&metadata);
-    let root = packages.iter().find(|(_, package)| package["name"] == artefact.package);
-    let (root, package) = root.context("the package is not in the workspace")?;
-    let reached = reached(root, &linked);
+    let root = metadata.packages.iter().find(|package| package.name == artefact.package);
+    let root = root.context("the package is not in the workspace")?;
+    let reached = reached(&root.id, &linked);
 
-    let others = reached.iter().filter(|id| *id != root).filter_map(|id| packages.get(id));
-    let reference = |id: &&str| packages.get(id).map(|package| reference(package));
-    let dependencies = reached.iter().map(|id| {
-        let on: Vec<_> = linked.get(id).into_iter().flatten().filter_map(reference).collect();
-        json!({"ref": reference(id), "dependsOn": on})
+    let others = reached.iter().filter(|id| **id != &root.id);
+    let others = others.map(|id| component(Classification::Library, &metadata[*id], &checksums));
+    let dependencies = reached.iter().map(|id| Dependency {
+        dependency_ref: reference(&metadata[*id]),
+        dependencies: linked.get(id).into_iter().flatten().map(|id| reference(&metadata[*id])).collect(),
     });
-    // Neither a time nor a random number: the same sources make the same document.
-    let document = json!({
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "metadata": {"component": component("application", package, &checksums)},
-        "components": others.map(|package| component("library", package, &checksums)).collect::<Vec<_>>(),
-        "dependencies": dependencies.collect::<Vec<_>>(),
-    });
-    Ok(format!("{document:#}\n").into_bytes())
+    let document = Bom {
+        // Neither a time nor a random number: the same sources make the same document.
+        serial_number: None,
+        metadata: Some(cyclonedx_bom::prelude::Metadata {
+            component: Some(component(Classification::Application, root, &checksums)?),
+            ..Default::default()
+        }),
+        components: Some(Components(others.collect::<Result<_>>()?)),
+        dependencies: Some(Dependencies(dependencies.collect())),
+        ..Bom::default()
+    };
+    let mut text = Vec::new();
+    document.output_as_json(&mut text, SpecVersion::V1_5).context("the document cannot be written")?;
+    text.push(b'\n');
+    Ok(text)
 }
 
-fn metadata(artefact: &Artefact) -> Result<Value> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["metadata", "--locked", "--format-version", "1", "--filter-platform", artefact.target])
-        .current_dir(tools::project_root());
-    let text = tools::run(&mut cargo, "install Rust from https://rustup.rs")?;
-    serde_json::from_str(&text).context("cargo's metadata is not JSON")
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+fn metadata(artefact: &Artefact) -> Result<Metadata> {
+    MetadataCommand::new()
+        .cargo_path(env!("CARGO"))
+        .current_dir(tools::project_root())
+        .other_options(["--locked", "--filter-platform", artefact.target].map(str::to_owned))
+        .exec()
+        .context("`cargo metadata` failed")
 }
 
 /// What each package links: neither what its tests nor what its build scripts use.
-fn linked(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
-    let is_linked = |dependency: &&Value| list(&dependency["dep_kinds"]).any(|kind| kind["kind"].is_null());
-    let nodes = list(&metadata["resolve"]["nodes"]).filter_map(|node| {
-        let dependencies = list(&node["deps"]).filter(is_linked);
-        Some((node["id"].as_str()?, dependencies.filter_map(|it| it["pkg"].as_str()).collect()))
+fn linked(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
+    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes).map(|node| {
+        let linked = node
+            .deps
+            .iter()
+            .filter(|dependency| dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+        (&node.id, linked.map(|dependency| &dependency.pkg).collect())
     });
     nodes.collect()
 }
 
-fn reached<'m>(root: &'m str, linked: &BTreeMap<&'m str, Vec<&'m str>>) -> BTreeSet<&'m str> {
+fn reached<'m>(
+    root: &'m PackageId,
+    linked: &BTreeMap<&'m PackageId, Vec<&'m PackageId>>,
+) -> BTreeSet<&'m PackageId> {
     let (mut reached, mut left) = (BTreeSet::new(), vec![root]);
     while let Some(id) = left.pop() {
         if reached.insert(id) {
@@ -74,30 +80,27 @@ fn reached<'m>(root: &'m str, linked: &BTreeMap<&'m str, Vec<&'m str>>) -> BTree
     reached
 }
 
-fn text<'m>(package: &'m Value, field: &str) -> &'m str {
-    package[field].as_str().unwrap_or_default()
-}
-
 /// A package URL. Not cargo's own name, which has the path of the repository in it.
-fn reference(package: &Value) -> String {
-    format!("pkg:cargo/{}@{}", text(package, "name"), text(package, "version"))
+fn reference(package: &Package) -> String {
+    format!("pkg:cargo/{}@{}", package.name, package.version)
 }
 
-fn component(kind: &str, package: &Value, checksums: &BTreeMap<(String, String), String>) -> Value {
-    let (name, version) = (text(package, "name"), text(package, "version"));
-    let mut component = json!({
-        "type": kind,
-        "bom-ref": reference(package),
-        "name": name,
-        "version": version,
-        "purl": reference(package),
-        // Old packages separate licences by a slash, which SPDX does not know.
-        "licenses": [{"expression": text(package, "license").replace('/', " OR ")}],
+fn component(
+    kind: Classification,
+    package: &Package,
+    checksums: &BTreeMap<(String, String), String>,
+) -> Result<Component> {
+    let (name, version) = (package.name.to_string(), package.version.to_string());
+    let mut component = Component::new(kind, &name, &version, Some(reference(package)));
+    component.purl = Some(Purl::new("cargo", &name, &version)?);
+    // Old packages separate licences by a slash, which SPDX does not know.
+    let license = package.license.as_deref().unwrap_or_default().replace('/', " OR ");
+    component.licenses = Some(Licenses(vec![LicenseChoice::expression(&license)]));
+    component.hashes = checksums.get(&(name, version)).map(|checksum| {
+        let content = HashValue(checksum.clone());
+        Hashes(vec![Hash { alg: HashAlgorithm::SHA_256, content }])
     });
-    if let Some(checksum) = checksums.get(&(name.to_owned(), version.to_owned())) {
-        component["hashes"] = json!([{"alg": "SHA-256", "content": checksum}]);
-    }
-    component
+    Ok(component)
 }
 
 /// The checksums in `Cargo.lock`, which cargo has checked. Packages of the workspace have none.

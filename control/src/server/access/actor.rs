@@ -34,7 +34,7 @@ impl Access {
             .iter()
             .map(|(name, value)| Header { name: name.as_str().as_bytes(), value: value.as_bytes() })
             .collect();
-        let head = RequestHead { method: b"", path: b"", authority: b"", headers: &lines, peer: || None };
+        let head = RequestHead::new(b"", b"", &lines);
         let found = find_identity(self.issuer.slots(), &head).map_err(|slot| {
             tracing::debug!(%slot, "not exactly one token of Cloudflare Access");
             invalid()

@@ -120,8 +120,7 @@ mod tests {
             .iter()
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
             .collect();
-        let head =
-            RequestHead { method: b"GET", path: b"/", authority: b"", headers: &headers, peer: || None };
+        let head = RequestHead::new(b"GET", b"/", &headers);
         rewrite.fields(&head).map(line).collect()
     }
 
