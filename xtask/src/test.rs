@@ -1,19 +1,12 @@
 //! `cargo xtask test`: builds what the end-to-end tests run, then runs all tests of the workspace.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsString, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, tools};
 
 /// What tests run, so that none of them builds it for itself.
 const BUILDS: [&Build; 7] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP, &RUST_EXAMPLE];
-
-const NEXTEST_VERSION: &str = "0.9.143";
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -24,9 +17,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let nextest = nextest()?;
     eprintln!("building the filter, the components and the `keyswap` command …");
-    let mut tests = Command::new(nextest);
+    let mut tests = Command::new(tools::nextest()?);
     tests.args(["nextest", "run", "--workspace", "--locked"]).args(&options.nextest);
     for build in BUILDS {
         tests.env(build.variable, build.path()?);
@@ -50,25 +42,5 @@ fn passes(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("cannot run `{program}`"))?;
     ensure!(status.success(), "some tests failed");
-    Ok(())
-}
-
-/// The `cargo-nextest` on PATH, else one of a pinned release in `.tools`.
-fn nextest() -> Result<PathBuf> {
-    if let Some(nextest) = tools::on_path("cargo-nextest") {
-        return Ok(nextest);
-    }
-    let folder = tools::installed("nextest", NEXTEST_VERSION, install_nextest)?;
-    Ok(folder.join("bin/cargo-nextest"))
-}
-
-fn install_nextest(folder: &Path) -> Result<()> {
-    eprintln!("installing cargo-nextest {NEXTEST_VERSION} into `.tools`, once; this takes a few minutes …");
-    let status = cargo()
-        .args(["install", "--locked", "--version", NEXTEST_VERSION, "--root"])
-        .arg(folder)
-        .arg("cargo-nextest")
-        .status()?;
-    ensure!(status.success(), "`cargo install cargo-nextest` failed");
     Ok(())
 }
