@@ -1,6 +1,6 @@
 //! `cargo xtask test`: builds what the end-to-end tests run, then runs all tests of the workspace.
 
-use std::{env, ffi::OsString, panic, path::PathBuf, process::Command, thread};
+use std::{env, ffi::OsString, num::NonZero, panic, path::PathBuf, process::Command, thread};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
@@ -9,6 +9,9 @@ use keyswap_tests::{
 
 /// Modules that tests run. Each waits for the one before it: cargo locks what they share.
 const MODULES: [&Build; 5] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH];
+
+/// How many tests nextest runs at once.
+const THREADS: &str = "NEXTEST_TEST_THREADS";
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -27,6 +30,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(["nextest", "run", "--workspace", "--locked"])
         .args(&options.nextest)
         .envs(built(is_everything)?);
+    if env::var_os(THREADS).is_none() {
+        // Most tests wait more than they compute: for an Envoy that starts, for a pause that ends.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env(THREADS, (2 * cores).to_string());
+    }
     passes(&mut tests)?;
     if is_everything {
         // Nextest leaves the examples in the documentation to cargo.
