@@ -72,8 +72,34 @@ impl Build {
 }
 
 fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
+    build_module(&project_root(), package, target)
+}
+
+/// A Wasm module that is the same wherever it is built: the folders of this machine are named otherwise in it.
+///
+/// `root` has the sources: those of this project, or the same ones elsewhere, below whose `target` all that is built is
+/// then.
+pub fn build_module(root: &Path, package: &str, target: &str) -> Result<PathBuf> {
     add_target(target)?;
-    build(&["--package", package, "--profile", "wasm", "--target", target])
+    let root = root.canonicalize().with_context(|| format!("{} is not there", root.display()))?;
+    let flags = format!("target.{target}.rustflags = {:?}", remapped(&root)?);
+    let mut cargo = cargo_build(&root);
+    cargo.args(["--package", package, "--profile", "wasm", "--target", target, "--config", &flags]);
+    if root != project_root().canonicalize()? {
+        cargo.arg("--target-dir").arg(root.join("target"));
+    }
+    // These would take the place of all flags that are configured.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    artifact_of(&mut cargo)
+}
+
+/// Flags beside those in `.cargo/config.toml`. Panics name files; other machines have the sources, and those of
+/// dependencies, somewhere else.
+fn remapped(root: &Path) -> Result<[String; 2]> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    Ok([remap(root, "/keyswap"), remap(&home, "/cargo")])
 }
 
 fn build_filter() -> Result<PathBuf> {
@@ -132,25 +158,47 @@ fn add_target(target: &str) -> Result<()> {
     Ok(())
 }
 
+/// Builds the tests and the programs of the whole workspace, and returns the `keyswap` among them.
+///
+/// What is built for several packages at once has the features that any of them wants. To build all at once spares to
+/// build most dependencies twice.
+pub fn build_workspace() -> Result<PathBuf> {
+    let mut cargo = cargo_build(&project_root());
+    let programs = artifacts_of(cargo.args(["--workspace", "--tests", "--bins"]))?;
+    let keyswap = programs.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == "keyswap"));
+    keyswap.last().context("there is no `keyswap` in the workspace")
+}
+
 /// Has cargo build one artifact, and returns its path, wherever the target folder is.
 pub fn build(arguments: &[&str]) -> Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
-        .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
-        .args(arguments)
-        .current_dir(project_root())
+    artifact_of(cargo_build(&project_root()).args(arguments))
+}
+
+fn cargo_build(root: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--locked", "--message-format", "json-render-diagnostics"]).current_dir(root);
+    cargo
+}
+
+fn artifact_of(cargo: &mut Command) -> Result<PathBuf> {
+    // The last is what was asked for.
+    artifacts_of(cargo)?.pop().context("cargo built nothing")
+}
+
+fn artifacts_of(cargo: &mut Command) -> Result<Vec<PathBuf>> {
+    let mut child = cargo
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot run `cargo`: install Rust from https://rustup.rs")?;
     let stdout = child.stdout.take().context("cargo has no output")?;
-    let artifact =
-        BufReader::new(stdout).lines().map_while(Result::ok).filter_map(|line| artifact(&line)).last();
+    let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+    let artifacts = lines.filter_map(|line| artifact(&line)).collect();
     let status = child.wait()?;
-    ensure!(status.success(), "`cargo build {}` failed ({status})", arguments.join(" "));
-    artifact.context("cargo built nothing")
+    ensure!(status.success(), "{cargo:?} failed ({status})");
+    Ok(artifacts)
 }
 
-/// The file in a message of cargo about something that can be run; the last such message is about what was asked for.
+/// The file in a message of cargo about something that can be run.
 fn artifact(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str).map(Path::new);

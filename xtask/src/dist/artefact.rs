@@ -10,8 +10,6 @@ pub(crate) struct Artefact {
     pub(crate) package: &'static str,
     /// What it is built for.
     pub(crate) target: &'static str,
-    /// The profile that it is built with.
-    pub(crate) profile: &'static str,
     /// What makes it smaller.
     pub(crate) finish: fn(&[u8]) -> Result<Vec<u8>>,
     /// Whether it comes as images that Istio and Envoy Gateway pull.
@@ -23,14 +21,12 @@ pub(crate) const ARTEFACTS: [Artefact; 2] = [
     Artefact {
         package: "keyswap-filter",
         target: "wasm32-wasip1",
-        profile: "wasm",
         finish: wasm_opt::filter,
         has_images: true,
     },
     Artefact {
         package: "keyswap-component",
         target: "wasm32-wasip2",
-        profile: "component",
         finish: wasm_opt::component,
         has_images: false,
     },

@@ -1,51 +1,25 @@
-//! Builds a module so that it is the same wherever it is built: the folders of this machine are named otherwise in it.
+//! Builds a module of a release: as the tests build what they run, and the same wherever it is built.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use keyswap_tests::build_module;
 
 use super::artefact::Artefact;
 
-/// Builds it from the workspace in `root`, below whose `target` all that it takes is then.
+/// Builds it from the workspace in `root`.
 pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
-    let root = root.canonicalize().with_context(|| format!("{} is not there", root.display()))?;
-    // Flags make other artefacts of what is built already, so this has a folder of its own.
-    let target = root.join("target/dist-build");
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--locked", "--profile", artefact.profile])
-        .args(["--package", artefact.package, "--target", artefact.target])
-        .arg("--target-dir")
-        .arg(&target)
-        .arg("--config")
-        .arg(format!("target.{}.rustflags = {:?}", artefact.target, flags(&root)?))
-        .current_dir(&root)
-        // These would take the place of all flags that are configured.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .status()
-        .context("cannot run `cargo`: install Rust from https://rustup.rs")?;
-    ensure!(status.success(), "`{}` cannot be built", artefact.package);
-    let module = target.join(artefact.target).join(artefact.profile).join(artefact.file());
+    let module = build_module(root, artefact.package, artefact.target)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     (artefact.finish)(&module)
 }
 
-/// Flags beside those in `.cargo/config.toml`. Panics name files; whoever builds has the sources, and those of
-/// dependencies, somewhere else.
-fn flags(root: &Path) -> Result<[String; 2]> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
-    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
-    Ok([remap(root, "/keyswap"), remap(&home, "/cargo")])
-}
-
 #[cfg(test)]
 mod tests {
-    use keyswap_tests::tools;
+    use std::path::PathBuf;
+
+    use anyhow::ensure;
+    use keyswap_tests::{FILTER, tools};
 
     use super::*;
     use crate::dist::artefact::ARTEFACTS;
@@ -78,9 +52,9 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let elsewhere = folder.path().join("a-folder-with-another-name/keyswap");
         sources(&elsewhere)?;
-        // One stands for all: they differ in names only, and this builds everything twice.
+        // One stands for all: they differ in names only. Here it is what the tests run.
         for artefact in ARTEFACTS.iter().filter(|artefact| artefact.has_images) {
-            let here = build(artefact, &tools::project_root())?;
+            let here = fs::read(FILTER.path()?)?;
             let there = build(artefact, &elsewhere)?;
             ensure!(here == there, "`{}` is another elsewhere", artefact.package);
             for folder in [tools::project_root(), elsewhere.clone()] {
