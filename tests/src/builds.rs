@@ -165,8 +165,9 @@ fn add_target(target: &str) -> Result<()> {
 pub fn build_workspace() -> Result<PathBuf> {
     let mut cargo = cargo_build(&project_root());
     let programs = artifacts_of(cargo.args(["--workspace", "--tests", "--bins"]))?;
-    let keyswap = programs.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == "keyswap"));
-    keyswap.last().context("there is no `keyswap` in the workspace")
+    let mut keyswap =
+        programs.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == "keyswap"));
+    keyswap.next_back().context("there is no `keyswap` in the workspace")
 }
 
 /// Has cargo build one artifact, and returns its path, wherever the target folder is.

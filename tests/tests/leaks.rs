@@ -1,10 +1,13 @@
 //! Neither a caller's token nor an upstream credential is seen where it does not belong.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Testbed, unix_now, until};
+use keyswap_tests::{
+    PROBE, Refusal, Request, Script, Scripted, Setup, SigningKey, Testbed, tools, unix_now, until,
+};
 use serde_json::{Value, json};
 
 /// Values that occur nowhere else, so that finding one is proof of a leak.
@@ -212,7 +215,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
 }
 
 /// Puts the probe in front of the filter, where it reads the same shared data.
-fn add_probe(bootstrap: &mut Value, module: &std::path::Path) {
+fn add_probe(bootstrap: &mut Value, module: &Path) {
     let filters = bootstrap
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters");
     let filters = filters.and_then(Value::as_array_mut).expect("the bootstrap has filters");
@@ -291,12 +294,35 @@ fn a_mirror_gets_no_credential_with_the_route_of_the_example() -> Result<()> {
 
 #[test]
 fn the_example_of_a_mirror_takes_away_every_header_that_carries_a_credential() -> Result<()> {
-    let file = keyswap_tests::tools::project_root().join("envoy/mirror.yaml");
+    let file = tools::project_root().join("envoy/mirror.yaml");
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     for name in
         ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key", "cf-aig-authorization"]
     {
         ensure!(text.contains(&format!("- remove: {name}\n")), "`{name}` is not removed");
     }
+    Ok(())
+}
+
+/// The compiler holds that a secret opens for a proof and for nothing else; that no further type is a proof is held here.
+#[test]
+fn a_grant_and_a_key_that_it_opened_are_the_only_proofs_that_open_a_secret() -> Result<()> {
+    fn find(folder: &Path, proofs: &mut Vec<String>) -> Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                find(&path, proofs)?;
+                continue;
+            }
+            let text = fs::read_to_string(&path)?;
+            let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+            proofs.extend(code.filter(|line| line.contains("Proof for ")).map(str::to_owned));
+        }
+        Ok(())
+    }
+    let mut proofs = Vec::new();
+    find(&tools::project_root().join("core/src"), &mut proofs)?;
+    proofs.sort();
+    ensure!(proofs == ["impl Proof for Grant<'_> {}", "impl Proof for OpenKey {}"], "{proofs:?}");
     Ok(())
 }

@@ -24,10 +24,11 @@ impl Origins {
     }
 }
 
-/// What the SDKs of browsers need to see: Google's address for an upload.
+/// The headers that the SDKs of browsers need to see, Google's address for an upload among them.
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy";
-/// What an upstream says to pages is about its own host, and for no page that may not call here.
+/// The headers by which an upstream speaks to pages. They are about its own host, and for no page that may not call
+/// here.
 const UPSTREAMS: &[&str] = &[
     "access-control-allow-credentials",
     "access-control-allow-headers",
@@ -51,7 +52,7 @@ fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     (is_plain && origins.next().is_none()).then_some(origin)
 }
 
-/// What is added to every answer to a request with an origin: nothing where it is not allowed.
+/// Returns the headers that are added to every reply to a request with an origin: none where it is not allowed.
 ///
 /// The values replace the upstream's own, which speak for another host.
 pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<ResponseHeader> {

@@ -1,4 +1,4 @@
-//! What exactly was wrong with a request: finer than a [`Reason`], for the log and `policy explain`.
+//! The exact error of a request: finer than a [`Reason`], for the log and `policy explain`.
 //!
 //! A caller is told the reason only, so that it cannot learn whether a token exists; operators see the fault.
 
@@ -71,7 +71,7 @@ pub enum CheckError<'a> {
 impl std::error::Error for CheckError<'_> {}
 
 impl CheckError<'_> {
-    /// What the caller is told.
+    /// Returns the reason that the caller is told.
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Method => Reason::MethodNotAllowed,

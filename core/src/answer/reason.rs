@@ -47,9 +47,9 @@ pub enum Reason {
     RateLimitUnavailable,
     /// The identity is valid, and nobody of the team's.
     PrincipalUnknown,
-    /// Whether the identity is valid cannot be told.
+    /// The validity of the identity cannot be told.
     IssuerKeysUnavailable,
-    /// Whether the token is valid cannot be told.
+    /// The validity of the token cannot be told.
     TokenStoreUnavailable,
     /// The real credential cannot be had now.
     UpstreamCredentialUnavailable,
@@ -129,7 +129,7 @@ impl Reason {
         }
     }
 
-    /// What the developer who sees it should know.
+    /// Returns the message for the developer who sees it.
     pub const fn message(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => {

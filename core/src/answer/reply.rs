@@ -13,7 +13,7 @@ use crate::provider::Dialect;
 /// A header of a response: its name in lower case, and its value.
 pub type ResponseHeader = (&'static str, Cow<'static, str>);
 
-/// What is done to the headers of whatever answers a request.
+/// The changes to the headers of whatever answers a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
     /// Removed: what the upstream says of its own host.
@@ -25,7 +25,7 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// What is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
+    /// Adds the headers that tell what is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
         self.set.reserve(2);
@@ -44,7 +44,7 @@ impl ResponseHeaders {
     }
 }
 
-/// What is told of a token's budget, with two parameters.
+/// Returns the item that tells of a token's budget, with two parameters.
 fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> {
     let mut text = String::with_capacity(32);
     text.push_str("\"token\"");
@@ -78,13 +78,13 @@ pub struct LocalReply {
 }
 
 impl LocalReply {
-    /// What a host answers when it cannot carry a decision out: it never forwards instead.
+    /// Returns the reply of a host that cannot carry a decision out: it never forwards instead.
     pub fn host_failure() -> Self {
         Self::refuse(Reason::HostFailure, Dialect::OpenAi, Vec::new())
     }
 
-    /// What a host answers when a granted request got no answer, in a form that every SDK understands. Envoy says the
-    /// same by `envoy/bootstrap.yaml`.
+    /// Returns the reply of a host to a granted request that got no reply, in a form that every SDK understands. Envoy
+    /// says the same by `envoy/bootstrap.yaml`.
     pub fn upstream(failure: UpstreamFailure) -> Self {
         let (status, code, message) = match failure {
             UpstreamFailure::Unreachable => (502, "upstream_unreachable", "upstream request failed"),
@@ -95,7 +95,7 @@ impl LocalReply {
         Self { status, headers: vec![("content-type", "application/json".into())], body }
     }
 
-    /// What a host answers while it has no policy.
+    /// Returns the reply of a host while it has no policy.
     pub fn no_policy() -> Self {
         Self::refuse(Reason::PolicyUnavailable, Dialect::OpenAi, Vec::new())
     }
@@ -145,7 +145,7 @@ fn body(reason: Reason, dialect: Dialect) -> String {
     .to_string()
 }
 
-/// What the three families of APIs call an error of one status.
+/// The names that the three families of APIs have for an error of one status.
 struct ErrorKind {
     openai: &'static str,
     anthropic: &'static str,

@@ -1,5 +1,5 @@
-//! What a client that was refused is told of how to get in: protected-resource metadata (RFC 9728), and for a browser
-//! that navigates here the team's sign-in.
+//! Directions for a client that was refused: protected-resource metadata (RFC 9728), and for a browser that navigates
+//! here the team's sign-in.
 //!
 //! All of it is the policy's; nothing of a request is reflected.
 
@@ -40,7 +40,7 @@ impl Resource {
         }
     }
 
-    /// What the policy says of it.
+    /// Returns the policy's settings of it, as data.
     pub(crate) fn outline(&self) -> Value {
         json!({"url": self.url, "sign_in": self.sign_in})
     }
@@ -85,7 +85,7 @@ impl Resource {
     }
 }
 
-/// Whether a person opens a page, as browsers say it (Fetch Metadata Request Headers).
+/// Returns whether a person opens a page, as browsers say it (Fetch Metadata Request Headers).
 fn navigates(head: &RequestHead<'_>) -> bool {
     let is = |name, value: &[u8]| head.values(name).eq([value]);
     head.method == b"GET" && is("sec-fetch-mode", b"navigate") && is("sec-fetch-dest", b"document")

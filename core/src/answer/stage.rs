@@ -8,15 +8,15 @@ pub enum Stage {
     Route,
     /// Where the credential is.
     Extract,
-    /// Whether the credential is good.
+    /// The check that the credential is good.
     Verify,
-    /// Whether it is good for this provider.
+    /// The check that the credential is good for this provider.
     Scope,
-    /// Whether the real credential is there.
+    /// The check that the real credential is there.
     Credential,
-    /// Whether it has a request left.
+    /// The check that the credential has a request left.
     RateLimit,
-    /// What is forwarded.
+    /// The rewrite of the request that is forwarded.
     Rewrite,
 }
 

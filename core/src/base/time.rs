@@ -48,8 +48,8 @@ impl Moment {
         pause.saturating_sub(pause / 8 * share / 1000)
     }
 
-    /// Whether `from` is not in the future and lies less than `span` back. After the clock was put back, what was
-    /// written under the later time is within no span: it counts as old.
+    /// Returns whether `from` is not in the future and lies less than `span` back. After the clock was put back, what
+    /// was written under the later time is within no span: it counts as old.
     pub fn is_within(self, span: Duration, from: Self) -> bool {
         self.0.checked_sub(from.0).is_some_and(|age| age < nanoseconds(span))
     }

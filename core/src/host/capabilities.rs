@@ -1,7 +1,7 @@
-//! What an engine may count on in its host. A policy that needs more than there is is refused as a whole: nothing that it
-//! says is left out in silence.
+//! The abilities that an engine may count on in its host. A policy that needs more than there is is refused as a whole:
+//! no setting is ignored in silence.
 
-/// What the host of an engine can do.
+/// The abilities of the host of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Capabilities {

@@ -5,8 +5,8 @@ pub trait Environment {
     /// The value of the variable `name`, or `None` when it is not set.
     fn variable(&self, name: &str) -> Option<Vec<u8>>;
 
-    /// What stands in the place of the value of this credential where it would have to be fetched. A host that fetches
-    /// has nothing to say here.
+    /// Returns a stand-in for the value of this credential where the value would have to be fetched. A host that
+    /// fetches returns `None`.
     fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
         let _ = credential;
         None

@@ -1,4 +1,4 @@
-//! What a host gives the engine: memory to share, named secrets, abilities.
+//! The parts that a host gives the engine: memory to share, named secrets, abilities.
 
 mod capabilities;
 mod environment;

@@ -30,7 +30,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// What becomes of a value.
+/// The update of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
     /// It stays.
@@ -65,7 +65,7 @@ pub(crate) enum SlotKind {
     Cooldown,
     /// How a candidate policy fares, see `worker`.
     Rollout,
-    /// Whose turn it is to ask for a policy, see `services::bundle`.
+    /// The turn to ask for a policy, see `services::bundle`.
     Turn,
     /// The policy that was taken last, see `services::bundle`.
     Bundle,
@@ -114,7 +114,7 @@ pub fn slot_keys() -> impl Iterator<Item = String> {
     SlotKind::ALL.into_iter().flat_map(|kind| (0..kind.slots()).map(move |index| kind.slot(index)))
 }
 
-/// What a host writes to make a slot exist. Every reader takes it for nothing.
+/// The value that a host writes to make a slot exist. Every reader takes it for no value.
 pub const EMPTY_SLOT: &[u8] = &[0];
 
 /// A store for a host whose workers share nothing: it forgets at once. No budget can be kept in it.

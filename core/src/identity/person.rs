@@ -1,8 +1,8 @@
-//! What a person is remembered by.
+//! The digest that identifies a person.
 
 use crate::base::Digest;
 
-/// What a person is remembered by.
+/// Returns the digest that identifies a person: that of the email address.
 pub(crate) fn person_digest(email: &str) -> Digest {
     Digest::of(&[b"person\0", email.as_bytes()].concat())
 }

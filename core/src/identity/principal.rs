@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::CallerRecord;
 use crate::base::Digest;
 
-/// Who a request is from, for logs, metrics and metadata. Nothing in it is secret.
+/// The principal of a request, for logs, metrics and metadata. Nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal(Arc<CallerRecord>);
 
@@ -24,7 +24,7 @@ impl Principal {
         self.0.id()
     }
 
-    /// What people call the token.
+    /// Returns the label of the token.
     pub fn label(&self) -> &str {
         &self.0.label
     }

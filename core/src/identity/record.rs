@@ -6,7 +6,7 @@
 use crate::base::{Digest, UnixTime};
 use crate::limit::RateLimit;
 
-/// Whether a token may be used at all.
+/// The status of a token: whether it may be used at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
     /// It may.
@@ -15,16 +15,16 @@ pub enum TokenStatus {
     Disabled,
 }
 
-/// What is known of a token.
+/// The record of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerRecord {
     /// Its SHA-256.
     pub digest: Digest,
-    /// What people call it.
+    /// The label that people give it.
     pub label: String,
-    /// Who answers for it: an email address.
+    /// The owner who answers for it: an email address.
     pub owner: Option<String>,
-    /// Whether it may be used.
+    /// The status: whether it may be used.
     pub status: TokenStatus,
     /// The names of the providers it is for.
     pub providers: Vec<String>,
@@ -37,12 +37,12 @@ pub struct CallerRecord {
 }
 
 impl CallerRecord {
-    /// What a token is for that is not restricted to models.
+    /// Returns the models of a token that is not restricted to models.
     pub(crate) fn all_models() -> Vec<String> {
         vec!["*".to_owned()]
     }
 
-    /// Whether it is restricted to some models.
+    /// Returns whether the token is restricted to some models.
     pub(crate) fn restricts_models(&self) -> bool {
         !self.models.iter().any(|model| model == "*")
     }

@@ -15,13 +15,13 @@ impl TokenTable {
         Self(records.into_iter().map(|record| (record.digest, Arc::new(record))).collect())
     }
 
-    /// What is known of a token.
+    /// Returns the record of a token.
     pub(crate) fn find(&self, token: &Digest) -> Option<&Arc<CallerRecord>> {
         self.0.get(token)
     }
 
-    /// What is known of the token with this [`CallerRecord::id`], if that is the id of one token only. It is for what logs
-    /// say, not for callers: nobody proves anything by an id.
+    /// Returns the record of the token with this [`CallerRecord::id`], if that is the id of one token only. It is for
+    /// what logs say, not for callers: an id proves nothing.
     pub(crate) fn find_by_id(&self, id: &str) -> Option<&Arc<CallerRecord>> {
         let least = Digest::from_hex(&format!("{id:0<64}"))?;
         let mut records =

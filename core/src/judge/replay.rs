@@ -1,10 +1,10 @@
-//! What a change of policy changes for requests that an access log has.
+//! The effects of a change of policy on requests that an access log has.
 //!
 //! The log holds no credential: a caller is its principal's id, and the path of a forwarded request is the one that the
 //! upstream got. So a request is retraced under the policy that the log was written under, in every way in which it may
 //! have been asked, and each way is judged under both. Where the ways end differently, or something that decides is in
-//! neither policy, nothing is said. A caller is taken to have sent one credential. Budgets are left out, and a credential counts as there if any of its sources can
-//! have one.
+//! neither policy, nothing is said. A caller is taken to have sent one credential. Budgets are left out, and a
+//! credential counts as there if any of its sources can have one.
 //!
 //! Nothing here makes a [`Grant`](crate::judge::admit::Grant), so nothing is forwarded and no secret is opened.
 
@@ -42,25 +42,25 @@ pub struct LoggedRequest<'l> {
     pub provider: &'l str,
     /// The code of the reason, or `allowed`.
     pub reason: &'l str,
-    /// Whether a WebSocket was opened.
+    /// True if a WebSocket was opened.
     pub upgraded: bool,
 }
 
-/// What two policies say of a request.
+/// The outcome of judging a request under two policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayOutcome {
     /// Both decide.
     Judged {
-        /// What the policy decides under which it was recorded.
+        /// The verdict of the policy under which it was recorded.
         before: ReplayVerdict,
-        /// What the other decides.
+        /// The verdict of the other.
         after: ReplayVerdict,
     },
     /// One of them cannot be told.
     NotReplayable(NotReplayable),
 }
 
-/// What a policy decides, as far as the policy alone does.
+/// A policy's verdict, as far as the policy alone decides.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReplayVerdict {
     /// The code of the reason, or `allowed`.
@@ -81,7 +81,7 @@ pub enum NotReplayable {
     Identity,
     /// Neither policy knows the principal.
     UnknownPrincipal,
-    /// What the registry says of the principal is not in the log.
+    /// The registry's record of the principal is not in the log.
     Registry,
     /// The policy decides otherwise than the log says: it was written under another.
     AnotherPolicy,
@@ -90,7 +90,7 @@ pub enum NotReplayable {
 }
 
 impl LoggedRequest<'_> {
-    /// Whether what refused it was not in the policy's hands: a budget, a service, the host, a token in the URL.
+    /// Returns whether the refusal was not in the policy's hands: a budget, a service, the host, a token in the URL.
     fn would_pass(&self) -> bool {
         const FOR_NOW: [Reason; 5] = [
             Reason::RateLimited,
@@ -117,7 +117,7 @@ impl NotReplayable {
         }
     }
 
-    /// What it means, for people.
+    /// Explains the variant, for people.
     pub const fn message(self) -> &'static str {
         match self {
             Self::Answered => "answered by Keyswap itself: a preflight, metadata, the status",
@@ -139,7 +139,7 @@ impl NotReplayable {
     }
 }
 
-/// What both policies know of a principal; `None` where there is no such token.
+/// The records that both policies have of a principal; `None` where there is no such token.
 struct Records {
     before: Option<Arc<CallerRecord>>,
     after: Option<Arc<CallerRecord>>,
@@ -243,7 +243,8 @@ impl Engine {
         }
     }
 
-    /// What a forwarded request tells of a token that is in the registry: its provider is in scope.
+    /// Returns the record that a forwarded request implies for a token that is in the registry: its provider is in
+    /// scope.
     fn record_from_log(&self, logged: &LoggedRequest<'_>) -> CallerRecord {
         CallerRecord {
             // It chooses between keys that are all there.
@@ -278,7 +279,7 @@ impl Engine {
         named.into_iter().chain(unnamed).flat_map(in_every_slot).collect()
     }
 
-    /// What is decided about a request that was asked in this way, by whom the record is of.
+    /// Judges a request that was asked in this way by the principal of the record.
     fn judge_logged(
         &self,
         logged: &LoggedRequest<'_>,
@@ -304,7 +305,7 @@ impl Engine {
         }
     }
 
-    /// Whether the policy lets whom the record is of do that.
+    /// Checks that the policy lets the principal of the record do that.
     fn admits<'a>(
         &'a self,
         record: &'a Arc<CallerRecord>,

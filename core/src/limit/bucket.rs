@@ -13,7 +13,7 @@ const FORM: u8 = 1;
 const ENTRY: usize = 32 + 8;
 /// So many tokens of one slot have budgets of their own.
 const MOST: usize = 64;
-/// Whose budget the others share: no token has this digest.
+/// The digest of the budget that the other tokens share: no token has it.
 const SHARED: [u8; 32] = [0; 32];
 
 type Entry = ([u8; 32], i64);

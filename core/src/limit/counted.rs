@@ -6,7 +6,7 @@ use super::rule::RateLimit;
 use crate::base::{Digest, Moment};
 use crate::host::Store;
 
-/// What became of counting a request.
+/// The outcome of counting a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Counted {
     /// It has no limit.

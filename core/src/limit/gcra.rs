@@ -17,10 +17,10 @@ pub struct Gcra {
     burst: i64,
 }
 
-/// What became of asking for one request.
+/// The outcome of asking for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Whether the request may go on.
+    /// True if the request may go on.
     pub allowed: bool,
     /// How many requests there are in all.
     pub limit: u32,

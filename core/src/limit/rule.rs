@@ -41,12 +41,12 @@ impl RateLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) limit: RateLimit,
-    /// Whether requests pass while nobody can count them.
+    /// True if requests pass while they cannot be counted.
     pub(crate) failure_mode_allow: bool,
     pub(crate) store: LimitStore,
 }
 
-/// Who keeps budgets.
+/// The keeper of budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitStore {
     /// The memory that the workers of a process share.

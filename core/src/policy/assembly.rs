@@ -96,7 +96,7 @@ struct Unresolved<'d> {
     people: Option<Node<'d>>,
 }
 
-/// What [`Unresolved`] says.
+/// The parts of the policy that [`Unresolved`] states, resolved.
 struct Resolved {
     tokens: Vec<CallerRecord>,
     registry: Option<RegistryPolicy>,

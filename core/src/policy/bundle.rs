@@ -35,11 +35,11 @@ pub struct BundleSource {
     pub(crate) timeout: Duration,
     /// None before this one is ever taken.
     pub(crate) minimum_revision: u64,
-    /// What serves until the first one came.
+    /// The policy that serves until the first bundle comes.
     pub(crate) initial: Option<RolloutPolicy>,
 }
 
-/// What a data plane is configured with: its policy, or where it is fetched from.
+/// The configuration of a data plane: its policy, or where it is fetched from.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for each data plane")]
 pub enum Configuration {
@@ -94,7 +94,7 @@ impl BundleSource {
         &self.url.authority
     }
 
-    /// What serves until the first one came.
+    /// Returns the policy that serves until the first bundle comes.
     pub fn initial(&self) -> Option<&RolloutPolicy> {
         self.initial.as_ref()
     }

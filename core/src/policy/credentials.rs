@@ -39,7 +39,7 @@ pub(crate) struct HttpSource {
     pub(crate) cluster: String,
     /// Header fields of the question that are no secrets.
     pub(crate) headers: Vec<(String, String)>,
-    /// What it wants to see, and in which header.
+    /// The credential that it wants to see, and in which header.
     pub(crate) credential: Option<(Variable, AuthStyle)>,
     pub(crate) timeout: Duration,
     /// A JSON pointer to the value (RFC 6901); `None`: the body is the value.
@@ -201,7 +201,7 @@ fn read_url(node: &Node<'_>) -> Option<Endpoint> {
     Some(endpoint)
 }
 
-/// Whether what has this name is a secret more often than not.
+/// Returns whether the name is one that mostly secrets have.
 fn speaks_of_secrets(name: &str) -> bool {
     const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
     let name = name.to_ascii_lowercase();

@@ -29,7 +29,7 @@ pub struct Policy {
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
-    /// Whether it decides nothing, and what it tells of that.
+    /// The shadow mode, with what it tells; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,
     /// The people that the policy knows, by their address in lower case.
@@ -56,7 +56,7 @@ impl Policy {
         self.registry.as_ref().map(|registry| registry.url.authority.as_str())
     }
 
-    /// Whose JWTs are accepted as identities.
+    /// Returns the issuers whose JWTs are accepted as identities.
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
     }
@@ -71,7 +71,7 @@ impl Policy {
         self.enabled_providers().map(|provider| provider.id.as_str())
     }
 
-    /// Whether it decides nothing, and only tells what it would decide.
+    /// Returns whether it decides nothing, and only tells what it would decide.
     pub fn is_shadow(&self) -> bool {
         self.shadow.is_some()
     }
@@ -100,7 +100,7 @@ impl Policy {
         self.gateway.as_ref().map_or(&[], |gateway| &gateway.metadata)
     }
 
-    /// Whether requests carry the provider's key.
+    /// Returns whether requests carry the provider's key.
     pub(crate) fn needs_key(&self, provider: &Provider) -> bool {
         match (provider.builtin.key, &self.gateway) {
             (KeyPolicy::OfMode, Some(gateway)) if provider.via_gateway => {
@@ -111,7 +111,7 @@ impl Policy {
         }
     }
 
-    /// What keeps requests from being forwarded to this provider, if anything does.
+    /// Returns the reason why requests are not forwarded to this provider, if there is one.
     fn why_disabled(&self, provider: &Provider) -> Option<String> {
         let gateway = self.gateway.as_ref().filter(|_| provider.via_gateway);
         let billed = gateway.is_some_and(|gateway| gateway.mode == GatewayMode::UnifiedBilling);
@@ -134,7 +134,7 @@ impl Policy {
             .map(|name| format!("the provider has no key: add `{name}` to `credentials`"))
     }
 
-    /// What is wrong with naming this provider in a scope, if anything is.
+    /// Returns the reason why a scope may not name this provider, if there is one.
     pub(super) fn why_not_enabled(&self, name: &str) -> Option<String> {
         match self.providers.iter().find(|provider| provider.id == name) {
             Some(provider) => self.why_disabled(provider),

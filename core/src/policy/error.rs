@@ -1,4 +1,4 @@
-//! What is wrong with a policy: every error at once, each with its place.
+//! The errors of a policy: all of them at once, each with its place.
 //!
 //! An error never repeats a value of the document or of the environment: either may be a secret in a wrong place.
 
@@ -9,7 +9,7 @@ use std::fmt;
 pub struct PolicyError {
     /// The place in the document: `tokens[1].sha256`. Empty for the document as a whole.
     pub path: String,
-    /// What is wrong there, and what would be right.
+    /// The error there, and the remedy.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a policy fits a host: what it asks for is there, or it is refused.
+//! The fit between a policy and a host: the policy is refused unless the host has all that it asks for.
 
 use super::credentials::Source;
 use super::document::Policy;
@@ -8,7 +8,7 @@ use crate::host::Capabilities;
 use crate::limit::LimitStore;
 
 impl Policy {
-    /// Whether a host has what the policy asks for.
+    /// Checks that a host has what the policy asks for.
     ///
     /// # Errors
     /// Everything that the host has not, each with its place in the policy.
@@ -39,8 +39,8 @@ impl Policy {
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 
-    /// Who keeps budgets. Where the policy does not say, and the host has no memory for it, it is whoever knows of the
-    /// limit: a registry's record may have one.
+    /// Returns the store that keeps budgets. Where the policy does not say, and the host has no memory for it, it is
+    /// the registry, which knows of the limit: its record may have one.
     pub(crate) fn limit_store(&self, host: Capabilities) -> LimitStore {
         match self.rate_limit {
             Some(rule) => rule.store,
@@ -49,7 +49,7 @@ impl Policy {
         }
     }
 
-    /// Whether there is a registry that keeps budgets: only ours does.
+    /// Returns whether there is a registry that keeps budgets: only ours does.
     pub(super) fn has_limit_store(&self) -> bool {
         self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
     }

@@ -5,7 +5,7 @@ use super::reader::{Fields, Node};
 use crate::provider::{CLAIMS, Claim, MAX_MEMBERS};
 use crate::syntax::BaseUrl;
 
-/// Whose provider keys the gateway uses.
+/// The owner of the provider keys that the gateway uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GatewayMode {
     /// Ours: each request carries the provider's key beside the gateway's token.
@@ -69,7 +69,7 @@ enum Pinned {
 }
 
 impl Gateway {
-    /// What stands in front of the client's path. Account and gateway are pinned here. An empty slug is the root.
+    /// Returns the prefix of the client's path. Account and gateway are pinned here. An empty slug is the root.
     pub(crate) fn path_prefix(&self, slug: &str) -> String {
         let mut path = self.url.path.clone();
         if let Pinned::Gateway { account, gateway } = &self.pinned {

@@ -6,7 +6,7 @@ use super::reader::Errors;
 use crate::provider::Provider;
 
 impl CredentialPolicy {
-    /// Whether the host has the credential.
+    /// Returns whether the host has the credential.
     fn is_of_host(&self, name: &str) -> bool {
         let mut chains = self.chains().filter(|(other, _)| *other == name);
         chains.any(|(_, chain)| chain.iter().any(|source| matches!(source, Source::Host)))
@@ -14,7 +14,7 @@ impl CredentialPolicy {
 }
 
 impl Policy {
-    /// Whether requests for both go to one host.
+    /// Returns whether requests for both go to one host.
     fn are_beside(&self, one: &Provider, other: &Provider) -> bool {
         match (self.base_url(one), self.base_url(other)) {
             (Some(one_url), Some(other_url)) => {

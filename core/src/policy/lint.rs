@@ -1,7 +1,7 @@
-//! What holds and is still worth a second look: each kind with a stable code, its place, and what to do about it.
+//! Findings: valid settings that are worth a second look. Each kind has a stable code, its place, and a remedy.
 //!
 //! A policy with findings decides as it says. What would be wrong whatever was meant is no finding but an error, and
-//! refuses the policy: a literal secret, a credential that nobody uses, a scope with a provider that has no key.
+//! refuses the policy: a literal secret, a credential that is never used, a scope with a provider that has no key.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ pub struct Finding {
     pub lint: Lint,
     /// The place in the document: `tokens[1].expires_at`.
     pub path: String,
-    /// What is there, in a sentence.
+    /// The finding, in a sentence.
     pub message: String,
 }
 
@@ -112,7 +112,7 @@ impl Lint {
         }
     }
 
-    /// What is wrong with it.
+    /// Describes the problem.
     pub const fn about(self) -> &'static str {
         match self {
             Self::TokenWithoutExpiry => "a token never expires: one that leaks works until somebody notices",
@@ -136,7 +136,7 @@ impl Lint {
         }
     }
 
-    /// What to do about it.
+    /// Returns the remedy.
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::TokenWithoutExpiry => "set `expires_at`",
@@ -177,7 +177,7 @@ impl Findings {
 }
 
 impl Policy {
-    /// What is worth a second look, as of now.
+    /// Returns what is worth a second look, as of now.
     pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
         let mut findings = Findings(Vec::new());
         self.lint_tokens(now, &mut findings);

@@ -1,4 +1,4 @@
-//! What a policy means, as data: defaults filled in, order where it matters, and nothing of how it was written.
+//! The meaning of a policy, as data: defaults filled in, order where it matters, and nothing of how it was written.
 //!
 //! Two policies with the same outline decide alike. It is for people and for tools that compare policies; it names
 //! secrets and holds none.

@@ -26,9 +26,9 @@ const RESERVED_SLUGS: [&str; 10] = [
     StatusPolicy::SCOPE,
 ];
 
-/// What the gateways of a policy add to it.
+/// The providers that the gateways of a policy add to it.
 pub(super) struct Offer {
-    /// Whether there is a Cloudflare AI Gateway, be it one that could not be read.
+    /// True if there is a Cloudflare AI Gateway, be it one that could not be read.
     cloudflare: bool,
     rest: bool,
     universal: bool,
@@ -69,7 +69,7 @@ impl Offer {
     }
 }
 
-/// What a policy says of one provider.
+/// The policy's settings for one provider.
 struct Entry<'d> {
     node: Node<'d>,
     keys: Option<KeyPool>,
@@ -171,7 +171,7 @@ impl<'d> Entry<'d> {
         }
     }
 
-    /// What may be said of a built-in provider.
+    /// Checks the settings that a policy may change of a built-in provider.
     fn check_change(&self, row: &BuiltIn, via_gateway: bool) {
         if self.slug.is_some()
             || self.auth.is_some()
@@ -191,7 +191,7 @@ impl<'d> Entry<'d> {
         }
     }
 
-    /// What stands in front of the client's path is said once.
+    /// Checks that the prefix of the client's path is given only once.
     fn check_place(&self, via_gateway: bool) {
         if via_gateway && self.url.is_some() {
             self.node.fail(

@@ -156,7 +156,7 @@ impl<'d> Node<'d> {
     }
 }
 
-/// What a name of the policy's own must look like: it can stand in a path, a log and an error as it is.
+/// The form of a name of the policy's own: it can stand in a path, a log and an error as it is.
 pub(super) const NAME_EXPECTED: &str = "expected 1 to 64 letters, digits, `-` or `_`";
 
 pub(super) fn is_name(text: &str) -> bool {
@@ -165,7 +165,7 @@ pub(super) fn is_name(text: &str) -> bool {
         && !looks_like_a_secret(text)
 }
 
-/// What a header of a policy's own must be named: in lower case, and carrying nothing that means something already.
+/// The form of the name of a header of a policy's own: in lower case, and not one that means something already.
 pub(super) const HEADER_EXPECTED: &str =
     "expected the name of a header in lower case that carries nothing else";
 

@@ -18,7 +18,7 @@ pub(crate) enum Protocol {
     Introspection {
         /// The scope of tokens whose answer has none.
         providers: Vec<String>,
-        /// Whom a token must be for; empty: anybody the server vouches for.
+        /// The audiences that a token must be for; empty: every token that the server vouches for.
         audiences: Vec<String>,
     },
 }

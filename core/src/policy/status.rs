@@ -1,8 +1,8 @@
-//! Who may see what a data plane has in use, in a policy: nobody unless it says so.
+//! The callers that may see what a data plane has in use, in a policy: none unless the policy names them.
 
 use super::reader::Node;
 
-/// Who may ask for the status.
+/// The callers that may ask for the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StatusPolicy {
     /// Whoever calls from the same machine.
@@ -12,7 +12,7 @@ pub(crate) struct StatusPolicy {
 }
 
 impl StatusPolicy {
-    /// What a token has among its `providers` that may ask.
+    /// The entry among a token's `providers` that lets it ask.
     pub(crate) const SCOPE: &'static str = "keyswap-status";
 
     pub(super) fn read(node: &Node<'_>) -> Self {

@@ -8,7 +8,7 @@ use crate::identity::CallerRecord;
 /// The gateway keeps this many members.
 pub(crate) const MAX_MEMBERS: usize = 5;
 
-/// What of the principal a member tells.
+/// The part of the principal that a member tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     Id,

@@ -81,7 +81,7 @@ impl PathMapping {
     }
 }
 
-/// Whether the last segment is `v` and a number.
+/// Returns whether the last segment is `v` and a number.
 fn ends_in_version(path: &str) -> bool {
     let version = path.rsplit('/').next().and_then(|last| last.strip_prefix('v'));
     version.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -11,7 +11,7 @@ use super::table::{Dialect, EndpointKind, Provider};
 use crate::request::{RequestHead, Slot};
 use crate::syntax::RequestPath;
 
-/// What told the provider.
+/// The part of the request that told the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoutedBy {
@@ -89,7 +89,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// Whether a first segment names the provider. Its realtime API may have a segment of its own.
+/// Returns whether a first segment names the provider. Its realtime API may have a segment of its own.
 fn is_segment_of(provider: &Provider, segment: &[u8], head: &RequestHead<'_>) -> bool {
     let realtime =
         || provider.builtin.realtime.as_ref().is_some_and(|realtime| realtime.slug.as_bytes() == segment);

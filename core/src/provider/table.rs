@@ -8,7 +8,7 @@ use crate::request::Slot;
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::BaseUrl;
 
-/// Whose error bodies a caller's SDK understands.
+/// The shape of error bodies that a caller's SDK understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// `{"error": {"message", "type", "param", "code"}}`
@@ -28,7 +28,7 @@ pub(crate) enum AuthStyle {
     Header(String),
 }
 
-/// What of a gateway or of the internet a provider's requests are for.
+/// The kind of endpoint that a provider's requests are for: an API, or an endpoint of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndpointKind {
     /// A provider's own API, at its slug of the Cloudflare AI Gateway or at its own host.
@@ -77,13 +77,13 @@ pub(crate) struct Provider {
     pub(crate) auth: AuthStyle,
     /// Where its API lives beside the gateway, where that is known.
     pub(crate) url: Option<BaseUrl>,
-    /// What stands in front of its paths at its own host, and not at the gateway.
+    /// The prefix of its paths at its own host, and not at the gateway.
     pub(crate) native_prefix: String,
-    /// What stands in front of the client's path below the slug.
+    /// The prefix of the client's path below the slug.
     pub(crate) path: Option<String>,
     /// The upstream credentials that its requests carry.
     pub(crate) keys: KeyPool,
-    /// Whether requests go through the Cloudflare AI Gateway. `false` where there is none.
+    /// True if requests go through the Cloudflare AI Gateway. `false` where there is none.
     pub(crate) via_gateway: bool,
     /// The providers in whose place it gets requests that do not name them by a segment.
     pub(crate) stands_for: &'static [&'static str],
@@ -135,13 +135,13 @@ pub(crate) struct BuiltIn {
     scheme: &'static str,
     /// The host of its API. `None` where each customer has another, or there is none.
     host: Option<&'static str>,
-    /// What stands in front of its paths at that host, and not at the gateway.
+    /// The prefix of its paths at that host, and not at the gateway.
     pub(crate) native_prefix: &'static str,
     pub(crate) endpoint: EndpointKind,
     pub(crate) key: KeyPolicy,
-    /// Whether Cloudflare bills for it.
+    /// True if Cloudflare bills for it.
     pub(crate) unified_billing: bool,
-    /// Whether the path chooses the host that gets the key, so that a policy must pin its beginning.
+    /// True if the path chooses the host that gets the key, so that a policy must pin its beginning.
     pub(crate) host_in_path: bool,
     /// The only paths that are forwarded; empty for all.
     pub(crate) endpoints: &'static [&'static str],
@@ -169,7 +169,7 @@ const fn plain(slug: &'static str, host: &'static str) -> BuiltIn {
     BuiltIn { id: slug, slug, host: Some(host), ..PLAIN }
 }
 
-/// What is known of a provider that a policy adds: nothing.
+/// The built-in knowledge of a provider that a policy adds: nothing.
 pub(crate) static ADDED: BuiltIn = BuiltIn { unified_billing: true, ..PLAIN };
 
 /// Adding a provider that everybody needs is a row here and rows in `tests/providers.yaml`.

@@ -11,7 +11,7 @@ use super::head::RequestHead;
 use super::slot::Slot;
 use crate::syntax::{RequestPath, query, subprotocol};
 
-/// What the caller presented, and where. It has no `Debug`: it is the caller's secret.
+/// The credential that the caller presented, and its slot. It has no `Debug`: it is the caller's secret.
 pub(crate) struct Credential<'a> {
     pub(crate) slot: Slot,
     pub(crate) token: Cow<'a, [u8]>,
@@ -67,7 +67,7 @@ fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
     only(std::iter::once(token))
 }
 
-/// What stands behind the scheme, which may be nothing; `None` for another scheme.
+/// Returns the text after the scheme, which may be empty; `None` for another scheme.
 fn bearer_token(element: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = element.split_at_checked("Bearer".len())?;
     let ends = token.first().is_none_or(u8::is_ascii_whitespace);

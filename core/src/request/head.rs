@@ -18,8 +18,8 @@ pub struct RequestHead<'a> {
     pub method: &'a [u8],
     /// The request target as it came (`:path`); empty where the host had none.
     pub path: &'a [u8],
-    /// Whom the request is for (`:authority` or `host`), as it came; empty where the host cannot say. Nothing is routed by
-    /// it.
+    /// The authority that the request is for (`:authority` or `host`), as it came; empty where the host cannot say.
+    /// Nothing is routed by it.
     pub authority: &'a [u8],
     /// Every header line in order, pseudo-headers left out.
     pub headers: &'a [Header<'a>],
@@ -41,7 +41,7 @@ impl<'a> RequestHead<'a> {
             .map(|header| header.value)
     }
 
-    /// Whether this asks for a WebSocket (RFC 6455, section 4.1). Envoy shows an HTTP/2 extended CONNECT in the
+    /// Returns whether this asks for a WebSocket (RFC 6455, section 4.1). Envoy shows an HTTP/2 extended CONNECT in the
     /// same form.
     pub(crate) fn is_websocket_upgrade(&self) -> bool {
         self.values("upgrade").any(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))

@@ -55,7 +55,7 @@ impl fmt::Display for IdentitySlot {
 pub struct IdentityCredential<'p, 'a> {
     /// Where it stood.
     pub slot: &'p IdentitySlot,
-    /// What stood there; not yet read.
+    /// The token that stood there; not yet read.
     pub token: &'a [u8],
 }
 

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode;
 /// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.
 const SHORTEST_SOUGHT: usize = 12;
 
-/// Whether the token stands in the text, as it is or percent-encoded.
+/// Returns whether the token stands in the text, as it is or percent-encoded.
 pub(crate) fn stands_in(text: &[u8], token: &[u8]) -> bool {
     // A token begins like others of its kind, so its last byte tells more, and costs less than to compare all.
     let last = token.last();

@@ -3,7 +3,7 @@
 /// A value that exists only behind the checks of a request.
 ///
 /// The grant of a request is one; a key that a grant opened is the other. Neither has another constructor, and a test
-/// (`core/tests/seal.rs`) finds any further one.
+/// (`tests/tests/leaks.rs`) finds any further one.
 ///
 /// With a proof, a key opens:
 ///

@@ -39,7 +39,7 @@ enum Service {
     Registry(Rc<Registry>),
     KeyRing(Rc<KeyRing>),
     Agent(Rc<Agent>),
-    /// What comes of it is the worker's to carry out.
+    /// The server of policy bundles. The worker carries out what comes of a fetch from it.
     Bundles,
 }
 
@@ -113,8 +113,8 @@ impl Services {
         Ok(bundles)
     }
 
-    /// Whether the call for a fetch may be made, asked once when it is about to be. A fetch that may not has failed
-    /// without having been tried: its resolution is [`Resolution::Unavailable`].
+    /// Returns whether the call for a fetch may be made. It is asked once, when the call is about to be made. A fetch
+    /// that may not be made has failed without having been tried: its resolution is [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.may_call(&key.subject, now),

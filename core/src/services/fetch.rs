@@ -34,7 +34,7 @@ pub(crate) enum Subject {
     Discovery,
     /// An issuer's keys.
     Keys,
-    /// What changed in the registry.
+    /// The changes in the registry.
     Changes,
     /// The report of used tokens.
     Usage,
@@ -131,7 +131,7 @@ impl AsOf {
 pub struct FetchRequest {
     /// Envoy's name for where to connect to; another host connects to the authority.
     pub cluster: String,
-    /// Whether that is by TLS.
+    /// True if that is by TLS.
     pub https: bool,
     /// Header fields, pseudo-headers first.
     pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,

@@ -68,7 +68,7 @@ impl KeyRing {
         self.id
     }
 
-    /// Whether another issuer's keys are fetched from there in the same way.
+    /// Returns whether another issuer's keys are fetched from there in the same way.
     pub(crate) fn is_of(&self, issuer: &Issuer) -> bool {
         match (&self.source, Source::of(issuer)) {
             (Source::Remote { keys, discover }, Source::Remote { keys: other, discover: of_other }) => {
@@ -120,7 +120,7 @@ impl KeyRing {
         if state.pause.is_over(now) { self.fetch(state, now) } else { None }
     }
 
-    /// What came of a fetch. The words are for the log.
+    /// Takes in the outcome of a fetch. The words are for the log.
     pub(crate) fn accept(&self, subject: &Subject, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let (Source::Remote { keys: remote, discover }, Ok(mut state)) =
             (&self.source, self.state.try_borrow_mut())

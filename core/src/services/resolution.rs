@@ -1,4 +1,4 @@
-//! What fetches resolve to: for a service, for the requests that wait, and for one request over its whole way.
+//! Resolutions of fetches: for a service, for the requests that wait, and for one request over its whole way.
 
 use std::sync::Arc;
 

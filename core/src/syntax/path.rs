@@ -83,7 +83,7 @@ impl<'a> RequestPath<'a> {
         segment.split_at_checked(end).unwrap_or((segment, b""))
     }
 
-    /// Whether the path is `prefix` or lies below it, compared by whole segments.
+    /// Returns whether the path is `prefix` or lies below it, compared by whole segments.
     pub(crate) fn is_under(&self, prefix: &str) -> bool {
         self.path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
     }

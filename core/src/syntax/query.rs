@@ -49,7 +49,7 @@ fn is_key(parameter: &[u8]) -> bool {
     is_named(parameter, "key")
 }
 
-/// Whether this is the parameter's name, whatever its case and escapes. `name` is in lower case.
+/// Returns whether this is the parameter's name, whatever its case and escapes. `name` is in lower case.
 fn is_named(parameter: &[u8], name: &str) -> bool {
     let found = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
     percent_decode(found).map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())

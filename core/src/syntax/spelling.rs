@@ -1,7 +1,7 @@
 //! Spellings of header names: a name is recognised in any case and with `_` or `.` for `-`, since servers exist that read
 //! `X_API_KEY` and `x-api-key` as one.
 
-/// Whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
+/// Returns whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
 ///
 /// Names that begin alike end otherwise, so the last byte is looked at first: nearly every other name is told by it.
 #[inline]

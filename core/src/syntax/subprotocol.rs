@@ -3,7 +3,7 @@
 //! `Sec-WebSocket-Protocol` is a list; entries that hold a key are taken out whichever slot identified the
 //! caller, the others stay as they are.
 
-/// What the token of a caller stands behind (OpenAI's realtime API for browsers).
+/// The prefix of a caller's token (OpenAI's realtime API for browsers).
 const TOKEN_PREFIX: &str = "openai-insecure-api-key.";
 
 /// Prefixes of entries that hold a credential of some service.
@@ -14,7 +14,7 @@ pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     entries(value).filter_map(|entry| entry.strip_prefix(TOKEN_PREFIX.as_bytes()))
 }
 
-/// Whether an entry of this header value holds a credential.
+/// Returns whether an entry of this header value holds a credential.
 pub(crate) fn has_key(value: &[u8]) -> bool {
     entries(value).any(is_key)
 }
@@ -30,7 +30,7 @@ fn entries(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Whether a prefix stands anywhere in the entry: quotes and odd separators hide no key.
+/// Returns whether a prefix stands anywhere in the entry: quotes and odd separators hide no key.
 fn is_key(entry: &[u8]) -> bool {
     let has =
         |prefix: &&str| entry.windows(prefix.len()).any(|part| part.eq_ignore_ascii_case(prefix.as_bytes()));

@@ -1,17 +1,17 @@
-//! What a line of text may hold that ends up in logs, pages and metadata.
+//! Rules for a line of text that ends up in logs, pages and metadata.
 
-/// Whether a character ends a line or turns its direction, and so could make a log or a page lie.
+/// Returns whether a character ends a line or turns its direction, and so could make a log or a page lie.
 pub(crate) fn moves_text(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Whether it is text on one line, of at most so many characters.
+/// Returns whether the text is on one line, of at most `longest` characters and not empty.
 pub(crate) fn is_line(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text)
 }
 
-/// Whether this is an email address, as far as its form can be told without sending to it.
+/// Returns whether this is an email address, as far as its form can be told without sending to it.
 pub(crate) fn is_email(text: &str) -> bool {
     text.len() <= 254
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())

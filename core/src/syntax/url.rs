@@ -5,7 +5,7 @@ use super::path::RequestPath;
 /// An `https` or `http` URL without credentials, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
-    /// Whether the scheme is `https`.
+    /// True if the scheme is `https`.
     pub(crate) https: bool,
     /// Host and port in lower case, as `:authority` has them: without the scheme's default port.
     pub(crate) authority: String,

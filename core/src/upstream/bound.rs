@@ -26,7 +26,7 @@ pub(crate) struct Upstream {
     pub(crate) provider: String,
     /// The one authority that gets the credentials below.
     pub(crate) authority: String,
-    /// Whether it is reached by TLS.
+    /// True if it is reached by TLS.
     pub(crate) https: bool,
     /// How the client's path continues there.
     pub(crate) mapping: PathMapping,
@@ -39,7 +39,7 @@ pub(crate) struct Upstream {
     pub(crate) openai_auth: AuthHeader,
     /// The gateway's, in `cf-aig-authorization`: present only where `authority` is the gateway's.
     pub(crate) gateway_key: Option<Pool>,
-    /// What else the Cloudflare AI Gateway is told; `None` where requests do not go there.
+    /// The other headers that the Cloudflare AI Gateway gets; `None` where requests do not go there.
     pub(crate) controls: Option<Vec<(&'static str, String)>>,
 }
 

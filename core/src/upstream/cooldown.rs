@@ -17,11 +17,11 @@ pub(crate) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
 const MAX_REFUSALS_OF_ONE: u8 = 3;
 
 pub(crate) struct Cooldown {
-    /// What the credential is known by in shared memory.
+    /// The key of the credential in shared memory.
     digest: Digest,
     /// Since when and until when it rests.
     span: Cell<(Moment, Moment)>,
-    /// Whose requests were refused last, and how often in a row.
+    /// The caller whose requests were refused last, and how often in a row.
     refused: Cell<Option<(Digest, u8)>>,
 }
 

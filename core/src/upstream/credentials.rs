@@ -71,7 +71,7 @@ pub(crate) struct SourceInUse<'c> {
     /// The variable or the header.
     pub(crate) name: Option<&'c str>,
     pub(crate) freshness: Option<Freshness>,
-    /// Whether requests carry its value now; `None` where that depends on the request.
+    /// True if requests carry its value now; `None` where that depends on the request.
     pub(crate) in_use: Option<bool>,
 }
 
@@ -138,17 +138,17 @@ impl Credentials {
         Lookup::Unavailable
     }
 
-    /// Whether an upstream's answer tells something of the key's source.
+    /// Returns whether an upstream's reply tells something of the key's source.
     pub(crate) fn is_fetched(&self, used: UsedKey) -> bool {
         matches!(self.source(used), Some(SourceState::Agent(_)))
     }
 
-    /// Whether the key was a caller's own: it tells nothing of the keys of others.
+    /// Returns whether the key was a caller's own. Such a key tells nothing of the keys of others.
     pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
         matches!(self.source(used), Some(SourceState::RequestHeader(_)))
     }
 
-    /// Whether the key has no successor yet.
+    /// Returns whether the key has no successor yet.
     pub(crate) fn is_current(&self, used: UsedKey) -> bool {
         match (self.source(used), used.fetched_at) {
             (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(at),

@@ -1,7 +1,7 @@
-//! Whose requests a candidate policy decides: a share of all principals, always the same ones; and nobody's any more once it
-//! has refused too many that the stable policy would have forwarded.
+//! The requests that a candidate policy decides: those of a share of all principals, always the same ones. Once the
+//! candidate has refused too many that the stable policy would have forwarded, it decides none.
 //!
-//! That it failed is told to all workers of a process, and holds until there is another document.
+//! The failure is told to all workers of a process, and holds until there is another document.
 
 use std::cell::Cell;
 
@@ -11,7 +11,7 @@ use crate::judge::Share;
 use crate::policy::Fallback;
 
 pub(super) struct Canary {
-    /// What the rollout is known by in shared memory.
+    /// The key of the rollout in shared memory.
     digest: Digest,
     percent: u8,
     compare: u8,

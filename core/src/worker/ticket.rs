@@ -35,7 +35,7 @@ pub(super) enum Stage {
 /// A request that the stable policy has judged, and the candidate judges.
 pub(super) struct Comparison {
     pub(super) stable: Outcome,
-    /// Whether the candidate's decision is the one that is carried out.
+    /// True if the candidate's decision is the one that is carried out.
     pub(super) candidate_decides: bool,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Claims(Map<String, Value>);
 /// Claims whose signature was verified. Only [`super::UnverifiedJwt::verify`] makes them.
 pub struct VerifiedClaims(pub(super) Claims);
 
-/// What a claim may be required to say.
+/// A value that a claim may be required to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {
     /// This string.
@@ -40,7 +40,7 @@ pub(super) struct Dates {
     pub(super) expires_at: UnixTime,
 }
 
-/// What an issuer's tokens must say.
+/// The claims that an issuer's tokens must have.
 #[derive(Clone, Debug)]
 pub struct ClaimRules {
     /// `iss`, exactly.
@@ -126,12 +126,12 @@ impl Claims {
 }
 
 impl ClaimRules {
-    /// Whether the token is of this issuer, going by what it says itself.
+    /// Returns whether the token is of this issuer, going by its own unverified `iss`.
     pub(super) fn is_issuer(&self, claims: &Claims) -> bool {
         claims.text("iss") == Some(&self.issuer)
     }
 
-    /// Whether the token is for one of the audiences.
+    /// Returns whether the token is for one of the audiences.
     pub(super) fn is_audience(&self, claims: &Claims) -> bool {
         let is_ours = |value: &str| self.audiences.iter().any(|audience| audience == value);
         match claims.get("aud") {

@@ -7,7 +7,7 @@ use crate::syntax::{BaseUrl, RequestPath, site};
 /// An `https` or `http` URL to fetch, without credentials or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Whether the scheme is `https`.
+    /// True if the scheme is `https`.
     pub https: bool,
     /// Host and port in lower case, without the scheme's default port.
     pub authority: String,
@@ -41,7 +41,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether both are fetched from the same place.
+    /// Returns whether both are fetched from the same place.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.https == other.https && self.authority == other.authority
     }

@@ -1,4 +1,4 @@
-//! What refused a JWT. It holds nothing of the token's, so it can stand in a log as it is.
+//! The check that refused a JWT. An error holds nothing of the token's, so it can stand in a log as it is.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub enum JwtError<'p> {
 }
 
 impl JwtError<'_> {
-    /// Whether the issuer may have rotated its keys since the set was fetched.
+    /// Returns whether the issuer may have rotated its keys since the set was fetched.
     pub const fn may_pass_with_newer_keys(&self) -> bool {
         matches!(self, Self::Key(NoKey::Unknown))
     }

@@ -1,6 +1,6 @@
-//! Who a verified token is of.
+//! The identity that a verified token states.
 //!
-//! An identity is what a token says of its subject, no more: whether anybody knows that subject, and what it may do, is
+//! An identity is what a token says of its subject, no more. Whether that subject is known, and what it may do, is
 //! decided elsewhere.
 
 use std::fmt;
@@ -104,7 +104,7 @@ impl VerifiedIdentity {
         self.email.as_deref()
     }
 
-    /// Whether this is a service that the policy names, not a person.
+    /// Returns whether this is a service that the policy names, not a person.
     pub fn is_service(&self) -> bool {
         self.is_service
     }

@@ -19,7 +19,7 @@ pub struct Issuer {
     pub(crate) name: String,
     pub(crate) rules: ClaimRules,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// Whether its tokens always name their key.
+    /// True if its tokens always name their key.
     pub(crate) names_keys: bool,
     pub(crate) subjects: Subjects,
     pub(crate) keys: KeySource,
@@ -39,10 +39,10 @@ pub enum KeySource {
     Discovery(RemoteKeys),
 }
 
-/// What is fetched, and how long it may be kept.
+/// A key set to fetch, and how long it may be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {
-    /// What to fetch.
+    /// The endpoint to fetch from.
     pub endpoint: Endpoint,
     /// The host's name for the way there.
     pub cluster: String,
@@ -56,7 +56,7 @@ pub struct RemoteKeys {
     pub refetch_cooldown: Duration,
 }
 
-/// Who among an issuer's subjects is let in.
+/// The subjects of an issuer that are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principals {
     /// Those whose email somebody registered, and services that the policy names.
@@ -124,7 +124,7 @@ impl Issuer {
         &self.rules.issuer
     }
 
-    /// Whom its tokens may be for.
+    /// Returns the audiences of its tokens.
     pub fn audiences(&self) -> &[String] {
         &self.rules.audiences
     }
@@ -134,7 +134,7 @@ impl Issuer {
         &self.rules.required
     }
 
-    /// Whether it admits services that the policy names.
+    /// Returns whether it admits services that the policy names.
     pub(crate) fn names_services(&self) -> bool {
         matches!(&self.subjects, Subjects::CloudflareAccess { service_tokens } if !service_tokens.is_empty())
     }
@@ -159,7 +159,7 @@ impl Issuer {
         &self.slots
     }
 
-    /// Who among its subjects is let in.
+    /// Returns which of its subjects are let in.
     pub fn principals(&self) -> Principals {
         self.principals
     }

@@ -73,7 +73,7 @@ impl fmt::Display for JwkError {
 }
 
 impl Jwk {
-    /// Whether it is the same key, for the same.
+    /// Returns whether both are the same key, for the same `kid` and algorithm.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.spki == other.spki && self.kid == other.kid && self.algorithm == other.algorithm
     }
@@ -102,7 +102,7 @@ impl Jwk {
         self.kid.as_deref()
     }
 
-    /// Whether signatures of this algorithm may be checked with it.
+    /// Returns whether signatures of this algorithm may be checked with the key.
     pub fn is_for(&self, algorithm: Algorithm) -> bool {
         self.algorithm.is_none_or(|own| own == algorithm) && self.key.can(algorithm)
     }

@@ -110,7 +110,7 @@ impl JwkSet {
         &self.dropped
     }
 
-    /// Whether it is the same set, so that whatever the one says of a token the other says, too.
+    /// Returns whether both are the same set, so that they give the same verdict on every token.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let alike = |(one, other): (&Jwk, &Jwk)| one.is_like(other);
         self.dropped == other.dropped

@@ -112,7 +112,7 @@ impl<'a> UnverifiedJws<'a> {
         self.header.kid.as_deref()
     }
 
-    /// Whether the signature holds under a key of the issuer's.
+    /// Returns whether the signature holds under a key of the issuer's.
     pub fn signature_holds(
         &self,
         key: &Jwk,
@@ -122,7 +122,7 @@ impl<'a> UnverifiedJws<'a> {
             .map_or(Ok(false), |check| verifier.verify(&check))
     }
 
-    /// What was signed, if it was signed.
+    /// Returns the text that the signature covers, if the signature holds.
     pub(crate) fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
@@ -159,7 +159,7 @@ fn is_type_of_a_jwt(header: &Map<String, Value>) -> bool {
     }
 }
 
-/// What stands before and behind the last dot.
+/// Splits a text into the parts before and after its last dot.
 fn split_last(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = text.iter().rposition(|byte| *byte == b'.')?;
     let (before, rest) = text.split_at_checked(at)?;

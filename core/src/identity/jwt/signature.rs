@@ -13,7 +13,7 @@ use super::jwk::{Jwk, PublicKey};
 
 /// Computes signature checks.
 pub trait SignatureVerifier {
-    /// Whether the signature holds. A verifier that cannot tell says so, and the request is refused.
+    /// Returns whether the signature holds. A verifier that cannot tell returns an error, and the request is refused.
     fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable>;
 }
 
@@ -47,7 +47,7 @@ pub struct NativeCheck<'a> {
     pub public_key: &'a [u8],
     /// An RSA signature as it is; an ECDSA one as `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3).
     pub signature: Cow<'a, [u8]>,
-    /// What was signed.
+    /// The text that was signed.
     pub text: &'a [u8],
 }
 

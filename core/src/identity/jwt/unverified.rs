@@ -8,8 +8,8 @@ use super::jws::{MAX_TOKEN_BYTES, UnverifiedJws};
 use super::signature::SignatureVerifier;
 use crate::base::UnixTime;
 
-/// Whether a credential is a JWT by its shape: two dots or more, behind what a JSON object looks like in base64url. It is
-/// then judged as a JWT and as nothing else. A proxy token has no dots.
+/// Returns whether a credential is a JWT by its shape: two dots or more, and at the start the base64url form of a JSON
+/// object's beginning. It is then judged as a JWT and as nothing else. A proxy token has no dots.
 pub fn is_jwt_shaped(credential: &[u8]) -> bool {
     credential.starts_with(b"eyJ") && credential.iter().filter(|byte| **byte == b'.').nth(1).is_some()
 }
@@ -47,7 +47,7 @@ impl<'a> UnverifiedJwt<'a> {
         &self.jws
     }
 
-    /// What the token says of itself; for choosing the issuer that judges it.
+    /// Returns the claims that the token makes, for choosing the issuer that judges it.
     pub(super) fn unverified_claims(&self) -> &Claims {
         &self.claims
     }

@@ -70,7 +70,7 @@ impl Target {
         Ok(Self { bytes, has_query: query.is_some(), key })
     }
 
-    /// Whether the provider's key stands in its query.
+    /// Returns whether the provider's key stands in the query.
     pub(crate) fn takes_key(&self) -> bool {
         self.key.is_some()
     }

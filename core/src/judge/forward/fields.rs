@@ -19,8 +19,8 @@ const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 /// Fields in which an upstream speaks for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
-/// Whether an answer with this status to this method has a body (RFC 9110 section 6.4.1); a length may be told of one
-/// that it has not.
+/// Returns whether a reply with this status to this method has a body (RFC 9110 section 6.4.1). A length may be told of
+/// a body that the reply has not.
 pub fn has_content(method: &[u8], status: u16) -> bool {
     method != b"HEAD" && !matches!(status, 100..200 | 204 | 304)
 }
@@ -87,7 +87,7 @@ fn is(name: &[u8], other: &str) -> bool {
     name.eq_ignore_ascii_case(other.as_bytes())
 }
 
-/// Whether the field belongs to the connection; `options` are the values of `connection`.
+/// Returns whether the field belongs to the connection; `options` are the values of `connection`.
 fn is_of_connection(name: &[u8], options: &[&[u8]]) -> bool {
     let names = |list: &&[u8]| {
         list.split(|byte| *byte == b',').any(|option| option.trim_ascii().eq_ignore_ascii_case(name))

@@ -38,7 +38,7 @@ const METHOD: &str = "x-http-method";
 const HTTP_METHOD_OVERRIDE: &str = "x-http-method-override";
 const METHOD_OVERRIDE: &str = "x-method-override";
 
-/// What every name that begins so is, by its first letter.
+/// Returns the prefixes with this first letter: every name that begins with one is protected.
 const fn prefixes(letter: u8) -> &'static [&'static str] {
     match letter {
         b'c' | b'C' => &["cf-aig-", "cf-access-"],
@@ -47,7 +47,8 @@ const fn prefixes(letter: u8) -> &'static [&'static str] {
     }
 }
 
-/// Whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients set it.
+/// Returns whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients
+/// set it.
 pub(crate) fn is_protected(name: &[u8]) -> bool {
     let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
     names(name.len()).iter().any(|protected| is_spelling_of(name, protected))

@@ -15,14 +15,14 @@ use crate::request::{RequestHead, stands_in};
 use crate::secret::OpenKey;
 use crate::syntax::{is_spelling_of, subprotocol};
 
-/// What a host does to a request head before it forwards it: first `remove`, then `set`.
+/// The changes that a host makes to a request head before it forwards it: first `remove`, then `set`.
 ///
 /// It holds upstream secrets; `Debug` shows none of them. Only [`Rewrite::for_grant`] makes one.
 #[non_exhaustive]
 pub struct Rewrite<'a> {
     /// The authority to forward to.
     pub authority: &'a str,
-    /// Whether that is reached by TLS; in Envoy its cluster says so.
+    /// True if that is reached by TLS; in Envoy its cluster says so.
     pub https: bool,
     /// The new request target. Where a provider takes its key in the query, the key stands in it.
     pub path: Vec<u8>,
@@ -35,7 +35,7 @@ pub struct Rewrite<'a> {
 /// The value of a header to set.
 #[derive(Clone, Debug)]
 pub enum FieldValue<'a> {
-    /// What anybody may know.
+    /// A value that is public.
     Plain(Cow<'a, [u8]>),
     /// An upstream credential.
     Secret(OpenKey),
@@ -66,10 +66,10 @@ impl From<Vec<u8>> for FieldValue<'_> {
 
 pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 
-/// What a rewrite needs beside the grant.
+/// The parts of a request that a rewrite needs beside the grant.
 pub(crate) struct Original<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
-    /// Whether it asks for a WebSocket.
+    /// True if it asks for a WebSocket.
     pub(crate) is_upgrade: bool,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
@@ -102,7 +102,7 @@ fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldVal
     provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
 }
 
-/// What the Cloudflare AI Gateway is told beside credentials; nothing where requests do not go there.
+/// Returns the headers that the Cloudflare AI Gateway gets beside credentials; none where requests do not go there.
 fn controls<'a>(
     grant: &Grant<'a>,
     metadata: &[(String, Claim)],
@@ -115,8 +115,8 @@ fn controls<'a>(
         .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
 }
 
-/// What a WebSocket upgrade says of itself: the subprotocols without credentials, and in `connection` nothing but the
-/// upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
+/// Returns the headers that a WebSocket upgrade keeps: the subprotocols without credentials, and in `connection`
+/// nothing but the upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
 fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
     let connection = original.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));

@@ -18,7 +18,7 @@ pub enum Check<'a> {
     Routed {
         /// Its name.
         provider: &'a str,
-        /// What told it.
+        /// The part of the request that told it.
         by: RoutedBy,
     },
     /// A credential was found.
@@ -65,7 +65,7 @@ impl Check<'_> {
         }
     }
 
-    /// Whether it let the request go on.
+    /// Returns whether the check let the request go on.
     pub const fn passed(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }

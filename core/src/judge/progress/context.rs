@@ -16,7 +16,7 @@ pub(crate) struct Context<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
     pub(crate) now: Moment,
     pub(crate) store: &'r dyn Store,
-    /// What was fetched for this request already.
+    /// The results that were fetched for this request already.
     pub(crate) results: &'r FetchResults,
     pub(crate) part: Part,
 }
@@ -46,7 +46,7 @@ impl<'a> From<CheckError<'a>> for Exit<'a> {
     }
 }
 
-/// What was found on the way to a verdict.
+/// The findings on the way to a verdict.
 pub(crate) struct Progress<'a> {
     pub(crate) checks: Vec<Check<'a>>,
     pub(crate) route: Option<Route<'a>>,

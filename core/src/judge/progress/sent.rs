@@ -1,22 +1,22 @@
-//! What is learnt from the answer to a forwarded request: that its token was used, and whether its keys work.
+//! The lessons of the reply to a forwarded request: that its token was used, and whether its keys work.
 //!
-//! Only an answer of the upstream's own counts. Nothing is read of it that nobody needs.
+//! Only a reply of the upstream's own counts. Nothing is read of it that is not needed.
 
 use std::time::Duration;
 
 use crate::base::Digest;
 use crate::upstream::UsedKey;
 
-/// What is to be learnt from the answer to a forwarded request.
+/// The subjects of which the reply to a forwarded request tells something.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sent {
     /// A token that the registry knows.
     pub(crate) token: Option<Digest>,
-    /// Whose request it is.
+    /// The principal of the request.
     pub(crate) principal: Option<Digest>,
     /// The provider's key and the gateway's, where something is to be learnt of them.
     keys: [Option<SentKey>; 2],
-    /// Whether the candidate of a rollout decided, whose keys they are.
+    /// True if the candidate of a rollout decided, to which the keys belong.
     pub(crate) by_candidate: bool,
 }
 
@@ -35,7 +35,7 @@ impl Sent {
         }
     }
 
-    /// Whether nothing is to be learnt.
+    /// Returns whether nothing is to be learnt.
     pub fn is_nothing(&self) -> bool {
         self.token.is_none() && self.keys().next().is_none()
     }
@@ -50,7 +50,7 @@ pub trait AnswerHead {
     /// The first value of a header, or of `:status`.
     fn value(&self, name: &'static str) -> Option<Vec<u8>>;
 
-    /// Whether the upstream gave the answer, and not the host in its stead.
+    /// Returns whether the upstream gave the reply, and not the host in its stead.
     fn is_of_upstream(&self) -> bool;
 }
 

@@ -25,7 +25,7 @@ pub struct Decision<'a> {
     pub facts: Facts<'a>,
     /// Changes to the answer of an upstream, and to that of the host where it has none. A reply has them already.
     pub response: ResponseHeaders,
-    /// What remains to be done.
+    /// The work that remains to be done.
     pub follow_up: FollowUp,
 }
 
@@ -42,20 +42,20 @@ pub struct Facts<'a> {
     pub record_source: Option<RecordSource>,
 }
 
-/// What a decision leaves to do.
+/// The work that a decision leaves to do.
 #[derive(Debug, Default)]
 pub struct FollowUp {
     /// Fetches that are due, and that this request does not wait for.
     pub refresh: Vec<Fetch>,
     /// Observations, for metrics and the log.
     pub observations: Vec<Observation>,
-    /// What is to be learnt from the answer of the upstream.
+    /// The subjects of which the upstream's reply tells something.
     pub(crate) sent: Sent,
     /// The answer is the status, which is given in shadow mode, too.
     pub(crate) tells_status: bool,
 }
 
-/// What to do with a request.
+/// The action to take on a request.
 #[derive(Debug)]
 pub enum Verdict<'a> {
     /// Forward it, rewritten.

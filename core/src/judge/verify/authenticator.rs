@@ -18,7 +18,7 @@ use crate::services::registry::{LookupKey, Registry};
 use crate::services::{KeyRing, Lookup, Services};
 use crate::upstream::Upstream;
 
-/// What callers are known by: a policy's tokens, people and issuers, and its registry.
+/// The sources by which callers are known: a policy's tokens, people and issuers, and its registry.
 pub(crate) struct Authenticator {
     pub(super) policy: Rc<Policy>,
     pub(super) services: Rc<Services>,

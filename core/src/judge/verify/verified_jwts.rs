@@ -31,7 +31,7 @@ pub(super) struct VerifiedJwt {
     /// The keys that it was judged with. Held weakly, so that a set that another took the place of is not kept for tokens
     /// that never come back.
     keys: Weak<JwkSet>,
-    /// Whom the issuer vouches for.
+    /// The identity that the issuer vouches for.
     pub(super) identity: VerifiedIdentity,
     /// The caller's record, as it was made last.
     made: RefCell<Option<Made>>,
@@ -81,7 +81,8 @@ impl VerifiedJwt {
         Self { issuer, slot: slot.cloned(), keys: Arc::downgrade(keys), identity, made: RefCell::default() }
     }
 
-    /// Whether these are the keys that it was judged with. While it knows them, no other set has their address.
+    /// Returns whether these are the keys that the token was judged with. While the entry knows them, no other set has
+    /// their address.
     pub(super) fn is_by(&self, keys: &Arc<JwkSet>) -> bool {
         std::ptr::eq(self.keys.as_ptr(), Arc::as_ptr(keys))
     }

@@ -121,7 +121,10 @@ struct Said {
 }
 
 impl Expiry {
-    /// What was pointed at must be there: nothing else stands in for it.
+    /// Returns the expiry that the document states at the pointer.
+    ///
+    /// # Errors
+    /// If the pointer leads to no expiry: nothing else stands in for it.
     fn said_in(&self, document: &Value, asked_at: Moment) -> Result<Option<Said>, AgentError> {
         let (Self::In(pointer) | Self::At(pointer)) = self else { return Ok(None) };
         let value = document.pointer(pointer).ok_or(AgentError::NoExpiry)?;

@@ -105,7 +105,7 @@ impl Agent {
         self.id
     }
 
-    /// Whether another policy's source is this very one.
+    /// Returns whether another policy's source is this very one.
     pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
         self.source == *source
     }
@@ -146,7 +146,7 @@ impl Agent {
         }
     }
 
-    /// What came of a call. The words are for the log, and hold nothing of the value.
+    /// Takes in the outcome of a call. The words are for the log, and hold nothing of the value.
     pub(crate) fn accept(&self, as_of: AsOf, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Accepted::failed();
@@ -185,7 +185,7 @@ impl Agent {
         }
     }
 
-    /// Whether a value that was fetched then is the newest there is.
+    /// Returns whether a value that was fetched then is the newest there is.
     pub(crate) fn is_current(&self, fetched_at: Moment) -> bool {
         let state = self.state.try_borrow();
         state.is_ok_and(|state| state.current.as_ref().is_some_and(|it| it.value.fetched_at == fetched_at))

@@ -32,7 +32,7 @@ impl Registry {
         Some(Fetch::new(key, request, state.as_of(now)))
     }
 
-    /// What came of it.
+    /// Takes in the outcome of that call.
     pub(super) fn accept_taken(
         &self,
         charge: &LimitCharge,

@@ -21,7 +21,7 @@ pub(crate) struct Registry {
     pub(super) id: ServiceId,
     pub(super) policy: RegistryPolicy,
     pub(super) authorization: ServiceSecret,
-    /// Whether the host follows the feed for this worker, see [`Capabilities::ticks`].
+    /// True if the host follows the feed for this worker, see [`Capabilities::ticks`].
     pub(super) is_followed: bool,
     pub(super) state: RefCell<Memory>,
 }

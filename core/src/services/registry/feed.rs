@@ -15,7 +15,7 @@ use crate::syntax::json;
 /// The changes that are kept.
 const MAX_CHANGES: usize = 2048;
 
-/// What is known of changes.
+/// The changes that the worker knows of.
 #[derive(Default)]
 pub(super) struct Feed {
     /// The number of the newest change that was told; `None` until the registry told one.
@@ -35,8 +35,8 @@ pub(super) struct Part {
 }
 
 impl Feed {
-    /// Whether a state of the registry is one that this worker has heard of. After the registry was put back, what others
-    /// learnt of its lost future is not.
+    /// Returns whether a state of the registry is one that this worker has heard of. After the registry was put back,
+    /// states of its lost future, which other workers learnt of, are not.
     pub(super) fn has_heard_of(&self, sequence: u64) -> bool {
         self.position.is_none_or(|position| sequence <= position)
     }
@@ -60,7 +60,7 @@ impl Feed {
         }
     }
 
-    /// Whether a record with this version may be believed, which was asked for when the feed stood at `as_of`.
+    /// Returns whether a record with this version may be believed, which was asked for when the feed stood at `as_of`.
     pub(super) fn believes(&self, digest: &Digest, version: u64, as_of: u64) -> bool {
         self.is_newer(digest, as_of, |sequence| version >= sequence)
     }

@@ -1,10 +1,10 @@
-//! What a registry said of a token or a person.
+//! The registry's replies about a token or a person.
 
 use super::feed::Feed;
 use crate::base::Digest;
 use crate::identity::CallerRecord;
 
-/// What a registry said.
+/// A reply of the registry.
 pub(super) enum Found {
     /// A record and its version.
     Record(CallerRecord, u64),

@@ -1,4 +1,4 @@
-//! What a worker remembers of a registry: records, tokens that are unknown, the feed, and what may still be asked.
+//! The worker's memory of a registry: records, unknown tokens, the feed, and the budget for further calls.
 //!
 //! All of it is bounded. Guessing tokens takes from a budget; a token that was known once is no guess.
 
@@ -26,7 +26,7 @@ const MAX_UNKNOWN: usize = 1024;
 /// The lookups of unknown tokens, and the seconds that they count in: guessing tokens does not load the registry.
 const MAX_GUESSES: (u32, u32) = (100, 2);
 
-/// What a worker remembers.
+/// The worker's memory of a registry.
 pub(super) struct Memory {
     pub(super) records: Cache<Held>,
     pub(super) unknown: Cache<Moment>,
@@ -89,7 +89,7 @@ impl Memory {
         now.is_within(positive, held.asked_at).then(|| Arc::clone(&held.record))
     }
 
-    /// What stands for the record in shared memory.
+    /// Returns the digest that stands for the record in shared memory.
     pub(super) fn place(&self, digest: &Digest) -> Digest {
         Digest::of(&[&self.scope.bytes()[..], &self.resets.to_be_bytes(), digest.bytes()].concat())
     }
@@ -103,7 +103,7 @@ impl Memory {
         (self.records.contains(digest) || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
     }
 
-    /// What the budget is after one more, if there is one more.
+    /// Returns the budget after one more call; `None` where the budget allows no more.
     fn has_budget(&mut self, now: Moment) -> Option<i64> {
         let (spent, taken) = budget()?.take(self.spent, now.nanoseconds());
         if !taken.allowed {
@@ -113,7 +113,8 @@ impl Memory {
         taken.allowed.then_some(spent)
     }
 
-    /// Who was known before, and a person whose identity was verified, is no guess and costs nothing.
+    /// Returns whether the call may be made, and charges the budget for a guess. A token that was known before, and a
+    /// person whose identity was verified, is no guess and costs nothing.
     pub(super) fn may_call(&mut self, subject: &Subject, now: Moment) -> bool {
         let guess = match subject {
             Subject::Token(digest) => (!self.records.contains(digest)).then_some(*digest),

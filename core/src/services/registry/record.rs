@@ -51,7 +51,8 @@ pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)
     Some((record, version))
 }
 
-/// Whether it is the registry that says that it knows no such token or person: a 404 may come from anything in between.
+/// Returns whether the reply says, as only the registry does, that it knows no such token or person. A 404 alone may
+/// come from anything in between.
 pub(super) fn says_unknown(body: &[u8]) -> bool {
     body.len() <= MAX_BYTES
         && json::parse(body).is_ok_and(|body| {

@@ -88,7 +88,8 @@ pub(super) fn forget(store: &dyn Store, digest: Digest, at: Moment, now: Moment)
     })
 }
 
-/// Whether this worker may ask anew: no other has asked within the lease. A slot that is not the token's is nobody's.
+/// Returns whether this worker may ask anew: no other has asked within the lease. A slot that holds another token's
+/// record or none gives no lease to wait for.
 pub(super) fn lease(store: &dyn Store, digest: &Digest, now: Moment, until: Moment) -> bool {
     let mut won = false;
     let done = store.update(&SlotKind::Record.key(digest), &mut |value| {

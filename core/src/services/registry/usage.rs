@@ -75,7 +75,7 @@ impl Usage {
         Some(json!({"marks": marks.collect::<Vec<_>>()}).to_string().into_bytes())
     }
 
-    /// What became of the report.
+    /// Settles the report that was sent: `done` if the registry took it.
     pub(super) fn settle(&mut self, done: bool, now: Moment) {
         if !done {
             self.pending.extend(self.sent.drain(..));
