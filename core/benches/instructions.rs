@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use support::worker::{Answer, Secrets, TOKEN, Worker, at_ms, known, nobody_is_asked, status, unknown};
 use support::{Signer, claims, oidc, with};
 
-/// What a program sends that uses the OpenAI SDK; `{token}` stands for its token.
+/// The request of a program that uses the OpenAI SDK; `{token}` stands for its token.
 const REQUEST: &str = include_str!("../../tests/bench/request.http");
 const POLICY: &str = include_str!("../../envoy/policy.yaml");
 

@@ -28,7 +28,7 @@ fn remote(stale_if_error: &str) -> Worker {
     })))
 }
 
-/// What the issuer answers while it has this key.
+/// Returns the answers of the issuer while it has this key.
 fn publishes(signer: &Signer) -> impl Fn(&str) -> Answer {
     let keys = json!({"keys": [signer.jwk()]}).to_string();
     move |path| {

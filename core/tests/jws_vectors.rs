@@ -1,6 +1,6 @@
 //! Signature vectors written by others, each judged as its authors say, or refused for a reason that stands here.
 //!
-//! What is compared is the signature's verdict: the payloads are no claims of anybody.
+//! The verdict on the signature is compared: the payloads are no claims.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -69,7 +69,7 @@ fn feed(sequence: u64, changes: &Value) -> Answer {
     Answer(200, json!({"sequence": sequence, "reset": false, "changes": changes}).to_string())
 }
 
-/// What a policy has that the component's hosts have not.
+/// Returns the errors of a policy that asks for more than the component's hosts have.
 fn errors(policy: &Value) -> Vec<String> {
     let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
     assert_eq!(policy.fits(Capabilities::ENVOY), Ok(()), "it fits Envoy");
@@ -285,7 +285,7 @@ fn a_store_that_forgets_at_once_costs_lookups_and_lets_nobody_in() {
     assert_eq!(worker.ask(&Forgetful, TOKEN, at(41), &feed), 401);
 }
 
-/// What keeps a configuration from being started where the component runs.
+/// Returns the errors that keep a configuration from being started where the component runs.
 fn errors_at_start(configuration: &Value) -> Vec<String> {
     let document = configuration.to_string();
     let start = |host| {

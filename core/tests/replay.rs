@@ -150,7 +150,7 @@ fn requests() -> Vec<Request> {
     requests
 }
 
-/// What is logged of a request.
+/// The line of a request in the log.
 #[derive(Debug)]
 struct Line {
     principal: String,
@@ -174,7 +174,7 @@ fn decide<T>(judge: &Judge, request: &Request, then: impl FnOnce(Decision<'_>) -
     then(decision)
 }
 
-/// What the access log of `envoy/bootstrap.yaml` has of a request: its path has no query.
+/// Returns the line that the access log of `envoy/bootstrap.yaml` has of a request: its path has no query.
 fn log(judge: &Judge, request: &Request) -> Line {
     decide(judge, request, |decision| {
         let path = match &decision.verdict {

@@ -496,7 +496,7 @@ impl Pool {
         self.workers[worker].send(&self.store, &head, now, &nobody, show)
     }
 
-    /// Who gets which key.
+    /// Returns the key that each principal gets.
     fn keys(&self, worker: usize, now: Moment) -> Vec<String> {
         self.tokens.iter().map(|token| self.ask(worker, token, now).0).collect()
     }

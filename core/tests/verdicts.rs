@@ -1,5 +1,5 @@
-//! What is remembered of an identity JWT counts for that token only, with those keys, in that place, and as long as its
-//! dates hold.
+//! A verdict on an identity JWT is remembered for that token only, with those keys, in that slot, and as long as its dates
+//! hold.
 
 mod support;
 
@@ -22,7 +22,7 @@ fn for_anybody(issuer: &Value) -> Value {
     with(issuer, &json!({"principals": "any"}))
 }
 
-/// What becomes of a request with a token in this header.
+/// Returns the outcome of a request with a token in this header.
 fn ask_in(worker: &Worker, header: &str, value: &str, now: Moment) -> (u16, &'static str) {
     let headers = [Header { name: header.as_bytes(), value: value.as_bytes() }];
     let path = b"/v1/chat/completions";

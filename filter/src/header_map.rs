@@ -25,7 +25,7 @@ impl From<MisplacedPseudoHeader> for Malformed {
 }
 
 impl HeaderMap {
-    /// What the host handed over as a map of `count` pairs. One that is too large for it comes without any.
+    /// Reads a map of `count` pairs from the host. A map that is too large for the host comes without any.
     pub(crate) fn parse(bytes: Vec<u8>, count: usize) -> Result<Self, Malformed> {
         let pairs = if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(Malformed)? };
         let can_be = pairs <= bytes.len() / SIZES;

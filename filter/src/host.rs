@@ -31,7 +31,7 @@ pub(crate) enum HostError {
     Malformed,
     /// The stream came before a configuration was accepted.
     NotConfigured,
-    /// What the stream needs is in use by another.
+    /// The state that the stream needs is in use by another.
     Busy,
 }
 
@@ -227,7 +227,7 @@ fn property(path: &str) -> Result<Vec<u8>, HostError> {
     })
 }
 
-/// What this Envoy calls itself.
+/// Returns the id of this Envoy's node.
 pub(crate) fn node_id() -> String {
     property("node\0id\0").map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
 }
@@ -239,7 +239,7 @@ pub(crate) fn peer() -> Option<IpAddr> {
     Some(address.ip())
 }
 
-/// Whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.
+/// Returns whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.
 pub(crate) fn is_answered_by_upstream() -> bool {
     property("response\0code_details\0").is_ok_and(|details| details == b"via_upstream")
 }

@@ -16,6 +16,6 @@ pub(crate) struct Request {
     pub(crate) waits_for: RefCell<Option<FetchKey>>,
     /// The exchange with the upstream, once it was forwarded.
     pub(crate) exchange: RefCell<Exchange>,
-    /// Whether it goes on as if nothing were here.
+    /// True if the request goes on as if the filter were not there.
     pub(crate) is_passed: Cell<bool>,
 }

@@ -1,7 +1,7 @@
 //! Signatures, computed by Envoy where it can: its TLS library is many times faster than anything in Wasm.
 //!
-//! What Envoy has not (PSS, `EdDSA`, or the function at all) is computed in Wasm. What cannot be told is not taken for a
-//! yes.
+//! Algorithms that Envoy lacks (PSS, `EdDSA`, or the function at all) are computed in Wasm. A signature that cannot be
+//! checked is not taken for one that holds.
 
 use keyswap_core::identity::jwt::{
     NativeCheck, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable,

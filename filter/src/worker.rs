@@ -12,7 +12,7 @@ use crate::header_map::HeaderMap;
 use crate::host::HostError;
 use crate::metrics::Metrics;
 
-/// What all streams of a worker share.
+/// The state that all streams of a worker share.
 pub(crate) struct Shared {
     pub(crate) worker: Worker,
     pub(crate) metrics: Metrics,

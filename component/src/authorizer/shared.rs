@@ -1,4 +1,4 @@
-//! What an engine has for all its requests: the worker with its memory, and what is kept for the program to ask for.
+//! The state of an engine for all its requests: the worker with its memory, and what is kept for the program to ask for.
 
 use std::cell::RefCell;
 

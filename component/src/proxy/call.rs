@@ -26,7 +26,7 @@ enum State {
     Failed,
 }
 
-/// What has arrived of an answer. A stream must go before its body, and fields go in this order.
+/// The part of an answer that has arrived. A stream must go before its body, and fields go in this order.
 struct Answer {
     status: u16,
     bytes: Vec<u8>,
@@ -76,7 +76,7 @@ impl Call {
         is_late || progress != Ok(false)
     }
 
-    /// What came of it, once it is over.
+    /// Returns the answer, once the call is over.
     pub(super) fn answer(&self) -> FetchAnswer<'_> {
         match &self.state {
             State::Answered(answer) => FetchAnswer::Response { status: answer.status, body: &answer.bytes },

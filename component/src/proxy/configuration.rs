@@ -10,7 +10,7 @@ use keyswap_core::worker::Worker;
 
 /// Holds the policy, a JSON document, or the name of the file that it is in.
 const POLICY: &str = "KEYSWAP_POLICY";
-/// What this data plane is called where it reports to a registry.
+/// The variable with the name of this data plane in its reports to a registry.
 const NODE: &str = "KEYSWAP_NODE";
 
 struct Variables;

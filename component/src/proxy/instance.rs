@@ -1,4 +1,4 @@
-//! What an instance has for all its requests: the worker, and calls that go on between them.
+//! The state of an instance for all its requests: the worker, and calls that go on between them.
 //!
 //! A call that nobody waits for is started behind an answer, and its own answer taken when the next request comes: the
 //! host carries it meanwhile, so no caller ever waits for it. Where the instance ends first, it was for nothing.
@@ -28,7 +28,7 @@ const DUE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     worker: Worker,
-    /// Whether the policy was asked for, where it is one that is fetched.
+    /// True if the policy was asked for, where it is one that is fetched.
     has_asked: Cell<bool>,
     calls: RefCell<Vec<Call>>,
     /// When it looked last for what is due.

@@ -4,16 +4,16 @@ use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 /// So much is moved at once at most.
-const MOST: u64 = 1024 * 1024;
+const MAX_STEP_BYTES: u64 = 1024 * 1024;
 
 pub(super) struct Pump {
     source: InputStream,
     sink: OutputStream,
-    /// What is still to come, where the head has said it. Hosts hold a body to it.
+    /// The bytes still to come, where the head has said it. Hosts hold a body to it.
     left: Option<u64>,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 pub(super) enum Flow {
     /// Something was moved; there may be more.
     Moved,
@@ -40,7 +40,7 @@ impl Pump {
     }
 
     pub(super) fn step(&mut self) -> Flow {
-        let most = self.left.map_or(MOST, |left| left.min(MOST));
+        let most = self.left.map_or(MAX_STEP_BYTES, |left| left.min(MAX_STEP_BYTES));
         // A body that is whole has ended: its host is asked nothing more.
         if most == 0 {
             return Flow::Ended(End::Complete);
@@ -62,7 +62,7 @@ impl Pump {
         }
     }
 
-    /// Whether anybody still takes what comes.
+    /// Returns whether the bytes that come are still wanted.
     pub(super) fn is_wanted(&self) -> bool {
         self.sink.check_write().is_ok()
     }

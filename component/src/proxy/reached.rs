@@ -18,7 +18,7 @@ const LATELY: Duration = Duration::from_secs(1);
 pub(super) struct Reached(RefCell<BTreeMap<String, Moment>>);
 
 impl Reached {
-    /// Whether the upstream answered a moment ago.
+    /// Returns whether the upstream answered a moment ago.
     pub(super) fn lately(&self, authority: &str, now: Moment) -> bool {
         let Ok(reached) = self.0.try_borrow() else { return false };
         reached.get(authority).is_some_and(|at| now.is_within(LATELY, *at))

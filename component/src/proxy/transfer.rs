@@ -15,7 +15,7 @@ pub(super) struct Transfer {
     traits: Traits,
 }
 
-/// What the head of a message tells of its body.
+/// The traits of a body that the head of its message tells.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Traits {
     has_trailers: bool,
@@ -44,12 +44,12 @@ impl Transfer {
         Self { pump: Pump::new(source, sink, traits.length), from, to, traits }
     }
 
-    /// Whether anybody still takes what comes.
+    /// Returns whether the bytes that come are still wanted.
     pub(super) fn is_wanted(&self) -> bool {
         self.pump.is_wanted()
     }
 
-    /// Whether its source may say nothing for long: what is as long as it said is on its way at once.
+    /// Returns whether its source may be silent for long: a body of a known length is on its way at once.
     pub(super) fn may_be_silent(&self) -> bool {
         self.traits.length.is_none()
     }

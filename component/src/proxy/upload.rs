@@ -8,7 +8,7 @@ use wasip2::io::streams::{InputStream, StreamError};
 pub(super) struct Upload {
     pub(super) source: InputStream,
     pub(super) from: IncomingBody,
-    /// What had to be read to see that there is one.
+    /// The bytes that had to be read to see that there is one.
     pub(super) begun: Vec<u8>,
 }
 

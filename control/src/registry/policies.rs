@@ -1,7 +1,7 @@
-//! What can be done with policies: signed, each revision newer than the one before, and never changed. And which data
+//! The operations on policies: signed, each revision newer than the one before, and never changed. And which data
 //! planes run which.
 //!
-//! Whether a signature holds is the data planes' to say, who have the key; here a bundle must be one in form, with a
+//! Data planes have the key and check the signature; here a bundle must be one in form, with a
 //! policy that holds.
 
 use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};

@@ -71,20 +71,20 @@ mod tests {
     use super::*;
 
     const NOW: Moment = Moment(1_800_000_000 * 1_000_000_000);
-    const LONGEST: Duration = Duration::from_mins(1);
+    const MAX_PAUSE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_clock_that_is_put_back_ends_a_pause() {
-        let mut pause = Pause::at_most(LONGEST);
+        let mut pause = Pause::at_most(MAX_PAUSE);
         assert!(pause.is_over(NOW));
-        pause.begin(LONGEST, NOW);
-        assert!(!pause.is_over(NOW) && pause.is_over(NOW.after(LONGEST)));
+        pause.begin(MAX_PAUSE, NOW);
+        assert!(!pause.is_over(NOW) && pause.is_over(NOW.after(MAX_PAUSE)));
         assert!(pause.is_over(Moment(NOW.0 - 3_600_000_000_000)));
     }
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let seconds = |failures| doubled(Duration::from_secs(1), failures, LONGEST).as_secs();
+        let seconds = |failures| doubled(Duration::from_secs(1), failures, MAX_PAUSE).as_secs();
         assert_eq!([0, 1, 2, 5, 6, 40].map(seconds), [1, 2, 4, 32, 60, 60]);
     }
 }

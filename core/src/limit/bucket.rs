@@ -12,7 +12,7 @@ const FORM: u8 = 1;
 /// A digest and its theoretical arrival time, little-endian.
 const ENTRY: usize = 32 + 8;
 /// So many tokens of one slot have budgets of their own.
-const MOST: usize = 64;
+const MAX_ENTRIES: usize = 64;
 /// The digest of the budget that the other tokens share: no token has it.
 const SHARED: [u8; 32] = [0; 32];
 
@@ -43,17 +43,17 @@ fn read(value: Option<&[u8]>, now: i64) -> Vec<Entry> {
         let (digest, tat) = bytes.split_first_chunk::<32>()?;
         Some((*digest, i64::from_le_bytes(tat.try_into().ok()?)))
     };
-    entries.iter().filter_map(entry).filter(|(_, tat)| *tat > now).take(MOST + 1).collect()
+    entries.iter().filter_map(entry).filter(|(_, tat)| *tat > now).take(MAX_ENTRIES + 1).collect()
 }
 
 fn find(entries: &[Entry], token: &[u8; 32]) -> Option<i64> {
     let of = |digest: &[u8; 32]| entries.iter().find(|(key, _)| key == digest).map(|(_, tat)| *tat);
-    of(token).or_else(|| if entries.len() < MOST { None } else { of(&SHARED) })
+    of(token).or_else(|| if entries.len() < MAX_ENTRIES { None } else { of(&SHARED) })
 }
 
 fn put(entries: &mut Vec<Entry>, token: &[u8; 32], tat: i64) {
     let has_own = entries.iter().any(|(key, _)| key == token);
-    let key = if has_own || entries.len() < MOST { token } else { &SHARED };
+    let key = if has_own || entries.len() < MAX_ENTRIES { token } else { &SHARED };
     match entries.iter_mut().find(|(other, _)| other == key) {
         Some(entry) => entry.1 = tat,
         None => entries.push((*key, tat)),
@@ -105,10 +105,10 @@ mod tests {
         let crowd = crowd(500);
         let all: usize =
             crowd.iter().map(|token| (0..5).filter(|_| allowed(&store, token, NOW)).count()).sum();
-        assert_eq!(all, (MOST + 1) * 3);
+        assert_eq!(all, (MAX_ENTRIES + 1) * 3);
         assert!(!allowed(&store, &crowd[0], NOW), "an active budget was given up");
         let value = store.get(&SlotKind::Limit.key(&crowd[0])).unwrap().unwrap();
-        assert_eq!(value.len(), 1 + (MOST + 1) * ENTRY);
+        assert_eq!(value.len(), 1 + (MAX_ENTRIES + 1) * ENTRY);
         assert!(
             crowd.iter().take(60).all(|token| allowed(&store, token, NOW + 61_000_000_000)),
             "a minute later"

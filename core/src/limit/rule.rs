@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-const MOST_REQUESTS: u32 = 1_000_000;
-const LONGEST: u32 = 86_400;
+const MAX_REQUESTS: u32 = 1_000_000;
+const MAX_PERIOD_SECONDS: u32 = 86_400;
 
 /// So many requests in such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub struct RateLimit {
 impl RateLimit {
     /// 1 to 1,000,000 requests in 1 second to 1 day; `None` for anything else.
     pub fn new(requests: u32, seconds: u32) -> Option<Self> {
-        let fits = (1..=MOST_REQUESTS).contains(&requests) && (1..=LONGEST).contains(&seconds);
+        let fits = (1..=MAX_REQUESTS).contains(&requests) && (1..=MAX_PERIOD_SECONDS).contains(&seconds);
         fits.then_some(Self { requests, seconds })
     }
 

@@ -64,7 +64,7 @@ pub(crate) enum Expiry {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_REFRESH_BEFORE: Duration = Duration::from_mins(10);
-const LONGEST: Duration = Duration::from_hours(24);
+const MAX_LIFE: Duration = Duration::from_hours(24);
 
 /// Every named credential with its chain of sources.
 #[derive(Clone, Debug, Default)]
@@ -166,11 +166,15 @@ impl HttpSource {
             node.fail("where the answer is a document, `value` must point at the credential in it");
         }
         let max_age = fields.optional("max_age").map(|node| {
-            duration_within(&node, Duration::from_secs(1)..=LONGEST, "expected a duration from `1s` to `24h`")
+            duration_within(
+                &node,
+                Duration::from_secs(1)..=MAX_LIFE,
+                "expected a duration from `1s` to `24h`",
+            )
         });
         let refresh_before = fields
             .optional("refresh_before")
-            .map(|node| duration_within(&node, Duration::ZERO..=LONGEST, "expected a duration up to `24h`"));
+            .map(|node| duration_within(&node, Duration::ZERO..=MAX_LIFE, "expected a duration up to `24h`"));
         fields.finish();
         let endpoint = endpoint?;
         Some(Self {

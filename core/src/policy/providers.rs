@@ -268,10 +268,10 @@ fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
 }
 
 fn read_weights(node: &Node<'_>) -> Vec<(String, u32)> {
-    const MOST: usize = 32;
+    const MAX_NAMES: usize = 32;
     let entries = node.entries();
-    if entries.is_empty() || entries.len() > MOST {
-        node.fail(format!("expected 1 to {MOST} names of credentials, each with its weight"));
+    if entries.is_empty() || entries.len() > MAX_NAMES {
+        node.fail(format!("expected 1 to {MAX_NAMES} names of credentials, each with its weight"));
     }
     let read = |(name, node): (&str, Node<'_>)| {
         let is_weight = |weight: &u64| (1..=1000).contains(weight);

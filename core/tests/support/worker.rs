@@ -113,7 +113,7 @@ impl Environment for Secrets {
 pub(crate) struct Worker {
     /// The engine's.
     pub(crate) inner: worker::Worker,
-    /// What was observed, and what operators are told.
+    /// The observations, and the notes for operators.
     pub(crate) observed: RefCell<Vec<Observation>>,
     pub(crate) notes: RefCell<Vec<String>>,
     /// The judgements that went on in the background.

@@ -1,4 +1,4 @@
-//! What a configuration needs of the proxy around it: the upstreams that requests go to, the servers that the filter asks
+//! The needs of a configuration in the proxy around it: the upstreams that requests go to, the servers that the filter asks
 //! itself, the variables that it reads.
 
 use std::collections::BTreeSet;

@@ -12,7 +12,7 @@ use crate::command::terminal::output::visible;
 use crate::registry::{Listing, RegistryError, Token};
 
 /// The fewest digits of a SHA-256 that name a token.
-const FEWEST_DIGITS: usize = 8;
+const MIN_DIGITS: usize = 8;
 
 /// The most matches that an error lists.
 const MAX_LISTED: usize = 10;
@@ -67,7 +67,7 @@ impl Selector {
 
     fn matches(&self, token: &Token) -> bool {
         let digits = self.token.to_ascii_lowercase();
-        let is_digest = digits.len() >= FEWEST_DIGITS && token.digest.to_hex().starts_with(&digits);
+        let is_digest = digits.len() >= MIN_DIGITS && token.digest.to_hex().starts_with(&digits);
         is_digest || token.label.starts_with(&self.token)
     }
 }

@@ -5,6 +5,7 @@
 //! [`super::PureRust`], sees only checks that passed these.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey, RSAPublicKey};
 
@@ -17,9 +18,17 @@ pub trait SignatureVerifier {
     fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable>;
 }
 
-/// A verifier could not compute a check.
+/// The error of a verifier that could not compute a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerifierUnavailable;
+
+impl fmt::Display for VerifierUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the signature could not be checked")
+    }
+}
+
+impl std::error::Error for VerifierUnavailable {}
 
 /// A signature with the key, the algorithm and the text that belong to it.
 pub struct SignatureCheck<'a> {

@@ -1,6 +1,6 @@
 //! Two outlines of policies, compared field by field, and the difference in words.
 //!
-//! What a change does is told where it is plain: a scope with one provider more is wider. Where it depends on the rest,
+//! The effect of a change is told where it is plain: a scope with one provider more is wider. Where it depends on the rest,
 //! nothing is claimed.
 
 use std::cmp::Ordering;

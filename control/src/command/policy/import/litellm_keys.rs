@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, Token};
 use super::litellm_models::Models;
 
-/// What LiteLLM counts or restricts and a policy does not. A key with one of the first kind is as useful without it; one
+/// The fields that LiteLLM counts or restricts by and a policy does not. A key with one of the first kind is as useful without it; one
 /// of the second would be let do more than before.
 const UNCOUNTED: [&str; 7] = [
     "max_budget",

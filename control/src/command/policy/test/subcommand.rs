@@ -47,7 +47,7 @@ pub(in crate::command) struct Test {
     format: Format,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Serialize)]
 struct Outcome {
     file: String,
