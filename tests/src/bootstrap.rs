@@ -59,7 +59,7 @@ impl Bootstrap {
         self.set("/admin/address/socket_address/port_value", json!(admin))
     }
 
-    /// Whether the filter is loaded from a file, and not fetched.
+    /// Returns whether the filter is loaded from a file, and not fetched.
     pub fn loads_a_file(&self) -> bool {
         let filters = self.filters().into_iter().flatten();
         filters.into_iter().any(|it| it.pointer("/typed_config/config/vm_config/code/local").is_some())
@@ -149,7 +149,7 @@ impl Bootstrap {
         Ok(serde_json::from_value(list.unwrap_or_default())?)
     }
 
-    /// Whether a virtual host leads to this upstream.
+    /// Returns whether a virtual host leads to this upstream.
     pub fn has_upstream(&self, host: &str) -> bool {
         let virtual_hosts = self.0.pointer(&format!("{MANAGER}/route_config/virtual_hosts"));
         let mut entries = virtual_hosts.and_then(Value::as_array).into_iter().flatten();

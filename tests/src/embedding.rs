@@ -18,7 +18,7 @@ use crate::{
     wasmtime::WasmtimeSetup,
 };
 
-/// What the authorizer is embedded in.
+/// A program that the authorizer is embedded in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Embedding {
     /// Express, with the component made into an ES module.

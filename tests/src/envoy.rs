@@ -24,7 +24,7 @@ use crate::{
 /// Where a listener is that can be replaced.
 const LISTENER_FILE: &str = "listener.json";
 
-/// What an Envoy is to be started with.
+/// The set-up of an Envoy.
 pub struct Setup {
     bootstrap: Result<Bootstrap>,
     has_keyswap: bool,
@@ -288,7 +288,7 @@ impl Envoy {
         self.admin
     }
 
-    /// What the admin interface says at a path such as `/stats`.
+    /// Returns the answer of the admin interface at a path such as `/stats`.
     pub fn admin(&self, path: &str) -> Result<String> {
         admin(self.admin, path)
     }

@@ -1,4 +1,4 @@
-//! What the bench measured: samples, round by round, from which all that is shown is worked out.
+//! The measurements of the bench: samples, round by round, from which all that is shown is worked out.
 //!
 //! `tests/bench/results.json` holds those that the README shows.
 

@@ -164,7 +164,7 @@ enum Remaining {
 pub struct Answer {
     head: Response,
     remaining: Remaining,
-    /// What arrived together with the last event.
+    /// The bytes that arrived together with the last event.
     pending: Vec<u8>,
     connection: BufReader<TcpStream>,
 }

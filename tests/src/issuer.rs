@@ -164,7 +164,7 @@ impl Issuer {
         self.server.calls().iter().filter(|call| !is_discovery(call)).count()
     }
 
-    /// What it publishes.
+    /// Returns the key set that it publishes.
     pub fn key_set(keys: &[&SigningKey]) -> Vec<u8> {
         let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
         json!({"keys": keys}).to_string().into_bytes()

@@ -1,4 +1,4 @@
-//! What a process has used, by the kernel's account.
+//! The resources that a process has used, by the kernel's account.
 
 use std::{fs, process::Child, time::Duration};
 

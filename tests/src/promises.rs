@@ -1,4 +1,4 @@
-//! What every host of Keyswap promises callers and upstreams, checked in each by the same means.
+//! The promises of every host of Keyswap to callers and upstreams, checked in each by the same means.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use keyswap_core::answer::{LocalReply, UpstreamFailure};

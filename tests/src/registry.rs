@@ -29,7 +29,7 @@ const PASSWORD: &str = "the-admin-password-of-a-test";
 /// Says that a request which changes something comes from no browser.
 const CLIENT_HEADER: &str = "x-keyswap-client";
 
-/// What a registry is to be started with.
+/// The set-up of a registry.
 pub struct RegistrySetup {
     command: Option<PathBuf>,
     database: Option<String>,
@@ -158,7 +158,7 @@ impl Registry {
         http::send(self.address, request).with_context(|| self.log())
     }
 
-    /// What it has logged.
+    /// Returns the lines that it has logged.
     pub fn log(&self) -> String {
         self.launch.log()
     }

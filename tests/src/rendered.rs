@@ -47,7 +47,7 @@ pub const RENDERED: [Rendered; 3] = [
 ];
 
 impl Rendered {
-    /// What the command writes now, by the paths of files in the repository.
+    /// Returns the files that the command writes now, by their paths in the repository.
     pub fn files(&self) -> Result<BTreeMap<PathBuf, String>> {
         let place = Path::new("envoy").join(self.place);
         let arguments: Vec<&str> = self.arguments.split_whitespace().collect();

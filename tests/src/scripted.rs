@@ -17,7 +17,7 @@ use tokio::{
     runtime, time,
 };
 
-/// What a request asks for.
+/// A request, as far as a script tells requests apart.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The method.
@@ -30,7 +30,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// What becomes of a request.
+/// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Script {
     /// An answer, with headers of its own.
@@ -106,7 +106,7 @@ impl Scripted {
         *lock(&self.state.handler) = Arc::new(handler);
     }
 
-    /// What it was asked so far, the oldest first.
+    /// Returns the calls so far, the oldest first.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.state.calls).clone()
     }

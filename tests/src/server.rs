@@ -69,7 +69,7 @@ impl Server {
         http::burst(self.address, requests).with_context(|| self.last_lines())
     }
 
-    /// What it has used.
+    /// Returns the meter of what it has used.
     pub fn meter(&self) -> Meter {
         Meter::of(&self.process.child)
     }
@@ -84,7 +84,7 @@ impl Server {
         self.meter().processor_time()
     }
 
-    /// What it has logged, and Keyswap in it.
+    /// Returns the lines that it has logged, and Keyswap in it.
     pub fn log(&self) -> String {
         self.process.log()
     }

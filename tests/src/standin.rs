@@ -101,7 +101,7 @@ impl Standin {
         self.certificates.path().join("ca.pem")
     }
 
-    /// What it answers to a request for `host`, to one who asks it without anything in between.
+    /// Returns its answer to a request for `host`, without anything in between.
     pub fn ask(&self, host: &str, request: &Request) -> Result<Response> {
         http::send(self.plain(host)?, request)
     }

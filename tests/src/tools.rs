@@ -24,10 +24,10 @@ const NEXTEST_VERSION: &str = "0.9.143";
 const WASH_VERSION: &str = "2.10.4";
 const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
-/// What to do where there is no Python.
+/// The remedy where there is no Python.
 pub const PYTHON_REMEDY: &str =
     "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
-/// What to do where there is no Node.
+/// The remedy where there is no Node.
 pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
 /// The root of the repository.
@@ -232,12 +232,12 @@ pub fn python_packages(name: &str, lock: &Path) -> Result<PathBuf> {
     })
 }
 
-/// What runs components in Python.
+/// Returns the folder of the package that runs components in Python.
 pub fn python_host() -> Result<PathBuf> {
     python_packages("python-host", &project_root().join("tests/hosts/python.txt"))
 }
 
-/// What makes components smaller and what runs them in Node.
+/// Returns the folder of the packages that make components smaller and run them in Node.
 pub fn node_host() -> Result<PathBuf> {
     node_packages("node-host", &project_root().join("tests/hosts"))
 }

@@ -15,7 +15,7 @@ use wasmparser::{ExportSectionReader, Parser, Payload};
 
 use crate::tools;
 
-/// What Rust's targets for WASI and `.cargo/config.toml` count on, and every host of WASI 0.2 has.
+/// The features that Rust's targets for WASI and `.cargo/config.toml` count on, and that every host of WASI 0.2 has.
 const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",

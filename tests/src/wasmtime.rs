@@ -32,7 +32,7 @@ pub const FLAGS: [&str; 8] = [
     "60s",
 ];
 
-/// What a Wasmtime is to be started with.
+/// The set-up of a Wasmtime.
 pub struct WasmtimeSetup {
     policy: Result<Option<Value>>,
     env: BTreeMap<String, String>,

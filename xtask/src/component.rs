@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, Result};
 use keyswap_tests::{AUTHORIZER, COMPONENT, tools};
 
-/// What `cargo xtask component` takes.
+/// The options of `cargo xtask component`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Where to put them [default: the folder `target` of the repository].

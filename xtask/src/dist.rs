@@ -22,7 +22,7 @@ use keyswap_tests::tools;
 use artefact::{ARTEFACTS, Artefact};
 use image::Image;
 
-/// What `cargo xtask dist` takes.
+/// The options of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The folder to write to; what is in it is replaced.

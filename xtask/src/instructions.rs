@@ -16,7 +16,7 @@ use baseline::{Baseline, Change};
 
 const BASELINE: &str = "core/benches/instructions.json";
 
-/// What `cargo xtask instructions` takes.
+/// The options of `cargo xtask instructions`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Write what was counted as the new baseline.

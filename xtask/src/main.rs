@@ -1,4 +1,5 @@
-//! What cargo cannot say: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure` and `dist`.
+//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure` and
+//! `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;

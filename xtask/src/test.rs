@@ -13,7 +13,7 @@ const MODULES: [&Build; 5] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHR
 /// How many tests nextest runs at once.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
 
-/// What `cargo xtask test` takes.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Arguments for `cargo nextest run`, such as the name of a test.
@@ -43,8 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What tests run, by the variables that keep them from building it themselves. To link a module takes one core, so the
-/// rest is built beside it.
+/// Builds the programs and modules that tests run, and returns them by the variables that keep tests from building
+/// them. To link a module takes one core, so the rest is built beside it.
 fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
     let named = |build: &Build| Ok((build.variable, build.path()?));
     thread::scope(|scope| {

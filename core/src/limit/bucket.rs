@@ -10,7 +10,7 @@ use crate::host::{SlotKind, Store, StoreError, Update};
 /// The form of the value: this byte, then the entries. Anything else is no value.
 const FORM: u8 = 1;
 /// A digest and its theoretical arrival time, little-endian.
-const ENTRY: usize = 32 + 8;
+const ENTRY_BYTES: usize = 32 + 8;
 /// So many tokens of one slot have budgets of their own.
 const MAX_ENTRIES: usize = 64;
 /// The digest of the budget that the other tokens share: no token has it.
@@ -38,8 +38,8 @@ pub(super) fn take(store: &dyn Store, token: &Digest, gcra: Gcra, now: i64) -> R
 /// The entries that still say something. Garbage says nothing.
 fn read(value: Option<&[u8]>, now: i64) -> Vec<Entry> {
     let Some((&FORM, rest)) = value.and_then(<[u8]>::split_first) else { return Vec::new() };
-    let (entries, []) = rest.as_chunks::<ENTRY>() else { return Vec::new() };
-    let entry = |bytes: &[u8; ENTRY]| {
+    let (entries, []) = rest.as_chunks::<ENTRY_BYTES>() else { return Vec::new() };
+    let entry = |bytes: &[u8; ENTRY_BYTES]| {
         let (digest, tat) = bytes.split_first_chunk::<32>()?;
         Some((*digest, i64::from_le_bytes(tat.try_into().ok()?)))
     };
@@ -61,7 +61,7 @@ fn put(entries: &mut Vec<Entry>, token: &[u8; 32], tat: i64) {
 }
 
 fn write(entries: &[Entry]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(1 + entries.len() * ENTRY);
+    let mut value = Vec::with_capacity(1 + entries.len() * ENTRY_BYTES);
     value.push(FORM);
     for (digest, tat) in entries {
         value.extend_from_slice(digest);
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(all, (MAX_ENTRIES + 1) * 3);
         assert!(!allowed(&store, &crowd[0], NOW), "an active budget was given up");
         let value = store.get(&SlotKind::Limit.key(&crowd[0])).unwrap().unwrap();
-        assert_eq!(value.len(), 1 + (MAX_ENTRIES + 1) * ENTRY);
+        assert_eq!(value.len(), 1 + (MAX_ENTRIES + 1) * ENTRY_BYTES);
         assert!(
             crowd.iter().take(60).all(|token| allowed(&store, token, NOW + 61_000_000_000)),
             "a minute later"
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn garbage_is_no_budget_and_no_panic() {
-        for garbage in [&b""[..], b"\0", b"\x01\x02", &[1; 1 + ENTRY], &[0xff; 100], &[1; 70]] {
+        for garbage in [&b""[..], b"\0", b"\x01\x02", &[1; 1 + ENTRY_BYTES], &[0xff; 100], &[1; 70]] {
             let store = MemoryStore::default();
             let token = Digest::of(b"t");
             let key = SlotKind::Limit.key(&token);

@@ -28,7 +28,7 @@ mod messages;
 
 use messages::{CheckRequest, CheckResponse};
 
-/// What it knows and what it says.
+/// The rules of the service: the tokens that it knows and its answers.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     /// The value of `authorization` that is let through.

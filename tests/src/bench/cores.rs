@@ -1,4 +1,4 @@
-//! Who runs where: the proxy that is measured has a core of its own, all else shares the others.
+//! The cores of each part: the proxy that is measured has one of its own, all else shares the others.
 
 use std::ops::Range;
 
@@ -42,7 +42,7 @@ impl Cores {
         self.within(&self.all, work)
     }
 
-    /// What a thread starts runs where the thread may run.
+    /// Runs work so that the threads it starts run where this thread may run.
     fn within<T>(&self, place: &CpuSet, work: impl FnOnce() -> Result<T>) -> Result<T> {
         sched_setaffinity(None, place)?;
         let done = work();

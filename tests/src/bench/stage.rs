@@ -1,4 +1,5 @@
-//! What the set-ups share: one upstream, one caller with a token and an identity, one set of real credentials.
+//! The parts that the set-ups share: one upstream, one caller with a token and an identity, one set of real
+//! credentials.
 
 use std::{
     cell::OnceCell,
@@ -26,7 +27,7 @@ use crate::{
 /// The real credentials, by the names of their variables.
 pub(super) const OPENAI_API_KEY: &str = "sk-proj-bench-0123456789abcdefghijklmnopqrstuvwxyz";
 pub(super) const CF_AIG_TOKEN: &str = "bench-gateway-0123456789abcdefghijklmnopqr";
-/// Who calls.
+/// The email address of the caller.
 pub(super) const EMAIL: &str = "alice@example.com";
 pub(super) const LABEL: &str = "alice-laptop";
 pub(super) const ISSUER: &str = "https://id.example.com";
@@ -35,16 +36,16 @@ pub(super) const AUDIENCE: &str = "keyswap-bench";
 pub(super) const LIMIT: u32 = 1_000_000;
 /// Keyswap remembers 4096 JWTs, of which the oldest go first: of more that come in turn it knows none.
 const COLD: usize = 6000;
-/// What the OpenAI SDK sends; `{token}` stands for the credential.
+/// The request of the OpenAI SDK; `{token}` stands for the credential.
 const REQUEST: &str = include_str!("../../bench/request.http");
 /// The command takes no larger document.
 const MOST_TOKENS_OF_A_DOCUMENT: usize = 25_000;
 
-/// What the set-ups share.
+/// The parts that the set-ups share.
 pub struct Stage {
     pub(super) cores: Cores,
     pub(super) loader: Loader,
-    /// What stands behind all of them.
+    /// The upstream behind all of them.
     pub upstream: Upstream,
     /// The module of the filter that does nothing.
     pub(super) empty_filter: PathBuf,
@@ -113,7 +114,7 @@ impl Stage {
         made_once(&self.issuer, || Issuer::start(ISSUER, &[self.key()?]))
     }
 
-    /// What it publishes.
+    /// Returns the key set that it publishes.
     pub(super) fn key_set(&self) -> Result<String> {
         Ok(String::from_utf8(Issuer::key_set(&[self.key()?]))?)
     }

@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) requests: Arc<Requests>,
 }
 
-/// What a turn tells.
+/// The samples of a turn.
 pub(super) type Samples = Vec<(Metric, f64)>;
 
 impl Entry {

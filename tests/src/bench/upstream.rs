@@ -22,7 +22,7 @@ use super::{
     wire::{Connection, Head, PADDING, malformed},
 };
 
-/// What an OpenAI client gets, nearly.
+/// An answer close to that of OpenAI.
 const ANSWER: &str = r#"{"id":"chatcmpl-0123456789abcdefghijklmnopqrs","object":"chat.completion","created":1700000000,"model":"gpt-5-mini-2026-01-01","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I help you today?","refusal":null,"annotations":[]},"finish_reason":"stop"}],"usage":{"prompt_tokens":8,"completion_tokens":10,"total_tokens":18},"service_tier":"default","system_fingerprint":null}"#;
 /// One event of a stream.
 pub(super) const EVENT: &str = "data: {\"id\":\"chatcmpl-0123456789abcdefghijklmnopqrs\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" hello\"}}]}\n\n";

@@ -141,7 +141,7 @@ pub(crate) fn isolated(program: &str) -> Command {
     command
 }
 
-/// Whether an SDK, an interpreter or an HTTP library would take settings from the environment variable.
+/// Returns whether an SDK, an interpreter or an HTTP library would take settings from the environment variable.
 fn configures_a_client(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
     let prefixes = [

@@ -46,11 +46,11 @@ pub struct Row {
     pub library: Library,
     /// The package that it is a plugin of, if it is one.
     pub with: Option<Library>,
-    /// What they add to the root of the proxy.
+    /// The path that they add to the root of the proxy.
     pub base_path: &'static str,
-    /// What a call that is no stream is here.
+    /// The mode of a call that is no stream.
     pub mode: Mode,
-    /// Who answers.
+    /// The provider that answers.
     pub provider: Provider,
     /// The target at the provider.
     pub target: &'static str,

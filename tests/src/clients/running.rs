@@ -16,7 +16,7 @@ use serde::Deserialize;
 /// A call that takes longer hangs: the slowest machine starts an interpreter and loads an SDK within seconds.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What a developer sees of a call.
+/// An event of a call that a developer sees.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Event {
@@ -47,7 +47,7 @@ pub struct Failure {
     pub class: String,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
-    /// What a stack trace would show.
+    /// The message that a stack trace would show.
     pub message: String,
     /// The SDK's `code`, or what it calls the stable code of an error.
     pub code: Option<String>,
@@ -112,7 +112,7 @@ impl Running {
         Ok(())
     }
 
-    /// What the process has written to its standard error.
+    /// Returns the text that the process has written to its standard error.
     fn printed(&self) -> Result<String> {
         let mut printed = Vec::new();
         let mut stderr = &self.stderr;

@@ -86,7 +86,7 @@ fn waiting(table: &Table) -> String {
     format!("\nThese waited for something slower, and used less of their core than they could: {waited}.\n")
 }
 
-/// What was meant to hold, what is missed first to be seen.
+/// Writes the targets, those that are missed first to be seen.
 fn judgement(report: &Report) -> String {
     let mut text = "\n".to_owned() + &heading(&["meant to hold", "at most", "measured", ""]);
     for target in targets(report) {

@@ -1,4 +1,5 @@
-//! What Keyswap is meant to cost at most, and whether it does. A target whose figures are not in a report is left out.
+//! The targets for the cost of Keyswap, and whether each is met. A target whose figures are not in a report is left
+//! out.
 
 use super::{
     report::{Metric, Report, Row, Table},
@@ -8,19 +9,19 @@ use super::{
 /// Something that is meant to hold, with what was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// What is meant to hold.
+    /// The claim that is to hold.
     pub claim: String,
     /// The most that it may be.
     pub allowed: String,
-    /// What it is.
+    /// The figure that was measured.
     pub measured: String,
-    /// Whether it holds.
+    /// True if the claim holds.
     pub holds: bool,
-    /// Whether it is only aimed at.
+    /// True if the claim is only aimed at.
     pub is_aim: bool,
 }
 
-/// What a warm decision may add at most: so much of what a set-up adds, in words and as a number.
+/// The most that a warm decision may add: so much of what a set-up adds, in words and as a number.
 const COMPARED: [(&str, &str, f64); 5] = [
     ("jwt-authn", "1.25 × what `jwt_authn`, `local_ratelimit` and `header_mutation` add", 1.25),
     ("jwt-authn", "what these three add", 1.0),
@@ -28,8 +29,8 @@ const COMPARED: [(&str, &str, f64); 5] = [
     ("ext-authz-grpc", "a fifth of what `ext_authz` adds by gRPC", 0.2),
     ("ext-authz-http", "a fifth of what `ext_authz` adds by HTTP", 0.2),
 ];
-/// What Envoy alone takes for a request on the machine that targets in microseconds are for. One that takes longer takes
-/// longer for all else, too.
+/// The time that Envoy alone takes for a request on the machine that targets in microseconds are for. A machine that
+/// takes longer for it takes longer for all else, too.
 const REFERENCE: f64 = 35.0;
 /// So much over an empty Wasm filter, in microseconds of the reference.
 const OVER_EMPTY: f64 = 6.0;
@@ -44,10 +45,10 @@ const COMPONENT_RATIO: f64 = 1.2;
 const COMPONENT_ADDED: f64 = 25.0;
 /// So much more may a decision cost with many tokens, in percent.
 const GROWTH_PERCENT: f64 = 5.0;
-/// What is less than so much of what Envoy itself does for an event cannot be told from nothing, in percent.
+/// The part of Envoy's own work for an event below which a cost cannot be told from none, in percent.
 const MEASURABLE_PERCENT: f64 = 2.0;
 
-/// What is meant to hold, as far as the report tells.
+/// Returns the targets, as far as the report tells of them.
 pub fn targets(report: &Report) -> Vec<Target> {
     let mut targets = Vec::new();
     let set_ups = report.table("set-ups");
@@ -118,7 +119,7 @@ fn memory_over_empty(table: &Table) -> Option<Target> {
     Some(at_most(claim, MEMORY_OVER_EMPTY, more, "MB"))
 }
 
-/// What the second worker of a process takes more than with an empty filter. The rest is there once.
+/// Returns the target for the second worker of a process, compared with an empty filter. The rest is there once.
 fn further_worker(table: &Table) -> Option<Target> {
     let grown = |set_up: &str| {
         let of = |workers| table.row(set_up, workers)?.samples.get(&Metric::MemoryMegabytes);
@@ -176,7 +177,7 @@ fn growth(table: &Table) -> Vec<Target> {
     ["in the registry", "in the policy"].into_iter().filter_map(target).collect()
 }
 
-/// What the filter itself does for an event: what one that does nothing costs is the host's.
+/// Returns the target for the filter's own work for an event: the cost of a filter that does nothing is the host's.
 fn streams(table: &Table) -> Option<Target> {
     let of = |name: &str| table.rows.iter().find(|row| row.set_up == name);
     let (bare, empty, own) = (of("bare")?, of("empty-filter")?, of("keyswap-token")?);
@@ -198,7 +199,7 @@ fn flat(table: &Table) -> Vec<Target> {
     table.rows.iter().filter(|row| row.set_up != "bare").filter_map(target).collect()
 }
 
-/// What a set-up costs more than its baseline, in microseconds.
+/// Returns the cost of a set-up beyond its baseline, in microseconds.
 fn added(table: &Table, set_up: &str) -> Option<f64> {
     Some(table.added(table.row(set_up, "")?, Metric::ProcessorMicros)?.median)
 }

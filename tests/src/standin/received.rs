@@ -1,4 +1,4 @@
-//! What reached the stand-in.
+//! Requests that reached the stand-in.
 
 use std::{
     fmt,
@@ -55,7 +55,7 @@ impl Received {
         self.json().get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned()
     }
 
-    /// Whether the body asks for a stream.
+    /// Returns whether the body asks for a stream.
     pub(super) fn wants_stream(&self) -> bool {
         self.json().get("stream").and_then(Value::as_bool).unwrap_or_default()
     }
@@ -73,7 +73,7 @@ impl Received {
         in_headers.chain(in_query).collect()
     }
 
-    /// Whether `needle` occurs anywhere in the request.
+    /// Returns whether `needle` occurs anywhere in the request.
     pub fn contains(&self, needle: &str) -> bool {
         let fields = self.headers.iter().chain(&self.trailers);
         let mut parts = fields.flat_map(|(name, value)| [name.as_bytes(), value]).chain([

@@ -173,7 +173,7 @@ async fn send_events(
     }
 }
 
-/// Whom a listener stands for.
+/// The side that a listener stands for.
 #[derive(Clone)]
 struct Side {
     /// The name that the client asked for.

@@ -15,7 +15,7 @@ use super::{
     received::Received,
 };
 
-/// What makes a URL that of an upload under way.
+/// The part of a URL that makes it one of an upload under way.
 const SESSION: &str = "upload_id=standin";
 
 /// The answer to either leg; `None` for what is no upload.

@@ -11,7 +11,7 @@ use keyswap_tests::{
 
 use super::options::Options;
 
-/// What was measured, even if it is not all that was planned.
+/// Writes the measurements, even if they are not all that were planned.
 pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
     let document = figures::document(report);
     println!("{document}");

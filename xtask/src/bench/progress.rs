@@ -1,4 +1,4 @@
-//! What is going on: one line that changes in a terminal, else a line now and then.
+//! The progress of the bench: one line that changes in a terminal, else a line now and then.
 
 use std::{
     io::{IsTerminal as _, Write as _, stderr},

@@ -8,11 +8,11 @@ use keyswap_tests::wasm_opt;
 pub(crate) struct Artefact {
     /// The package that it is built from.
     pub(crate) package: &'static str,
-    /// What it is built for.
+    /// The target that it is built for.
     pub(crate) target: &'static str,
-    /// What makes it smaller.
+    /// The step that makes it smaller.
     pub(crate) finish: fn(&[u8]) -> Result<Vec<u8>>,
-    /// Whether it comes as images that Istio and Envoy Gateway pull.
+    /// True if it comes as images that Istio and Envoy Gateway pull.
     pub(crate) has_images: bool,
 }
 

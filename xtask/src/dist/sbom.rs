@@ -1,5 +1,5 @@
-//! What a module is made of, as a `CycloneDX` document: the packages that are linked into it, as cargo resolves them for its
-//! target, with the versions, licences and checksums of the lock.
+//! The bill of materials of a module, as a `CycloneDX` document: the packages that are linked into it, as cargo
+//! resolves them for its target, with the versions, licences and checksums of the lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +55,7 @@ fn metadata(artefact: &Artefact) -> Result<Metadata> {
         .context("`cargo metadata` failed")
 }
 
-/// What each package links: neither what its tests nor what its build scripts use.
+/// Returns the packages that each package links: neither those of its tests nor those of its build scripts.
 fn linked(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes).map(|node| {
         let linked = node

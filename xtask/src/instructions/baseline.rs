@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// So much more than the baseline, in percent, is too much; so much less is worth a new baseline.
 const TOLERANCE: f64 = 3.0;
 
-/// What decisions take.
+/// The instructions of each decision.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Baseline {

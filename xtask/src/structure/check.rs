@@ -11,9 +11,9 @@ use super::{circles, floors, resolve, sizes, tree};
 pub(super) struct Rules {
     /// The folder of its sources, from the root of the repository.
     pub(super) sources: &'static str,
-    /// Whether the order of `mod` declarations in the root file is that of floors, ground up.
+    /// True if the order of `mod` declarations in the root file is that of floors, ground up.
     pub(super) has_floors: bool,
-    /// Whether a `mod.rs` only declares and re-exports.
+    /// True if a `mod.rs` only declares and re-exports.
     pub(super) has_bare_mod_files: bool,
     /// How many files and folders there may be in the folder of its sources.
     pub(super) max_entries: Option<usize>,

@@ -16,7 +16,7 @@ pub(super) struct FileFacts {
 }
 
 impl FileFacts {
-    /// Whether the file only declares modules and brings names in, so that arrows go through it.
+    /// Returns whether the file only declares modules and brings names in, so that arrows go through it.
     pub(super) fn is_facade(&self) -> bool {
         self.code.iter().all(|code| code.is_private_use)
     }
@@ -34,7 +34,7 @@ pub(super) struct Function {
     pub(super) line: usize,
     /// Lines between the braces of the body.
     pub(super) lines: usize,
-    /// Whether a comment above the function gives the reason for its length.
+    /// True if a comment above the function gives the reason for its length.
     pub(super) has_reason: bool,
 }
 

@@ -102,7 +102,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a line gives a reason: one from the first attribute to the function, or a comment directly above them.
+/// Returns whether a line gives a reason: one from the first attribute to the function, or a comment directly above
+/// them.
 fn has_reason(lines: &[&str], first: usize, function: usize) -> bool {
     let (above, from) = lines.split_at(first.saturating_sub(1));
     let above = above.iter().rev().take_while(|line| line.trim_start().starts_with("//"));

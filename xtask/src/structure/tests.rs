@@ -23,7 +23,7 @@ fn by_rules(rules: &Rules, files: &[(&str, &str)]) -> Result<Vec<String>> {
     Ok(outcome.violations.iter().map(ToString::to_string).collect())
 }
 
-/// Whether there is one violation, with each of these parts.
+/// Ensures that there is one violation, with each of these parts.
 fn ensure_one(violations: &[String], parts: &[&str]) -> Result<()> {
     let [violation] = violations else {
         anyhow::bail!("{} violations: {violations:#?}", violations.len());
@@ -33,7 +33,7 @@ fn ensure_one(violations: &[String], parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Whether code in `low.rs`, below `high`, takes `Thing` from `high/thing.rs` in the third line.
+/// Ensures the violation where code in `low.rs`, below `high`, takes `Thing` from `high/thing.rs` in the third line.
 fn ensure_upward(low: &str) -> Result<()> {
     let violations = violations(&[
         ("lib.rs", "mod low;\n\nmod high;\n"),

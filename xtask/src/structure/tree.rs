@@ -40,7 +40,7 @@ impl File {
 pub(super) struct Module {
     pub(super) file: FileId,
     pub(super) parent: Option<ModuleId>,
-    /// Whether a file is declared in this module.
+    /// True if a file is declared in this module.
     pub(super) has_files_below: bool,
     pub(super) names: BTreeMap<String, Vec<Name>>,
     pub(super) imports: Vec<Import>,

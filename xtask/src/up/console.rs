@@ -1,4 +1,4 @@
-//! What the user sees while things start, and of each request that the stand-in receives.
+//! The output while things start, and a line for each request that the stand-in receives.
 
 use std::{
     io::Write as _,

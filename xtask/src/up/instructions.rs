@@ -1,4 +1,4 @@
-//! What to try, as text that a shell runs as it stands: titles are comments.
+//! Commands to try, as text that a shell runs as it stands: titles are comments.
 
 use std::fmt::Write as _;
 

@@ -12,7 +12,7 @@ const GATEWAY_VARIABLES: [&str; 3] = ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "
 const PROVIDERS: [(&str, &str); 3] =
     [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY"), ("gemini", "GEMINI_API_KEY")];
 
-/// What stands behind Envoy.
+/// The upstream behind Envoy.
 pub(super) struct Upstream {
     real: Option<Real>,
     /// Said to the user before anything else.
@@ -87,12 +87,12 @@ impl Upstream {
         &self.providers
     }
 
-    /// What Envoy's environment holds.
+    /// Returns the variables of Envoy's environment.
     pub(super) fn environment(&self) -> &BTreeMap<&'static str, String> {
         &self.environment
     }
 
-    /// What is done to reach it.
+    /// Returns the step that is shown while it starts.
     pub(super) fn step(&self) -> &'static str {
         if self.is_real() { "using the real gateway" } else { "starting the stand-in gateway" }
     }

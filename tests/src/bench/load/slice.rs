@@ -32,7 +32,7 @@ pub(crate) enum Pace {
     PerSecond(f64),
 }
 
-/// What is to be sent.
+/// A slice of load that is to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice {
     pub(crate) address: SocketAddr,
@@ -45,7 +45,7 @@ pub(crate) struct Slice {
     pub(crate) window: Duration,
 }
 
-/// What was measured.
+/// The measurements of a slice.
 #[derive(Debug)]
 pub(crate) struct Taken {
     /// How many requests were answered in the window.
@@ -60,7 +60,7 @@ pub(crate) struct Taken {
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// What the connections share.
+/// The state that the connections share.
 struct Shared {
     requests: Arc<Requests>,
     is_over: AtomicBool,
@@ -196,7 +196,8 @@ impl Shared {
         }
     }
 
-    /// What is due is still sent, for a while; what was not sent by then has waited at least so long.
+    /// Ends the slice: requests that are due are still sent, for a while; one that was not sent by then has waited at
+    /// least so long.
     async fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         let end = Instant::now();

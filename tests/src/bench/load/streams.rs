@@ -15,7 +15,7 @@ use tokio::{io::AsyncWriteExt as _, time};
 use super::{client::Client, requests::Requests};
 use crate::{Meter, bench::numbers::megabytes};
 
-/// What is to be held.
+/// Streams that are to be held.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) address: SocketAddr,
@@ -26,10 +26,10 @@ pub(crate) struct Streams {
     pub(crate) window: Duration,
 }
 
-/// What was measured.
+/// The measurements of held streams.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// What came in the window.
+    /// The bytes that came in the window.
     pub(crate) bytes: u64,
     /// The processor time of the proxy in it.
     pub(crate) processor: Duration,

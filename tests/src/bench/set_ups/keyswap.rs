@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// What the filter counts of lookups, by where they were answered from.
+/// The filter's count of lookups, by where they were answered from.
 const LOOKUPS: &str = "wasmcustom.keyswap.lookups.from";
-/// What it counts of the calls to the registry for a token.
+/// The filter's count of calls to the registry for a token.
 const FETCHES: &str = "wasmcustom.keyswap.fetches.kind.token.outcome";
 
 pub(super) fn token(stage: &Stage, workers: u32) -> Result<Running> {

@@ -1,4 +1,4 @@
-//! What the upstream must have seen, and what it must not.
+//! The proof that the upstream saw what it must see, and not what it must not.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -8,7 +8,7 @@ use crate::{
     bench::stage::{CF_AIG_TOKEN, EMAIL, OPENAI_API_KEY, Stage},
 };
 
-/// What a set-up does to a request.
+/// The change that a set-up makes to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Job {
     /// It goes on as it came.
@@ -45,7 +45,7 @@ pub(super) fn counts(envoy: &Envoy, name: &str, range: impl std::ops::RangeBound
     Ok(())
 }
 
-/// What the caller sent behind `Bearer`.
+/// Returns the credential that the caller sent behind `Bearer`.
 fn credential(request: &[u8]) -> Result<&str> {
     let line = str::from_utf8(request)?.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
     line.context("the request has no credential")

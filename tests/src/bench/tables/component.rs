@@ -1,4 +1,4 @@
-//! What a request costs in the component on `wasmtime serve`, whose instances serve many requests.
+//! The cost of a request in the component on `wasmtime serve`, whose instances serve many requests.
 
 use anyhow::{Context as _, Result};
 

@@ -1,4 +1,4 @@
-//! What a request costs in each set-up, how long it takes at a fixed rate, and the memory that the proxy has.
+//! The cost of a request in each set-up, its time at a fixed rate, and the memory of the proxy.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn start(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Vec<Entry>
     Ok(entries)
 }
 
-/// What all of them use together while nobody asks them anything, in percent of a core.
+/// Returns the use of all of them together while no request comes, in percent of a core.
 fn idle_percent(entries: &[Entry], time: Duration) -> Result<f64> {
     let used =
         || entries.iter().map(|entry| entry.running.host.meter().processor_time()).sum::<Result<Duration>>();

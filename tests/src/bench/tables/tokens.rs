@@ -1,4 +1,5 @@
-//! Whether it matters how many tokens the registry or the policy knows, while ten of them are in use; and all in use.
+//! The effect of the number of tokens that the registry or the policy knows, while ten of them are in use; and all in
+//! use.
 
 use anyhow::Result;
 use serde_json::json;
