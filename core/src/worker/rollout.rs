@@ -178,7 +178,7 @@ impl Rollout {
             observations.push(Observation::shadow(&decision, head));
             decision = decision.pass(engine.tells_upstreams());
         }
-        decision.follow_up.observations.append(&mut observations);
+        decision.follow_up.observations = observations;
         decision
     }
 

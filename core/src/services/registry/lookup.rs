@@ -84,8 +84,9 @@ impl Registry {
         store: &dyn Store,
     ) -> Lookup<FoundRecord> {
         let digest = key.digest();
-        if let Some(record) = state.remembered(&digest, self.policy.positive, now) {
-            let renewal = self.renewal(key, state, now, store);
+        if let Some(held) = state.remembered(&digest, self.policy.positive, now) {
+            let (record, is_due) = (Arc::clone(&held.record), now >= held.refresh_at);
+            let renewal = if is_due { self.renewal(key, state, now, store) } else { None };
             return Lookup::Ready(Some((record, RecordSource::Worker)), renewal);
         }
         if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
@@ -206,7 +207,7 @@ impl Registry {
         Some(Held::new(Arc::new(record), shared.version, shared.asked_at, self.policy.positive))
     }
 
-    /// Returns the call that renews a record before it is too old, if one is due and this worker is the one to make it.
+    /// Returns the call that renews a record that is due, before it is too old, if this worker is the one to make it.
     fn renewal(
         &self,
         key: LookupKey<'_>,
@@ -216,9 +217,6 @@ impl Registry {
     ) -> Option<Fetch> {
         let digest = key.digest();
         let held = state.records.get_mut(&digest)?;
-        if now < held.refresh_at {
-            return None;
-        }
         held.refresh_at = now.after(LEASE);
         let (version, asked_at) = (held.version, held.asked_at);
         // Another worker may have renewed it already.

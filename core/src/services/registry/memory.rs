@@ -78,15 +78,9 @@ impl Memory {
         }
     }
 
-    pub(super) fn remembered(
-        &mut self,
-        digest: &Digest,
-        positive: Duration,
-        now: Moment,
-    ) -> Option<Arc<CallerRecord>> {
+    pub(super) fn remembered(&mut self, digest: &Digest, positive: Duration, now: Moment) -> Option<&Held> {
         // What is too old stays, though not to be believed: that it was known once keeps it out of the budget.
-        let held = self.records.get(digest)?;
-        now.is_within(positive, held.asked_at).then(|| Arc::clone(&held.record))
+        self.records.get(digest).filter(|held| now.is_within(positive, held.asked_at))
     }
 
     /// Returns the digest that stands for the record in shared memory.
