@@ -131,10 +131,8 @@ impl Plugin {
         let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
         let accepted = shared.worker.accept(&call.key, call.as_of, answer, now, &SharedData);
         shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
-        let resolution = accepted.resolution.clone();
-        for line in accepted.lines(&call.key) {
-            log::warn!("{line}");
-        }
+        let (resolution, lines) = accepted.into_parts(&call.key);
+        lines.for_each(|line| log::warn!("{line}"));
         self.resolve(shared, &call.key, &resolution);
     }
 

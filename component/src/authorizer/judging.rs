@@ -131,8 +131,8 @@ impl wit::GuestCall for Call {
         let answer = answer.as_ref().map(|answer| (answer.status, answer.body.as_slice())).into();
         let Fetch { key, as_of, .. } = &call.fetch;
         let accepted = shared.worker.accept(key, *as_of, &answer, now, &shared.store);
-        let resolution = accepted.resolution.clone();
-        shared.log(accepted.lines(key));
+        let (resolution, lines) = accepted.into_parts(key);
+        shared.log(lines);
         match call.waiter.take()? {
             Waiter::Request(head, ticket) => {
                 Some(judge(shared, head, Entry::Resumed(ticket, resolution), now))

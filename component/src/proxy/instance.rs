@@ -143,8 +143,8 @@ impl Instance {
 
     fn settle(&self, call: &Call) -> Resolution {
         let accepted = self.worker.accept(&call.key, call.as_of, &call.answer(), now(), &Forgetful);
-        let resolution = accepted.resolution.clone();
-        log(accepted.lines(&call.key));
+        let (resolution, lines) = accepted.into_parts(&call.key);
+        log(lines);
         resolution
     }
 

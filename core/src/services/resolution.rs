@@ -61,12 +61,12 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// Returns the lines for the log; none where all is as it should be.
-    pub fn lines(self, key: &FetchKey) -> impl Iterator<Item = String> {
-        let Self { outcome, notes, .. } = self;
+    /// Returns the resolution, and the lines for the log; none where all is as it should be.
+    pub fn into_parts(self, key: &FetchKey) -> (Resolution, impl Iterator<Item = String>) {
+        let Self { outcome, resolution, notes } = self;
         let kind = key.kind();
         let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
-        (!outcome.is_healthy()).then_some(line).into_iter().chain(notes)
+        (resolution, (!outcome.is_healthy()).then_some(line).into_iter().chain(notes))
     }
 
     pub(crate) fn new(outcome: FetchOutcome, resolution: Resolution) -> Self {
