@@ -1,7 +1,7 @@
 //! The configurations of `envoy/` that `keyswap render` writes from the policies there, with the commands that write them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{KEYSWAP, tools::project_root};
+use crate::KEYSWAP;
+use crate::tools::{files_below, project_root};
 
 /// A folder or a file of `envoy/`, and the arguments that `keyswap render` writes it with.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ pub fn documents(path: &str) -> Result<Vec<Value>> {
 /// Everything that Kubernetes gets: a file of several objects, each with a kind.
 pub fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
     let is_yaml = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "yaml");
-    let files = paths()?.into_iter().filter(|path| path.contains('/') && is_yaml(path));
+    let files = files_below("envoy")?.into_iter().filter(|path| path.contains('/') && is_yaml(path));
     let mut manifests = Vec::new();
     for path in files {
         let objects = documents(&path)?;
@@ -102,21 +103,4 @@ pub fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
         }
     }
     Ok(manifests)
-}
-
-/// All files in `envoy/`, by their paths there.
-pub fn paths() -> Result<BTreeSet<String>> {
-    let root = project_root().join("envoy");
-    let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.strip_prefix(&root)?.to_string_lossy().into_owned());
-            }
-        }
-    }
-    Ok(files)
 }

@@ -4,6 +4,7 @@
 //! is complete or does not exist. Outside of the project only packages of Debian's are installed ([`of_debian`]).
 
 use std::{
+    collections::BTreeSet,
     env,
     fs::{self, File, Permissions},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -34,6 +35,24 @@ pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `ap
 pub fn project_root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests).to_path_buf()
+}
+
+/// All files below a folder of the repository, by their paths in that folder.
+pub fn files_below(folder: &str) -> Result<BTreeSet<String>> {
+    let root = project_root().join(folder);
+    let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(&root)?.to_string_lossy().into_owned());
+            }
+        }
+    }
+    ensure!(!files.is_empty(), "there are no files in `{}`", root.display());
+    Ok(files)
 }
 
 /// The folder `.tools/<name>-<fingerprint>`, made by `install` if it does not exist yet.

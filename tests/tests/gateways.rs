@@ -1,4 +1,5 @@
-//! What the case corpus cannot show of gateways: logs, and what Envoy does to a target before the filter sees it.
+//! Behaviour of gateways that the case corpus cannot show: logs, and changes that Envoy makes to a target before the
+//! filter sees it.
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{Envoy, Request, Standin};

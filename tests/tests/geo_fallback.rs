@@ -12,7 +12,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-/// What the file sets.
+/// The limit that the file sets.
 const LIMIT: usize = 4_194_304;
 
 /// `OpenAI` as seen from a region that it does not serve, and through an egress in another.

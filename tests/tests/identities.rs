@@ -22,7 +22,7 @@ const PROXY_TOKEN: &str = "ptk_beside-identities-0123456789";
 const ASSERTION: &str = "Cf-Access-Jwt-Assertion";
 const VERCEL_HEADER: &str = "x-vercel-oidc-token";
 
-/// What three identity providers sign.
+/// The signers of three identity providers.
 struct Signers {
     access: SigningKey,
     vercel: SigningKey,

@@ -48,7 +48,7 @@ fn start_with(keys: &[&SigningKey], more: &Value, workers: u32) -> Result<Testbe
     Testbed::trusting(issuers, &policy(&[("id", more.clone())]), |setup| setup.concurrency(workers))
 }
 
-/// What becomes of a request with a token of this key.
+/// Returns the outcome of a request with a token of this key.
 fn ask(bed: &Testbed, key: &SigningKey) -> Result<String> {
     Ok(bed.host.send(&request(key, "id", 0)?)?.verdict())
 }

@@ -78,7 +78,7 @@ impl Judges {
         Ok(Self { rsa, p256, stranger: SigningKey::p256("k1")?, bed, worker })
     }
 
-    /// What becomes of each token, which Envoy and the engine must agree on.
+    /// Returns the outcome of each token, which Envoy and the engine must agree on.
     fn judge(&self, tokens: &[String]) -> Result<Vec<String>> {
         let mut verdicts = Vec::new();
         for tokens in tokens.chunks(100) {
@@ -300,7 +300,7 @@ fn j5_and_j14_keys_that_are_shared_or_unsafe_verify_nothing() -> Result<()> {
     Ok(())
 }
 
-/// What might pass as a token of a key that is none: honest signatures of either type, and HMACs with what is public.
+/// Forges tokens of a key that is none: honest signatures of either type, and HMACs with public values.
 fn of_no_key(kid: &str, rsa: &SigningKey, p256: &SigningKey) -> Result<[String; 4]> {
     let claims = good_claims().to_string();
     let header = |alg: &str| json!({"alg": alg, "kid": kid}).to_string();

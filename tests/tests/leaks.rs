@@ -96,7 +96,7 @@ fn start(services: &Scripted, change: impl FnOnce(Setup) -> Setup) -> Result<(Te
     Ok((bed, Sentinels { jwt: key.sign(&claims)? }))
 }
 
-/// What must not be seen.
+/// The values that must not be seen.
 struct Sentinels {
     jwt: String,
 }
@@ -307,21 +307,13 @@ fn the_example_of_a_mirror_takes_away_every_header_that_carries_a_credential() -
 /// The compiler holds that a secret opens for a proof and for nothing else; that no further type is a proof is held here.
 #[test]
 fn a_grant_and_a_key_that_it_opened_are_the_only_proofs_that_open_a_secret() -> Result<()> {
-    fn find(folder: &Path, proofs: &mut Vec<String>) -> Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                find(&path, proofs)?;
-                continue;
-            }
-            let text = fs::read_to_string(&path)?;
-            let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
-            proofs.extend(code.filter(|line| line.contains("Proof for ")).map(str::to_owned));
-        }
-        Ok(())
-    }
+    let sources = tools::project_root().join("core/src");
     let mut proofs = Vec::new();
-    find(&tools::project_root().join("core/src"), &mut proofs)?;
+    for path in tools::files_below("core/src")? {
+        let text = fs::read_to_string(sources.join(path))?;
+        let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        proofs.extend(code.filter(|line| line.contains("Proof for ")).map(str::to_owned));
+    }
     proofs.sort();
     ensure!(proofs == ["impl Proof for Grant<'_> {}", "impl Proof for OpenKey {}"], "{proofs:?}");
     Ok(())

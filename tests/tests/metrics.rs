@@ -13,7 +13,7 @@ use promql_parser::{
 };
 use serde_json::{Value, json};
 
-/// What Prometheus knows of where a sample is from.
+/// The labels by which Prometheus tells where a sample is from.
 const OF_PROMETHEUS: [&str; 2] = ["job", "instance"];
 
 /// Reasons that no test can bring about: the host would have to fail. That they are reasons is checked.
@@ -89,7 +89,7 @@ fn of_envoy(selector: &VectorSelector) -> impl Iterator<Item = &Matcher> {
     selector.matchers.matchers.iter().filter(|matcher| !OF_PROMETHEUS.contains(&matcher.name.as_str()))
 }
 
-/// Whether it asks for a reason that cannot be brought about here.
+/// Returns whether it asks for a reason that cannot be brought about here.
 fn is_beyond_tests(selector: &VectorSelector) -> bool {
     of_envoy(selector)
         .any(|it| it.name == "keyswap_reason" && NOT_HERE.iter().any(|not| not.code() == it.value))
@@ -111,7 +111,7 @@ fn models() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
 }
 
-/// What Envoy counts once it has answered the requests, and `sign` is there.
+/// Returns the metrics of Envoy once it has answered the requests, and `sign` is there.
 fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
     let envoy = setup.env("OPENAI_API_KEY", "sk-real").start()?;
     for request in requests {

@@ -1,4 +1,4 @@
-//! What operators see: metrics with labels, access logs with the principal, one line per refusal.
+//! The view of operators: metrics with labels, access logs with the principal, one line per refusal.
 
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;

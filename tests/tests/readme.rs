@@ -1,11 +1,11 @@
-//! What the documents say is true: examples are files that are tested, commands run, tables are generated.
+//! The truth of the documents: examples are files that are tested, commands run, tables are generated.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Bootstrap, KEYSWAP, readme};
+use keyswap_tests::{Bootstrap, KEYSWAP, readme, tools};
 
 /// Set, it makes this test write the generated parts anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
@@ -78,21 +78,11 @@ fn the_policy_of_the_bootstrap_is_the_one_of_the_readme() -> Result<()> {
 
 /// The documents of `docs`, by their paths in the repository.
 fn docs() -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(repository().join(&folder))? {
-            let path = folder.join(entry?.file_name());
-            if repository().join(&path).is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path.to_string_lossy().into_owned());
-            }
-        }
-    }
-    ensure!(!found.is_empty(), "there are no documents in `docs`");
-    found.sort();
-    Ok(found)
+    let is_page = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "md");
+    let pages = tools::files_below("docs")?.into_iter().filter(is_page);
+    let pages: Vec<String> = pages.map(|path| format!("docs/{path}")).collect();
+    ensure!(!pages.is_empty(), "there are no documents in `docs`");
+    Ok(pages)
 }
 
 /// Links between documents, and to files, lead somewhere.

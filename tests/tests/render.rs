@@ -1,4 +1,4 @@
-//! What `keyswap render` writes: the files of `envoy/` are that, and Envoy runs it.
+//! The output of `keyswap render`: the files of `envoy/` are that, and Envoy runs it.
 
 use std::{env, fs};
 
@@ -21,7 +21,7 @@ const STARTED_BY: [(&str, &str); 5] = [
     ("mirror.yaml", "leaks.rs"),
 ];
 
-/// What is no configuration of a proxy, with the test that reads it.
+/// The files that are no configuration of a proxy, with the test that reads each.
 const READ_BY: [(&str, &str); 6] = [
     ("grafana/dashboard.json", "metrics.rs"),
     ("prometheus/alerts.yaml", "metrics.rs"),
@@ -49,7 +49,7 @@ fn the_files_of_the_repository_are_what_the_command_writes() -> Result<()> {
 #[test]
 fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
     let tests = tools::project_root().join("tests/tests");
-    let mut left = rendered::paths()?;
+    let mut left = tools::files_below("envoy")?;
     left.remove("README.md");
     for (path, test) in STARTED_BY.iter().chain(&READ_BY) {
         ensure!(left.remove(*path), "{path} is not there");

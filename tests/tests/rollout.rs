@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CALLERS: usize = 40;
-/// What the bundle's data plane is called in `envoy/bootstrap.yaml`.
+/// The name of the bundle of the data plane in `envoy/bootstrap.yaml`.
 const NAME: &str = "prod";
 
 /// Whoever publishes: a registry, a key, and the command.
@@ -69,7 +69,7 @@ impl Desk {
         self.sign(&[&["publish", NAME, &file.to_string_lossy()], more].concat())
     }
 
-    /// What a data plane is configured with.
+    /// Returns the configuration of a data plane.
     fn source(&self) -> Value {
         json!({
             "version": "keyswap-bundle/v1", "url": "http://keyswap-registry", "name": NAME, "poll": "1s",
@@ -84,7 +84,7 @@ impl Desk {
             .concurrency(2)
     }
 
-    /// What the data planes told last.
+    /// Returns the last reports of the data planes.
     fn planes(&self) -> Result<Vec<Value>> {
         let status = self.run(&["policy", "status", NAME, "--format", "json"])?;
         let mut status: Value = serde_json::from_str(&status)?;
@@ -123,7 +123,7 @@ fn ask(envoy: &Envoy, caller: usize) -> Result<(u16, String)> {
 /// Calls again and again for everybody, until it is told to stop.
 struct Load {
     stop: AtomicBool,
-    /// Who was refused, by reason, since this was last asked.
+    /// The callers that were refused, by reason, since this was last asked.
     refused: Mutex<BTreeSet<(usize, String)>>,
     calls: Mutex<[usize; CALLERS]>,
 }
@@ -153,7 +153,7 @@ impl Load {
         Ok(())
     }
 
-    /// Who is refused, once everybody has called twice from now on.
+    /// Returns the callers that are refused, once each has called twice from now on.
     fn refused_from_now(&self) -> Result<BTreeSet<usize>> {
         let lock = || self.refused.lock().map_err(|_| anyhow::anyhow!("a caller failed"));
         let before = self.calls.lock().map_err(|_| anyhow::anyhow!("a caller failed"))?.to_owned();

@@ -71,7 +71,7 @@ fn policy() -> Value {
 struct Route {
     sdk: Sdk,
     mode: Mode,
-    /// What the developer adds to the proxy's root.
+    /// The path that the developer adds to the proxy's root.
     base_path: &'static str,
     /// The path at the gateway, without account and gateway.
     arrives_at: &'static str,

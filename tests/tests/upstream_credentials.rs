@@ -153,7 +153,7 @@ impl Pool {
         Ok(Self { standin, envoy, requests })
     }
 
-    /// What each caller's request is answered with, and which key it carries.
+    /// Returns the status of each caller's request, and the key that it carries.
     fn keys(&self) -> Result<Vec<(u16, String)>> {
         let ask = |request| -> Result<(u16, String)> {
             self.standin.take();

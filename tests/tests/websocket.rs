@@ -10,7 +10,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-/// What the program sends, in the words in which it tells of the echo.
+/// Returns the messages of the program, in the words in which it tells of the echo.
 fn echoes() -> Vec<String> {
     let every: Vec<u8> = (0..=u8::MAX).cycle().take(70_000).collect();
     [r#"{"type":"response.create"}"#, "καλημέρα \u{0} 🦀", &format!("hex:{}", hex::encode(every)), "hex:"]

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_mins(4);
 const CREDENTIAL: &str = "authorization: Bearer sk-stand-in-openai-key";
 
-/// What people paste first, on whichever host.
+/// Runs the commands that people paste first, on whichever host.
 fn run_the_commands(instructions: &str) -> Result<()> {
     assert!(shell(&snippet(instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
     let stream = shell(&snippet(instructions, "curl: the Anthropic API, as a stream")?)?;
@@ -178,7 +178,7 @@ impl Up {
         Ok(Self { child, lines, stderr, temporary })
     }
 
-    /// What it prints, up to and with the line that contains `end`.
+    /// Returns its output, up to and with the line that contains `end`.
     fn read_until(&mut self, end: &str) -> Result<String> {
         let mut text = String::new();
         let deadline = Instant::now() + PATIENCE;
@@ -213,7 +213,7 @@ impl Up {
         }
     }
 
-    /// What it has printed on standard error.
+    /// Returns its output on standard error.
     fn errors(&mut self) -> Result<String> {
         let mut errors = String::new();
         self.stderr.rewind()?;

@@ -1,4 +1,4 @@
-//! What cannot be undone is asked for at a terminal.
+//! Questions at a terminal before what cannot be undone.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -77,7 +77,7 @@ fn read_until(person: &mut File, words: &str) -> String {
     String::from_utf8(said).unwrap()
 }
 
-/// What is left when nobody has the other end any more, which the kernel says as an error.
+/// Returns the rest of the output once the other end is closed, which the kernel reports as an error.
 fn rest(person: &mut File) -> String {
     let mut said = Vec::new();
     let mut part = [0; 256];

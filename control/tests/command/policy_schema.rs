@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::keyswap;
 
-/// What the engine refuses and the schema may take, by the words of the engine.
+/// The values that the engine refuses and the schema may take, by the words of the engine.
 const LAXER: [(&str, &[&str]); 8] = [
     (
         "what names something else in the document",
@@ -318,7 +318,7 @@ fn walk(value: &Value, pointer: &str, places: &mut Vec<String>) {
     }
 }
 
-/// What may stand in the place of a value: another type, and strings and numbers at the edges.
+/// Returns the values that may stand in the place of a value: another type, and strings and numbers at the edges.
 fn replacements(value: &Value) -> Vec<(String, Value)> {
     let types =
         [json!(null), json!(true), json!(7), json!("x"), json!([]), json!({}), json!(["x"]), json!({"x": 1})];

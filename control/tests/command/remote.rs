@@ -24,7 +24,7 @@ pub(crate) fn registry() -> Registry {
     Registry::setup().command(env!("CARGO_BIN_EXE_keyswap")).start().unwrap()
 }
 
-/// What leads the command to a server.
+/// Returns the environment that leads the command to a server.
 pub(crate) fn environment(registry: &Registry) -> Vec<(&'static str, String)> {
     vec![
         ("KEYSWAP_SERVER", registry.url()),

@@ -12,7 +12,7 @@ pub(crate) const TOKEN: &str = "ptk_SENTINELsentinelSENTINELsentinel";
 /// Its SHA-256.
 pub(crate) const DIGEST: &str = "25acd6678bcfe7b69f1700970e0d9401dcc6d4eb0d7ffc6828027b700d9f049a";
 
-/// What the command said.
+/// The output of the command.
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,

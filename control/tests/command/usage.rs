@@ -1,4 +1,4 @@
-//! What holds for the command as a whole: usage, help, exit codes, closed pipes.
+//! Rules of the command as a whole: usage, help, exit codes, closed pipes.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What administrators do over HTTP with tokens, users and the audit log.
+//! The work of administrators over HTTP with tokens, users and the audit log.
 
 use keyswap_core::base::Digest;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! What data planes get from the server: records, changes, limits, errors.
+//! The server's answers to data planes: records, changes, limits, errors.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -119,7 +119,7 @@ impl Forge<'_> {
     }
 }
 
-/// What is signed.
+/// Joins a header and a payload to the text that is signed.
 pub(crate) fn joined(header: &str, payload: impl AsRef<[u8]>) -> String {
     format!("{}.{}", base64url(header), base64url(payload))
 }

@@ -44,7 +44,7 @@ impl Core {
         Ok(Decided { found, seen })
     }
 
-    /// What the caller would get of the stand-in's answer, where the request is forwarded.
+    /// Returns what the caller would get of the stand-in's answer, where the request is forwarded.
     fn ask_upstream(&self, decision: &Decision<'_>, head: &RequestHead<'_>) -> Result<Option<Answered>> {
         let Verdict::Forward(rewrite) = &decision.verdict else { return Ok(None) };
         let method = str::from_utf8(head.method)?;

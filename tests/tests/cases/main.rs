@@ -152,7 +152,7 @@ fn for_the_component() -> Result<Vec<(String, Suite)>> {
     Ok(suites)
 }
 
-/// What happened in a host is what core decides, of both of whose answers an error tells.
+/// Ensures that the events in a host are those that core decides, of both of whose answers an error tells.
 fn same(received: &[Received], response: &Response, core: &Core, head: &OwnedHead) -> Result<()> {
     let (found, expected) = (Seen::in_host(received, response)?, core.decide(head)?.seen);
     ensure!(found == expected, "decided otherwise:\n host: {found:?}\n core: {expected:?}");
@@ -206,7 +206,7 @@ fn scripted_registry(suite: &Suite) -> Result<Scripted> {
     })
 }
 
-/// What the upstream and the caller see of a request.
+/// Serves a request, and returns what the upstream and the caller see of it.
 fn serve(host: &Server, standin: &Standin, head: &OwnedHead) -> Result<(Vec<Received>, Response)> {
     let mut request = Request::new(&head.method, &head.target);
     for (name, value) in &head.fields {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use keyswap_cases::{Answered, Forwarded};
 use keyswap_tests::{Received, Response};
 
-/// What an upstream and a caller saw of a request.
+/// The view that an upstream and a caller had of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The request as the upstream saw it; `None` where it saw none.

@@ -1,4 +1,4 @@
-//! What the component is made of, and what it needs to start.
+//! The parts of the component, and its needs at start.
 
 use std::{collections::BTreeSet, fs};
 

@@ -1,4 +1,4 @@
-//! What becomes of requests and answers on their way: bodies, events, trailers, and whoever leaves.
+//! Requests and answers on their way: bodies, events, trailers, and connections that end early.
 
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _},

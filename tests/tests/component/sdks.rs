@@ -9,7 +9,7 @@ use keyswap_tests::{
     },
 };
 
-/// What the issuers of these APIs publish themselves.
+/// The SDKs that the issuers of these APIs publish themselves.
 const SDKS: [&str; 5] = ["openai", "anthropic", "google-genai", "@anthropic-ai/sdk", "@google/genai"];
 
 /// The rows of the matrix that are theirs, in both languages.
@@ -21,7 +21,7 @@ fn start() -> Result<Testbed<Wasmtime>> {
     Testbed::with(|standin| Testbed::wasmtime(standin).start())
 }
 
-/// What arrived at last is what should have, and the token is nowhere in it.
+/// Ensures that the request that arrived is the right one, and that the token is nowhere in it.
 fn arrived(bed: &Testbed<Wasmtime>, row: &Row, target: &str) -> Result<()> {
     let received = bed.take_clean().with_context(|| row.library.to_string())?;
     received.iter().try_for_each(|request| row.provider.check_credentials(request))?;
