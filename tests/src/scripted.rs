@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -206,22 +206,54 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<Cal
     }
 }
 
-/// The first request in the buffer and its length, once it is there in full.
+/// Returns the first request in the buffer and its length, or `None` until it is there in full.
 fn parse(buffer: &[u8]) -> Result<Option<(Call, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(length) = request.parse(buffer)? else { return Ok(None) };
+    let httparse::Status::Complete(head) = request.parse(buffer)? else { return Ok(None) };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: Vec<(String, String)> =
         request.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
-    let size = headers.iter().find(|(name, _)| name == "content-length");
-    let size: usize = size.map_or(Ok(0), |(_, value)| value.parse()).context("content-length")?;
-    let Some(body) = buffer.get(length..length + size) else { return Ok(None) };
+    let rest = buffer.get(head..).unwrap_or_default();
+    let Some((body, length)) = parse_body(&headers, rest)? else { return Ok(None) };
     let call = Call {
         method: request.method.unwrap_or_default().to_owned(),
         target: request.path.unwrap_or_default().to_owned(),
         headers,
-        body: body.to_vec(),
+        body,
     };
-    Ok(Some((call, length + size)))
+    Ok(Some((call, head + length)))
+}
+
+/// Returns the body at the beginning of `rest` and the bytes that it takes there.
+fn parse_body(headers: &[(String, String)], rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
+    let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        return parse_chunks(rest);
+    }
+    let size: usize =
+        header("content-length").map_or(Ok(0), |value| value.parse()).context("content-length")?;
+    Ok(rest.get(..size).map(|body| (body.to_vec(), size)))
+}
+
+/// Returns the content of a chunked body without trailers (RFC 9112, section 7.1) and the bytes that it takes.
+fn parse_chunks(rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line = rest.get(at..).unwrap_or_default();
+        let size = httparse::parse_chunk_size(line).map_err(|_| anyhow!("a chunk without a size"))?;
+        let httparse::Status::Complete((head, size)) = size else { return Ok(None) };
+        let begin = at + head;
+        let end = begin + usize::try_from(size)?;
+        // Every chunk ends with CRLF; after the last, the empty one, that is the end of the trailers.
+        let (Some(chunk), Some(end_of_line)) = (rest.get(begin..end), rest.get(end..end + 2)) else {
+            return Ok(None);
+        };
+        ensure!(end_of_line == b"\r\n", "a chunk does not end where it says, or trailers follow");
+        body.extend_from_slice(chunk);
+        at = end + 2;
+        if size == 0 {
+            return Ok(Some((body, at)));
+        }
+    }
 }

@@ -258,6 +258,9 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
     ensure!(wasmtime.open_raw(chunked)?.finish()?.status == 200);
     let long = Request::new("POST", "/v1/x").bearer(TOKEN).body("defg");
     ensure!(wasmtime.send(&long)?.status == 200);
+    let bodies: Vec<_> =
+        upstream.calls().iter().filter(|call| call.target == "/v1/x").map(|call| call.body.clone()).collect();
+    ensure!(bodies == [b"abc", b"defg".as_slice()], "{bodies:?}");
     Ok(())
 }
 
