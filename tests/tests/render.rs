@@ -25,8 +25,8 @@ const STARTED_BY: [(&str, &str); 5] = [
 const READ_BY: [(&str, &str); 6] = [
     ("grafana/dashboard.json", "metrics.rs"),
     ("prometheus/alerts.yaml", "metrics.rs"),
-    ("policy.yaml", "readme.rs"),
-    ("policy.tests.yaml", "readme.rs"),
+    ("policy.yaml", "docs.rs"),
+    ("policy.tests.yaml", "docs.rs"),
     ("policy-registry.yaml", "render.rs"),
     ("policy-credentials.yaml", "render.rs"),
 ];

@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     output::write(options, &measured.report)?;
     match measured.failure {
         Some(failure) => Err(failure),
-        None if options.update_readme => output::update_readme(&measured.report),
+        None if options.update_docs => output::update_docs(&measured.report),
         None => Ok(()),
     }
 }

@@ -1,10 +1,11 @@
-//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure` and
-//! `dist`.
+//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure`,
+//! `docs` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
 mod dist;
+mod docs;
 mod instructions;
 mod structure;
 mod test;
@@ -31,6 +32,8 @@ enum Task {
     Instructions(instructions::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
+    /// Build the book into `target/book`, and check every link of every document.
+    Docs(docs::Options),
     /// Make what a release has: Wasm modules with checksums, images of them, and what they are made of.
     Dist(dist::Options),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
         Task::Structure => structure::run(),
+        Task::Docs(options) => docs::run(&options),
         Task::Dist(options) => dist::run(&options),
     };
     match done {

@@ -43,8 +43,8 @@ fn what_does_not_exist_or_is_no_whole_run_is_refused_before_anything_is_built() 
     for (arguments, told) in [
         (&["--set-up", "magic"][..], "there is no set-up `magic`"),
         (&["--table", "magic"], "the tables are set-ups, component"),
-        (&["--quick", "--update-readme"], "whole runs only"),
-        (&["--set-up", "lua", "--update-readme"], "whole runs only"),
+        (&["--quick", "--update-docs"], "whole runs only"),
+        (&["--set-up", "lua", "--update-docs"], "whole runs only"),
     ] {
         let output = bench(arguments, folder.path()).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);

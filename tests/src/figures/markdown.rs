@@ -11,24 +11,80 @@ use super::{
 /// A proxy that uses less of its core, in percent, while it is asked as much as it can take, was waiting.
 const SATURATED: f64 = 90.0;
 
-/// All of a report.
+/// The set-ups of the short table: what else does the job, the parts of Envoy's own, and Keyswap.
+const SHORT: [&str; 6] =
+    ["ext-authz-grpc", "ext-authz-http", "lua", "jwt-authn", "keyswap-token", "keyswap-jwt"];
+
+/// Returns the tables of a report, each under a heading, and the targets that it missed.
 pub fn document(report: &Report) -> String {
     let mut text = conditions(report);
     for table in &report.tables {
-        text.push('\n');
-        text.push_str(&match table.name.as_str() {
-            "set-ups" => set_ups(table),
-            "component" => component(table),
-            "tokens" => growth("tokens", table),
-            "workers" => growth("workers", table),
-            "bodies" => growth("size of request and answer", table),
-            "streams" => streams(table),
-            "memory" => memory(table),
+        let (heading, content) = match table.name.as_str() {
+            "set-ups" => ("One request", set_ups(table)),
+            "component" => ("In Wasmtime", component(table)),
+            "tokens" => ("With many tokens", growth("tokens", table)),
+            "workers" => ("With several workers", growth("workers", table)),
+            "bodies" => ("With large bodies", growth("size of request and answer", table)),
+            "streams" => ("With many streams", streams(table)),
+            "memory" => ("Memory over time", memory(table)),
             _ => continue,
-        });
-        if table.name == "set-ups" {
-            text.push_str(&judgement(report));
-        }
+        };
+        let _ = write!(text, "\n## {heading}\n\n{content}");
+    }
+    text + &missed(report)
+}
+
+/// Returns a table of one row a set-up, for the first page.
+pub fn summary(report: &Report) -> String {
+    let mut text = heading(&["in front of the provider", "CPU of a request", "added to Envoy alone"]);
+    let Some(table) = report.table("set-ups") else { return text };
+    for row in SHORT.iter().filter_map(|set_up| table.row(set_up, "")) {
+        let added = table.added(row, Metric::ProcessorMicros).map(|spread| spread.median);
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                value(row.spread(Metric::ProcessorMicros), "µs"),
+                added.map(|added| format!("{added:+.0} µs")).unwrap_or_default(),
+            ],
+        );
+    }
+    text
+}
+
+/// Returns the targets with what was measured and whether each holds, for the output of the bench.
+pub fn judgement(report: &Report) -> String {
+    let mut text = heading(&["target", "at most", "measured", ""]);
+    for target in targets(report) {
+        let verdict = match (target.holds, target.is_aim) {
+            (true, _) => "holds",
+            (false, true) => "aim missed",
+            (false, false) => "**missed**",
+        };
+        line(&mut text, &[target.claim, target.allowed, target.measured, verdict.to_owned()]);
+    }
+    text
+}
+
+/// Returns a sentence for each target that was missed.
+fn missed(report: &Report) -> String {
+    let all = targets(report);
+    let missed: Vec<_> = all.iter().filter(|target| !target.holds).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n## Targets\n\nThe project sets itself {} targets; this run met {} of them. It missed these:\n\n",
+        all.len(),
+        all.len() - missed.len()
+    );
+    for target in missed {
+        let kind = if target.is_aim { " (an aim)" } else { "" };
+        let _ = writeln!(
+            text,
+            "- Target{kind}: {}. That is {} here; measured: {}.",
+            target.claim, target.allowed, target.measured
+        );
     }
     text
 }
@@ -84,20 +140,6 @@ fn waiting(table: &Table) -> String {
     }
     let waited = waited.join("; ");
     format!("\nThese waited for something slower, and used less of their core than they could: {waited}.\n")
-}
-
-/// Writes the targets, those that are missed first to be seen.
-fn judgement(report: &Report) -> String {
-    let mut text = "\n".to_owned() + &heading(&["meant to hold", "at most", "measured", ""]);
-    for target in targets(report) {
-        let verdict = match (target.holds, target.is_aim) {
-            (true, _) => "holds",
-            (false, true) => "aim missed",
-            (false, false) => "**missed**",
-        };
-        line(&mut text, &[target.claim, target.allowed, target.measured, verdict.to_owned()]);
-    }
-    text
 }
 
 fn component(table: &Table) -> String {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::statistics::{Spread, differences, spread};
 use crate::tools::project_root;
 
-/// The file with the figures of the README.
+/// The file with the figures of the documents.
 pub const FILE: &str = "tests/bench/results.json";
 
 /// A quantity that is measured of a row.
@@ -104,7 +104,7 @@ pub struct Row {
 }
 
 impl Report {
-    /// Returns the figures of the README.
+    /// Returns the figures of the documents.
     pub fn committed() -> Result<Self> {
         let text =
             fs::read_to_string(project_root().join(FILE)).with_context(|| format!("cannot read `{FILE}`"))?;

@@ -1,4 +1,4 @@
-//! How hosts are told to run it: the command in README.md, the manifest for Spin and the configuration of wash.
+//! How hosts are told to run it: the command in the book, the manifest for Spin and the configuration of wash.
 
 use std::{
     env, fs,
@@ -20,22 +20,25 @@ fn shipped_policy() -> Result<Policy> {
     Ok(policy)
 }
 
-/// The command in README.md that begins with these words, on one line.
-fn command_of_the_readme(begins: &str) -> Result<String> {
-    let readme = fs::read_to_string(tools::project_root().join("README.md"))?;
-    let start = readme.find(&format!("\n{begins}")).with_context(|| format!("no `{begins}` in README.md"))?;
-    let command = readme.get(start + 1..).unwrap_or_default();
+/// The page of the book that says how to run the component in Wasmtime.
+const PAGE: &str = "docs/deploy/wasmtime.md";
+
+/// The command on the page that begins with these words, on one line.
+fn command_of_the_page(begins: &str) -> Result<String> {
+    let page = fs::read_to_string(tools::project_root().join(PAGE))?;
+    let start = page.find(&format!("\n{begins}")).with_context(|| format!("no `{begins}` in {PAGE}"))?;
+    let command = page.get(start + 1..).unwrap_or_default();
     let command = command.split("\n```").next().unwrap_or_default();
     Ok(command.replace("\\\n", " "))
 }
 
 #[test]
-fn the_command_of_the_readme_serves_the_shipped_policy() -> Result<()> {
+fn the_command_of_the_book_serves_the_shipped_policy() -> Result<()> {
     shipped_policy()?;
-    let command = command_of_the_readme("wasmtime serve")?;
+    let command = command_of_the_page("wasmtime serve")?;
     let words: Vec<&str> = command.split_whitespace().collect();
     let has_flags = words.windows(WASMTIME_FLAGS.len()).any(|window| window == WASMTIME_FLAGS);
-    ensure!(has_flags, "the tests run Wasmtime with {WASMTIME_FLAGS:?}, README.md with `{command}`");
+    ensure!(has_flags, "the tests run Wasmtime with {WASMTIME_FLAGS:?}, {PAGE} with `{command}`");
 
     let folder = tempfile::tempdir()?;
     symlink(tools::project_root().join("component"), folder.path().join("component"))?;

@@ -35,16 +35,16 @@ pub(crate) struct Options {
     /// Write the tables to this file, as Markdown.
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
-    /// Put the figures of a whole run into the repository and its README.
+    /// Put the figures of a whole run into the repository and its documents.
     #[arg(long)]
-    pub(super) update_readme: bool,
+    pub(super) update_docs: bool,
     /// Print the names of the set-ups and end.
     #[arg(long)]
     pub(super) list: bool,
 }
 
 impl Options {
-    /// Returns what is to be measured; fails where the README would get less than a whole run.
+    /// Returns what is to be measured; fails where the documents would get less than a whole run.
     pub(super) fn plan(&self) -> Result<Plan> {
         let tables = match (self.table.as_slice(), self.set_up.as_slice()) {
             ([], []) => Kind::ALL.to_vec(),
@@ -52,7 +52,7 @@ impl Options {
             (tables, _) => tables.to_vec(),
         };
         let is_whole = self.set_up.is_empty() && tables == Kind::ALL && !self.quick;
-        ensure!(!self.update_readme || is_whole, "the README shows whole runs only");
+        ensure!(!self.update_docs || is_whole, "the documents show whole runs only");
         Ok(Plan {
             rounds: if self.quick { 1 } else { usize::try_from(self.rounds)? },
             slice: if self.quick { QUICK } else { Duration::from_millis(self.slice.into()) },

@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{
+    docs,
     figures::{self, Report},
-    readme,
     tools::project_root,
 };
 
@@ -13,7 +13,7 @@ use super::options::Options;
 
 /// Writes the measurements, even if they are not all that were planned.
 pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
-    let document = figures::document(report);
+    let document = format!("{}\n{}", figures::document(report), figures::judgement(report));
     println!("{document}");
     for table in &report.tables {
         eprintln!("the table `{}` took {} s", table.name, table.seconds);
@@ -27,9 +27,9 @@ pub(super) fn write(options: &Options, report: &Report) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn update_readme(report: &Report) -> Result<()> {
+pub(super) fn update_docs(report: &Report) -> Result<()> {
     write_file(&project_root().join(figures::FILE), &report.to_json()?)?;
-    readme::update()
+    docs::update()
 }
 
 fn write_file(file: &Path, text: &str) -> Result<()> {

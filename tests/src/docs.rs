@@ -1,0 +1,35 @@
+//! The documents: which there are, their generated parts, their commands and their links.
+//!
+//! A document marks its parts by comments:
+//!
+//! - `<!-- run -->`: the fenced block below is run by a test, in one shell for all blocks of a document.
+//! - `<!-- file: PATH -->`: the fenced block below holds that file of the repository.
+//! - `<!-- generated: NAME ARGUMENTS -->` to `<!-- end -->`: what [`parts`] knows by that name.
+
+mod links;
+mod pages;
+mod parts;
+mod reference;
+mod tables;
+
+pub use links::{Link, anchors, check_links, links};
+pub use pages::{BOOK, Chapter, Page, chapters, pages};
+pub use parts::{current, scripts};
+pub use tables::alerts;
+
+use std::fs;
+
+use anyhow::Result;
+
+use crate::tools::project_root;
+
+/// Writes the generated parts of all documents anew.
+pub fn update() -> Result<()> {
+    for page in pages()? {
+        let current = current(&page)?;
+        if current != page.text {
+            fs::write(project_root().join(&page.path), current)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Tables of what the code has: reasons, lints, clients, providers, alerts, the words of the command line.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::answer::Reason;
+use serde::Deserialize;
+
+use crate::{
+    KEYSWAP,
+    clients::matrix::{ROWS, WS},
+    tools::{ENVOY_VERSION, OLDEST_WASMTIME_VERSION, WASH_VERSION, WASMTIME_VERSION, project_root},
+};
+
+const PROVIDERS: &str = "tests/providers.yaml";
+const ALERTS: &str = "envoy/prometheus/alerts.yaml";
+/// A recorded run of `cargo xtask up`, which the test of that command keeps current.
+const FIRST_RUN: &str = "xtask/tests/first-run.txt";
+/// The exit codes stand in every help text; a page says them once.
+const EXIT_CODES: &str = "\nExit codes:";
+
+pub(super) fn reasons() -> String {
+    let mut table = heading(&["code", "status", "message to the caller"]);
+    for reason in Reason::ALL {
+        let _ = writeln!(table, "| [`{reason}`](#{reason}) | {} | {} |", reason.status(), reason.message());
+    }
+    table
+}
+
+pub(super) fn reason(code: &str) -> Result<String> {
+    let reason =
+        Reason::ALL.into_iter().find(|reason| reason.code() == code).context("there is no such reason")?;
+    Ok(format!("Status {}. The caller reads: “{}”", reason.status(), reason.message()))
+}
+
+/// Returns every finding of `policy lint`, as the command lists them.
+pub(super) fn lints() -> Result<String> {
+    keyswap(&["policy", "lint", "--list"])
+}
+
+/// Returns the help of a command, without the exit codes.
+pub(super) fn help(command: &str) -> Result<String> {
+    let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+    let text = keyswap(&words)?;
+    let text = text.split(EXIT_CODES).next().unwrap_or_default();
+    // Lines without text may have blanks.
+    let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
+    Ok(format!("```text\n{}\n```", lines.join("\n")))
+}
+
+fn keyswap(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(KEYSWAP.path()?);
+    // Help shows the values that variables have.
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    for name in variables.filter(|name| name.to_string_lossy().starts_with("KEYSWAP_")) {
+        command.env_remove(name);
+    }
+    let output = command.args(arguments).output()?;
+    ensure!(output.status.success(), "`keyswap {}` fails", arguments.join(" "));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+pub(super) fn clients() -> Result<String> {
+    let mut table = heading(&["language", "library", "release", "base URL"]);
+    for row in &ROWS {
+        let (name, release) = row.described()?;
+        let _ = writeln!(table, "| {:?} | {name} | {release} | `W{}` |", row.library.language, row.base_path);
+    }
+    let _ = writeln!(table, "| Node | `ws`, realtime | {} | `W/v1/realtime` |", WS.version()?);
+    table.push_str("| | `curl` with `?key=` | the machine's | `W` |\n");
+    Ok(table)
+}
+
+pub(super) fn versions() -> String {
+    let mut table = heading(&["host", "tested release"]);
+    for (host, release) in [
+        ("Envoy", ENVOY_VERSION),
+        ("Wasmtime", WASMTIME_VERSION),
+        ("Wasmtime, the oldest", OLDEST_WASMTIME_VERSION),
+        ("wash", WASH_VERSION),
+    ] {
+        let _ = writeln!(table, "| {host} | {release} |");
+    }
+    table
+}
+
+pub(super) fn first_run() -> Result<String> {
+    let run = fs::read_to_string(project_root().join(FIRST_RUN)).context(FIRST_RUN)?;
+    Ok(format!("```text\n{}\n```", run.trim_end()))
+}
+
+#[derive(Deserialize)]
+struct Providers {
+    rows: Vec<Provider>,
+}
+
+#[derive(Deserialize)]
+struct Provider {
+    #[serde(rename = "provider")]
+    name: String,
+    key: String,
+    #[serde(default)]
+    billed: bool,
+    #[serde(default)]
+    http: Vec<Vec<String>>,
+    #[serde(default)]
+    websocket: Vec<Vec<String>>,
+}
+
+/// Returns the built-in providers, as the cases know them that run in every mode of the gateway.
+pub(super) fn providers() -> Result<String> {
+    let text = fs::read_to_string(project_root().join(PROVIDERS)).context(PROVIDERS)?;
+    let providers: Providers = serde_saphyr::from_str(&text)?;
+    let mut table = heading(&["name", "example", "own host", "key in", "WebSocket", "unified billing"]);
+    for row in &providers.rows {
+        let call = row.http.first().or(row.websocket.first()).with_context(|| row.name.clone())?;
+        let example = call.first().map_or("", |target| target.split('?').next().unwrap_or_default());
+        let host = call.get(2).map_or("", |url| url.split('/').next().unwrap_or_default());
+        let host = if host.is_empty() { "none".to_owned() } else { format!("`{host}`") };
+        let yes = |does: bool| if does { "yes" } else { "no" };
+        let _ = writeln!(
+            table,
+            "| `{}` | `{example}` | {host} | `{}` | {} | {} |",
+            row.name,
+            row.key,
+            yes(!row.websocket.is_empty()),
+            yes(row.billed)
+        );
+    }
+    Ok(table)
+}
+
+#[derive(Deserialize)]
+struct Rules {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    alert: String,
+    expr: String,
+    #[serde(default, rename = "for")]
+    wait: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+fn rules() -> Result<Vec<Rule>> {
+    let text = fs::read_to_string(project_root().join(ALERTS)).context(ALERTS)?;
+    let rules: Rules = serde_saphyr::from_str(&text)?;
+    Ok(rules.groups.into_iter().flat_map(|group| group.rules).collect())
+}
+
+/// Returns the names of all alerts.
+///
+/// # Errors
+///
+/// The rules cannot be read.
+pub fn alerts() -> Result<Vec<String>> {
+    Ok(rules()?.into_iter().map(|rule| rule.alert).collect())
+}
+
+pub(super) fn alert(name: &str) -> Result<String> {
+    let rule = rules()?.into_iter().find(|rule| rule.alert == name).context("there is no such alert")?;
+    let of = |map: &BTreeMap<String, String>, key: &str| map.get(key).cloned().unwrap_or_default();
+    let wait = rule.wait.map(|wait| format!(", after {wait}")).unwrap_or_default();
+    Ok(format!(
+        "Severity: {}{wait}. “{}”\n\n```promql\n{}\n```",
+        of(&rule.labels, "severity"),
+        of(&rule.annotations, "summary"),
+        rule.expr.trim_end()
+    ))
+}
+
+fn heading(names: &[&str]) -> String {
+    format!("| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()))
+}

@@ -1,0 +1,177 @@
+//! The truth of the documents: examples are files that are tested, commands run, tables are generated, links lead
+//! somewhere.
+
+use std::{collections::BTreeSet, env, os::unix::fs::symlink, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::answer::Reason;
+use keyswap_tests::{
+    Bootstrap, KEYSWAP,
+    docs::{self, Page},
+    tools,
+};
+
+/// Set, it makes this test write the generated parts anew.
+const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
+/// A newcomer reads no more than this of README.md.
+const MAX_README_LINES: usize = 150;
+
+fn page(path: &str) -> Result<Page> {
+    let found = docs::pages()?.into_iter().find(|page| page.path == path);
+    found.with_context(|| format!("there is no document `{path}`"))
+}
+
+#[test]
+fn the_generated_parts_of_the_documents_are_current() -> Result<()> {
+    if env::var_os(UPDATE).is_some() {
+        return docs::update();
+    }
+    for page in docs::pages()? {
+        ensure!(
+            page.text == docs::current(&page)?,
+            "{} is out of date: run this test with {UPDATE}=1",
+            page.path
+        );
+    }
+    Ok(())
+}
+
+/// Runs the commands of a document in one shell, so that what a reader has set stays set.
+fn run_commands(page: &Page, path: &std::ffi::OsStr) -> Result<()> {
+    let script = docs::scripts(&page.text).concat();
+    let folder = tempfile::tempdir()?;
+    for name in ["envoy", "component"] {
+        symlink(tools::project_root().join(name), folder.path().join(name))?;
+    }
+    let output = Command::new("bash")
+        .args(["-euxo", "pipefail", "-c", &script])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "the commands of {} fail:\n{}{}",
+        page.path,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+#[test]
+fn the_commands_of_the_documents_run() -> Result<()> {
+    let command = KEYSWAP.path()?;
+    let beside = command.parent().context("the command is in a folder")?.to_owned();
+    let others: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let path = env::join_paths([beside].into_iter().chain(others))?;
+    let pages: Vec<Page> =
+        docs::pages()?.into_iter().filter(|page| !docs::scripts(&page.text).is_empty()).collect();
+    ensure!(pages.len() > 10, "hardly any document has commands to run");
+    pages.iter().try_for_each(|page| run_commands(page, &path))
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() -> Result<()> {
+    docs::check_links()
+}
+
+#[test]
+fn the_readme_is_one_page_and_begins_the_book() -> Result<()> {
+    let lines = page("README.md")?.text.lines().count();
+    ensure!(lines <= MAX_README_LINES, "README.md has {lines} lines");
+    let first = docs::chapters()?.into_iter().next().context("the book has pages")?;
+    ensure!(first.path == "README.md", "the book begins with {}", first.path);
+    Ok(())
+}
+
+#[test]
+fn every_page_of_the_book_is_in_its_summary_once() -> Result<()> {
+    let chapters: Vec<String> = docs::chapters()?.into_iter().map(|chapter| chapter.path).collect();
+    let named: BTreeSet<&str> = chapters.iter().map(String::as_str).collect();
+    ensure!(named.len() == chapters.len(), "the summary names a page twice");
+    for page in
+        docs::pages()?.iter().filter(|page| page.path.starts_with("docs/") && page.path != "docs/SUMMARY.md")
+    {
+        ensure!(named.contains(page.path.as_str()), "docs/SUMMARY.md does not name {}", page.path);
+        ensure!(page.text.starts_with("# "), "{} has no title", page.path);
+    }
+    Ok(())
+}
+
+/// The headings of a page that stand for something of the code: one for each, in code font.
+fn ensure_headings(path: &str, expected: &[String]) -> Result<()> {
+    let text = page(path)?.text;
+    let found: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    for heading in expected {
+        ensure!(found.contains(heading.as_str()), "{path} has no heading `## {heading}`");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_reason_lint_and_alert_has_a_heading_that_answers() -> Result<()> {
+    let coded = |code: &str| format!("`{code}`");
+    let reasons: Vec<String> = Reason::ALL.iter().map(|reason| coded(reason.code())).collect();
+    ensure_headings("docs/policies/reasons.md", &reasons)?;
+    let listed =
+        tools::run(Command::new(KEYSWAP.path()?).args(["policy", "lint", "--list"]), "it was built")?;
+    let lints: Vec<String> =
+        listed.lines().skip(2).filter_map(|row| row.split('`').nth(1)).map(coded).collect();
+    ensure!(lints.len() > 10, "{listed}");
+    ensure_headings("docs/policies/lints.md", &lints)?;
+    ensure_headings("docs/operate/alerts.md", &docs::alerts()?)
+}
+
+#[test]
+fn the_policy_of_the_bootstrap_is_the_one_of_the_documents() -> Result<()> {
+    let text = std::fs::read_to_string(tools::project_root().join("envoy/policy.yaml"))?;
+    let policy: serde_json::Value = serde_saphyr::from_str(&text)?;
+    ensure!(Bootstrap::shipped()?.policy()? == policy, "envoy/bootstrap.yaml and envoy/policy.yaml differ");
+    Ok(())
+}
+
+/// The paths that documents name in backticks exist.
+#[test]
+fn every_path_that_a_document_names_exists() -> Result<()> {
+    let is_path = |text: &str| {
+        ["core/", "filter/", "component/", "cases/", "control/", "tests/", "xtask/", "envoy/", "docs/"]
+            .iter()
+            .any(|folder| text.starts_with(folder))
+            && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
+    };
+    // The changelog tells of files that were.
+    for page in docs::pages()?.iter().filter(|page| page.path != "CHANGELOG.md") {
+        for name in page.text.split('`').skip(1).step_by(2).filter(|name| is_path(name)) {
+            ensure!(
+                tools::project_root().join(name).exists(),
+                "{} names `{name}`, which is not there",
+                page.path
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Each page of a decision has a heading with its number and its sections, and stands in the index; numbers have no gaps.
+#[test]
+fn every_decision_has_its_sections_and_a_row_in_the_index() -> Result<()> {
+    const INDEX: &str = "docs/decisions/README.md";
+    let index = page(INDEX)?.text;
+    let all = docs::pages()?;
+    let pages = all.iter().filter(|page| page.path.starts_with("docs/decisions/") && page.path != INDEX);
+    let mut count = 0;
+    for (Page { path, text }, number) in pages.zip(1..) {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        ensure!(name.starts_with(&format!("{number:03}-")), "{path}: the number {number:03} comes next");
+        let heading = text.lines().next().and_then(|line| line.strip_prefix(&format!("# {number:03}. ")));
+        let title = heading.with_context(|| format!("{path} begins with `# {number:03}. Title`"))?;
+        let sections: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        ensure!(sections == ["Context", "Decision", "Consequence"], "{path} has the sections {sections:?}");
+        let row = format!("| [{number:03}]({name}) | {title} |");
+        ensure!(index.contains(&row), "{INDEX} has no row `{row}`");
+        count = number;
+    }
+    let rows = index.lines().filter(|line| line.starts_with("| [")).count();
+    ensure!(rows == count, "{INDEX} has {rows} rows for {count} pages");
+    Ok(())
+}
