@@ -1,6 +1,7 @@
 //! The promise of `cargo xtask up` to a newcomer: what it prints works, and Ctrl-C leaves nothing behind.
 
 use std::{
+    env,
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _, Seek as _},
     net::{TcpListener, TcpStream},
@@ -71,7 +72,9 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     assert!(!shown.contains("ptk_"), "{shown}");
 
     assert!(up.signal(Signal::INT)?.success());
-    assert!(up.read_rest().contains("have ended"));
+    let rest = up.read_rest();
+    assert!(rest.contains("have ended"));
+    keep_first_run(&FirstRun { instructions: &instructions, shown: &shown, rest: &rest })?;
     for address in [proxy, admin, dashboard.trim_end_matches("/admin").to_owned()] {
         assert!(TcpStream::connect(&address).is_err(), "something still listens on {address}");
     }
@@ -227,6 +230,64 @@ impl Drop for Up {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a first run prints, with one command tried.
+struct FirstRun<'a> {
+    instructions: &'a str,
+    shown: &'a str,
+    rest: &'a str,
+}
+
+impl FirstRun<'_> {
+    /// Returns the run as the book shows it: one thing to try, and stand-ins for what differs from run to run.
+    fn transcript(&self) -> Result<String> {
+        let title = "curl: the OpenAI API";
+        let before = self.instructions.split("\n# --- ").next().context("there are things to try")?;
+        let received = self.shown.split("\nthe stand-in received").nth(1).context("nothing was received")?;
+        let end = self.instructions.lines().last().unwrap_or_default();
+        let text = format!(
+            "$ cargo xtask up\n{before}\n# --- {title}\n{}[…]\n{end}\n\nthe stand-in received{received}\n^C\n{}\n",
+            snippet(self.instructions, title)?,
+            self.rest.lines().last().unwrap_or_default(),
+        );
+        self.replaced(&text)
+    }
+
+    fn replaced(&self, text: &str) -> Result<String> {
+        let fact = |label| address(self.instructions, label);
+        let dashboard = fact("dashboard    http://")?;
+        let folder = fact("logs         envoy.log and access.log in ")?;
+        let differs = [
+            (fact("proxy token  ")?, "ptk_…"),
+            (fact("base URL     http://")?, "127.0.0.1:10000"),
+            (fact("admin        http://")?, "127.0.0.1:9901"),
+            (dashboard.trim_end_matches("/admin").to_owned(), "127.0.0.1:7070"),
+            (fact("password     ")?.split(' ').next().unwrap_or_default().to_owned(), "…"),
+            (folder, "/tmp/keyswap"),
+        ];
+        let text = differs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+        let is_timing =
+            |line: &str| line.starts_with("      done in") || line.starts_with("      still at it");
+        let fixed = |line: &str| {
+            let differs =
+                ["  | x-request-id: ", "  | user-agent: curl/"].into_iter().find(|it| line.starts_with(it));
+            differs.map_or_else(|| format!("{line}\n"), |name| format!("{name}…\n"))
+        };
+        Ok(text.lines().filter(|line| !is_timing(line)).map(fixed).collect())
+    }
+}
+
+/// Compares the run with the one in the book; with `KEYSWAP_UPDATE_DOCS` it becomes the one in the book.
+fn keep_first_run(run: &FirstRun<'_>) -> Result<()> {
+    let file = tools::project_root().join("xtask/tests/first-run.txt");
+    let transcript = run.transcript()?;
+    if env::var_os("KEYSWAP_UPDATE_DOCS").is_some() {
+        fs::write(&file, &transcript)?;
+    }
+    let kept = fs::read_to_string(&file)?;
+    ensure!(kept == transcript, "a first run prints something else than the book says:\n{transcript}");
+    Ok(())
 }
 
 /// The script under a title.
