@@ -40,9 +40,10 @@ struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Returns a keyword of the field, or else of its definition.
+    /// Returns a keyword of the field, or else of its definition, or else of one of its alternatives.
     fn get(self, keyword: &str) -> Option<&'a Value> {
-        self.own.get(keyword).or_else(|| self.definition?.1.get(keyword))
+        let alternatives = || self.own.get("anyOf")?.as_array()?.iter().find_map(|it| it.get(keyword));
+        self.own.get(keyword).or_else(|| self.definition?.1.get(keyword)).or_else(alternatives)
     }
 
     fn text(self, keyword: &str) -> Option<&'a str> {
@@ -75,7 +76,8 @@ impl<'a> Reference<'a> {
             .collect();
         if let Some(fields) = field.get("properties").and_then(Value::as_object) {
             let mut groups: Vec<(&Value, Vec<&str>)> = Vec::new();
-            for (name, value) in fields {
+            // A field that must not be there has the schema `false`.
+            for (name, value) in fields.iter().filter(|(_, value)| !value.is_boolean()) {
                 match groups.iter_mut().find(|(other, _)| value.get("$ref").is_some() && *other == value) {
                     Some((_, names)) => names.push(name),
                     None => groups.push((value, vec![name])),
