@@ -1,14 +1,14 @@
 //! The Keyswap policy engine.
 //!
-//! It takes the head of a request and the time, and returns a [`Decision`](judge::Decision): forward the request, with the
-//! caller's credential removed and the real one in its place, or reply in its stead.
+//! The engine takes the head of a request and the time, and returns a [`Decision`](judge::Decision). The request is
+//! forwarded, with the real credential in place of the caller's, or a reply is given in its stead.
 //!
-//! It does no I/O, reads no clock and draws no randomness; its host (Envoy, a command, a test) hands those in. So every host
-//! decides alike, and every decision can be replayed.
+//! The engine does no I/O, reads no clock and draws no randomness; its host (Envoy, a command, a test) hands those in.
+//! So every host decides alike, and every decision can be replayed.
 //!
-//! The way through it is [`Worker::start`](worker::Worker::start), [`Worker::in_force`](worker::Worker::in_force) and
-//! [`InForce::judge`](worker::InForce::judge). That decides, or asks for something to be fetched and hands out a ticket to
-//! come back with.
+//! A host calls [`Worker::start`](worker::Worker::start), [`Worker::in_force`](worker::Worker::in_force) and
+//! [`InForce::judge`](worker::InForce::judge). Judging returns the decision, or a fetch to make first and a ticket to
+//! go on with.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

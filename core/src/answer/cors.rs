@@ -1,14 +1,15 @@
-//! Cross-origin resource sharing: which pages may call from a browser, and what they may see of the answer.
+//! Cross-origin resource sharing by the Fetch standard: the pages that may call from a browser, and the answer headers
+//! that they may read.
 //!
-//! By the Fetch standard. Credentials in its sense (cookies) are never allowed, so any origin may be, unless the policy
-//! names those that are.
+//! Credentials in the standard's sense (cookies) are never allowed. So every origin is allowed unless the policy lists
+//! origins.
 
 use std::borrow::Cow;
 
 use super::reply::{LocalReply, ResponseHeader, ResponseHeaders};
 use crate::request::RequestHead;
 
-/// Which origins may call.
+/// The origins that may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origins {
     Any,
@@ -27,8 +28,8 @@ impl Origins {
 /// The headers that the SDKs of browsers need to see, Google's address for an upload among them.
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy";
-/// The headers by which an upstream speaks to pages. They are about its own host, and for no page that may not call
-/// here.
+/// The headers by which an upstream grants access to pages. They are about the upstream's own host, so they never reach
+/// a page that may not call here.
 const UPSTREAMS: &[&str] = &[
     "access-control-allow-credentials",
     "access-control-allow-headers",
@@ -37,13 +38,13 @@ const UPSTREAMS: &[&str] = &[
     "access-control-expose-headers",
     "access-control-max-age",
 ];
-/// A browser asks again after so many seconds.
+/// The seconds for which a browser caches the answer to a preflight.
 const MAX_AGE: &str = "86400";
 
 /// The methods that are forwarded, without `HEAD`, which a page may always use.
 const METHODS_OF_PAGES: &str = "GET, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// The origin of a request that has exactly one, as a value that may stand in an answer.
+/// Returns the origin of a request that has exactly one, as a value that may stand in an answer.
 fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     let mut origins = head.values("origin");
     let origin = str::from_utf8(origins.next()?).ok()?;
@@ -52,9 +53,10 @@ fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     (is_plain && origins.next().is_none()).then_some(origin)
 }
 
-/// Returns the headers that are added to every reply to a request with an origin: none where it is not allowed.
+/// Returns the headers that are added to every reply to a request with an origin; none for an origin that is not
+/// allowed.
 ///
-/// The values replace the upstream's own, which speak for another host.
+/// The values replace the upstream's own, which are about another host.
 pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<ResponseHeader> {
     let Some(origin) = origin(head).filter(|origin| origins.allow(origin.as_bytes())) else {
         return Vec::new();
@@ -65,8 +67,8 @@ pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<Response
     ]
 }
 
-/// Has the answer to a request with an origin say which pages may see it. It depends on the origin also where that is not
-/// allowed.
+/// Writes into the answer which pages may see it, where the request has an origin. `Vary` is added for a refused origin
+/// too, since the answer depends on the origin either way.
 pub(crate) fn apply(origins: &Origins, head: &RequestHead<'_>, response: &mut ResponseHeaders) {
     if head.values("origin").next().is_none() {
         return;
@@ -76,8 +78,10 @@ pub(crate) fn apply(origins: &Origins, head: &RequestHead<'_>, response: &mut Re
     response.add.push(("vary", Cow::Borrowed("Origin")));
 }
 
-/// The answer to a preflight: `OPTIONS` with an origin and the method that is asked for. It is no request of anybody's,
-/// so nobody is asked who they are.
+/// Answers a preflight: `OPTIONS` with an origin and the method that is asked for. Returns `None` for any other
+/// request.
+///
+/// Browsers send preflights without credentials, so no caller is authenticated.
 pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<LocalReply> {
     if head.method != b"OPTIONS" {
         return None;
@@ -95,7 +99,7 @@ pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<Loc
     Some(LocalReply { status: 204, headers: answer, body: String::new() })
 }
 
-/// The names that the browser asks for, where that is a plain list of names; else any.
+/// Returns the header names that the browser asks for, where they are a plain list; else `*`.
 fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
     let is_list = |text: &&str| {
         (1..=4096).contains(&text.len())

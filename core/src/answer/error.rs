@@ -1,6 +1,6 @@
 //! The exact error of a request: finer than a [`Reason`], for the log and `policy explain`.
 //!
-//! A caller is told the reason only, so that it cannot learn whether a token exists; operators see the fault.
+//! A caller gets only the reason, so that it cannot learn whether a token exists. Operators see the error.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::limit::Taken;
 use crate::request::{IdentitySlot, Slot};
 use crate::syntax::PathError;
 
-/// A check that failed. `Display` says it in words that hold no credential.
+/// A check that failed. `Display` writes it in words that hold no credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckError<'a> {
@@ -20,13 +20,13 @@ pub enum CheckError<'a> {
     Method,
     /// The request target can be read in more than one way.
     Path(PathError),
-    /// A slot holds something else than one credential.
+    /// The slot does not hold exactly one credential.
     CredentialAmbiguous(Slot),
-    /// No slot holds one.
+    /// No slot holds a credential.
     CredentialMissing,
     /// No token has this digest.
     TokenUnknown,
-    /// The token was taken back.
+    /// The token is disabled.
     TokenDisabled,
     /// The token also stands in the path or query.
     TokenInTarget,
@@ -34,29 +34,29 @@ pub enum CheckError<'a> {
     TokenExpired(UnixTime),
     /// The identity JWT is refused.
     Jwt(JwtError<'a>),
-    /// A place for identity JWTs holds something else than one.
+    /// The identity slot does not hold exactly one JWT.
     IdentityAmbiguous(&'a IdentitySlot),
-    /// The issuer's keys cannot be had.
+    /// No usable keys are at hand for the issuer of this name.
     KeysUnavailable(&'a str),
-    /// Nobody knows the address that the JWT vouches for.
+    /// Neither the policy nor the registry knows the address that the JWT vouches for.
     PersonUnknown,
-    /// The person is known, and may not call.
+    /// The person is known, but disabled.
     PersonDisabled,
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The gateway's universal endpoint, which the policy does not open.
     UniversalEndpoint,
-    /// The path is none of those that are forwarded there.
+    /// The path is not an endpoint that is forwarded to this upstream.
     Endpoint,
-    /// The host cannot make a WebSocket of a connection.
+    /// The host cannot upgrade a connection to a WebSocket.
     Upgrade,
-    /// The token is restricted to models, and what model a request is for is not known here.
+    /// The token is restricted to models, and the model of a request is not read here.
     ModelsRestricted,
-    /// The token has no request left.
+    /// The token's budget is spent.
     RateLimited(Taken),
-    /// Nobody can count the token's requests now.
+    /// No store can count the token's requests now.
     LimitUnavailable,
-    /// The token would have to be looked up, and cannot be now.
+    /// The token is not cached, and the registry cannot be asked now.
     RegistryUnavailable,
     /// No source of this upstream credential has a value now.
     CredentialUnavailable(&'a str),
@@ -168,7 +168,7 @@ impl fmt::Display for CheckError<'_> {
     }
 }
 
-/// Returns what the caller of a refused JWT is told. Only a token that is right in everything else learns that it is expired.
+/// Returns the reason for a refused JWT. Only a token that is otherwise valid gets [`Reason::TokenExpired`].
 const fn reason_of_jwt(error: &JwtError<'_>) -> Reason {
     match error {
         JwtError::Unavailable => Reason::HostFailure,

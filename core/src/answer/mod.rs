@@ -1,4 +1,4 @@
-//! Answers of the engine's own: what was wrong, what the caller is told of it, in the dialect of its SDK.
+//! The engine's own answers: errors, their reasons, and replies in the dialect of the caller's SDK.
 
 pub(crate) mod cors;
 mod error;

@@ -1,13 +1,13 @@
-//! Why a request is refused: the one place that gives a reason its code, its status and its words.
+//! Reasons of refusals: the one place that gives a reason its code, its status and its words.
 //!
-//! Codes are stable: they stand in replies, logs, metrics and explanations alike. The words are fixed, so that
-//! nothing of a request is ever reflected. An unknown, a disabled and a malformed token share one reason, so that
-//! nobody learns which tokens exist.
+//! Codes are stable: they stand in replies, logs, metrics and explanations alike. The words are fixed, so that nothing
+//! of a request is ever reflected. An unknown, a disabled and a malformed token share one reason, so that no caller
+//! learns which tokens exist.
 
 use std::fmt;
 
-/// The methods that are forwarded. CONNECT would open a tunnel and TRACE would echo the upstream credential; others no
-/// API here has, and a server may take `trace` for TRACE.
+/// The methods that are forwarded. CONNECT would open a tunnel, and TRACE would echo the upstream credential (RFC 9110
+/// section 9.3). No API here has other methods, and a server may take `trace` for TRACE.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Tells whether a method is one of [`METHODS`].
@@ -23,7 +23,7 @@ pub enum Reason {
     MethodNotAllowed,
     /// A request target that two parsers could read differently.
     PathInvalid,
-    /// One slot holds something else than one credential.
+    /// A slot does not hold exactly one credential.
     CredentialAmbiguous,
     /// No slot holds a credential.
     CredentialMissing,
@@ -31,29 +31,29 @@ pub enum Reason {
     TokenInvalid,
     /// The token also stands where it would be forwarded and logged: in the URL.
     TokenMisplaced,
-    /// The token was valid once.
+    /// The token has expired.
     TokenExpired,
     /// The token is valid, but not for this provider.
     ProviderNotAllowed,
-    /// The token is valid, but the endpoint is open to nobody.
+    /// The token is valid, but the endpoint is never forwarded.
     EndpointNotAllowed,
-    /// The token is restricted to models, which cannot be told.
+    /// The token is restricted to models, which are not checked here.
     ModelNotAllowed,
-    /// A WebSocket is asked for where there can be none.
+    /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,
-    /// The token's requests are spent for now.
+    /// The token's budget is spent for now.
     RateLimited,
-    /// The token's requests cannot be counted.
+    /// No store can count the token's requests now.
     RateLimitUnavailable,
-    /// The identity is valid, and nobody of the team's.
+    /// The identity is valid, but its subject is not known.
     PrincipalUnknown,
-    /// The validity of the identity cannot be told.
+    /// The issuer's keys are not at hand, so the identity cannot be verified now.
     IssuerKeysUnavailable,
-    /// The validity of the token cannot be told.
+    /// The registry cannot be asked, so the token cannot be looked up now.
     TokenStoreUnavailable,
-    /// The real credential cannot be had now.
+    /// No source of the upstream credential has a value now.
     UpstreamCredentialUnavailable,
-    /// There is no policy yet.
+    /// No policy is in force yet.
     PolicyUnavailable,
     /// The host could not carry out the decision.
     HostFailure,
@@ -83,7 +83,7 @@ impl Reason {
         Self::HostFailure,
     ];
 
-    /// The stable code.
+    /// Returns the stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => "method_not_allowed",
@@ -108,7 +108,7 @@ impl Reason {
         }
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub const fn status(self) -> u16 {
         match self {
             Self::MethodNotAllowed => 405,
@@ -129,7 +129,7 @@ impl Reason {
         }
     }
 
-    /// Returns the message for the developer who sees it.
+    /// Returns the message for the developer of the caller.
     pub const fn message(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => {
@@ -172,8 +172,10 @@ impl Reason {
         }
     }
 
-    /// The value of `WWW-Authenticate`, for reasons that concern the credential (RFC 6750 section 3). Without a
-    /// credential there is no `error`, as its section 3.1 asks.
+    /// Returns the value of `WWW-Authenticate`, for reasons that concern the credential (RFC 6750 section 3); `None`
+    /// for others.
+    ///
+    /// A request without a credential gets no `error`, as RFC 6750 section 3.1 asks.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
             Self::MethodNotAllowed

@@ -16,11 +16,11 @@ pub type ResponseHeader = (&'static str, Cow<'static, str>);
 /// The changes to the headers of whatever answers a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseHeaders {
-    /// Removed: what the upstream says of its own host.
+    /// Names to remove: headers in which an upstream speaks for its own host.
     pub remove: &'static [&'static str],
-    /// Set in place of all lines of the name.
+    /// Headers to set in place of all lines of the name.
     pub set: Vec<ResponseHeader>,
-    /// Added to what is there.
+    /// Lines to add to those that are there.
     pub add: Vec<ResponseHeader>,
 }
 
@@ -33,7 +33,7 @@ impl ResponseHeaders {
         self.set.push(("ratelimit", item("r", *remaining, "t", *reset)));
     }
 
-    /// The same for an answer of ours.
+    /// Takes the headers for a local reply, with those of the budget where a rate limit is the cause.
     pub(crate) fn for_reply(&mut self, fault: &CheckError<'_>) -> Vec<ResponseHeader> {
         if let CheckError::RateLimited(taken) = fault {
             self.budget(taken);
@@ -44,7 +44,7 @@ impl ResponseHeaders {
     }
 }
 
-/// Returns the item that tells of a token's budget, with two parameters.
+/// Returns the structured-field item for a token's budget, with two parameters.
 fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> {
     let mut text = String::with_capacity(32);
     text.push_str("\"token\"");
@@ -57,12 +57,12 @@ fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> 
     text.into()
 }
 
-/// Why an upstream gave no answer.
+/// A failure of an upstream to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamFailure {
-    /// It could not be reached, or ended the connection before its answer.
+    /// The upstream could not be reached, or ended the connection before its answer.
     Unreachable,
-    /// It took too long.
+    /// The upstream took too long.
     TooSlow,
 }
 
@@ -78,13 +78,13 @@ pub struct LocalReply {
 }
 
 impl LocalReply {
-    /// Returns the reply of a host that cannot carry a decision out: it never forwards instead.
+    /// Returns the reply of a host that cannot carry out a decision; a host never forwards instead.
     pub fn host_failure() -> Self {
         Self::refuse(Reason::HostFailure, Dialect::OpenAi, Vec::new())
     }
 
-    /// Returns the reply of a host to a granted request that got no reply, in a form that every SDK understands. Envoy
-    /// says the same by `envoy/bootstrap.yaml`.
+    /// Returns the reply to a granted request whose upstream gave no answer, in a form that every SDK understands.
+    /// Envoy gives the same reply by `envoy/bootstrap.yaml`.
     pub fn upstream(failure: UpstreamFailure) -> Self {
         let (status, code, message) = match failure {
             UpstreamFailure::Unreachable => (502, "upstream_unreachable", "upstream request failed"),
@@ -100,7 +100,7 @@ impl LocalReply {
         Self::refuse(Reason::PolicyUnavailable, Dialect::OpenAi, Vec::new())
     }
 
-    /// The refusal for `reason`, with headers that belong to the request.
+    /// Returns the refusal for `reason`, with headers that belong to the request.
     pub(crate) fn refuse(reason: Reason, dialect: Dialect, own: Vec<ResponseHeader>) -> Self {
         let mut headers: Vec<ResponseHeader> = vec![
             ("content-type", "application/json".into()),

@@ -1,7 +1,7 @@
-//! Directions for a client that was refused: protected-resource metadata (RFC 9728), and for a browser that navigates
-//! here the team's sign-in.
+//! Directions for refused clients: protected-resource metadata (RFC 9728), and the team's sign-in for a browser that
+//! navigates here.
 //!
-//! All of it is the policy's; nothing of a request is reflected.
+//! All values are the policy's; nothing of a request is reflected.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::identity::jwt::Issuer;
 use crate::request::RequestHead;
 use crate::syntax::BaseUrl;
 
-/// RFC 9728 section 3.
+/// The well-known path of the metadata (RFC 9728 section 3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// This proxy, as its clients know it.
@@ -21,11 +21,11 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub(crate) struct Resource {
     /// Its URL, without a slash at the end.
     url: String,
-    /// The path of the metadata: between the host and the path of the URL.
+    /// The path of the metadata: the well-known one, and the path of the URL behind it.
     path: String,
-    /// Where the metadata is.
+    /// The URL of the metadata.
     metadata: String,
-    /// Where people sign in.
+    /// The page at which people sign in.
     sign_in: Option<String>,
 }
 
@@ -40,12 +40,13 @@ impl Resource {
         }
     }
 
-    /// Returns the policy's settings of it, as data.
+    /// Returns the policy's settings of the resource, as data.
     pub(crate) fn outline(&self) -> Value {
         json!({"url": self.url, "sign_in": self.sign_in})
     }
 
-    /// The metadata, if the request is for that. Whoever asks need not say who they are.
+    /// Returns the metadata, if the request is for it; else `None`. The caller needs no credential, since it reads here
+    /// how to get one.
     pub(crate) fn describe(
         &self,
         head: &RequestHead<'_>,
@@ -70,7 +71,7 @@ impl Resource {
         })
     }
 
-    /// Has a refusal say where the metadata is (RFC 9728 section 5.1), or sends a browser to the sign-in.
+    /// Adds the metadata's URL to a refusal (RFC 9728 section 5.1), or redirects a browser to the sign-in.
     pub(crate) fn guide(&self, fault: &CheckError<'_>, head: &RequestHead<'_>, reply: &mut LocalReply) {
         if let (CheckError::CredentialMissing, Some(sign_in), true) = (fault, &self.sign_in, navigates(head))
         {
@@ -85,7 +86,7 @@ impl Resource {
     }
 }
 
-/// Returns whether a person opens a page, as browsers say it (Fetch Metadata Request Headers).
+/// Returns whether a browser opens a page for a person, as Fetch Metadata Request Headers say.
 fn navigates(head: &RequestHead<'_>) -> bool {
     let is = |name, value: &[u8]| head.values(name).eq([value]);
     head.method == b"GET" && is("sec-fetch-mode", b"navigate") && is("sec-fetch-dest", b"document")

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Which provider it is for.
+    /// The choice of the provider.
     Route,
-    /// Where the credential is.
+    /// The search for the credential.
     Extract,
     /// The check that the credential is good.
     Verify,
@@ -21,7 +21,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The stage's name in explanations.
+    /// Returns the stage's name in explanations.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Route => "route",

@@ -1,6 +1,6 @@
-//! A bounded memory of values by digest, in the worker's own memory.
+//! A bounded cache of values by digest, in the worker's own memory.
 //!
-//! When it is full, what was put in first goes first. Forgetting is safe: what is not here is looked up again.
+//! A full cache drops its oldest value. That is safe, because a missing value is looked up again.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,10 +1,10 @@
-//! SHA-256 digests: by them tokens, people and documents are known, compared and remembered.
+//! SHA-256 digests, by which tokens, people and documents are identified, compared and cached.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest. Tokens, people and documents are known by theirs.
+/// A SHA-256 digest, which identifies a token, a person or a document.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
@@ -14,7 +14,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Reads 64 lower-case hexadecimal digits.
+    /// Reads 64 lower-case hexadecimal digits; `None` for any other text.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut digest = [0; 32];
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -6,7 +6,7 @@ use super::time::Moment;
 
 /// A moment before which something is not tried again.
 ///
-/// A clock that was put back never keeps it waiting for longer than twice the longest pause.
+/// A clock that was put back never prolongs a pause beyond twice the longest one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pause {
     until: Moment,
@@ -15,7 +15,7 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// A pause that is over, and whose successors are never longer than `longest`.
+    /// Returns a pause that is over. `longest` is the longest span that its owner begins.
     pub(crate) const fn at_most(longest: Duration) -> Self {
         Self { until: Moment(0), failures: 0, longest }
     }
@@ -40,7 +40,7 @@ impl Pause {
         self.until = now.after(span);
     }
 
-    /// Begins a pause that is up to an eighth shorter, so that workers do not come together.
+    /// Begins a pause that is up to an eighth shorter, so that workers do not retry at the same time.
     pub(crate) fn begin_jittered(&mut self, span: Duration, now: Moment) {
         self.begin(now.jittered(span), now);
     }
@@ -61,7 +61,7 @@ impl Pause {
     }
 }
 
-/// Returns the pause after so many failures in a row: `first`, doubled for each one before, and at most `longest`.
+/// Returns the pause after a failure: `first`, doubled for each failure in a row before it, at most `longest`.
 pub(crate) fn doubled(first: Duration, failures_before: u32, longest: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures_before.min(16))).min(longest)
 }

@@ -1,6 +1,6 @@
-//! Points in time: in whole seconds for what documents say, in nanoseconds for what the host's clock says.
+//! Points in time: whole seconds in documents, nanoseconds from the host's clock.
 //!
-//! Reads RFC 3339 date-times; one without an offset is refused, since nobody can say when it is.
+//! Date-times are read as RFC 3339 has them. A date-time without an offset is refused, because it names no moment.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use time::format_description::well_known::Rfc3339;
 pub struct UnixTime(pub i64);
 
 impl UnixTime {
-    /// Reads an RFC 3339 date-time with an offset. A fraction of a second is cut off, so that an expiry never
-    /// comes later than it was written. `None` if it is anything else.
+    /// Reads an RFC 3339 date-time with an offset; `None` for any other text. A fraction of a second is cut off, so
+    /// that an expiry never comes later than it was written.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self(at.unix_timestamp()))
     }
@@ -25,7 +25,7 @@ impl UnixTime {
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// The second it lies in.
+    /// Returns the second that the moment lies in.
     pub fn unix(self) -> UnixTime {
         UnixTime(i64::try_from(self.0 / 1_000_000_000).unwrap_or(i64::MAX))
     }
@@ -35,21 +35,22 @@ impl Moment {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
-    /// A later moment; the latest there is where it would lie beyond.
+    /// Returns the moment that is later by `duration`, or the latest one there is.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanoseconds(duration)))
     }
 
-    /// A pause, or up to an eighth less. The low bits of the clock differ between workers, which is all it takes to keep
-    /// them from coming together.
+    /// Returns the pause, shortened by up to an eighth. The low bits of the clock differ between workers, which keeps
+    /// them from retrying at the same time.
     pub(crate) fn jittered(self, pause: Duration) -> Duration {
         let share = u32::try_from(self.0 / 1000 % 1000).unwrap_or_default();
         pause.saturating_sub(pause / 8 * share / 1000)
     }
 
-    /// Returns whether `from` is not in the future and lies less than `span` back. After the clock was put back, what
-    /// was written under the later time is within no span: it counts as old.
+    /// Returns whether `from` is not in the future and lies less than `span` back.
+    ///
+    /// A value that was written before the clock was put back lies in the future, so it counts as old.
     pub fn is_within(self, span: Duration, from: Self) -> bool {
         self.0.checked_sub(from.0).is_some_and(|age| age < nanoseconds(span))
     }
@@ -66,7 +67,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 impl fmt::Display for UnixTime {
-    /// As RFC 3339 in UTC; as a bare number where that form has no year for it.
+    /// Writes RFC 3339 in UTC; the bare seconds for a year that RFC 3339 does not have.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match OffsetDateTime::from_unix_timestamp(self.0) {
             Ok(at) => write!(

@@ -1,6 +1,7 @@
 //! The form of values in shared memory: a digest, some numbers, and bytes behind them.
 //!
-//! The digest says whose value it is, since many share one slot. Whatever has another form, or is another's, is a miss.
+//! Many values share one slot, so the digest identifies the value. A value of another form or with another digest is a
+//! miss.
 
 use crate::base::Digest;
 
@@ -12,7 +13,7 @@ pub(crate) struct SharedValue<'v, const N: usize> {
 }
 
 impl<'v, const N: usize> SharedValue<'v, N> {
-    /// A value without bytes.
+    /// Returns a value without bytes.
     pub(crate) const fn of(numbers: [u64; N]) -> Self {
         Self { numbers, bytes: &[] }
     }
@@ -29,7 +30,7 @@ impl<'v, const N: usize> SharedValue<'v, N> {
         Some(Self { numbers, bytes: rest })
     }
 
-    /// Reads the numbers of a value that has no bytes behind them.
+    /// Reads the numbers of a value that has no bytes behind them; `None` for anything else.
     pub(crate) fn numbers(value: &'v [u8], digest: &Digest) -> Option<[u64; N]> {
         Self::decode(value, digest).filter(|value| value.bytes.is_empty()).map(|value| value.numbers)
     }

@@ -9,11 +9,11 @@ use std::fmt;
 
 use crate::base::Digest;
 
-/// Why a store could not do what was asked.
+/// An error of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Others changed the value again and again meanwhile.
+    /// Other workers changed the value at every attempt.
     Contended,
     /// There is no memory to share, or the host refused.
     Unavailable,
@@ -33,41 +33,41 @@ impl fmt::Display for StoreError {
 /// The update of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// It stays.
+    /// The value stays.
     Keep,
-    /// It is replaced.
+    /// The value is replaced by this one.
     Set(Vec<u8>),
 }
 
 /// Bounded memory under the keys of [`slot_keys`]. An absent value and an empty one are the same.
 pub trait Store {
-    /// The value, if there is one.
+    /// Returns the value; `None` where the key has none.
     ///
     /// # Errors
-    /// When the host cannot say.
+    /// [`StoreError`] where the host cannot answer.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Changes a value atomically. `change` sees the present value and may run again when another worker was faster.
+    /// Changes a value atomically. `change` sees the present value, and runs again where another worker was faster.
     ///
     /// # Errors
-    /// When the host cannot, or others were faster every time.
+    /// [`StoreError`] where the host cannot write, or other workers were faster every time.
     fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError>;
 }
 
-/// A kind of value, each in so many slots. Their number is fixed, so what clients send cannot make it grow.
+/// A kind of value. Each kind has a fixed number of slots, so that clients cannot make the memory grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlotKind {
     /// Records of tokens, see `services::registry`.
     Record,
     /// Rate limits, see `limit`.
     Limit,
-    /// Upstream credentials that are left alone, see `upstream`.
+    /// Cooldowns of upstream credentials, see `upstream`.
     Cooldown,
-    /// How a candidate policy fares, see `worker`.
+    /// The refusals of a candidate policy, see `worker`.
     Rollout,
-    /// The turn to ask for a policy, see `services::bundle`.
+    /// The turn to fetch a policy, see `services::bundle`.
     Turn,
-    /// The policy that was taken last, see `services::bundle`.
+    /// The newest policy that was taken, see `services::bundle`.
     Bundle,
 }
 
@@ -75,7 +75,7 @@ impl SlotKind {
     const ALL: [Self; 6] =
         [Self::Record, Self::Limit, Self::Cooldown, Self::Rollout, Self::Turn, Self::Bundle];
 
-    /// A power of two.
+    /// Returns the number of slots, which is a power of two.
     const fn slots(self) -> u16 {
         match self {
             Self::Record => 8192,
@@ -96,20 +96,20 @@ impl SlotKind {
         }
     }
 
-    /// The slot of a digest, told by its first bits: SHA-256 spreads them evenly.
+    /// Returns the key of a digest's slot. The first bits choose the slot: SHA-256 spreads them evenly.
     pub(crate) fn key(self, digest: &Digest) -> String {
         let [first, second, ..] = *digest.bytes();
         self.slot(u16::from_be_bytes([first, second]) & (self.slots() - 1))
     }
 
-    /// The number says which form the values have; a new form takes new keys.
+    /// Returns the key of a slot. Its number is the version of the values' form: a new form takes new keys.
     fn slot(self, index: u16) -> String {
         ["keyswap.1.", self.name(), ".", &hex::encode(index.to_be_bytes())].concat()
     }
 }
 
-/// Every key that the engine uses. A host whose compare-and-swap needs a value to be there puts an empty record under
-/// each before it serves.
+/// Returns every key that the engine uses. A host whose compare-and-swap needs an existing value writes [`EMPTY_SLOT`]
+/// under each key before it serves.
 pub fn slot_keys() -> impl Iterator<Item = String> {
     SlotKind::ALL.into_iter().flat_map(|kind| (0..kind.slots()).map(move |index| kind.slot(index)))
 }
@@ -117,7 +117,7 @@ pub fn slot_keys() -> impl Iterator<Item = String> {
 /// The value that a host writes to make a slot exist. Every reader takes it for no value.
 pub const EMPTY_SLOT: &[u8] = &[0];
 
-/// A store for a host whose workers share nothing: it forgets at once. No budget can be kept in it.
+/// A store for hosts whose workers share nothing. It forgets at once, so no budget can be kept in it.
 pub struct Forgetful;
 
 impl Store for Forgetful {

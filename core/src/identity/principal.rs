@@ -1,4 +1,4 @@
-//! The principal of a request: the part of its record that may be told.
+//! The principal of a request: the part of its record that may be shown.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ impl Principal {
         Self(Arc::clone(record))
     }
 
-    /// The digest of the token.
+    /// Returns the digest of the principal's record.
     pub fn digest(&self) -> Digest {
         self.0.digest
     }
 
-    /// The token's stable name, see [`CallerRecord::id`].
+    /// Returns the principal's stable id, see [`CallerRecord::id`].
     pub fn id(&self) -> String {
         self.0.id()
     }
 
-    /// Returns the label of the token.
+    /// Returns the label of the principal's record.
     pub fn label(&self) -> &str {
         &self.0.label
     }
 
-    /// The email address of who answers for the token, where the record has one.
+    /// Returns the owner's email address, where the record has one.
     pub fn email(&self) -> Option<&str> {
         self.0.owner.as_deref()
     }

@@ -6,33 +6,33 @@
 use crate::base::{Digest, UnixTime};
 use crate::limit::RateLimit;
 
-/// The status of a token: whether it may be used at all.
+/// The status of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
-    /// It may.
+    /// The token may be used.
     Active,
-    /// It was taken back, for now or for good.
+    /// The token is revoked, for now or for good.
     Disabled,
 }
 
-/// The record of a token.
+/// The record of a token or a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerRecord {
-    /// Its SHA-256.
+    /// The SHA-256 that identifies the token or the person.
     pub digest: Digest,
     /// The label that people give it.
     pub label: String,
-    /// The owner who answers for it: an email address.
+    /// The owner: an email address.
     pub owner: Option<String>,
-    /// The status: whether it may be used.
+    /// The status.
     pub status: TokenStatus,
-    /// The names of the providers it is for.
+    /// The names of the providers in scope.
     pub providers: Vec<String>,
-    /// The models it is for; `*` is all.
+    /// The models in scope; `*` is all.
     pub models: Vec<String>,
-    /// From this moment on it is refused.
+    /// The moment from which the token is refused; `None` for a token that never expires.
     pub expires_at: Option<UnixTime>,
-    /// Its own rate limit, in place of the policy's.
+    /// The rate limit in place of the policy's.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -47,7 +47,8 @@ impl CallerRecord {
         !self.models.iter().any(|model| model == "*")
     }
 
-    /// A stable name for the token: the first 16 hexadecimal digits of its digest. It cannot be used as a token.
+    /// Returns a stable name for the token: the first 16 hexadecimal digits of its digest. The name cannot be used as a
+    /// token.
     pub fn id(&self) -> String {
         let (first, _) = self.digest.bytes().split_at(8);
         hex::encode(first)

@@ -20,8 +20,9 @@ impl TokenTable {
         self.0.get(token)
     }
 
-    /// Returns the record of the token with this [`CallerRecord::id`], if that is the id of one token only. It is for
-    /// what logs say, not for callers: an id proves nothing.
+    /// Returns the record of the token with this [`CallerRecord::id`]; `None` where no token or more than one has it.
+    ///
+    /// Only logs are read by it, never callers: an id proves nothing.
     pub(crate) fn find_by_id(&self, id: &str) -> Option<&Arc<CallerRecord>> {
         let least = Digest::from_hex(&format!("{id:0<64}"))?;
         let mut records =

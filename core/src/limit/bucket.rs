@@ -1,7 +1,7 @@
 //! Budgets in shared memory: a fixed number of slots, each with the budgets of the tokens that fall into it.
 //!
-//! A budget that is full again says nothing and is dropped, so a slot holds active tokens only. If there are too many
-//! of them, newcomers share one budget: they may be told to slow down too early, never too late.
+//! A full budget needs no entry, so a slot holds active tokens only. Where a slot has too many of them, newcomers share
+//! one budget: they may be limited too early, never too late.
 
 use super::gcra::{Gcra, Taken};
 use crate::base::Digest;
@@ -11,7 +11,7 @@ use crate::host::{SlotKind, Store, StoreError, Update};
 const FORM: u8 = 1;
 /// A digest and its theoretical arrival time, little-endian.
 const ENTRY_BYTES: usize = 32 + 8;
-/// So many tokens of one slot have budgets of their own.
+/// The most tokens of one slot with budgets of their own.
 const MAX_ENTRIES: usize = 64;
 /// The digest of the budget that the other tokens share: no token has it.
 const SHARED: [u8; 32] = [0; 32];
@@ -35,7 +35,7 @@ pub(super) fn take(store: &dyn Store, token: &Digest, gcra: Gcra, now: i64) -> R
     answer
 }
 
-/// The entries that still say something. Garbage says nothing.
+/// Reads the entries of budgets that are not full. A value of another form has none.
 fn read(value: Option<&[u8]>, now: i64) -> Vec<Entry> {
     let Some((&FORM, rest)) = value.and_then(<[u8]>::split_first) else { return Vec::new() };
     let (entries, []) = rest.as_chunks::<ENTRY_BYTES>() else { return Vec::new() };

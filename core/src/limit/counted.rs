@@ -9,11 +9,11 @@ use crate::host::Store;
 /// The outcome of counting a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Counted {
-    /// It has no limit.
+    /// The request has no limit.
     Unlimited,
-    /// It was counted.
+    /// The request was counted.
     Taken(Taken),
-    /// Nobody could count it.
+    /// No store could count the request.
     Unknown,
 }
 

@@ -1,8 +1,8 @@
 //! The generic cell rate algorithm: a rate limit as one number per key.
 //!
-//! The number is the theoretical arrival time, in nanoseconds: when the next request would come if requests came
-//! evenly. A request is allowed while that is no further ahead than the burst. So a key that was silent may spend
-//! all its requests at once and then gets one back per interval.
+//! The number is the theoretical arrival time, in nanoseconds: the time of the next request if requests came evenly. A
+//! request is allowed while that time is no further ahead than the burst. So a silent key may spend all its requests at
+//! once, and then gets one back per interval.
 
 use super::rule::RateLimit;
 
@@ -17,25 +17,25 @@ pub struct Gcra {
     burst: i64,
 }
 
-/// The outcome of asking for one request.
+/// The outcome of taking one request from a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// True if the request may go on.
+    /// Set where the request may go on.
     pub allowed: bool,
-    /// How many requests there are in all.
+    /// The number of requests in a full budget.
     pub limit: u32,
-    /// How many are left.
+    /// The number of requests that are left.
     pub remaining: u32,
-    /// In how many seconds there is one again; 0 while there is one.
+    /// The seconds until a request is left again; 0 while there is one.
     pub retry_after: u32,
-    /// In how many seconds all are there again.
+    /// The seconds until the budget is full.
     pub reset: u32,
-    /// In how many seconds as many come back as there are in all.
+    /// The seconds in which a spent budget becomes full.
     pub window: u32,
 }
 
 impl Gcra {
-    /// The algorithm for a limit.
+    /// Returns the algorithm for a limit.
     pub fn new(limit: RateLimit) -> Self {
         let interval = i64::from(limit.seconds()) * NANOSECONDS / i64::from(limit.requests());
         Self {
@@ -46,12 +46,13 @@ impl Gcra {
         }
     }
 
-    /// Takes one request from a budget: the theoretical arrival time after it, and what became of it. Times are in
-    /// nanoseconds since 1970.
+    /// Takes one request from a budget. Returns the theoretical arrival time after it, and the outcome.
+    ///
+    /// `tat` is the time before it, `None` for a full budget. Times are in nanoseconds since 1970.
     #[must_use]
     pub fn take(self, tat: Option<i64>, now: i64) -> (i64, Taken) {
-        // Before now the budget is full. Beyond the burst was a clock that was put back, or a limit that was higher;
-        // nobody is kept out for longer than the limit that holds now.
+        // A time in the past means a full budget. A time beyond the burst is from a clock that was put back, or from a
+        // higher limit: no token is refused for longer than the present limit says.
         let furthest = now.saturating_add(self.burst);
         let tat = tat.unwrap_or(now).clamp(now, furthest);
         let after = tat.saturating_add(self.interval);
@@ -62,13 +63,13 @@ impl Gcra {
         }
     }
 
-    /// Gives back what was taken.
+    /// Gives one request back, and returns the theoretical arrival time after that.
     #[must_use]
     pub(crate) fn give_back(self, tat: i64) -> i64 {
         tat.saturating_sub(self.interval)
     }
 
-    /// The answer, where the theoretical arrival time is so far `ahead`.
+    /// Returns the outcome, where the theoretical arrival time is `ahead` nanoseconds in the future.
     fn answer(self, allowed: bool, ahead: i64) -> Taken {
         let free = self.burst - ahead;
         Taken {

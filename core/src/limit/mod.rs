@@ -1,5 +1,4 @@
-//! Rate limits: so many requests in such a time, counted per token: for all workers of a process, or at the registry for
-//! all data planes.
+//! Rate limits, counted per token: for all workers of a process, or at the registry for all data planes.
 
 mod bucket;
 mod counted;

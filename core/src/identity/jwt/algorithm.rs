@@ -1,9 +1,9 @@
-//! Signature algorithms: the closed list of those that can be accepted at all (RFC 7518 section 3.1, RFC 8037).
+//! The closed list of signature algorithms that a policy can accept (RFC 7518 section 3.1, RFC 8037).
 //!
-//! `none` and the symmetric algorithms are not in it, so no policy can allow them, and no public key can be taken for the
-//! secret of an HMAC.
+//! The list has neither `none` nor the symmetric algorithms. So no policy can allow them, and no public key can be
+//! taken for the secret of an HMAC.
 
-/// An algorithm as `alg` names it.
+/// An algorithm as `alg` names it (RFC 7515 section 4.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -27,7 +27,7 @@ impl Algorithm {
     pub const ALL: [Self; 7] =
         [Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
 
-    /// The value of `alg`.
+    /// Returns the value of `alg`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -40,7 +40,7 @@ impl Algorithm {
         }
     }
 
-    /// Names are compared byte by byte: `rs256` is no algorithm.
+    /// Finds the algorithm of a name. Names are compared byte by byte: `rs256` is no algorithm.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }

@@ -5,7 +5,7 @@
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
 
-/// The bytes that the text stands for.
+/// Decodes a text; `None` where it is not canonical base64url.
 pub(super) fn decode(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     Base64UrlSafeNoPadding::decode_to_vec(text, None).ok()
 }

@@ -1,9 +1,12 @@
 //! The claims of a JWT, judged (RFC 7519 section 4.1). One validator for every host and every issuer.
 //!
-//! `iss`, `aud` and `exp` must be there, `nbf` and `iat` must hold where they are. Names are compared whole and byte by
-//! byte. A date is a whole number of seconds that is not negative: RFC 7519 allows fractions, no issuer here sends them,
-//! and readers disagree on what they round to. The order of the checks lets only a token that is otherwise right learn
-//! that it is expired.
+//! `iss`, `aud` and `exp` are required; `nbf` and `iat` must hold where they are present. Names are compared whole and
+//! byte by byte.
+//!
+//! A date is a whole number of seconds that is not negative. RFC 7519 allows fractions, but no issuer here sends them,
+//! and readers disagree on how to round them.
+//!
+//! The order of the checks lets only a token that is otherwise valid learn that it has expired.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use super::jws::MAX_DEPTH;
 use crate::base::UnixTime;
 use crate::syntax::json;
 
-/// 9999-12-31T23:59:59Z. A later date is a mistake or an attempt at an overflow.
+/// The latest date that is accepted, 9999-12-31T23:59:59Z. A later date is a mistake or an attempt at an overflow.
 const LATEST: u64 = 253_402_300_799;
 
 /// The claims of a token, read strictly, not yet judged.
@@ -32,7 +35,7 @@ pub enum ClaimValue {
     Flag(bool),
 }
 
-/// The dates of a token: when it holds.
+/// The dates of a token, which say when it is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dates {
     not_before: Option<UnixTime>,
@@ -43,35 +46,35 @@ pub(super) struct Dates {
 /// The claims that an issuer's tokens must have.
 #[derive(Clone, Debug)]
 pub struct ClaimRules {
-    /// `iss`, exactly.
+    /// The exact value of `iss`.
     pub issuer: String,
-    /// One of these is in `aud`, exactly.
+    /// The accepted values of `aud`, of which a token must have one exactly.
     pub audiences: Vec<String>,
     /// Claims that must have one of these values. A claim that is a list of strings must hold one of them.
     pub required: Vec<(String, Vec<ClaimValue>)>,
-    /// How far the issuer's clock and ours may be apart.
+    /// The greatest difference between the issuer's clock and the host's.
     pub clock_skew: Duration,
 }
 
-/// A claim that refused a token. It holds no value of the token's.
+/// A claim for which a token is refused. It holds no value of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimsError<'p> {
     /// The payload is not one strict JSON object.
     Form,
-    /// `iss` is missing or another.
+    /// `iss` is missing, or names another issuer.
     Issuer,
     /// `aud` is missing, malformed, or names none of the policy's audiences.
     Audience,
-    /// A claim that the policy requires is missing or says something else.
+    /// A claim that the policy requires is missing or has another value.
     Required(&'p str),
     /// `exp` is missing, or a date is malformed.
     Date(&'static str),
-    /// `nbf` is yet to come.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// `iat` is yet to come.
+    /// `iat` is in the future.
     IssuedInFuture,
-    /// `exp` has come.
+    /// `exp` has passed.
     Expired,
 }
 
@@ -141,7 +144,7 @@ impl ClaimRules {
         }
     }
 
-    /// Judges verified claims; the answer is when they hold.
+    /// Judges verified claims, and returns their dates.
     pub(super) fn judge(
         &self,
         VerifiedClaims(claims): &VerifiedClaims,
@@ -163,7 +166,7 @@ impl ClaimRules {
         Ok(dates)
     }
 
-    /// Judges the dates of claims that hold otherwise: of all that they say only this depends on the time.
+    /// Judges the dates of claims that are otherwise valid. No other check of theirs depends on the time.
     pub(super) fn judge_dates(&self, dates: Dates, now: UnixTime) -> Result<(), ClaimsError<'static>> {
         let Dates { not_before, issued_at, expires_at } = dates;
         let skew = i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX);
@@ -182,7 +185,7 @@ impl ClaimRules {
     }
 }
 
-/// The items of a list that holds nothing but strings.
+/// Returns the strings of a list; `None` where it holds anything else.
 fn texts(items: &[Value]) -> Option<impl Iterator<Item = &str>> {
     items.iter().all(Value::is_string).then(|| items.iter().filter_map(Value::as_str))
 }

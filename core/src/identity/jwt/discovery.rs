@@ -1,7 +1,7 @@
-//! OpenID Connect Discovery 1.0 section 4: where an issuer says that its keys are.
+//! The discovery of the address of an issuer's keys (OpenID Connect Discovery 1.0 section 4).
 //!
-//! The document must name the very issuer it was asked of (section 4.3), and its keys must lie at the host that the
-//! document came from: another host is the policy's to name, in `jwks.url`, never a fetched document's.
+//! The document must name the very issuer that it was fetched for (section 4.3). Its keys must lie at the host that it
+//! came from. Only the policy names another host, in `jwks.url`; a fetched document never does.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::endpoint::Endpoint;
 use super::jws::MAX_DEPTH;
 use crate::syntax::json;
 
-/// Longer documents are refused unread.
+/// The longest document that is read, in bytes.
 pub const MAX_DISCOVERY_BYTES: usize = 64 * 1024;
 
-/// Why a document does not tell where the keys are.
+/// An error of a discovery document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiscoveryError {
@@ -22,9 +22,9 @@ pub enum DiscoveryError {
     TooLong,
     /// Not one strict JSON object.
     Form,
-    /// `issuer` is missing or another.
+    /// `issuer` is missing, or names another issuer.
     Issuer,
-    /// `jwks_uri` is missing or no URL that could be fetched.
+    /// `jwks_uri` is missing, or is not a URL that can be fetched.
     JwksUri,
     /// `jwks_uri` leads to another host.
     OtherHost,
@@ -44,7 +44,10 @@ impl fmt::Display for DiscoveryError {
     }
 }
 
-/// The `jwks_uri` of the document that was fetched from `source` for `issuer`.
+/// Returns the `jwks_uri` of the document that was fetched from `source` for `issuer`.
+///
+/// # Errors
+/// [`DiscoveryError`] where the document is too long or malformed, or names another issuer or another host.
 pub fn jwks_endpoint(document: &[u8], issuer: &str, source: &Endpoint) -> Result<Endpoint, DiscoveryError> {
     if document.len() > MAX_DISCOVERY_BYTES {
         return Err(DiscoveryError::TooLong);

@@ -1,4 +1,4 @@
-//! Where an issuer's keys are fetched from.
+//! The address of something to fetch, such as an issuer's keys.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::syntax::{BaseUrl, RequestPath, site};
 /// An `https` or `http` URL to fetch, without credentials or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// True if the scheme is `https`.
+    /// Set where the scheme is `https`.
     pub https: bool,
     /// Host and port in lower case, without the scheme's default port.
     pub authority: String,
@@ -16,7 +16,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL; an error says what is wrong with it without repeating it.
+    /// Reads a URL. The error says what is wrong, and never repeats the URL.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("expected a URL that begins with `https://`")?;
         let slash = rest.find('/').and_then(|at| rest.split_at_checked(at));
@@ -28,12 +28,12 @@ impl Endpoint {
         Ok(Self { https: base.https, authority: base.authority, path: path.to_owned() })
     }
 
-    /// Scheme and authority.
+    /// Returns scheme and authority.
     pub(crate) fn site(&self) -> String {
         site(self.https, &self.authority)
     }
 
-    /// The host, without the port.
+    /// Returns the host, without the port.
     pub(crate) fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => host,
@@ -41,7 +41,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns whether both are fetched from the same place.
+    /// Returns whether both have the same scheme and authority.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.https == other.https && self.authority == other.authority
     }

@@ -1,4 +1,4 @@
-//! The check that refused a JWT. An error holds nothing of the token's, so it can stand in a log as it is.
+//! Errors of JWTs. An error holds nothing of the token, so that it can stand in a log as it is.
 
 use std::fmt;
 
@@ -12,23 +12,23 @@ use super::signature::VerifierUnavailable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwtError<'p> {
-    /// It is no JWS that could be verified.
+    /// The token is not a JWS that could be verified.
     Jws(JwsError),
-    /// No issuer of the policy is its `iss`, or none that takes tokens from this slot.
+    /// No issuer of the policy has the token's `iss` and takes tokens from this slot.
     Issuer,
-    /// The policy does not allow its `alg` for this issuer.
+    /// The policy does not allow the token's `alg` for this issuer.
     Algorithm,
-    /// It names no key, where this issuer always does.
+    /// The token has no `kid`, and this issuer's tokens always have one.
     KeyUnnamed,
-    /// No key of the issuer's is the one for it.
+    /// No key of the issuer fits the token.
     Key(NoKey),
     /// The signature does not hold.
     Signature,
-    /// Nobody could check the signature.
+    /// The verifier could not check the signature.
     Unavailable,
-    /// A claim refuses it.
+    /// A claim does not hold.
     Claims(ClaimsError<'p>),
-    /// It is valid, but names nobody.
+    /// The token is valid, but names no subject that the policy accepts.
     Identity(IdentityError),
 }
 

@@ -1,7 +1,7 @@
 //! The identity that a verified token states.
 //!
-//! An identity is what a token says of its subject, no more. Whether that subject is known, and what it may do, is
-//! decided elsewhere.
+//! An identity is what a token says of its subject, no more. The policy and the registry decide whether the subject is
+//! known, and what it may call.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus};
 use crate::syntax::{is_email, moves_text};
 
-/// As long as the label of a token may be.
+/// The longest label, in characters: as long as that of a token in a policy.
 const MAX_LABEL_CHARS: usize = 64;
 
 /// Proof that a token was signed by an issuer of the policy, and that its claims hold. Only [`super::Issuer::verify`]
@@ -26,15 +26,15 @@ pub struct VerifiedIdentity {
     dates: Dates,
 }
 
-/// Why claims that hold name nobody.
+/// An error of valid claims that name no acceptable subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityError {
     /// `sub` is missing, empty or not on one line.
     Subject,
-    /// `email` is missing where there must be one, or is no address.
+    /// `email` is missing where it is required, or is not an address.
     Email,
-    /// The token of a service that the policy does not name, or one that says it is a person's, too.
+    /// The token is of a service that the policy does not name, or claims to be a person's, too.
     Service,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for IdentityError {
     }
 }
 
-/// How an issuer names the subjects of its tokens.
+/// The way in which an issuer names the subjects of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subjects {
     /// By `sub`, with `email` where the issuer vouches for it.
@@ -89,17 +89,17 @@ impl VerifiedIdentity {
         }
     }
 
-    /// The policy's name for the issuer.
+    /// Returns the policy's name for the issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The issuer's name for the subject; of a service token the `common_name`.
+    /// Returns the issuer's name for the subject; of a service token the `common_name`.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The email address, trimmed and in lower case, where the issuer vouches for one.
+    /// Returns the email address, trimmed and in lower case; `None` where the issuer vouches for none.
     pub fn email(&self) -> Option<&str> {
         self.email.as_deref()
     }
@@ -109,18 +109,20 @@ impl VerifiedIdentity {
         self.is_service
     }
 
-    /// `exp`.
+    /// Returns `exp`.
     pub fn expires_at(&self) -> UnixTime {
         self.dates.expires_at
     }
 
-    /// When its token holds.
+    /// Returns the dates between which the token is valid.
     pub(super) fn dates(&self) -> Dates {
         self.dates
     }
 
-    /// The identity as a record with this scope. Its digest stands for issuer and subject, not for one token, so that id
-    /// and limits stay with the principal. It has no expiry of its own: the claims were judged.
+    /// Returns the identity as a record with this scope.
+    ///
+    /// The digest of the record is that of issuer and subject, so that id and limits stay with the principal. The
+    /// record has no expiry, because the claims were judged.
     pub fn record(&self, providers: Vec<String>) -> CallerRecord {
         let name = self.email().unwrap_or(&self.subject);
         // A name of the policy has no such separator.
@@ -142,7 +144,8 @@ fn subject(claims: &Claims) -> Result<&str, IdentityError> {
     claims.text("sub").filter(|text| is_name(text)).ok_or(IdentityError::Subject)
 }
 
-/// Only ASCII is put in lower case: a Kelvin sign is no `k`, and nobody becomes somebody else by a letter.
+/// Reads `email`. Only ASCII is put in lower case: a Kelvin sign is no `k`, and no letter turns one address into
+/// another.
 fn email(claims: &Claims) -> Result<Option<String>, IdentityError> {
     let Some(value) = claims.get("email") else { return Ok(None) };
     let email = value.as_str().map(|text| text.trim().to_ascii_lowercase());

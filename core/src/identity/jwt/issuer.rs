@@ -1,4 +1,4 @@
-//! An issuer of the policy: whose tokens are judged, with which keys, by which rules.
+//! An issuer of the policy: its keys, and the rules by which its tokens are judged.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct Issuer {
     pub(crate) name: String,
     pub(crate) rules: ClaimRules,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// True if its tokens always name their key.
+    /// Set where the issuer's tokens always name their key by `kid`.
     pub(crate) names_keys: bool,
     pub(crate) subjects: Subjects,
     pub(crate) keys: KeySource,
@@ -28,48 +28,51 @@ pub struct Issuer {
     pub(crate) providers: Option<Vec<String>>,
 }
 
-/// Where an issuer's keys are.
+/// The place of an issuer's keys.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// In the policy.
+    /// Keys in the policy.
     Inline(JwkSet),
-    /// At an address, as a key set.
+    /// A key set at an address.
     Jwks(RemoteKeys),
-    /// At the address that the document at this address names: see [`super::jwks_endpoint`].
+    /// A key set whose address stands in the discovery document at this address, see [`super::jwks_endpoint`].
     Discovery(RemoteKeys),
 }
 
-/// A key set to fetch, and how long it may be kept.
+/// A remote key set, and the times for which it is cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {
     /// The endpoint to fetch from.
     pub endpoint: Endpoint,
-    /// The host's name for the way there.
+    /// The Envoy cluster of the endpoint; other hosts connect to its authority.
     pub cluster: String,
-    /// How long an answer may take.
+    /// The time limit of a fetch.
     pub timeout: Duration,
-    /// How long a set is fresh.
+    /// The time for which a set is fresh.
     pub cache_duration: Duration,
-    /// How long a set is used while no newer one can be had.
+    /// The further time for which a set is used while no newer one can be fetched.
     pub stale_if_error: Duration,
-    /// How often an unknown `kid` may lead to a fetch.
+    /// The least time between two fetches for an unknown `kid`.
     pub refetch_cooldown: Duration,
 }
 
 /// The subjects of an issuer that are let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Principals {
-    /// Those whose email somebody registered, and services that the policy names.
+    /// Subjects whose email is in the policy or the registry, and services that the policy names.
     Known,
-    /// All.
+    /// All subjects.
     Any,
 }
 
 impl Issuer {
-    /// The issuer that judges a token: the one that the token names, if it takes tokens from where this one stood. Of two
-    /// entries for one issuer the one that the token is for.
+    /// Finds the issuer that judges a token: the one in its `iss`, if that issuer takes tokens from this slot. Of two
+    /// entries for one issuer, the one with the token's audience is chosen.
     ///
     /// `slot` is `None` for an auth slot, which carries tokens of every issuer.
+    ///
+    /// # Errors
+    /// [`JwtError::Issuer`] where no issuer matches.
     pub fn find<'p>(
         issuers: &'p [Self],
         jwt: &UnverifiedJwt<'_>,
@@ -84,7 +87,10 @@ impl Issuer {
         Ok(candidates.find(|issuer| issuer.rules.is_audience(claims)).unwrap_or(first))
     }
 
-    /// Judges a token with the issuer's keys: key, signature, claims, subject, in this order.
+    /// Judges a token with the issuer's keys: algorithm, key, signature, claims, subject, in this order.
+    ///
+    /// # Errors
+    /// The first check that fails.
     pub fn verify(
         &self,
         jwt: UnverifiedJwt<'_>,
@@ -105,7 +111,7 @@ impl Issuer {
         VerifiedIdentity::new(&self.name, &self.subjects, &claims, dates).map_err(JwtError::Identity)
     }
 
-    /// Judges again a token that this issuer judged before, by the same keys: only the time is another.
+    /// Judges again a token that this issuer judged before with the same keys. Only its dates are checked.
     pub(crate) fn still_holds(
         &self,
         identity: &VerifiedIdentity,
@@ -114,12 +120,12 @@ impl Issuer {
         self.rules.judge_dates(identity.dates(), now).map_err(JwtError::Claims)
     }
 
-    /// The policy's name for it.
+    /// Returns the policy's name for the issuer.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its `iss`.
+    /// Returns the issuer's `iss`.
     pub fn url(&self) -> &str {
         &self.rules.issuer
     }
@@ -129,42 +135,43 @@ impl Issuer {
         &self.rules.audiences
     }
 
-    /// The claims that must have one of these values.
+    /// Returns the claims that must have one of these values.
     pub fn required_claims(&self) -> &[(String, Vec<ClaimValue>)] {
         &self.rules.required
     }
 
-    /// Returns whether it admits services that the policy names.
+    /// Returns whether the issuer admits services that the policy names.
     pub(crate) fn names_services(&self) -> bool {
         matches!(&self.subjects, Subjects::CloudflareAccess { service_tokens } if !service_tokens.is_empty())
     }
 
-    /// The algorithms with which its tokens may be signed.
+    /// Returns the algorithms with which the issuer's tokens may be signed.
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
     }
 
-    /// Where its keys are.
+    /// Returns the place of the issuer's keys.
     pub fn keys(&self) -> &KeySource {
         &self.keys
     }
 
-    /// How far its clock and ours may be apart.
+    /// Returns the greatest difference between the issuer's clock and the host's.
     pub fn clock_skew(&self) -> Duration {
         self.rules.clock_skew
     }
 
-    /// The places besides the auth slots where its tokens stand, in the order in which they are judged.
+    /// Returns the places besides the auth slots where the issuer's tokens stand, in the order in which they are
+    /// judged.
     pub fn slots(&self) -> &[IdentitySlot] {
         &self.slots
     }
 
-    /// Returns which of its subjects are let in.
+    /// Returns which of the issuer's subjects are let in.
     pub fn principals(&self) -> Principals {
         self.principals
     }
 
-    /// The scope of its subjects; `None` where only their own records narrow it.
+    /// Returns the scope of the issuer's subjects; `None` where only their own records narrow it.
     pub fn providers(&self) -> Option<&[String]> {
         self.providers.as_deref()
     }

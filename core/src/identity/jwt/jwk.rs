@@ -1,8 +1,9 @@
 //! One JSON Web Key: a public key for signatures, checked when it is loaded (RFC 7517, RFC 7518 section 6, RFC 8037).
 //!
-//! A key is bound to what it is for: `use`, `key_ops` and `alg` are kept to, and without `alg` the type of the key
-//! decides. Refused are symmetric keys, keys published with their private part, RSA moduli under 2048 or over 4096 bits
-//! (no verifier here goes further), public exponents other than 65537, and points that are not on their curve.
+//! A key is used only as its `use`, `key_ops` and `alg` allow. Without `alg` the type of the key decides. Refused are:
+//! - symmetric keys, and keys published with their private part,
+//! - RSA moduli under 2048 or over 4096 bits (no verifier here goes further), and public exponents other than 65537,
+//! - points that are not on their curve.
 
 use std::fmt;
 
@@ -24,7 +25,7 @@ pub struct Jwk {
 
 #[derive(Clone, Debug)]
 pub(super) enum PublicKey {
-    /// With the length of its modulus.
+    /// An RSA key, with the length of its modulus in bytes.
     Rsa {
         key: Box<RSAPublicKey>,
         bytes: usize,
@@ -34,23 +35,23 @@ pub(super) enum PublicKey {
     Ed25519(Edwards25519PublicKey),
 }
 
-/// Why a key of a set is not used.
+/// An error of a key, for which its set drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwkError {
-    /// It is not an object with a known `kty` and `crv`, or it is a symmetric key.
+    /// The key is not an object with a known `kty` and `crv`, or it is symmetric.
     Type,
     /// `kid` is not a string of a sane length on one line.
     KeyId,
-    /// `use` or `key_ops` says that it is not for verifying signatures.
+    /// `use` or `key_ops` says that the key is not for verifying signatures.
     Use,
-    /// `alg` is none of those that this type of key can have here.
+    /// `alg` is not accepted for this type of key.
     Algorithm,
-    /// Its private part is published with it, so anybody can sign.
+    /// The private part is published with the key, so any caller could sign.
     Private,
-    /// A member of it is missing, or not canonical base64url.
+    /// A member of the key is missing, or not canonical base64url.
     Encoding,
-    /// An RSA key whose size or exponent is not accepted, or a point that is not on the curve.
+    /// The size or exponent of an RSA key is not accepted, or a point is not on its curve.
     Unsafe,
 }
 
@@ -97,7 +98,7 @@ impl Jwk {
         }
     }
 
-    /// Its name within the set.
+    /// Returns the key's name within its set.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
@@ -111,7 +112,7 @@ impl Jwk {
         &self.key
     }
 
-    /// The key as a DER `SubjectPublicKeyInfo`.
+    /// Returns the key as a DER `SubjectPublicKeyInfo` (RFC 5280 section 4.1).
     pub(crate) fn spki(&self) -> &[u8] {
         &self.spki
     }
@@ -163,7 +164,8 @@ fn read_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(PublicKey, Vec<u8>), Jwk
     with_spki(key, RSAPublicKey::to_der, |key| PublicKey::Rsa { key: Box::new(key), bytes })
 }
 
-/// A point in the uncompressed form (SEC 1 section 2.3.3). Coordinates have their full length (RFC 7518 section 6.2.1.2).
+/// Returns a point in the uncompressed form (SEC 1 section 2.3.3). Coordinates have their full length (RFC 7518 section
+/// 6.2.1.2).
 fn point<const LENGTH: usize>(x: &[u8], y: &[u8]) -> Result<Vec<u8>, JwkError> {
     let fits = x.len() == LENGTH && y.len() == LENGTH;
     fits.then(|| [&[4], x, y].concat()).ok_or(JwkError::Unsafe)

@@ -1,7 +1,7 @@
-//! A JSON Web Key Set (RFC 7517 section 5), and which of its keys a token is to be checked with.
+//! A JSON Web Key Set (RFC 7517 section 5), and the choice of the key that a token is checked with.
 //!
-//! A key that cannot be used is dropped alone, with its fault. A `kid` that two keys share names neither of them. No key
-//! is a default: not the first, not the last, and not the one that happens to verify.
+//! A key that cannot be used is dropped alone, with its error. A `kid` that two keys share names neither of them. No
+//! key is a default: not the first, not the last, and not the one that happens to verify.
 
 use std::fmt;
 
@@ -12,10 +12,10 @@ use super::jwk::{Jwk, JwkError};
 use super::jws::{MAX_DEPTH, UnverifiedJws};
 use crate::syntax::json;
 
-/// Larger sets are refused whole.
+/// The largest set that is read, in bytes. A larger one is refused whole.
 pub const MAX_SET_BYTES: usize = 256 * 1024;
 
-/// Sets of more keys are refused whole.
+/// The most keys of a set. A set with more is refused whole.
 pub const MAX_KEYS: usize = 64;
 
 /// The keys of an issuer that can be used.
@@ -25,7 +25,7 @@ pub struct JwkSet {
     dropped: Vec<(usize, JwkError)>,
 }
 
-/// Why a document is no key set.
+/// An error of a document that is not a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwkSetError {
@@ -49,15 +49,15 @@ impl fmt::Display for JwkSetError {
     }
 }
 
-/// Why no key of a set is the one for a token.
+/// An error of the choice of a key for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NoKey {
-    /// No key has the token's `kid`. The set may be older than the token: fetching it anew may help.
+    /// No key has the token's `kid`. The set may be older than the token, so a refetch may help.
     Unknown,
-    /// Two keys or more have the token's `kid`, or could be meant by a token without one.
+    /// Two keys or more have the token's `kid`, or fit a token without one.
     Ambiguous,
-    /// The token names no key, and none of the set is for its algorithm.
+    /// The token has no `kid`, and no key of the set is for its algorithm.
     Unnamed,
     /// The key is for another algorithm than the token claims.
     Algorithm,
@@ -77,7 +77,10 @@ impl fmt::Display for NoKey {
 }
 
 impl JwkSet {
-    /// Reads a set.
+    /// Reads a set. A key that cannot be used is no error, see [`JwkSet::dropped`].
+    ///
+    /// # Errors
+    /// [`JwkSetError`] where the document is too long, malformed, or has too many keys.
     pub fn parse(document: &[u8]) -> Result<Self, JwkSetError> {
         if document.len() > MAX_SET_BYTES {
             return Err(JwkSetError::TooLong);
@@ -100,17 +103,17 @@ impl JwkSet {
         Ok(set)
     }
 
-    /// The keys that can be used.
+    /// Returns the keys that can be used.
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
     }
 
-    /// The places in `keys` of those that cannot, and why.
+    /// Returns the places in `keys` of the dropped keys, from 0, each with its error.
     pub fn dropped(&self) -> &[(usize, JwkError)] {
         &self.dropped
     }
 
-    /// Returns whether both are the same set, so that they give the same verdict on every token.
+    /// Returns whether both are the same set, so that both give the same verdict on every token.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         let alike = |(one, other): (&Jwk, &Jwk)| one.is_like(other);
         self.dropped == other.dropped
@@ -118,8 +121,11 @@ impl JwkSet {
             && self.keys.iter().zip(&other.keys).all(alike)
     }
 
-    /// The one key that the token can have been signed with. A token without a `kid` finds the only key of the set that
-    /// is for its algorithm, if there is only one.
+    /// Returns the one key that the token can have been signed with. A token without a `kid` gets the set's key for its
+    /// algorithm, if there is only one.
+    ///
+    /// # Errors
+    /// [`NoKey`] where no key fits, or more than one.
     pub fn select(&self, jws: &UnverifiedJws<'_>) -> Result<&Jwk, NoKey> {
         let algorithm = jws.algorithm();
         match jws.kid() {

@@ -1,8 +1,10 @@
 //! JSON Web Signatures in the compact form (RFC 7515 section 7.1), split and read, not yet verified.
 //!
-//! One form, one reading: three non-empty parts of canonical base64url, and a header of strict JSON. Encryption (five
-//! parts), JSON serialization, `crit`, `b64` and `zip` are refused. A key or a place of one that the token itself brings
-//! (`jwk`, `jku`, `x5u`, `x5c`) is never looked at. Nothing here hands out the payload: [`super::UnverifiedJwt::verify`] does, for a signature.
+//! Only one form is read: three non-empty parts of canonical base64url, and a header of strict JSON. Encryption (five
+//! parts), JSON serialization, `crit`, `b64` and `zip` are refused.
+//!
+//! Keys that the token itself brings (`jwk`, `jku`, `x5u`, `x5c`) are never looked at. The payload of a token is handed
+//! out by [`super::UnverifiedJwt::verify`] only, for a signature that holds.
 
 use std::fmt;
 
@@ -15,13 +17,13 @@ use super::kid::{InvalidKid, read_kid};
 use super::signature::{SignatureCheck, SignatureVerifier, VerifierUnavailable};
 use crate::syntax::json;
 
-/// Longer tokens are refused unread.
+/// The longest token that is read, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// How deep a token's JSON may nest.
+/// The deepest nesting of a token's JSON, in levels.
 pub(super) const MAX_DEPTH: u8 = 16;
 
-/// Why bytes are not a JWS that could be verified.
+/// An error of bytes that are not a JWS that could be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JwsError {
@@ -33,7 +35,7 @@ pub enum JwsError {
     Encoding,
     /// The header is not one strict JSON object.
     Header,
-    /// `alg` is missing, or none of those that can be accepted.
+    /// `alg` is missing, or not an accepted algorithm.
     Algorithm,
     /// `kid` is not a string of a sane length on one line.
     KeyId,
@@ -60,7 +62,7 @@ impl fmt::Display for JwsError {
     }
 }
 
-/// A well-formed JWS whose signature nobody has checked. It has no `Debug`: it is the caller's secret.
+/// A well-formed JWS whose signature is not verified. It has no `Debug`, because it is the caller's secret.
 pub struct UnverifiedJws<'a> {
     header: Header,
     signing_input: &'a [u8],
@@ -75,11 +77,14 @@ struct Header {
 
 impl<'a> UnverifiedJws<'a> {
     /// Splits and reads a token.
+    ///
+    /// # Errors
+    /// [`JwsError`] for the first fault of its form or header.
     pub fn parse(token: &'a [u8]) -> Result<Self, JwsError> {
         Self::parse_if(token, MAX_TOKEN_BYTES, is_type_of_a_jwt)
     }
 
-    /// The same for something else than a token: of exactly this type, and at most so long.
+    /// Splits and reads a JWS of exactly this type that is no token, of at most `longest` bytes.
     pub(crate) fn parse_of_type(text: &'a [u8], typ: &str, longest: usize) -> Result<Self, JwsError> {
         Self::parse_if(text, longest, |header| header.get("typ").and_then(Value::as_str) == Some(typ))
     }
@@ -102,17 +107,20 @@ impl<'a> UnverifiedJws<'a> {
         Ok(Self { header, signing_input, payload: decode(payload)?, signature: decode(signature)? })
     }
 
-    /// The algorithm that the token claims.
+    /// Returns the algorithm that the token claims.
     pub fn algorithm(&self) -> Algorithm {
         self.header.algorithm
     }
 
-    /// The key that the token claims to be signed with.
+    /// Returns the `kid` of the key that the token claims to be signed with.
     pub fn kid(&self) -> Option<&str> {
         self.header.kid.as_deref()
     }
 
-    /// Returns whether the signature holds under a key of the issuer's.
+    /// Returns whether the signature holds under a key of the issuer.
+    ///
+    /// # Errors
+    /// [`VerifierUnavailable`] where the verifier cannot check it.
     pub fn signature_holds(
         &self,
         key: &Jwk,
@@ -122,7 +130,7 @@ impl<'a> UnverifiedJws<'a> {
             .map_or(Ok(false), |check| verifier.verify(&check))
     }
 
-    /// Returns the text that the signature covers, if the signature holds.
+    /// Returns the payload, whether or not its signature holds.
     pub(crate) fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
@@ -147,7 +155,8 @@ impl Header {
     }
 }
 
-/// RFC 7519 section 5.1 and RFC 9068 section 2.1; other types are tokens for another purpose (RFC 8725 section 3.11).
+/// Returns whether `typ` is absent or a JWT's (RFC 7519 section 5.1, RFC 9068 section 2.1). Other types are tokens for
+/// another purpose (RFC 8725 section 3.11).
 fn is_type_of_a_jwt(header: &Map<String, Value>) -> bool {
     match header.get("typ") {
         None => true,

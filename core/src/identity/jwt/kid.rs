@@ -1,14 +1,15 @@
-//! Key ids, of tokens and of keys.
+//! Key ids (`kid`), of tokens and of keys.
 
 use serde_json::{Map, Value};
 
-/// Longer key ids are refused, in tokens and in key sets.
+/// The longest key id, in bytes, in tokens and in key sets.
 const MAX_KID_BYTES: usize = 256;
 
-/// `kid` is there and no key id.
+/// The error of a `kid` that is not a key id.
 pub(super) struct InvalidKid;
 
-/// `kid` of a token or of a key. It is compared with others, and never used for anything else.
+/// Reads `kid` of a token or of a key (RFC 7515 section 4.1.4, RFC 7517 section 4.5). A key id is only compared with
+/// others.
 pub(super) fn read_kid(members: &Map<String, Value>) -> Result<Option<String>, InvalidKid> {
     match members.get("kid") {
         None => Ok(None),

@@ -3,7 +3,7 @@
 //! The way through: [`UnverifiedJwt::parse`] → [`Issuer::find`] → [`Issuer::verify`] with the issuer's [`JwkSet`] and a
 //! [`SignatureVerifier`] → [`VerifiedIdentity`]. RFC 7515, 7517, 7518, 7519, 8037, and the advice of RFC 8725.
 //!
-//! Nothing here fetches, and nothing that a token says leads to a fetch: the address of an issuer's keys is the policy's.
+//! Nothing here fetches, and nothing in a token leads to a fetch: the policy has the address of an issuer's keys.
 
 mod algorithm;
 mod base64url;

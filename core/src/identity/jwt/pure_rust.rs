@@ -1,8 +1,8 @@
-//! Signature checks in Rust, on the keys of `jwt-simple` and the libraries beneath it: for hosts that have no native
-//! verifier, and for the algorithms that theirs lacks.
+//! Signature checks in Rust, on the keys of `jwt-simple` and the libraries beneath it. They serve hosts without a
+//! native verifier, and the algorithms that native ones lack.
 //!
-//! `jwt-simple` verifies whole tokens only, and reads their header, claims and clock in its own way while doing so. A
-//! token is judged by one validator here, ours, so only the signature is computed.
+//! `jwt-simple` verifies whole tokens only, and reads their header, claims and clock in its own way. Here one validator
+//! judges every token, so only the signature is computed.
 
 use p256::ecdsa::signature::Verifier as _;
 use superboring::hash::MessageDigest;
@@ -15,7 +15,7 @@ use jwt_simple::algorithms::RSAPublicKey;
 use super::algorithm::Algorithm;
 use super::signature::{Parts, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 
-/// The verifier that is always there.
+/// The verifier that every host has.
 #[derive(Clone, Copy, Debug)]
 pub struct PureRust;
 
@@ -30,13 +30,13 @@ impl SignatureVerifier for PureRust {
     }
 }
 
-/// One algorithm stays one function, see `policy::read`.
+/// Returns whether a verification succeeds. Each algorithm stays one function, see `read` in `policy/assembly.rs`.
 #[inline(never)]
 fn holds<E>(verify: impl FnOnce() -> Result<(), E>) -> bool {
     verify().is_ok()
 }
 
-/// `None`: the signature does not hold.
+/// Verifies an RSA signature; `None` means that it does not hold.
 #[inline(never)]
 fn verify_rsa(key: &RSAPublicKey, check: &SignatureCheck<'_>) -> Option<bool> {
     let (digest, padding) = match check.algorithm {

@@ -1,8 +1,8 @@
 //! The check of one signature, prepared so that every verifier gives the same answer.
 //!
-//! What can be said without cryptography is said here: whether the key is for the algorithm, the length of the
-//! signature, the range of ECDSA's `r` and `s` (RFC 7518 section 3.4). Who computes the rest, the host or
-//! [`super::PureRust`], sees only checks that passed these.
+//! Checks that need no cryptography are made here: whether the key is for the algorithm, the length of the signature,
+//! the range of ECDSA's `r` and `s` (RFC 7518 section 3.4). The verifier, be it the host's or [`super::PureRust`], gets
+//! only checks that passed these.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,9 +12,12 @@ use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey
 use super::algorithm::Algorithm;
 use super::jwk::{Jwk, PublicKey};
 
-/// Computes signature checks.
+/// A verifier, which computes signature checks.
 pub trait SignatureVerifier {
-    /// Returns whether the signature holds. A verifier that cannot tell returns an error, and the request is refused.
+    /// Returns whether the signature holds.
+    ///
+    /// # Errors
+    /// [`VerifierUnavailable`] where the verifier cannot tell; the request is then refused.
     fn verify(&self, check: &SignatureCheck<'_>) -> Result<bool, VerifierUnavailable>;
 }
 
@@ -35,7 +38,7 @@ pub struct SignatureCheck<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) parts: Parts<'a>,
     pub(super) text: &'a [u8],
-    /// As it stood in the token.
+    /// The signature as it stood in the token.
     pub(super) signature: &'a [u8],
     pub(super) spki: &'a [u8],
 }
@@ -61,7 +64,7 @@ pub struct NativeCheck<'a> {
 }
 
 impl<'a> SignatureCheck<'a> {
-    /// `None`: the signature cannot hold, whatever the text.
+    /// Prepares a check; `None` where the signature cannot hold, whatever the text.
     pub(super) fn new(
         algorithm: Algorithm,
         jwk: &'a Jwk,
@@ -82,7 +85,7 @@ impl<'a> SignatureCheck<'a> {
         Some(Self { algorithm, parts, text, signature, spki: jwk.spki() })
     }
 
-    /// The check for a native verifier; `None` for PSS and `EdDSA`, which Envoy's has not.
+    /// Returns the check for a native verifier; `None` for PSS and `EdDSA`, which Envoy's verifier lacks.
     pub fn native(&self) -> Option<NativeCheck<'a>> {
         let hash = match self.algorithm {
             Algorithm::Rs256 | Algorithm::Es256 => "sha256",

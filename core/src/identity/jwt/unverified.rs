@@ -1,4 +1,4 @@
-//! A JWT that nobody has verified yet: what it takes to choose who will.
+//! A JWT that is not verified yet: as much as the choice of its issuer needs.
 
 use super::base64url;
 use super::claims::{Claims, ClaimsError, VerifiedClaims};
@@ -8,14 +8,17 @@ use super::jws::{MAX_TOKEN_BYTES, UnverifiedJws};
 use super::signature::SignatureVerifier;
 use crate::base::UnixTime;
 
-/// Returns whether a credential is a JWT by its shape: two dots or more, and at the start the base64url form of a JSON
-/// object's beginning. It is then judged as a JWT and as nothing else. A proxy token has no dots.
+/// Returns whether a credential is a JWT by its shape: two dots or more, and the base64url form of a JSON object's
+/// beginning at the start.
+///
+/// Such a credential is judged as a JWT and as nothing else. A proxy token has no dots.
 pub fn is_jwt_shaped(credential: &[u8]) -> bool {
     credential.starts_with(b"eyJ") && credential.iter().filter(|byte| **byte == b'.').nth(1).is_some()
 }
 
-/// When a token says that it expires, where it is a JWT. It is ours to send, not to believe: whoever gets it judges it, so
-/// neither its signature nor its algorithm matters here.
+/// Returns the `exp` of a token that goes upstream; `None` where the token is no JWT.
+///
+/// Neither signature nor algorithm matters here, because the upstream judges the token.
 pub(crate) fn expiry_of(token: &[u8]) -> Option<UnixTime> {
     let mut parts = token.split(|byte| *byte == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -36,13 +39,16 @@ pub struct UnverifiedJwt<'a> {
 
 impl<'a> UnverifiedJwt<'a> {
     /// Reads a token.
+    ///
+    /// # Errors
+    /// [`JwtError`] for the first fault of its form, header or payload.
     pub fn parse(token: &'a [u8]) -> Result<Self, JwtError<'static>> {
         let jws = UnverifiedJws::parse(token).map_err(JwtError::Jws)?;
         let claims = Claims::parse(jws.unverified_payload()).ok_or(JwtError::Claims(ClaimsError::Form))?;
         Ok(Self { jws, claims })
     }
 
-    /// The signature's side of it.
+    /// Returns the JWS that carries the claims.
     pub fn jws(&self) -> &UnverifiedJws<'a> {
         &self.jws
     }
@@ -52,7 +58,11 @@ impl<'a> UnverifiedJwt<'a> {
         &self.claims
     }
 
-    /// Checks the signature.
+    /// Verifies the signature, and hands out the claims.
+    ///
+    /// # Errors
+    /// [`JwtError::Signature`] where the signature does not hold, [`JwtError::Unavailable`] where it could not be
+    /// checked.
     pub fn verify(
         self,
         key: &Jwk,
