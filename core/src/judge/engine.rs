@@ -1,11 +1,11 @@
 //! The engine: one policy with its secrets, ready to judge requests.
 //!
-//! A request passes the stages Route → Extract → Verify → Scope → Credential → Limit → Rewrite; the first check that fails
-//! ends it. A [`Grant`] makes the order binding: a rewrite cannot be written without one.
+//! A request passes the stages Route → Extract → Verify → Scope → Credential → Limit → Rewrite; the first check that
+//! fails ends it. A [`Grant`] makes the order binding: a rewrite cannot be written without one.
 //!
-//! Judging is a function of the head, the time, the store, and what fetches resolved to. Where it lacks something it
-//! says what, and once that is there the same head is judged again from the start. So there is no half-judged state
-//! to keep, and nothing is charged twice: a request that waits has taken nothing from its budget yet.
+//! Judging is a function of the head, the time, the store, and the resolutions of fetches. Where it lacks a value, it
+//! returns the call to make; then the same head is judged again from the start. So no half-judged state is kept, and
+//! nothing is charged twice: a request that waits has taken nothing from its budget yet.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Credentials, Upstream};
 
-/// A policy, compiled together with the secrets it names, and what was learnt of tokens since.
+/// A policy, compiled together with the secrets it names, and its caches.
 pub(crate) struct Engine {
     pub(super) policy: Rc<Policy>,
     pub(super) authenticator: Authenticator,
@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     pub(super) services: Rc<Services>,
 }
 
-/// A judgement that goes on once a fetch is done. It holds nothing of the head, so the host must keep that, or read it
+/// A judgement that goes on once a fetch is done. It holds nothing of the head, so the host keeps the head or reads it
 /// again.
 pub(crate) struct Suspended {
     key: FetchKey,
@@ -45,7 +45,7 @@ pub(crate) struct Suspended {
 }
 
 impl Suspended {
-    /// Adds what the fetch resolved to.
+    /// Adds the resolution of the fetch.
     pub(crate) fn resolve(mut self, resolution: Resolution) -> FetchResults {
         self.results.add(self.key, resolution);
         self.results
@@ -56,8 +56,8 @@ impl Engine {
     /// Compiles a policy for a host. Every secret that it needs is looked up here, once.
     ///
     /// # Errors
-    /// What the host has not, and all secrets that are missing or cannot stand in a header: each with its place in the
-    /// policy and the name of its variable, never its value.
+    /// Every ability that the host lacks, and every secret that is missing or cannot stand in a header. Each error has
+    /// its place in the policy and the name of the variable, never its value.
     pub(crate) fn new(
         policy: Policy,
         environment: &dyn Environment,
@@ -81,7 +81,7 @@ impl Engine {
         })
     }
 
-    /// Tells whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded.
+    /// Tells whether a header of this name can carry a credential, in any spelling. Such a trailer is never forwarded.
     pub(crate) fn is_slot(&self, name: &[u8]) -> bool {
         self.protected.has(name) || is_spelling_of(name, SUBPROTOCOL)
     }
@@ -91,12 +91,12 @@ impl Engine {
         self.policy.digest
     }
 
-    /// Tells whether the policy decides nothing, and only tells what it would have decided.
+    /// Tells whether the policy is in shadow mode: it reports its decisions, and none is carried out.
     pub(crate) fn is_shadow(&self) -> bool {
         self.policy.shadow.is_some()
     }
 
-    /// Tells whether upstreams are told, too.
+    /// Tells whether upstreams get the report of shadow mode, too.
     pub(crate) fn tells_upstreams(&self) -> bool {
         self.policy.shadow.is_some_and(|shadow| shadow.header)
     }
@@ -106,7 +106,10 @@ impl Engine {
         self.keys.adopt_shared(self.upstreams.iter(), now, store);
     }
 
-    /// Judges a request, or returns the call to make first and where to go on then.
+    /// Judges a request.
+    ///
+    /// # Errors
+    /// The call to make first, and the judgement that goes on after it.
     pub(crate) fn judge<'a>(
         &'a self,
         results: FetchResults,
@@ -140,7 +143,7 @@ impl Engine {
         Ok(Decision::of(verdict, progress))
     }
 
-    /// The stages, in order.
+    /// Passes a request through the stages, in order.
     fn pass_stages<'a>(
         &'a self,
         context: &Context<'a, '_>,
@@ -156,7 +159,7 @@ impl Engine {
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
             Err(error) => {
-                // For the dialect of the refusal, as far as headers tell.
+                // The refusal needs a dialect, as far as headers tell one.
                 progress.route = Some(self.route(head, &RequestPath::ROOT).1);
                 return Err(CheckError::Path(error).into());
             }
@@ -186,7 +189,7 @@ impl Engine {
         let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
         progress.checks.push(Check::InScope(route.provider));
 
-        // Nothing is asked for, and nothing counted, for what cannot be done.
+        // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.into());
         }
@@ -224,7 +227,8 @@ impl Engine {
         Verdict::Reply(error.reason(), reply)
     }
 
-    /// Answers what needs no caller: a preflight, and the metadata that says how to become one.
+    /// Answers a request that needs no caller: a preflight, or one for the metadata. Returns `None` for any other
+    /// request.
     fn answer(&self, head: &RequestHead<'_>) -> Option<LocalReply> {
         let origins = &self.policy.origins;
         let describe = |resource: &Resource| {
@@ -270,7 +274,7 @@ impl Engine {
         }
     }
 
-    /// Finds the credential and the route that it helps to tell.
+    /// Finds the credential, and the route, for which the credential's slot may decide.
     fn route<'a>(
         &'a self,
         head: &RequestHead<'a>,

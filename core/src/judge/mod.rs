@@ -1,4 +1,4 @@
-//! Judgement of a request: verify its caller, admit it, write what is forwarded, tell what was decided.
+//! Judgement of a request: verify its caller, admit it, write what is forwarded, tell the decision.
 
 mod admit;
 mod engine;

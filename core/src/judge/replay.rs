@@ -1,10 +1,12 @@
-//! The effects of a change of policy on requests that an access log has.
+//! The effects of a change of policy on the requests of an access log.
 //!
 //! The log holds no credential: a caller is its principal's id, and the path of a forwarded request is the one that the
 //! upstream got. So a request is retraced under the policy that the log was written under, in every way in which it may
-//! have been asked, and each way is judged under both. Where the ways end differently, or something that decides is in
-//! neither policy, nothing is said. A caller is taken to have sent one credential. Budgets are left out, and a
-//! credential counts as there if any of its sources can have one.
+//! have been asked. Each way is judged under both policies.
+//!
+//! Nothing is said of a request whose ways end differently, or which depends on a fact that neither policy has. A
+//! caller is taken to have sent one credential. Budgets are left out, and a credential counts as there if any of its
+//! sources can have one.
 //!
 //! Nothing here makes a [`Grant`](crate::judge::admit::Grant), so nothing is forwarded and no secret is opened.
 
@@ -30,33 +32,33 @@ use crate::syntax::RequestPath;
 /// A request as an access log has it.
 #[derive(Clone, Copy, Debug)]
 pub struct LoggedRequest<'l> {
-    /// When it came.
+    /// The time of the request.
     pub at: UnixTime,
-    /// [`Principal::id`](crate::Principal::id) of who sent it.
+    /// The [`Principal::id`](crate::identity::Principal::id) of the caller.
     pub principal: &'l str,
     /// The method.
     pub method: &'l str,
-    /// The path without the query: of a forwarded request the one that the upstream got, else the caller's.
+    /// The path without the query: the upstream's for a forwarded request, else the caller's.
     pub path: &'l str,
     /// The provider that it was for.
     pub provider: &'l str,
     /// The code of the reason, or `allowed`.
     pub reason: &'l str,
-    /// True if a WebSocket was opened.
+    /// Set where a WebSocket was opened.
     pub upgraded: bool,
 }
 
 /// The outcome of judging a request under two policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReplayOutcome {
-    /// Both decide.
+    /// Both policies have a verdict.
     Judged {
-        /// The verdict of the policy under which it was recorded.
+        /// The verdict of the policy that the log was written under.
         before: ReplayVerdict,
-        /// The verdict of the other.
+        /// The verdict of the other policy.
         after: ReplayVerdict,
     },
-    /// One of them cannot be told.
+    /// A verdict cannot be derived from the log.
     NotReplayable(NotReplayable),
 }
 
@@ -69,23 +71,23 @@ pub struct ReplayVerdict {
     pub provider: String,
 }
 
-/// Why nothing can be said of a request.
+/// A reason for which a request cannot be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum NotReplayable {
-    /// It was answered here: a preflight, metadata, the status.
+    /// Keyswap itself answered the request: a preflight, metadata, the status.
     Answered,
-    /// It was refused before anybody knew whose it is.
+    /// The request was refused before its caller was known.
     NoPrincipal,
-    /// The principal is a person, and what their JWT says is not in the log.
+    /// The principal is a person, and the claims of their JWT are not in the log.
     Identity,
     /// Neither policy knows the principal.
     UnknownPrincipal,
     /// The registry's record of the principal is not in the log.
     Registry,
-    /// The policy decides otherwise than the log says: it was written under another.
+    /// The policy decides otherwise than the log says, so the log was written under another policy.
     AnotherPolicy,
-    /// It may have been asked in ways of which the other policy decides differently.
+    /// The request may have been asked in ways that the other policy decides differently.
     Ambiguous,
 }
 
@@ -104,7 +106,7 @@ impl LoggedRequest<'_> {
 }
 
 impl NotReplayable {
-    /// Its name in output for programs.
+    /// Returns the reason's name in output for programs.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -143,7 +145,7 @@ impl NotReplayable {
 struct Records {
     before: Option<Arc<CallerRecord>>,
     after: Option<Arc<CallerRecord>>,
-    /// It is the registry that knows the principal, of whom only what was recorded can be told.
+    /// Set where the registry knows the principal. Its record is then only what the log implies.
     of_registry: bool,
 }
 
@@ -160,7 +162,7 @@ const SLOTS: [Option<Slot>; 3] = [None, Some(Slot::XApiKey), Some(Slot::QueryKey
 pub struct ReplayPolicy(Engine);
 
 impl ReplayPolicy {
-    /// Compiles a policy. `environment` should have a value for every variable, whatever it is.
+    /// Compiles a policy. `environment` should have a value for every variable, be it a placeholder.
     ///
     /// # Errors
     /// Abilities that the host lacks, and secrets that cannot stand in a header.
@@ -197,7 +199,7 @@ impl Engine {
         let after = other.judge_logged(logged, way, records.after.as_ref());
         let differs =
             |way: &PossibleRequest| other.judge_logged(logged, way, records.after.as_ref()) != after;
-        // Which slot it was is not in the log.
+        // The log does not name the slot.
         let may_be_overlooked = self.policy.slots.iter().any(|slot| !other.policy.slots.contains(slot));
         if may_be_overlooked || ways.iter().skip(1).any(differs) {
             return ReplayOutcome::NotReplayable(NotReplayable::Ambiguous);
@@ -209,7 +211,7 @@ impl Engine {
     }
 
     fn records(&self, logged: &LoggedRequest<'_>, other: &Self) -> Result<Records, NotReplayable> {
-        // What is asked of Keyswap itself may be answered under one policy and not under the other.
+        // A request to Keyswap itself may be answered under one policy and not under the other.
         if logged.reason == ANSWERED || logged.path.starts_with("/.well-known/") {
             return Err(NotReplayable::Answered);
         }
@@ -247,7 +249,7 @@ impl Engine {
     /// scope.
     fn record_from_log(&self, logged: &LoggedRequest<'_>) -> CallerRecord {
         CallerRecord {
-            // It chooses between keys that are all there.
+            // Any digest will do: it only chooses between keys that are all there.
             digest: self.policy.digest,
             label: String::new(),
             owner: None,
@@ -263,7 +265,7 @@ impl Engine {
         self.policy.people.values().any(|record| record.id() == id)
     }
 
-    /// The ways in which it may have been asked.
+    /// Returns the ways in which the request may have been asked.
     fn possible_requests(&self, logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
         let in_every_slot = |path: String| SLOTS.map(|slot| PossibleRequest { path: path.clone(), slot });
         if logged.reason != ALLOWED {
@@ -275,7 +277,7 @@ impl Engine {
         let below = upstream.mapping.retrace(logged.path, logged.upgraded);
         let named: Vec<String> = below.iter().map(|path| format!("/{}{path}", provider.slug)).collect();
         let unnamed = below.into_iter().filter(|path| !path.is_empty());
-        // What names a provider here may name none to the other policy, so that the slot may matter to it.
+        // A path that names a provider here may name none to the other policy, so that the slot may matter there.
         named.into_iter().chain(unnamed).flat_map(in_every_slot).collect()
     }
 
@@ -305,7 +307,7 @@ impl Engine {
         }
     }
 
-    /// Checks that the policy lets the principal of the record do that.
+    /// Checks that the policy admits such a request of the record's principal.
     fn admits<'a>(
         &'a self,
         record: &'a Arc<CallerRecord>,

@@ -1,4 +1,5 @@
-//! The reading of a document: its members, then what they name in each other, then what must agree between them.
+//! The reading of a document in three phases: its members, the names that they have for each other, and their
+//! agreement.
 //!
 //! Every error is noted where it is found, and reading goes on. A document with errors is refused whole.
 
@@ -70,7 +71,7 @@ impl Policy {
     }
 }
 
-/// An error that was noted: what was written cannot be read, and is never taken for left out.
+/// An error that was noted. A member that cannot be read is never taken for one that is left out.
 struct Noted;
 
 /// The members of a document, as far as each can be read by itself.
@@ -88,7 +89,7 @@ struct Members<'d> {
     unresolved: Unresolved<'d>,
 }
 
-/// The members that name providers, or are named by others: what they say depends on the rest.
+/// The members that name providers, or are named by others: their meaning depends on the rest.
 struct Unresolved<'d> {
     tokens: Option<Node<'d>>,
     registry: Option<Node<'d>>,
@@ -107,8 +108,8 @@ struct Resolved {
 
 /// Reads a document in three phases.
 ///
-/// They, and the readers of parts, stay functions (`inline(never)`): a host compiles a function as a whole, and takes the
-/// more memory for that, the longer it is.
+/// The phases and the readers of parts stay functions (`inline(never)`). A host compiles a function as a whole, and a
+/// longer one takes more memory.
 fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let mut fields = root.fields()?;
     let members = Members::read(&mut fields);
@@ -119,8 +120,8 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         policy.check_credentials(errors);
         policy.check_host_keys(errors);
     }
-    // Without the rest nothing says which providers have a key; what names providers is read all the same, for its
-    // errors.
+    // Without the rest it is not known which providers have a key. Members that name providers are read all the same,
+    // for their errors.
     let resolved = unresolved.resolve(&|name| match &policy {
         _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
         Ok(policy) => policy.why_not_enabled(name),
@@ -170,8 +171,8 @@ impl<'d> Members<'d> {
         }
     }
 
-    /// Makes the policy without what is not resolved yet; only its providers where a part is missing on which all the rest
-    /// depends.
+    /// Makes the policy without its unresolved parts. Returns only the providers where a part is missing on which the
+    /// rest depends.
     fn into_policy(self) -> (Option<StatusPolicy>, Unresolved<'d>, Result<Policy, Vec<Provider>>) {
         let Self { version, credentials, gateway, providers, status, unresolved, .. } = self;
         let policy = match version.and(credentials).zip(gateway.ok()) {
@@ -198,7 +199,7 @@ impl<'d> Members<'d> {
 }
 
 impl Unresolved<'_> {
-    /// Reads what names providers. `why_not` says what is wrong with a name, if anything is.
+    /// Reads the members that name providers. `why_not` returns the fault of a provider's name, if it has one.
     #[inline(never)]
     fn resolve(self, why_not: &dyn Fn(&str) -> Option<String>) -> Resolved {
         Resolved {
@@ -211,7 +212,7 @@ impl Unresolved<'_> {
 }
 
 impl Resolved {
-    /// Checks that people whom an issuer vouches for can be known.
+    /// Checks that the people of an issuer can be known, where it admits known people only.
     fn check_people(&self, errors: &Errors) {
         let knows_people =
             self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap);
@@ -244,7 +245,7 @@ impl Policy {
         }
     }
 
-    /// Checks that the limits that a registry is to keep have one that does.
+    /// Checks that there is a registry to keep the limits that are for one.
     fn check_limits(&self, errors: &Errors) {
         let asks_registry = self.rate_limit.is_some_and(|rule| rule.store == LimitStore::Registry);
         if asks_registry && !self.has_limit_store() {

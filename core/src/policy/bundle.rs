@@ -1,4 +1,4 @@
-//! The document of a data plane that fetches its policy: from where, and whose signature makes it one.
+//! The document of a data plane that fetches its policy: the source, and the keys that may sign it.
 
 use std::time::Duration;
 
@@ -21,37 +21,37 @@ const VERSION: &str = "keyswap-bundle/v1";
 const DEFAULT_POLL: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where a policy is fetched from, and whose signatures count.
+/// A source of policies, and the keys whose signatures count.
 #[derive(Clone, Debug)]
 pub struct BundleSource {
     pub(crate) url: BaseUrl,
-    /// Envoy's name for where to connect to.
+    /// The Envoy cluster of the registry; other hosts connect to the URL's authority.
     pub(crate) cluster: String,
     pub(crate) credential: Variable,
-    /// Of all that the registry has.
+    /// The name of the policy, among all at the registry.
     pub(crate) name: String,
     pub(crate) keys: JwkSet,
     pub(crate) poll: Duration,
     pub(crate) timeout: Duration,
-    /// None before this one is ever taken.
+    /// The least revision that is ever taken.
     pub(crate) minimum_revision: u64,
     /// The policy that serves until the first bundle comes.
     pub(crate) initial: Option<RolloutPolicy>,
 }
 
-/// The configuration of a data plane: its policy, or where it is fetched from.
+/// The configuration of a data plane: its policy, or the source of that.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for each data plane")]
 pub enum Configuration {
     /// The policy itself.
     Policy(RolloutPolicy),
-    /// Where it is fetched from.
+    /// The source that the policy is fetched from.
     Bundle(BundleSource),
 }
 
 impl Configuration {
-    /// Reads a configuration from JSON: a policy (`keyswap/v1`), a rollout (`keyswap-rollout/v1`), or where either is
-    /// fetched from (`keyswap-bundle/v1`).
+    /// Reads a configuration from JSON: a policy (`keyswap/v1`), a rollout (`keyswap-rollout/v1`), or a source of
+    /// either (`keyswap-bundle/v1`).
     ///
     /// # Errors
     /// Every error of the document, each with its path; for JSON that does not parse, the line and column.
@@ -72,7 +72,7 @@ impl Configuration {
 }
 
 impl Configuration {
-    /// The policies in it, each with its place in the document.
+    /// Returns the policies in the configuration, each with its place in the document.
     pub fn policies(&self) -> Vec<(&'static str, &Policy)> {
         match self {
             Self::Policy(rollout) => rollout.policies(["", "stable", "candidate"]),
@@ -84,12 +84,12 @@ impl Configuration {
 }
 
 impl BundleSource {
-    /// The name of the policy.
+    /// Returns the name of the policy.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The host that has it.
+    /// Returns the authority of the registry that has the policy.
     pub fn authority(&self) -> &str {
         &self.url.authority
     }
@@ -136,7 +136,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     })
 }
 
-/// Public keys, as `keyswap policy keygen` prints one: a set of them, so that a key can be replaced.
+/// Reads public keys, as `keyswap policy keygen` prints one. It is a set, so that a key can be replaced.
 fn read_keys(node: &Node<'_>) -> Option<JwkSet> {
     let keys = read_inline(node)?;
     let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);

@@ -1,10 +1,12 @@
-//! Cross-origin requests in a policy: which pages may call from a browser.
+//! Cross-origin requests in a policy: the pages that may call from a browser.
 
 use super::reader::Node;
 use crate::answer::Origins;
 
-/// Any page may, unless the policy names those that may: no cookie is ever accepted, so a page can only use a token
-/// that it was given.
+/// Reads the origins of the pages that may call.
+///
+/// Any page may, unless the policy lists origins: answers never allow the cookies of a browser, so a page can only use
+/// a token that it was given.
 #[inline(never)]
 pub(super) fn read(node: &Node<'_>) -> Option<Origins> {
     let mut fields = node.fields()?;

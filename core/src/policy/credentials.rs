@@ -19,11 +19,11 @@ use crate::secret::{BEARER, Secret, SecretError, ServiceSecret};
 pub(crate) enum Source {
     /// An environment variable of the host.
     Env(Variable),
-    /// This header of the request, where it held the identity JWT that was verified.
+    /// This header of the request, where it held the verified identity JWT.
     RequestHeader(String),
     /// A token agent or a secret manager, asked over HTTP.
     Http(Box<HttpSource>),
-    /// The host writes it into the request itself; it is never seen here.
+    /// The host, which writes the value into the request; the engine never sees it.
     Host,
 }
 
@@ -31,27 +31,27 @@ pub(crate) enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(String);
 
-/// How a token agent or a secret manager is asked, and what its answer says.
+/// A token agent or a secret manager: the request to it, and the form of its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpSource {
     pub(crate) endpoint: Endpoint,
-    /// Envoy's name for where to connect to.
+    /// The Envoy cluster of the agent; other hosts connect to the URL's authority.
     pub(crate) cluster: String,
-    /// Header fields of the question that are no secrets.
+    /// Header fields of the request that are no secrets.
     pub(crate) headers: Vec<(String, String)>,
-    /// The credential that it wants to see, and in which header.
+    /// The agent's own credential, and the header that it takes that in.
     pub(crate) credential: Option<(Variable, AuthStyle)>,
     pub(crate) timeout: Duration,
-    /// A JSON pointer to the value (RFC 6901); `None`: the body is the value.
+    /// A JSON pointer to the value (RFC 6901); `None` where the body is the value.
     pub(crate) value: Option<String>,
     pub(crate) expiry: Expiry,
-    /// A value is used no longer than that, whatever the answer says.
+    /// The time after which a value is not used, whatever the answer says.
     pub(crate) max_age: Option<Duration>,
-    /// A value is renewed that long before it expires.
+    /// The time before its expiry at which a value is renewed.
     pub(crate) refresh_before: Duration,
 }
 
-/// Where an answer says until when its value is good.
+/// The place of the expiry in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
     /// In the value itself, if that is a JWT.
@@ -92,12 +92,12 @@ impl CredentialPolicy {
         self.0.keys().map(String::as_str)
     }
 
-    /// Every chain under its name.
+    /// Returns every chain under its name.
     pub(crate) fn chains(&self) -> impl Iterator<Item = (&str, &[Source])> {
         self.0.iter().map(|(name, chain)| (name.as_str(), chain.as_slice()))
     }
 
-    /// The headers of requests that may hold a credential, with the places of the sources that name them.
+    /// Returns the headers of requests that may hold a credential, with the places of the sources that name them.
     pub(super) fn request_headers(&self) -> impl Iterator<Item = (String, &str)> {
         self.chains().flat_map(|(name, chain)| {
             chain.iter().enumerate().filter_map(move |(index, source)| match source {
@@ -194,7 +194,7 @@ impl HttpSource {
     }
 }
 
-/// The address of an agent. A secret in it would show wherever the policy does.
+/// Reads the address of an agent. It may hold no secret, which would show wherever the policy does.
 fn read_url(node: &Node<'_>) -> Option<Endpoint> {
     let endpoint = node.endpoint()?;
     let query = endpoint.path.split_once('?').map_or("", |(_, query)| query);
@@ -205,7 +205,7 @@ fn read_url(node: &Node<'_>) -> Option<Endpoint> {
     Some(endpoint)
 }
 
-/// Returns whether the name is one that mostly secrets have.
+/// Returns whether mostly secrets have such a name.
 fn speaks_of_secrets(name: &str) -> bool {
     const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
     let name = name.to_ascii_lowercase();
@@ -247,7 +247,7 @@ fn read_expiry(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Expiry> {
     }
 }
 
-/// A JSON pointer (RFC 6901 section 3).
+/// Reads a JSON pointer (RFC 6901 section 3).
 fn read_pointer(node: &Node<'_>) -> Option<String> {
     let is_pointer = |text: &&str| {
         let escapes_hold =
@@ -259,7 +259,7 @@ fn read_pointer(node: &Node<'_>) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// A secret that is known before anything can be asked: `{env: NAME}`.
+/// Reads a secret that is known before any call can be made: `{env: NAME}`.
 pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
     let mut fields = node.fields()?;
     let variable = fields.required("env").and_then(|node| Variable::read(&node));

@@ -41,17 +41,18 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    /// Returns the SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its
+    /// members.
     pub fn sha256(&self) -> String {
         self.digest.to_hex()
     }
 
-    /// How many tokens stand in the policy itself.
+    /// Returns the number of tokens in the policy itself.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
     }
 
-    /// The authority of the registry, where the policy has one.
+    /// Returns the authority of the registry; `None` where the policy has none.
     pub fn registry_authority(&self) -> Option<&str> {
         self.registry.as_ref().map(|registry| registry.url.authority.as_str())
     }
@@ -61,17 +62,17 @@ impl Policy {
         &self.issuers
     }
 
-    /// The headers that carry identity JWTs, each once. None of them is forwarded.
+    /// Returns the headers that carry identity JWTs, each once. None of them is forwarded.
     pub fn identity_headers(&self) -> impl Iterator<Item = &str> {
         issuers::identity_headers(&self.issuers)
     }
 
-    /// The names of the providers that a request can be forwarded to.
+    /// Returns the names of the providers that a request can be forwarded to.
     pub fn provider_names(&self) -> impl Iterator<Item = &str> {
         self.enabled_providers().map(|provider| provider.id.as_str())
     }
 
-    /// Returns whether it decides nothing, and only tells what it would decide.
+    /// Returns whether the policy is in shadow mode: it decides nothing, and only reports.
     pub fn is_shadow(&self) -> bool {
         self.shadow.is_some()
     }
@@ -82,7 +83,7 @@ impl Policy {
         Self { shadow: None, ..self }
     }
 
-    /// The authority of the gateway, where the policy has one.
+    /// Returns the authority of the gateway; `None` where the policy has none.
     pub fn gateway_authority(&self) -> Option<&str> {
         let vercel =
             || self.providers.iter().find(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
@@ -90,12 +91,12 @@ impl Policy {
         url.or_else(|| vercel()?.url.as_ref()).map(|url| url.authority.as_str())
     }
 
-    /// The providers that a request can be forwarded to: those whose key we have, or the gateway.
+    /// Returns the providers that a request can be forwarded to: those with a key in the policy or at the gateway.
     pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter().filter(|provider| self.why_disabled(provider).is_none())
     }
 
-    /// The members of `cf-aig-metadata`.
+    /// Returns the members of `cf-aig-metadata`.
     pub(crate) fn metadata(&self) -> &[(String, Claim)] {
         self.gateway.as_ref().map_or(&[], |gateway| &gateway.metadata)
     }
@@ -142,7 +143,7 @@ impl Policy {
         }
     }
 
-    /// Why no provider uses this credential, if none does.
+    /// Returns the reason why no provider uses this credential; `None` where one does.
     pub(super) fn why_unused(&self, name: &str) -> Option<String> {
         let mut why = "nothing uses this credential: remove it, or name it in a provider".to_owned();
         let uses = |it: &&Provider| it.keys.names().any(|key| key == name) && self.needs_key(it);
@@ -153,7 +154,7 @@ impl Policy {
     }
 }
 
-/// `names` are those that would do.
+/// Returns the message for a provider that is not known. `names` are those that would do.
 pub(super) fn why_unknown<'p>(names: impl Iterator<Item = &'p str>) -> String {
     let names: Vec<String> = names.filter(|id| is_id(id)).map(|id| format!("`{id}`")).collect();
     match names.as_slice() {

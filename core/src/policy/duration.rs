@@ -8,7 +8,7 @@ pub(super) fn duration(node: &Node<'_>) -> Option<Duration> {
     node.check(parse(node.text()?), "expected a duration such as `500ms`, `60s`, `10m`, `1h` or `7d`")
 }
 
-/// A duration between two others, which `expected` names.
+/// Reads a duration within a range, which `expected` describes.
 pub(super) fn duration_within(
     node: &Node<'_>,
     range: std::ops::RangeInclusive<Duration>,
@@ -18,7 +18,7 @@ pub(super) fn duration_within(
     node.check(range.contains(&duration).then_some(duration), expected)
 }
 
-/// Reads a duration.
+/// Reads a duration; `None` for any other text.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let unit = text.find(|char: char| !char.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit)?;

@@ -27,12 +27,12 @@ impl fmt::Display for PolicyError {
 pub struct PolicyErrors(pub Vec<PolicyError>);
 
 impl PolicyErrors {
-    /// JSON that does not parse, with the line and the column.
+    /// Returns the error of JSON that does not parse, with the line and the column.
     pub(crate) fn not_json(error: &serde_json::Error) -> Self {
         Self::one("", format!("not valid JSON: {error}"))
     }
 
-    /// The errors of a document that stands in another at `place`.
+    /// Returns the errors of a document that stands in another at `place`.
     #[must_use]
     pub fn within(mut self, place: &str) -> Self {
         for error in &mut self.0 {
@@ -48,7 +48,7 @@ impl PolicyErrors {
 }
 
 impl PolicyErrors {
-    /// Both results, or the errors of both.
+    /// Returns both results, or the errors of both.
     pub(crate) fn both<A, B>(first: Result<A, Self>, second: Result<B, Self>) -> Result<(A, B), Self> {
         match (first, second) {
             (Ok(first), Ok(second)) => Ok((first, second)),
@@ -62,7 +62,7 @@ impl PolicyErrors {
 }
 
 impl fmt::Display for PolicyErrors {
-    /// One error a line.
+    /// Writes one error a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut errors = self.0.iter();
         if let Some(first) = errors.next() {

@@ -1,4 +1,4 @@
-//! The fit between a policy and a host: the policy is refused unless the host has all that it asks for.
+//! The fit between a policy and a host: a policy is refused unless the host has every ability that it needs.
 
 use super::credentials::Source;
 use super::document::Policy;
@@ -8,10 +8,10 @@ use crate::host::Capabilities;
 use crate::limit::LimitStore;
 
 impl Policy {
-    /// Checks that a host has what the policy asks for.
+    /// Checks that a host has the abilities that the policy needs.
     ///
     /// # Errors
-    /// Everything that the host has not, each with its place in the policy.
+    /// Every ability that the host lacks, with its place in the policy.
     pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
         let mut errors = Vec::new();
         if !host.injects_credentials {
@@ -39,8 +39,9 @@ impl Policy {
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 
-    /// Returns the store that keeps budgets. Where the policy does not say, and the host has no memory for it, it is
-    /// the registry, which knows of the limit: its record may have one.
+    /// Returns the store that keeps budgets: the policy's choice, else shared memory.
+    ///
+    /// A host without shared memory uses the registry, whose records may have limits.
     pub(crate) fn limit_store(&self, host: Capabilities) -> LimitStore {
         match self.rate_limit {
             Some(rule) => rule.store,
@@ -49,12 +50,12 @@ impl Policy {
         }
     }
 
-    /// Returns whether there is a registry that keeps budgets: only ours does.
+    /// Returns whether the policy has a registry that keeps budgets. An introspection endpoint keeps none.
     pub(super) fn has_limit_store(&self) -> bool {
         self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
     }
 
-    /// The places of limits.
+    /// Returns the places of limits.
     fn limited(&self) -> impl Iterator<Item = String> {
         let own = self.rate_limit.iter().map(|_| "rate_limit".to_owned());
         let tokens = self.tokens.iter().enumerate().filter(|(_, token)| token.rate_limit.is_some());
@@ -63,7 +64,7 @@ impl Policy {
         own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(people)
     }
 
-    /// The places of credentials that the host must write.
+    /// Returns the places of credentials that the host must write.
     fn of_host(&self) -> impl Iterator<Item = String> {
         self.credentials.chains().flat_map(|(name, chain)| {
             let of_host = |(_, source): &(usize, &Source)| matches!(source, Source::Host);

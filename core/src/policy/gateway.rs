@@ -1,5 +1,7 @@
-//! The gateways of a policy: the Cloudflare AI Gateway (which account and gateway, with whose keys, who is told of, what
-//! clients may steer) and the Vercel AI Gateway.
+//! The gateways of a policy.
+//!
+//! For the Cloudflare AI Gateway a policy has the account and gateway, the keys, the metadata, and the headers that
+//! clients may set. The other gateway is the Vercel AI Gateway.
 
 use super::reader::{Fields, Node};
 use crate::provider::{CLAIMS, Claim, MAX_MEMBERS};
@@ -10,13 +12,13 @@ use crate::syntax::BaseUrl;
 pub(crate) enum GatewayMode {
     /// Ours: each request carries the provider's key beside the gateway's token.
     ProviderKey,
-    /// Those stored at the gateway. It uses them only where the request carries none.
+    /// Those stored at the gateway, which uses them only where the request carries none.
     Byok,
     /// Cloudflare's own: requests are billed to the account.
     UnifiedBilling,
 }
 
-/// Where requests go that name no provider and are not told to be another's.
+/// The destination of requests that name no provider and have no sign of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unnamed {
     /// To OpenAI.
@@ -59,17 +61,17 @@ pub(crate) struct Gateway {
     pub(crate) controls: Vec<(&'static str, String)>,
 }
 
-/// Which gateway it is.
+/// The identity of the gateway.
 #[derive(Clone, Debug)]
 enum Pinned {
-    /// The path names it.
+    /// The path names the gateway.
     Gateway { account: String, gateway: String },
-    /// The host does.
+    /// The host names the gateway.
     CustomDomain,
 }
 
 impl Gateway {
-    /// Returns the prefix of the client's path. Account and gateway are pinned here. An empty slug is the root.
+    /// Returns the prefix of the client's path, which pins account and gateway. An empty slug is the root.
     pub(crate) fn path_prefix(&self, slug: &str) -> String {
         let mut path = self.url.path.clone();
         if let Pinned::Gateway { account, gateway } = &self.pinned {
@@ -81,7 +83,7 @@ impl Gateway {
         path
     }
 
-    /// The same in Cloudflare's REST API, and the gateway to name there; `None` behind a custom domain.
+    /// Returns that prefix in Cloudflare's REST API, and the gateway to name there; `None` behind a custom domain.
     pub(crate) fn rest(&self) -> Option<(String, &str)> {
         let Pinned::Gateway { account, gateway } = &self.pinned else { return None };
         Some((format!("/client/v4/accounts/{account}/ai"), gateway))
@@ -89,7 +91,7 @@ impl Gateway {
 }
 
 impl Gateways {
-    /// Reads `gateway`, which holds one of them.
+    /// Reads `gateway`, which holds one of the gateways.
     #[inline(never)]
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
@@ -158,7 +160,7 @@ fn read_cloudflare(node: &Node<'_>) -> Option<Gateway> {
     })
 }
 
-/// Account and gateway, which only a custom domain does without.
+/// Reads account and gateway. Only a custom domain does without them.
 fn read_pinned(fields: &mut Fields<'_>, has_url: bool) -> Option<Pinned> {
     let (account, gateway) = (fields.optional("account"), fields.optional("gateway"));
     if account.is_none() && gateway.is_none() && has_url {
@@ -169,7 +171,7 @@ fn read_pinned(fields: &mut Fields<'_>, has_url: bool) -> Option<Pinned> {
     Some(Pinned::Gateway { account: account?, gateway: gateway? })
 }
 
-/// The headers that the policy sets beside those for credentials and metadata.
+/// Reads the headers that the policy sets beside those for credentials and metadata.
 fn read_controls(fields: &mut Fields<'_>, mode: Option<GatewayMode>) -> Vec<(&'static str, String)> {
     let mut controls = Vec::new();
     if let Some(node) = fields.optional("byok_alias") {
@@ -188,7 +190,7 @@ fn read_controls(fields: &mut Fields<'_>, mode: Option<GatewayMode>) -> Vec<(&'s
 }
 
 /// The gateway's headers that a policy may leave to clients, with their older names: they steer a client's own request.
-/// The others choose whose key is used, whom a request is billed to, or what another caller is served from cache.
+/// The gateway's other headers choose the key, the account that is billed, or what the cache serves to another caller.
 const CLIENT_HEADERS: [(&str, &[&str]); 12] = [
     ("cache-ttl", &["cf-aig-cache-ttl", "cf-cache-ttl"]),
     ("skip-cache", &["cf-aig-skip-cache", "cf-skip-cache"]),
@@ -204,7 +206,7 @@ const CLIENT_HEADERS: [(&str, &[&str]); 12] = [
     ("zdr", &["cf-aig-zdr"]),
 ];
 
-/// So many of them are left to clients unless the policy lists others: cache, retries, timeout.
+/// The number of them that are left to clients by default, from the first: cache, timeout, retries.
 const DEFAULT_CLIENT_HEADERS: usize = 6;
 
 fn read_client_headers(node: &Node<'_>) -> Vec<&'static str> {

@@ -1,4 +1,5 @@
-//! Credentials that the host writes: it writes one into whatever goes to a host, so it must be the only one for that host.
+//! Credentials that the host writes. It writes one into every request for an authority, so no other credential may be
+//! for that authority.
 
 use super::credentials::{CredentialPolicy, Source};
 use super::document::Policy;

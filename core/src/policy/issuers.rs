@@ -1,5 +1,7 @@
-//! Issuers in a policy: whose JWTs are accepted as identities. A preset knows where an identity provider puts its token
-//! and its keys, and what its tokens must say; the policy says which tenant and which audience.
+//! Issuers in a policy, whose JWTs are accepted as identities.
+//!
+//! A preset knows where an identity provider puts its token and its keys, and which claims its tokens must have. The
+//! policy says which tenant and which audience.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -16,7 +18,7 @@ use crate::request::{IdentitySlot, Slot};
 const CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
-/// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
+/// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
 #[inline(never)]
 pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
@@ -54,7 +56,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let jwks = fields.optional("jwks");
     fields.finish();
 
-    // Without the preset nobody can say what the rest means.
+    // The meaning of the other fields depends on the preset.
     let preset = preset?;
     let url = url.and_then(|node| preset.read_url(&node));
     let required = preset.read_claims(node, claims.as_ref());
@@ -109,7 +111,7 @@ fn read_slot(node: &Node<'_>) -> Option<IdentitySlot> {
 }
 
 fn is_header(name: &str) -> bool {
-    // What Cloudflare Access has is an identity provider's.
+    // Headers of Cloudflare Access carry the JWTs of an identity provider.
     is_header_name(name.strip_prefix("cf-access-").unwrap_or(name))
         && !Slot::ALL.iter().any(|slot| slot.name() == name)
 }
@@ -119,7 +121,7 @@ fn is_cookie(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// The headers in which the issuers' tokens stand, each once.
+/// Returns the headers in which the issuers' tokens stand, each once.
 pub(super) fn identity_headers(issuers: &[Issuer]) -> impl Iterator<Item = &str> {
     let headers: BTreeSet<&str> = issuers.iter().flat_map(Issuer::slots).map(IdentitySlot::header).collect();
     headers.into_iter()

@@ -1,6 +1,6 @@
-//! Where the keys of an issuer are, in a policy: `jwks`.
+//! The place of an issuer's keys in a policy: `jwks`.
 //!
-//! Left out, the preset knows the address; a generic issuer is asked for it (OpenID Connect Discovery).
+//! Without this member the preset knows the address. A generic issuer is asked for it (OpenID Connect Discovery).
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use crate::policy::duration::duration_within;
 const SECOND: Duration = Duration::from_secs(1);
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
-/// A duration of `jwks`: its name, what it is unless the policy says otherwise, and its bounds.
+/// A duration of `jwks`: its name, its default, and its bounds.
 struct Setting {
     name: &'static str,
     default: Duration,
@@ -102,7 +102,7 @@ fn remote(
     Some(if is_discovery { KeySource::Discovery(keys) } else { KeySource::Jwks(keys) })
 }
 
-/// How remote keys are fetched and kept.
+/// The settings for fetching and caching remote keys.
 #[derive(Clone, Copy)]
 struct Settings {
     timeout: Duration,
@@ -141,7 +141,7 @@ impl Settings {
     }
 }
 
-/// Keys in the policy are its author's: one that cannot be used is an error, not dropped.
+/// Reads keys in the policy. They are its author's, so a key that cannot be used is an error and is not dropped.
 pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
     let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
     for (index, fault) in set.dropped() {

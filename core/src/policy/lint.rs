@@ -1,7 +1,8 @@
-//! Findings: valid settings that are worth a second look. Each kind has a stable code, its place, and a remedy.
+//! Findings: valid but risky settings. Each kind has a stable code, its place, and a remedy.
 //!
-//! A policy with findings decides as it says. What would be wrong whatever was meant is no finding but an error, and
-//! refuses the policy: a literal secret, a credential that is never used, a scope with a provider that has no key.
+//! A policy with findings decides as it says. A setting that is wrong whatever was meant is an error instead, for which
+//! the policy is refused. Examples are a literal secret, a credential that is never used, and a scope with a provider
+//! that has no key.
 
 use std::collections::BTreeSet;
 
@@ -21,29 +22,29 @@ use crate::request::{IdentitySlot, Slot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Lint {
-    /// A token is valid for ever.
+    /// A token never expires.
     TokenWithoutExpiry,
-    /// A token's time is over.
+    /// A token has expired.
     TokenExpired,
-    /// Nobody answers for a token.
+    /// A token has no owner.
     TokenWithoutOwner,
-    /// A scope has an endpoint where the body chooses who gets the key.
+    /// A scope has an endpoint where the body chooses the provider that gets the key.
     ScopeWide,
-    /// A person is in the policy and no issuer lets them call anything.
+    /// A person is in the policy, and no issuer lets that person call any provider.
     PersonWithoutScope,
-    /// An issuer lets in nobody.
+    /// An issuer admits known people, and no person is known.
     IssuerWithoutPeople,
-    /// An issuer lets in everybody, for everything.
+    /// An issuer admits all its subjects, to every provider.
     IssuerOpen,
     /// An issuer's tokens are judged by another entry.
     IssuerShadowed,
-    /// Tokens count that are for somebody else.
+    /// Tokens count that were issued for another service.
     AudienceOpen,
     /// Any page may call, and browsers send an identity along.
     CorsOpen,
-    /// A source is asked for nothing.
+    /// A source repeats one before it, so that it is never asked.
     SourceRepeated,
-    /// No SDK of a provider can show its token.
+    /// No slot in which a provider's SDKs send their key is judged.
     SlotLeftOut,
     /// A provider's name leads to another.
     ProviderShadowed,
@@ -51,10 +52,10 @@ pub enum Lint {
     StatusForNobody,
 }
 
-/// Something that is worth a second look.
+/// A valid but risky setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Its kind.
+    /// The kind of the finding.
     pub lint: Lint,
     /// The place in the document: `tokens[1].expires_at`.
     pub path: String,
@@ -63,7 +64,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding of a policy that stands in another document at `place`.
+    /// Returns the finding of a policy that stands in another document at `place`.
     #[must_use]
     pub fn within(mut self, place: &str) -> Self {
         if !place.is_empty() {
@@ -92,7 +93,7 @@ impl Lint {
         Self::StatusForNobody,
     ];
 
-    /// The stable code.
+    /// Returns the stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::TokenWithoutExpiry => "token-without-expiry",
@@ -177,7 +178,7 @@ impl Findings {
 }
 
 impl Policy {
-    /// Returns what is worth a second look, as of now.
+    /// Returns the findings. `now` decides which tokens have expired.
     pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
         let mut findings = Findings(Vec::new());
         self.lint_tokens(now, &mut findings);
@@ -207,7 +208,7 @@ impl Policy {
         }
     }
 
-    /// Endpoints of the gateway whose requests choose the provider in the body.
+    /// Finds endpoints of the gateway whose requests choose the provider in the body.
     fn lint_scope(&self, scope: &[String], path: &str, findings: &mut Findings) {
         let sends_keys =
             self.gateway.as_ref().is_some_and(|gateway| gateway.mode == GatewayMode::ProviderKey);
@@ -294,7 +295,7 @@ impl Policy {
         }
     }
 
-    /// Providers whose SDKs have slots of their own, of which none is judged.
+    /// Finds providers whose SDKs have slots of their own, of which none is judged.
     fn lint_slots(&self, findings: &mut Findings) {
         for name in [table::ANTHROPIC, table::GEMINI, table::OPENAI] {
             let is_enabled = self.provider_names().any(|enabled| enabled == name);
@@ -315,7 +316,7 @@ impl Policy {
         }
     }
 
-    /// A registry may have tokens for it.
+    /// Finds a status that no token may ask for. A registry may have tokens for it.
     fn lint_status(&self, findings: &mut Findings) {
         let may_ask = |record: &CallerRecord| record.providers.iter().any(|name| name == StatusPolicy::SCOPE);
         let of_issuer = |issuer: &Issuer| {

@@ -1,8 +1,8 @@
-//! Recognises strings that are credentials rather than names of credentials.
+//! Recognition of strings that are credentials rather than names of credentials.
 //!
-//! It errs towards letting through: it is a guard against a slip, not a scanner.
+//! A doubtful string is let through: this is a guard against a slip, not a scanner.
 
-/// How keys of well-known services begin, and how many characters follow at least.
+/// The prefixes of keys of well-known services, each with the least number of characters that follow.
 const KEY_PREFIXES: [(&str, usize); 12] = [
     ("sk-", 16),
     ("sk_", 16),

@@ -1,7 +1,7 @@
 //! The meaning of a policy, as data: defaults filled in, order where it matters, and nothing of how it was written.
 //!
-//! Two policies with the same outline decide alike. It is for people and for tools that compare policies; it names
-//! secrets and holds none.
+//! Two policies with the same outline decide alike. An outline is for people and for tools that compare policies; it
+//! names secrets and holds none.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::provider::{AuthStyle, CLAIMS, Dialect, KeyPool, Provider};
 use crate::syntax::BaseUrl;
 
 impl Policy {
-    /// The outline: a section for each part of the document. `tokens` are by [`CallerRecord::id`], `providers` are those
-    /// that are enabled.
+    /// Returns the outline: a section for each part of the document. `tokens` are by [`CallerRecord::id`], `providers`
+    /// are those that are enabled.
     pub fn outline(&self) -> Value {
         let tokens = self.tokens.iter().map(|token| (token.id(), record(token)));
         let people = self.people.iter().map(|(email, person)| (email.clone(), record(person)));
@@ -193,7 +193,7 @@ fn http(source: &HttpSource) -> Value {
     json!({
         "url": endpoint.to_string(),
         "cluster": cluster,
-        // Nobody promised that the values may be shown.
+        // The values may be confidential, so the outline has digests of them.
         "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
             .collect::<Vec<_>>(),
         "credential": credential.as_ref().map(|(variable, _)| variable.name()),
@@ -258,7 +258,7 @@ fn show(url: &BaseUrl) -> String {
     format!("{}{}", url.site(), url.path)
 }
 
-/// Enough of a digest to tell two values apart.
+/// Returns enough of a digest to tell two values apart.
 fn digest(value: &[u8]) -> String {
     let mut digest = Digest::of(value).to_hex();
     digest.truncate(16);

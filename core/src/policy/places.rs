@@ -1,4 +1,4 @@
-//! Where a policy leads: the hosts that a data plane with it connects to, and no others.
+//! The hosts that a data plane with a policy connects to, and no others.
 
 use std::collections::BTreeSet;
 
@@ -12,23 +12,23 @@ use crate::syntax::BaseUrl;
 /// A server that the data plane asks on its own account: the registry, an issuer's keys, a source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callout {
-    /// Where `cluster` stands in the document, or would, as a JSON pointer (RFC 6901) to what holds it.
+    /// The place of `cluster` in the document, as a JSON pointer (RFC 6901) to the object that has it or could have it.
     pub place: String,
-    /// The host's name for the way there.
+    /// The Envoy cluster of the server; other hosts connect to `site`.
     pub cluster: String,
     /// Scheme and authority.
     pub site: String,
 }
 
 impl BundleSource {
-    /// The registry that has the policies.
+    /// Returns the registry that has the policies.
     pub fn callout(&self) -> Callout {
         Callout { place: String::new(), cluster: self.cluster.clone(), site: self.url.site() }
     }
 }
 
 impl Policy {
-    /// Every server that is asked beside the upstreams.
+    /// Returns every server that is asked beside the upstreams.
     pub fn callouts(&self) -> Vec<Callout> {
         let registry = self.registry.iter().map(|registry| Callout {
             place: "/registry".to_owned(),
@@ -57,7 +57,7 @@ impl Policy {
         registry.chain(issuers).chain(sources).collect()
     }
 
-    /// Where requests for a provider go; `None` where that is not known.
+    /// Returns the URL below which requests for a provider go; `None` where that is not known.
     pub(crate) fn base_url<'p>(&'p self, provider: &'p Provider) -> Option<&'p BaseUrl> {
         let is_behind = provider.via_gateway && provider.builtin.endpoint != EndpointKind::Rest;
         match self.gateway.as_ref().filter(|_| is_behind) {
@@ -66,8 +66,8 @@ impl Policy {
         }
     }
 
-    /// The providers that a request can be forwarded to, each with the URL below which its requests go: the gateway's,
-    /// or its own.
+    /// Returns the providers that a request can be forwarded to, each with the URL below which its requests go: the
+    /// gateway's, or its own.
     pub fn upstream_urls(&self) -> impl Iterator<Item = (&str, String)> {
         self.enabled_providers().filter_map(|provider| {
             let url = self.base_url(provider)?;
@@ -75,8 +75,10 @@ impl Policy {
         })
     }
 
-    /// Scheme and authority of every host that is connected to: upstreams, the registry, issuers, sources of
-    /// credentials. What a discovered address adds is none: keys are fetched from where it was discovered only.
+    /// Returns scheme and authority of every host that is connected to: upstreams, the registry, issuers, sources of
+    /// credentials.
+    ///
+    /// Discovery adds no host: keys are fetched only from the host of their discovery document.
     pub fn outbound_hosts(&self) -> BTreeSet<String> {
         let upstreams = self.enabled_providers().filter_map(|provider| self.base_url(provider));
         let callouts = self.callouts().into_iter().map(|callout| callout.site);

@@ -1,4 +1,4 @@
-//! The kinds of issuers whose ways are known, and what each makes of an issuer's fields.
+//! The presets of issuers: identity providers that are known, and the meaning of an issuer's fields for each.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::identity::jwt::{Algorithm, ClaimValue, Principals, Subjects};
 use crate::request::IdentitySlot;
 use crate::syntax::BaseUrl;
 
-/// The kinds of issuers whose ways are known.
+/// An identity provider that is known, or a generic one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Preset {
     CloudflareAccess,
@@ -39,8 +39,8 @@ impl Preset {
         }
     }
 
-    /// The value that `iss` must have. A Cloudflare team's domain may be written as people know it; another issuer's URL
-    /// is compared as it is written, since its trailing slash is part of its name.
+    /// Reads the value that `iss` must have. A Cloudflare team's domain may be written as people know it. Another
+    /// issuer's URL is compared as it is written, since its trailing slash is part of its name.
     pub(super) fn read_url(self, node: &Node<'_>) -> Option<String> {
         let text = node.text()?;
         if self != Self::CloudflareAccess {
@@ -53,7 +53,7 @@ impl Preset {
         node.check(url, expected).map(|url| format!("https://{}", url.authority))
     }
 
-    /// The policy's claims, and those that the preset adds.
+    /// Reads the policy's claims, and adds those of the preset.
     pub(super) fn read_claims(
         self,
         issuer: &Node<'_>,

@@ -28,7 +28,7 @@ const RESERVED_SLUGS: [&str; 10] = [
 
 /// The providers that the gateways of a policy add to it.
 pub(super) struct Offer {
-    /// True if there is a Cloudflare AI Gateway, be it one that could not be read.
+    /// Set where there is a Cloudflare AI Gateway, be it one that could not be read.
     cloudflare: bool,
     rest: bool,
     universal: bool,
@@ -37,7 +37,7 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// `written` is whether the policy has a `gateway` at all.
+    /// Returns the providers of these gateways. `written` is set where the policy has a `gateway` at all.
     pub(super) fn of(gateways: Option<&Gateways>, written: bool) -> Self {
         let cloudflare = gateways.and_then(|gateways| gateways.cloudflare.as_ref());
         Self {
@@ -59,7 +59,7 @@ impl Offer {
         }
     }
 
-    /// The providers in whose place this one gets requests that do not name them.
+    /// Returns the providers in whose place this one gets requests that do not name them.
     fn stands_for(&self, endpoint: EndpointKind) -> &'static [&'static str] {
         match (endpoint, self.unnamed) {
             (EndpointKind::Compat, Unnamed::Compat) | (EndpointKind::Rest, Unnamed::Rest) => &[OPENAI],
@@ -79,11 +79,11 @@ struct Entry<'d> {
     auth: Option<AuthStyle>,
     dialect: Option<Dialect>,
     native_prefix: Option<String>,
-    /// `true`: through the gateway.
+    /// Set where requests go through the gateway; `None` where the entry does not say.
     via: Option<bool>,
 }
 
-/// The built-in providers, changed as the policy says, and those it adds. `gateway_credential` is the Cloudflare
+/// Reads the built-in providers, changed as the policy says, and those it adds. `gateway_credential` is the Cloudflare
 /// gateway's.
 #[inline(never)]
 pub(super) fn read(
@@ -94,7 +94,7 @@ pub(super) fn read(
     let entries = node.map(Node::entries).unwrap_or_default();
     let mut entries: BTreeMap<&str, Entry<'_>> =
         entries.into_iter().filter_map(|(id, node)| Some((id, Entry::read(node)?))).collect();
-    // Another host gets the gateway's token there, so the policy must name it.
+    // This endpoint sends the gateway's token to another host, so the policy must name it.
     let opens_rest = entries.contains_key("cloudflare-rest") || offer.unnamed == Unnamed::Rest;
     let rows = BUILT_IN
         .iter()
@@ -137,7 +137,7 @@ impl<'d> Entry<'d> {
         Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, via })
     }
 
-    /// A built-in provider, with what the entry changes of it. Its wire format is a fact, not a choice.
+    /// Returns a built-in provider, with the changes of its entry. Its wire format is a fact, not a choice.
     fn change(
         entry: Option<Self>,
         row: &'static BuiltIn,
@@ -203,7 +203,7 @@ impl<'d> Entry<'d> {
         }
     }
 
-    /// A provider that the policy adds. It goes through the gateway only if the policy gives its slug there.
+    /// Returns a provider that the policy adds. It goes through the gateway only if the policy gives its slug there.
     fn add(&self, id: &str, has_gateway: bool) -> Provider {
         let via_gateway = self.via_gateway(has_gateway, self.slug.is_some());
         let slug = self.slug.clone().unwrap_or_else(|| id.to_owned());
@@ -244,7 +244,7 @@ impl<'d> Entry<'d> {
     }
 }
 
-/// One `credential`, or `credentials` with the weight of each.
+/// Reads one `credential`, or `credentials` with the weight of each.
 fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
     let one = fields.optional("credential").map(|node| node.name());
     let several = fields.optional("credentials").map(|node| read_weights(&node));
@@ -283,7 +283,7 @@ fn read_weights(node: &Node<'_>) -> Vec<(String, u32)> {
     entries.into_iter().filter_map(read).collect()
 }
 
-/// A path that stands in front of another: `/…`, without a slash at the end.
+/// Reads a path that stands in front of another: `/…`, without a slash at the end.
 fn read_path(node: &Node<'_>) -> Option<String> {
     let is_plain = |text: &&str| {
         text.len() > 1

@@ -6,7 +6,7 @@ use crate::limit::{LimitStore, RateLimit, Rule};
 
 const EXPECTED: &str = "expected 1 to 1000000 requests in `1s` to `1d`, a whole number of seconds";
 
-/// The policy's own: 100 requests in a minute unless it says otherwise.
+/// Reads the policy's rule: 100 requests in a minute unless it says otherwise.
 #[inline(never)]
 pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
     let mut fields = node.fields()?;
@@ -21,7 +21,7 @@ pub(super) fn read_rule(node: &Node<'_>) -> Option<Rule> {
     Some(Rule { limit, failure_mode_allow: failure_mode_allow?, store: store? })
 }
 
-/// A token's own.
+/// Reads the limit of a token or a person.
 pub(super) fn read_limit(node: &Node<'_>) -> Option<RateLimit> {
     let mut fields = node.fields()?;
     let requests = fields.required("requests").and_then(|node| node.number());

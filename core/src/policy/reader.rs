@@ -1,4 +1,4 @@
-//! Walks a JSON document with the path in hand, and collects errors instead of stopping at the first.
+//! A reader that walks a JSON document with the path in hand, and collects errors instead of stopping at the first.
 //!
 //! Unknown fields are errors: a misspelled restriction would otherwise restrict nothing.
 
@@ -29,7 +29,7 @@ impl Errors {
     }
 }
 
-/// A value and where it stands.
+/// A value, and its place in the document.
 #[derive(Clone)]
 pub(super) struct Node<'d> {
     value: &'d Value,
@@ -55,7 +55,7 @@ impl<'d> Node<'d> {
         self.errors.add(self.path.clone(), message);
     }
 
-    /// `reading`, or an error here.
+    /// Returns `reading`. Where it is `None`, an error is noted at this place.
     pub(super) fn check<T>(&self, reading: Option<T>, expected: &str) -> Option<T> {
         if reading.is_none() {
             self.fail(expected);
@@ -77,13 +77,13 @@ impl<'d> Node<'d> {
         self.check(self.value.as_bool(), "expected `true` or `false`")
     }
 
-    /// A name of the policy's own.
+    /// Reads a name of the policy's own.
     pub(super) fn name(&self) -> Option<String> {
         let text = self.text()?;
         self.check(Some(text).filter(|text| is_name(text)), NAME_EXPECTED).map(str::to_owned)
     }
 
-    /// Envoy's name for where to connect to.
+    /// Reads the name of an Envoy cluster.
     pub(super) fn cluster(&self) -> Option<String> {
         let is_cluster =
             |text: &&str| (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -92,12 +92,12 @@ impl<'d> Node<'d> {
             .map(str::to_owned)
     }
 
-    /// The address of something to fetch.
+    /// Reads the address of something to fetch.
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
         Endpoint::parse(self.text()?).map_err(|message| self.fail(message)).ok()
     }
 
-    /// A string that is one of a few.
+    /// Reads a string that is one of a few.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let found = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
         let expected = || {
@@ -118,13 +118,13 @@ impl<'d> Node<'d> {
         items.into_iter().flatten().enumerate().map(child).collect()
     }
 
-    /// The members of an object whose names are the user's own.
+    /// Returns the members of an object whose names are the user's own.
     pub(super) fn entries(&self) -> Vec<(&'d str, Self)> {
         let map = self.check(self.value.as_object(), "expected an object");
         map.into_iter().flatten().map(|(name, value)| (name.as_str(), self.child(name, value))).collect()
     }
 
-    /// The fields of an object whose names are given.
+    /// Returns the fields of an object whose names are given.
     pub(super) fn fields(&self) -> Option<Fields<'d>> {
         let map = self.check(self.value.as_object(), "expected an object")?;
         Some(Fields { node: self.clone(), map, known: Vec::new() })
@@ -175,7 +175,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
         && !has_another_meaning(name)
 }
 
-/// Headers that frame a message, steer a proxy or belong to the gateway.
+/// Returns whether a header frames a message, steers a proxy or belongs to the gateway.
 fn has_another_meaning(name: &str) -> bool {
     const NAMES: [&str; 4] = ["cookie", "expect", "host", "trailer"];
     const PREFIXES: [&str; 8] =
@@ -185,7 +185,7 @@ fn has_another_meaning(name: &str) -> bool {
         || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Strings that are compared whole: at least one, none empty, none twice.
+/// Reads strings that are compared whole: at least one, none empty, none twice.
 pub(super) fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
     let mut texts = Vec::new();
     for item in node.items() {
@@ -204,7 +204,7 @@ pub(super) fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
     texts
 }
 
-/// A member's name as errors show it: never a secret, and nothing that could forge a line of a log.
+/// Returns a member's name as errors show it: never a secret, and nothing that could forge a line of a log.
 fn printable(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
     if looks_like_a_secret(name) {
@@ -217,7 +217,7 @@ fn printable(name: &str) -> String {
     format!("\"{}\"", start.escape_default())
 }
 
-/// An object whose fields are taken one by one; [`Fields::finish`] reports those that nobody asked for.
+/// An object whose fields are taken one by one; [`Fields::finish`] reports those that were not taken.
 pub(super) struct Fields<'d> {
     node: Node<'d>,
     map: &'d Map<String, Value>,

@@ -1,4 +1,4 @@
-//! The registry in a policy: where tokens are looked up that the policy does not name.
+//! The registry in a policy, which looks up tokens that the policy does not name.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::reader::{Node, read_texts};
 use crate::policy::duration::duration_within;
 use crate::syntax::BaseUrl;
 
-/// How the registry is asked.
+/// The protocol of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// As `keyswap serve` answers: by digest, with a feed of changes.
+    /// Keyswap's own, as `keyswap serve` answers: by digest, with a change feed.
     Keyswap,
     /// Token introspection (RFC 7662).
     Introspection {
@@ -23,17 +23,17 @@ pub(crate) enum Protocol {
     },
 }
 
-/// Where tokens are looked up.
+/// The registry that tokens are looked up in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RegistryPolicy {
     pub(crate) url: BaseUrl,
-    /// Envoy's name for where to connect to.
+    /// The Envoy cluster of the registry; other hosts connect to the URL's authority.
     pub(crate) cluster: String,
     pub(crate) credential: Variable,
     pub(crate) timeout: Duration,
-    /// How long a record is believed.
+    /// The time for which a record is cached.
     pub(crate) positive: Duration,
-    /// How long a token stays unknown.
+    /// The time for which an unknown token is cached.
     pub(crate) negative: Duration,
     pub(crate) protocol: Protocol,
 }
@@ -77,7 +77,7 @@ fn read_cache(node: &Node<'_>) -> Option<(Duration, Duration)> {
     Some((positive.unwrap_or(Some(DEFAULT_CACHE.0))?, negative.unwrap_or(Some(DEFAULT_CACHE.1))?))
 }
 
-/// A token that was taken back may be believed for so long when the registry cannot tell of it.
+/// Reads a cache time. A revoked token may be accepted for that long while the registry cannot be asked.
 fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
     let expected = format!("expected a duration up to `{}s`", longest.as_secs());
     duration_within(node, Duration::from_millis(1)..=longest, &expected)

@@ -1,4 +1,4 @@
-//! This proxy in a policy, as its clients know it: for those that have to find out how to get in.
+//! This proxy as its clients know it, in a policy: directions for clients without a credential.
 
 use super::gateway::read_url;
 use super::reader::Node;
@@ -13,7 +13,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Resource> {
     Some(Resource::new(&url?, sign_in.map_or(Some(None), |url| url.map(Some))?))
 }
 
-/// Any page: it is shown to browsers as it stands here.
+/// Reads the URL of any page. Browsers get it as it stands here.
 fn read_sign_in(node: &Node<'_>) -> Option<String> {
     let is_page = |text: &&str| {
         text.starts_with("https://")

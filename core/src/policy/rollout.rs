@@ -1,4 +1,4 @@
-//! The document of a rollout: a policy, and one that is tried beside it.
+//! The document of a rollout: a policy, and a candidate that is tried beside it.
 //!
 //! A policy alone is a rollout of itself. Errors of the policies in it keep their own places, behind `stable.` and
 //! `candidate.`.
@@ -17,33 +17,33 @@ use crate::syntax::json;
 /// The version of the document.
 const VERSION: &str = "keyswap-rollout/v1";
 
-/// A policy with what may be tried beside it, checked.
+/// A checked policy, with the candidate that may be tried beside it.
 #[derive(Clone, Debug)]
 pub struct RolloutPolicy {
     /// The SHA-256 of the document.
     pub(crate) digest: Digest,
     /// The policy in force.
     pub stable: Policy,
-    /// The one that is tried.
+    /// The candidate.
     pub candidate: Option<CandidatePolicy>,
 }
 
-/// A policy that is tried.
+/// A policy that is tried: a candidate.
 #[derive(Clone, Debug)]
 pub struct CandidatePolicy {
     /// The policy.
     pub policy: Policy,
     /// The share of principals for which it decides, in percent.
     pub percent: u8,
-    /// The share of requests that both decide, in percent, beside those of `percent`.
+    /// The share of other requests that the candidate judges for comparison, in percent.
     pub compare: u8,
     pub(crate) fallback: Option<Fallback>,
 }
 
-/// When the stable policy decides for all again.
+/// The condition under which the stable policy decides for all again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fallback {
-    /// So many requests that the candidate refused and the stable policy would have forwarded …
+    /// The number of requests that the candidate refused and the stable policy would have forwarded …
     pub(crate) refusals: u32,
     /// … within this time.
     pub(crate) window: Duration,
@@ -71,12 +71,13 @@ impl RolloutPolicy {
         }
     }
 
-    /// The rollout of a policy alone.
+    /// Returns the rollout of a policy alone.
     pub fn of(stable: Policy) -> Self {
         Self { digest: stable.digest, stable, candidate: None }
     }
 
-    /// The policies in it with their places: where there is one alone, of the stable one, and of the candidate.
+    /// Returns the policies with their places. `places` are those of a policy alone, of the stable one, and of the
+    /// candidate.
     pub(super) fn policies(&self, places: [&'static str; 3]) -> Vec<(&'static str, &Policy)> {
         let [alone, stable, tried] = places;
         // A policy that is a document of its own has its digest.
@@ -85,7 +86,8 @@ impl RolloutPolicy {
         std::iter::once((if is_alone { alone } else { stable }, &self.stable)).chain(candidate).collect()
     }
 
-    /// The SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its members.
+    /// Returns the SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its
+    /// members.
     pub fn sha256(&self) -> String {
         self.digest.to_hex()
     }

@@ -1,11 +1,11 @@
-//! Shadow mode in a policy: it decides nothing, and tells what it would have decided.
+//! Shadow mode in a policy, which then only reports what it would have decided.
 
 use super::reader::Fields;
 
-/// How a policy in shadow mode tells what it would have decided.
+/// The way in which a policy in shadow mode reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShadowPolicy {
-    /// To the upstream, too, in a header.
+    /// Set where the upstream gets the report, too, in a header.
     pub(crate) header: bool,
 }
 

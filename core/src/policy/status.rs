@@ -1,18 +1,18 @@
-//! The callers that may see what a data plane has in use, in a policy: none unless the policy names them.
+//! The callers that may see the status of a data plane, in a policy: none unless the policy names them.
 
 use super::reader::Node;
 
 /// The callers that may ask for the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StatusPolicy {
-    /// Whoever calls from the same machine.
+    /// Allows callers on the same machine.
     pub(crate) loopback: bool,
-    /// Tokens with [`StatusPolicy::SCOPE`] among their providers.
+    /// Allows tokens with [`StatusPolicy::SCOPE`] among their providers.
     pub(crate) tokens: bool,
 }
 
 impl StatusPolicy {
-    /// The entry among a token's `providers` that lets it ask.
+    /// The entry among a token's `providers` that allows the status.
     pub(crate) const SCOPE: &'static str = "keyswap-status";
 
     pub(super) fn read(node: &Node<'_>) -> Self {

@@ -10,7 +10,7 @@ use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus, person_digest};
 use crate::syntax::{is_email, is_line};
 
-/// Reads the list. `why_not` says what is wrong with the name of a provider, if anything is.
+/// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
 #[inline(never)]
 pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<CallerRecord> {
     let mut records = Vec::new();
@@ -97,14 +97,14 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     })
 }
 
-/// One line of text that people wrote.
+/// Reads one line of text, of at most `longest` characters.
 fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     let text = node.text()?.trim();
     let fits = is_line(text, longest);
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))
 }
 
-/// An address as far as its form can be told without sending to it.
+/// Reads an email address, as far as its form can be told without sending to it.
 fn read_email(node: &Node<'_>) -> Option<String> {
     let text = node.text()?.trim();
     node.check(

@@ -1,7 +1,10 @@
-//! The grant: proof that a verified token has the request's provider in its scope, that the keys are there with which it
-//! goes upstream, and that it had a request left in its budget.
+//! The grant, which is proof that all of these hold:
+//! - the token is verified, and has the request's provider in its scope,
+//! - the keys for the upstream are at hand,
+//! - the budget had a request left.
 //!
-//! Only a grant opens an upstream secret. There is one way to it: [`Scoped::new`], [`Scoped::with`], [`Unlocked::admit`].
+//! Only a grant opens an upstream secret. There is one way to it: [`Scoped::new`], [`Scoped::with`],
+//! [`Unlocked::admit`].
 
 use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
@@ -12,7 +15,7 @@ use crate::provider::{Dialect, Route};
 use crate::secret::{Form, OpenKey, Proof};
 use crate::upstream::{AuthHeader, KeyInHand, Upstream};
 
-/// A verified token, a route that its scope allows, and where that leads at the upstream of its provider.
+/// A verified token, a route that its scope allows, and the target at the upstream of its provider.
 pub(crate) struct Scoped<'a> {
     token: VerifiedToken,
     route: Route<'a>,
@@ -58,7 +61,7 @@ impl<'a> Scoped<'a> {
         }
     }
 
-    /// Takes the keys that were found for the upstream; those of another are none of its.
+    /// Takes the keys that were found for the upstream; keys of another upstream are an error.
     pub(super) fn with(self, keys: Keys<'a>) -> Result<Unlocked<'a>, CheckError<'a>> {
         let is_its = std::ptr::eq(keys.upstream, self.upstream);
         is_its.then_some(Unlocked { scoped: self, keys }).ok_or(CheckError::Host)
@@ -84,12 +87,12 @@ impl<'a> Unlocked<'a> {
         self.scoped.record()
     }
 
-    /// Returns the limit that holds for the token: its own, else the policy's, else there is none.
+    /// Returns the limit that holds for the token: its own, else the policy's; `None` where neither has one.
     pub(crate) fn limit(&self, rule: Option<Rule>) -> Option<RateLimit> {
         self.record().rate_limit.or(rule.map(|rule| rule.limit))
     }
 
-    /// Admits a request that was counted within its limit, and has none or need not be counted otherwise.
+    /// Admits a request that was counted within its limit, that has no limit, or that may pass uncounted.
     pub(crate) fn admit(self, rule: Option<Rule>, counted: Counted) -> Result<Grant<'a>, CheckError<'a>> {
         let is_limited = self.limit(rule).is_some();
         let taken = match counted {
@@ -125,12 +128,12 @@ impl<'a> Grant<'a> {
         self.scoped.record()
     }
 
-    /// Returns what is left of the budget, where there is one.
+    /// Returns what is left of the budget; `None` where the request was not counted.
     pub(crate) fn taken(&self) -> Option<&Taken> {
         self.taken.as_ref()
     }
 
-    /// Opens the provider's key for its header, unless the query carries it or the host writes it.
+    /// Opens the provider's key for its header; `None` where the query carries it or the host writes it.
     pub(crate) fn provider_key(&self) -> Option<(&'a AuthHeader, OpenKey)> {
         let upstream = self.upstream();
         let is_openai = self.scoped.route.dialect == Dialect::OpenAi;
@@ -143,7 +146,7 @@ impl<'a> Grant<'a> {
         }
     }
 
-    /// Opens the gateway's key.
+    /// Opens the gateway's key; `None` where the upstream takes none or the host writes it.
     pub(crate) fn gateway_key(&self) -> Option<OpenKey> {
         match &self.keys.gateway {
             Some(KeyInHand::Key(key, _)) => Some(OpenKey::new(key, Form::Bearer, self)),

@@ -1,5 +1,5 @@
-//! The keys with which a request goes upstream: which of a provider's credentials, and what its chain of sources has; and
-//! what is learnt of them from the answer.
+//! The keys with which a request goes upstream: the choice among a provider's credentials, the value from a chain of
+//! sources, and the lessons of the answer.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ impl UpstreamKeys {
         Self(credentials)
     }
 
-    /// Finds the keys of a request that is in scope. Nothing was taken from its budget yet, so it may wait for them.
+    /// Finds the keys of a request that is in scope. Nothing was taken from its budget yet, so the request may wait for
+    /// a key.
     pub(crate) fn unlock<'a>(
         &'a self,
         scoped: Scoped<'a>,
@@ -39,7 +40,7 @@ impl UpstreamKeys {
         Ok(scoped.with(Keys { upstream, provider, gateway })?)
     }
 
-    /// Finds the first key of a pool that there is now.
+    /// Finds the first key of a pool that has a value now.
     fn find_in_pool<'a>(
         &'a self,
         pool: &'a Pool,
@@ -122,7 +123,7 @@ impl UpstreamKeys {
     }
 
     fn note_refused(&self, key: SentKey, principal: Option<Digest>, now: Moment, store: &dyn Store) {
-        // A value that has a successor is refused when it is rotated.
+        // Rotation makes an upstream refuse the old value, which says nothing of its successor.
         if !self.0.is_current(key.used) {
             return;
         }
@@ -142,7 +143,7 @@ impl UpstreamKeys {
         }
     }
 
-    /// Leaves a key alone for a while, where there is another, and where it is not the caller's own.
+    /// Begins the cooldown of a key, where its pool has another and it is not the caller's own.
     fn cool_down(&self, key: SentKey, span: Option<Duration>, now: Moment, store: &dyn Store) {
         if let (Some(span), Some(credential)) = (span, self.0.get(key.used.credential))
             && !self.0.is_of_request(key.used)

@@ -1,7 +1,7 @@
-//! One request from the caller's budget, taken once nothing else is left to wait for.
+//! The last check before the rewrite: one request is taken from the caller's budget.
 //!
-//! Where the registry keeps budgets the request waits for its answer, and is judged again from its head then. The outcome
-//! is among its fetch results by that time, so it is taken once, whatever else must be fetched in between.
+//! A budget at the registry makes the request wait for an answer, after which it is judged again from its head. The
+//! outcome is among its fetch results by that time, so a request is counted once, whatever else it must fetch.
 
 use super::grant::Unlocked;
 use crate::base::Digest;
@@ -9,7 +9,8 @@ use crate::judge::progress::{Context, Exit};
 use crate::limit::{self, Counted, LimitStore, Rule};
 use crate::services::registry::Registry;
 
-/// Counts a request within its limit. `store` keeps the budgets; `registry` is asked where that is the registry.
+/// Counts a request within its limit. `store` says where budgets are kept; `registry` is asked where they are at the
+/// registry.
 pub(crate) fn count<'a>(
     unlocked: &Unlocked<'a>,
     rule: Option<Rule>,

@@ -1,9 +1,10 @@
-//! The request target that an upstream gets: what the policy pins in front, what the client's path adds to it, and its
-//! query without the parameters that carry keys.
+//! The request target that an upstream gets: the policy's prefix, the client's path, and its query without the
+//! parameters that carry keys.
 //!
-//! What stands in front of the client's path is the policy's alone, so a client chooses neither account nor gateway.
-//! What an upstream calls otherwise than the provider's own API is written as the upstream calls it: a prefix that the
-//! gateway leaves out, a realtime API at another place.
+//! The part in front of the client's path is the policy's alone, so a client chooses neither account nor gateway.
+//!
+//! A path that differs from the provider's own API is written as the upstream has it. Examples are a prefix that the
+//! gateway leaves out, and a realtime API at another place.
 
 use std::borrow::Cow;
 
@@ -22,17 +23,17 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) token: &'r [u8],
 }
 
-/// The target of a request, not yet with the key that may stand in its query.
+/// The target of a request, without the key that may stand in its query.
 pub(crate) struct Target {
     bytes: Vec<u8>,
     has_query: bool,
-    /// The parameter that carries the key; no header does then.
+    /// The parameter that carries the key in place of a header.
     key: Option<QueryKey>,
 }
 
 impl Target {
-    /// Finds the target. It refuses a request whose token also stands in the path or query: what is forwarded there cannot be cut out
-    /// without changing what it means.
+    /// Finds the target. A request whose token also stands in the path or query is refused: the token cannot be cut out
+    /// of forwarded text without a change of its meaning.
     pub(crate) fn of<'a>(
         route: &Route<'a>,
         upstream: &Upstream,
@@ -75,7 +76,7 @@ impl Target {
         self.key.is_some()
     }
 
-    /// The target with the key in its query, where it belongs there.
+    /// Returns the target, with the key in its query where it belongs there.
     pub(crate) fn with_key(&self, key: Option<&[u8]>) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         if let (Some(QueryKey(name)), Some(key)) = (self.key, key) {
@@ -88,13 +89,14 @@ impl Target {
     }
 }
 
-/// Tells whether this asks for what the Cloudflare AI Gateway has at its root: providers and their keys are in the body there.
-/// Where the policy opens it, it is a provider of its own, named by the empty segment.
+/// Tells whether a request is for the universal endpoint at the root of the Cloudflare AI Gateway, where the body has
+/// providers and their keys. Where the policy opens that endpoint, it is a provider of its own, named by the empty
+/// segment.
 fn is_universal(route: &Route<'_>, upstream: &Upstream) -> bool {
     upstream.controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
 }
 
-/// The query without the parameters that carry keys; nothing is copied where there are none.
+/// Returns the query without the parameters that carry keys; `None` where nothing is left of it.
 fn without_keys(query: &[u8], key: Option<QueryKey>) -> Option<Cow<'_, [u8]>> {
     let query = match query::keys(query).next() {
         None => Cow::Borrowed(query),

@@ -1,9 +1,9 @@
-//! The heads of messages, for a host that writes them itself: what of a request goes upstream, and what of an answer to
-//! the caller.
+//! The heads of messages, for hosts that write them: the fields of a request that go upstream, and the fields of an
+//! answer that go to the caller.
 //!
-//! Envoy does most of this without being told, and the rest is said in `envoy/bootstrap.yaml`; here it is for hosts that
-//! forward what they are given. What belongs to a connection ends there (RFC 9110 section 7.6.1); what a proxy in front
-//! says of a caller is no provider's business; what a provider tells a browser of its own host is not about this one.
+//! Envoy does most of this by itself, and `envoy/bootstrap.yaml` says the rest. Fields of a connection end there (RFC
+//! 9110 section 7.6.1). Fields in which a proxy describes the caller are not for providers. Fields in which a provider
+//! speaks for its own host are not for the caller.
 
 use super::rewrite::Rewrite;
 use crate::answer::{LocalReply, ResponseHeaders};
@@ -13,25 +13,26 @@ use crate::syntax::is_spelling_of;
 /// A field: its name in any case, and its value.
 pub type Field<'a> = (&'a [u8], &'a [u8]);
 
-/// Other fields that are not sent on: the authority is the upstream's, and who forwards has answered an expectation.
+/// Other fields that are not forwarded: the authority is the upstream's, and the host has answered an expectation (RFC
+/// 9110 section 10.1.1).
 const NOT_SENT: [&str; 2] = ["expect", "host"];
 const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
 /// Fields in which an upstream speaks for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
-/// Returns whether a reply with this status to this method has a body (RFC 9110 section 6.4.1). A length may be told of
-/// a body that the reply has not.
+/// Returns whether a reply with this status to this method has a body (RFC 9110 section 6.4.1). A reply without a body
+/// may still state the length of one.
 pub fn has_content(method: &[u8], status: u16) -> bool {
     method != b"HEAD" && !matches!(status, 100..200 | 204 | 304)
 }
 
 impl Rewrite<'_> {
-    /// The fields to send upstream, line by line, without `host`.
+    /// Returns the fields to send upstream, line by line, without `host`.
     pub fn fields<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
         self.kept(head).chain(self.set.iter().map(|(name, value)| (name.as_bytes(), &**value)))
     }
 
-    /// Those of them that the caller sent; the others are in `set`.
+    /// Returns those of them that the caller sent; the others are in `set`.
     pub fn kept<'r>(&'r self, head: &'r RequestHead<'_>) -> impl Iterator<Item = Field<'r>> {
         let is_upgrade = head.is_websocket_upgrade();
         let is_replaced =
@@ -50,13 +51,13 @@ impl Rewrite<'_> {
 }
 
 impl ResponseHeaders {
-    /// The fields of the answer to the caller, line by line, made from those of an answer.
+    /// Returns the fields of the answer to the caller, line by line, made from those of an upstream's answer.
     pub fn fields<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = Field<'r>> {
         let lines = answer.iter().zip(self.keeps(answer));
         lines.filter_map(|(line, is_kept)| is_kept.then_some(*line)).chain(self.own())
     }
 
-    /// Which lines of an answer go on to the caller, one after another.
+    /// Returns for each line of an answer, in order, whether it goes on to the caller.
     pub fn keeps<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = bool> {
         let connection = answer.iter().filter(|(name, _)| is(name, "connection"));
         let connection: Vec<&[u8]> = connection.map(|(_, value)| *value).collect();
@@ -67,14 +68,14 @@ impl ResponseHeaders {
         })
     }
 
-    /// The lines that stand beside those.
+    /// Returns the lines that are added to those of an answer.
     pub fn own(&self) -> impl Iterator<Item = Field<'_>> {
         self.set.iter().chain(&self.add).map(|(name, value)| (name.as_bytes(), value.as_bytes()))
     }
 }
 
 impl LocalReply {
-    /// The fields of an answer that the host gives in the place of an upstream, line by line.
+    /// Returns the fields of an answer that the host gives in an upstream's stead, line by line.
     pub fn fields<'r>(&'r self, response: &'r ResponseHeaders) -> impl Iterator<Item = Field<'r>> {
         let is_replaced = |name: &str| response.set.iter().any(|(other, _)| name == *other);
         let kept = self.headers.iter().filter(move |(name, _)| !is_replaced(name));

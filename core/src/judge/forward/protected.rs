@@ -1,13 +1,14 @@
-//! Header names that a client may not send upstream: every auth slot, every identity or account that somebody might
+//! Header names that a client may not send upstream: every auth slot, every identity or account that a service might
 //! trust, and the gateway's own controls.
 //!
 //! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
-//! `x-api-key` as one. Removing is for all spellings; judging a credential is only for the standard one.
+//! `x-api-key` as one. All spellings are removed; only the standard one is judged as a credential.
 
 use crate::policy::Policy;
 use crate::syntax::is_spelling_of;
 
-/// The names of a length, in lower case with hyphens. Nearly every name of every request is another by its length alone.
+/// Returns the protected names of a length, in lower case with hyphens. The length alone rules out nearly every name of
+/// every request.
 const fn names(length: usize) -> &'static [&'static str] {
     match length {
         6 => &["cookie"],
@@ -26,12 +27,12 @@ const fn names(length: usize) -> &'static [&'static str] {
     }
 }
 
-// Whom the credential's owner is billed as.
+// The account that an upstream bills: the policy's credential decides that, not the client.
 const OPENAI_ORGANIZATION: &str = "openai-organization";
 const OPENAI_PROJECT: &str = "openai-project";
 const GOOGLE_PROJECT: &str = "x-goog-user-project";
 
-// What some servers take for the method or the path.
+// Headers that some servers read in place of the method or the path.
 const ORIGINAL_URL: &str = "x-original-url";
 const REWRITE_URL: &str = "x-rewrite-url";
 const METHOD: &str = "x-http-method";
@@ -57,9 +58,9 @@ pub(crate) fn is_protected(name: &[u8]) -> bool {
 
 /// The protected names of one policy.
 pub(crate) struct Protected {
-    /// The headers in which its own providers take their key, and its own issuers their JWTs.
+    /// The headers in which the policy's own providers take their key, and its issuers their JWTs.
     own: Vec<String>,
-    /// Those that it lets clients set.
+    /// The names that the policy lets clients set.
     open: Vec<&'static str>,
 }
 

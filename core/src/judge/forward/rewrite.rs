@@ -1,8 +1,8 @@
 //! The rewrite of a granted request: every slot stripped, the right one written, host and path of the upstream.
 //!
-//! [`Rewrite::for_grant`] is the only code that reads upstream secrets. What it does not name passes byte for byte:
-//! the rest of the path and query, every other header, the body. The token that was judged passes nowhere: a header
-//! that holds it is removed whatever its name.
+//! [`Rewrite::for_grant`] is the only code that reads upstream secrets. Everything that a rewrite does not name passes
+//! byte for byte: the rest of the path and query, every other header, the body. The judged token passes nowhere: a
+//! header that holds it is removed, whatever its name.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::syntax::{is_spelling_of, subprotocol};
 pub struct Rewrite<'a> {
     /// The authority to forward to.
     pub authority: &'a str,
-    /// True if that is reached by TLS; in Envoy its cluster says so.
+    /// Set where the authority is reached by TLS. In Envoy the cluster decides that.
     pub https: bool,
     /// The new request target. Where a provider takes its key in the query, the key stands in it.
     pub path: Vec<u8>,
@@ -69,7 +69,7 @@ pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// The parts of a request that a rewrite needs beside the grant.
 pub(crate) struct Original<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
-    /// True if it asks for a WebSocket.
+    /// Set where the request is for a WebSocket.
     pub(crate) is_upgrade: bool,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
@@ -102,7 +102,7 @@ fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldVal
     provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
 }
 
-/// Returns the headers that the Cloudflare AI Gateway gets beside credentials; none where requests do not go there.
+/// Returns the headers that the Cloudflare AI Gateway gets beside credentials; none for requests that go elsewhere.
 fn controls<'a>(
     grant: &Grant<'a>,
     metadata: &[(String, Claim)],
@@ -126,7 +126,8 @@ fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Fi
     connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
 
-/// The names of the headers that hold a credential or could hold one, line by line, without those that are replaced.
+/// Returns the names of the headers that hold or could hold a credential, line by line, without those that are
+/// replaced.
 fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) -> Vec<&'a [u8]> {
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let holds_credential = |name: &[u8], value: &[u8]| {

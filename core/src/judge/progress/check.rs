@@ -8,7 +8,7 @@ use crate::provider::RoutedBy;
 use crate::request::{IdentitySlot, Slot};
 use crate::services::RecordSource;
 
-/// One check and what it found. `Display` says it in words that hold no credential.
+/// A check and its finding. `Display` writes it in words that hold no credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check<'a> {
@@ -29,7 +29,7 @@ pub enum Check<'a> {
     IdentityVerified(&'a str),
     /// The record of the token or the person was found.
     LookedUp(RecordSource),
-    /// The token is valid, until then if it ends.
+    /// The token is valid, up to this time where it expires.
     TokenValid(Option<UnixTime>),
     /// The provider is in the token's scope.
     InScope(&'a str),
@@ -39,7 +39,7 @@ pub enum Check<'a> {
     HostHasCredential,
     /// The token had a request left.
     WithinLimit {
-        /// How many are left now.
+        /// The number of requests that are left now.
         remaining: u32,
     },
     /// The request could not be counted, which the policy allows.
@@ -51,7 +51,7 @@ pub enum Check<'a> {
 }
 
 impl Check<'_> {
-    /// The stage it belongs to.
+    /// Returns the stage of the check.
     pub const fn stage(&self) -> Stage {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,

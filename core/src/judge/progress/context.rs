@@ -16,7 +16,7 @@ pub(crate) struct Context<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
     pub(crate) now: Moment,
     pub(crate) store: &'r dyn Store,
-    /// The results that were fetched for this request already.
+    /// The resolutions of the fetches that were made for this request.
     pub(crate) results: &'r FetchResults,
     pub(crate) part: Part,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Progress<'a> {
 impl Progress<'_> {
     pub(crate) fn new() -> Self {
         Self {
-            // As many as a request passes that is forwarded.
+            // Room for the checks of a forwarded request.
             checks: Vec::with_capacity(12),
             route: None,
             principal: None,

@@ -1,4 +1,4 @@
-//! One request on its way: what it is judged by, what was found, why judging ends.
+//! One request on its way: the context of its judgement, the findings, and the exits.
 
 mod check;
 mod context;

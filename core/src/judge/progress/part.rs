@@ -1,9 +1,9 @@
-//! The part that a policy has in a request of which two judge.
+//! The part of a policy in a request that two policies judge.
 
 use crate::base::{Digest, Moment};
 
-/// The share of all principals that a candidate decides for, in percent. It is always the same ones, and a greater share
-/// has those of a smaller one, too.
+/// The share of all principals that a candidate decides for, in percent. The principals of a share stay the same, and a
+/// greater share includes a smaller one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share(pub(crate) u8);
 
@@ -19,14 +19,14 @@ impl Share {
     }
 }
 
-/// The part of one policy.
+/// The part of one policy in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Its decision is carried out.
+    /// The policy's decision is carried out.
     Decides,
-    /// Its decision is only compared: nothing is taken from any budget.
+    /// The policy's decision is only compared: nothing is taken from any budget.
     Compares,
-    /// It decides for the principals outside of this share, and compares for those in it.
+    /// The policy decides for the principals outside of this share, and compares for those in it.
     DecidesOutside(Share),
 }
 
@@ -45,13 +45,14 @@ impl Part {
     }
 }
 
-/// A number below 100 that a principal always has: other bytes of its digest than those that choose its key.
+/// Returns a number below 100 that is constant for a principal. It is made of other bytes of the digest than the choice
+/// of a key.
 fn number_of_principal(principal: &Digest) -> u64 {
     let [.., a, b, c, d] = *principal.bytes();
     u64::from(u32::from_be_bytes([a, b, c, d])) % 100
 }
 
-/// A number below 100 that is as good as any: the microseconds of the moment.
+/// Returns a number below 100 that is as good as random: the microseconds of the moment.
 fn number_of_moment(now: Moment) -> u64 {
     now.0 / 1000 % 100
 }

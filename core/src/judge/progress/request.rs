@@ -9,7 +9,7 @@ use crate::request::RequestHead;
 pub struct Request<'a, 'r> {
     /// The head.
     pub head: &'r RequestHead<'a>,
-    /// The host's clock.
+    /// The time of the request, by the host's clock.
     pub now: Moment,
     /// The memory that the workers of the process share.
     pub store: &'r dyn Store,

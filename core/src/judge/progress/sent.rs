@@ -1,6 +1,6 @@
 //! The lessons of the reply to a forwarded request: that its token was used, and whether its keys work.
 //!
-//! Only a reply of the upstream's own counts. Nothing is read of it that is not needed.
+//! Only an upstream's own reply counts, and only the headers that are needed are read.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ pub struct Sent {
     pub(crate) token: Option<Digest>,
     /// The principal of the request.
     pub(crate) principal: Option<Digest>,
-    /// The provider's key and the gateway's, where something is to be learnt of them.
+    /// The provider's key and the gateway's, where the reply tells something of them.
     keys: [Option<SentKey>; 2],
-    /// True if the candidate of a rollout decided, to which the keys belong.
+    /// Set where the candidate of a rollout decided, to which the keys belong.
     pub(crate) by_candidate: bool,
 }
 
@@ -24,7 +24,7 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SentKey {
     pub(crate) used: UsedKey,
-    /// How long it rests when it is refused, where another can take its place.
+    /// The cooldown of a refused key, where another can take its place.
     pub(crate) cooldown: Option<Duration>,
 }
 
@@ -35,7 +35,7 @@ impl Sent {
         }
     }
 
-    /// Returns whether nothing is to be learnt.
+    /// Returns whether the reply teaches nothing.
     pub fn is_nothing(&self) -> bool {
         self.token.is_none() && self.keys().next().is_none()
     }
@@ -45,16 +45,17 @@ impl Sent {
     }
 }
 
-/// The head of an answer, as far as the engine asks for it.
+/// The head of an answer, as far as the engine reads it.
 pub trait AnswerHead {
-    /// The first value of a header, or of `:status`.
+    /// Returns the first value of a header, or of `:status`.
     fn value(&self, name: &'static str) -> Option<Vec<u8>>;
 
     /// Returns whether the upstream gave the reply, and not the host in its stead.
     fn is_of_upstream(&self) -> bool;
 }
 
-/// How long an upstream asks to be left alone (RFC 9110 section 10.2.3), where it says so in seconds.
+/// Returns the time for which an upstream asks for no further requests (RFC 9110 section 10.2.3); `None` unless it is
+/// in seconds.
 pub(crate) fn retry_after(answer: &dyn AnswerHead) -> Option<Duration> {
     let text = answer.value("retry-after")?;
     str::from_utf8(&text).ok()?.trim().parse().ok().map(Duration::from_secs)

@@ -1,4 +1,4 @@
-//! Comparisons: what is told of judgements that decide nothing, of a candidate policy and of one in shadow mode.
+//! Comparisons: observations of judgements that decide nothing, of a candidate policy and in shadow mode.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use crate::request::RequestHead;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     reason: &'static str,
-    /// The digest of where it is forwarded to, if it is.
+    /// The digest of authority and target, where the request is forwarded.
     target: Option<Digest>,
 }
 
@@ -37,7 +37,7 @@ impl Outcome {
 }
 
 impl Observation {
-    /// The outcome that a request would have had.
+    /// Returns the observation of the outcome that a request would have had.
     pub(crate) fn shadow(decision: &Decision<'_>, head: &RequestHead<'_>) -> Self {
         let (verdict, reason) = (decision.verdict_name(), decision.reason_code());
         let provider = decision.facts.provider;
@@ -51,14 +51,14 @@ impl Observation {
         }
     }
 
-    /// A request that both policies have judged.
+    /// Returns the observation of a request that both policies have judged.
     pub(crate) fn compared(agree: bool, by_candidate: bool) -> Self {
         let result = if agree { "same" } else { "different" };
         let side = side(by_candidate);
         Self { metric: format!("keyswap.comparisons.result.{result}.decided_by.{side}"), line: None }
     }
 
-    /// A request of which both policies decide differently.
+    /// Returns the observation of a request that the two policies decide differently.
     pub(crate) fn divergence(
         stable: &Outcome,
         candidate: &Outcome,
@@ -80,7 +80,7 @@ impl Observation {
         }
     }
 
-    /// A candidate that refused too much.
+    /// Returns the observation of a candidate that refused too much.
     pub(crate) fn fallback() -> Self {
         Self {
             metric: "keyswap.fallbacks".to_owned(),

@@ -8,12 +8,12 @@ use crate::judge::progress::{Check, Progress, Sent};
 use crate::provider::OPENAI;
 use crate::services::{Fetch, RecordSource};
 
-/// The reason's code of a request that is forwarded.
+/// The reason code of a forwarded request.
 pub(crate) const ALLOWED: &str = "allowed";
-/// The reason's code of a request that is answered without an upstream.
+/// The reason code of a request that is answered without an upstream.
 pub(crate) const ANSWERED: &str = "answered";
 
-/// A provider's name for a request that no policy has judged.
+/// The provider's name in the decision on a request that no policy has judged.
 const NO_PROVIDER: &str = "none";
 
 /// A verdict on a request, the facts behind it, and what remains to be done.
@@ -23,7 +23,7 @@ pub struct Decision<'a> {
     pub verdict: Verdict<'a>,
     /// The facts behind it.
     pub facts: Facts<'a>,
-    /// Changes to the answer of an upstream, and to that of the host where it has none. A reply has them already.
+    /// The changes to an upstream's answer, or to the host's where the upstream gives none. A reply has them already.
     pub response: ResponseHeaders,
     /// The work that remains to be done.
     pub follow_up: FollowUp,
@@ -51,40 +51,40 @@ pub struct FollowUp {
     pub observations: Vec<Observation>,
     /// The subjects of which the upstream's reply tells something.
     pub(crate) sent: Sent,
-    /// The answer is the status, which is given in shadow mode, too.
+    /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
 
 /// The action to take on a request.
 #[derive(Debug)]
 pub enum Verdict<'a> {
-    /// Forward it, rewritten.
+    /// Forward the request, rewritten.
     Forward(Rewrite<'a>),
-    /// Refuse it, for this reason.
+    /// Refuse the request, for this reason.
     Reply(Reason, LocalReply),
-    /// Answer it: it asks for nothing of an upstream's.
+    /// Answer the request: it asks for nothing of an upstream.
     Answer(LocalReply),
-    /// Let it go on as if nothing were here: the policy is in shadow mode.
+    /// Let the request pass untouched: the policy is in shadow mode.
     Pass(Passed),
 }
 
-/// A request that a policy in shadow mode lets go on.
+/// A request that a policy in shadow mode lets pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// The code of what would have become of it; `undecided` where that was not known in time.
+    /// The reason code that the request would have had; `undecided` where that was not known in time.
     pub reason: &'static str,
     pub(crate) tell: bool,
 }
 
 impl Passed {
-    /// Returns the header in which an upstream is told, if it is.
+    /// Returns the header that tells the upstream, if the policy asks for one.
     pub fn header(&self) -> Option<(&'static str, &'static str)> {
         self.tell.then_some(("x-keyswap-shadow", self.reason))
     }
 }
 
 impl<'a> Decision<'a> {
-    /// The decision that a judgement came to.
+    /// Returns the decision that a judgement came to.
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
         let Progress { checks, route, principal, record_source, refresh, sent, response } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
@@ -96,7 +96,7 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// A decision about a request that no policy has judged.
+    /// Returns a decision about a request that no policy has judged.
     fn unjudged(verdict: Verdict<'a>, checks: Vec<Check<'a>>, provider: &'a str) -> Self {
         Self {
             verdict,
@@ -106,25 +106,25 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// The decision while there is no policy.
+    /// Returns the decision while no policy is in force.
     pub(crate) fn no_policy() -> Self {
         let verdict = Verdict::Reply(Reason::PolicyUnavailable, LocalReply::no_policy());
         Self::unjudged(verdict, vec![Check::Refused(CheckError::PolicyUnavailable)], NO_PROVIDER)
     }
 
-    /// The decision where the host failed before a policy could judge.
+    /// Returns the decision where the host failed before a policy could judge.
     pub(crate) fn host_failure() -> Self {
         let verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
         Self::unjudged(verdict, vec![Check::Refused(CheckError::Host)], NO_PROVIDER)
     }
 
-    /// The decision about a request that goes on before it is known what would become of it.
+    /// Returns the decision about a request that passes before its outcome is known.
     pub(crate) fn undecided(tell: bool) -> Self {
         let passed = Passed { reason: "undecided", tell };
         Self::unjudged(Verdict::Pass(passed), Vec::new(), "undecided")
     }
 
-    /// Turns it into the decision of a policy in shadow mode: the request goes on, and nothing is done to its answer.
+    /// Turns the decision into one of shadow mode: the request passes, and its answer is not changed.
     #[must_use]
     pub(crate) fn pass(mut self, tell: bool) -> Self {
         self.verdict = Verdict::Pass(Passed { reason: self.reason_code(), tell });
@@ -133,7 +133,7 @@ impl<'a> Decision<'a> {
         self
     }
 
-    /// Turns it into the decision for a rewrite that could not be carried out in full: nothing is forwarded.
+    /// Turns the decision into a refusal, where its rewrite could not be carried out in full: nothing is forwarded.
     #[must_use]
     pub fn failed(mut self) -> Self {
         self.facts.checks.push(Check::Refused(CheckError::Host));

@@ -1,6 +1,6 @@
 //! The log line of a refusal: one JSON object, the same in every host.
 //!
-//! It tells operators the exact fault, and holds no credential, no path and nothing else that the client chose
+//! The line has the exact error, for operators. It holds no credential, no path and nothing else that the client chose
 //! freely.
 
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::judge::progress::Check;
 use crate::request::RequestHead;
 
 impl Decision<'_> {
-    /// The line for a refused request; `None` for one that is forwarded.
+    /// Returns the line for a refused request; `None` for any other.
     ///
     /// `x-request-id` is taken from the head where it is a UUID, the form that Envoy gives it.
     pub fn log_line(&self, head: &RequestHead<'_>) -> Option<String> {

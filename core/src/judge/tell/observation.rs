@@ -1,6 +1,6 @@
-//! Observations: something to count, and perhaps to log.
+//! Observations: events to count, and perhaps to log.
 
-/// Something to count, and perhaps to log. Its parts are words of ours or of the policy; its line names the principal and
+/// An event to count, and perhaps to log. Its words are the engine's or the policy's. Its line names the principal and
 /// holds no credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {

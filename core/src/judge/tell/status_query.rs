@@ -1,8 +1,11 @@
-//! The question for the status: `GET /.well-known/keyswap`.
+//! The query for the status: `GET /.well-known/keyswap`.
 //!
-//! A caller counts as one of this machine only if it asks for this machine by name, over the loopback address itself, and
-//! nothing says that a proxy or a web page stands behind it, since either may speak for a stranger. A proxy that says
-//! nothing of itself cannot be told from a caller.
+//! A caller counts as one of this machine only if all of these hold:
+//! - the request names this machine as its authority,
+//! - the connection's other end is the loopback address itself,
+//! - no header shows that a proxy or a web page stands in between, since either may speak for a stranger.
+//!
+//! A proxy without such a header cannot be told from a caller.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +14,7 @@ use crate::syntax::RequestPath;
 
 const PATH: &[u8] = b"/.well-known/keyswap";
 
-/// Other headers of requests that speak, or may speak, for another caller.
+/// Other headers of requests that are, or may be, for another caller.
 const FOR_OTHERS: [&str; 5] =
     ["origin", "x-envoy-peer-metadata", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host"];
 
@@ -27,7 +30,7 @@ pub(crate) fn is_local(head: &RequestHead<'_>) -> bool {
     let mut askers =
         head.values("x-envoy-external-address").map(|value| str::from_utf8(value).ok()?.parse().ok());
     let is_asked_from_here = askers.all(|asker| asker.is_some_and(is_loopback));
-    // A page that a person has open may call this machine, too; under another name, if it owns one.
+    // A web page in a browser here may call this machine, too; under another name, if its owner has one.
     let is_page = head.values("sec-fetch-site").any(|site| site != b"none");
     is_direct
         && is_asked_from_here
@@ -36,7 +39,8 @@ pub(crate) fn is_local(head: &RequestHead<'_>) -> bool {
         && (head.peer)().is_some_and(|peer| is_loopback(peer.to_canonical()))
 }
 
-/// Sidecars of a mesh bring strangers from other addresses of 127.0.0.0/8.
+/// Returns whether the address is the loopback address itself. Sidecars of a mesh bring strangers from other addresses
+/// of 127.0.0.0/8.
 fn is_loopback(address: IpAddr) -> bool {
     address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST
 }

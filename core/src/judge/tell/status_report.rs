@@ -1,4 +1,5 @@
-//! The status: what this worker has in use and how fresh it is. Names, counts and times, never a value.
+//! The status: the policy, credentials and caches of this worker, and how fresh they are. Names, counts and times,
+//! never a value.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,7 @@ use crate::upstream::{Member, Pool, SourceInUse, Upstream, UpstreamCredential};
 
 /// The rollout that an engine is a part of, as the status tells it.
 pub(crate) struct RolloutFacts {
-    /// The revision, of policies that are fetched.
+    /// The revision of a fetched policy.
     pub(crate) revision: Option<u64>,
     pub(crate) candidate: Option<CandidateFacts>,
 }
@@ -56,7 +57,7 @@ fn report(sources: &StatusSources<'_>, rollout: &RolloutFacts, now: Moment) -> V
             "revision": rollout.revision,
             "candidate": candidate,
         },
-        // Every worker has its own; the one that was asked tells of itself.
+        // Every worker has a status of its own; this is that of the worker that was asked.
         "of": "worker",
         "now": time(now),
         "credentials": keys.iter().map(|it| credential(it, now)).collect::<Map<_, _>>(),

@@ -28,7 +28,7 @@ pub(crate) struct Authenticator {
     registry: Option<Rc<Registry>>,
     /// The keys of each issuer, in the order of the policy's.
     pub(super) issuer_keys: Vec<Rc<KeyRing>>,
-    /// Identity JWTs that held.
+    /// Identity JWTs that were verified.
     pub(super) verified: VerifiedJwts,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Authenticator {
 pub(crate) struct Caller<'a> {
     pub(crate) record: Arc<CallerRecord>,
     pub(crate) token: Cow<'a, [u8]>,
-    /// The identity slot that it stood in, if it was one.
+    /// The identity slot of the token; `None` for an auth slot.
     pub(crate) slot: Option<&'a IdentitySlot>,
 }
 
@@ -61,10 +61,9 @@ impl Authenticator {
         }
     }
 
-    /// Finds the caller. `found` is what stands in the auth slots.
+    /// Finds the caller. `found` is the credential of the auth slots.
     ///
-    /// A JWT in a slot that holds nothing else is judged before any auth slot: where an identity provider stands in front,
-    /// SDKs still send some key.
+    /// A JWT in an identity slot is judged before any auth slot: behind an identity provider, SDKs still send some key.
     pub(crate) fn authenticate<'a>(
         &'a self,
         found: Result<Option<Credential<'a>>, Slot>,
@@ -82,7 +81,7 @@ impl Authenticator {
             found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
         progress.checks.push(Check::CredentialFound(credential.slot));
         let token = credential.token;
-        // A JWT is told by its shape, and is then nothing else.
+        // A credential with the shape of a JWT is never tried as a proxy token.
         let record = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
             self.authenticate_jwt(&token, None, context, progress)?
         } else {
@@ -91,7 +90,7 @@ impl Authenticator {
         Ok(Caller { record, token, slot: None })
     }
 
-    /// Finds the record of a proxy token: the policy's own are looked for first.
+    /// Finds the record of a proxy token. The policy's own tokens come first.
     fn authenticate_token<'a>(
         &'a self,
         token: &[u8],
@@ -108,7 +107,7 @@ impl Authenticator {
         Ok(record)
     }
 
-    /// Finds the record of a person: the policy's own are looked for first.
+    /// Finds the record of a person. The policy's own people come first.
     pub(super) fn find_person<'a>(
         &'a self,
         email: &str,
@@ -160,7 +159,7 @@ impl Authenticator {
         self.policy.issuers().iter().zip(self.issuer_keys.iter().map(|ring| &**ring))
     }
 
-    /// Returns the number of identity JWTs that are remembered.
+    /// Returns the number of identity JWTs that are cached.
     pub(crate) fn remembered(&self) -> usize {
         self.verified.len()
     }

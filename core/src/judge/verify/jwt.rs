@@ -1,6 +1,6 @@
-//! Identity JWTs: whom they are of, and what that caller may do.
+//! Identity JWTs: the callers that they name, and what those may do.
 //!
-//! A token that does not hold is not tried as anything else.
+//! A JWT that is refused is not tried as anything else.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Authenticator {
             |name: &&str| person.is_none_or(|person| person.providers.iter().any(|it| it == name));
         let all = self.providers.iter().map(String::as_str);
         let mut scope: Vec<&str> = match issuer.providers() {
-            // Every provider of the policy, which the status is not: that is given by name only.
+            // Every provider of the policy. The status is none of them: it is given by name only.
             None => all.collect(),
             Some(providers) => {
                 let of_issuer = |name: &&str| providers.iter().any(|it| it == name);

@@ -1,4 +1,4 @@
-//! Verify: who calls, by a proxy token or an identity JWT.
+//! Verify: the caller, by a proxy token or an identity JWT.
 
 mod authenticator;
 mod jwt;

@@ -1,9 +1,10 @@
-//! Identity JWTs that hold, remembered: a token that is in use is read and its signature computed once.
+//! A cache of verified identity JWTs: a token in use is parsed and its signature computed once.
 //!
-//! An entry is of one token, by the SHA-256 over all of its bytes, and counts where it was found only: with the same keys
-//! of the same issuer, in the same place of a request. A key that leaves its set takes its entries with it, and another
-//! policy begins with none. The dates are judged by each request's clock. Only what holds is remembered: forgetting costs
-//! time, never changes an answer.
+//! An entry is of one token, by the SHA-256 over all of its bytes. It is valid only with the same keys of the same
+//! issuer, and in the same slot. A changed key set makes its entries invalid, and another policy begins with an empty
+//! cache. The dates are judged at each request.
+//!
+//! Only verified tokens are cached, so a lost entry costs time and never changes an answer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,21 +15,22 @@ use crate::identity::CallerRecord;
 use crate::identity::jwt::{JwkSet, VerifiedIdentity};
 use crate::request::IdentitySlot;
 
-/// The tokens that an engine remembers.
+/// The most tokens that an engine caches.
 const MAX_TOKENS: usize = 4096;
-/// A token with a longer name is verified each time, so that the memory is bounded in bytes, too.
+/// The longest name in a cached token, in bytes. A token with a longer one is verified each time, so that the cache is
+/// bounded in bytes, too.
 const MAX_NAME_BYTES: usize = 512;
 
-/// The memory of one engine.
+/// The cache of one engine.
 pub(super) struct VerifiedJwts(RefCell<Cache<Rc<VerifiedJwt>>>);
 
-/// A token that holds.
+/// A verified token.
 pub(super) struct VerifiedJwt {
     /// The issuer's place in the policy.
     pub(super) issuer: usize,
-    /// Where the token stood; `None` for an auth slot. Not every issuer is believed everywhere.
+    /// The identity slot of the token; `None` for an auth slot. An issuer may accept tokens in some slots only.
     slot: Option<IdentitySlot>,
-    /// The keys that it was judged with. Held weakly, so that a set that another took the place of is not kept for tokens
+    /// The keys that the token was judged with. The reference is weak, so that a replaced set is not kept for tokens
     /// that never come back.
     keys: Weak<JwkSet>,
     /// The identity that the issuer vouches for.
@@ -50,7 +52,7 @@ impl Default for VerifiedJwts {
 }
 
 impl VerifiedJwts {
-    /// Returns the entry of a token that stood there.
+    /// Returns the entry of a token that stood in this slot.
     pub(super) fn find(&self, token: &Digest, slot: Option<&IdentitySlot>) -> Option<Rc<VerifiedJwt>> {
         let verified = self.0.try_borrow().ok()?;
         verified.get(token).filter(|verified| verified.slot.as_ref() == slot).cloned()
@@ -81,13 +83,13 @@ impl VerifiedJwt {
         Self { issuer, slot: slot.cloned(), keys: Arc::downgrade(keys), identity, made: RefCell::default() }
     }
 
-    /// Returns whether these are the keys that the token was judged with. While the entry knows them, no other set has
-    /// their address.
+    /// Returns whether these are the keys that the token was judged with. While the entry refers to a set, no other set
+    /// has its address.
     pub(super) fn is_by(&self, keys: &Arc<JwkSet>) -> bool {
         std::ptr::eq(self.keys.as_ptr(), Arc::as_ptr(keys))
     }
 
-    /// The caller's record, made anew where the person's is another than the last time.
+    /// Returns the caller's record, made anew where the person's record has changed.
     pub(super) fn record(
         &self,
         person: Option<Arc<CallerRecord>>,

@@ -6,7 +6,7 @@ use crate::answer::CheckError;
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus};
 
-/// Longer tokens are refused unread. An identity JWT may come near it; a proxy token has 36 characters.
+/// The longest token that is read, in bytes. An identity JWT may come near it; a proxy token has 36 characters.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Hashes a token as a caller sent it; `None` where it is too long to be read.
