@@ -1,11 +1,11 @@
-//! `cf-aig-metadata`: who a request is from, told to the Cloudflare AI Gateway for its logs and budgets.
+//! `cf-aig-metadata`: the principal of a request, for the logs and budgets of the Cloudflare AI Gateway.
 //!
 //! The gateway keeps the first five members of a flat object and ignores the header when a value is nested, so the
 //! policy is held to that. Values come from the verified principal only, never from the client.
 
 use crate::identity::CallerRecord;
 
-/// The gateway keeps this many members.
+/// The most members that the gateway keeps.
 pub(crate) const MAX_MEMBERS: usize = 5;
 
 /// The part of the principal that a member tells.
@@ -20,7 +20,7 @@ pub(crate) enum Claim {
 pub(crate) const CLAIMS: [(&str, Claim); 3] =
     [("principal.id", Claim::Id), ("principal.label", Claim::Label), ("principal.email", Claim::Email)];
 
-/// The header's value. A claim that the principal has not is left out; `None` where nothing is left.
+/// Returns the header's value. A claim that the principal lacks is left out; `None` where nothing is left.
 pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Option<String> {
     let mut text = String::with_capacity(128);
     for (name, claim) in members {
@@ -43,7 +43,7 @@ pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Optio
     (!text.is_empty()).then(|| text + "}")
 }
 
-/// A JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
+/// Writes a JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
 fn push_string(text: &mut String, value: &str) {
     text.push('"');
     if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {

@@ -1,4 +1,4 @@
-//! The paths of an upstream: the prefix that the policy pins, and how the client's path continues behind it.
+//! The paths of an upstream: the prefix that the policy pins, and the client's path behind it.
 
 use super::table::Provider;
 use crate::syntax::RequestPath;
@@ -8,7 +8,7 @@ use crate::syntax::RequestPath;
 pub(crate) struct PathMapping {
     /// The text in front of the client's path: empty, or `/…` without a slash at the end.
     pub(crate) prefix: String,
-    /// Prefixes that `prefix` has already: the first of these with which the client's path begins is left out of it.
+    /// The prefixes of a client's path that stand in `prefix` already. The first that matches is left out of the path.
     redundant_prefixes: Vec<String>,
     /// The only paths that are forwarded; empty for all.
     endpoints: &'static [&'static str],
@@ -21,7 +21,7 @@ pub(crate) struct PathMapping {
 pub(crate) struct RealtimePath {
     /// Its paths at the provider's own host.
     pub(crate) native: &'static [&'static str],
-    /// The path it has here instead of those.
+    /// Its path at this upstream, in place of the native ones.
     pub(crate) path: Option<String>,
     /// The parameter of the query that carries the key.
     pub(crate) key: Option<QueryKey>,
@@ -53,7 +53,7 @@ impl PathMapping {
         redundant.and_then(|prefix| path.strip_prefix(prefix.as_bytes())).unwrap_or(path)
     }
 
-    /// The paths by which a client may have led to this one, which an upstream got; empty where none leads there.
+    /// Returns the client's paths that may have led to this path of an upstream; none where no path leads there.
     pub(crate) fn retrace(&self, path: &str, upgraded: bool) -> Vec<String> {
         if let Some(RealtimePath { native: [first, ..], path: Some(own), .. }) = &self.realtime
             && upgraded
@@ -72,7 +72,7 @@ impl PathMapping {
         self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| path.is_under(endpoint))
     }
 
-    /// The realtime API, if the path is one of its.
+    /// Returns the realtime API, if the path is one of its paths.
     pub(crate) fn realtime(&self, path: &[u8]) -> Option<&RealtimePath> {
         let is_its = |live: &&RealtimePath| {
             matches!(path, b"" | b"/") || live.native.iter().any(|native| native.as_bytes() == path)

@@ -1,8 +1,10 @@
-//! Which provider a request is for, and in which dialect it speaks.
+//! The provider of a request, and the dialect that its caller speaks.
 //!
-//! In order: an explicit first segment, the shape of the path, a header that only one API has, the slot that carried
-//! the token, openai. Where no segment names one, a gateway may take the place of what was found. Whatever the answer, it decides both the scope that is checked and the credential that is written,
-//! so the two cannot disagree.
+//! The provider is told by the first of these: an explicit first segment, the shape of the path, a header that only one
+//! API has, the slot that carried the token. Otherwise it is `openai`. Where no segment names a provider, a gateway may
+//! take the place of the one that was found.
+//!
+//! The route decides both the scope that is checked and the credential that is written, so the two cannot disagree.
 
 use std::fmt;
 
@@ -15,15 +17,15 @@ use crate::syntax::RequestPath;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoutedBy {
-    /// The first segment of the path names it.
+    /// The first segment of the path, which names the provider.
     Segment,
-    /// The path is one that only its API has.
+    /// The path, which only the provider's API has.
     Path,
-    /// A header that only its API has.
+    /// A header that only the provider's API has.
     Header,
-    /// Its SDK uses the slot that carried the token.
+    /// The slot that carried the token, which the provider's SDKs use.
     Slot(Slot),
-    /// Nothing: it is the default.
+    /// Nothing: the provider is the default.
     Default,
 }
 
@@ -39,10 +41,10 @@ impl fmt::Display for RoutedBy {
     }
 }
 
-/// Where a request goes, as far as its head tells.
+/// The destination of a request, as far as its head tells.
 #[derive(Clone, Copy)]
 pub(crate) struct Route<'a> {
-    /// The provider's name. It need not be one that the policy enables: then no token has it in scope.
+    /// The provider's name. It may be one that the policy does not enable, which no token has in scope.
     pub(crate) provider: &'a str,
     pub(crate) by: RoutedBy,
     pub(crate) dialect: Dialect,
@@ -60,8 +62,8 @@ const PATHS: [(&str, &str, Dialect); 6] = [
     (table::GEMINI_LIVE[1], table::GEMINI, Dialect::Google),
 ];
 
-/// Anthropic's API requires it of every request; its SDKs send their key as Bearer like everybody's, also where the
-/// path is one that others have too (`/v1/models`, `/v1/files`).
+/// The header that Anthropic's API requires of every request. Its SDKs send their key as Bearer like all others, also
+/// where the path is one that others have too (`/v1/models`, `/v1/files`).
 const ANTHROPIC_HEADER: &str = "anthropic-version";
 
 impl<'a> Route<'a> {
@@ -96,7 +98,7 @@ fn is_segment_of(provider: &Provider, segment: &[u8], head: &RequestHead<'_>) ->
     provider.slug.as_bytes() == segment || (realtime() && head.is_websocket_upgrade())
 }
 
-/// The provider of a request that names none by a segment.
+/// Finds the provider of a request that names none by a segment.
 fn unnamed(
     head: &RequestHead<'_>,
     path: &RequestPath<'_>,

@@ -1,6 +1,6 @@
-//! Providers as data: what an SDK of theirs looks like on the wire, and where their API lives.
+//! Providers as data: the wire format of their SDKs, and the address of their API.
 //!
-//! The table holds the ones that are built in; a policy overrides them or adds others. Nothing here is a secret.
+//! The table holds the built-in providers; a policy overrides them or adds others. Nothing here is a secret.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum Dialect {
     Google,
 }
 
-/// Where a provider expects its credential.
+/// The place in which a provider expects its credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AuthStyle {
     /// `Authorization: <scheme> <key>`
@@ -43,12 +43,12 @@ pub(crate) enum EndpointKind {
     Vercel,
 }
 
-/// When the Cloudflare AI Gateway gets a credential for the provider.
+/// The condition under which the Cloudflare AI Gateway gets a credential for the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyPolicy {
-    /// The gateway's mode says.
+    /// The gateway's mode decides.
     OfMode,
-    /// Whatever the mode: the gateway stores none.
+    /// Always, whatever the mode: the gateway stores none.
     Always,
     /// Never: there is no place for one.
     Never,
@@ -61,8 +61,8 @@ pub(crate) struct Realtime {
     pub(crate) slug: &'static str,
     /// Its paths at the provider's own host.
     pub(crate) native: &'static [&'static str],
-    /// The parameters of the query that carry the key, at the gateway and at the provider's own host; `None` where it
-    /// is a header as always.
+    /// The parameters of the query that carry the key, at the gateway and at the provider's own host; `None` where a
+    /// header does.
     pub(crate) key: Option<(&'static str, &'static str)>,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Provider {
     pub(crate) slug: String,
     pub(crate) dialect: Dialect,
     pub(crate) auth: AuthStyle,
-    /// Where its API lives beside the gateway, where that is known.
+    /// The address of its API without the gateway, where that is known.
     pub(crate) url: Option<BaseUrl>,
     /// The prefix of its paths at its own host, and not at the gateway.
     pub(crate) native_prefix: String,
@@ -83,7 +83,7 @@ pub(crate) struct Provider {
     pub(crate) path: Option<String>,
     /// The upstream credentials that its requests carry.
     pub(crate) keys: KeyPool,
-    /// True if requests go through the Cloudflare AI Gateway. `false` where there is none.
+    /// Set where requests go through the Cloudflare AI Gateway.
     pub(crate) via_gateway: bool,
     /// The providers in whose place it gets requests that do not name them by a segment.
     pub(crate) stands_for: &'static [&'static str],
@@ -96,14 +96,14 @@ pub(crate) struct Provider {
 pub(crate) struct KeyPool {
     /// The policy's names for them, each with the share of principals that it serves.
     pub(crate) members: Vec<(String, u32)>,
-    /// How long one is left alone that the upstream refused.
+    /// The cooldown of a credential that the upstream refused.
     pub(crate) cooldown: Duration,
 }
 
 impl KeyPool {
     const COOLDOWN: Duration = Duration::from_mins(1);
 
-    /// One credential for all.
+    /// Returns a pool of one credential for all principals.
     pub(crate) fn of(name: impl Into<String>) -> Self {
         Self::with(vec![(name.into(), 1)], None)
     }
@@ -117,7 +117,7 @@ impl KeyPool {
     }
 }
 
-/// The provider of requests that say nothing else.
+/// The provider of requests that have no sign of another.
 pub(crate) const OPENAI: &str = "openai";
 pub(crate) const ANTHROPIC: &str = "anthropic";
 pub(crate) const GEMINI: &str = "gemini";
@@ -126,7 +126,7 @@ pub(crate) const GEMINI: &str = "gemini";
 #[derive(Debug)]
 pub(crate) struct BuiltIn {
     pub(crate) id: &'static str,
-    /// Empty for what stands at the root.
+    /// The segment; empty for the gateway's root.
     pub(crate) slug: &'static str,
     pub(crate) dialect: Dialect,
     /// The header that carries the key; `None` is `Authorization`.
@@ -139,9 +139,9 @@ pub(crate) struct BuiltIn {
     pub(crate) native_prefix: &'static str,
     pub(crate) endpoint: EndpointKind,
     pub(crate) key: KeyPolicy,
-    /// True if Cloudflare bills for it.
+    /// Set where Cloudflare bills for the provider.
     pub(crate) unified_billing: bool,
-    /// True if the path chooses the host that gets the key, so that a policy must pin its beginning.
+    /// Set where the path chooses the host that gets the key, so that a policy must pin its beginning.
     pub(crate) host_in_path: bool,
     /// The only paths that are forwarded; empty for all.
     pub(crate) endpoints: &'static [&'static str],
@@ -172,7 +172,7 @@ const fn plain(slug: &'static str, host: &'static str) -> BuiltIn {
 /// The built-in knowledge of a provider that a policy adds: nothing.
 pub(crate) static ADDED: BuiltIn = BuiltIn { unified_billing: true, ..PLAIN };
 
-/// Adding a provider that everybody needs is a row here and rows in `tests/providers.yaml`.
+/// The built-in providers. One that many people use is a row here and rows in `tests/providers.yaml`.
 pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     BuiltIn {
         unified_billing: true,
@@ -272,14 +272,14 @@ impl BuiltIn {
         self.header.map_or(AuthStyle::Authorization(self.scheme), |name| AuthStyle::Header(name.to_owned()))
     }
 
-    /// Where its API lives without a gateway.
+    /// Returns the address of its API without a gateway; `None` where that is not known.
     pub(crate) fn url(&self) -> Option<BaseUrl> {
         BaseUrl::parse(&format!("https://{}{}", self.host?, self.native_prefix)).ok()
     }
 }
 
 impl AuthStyle {
-    /// The header, where the provider has one of its own.
+    /// Returns the provider's own header; `None` where it uses `Authorization`.
     pub(crate) fn own_header(&self) -> Option<&str> {
         match self {
             Self::Authorization(_) => None,
@@ -288,7 +288,7 @@ impl AuthStyle {
     }
 }
 
-/// Which provider's SDK uses a slot; it decides only where neither a segment nor the path does.
+/// Returns the provider whose SDKs use a slot. The slot decides only where neither segment, path nor header does.
 pub(crate) const fn of_slot(slot: Slot) -> &'static str {
     match slot {
         Slot::XApiKey => ANTHROPIC,

@@ -1,7 +1,7 @@
 //! The credential a caller presents: the first non-empty slot in the policy's order.
 //!
-//! A slot that says two things is refused, never read first-wins or last-wins: whoever is in front of us or
-//! behind us may choose the other one. That holds for every slot the policy judges, not only for the winner.
+//! A slot with two values is refused, never read first-wins or last-wins: a proxy in front or behind may choose the
+//! other one. That holds for every slot the policy judges, not only for the one that is chosen.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,16 @@ use super::head::RequestHead;
 use super::slot::Slot;
 use crate::syntax::{RequestPath, query, subprotocol};
 
-/// The credential that the caller presented, and its slot. It has no `Debug`: it is the caller's secret.
+/// The credential that the caller presented, and its slot. It has no `Debug`, because it is the caller's secret.
 pub(crate) struct Credential<'a> {
     pub(crate) slot: Slot,
     pub(crate) token: Cow<'a, [u8]>,
 }
 
-/// Looks through the slots in order. All of them are looked at, so that an ambiguity in a later one counts; the
-/// error is a slot that holds something else than one credential.
+/// Finds the first credential of the slots, in order. All slots are looked at, so that an ambiguity in a later one
+/// counts.
+///
+/// The error is a slot that does not hold exactly one credential.
 pub(crate) fn find<'a>(
     slots: &[Slot],
     head: &RequestHead<'a>,
@@ -41,12 +43,14 @@ pub(crate) fn find<'a>(
     Ok(found)
 }
 
-/// A slot holds something else than one credential.
+/// The error of a slot that does not hold exactly one credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ambiguous;
 
-/// The one credential among the lines of a slot, or `None` where all are empty. A comma separates credentials, since
-/// proxies join repeated lines with one; a token has neither commas nor spaces.
+/// Returns the one credential among the lines of a slot; `None` where all are empty.
+///
+/// A comma separates credentials, since proxies join repeated lines with one (RFC 9110 section 5.3). A token has
+/// neither commas nor spaces.
 pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, Ambiguous> {
     let mut credentials = elements(lines);
     match (credentials.next(), credentials.next()) {
@@ -56,8 +60,8 @@ pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&
     }
 }
 
-/// RFC 6750 section 2.1. Another scheme is no credential of ours, and the slot counts as absent; beside a Bearer it
-/// makes the slot ambiguous.
+/// Finds a Bearer token (RFC 6750 section 2.1). Another scheme is no credential of ours, and the slot counts as absent;
+/// beside a Bearer it makes the slot ambiguous.
 fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
     let mut tokens = elements(head.values("authorization")).filter_map(bearer_token);
     let Some(token) = tokens.next() else { return Ok(None) };
@@ -74,7 +78,7 @@ fn bearer_token(element: &[u8]) -> Option<&[u8]> {
     (ends && scheme.eq_ignore_ascii_case(b"Bearer")).then_some(token)
 }
 
-/// The non-empty elements of a list that may stand on several lines (RFC 9110 section 5.6.1).
+/// Returns the non-empty elements of a list that may stand on several lines (RFC 9110 section 5.6.1).
 fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     let split = |line: &'a [u8]| {
         // A long token is nearly always alone on its line: looking for a comma costs less than looking at each byte.

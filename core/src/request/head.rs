@@ -11,7 +11,7 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
-/// A request head. `Debug` is left out on purpose: it holds the caller's credential.
+/// A request head. It has no `Debug`, because it holds the caller's credential.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// The method; empty where the host had none.
@@ -23,17 +23,18 @@ pub struct RequestHead<'a> {
     pub authority: &'a [u8],
     /// Every header line in order, pseudo-headers left out.
     pub headers: &'a [Header<'a>],
-    /// Asks the host for the address of the connection's other end, which few requests need; `None` where it cannot say.
+    /// Asks the host for the address of the connection's other end; `None` where the host cannot say. Few requests need
+    /// that.
     pub peer: fn() -> Option<IpAddr>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// A head of which neither the authority nor the connection's other end is known.
+    /// Returns a head of which neither the authority nor the connection's other end is known.
     pub fn new(method: &'a [u8], path: &'a [u8], headers: &'a [Header<'a>]) -> Self {
         Self { method, path, authority: b"", headers, peer: || None }
     }
 
-    /// All values of the header `name` (lower case), in order.
+    /// Returns all values of the header `name` (lower case), in order.
     pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.headers
             .iter()
@@ -41,8 +42,8 @@ impl<'a> RequestHead<'a> {
             .map(|header| header.value)
     }
 
-    /// Returns whether this asks for a WebSocket (RFC 6455, section 4.1). Envoy shows an HTTP/2 extended CONNECT in the
-    /// same form.
+    /// Returns whether the request is for a WebSocket (RFC 6455 section 4.1). Envoy shows an HTTP/2 extended CONNECT
+    /// (RFC 8441) in the same form.
     pub(crate) fn is_websocket_upgrade(&self) -> bool {
         self.values("upgrade").any(|value| value.trim_ascii().eq_ignore_ascii_case(b"websocket"))
     }

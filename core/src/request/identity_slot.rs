@@ -1,8 +1,10 @@
 //! Identity slots: the headers and cookies in which identity providers hand over their JWTs.
 //!
-//! They stand beside the auth slots, which carry JWTs as well as proxy tokens. A slot that says two things is refused. A
-//! header that is a slot never goes upstream: `cookie` and the well-known names are protected in every policy, and a
-//! policy's own are added by the engine ([`IdentitySlot::header`]).
+//! Identity slots stand beside the auth slots, which carry JWTs as well as proxy tokens. A slot with two values is
+//! refused.
+//!
+//! A header that is a slot never goes upstream: `cookie` and the well-known names are protected in every policy, and
+//! the engine adds a policy's own ([`IdentitySlot::header`]).
 
 use std::fmt;
 
@@ -19,7 +21,7 @@ pub enum IdentitySlot {
 }
 
 impl IdentitySlot {
-    /// The header that carries it, and must not be forwarded.
+    /// Returns the header that carries the slot, and must not be forwarded.
     pub fn header(&self) -> &str {
         match self {
             Self::Header(name) => name,
@@ -42,7 +44,7 @@ impl IdentitySlot {
 }
 
 impl fmt::Display for IdentitySlot {
-    /// As a policy has it.
+    /// Writes the slot as a policy has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header(name) => write!(f, "header:{name}"),
@@ -51,16 +53,18 @@ impl fmt::Display for IdentitySlot {
     }
 }
 
-/// A JWT that a caller presented outside the auth slots. It has no `Debug`: it is the caller's secret.
+/// A JWT that a caller presented outside the auth slots. It has no `Debug`, because it is the caller's secret.
 pub struct IdentityCredential<'p, 'a> {
-    /// Where it stood.
+    /// The slot that it stood in.
     pub slot: &'p IdentitySlot,
-    /// The token that stood there; not yet read.
+    /// The token that stood there, not yet read.
     pub token: &'a [u8],
 }
 
-/// The first slot that holds something. All of them are looked at, so that an ambiguity in a later one counts; the error
-/// is a slot that holds something else than one credential.
+/// Finds the first slot that holds a token. All slots are looked at, so that an ambiguity in a later one counts.
+///
+/// # Errors
+/// The slot that does not hold exactly one credential.
 pub fn find_identity<'p, 'a>(
     slots: impl IntoIterator<Item = &'p IdentitySlot>,
     head: &RequestHead<'a>,
@@ -80,7 +84,8 @@ fn lines<'a>(head: &RequestHead<'a>, name: &str) -> impl Iterator<Item = &'a [u8
     named.map(|header| header.value)
 }
 
-/// The values of the cookies of one name (RFC 6265 section 4.2.1). HTTP/2 may split the header into several lines.
+/// Returns the values of the cookies of one name (RFC 6265 section 4.2.1). HTTP/2 may split the header into several
+/// lines (RFC 9113 section 8.2.3).
 fn cookies<'a>(line: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
     line.split(|byte| *byte == b';').filter_map(move |pair| {
         let pair = pair.trim_ascii();
@@ -103,7 +108,7 @@ mod tests {
         ]
     }
 
-    /// `slot=token`, `none`, or `ambiguous slot`.
+    /// Returns `slot=token`, `none`, or `ambiguous slot`.
     fn find(headers: &[(&str, &str)]) -> String {
         let headers: Vec<Header<'_>> = headers
             .iter()

@@ -13,7 +13,7 @@ pub struct HeadFields<'a> {
     headers: Vec<Header<'a>>,
 }
 
-/// A pseudo-header that stands behind a header. No host goes by it, so it must not be judged by.
+/// The error of a pseudo-header that stands behind a header. Hosts ignore such a one, so it must not be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MisplacedPseudoHeader;
 

@@ -30,7 +30,7 @@ impl Slot {
         Self::Subprotocol,
     ];
 
-    /// The slot's name in a policy.
+    /// Returns the slot's name in a policy.
     pub const fn name(self) -> &'static str {
         match self {
             Self::XApiKey => "x-api-key",

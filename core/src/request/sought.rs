@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-/// Shorter tokens are not looked for in the rest of a request: they could stand there by chance.
+/// The shortest token that is looked for in the rest of a request, in bytes. A shorter one could stand there by chance.
 const MIN_SOUGHT_BYTES: usize = 12;
 
 /// Returns whether the token stands in the text, as it is or percent-encoded.

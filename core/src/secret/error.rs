@@ -4,15 +4,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Why a value cannot be a credential. It tells of the value only what helps to mend it.
+/// An error of a value that cannot be a credential. It shows of the value only what helps to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// There is nothing in it.
+    /// The value is empty.
     Empty,
-    /// It ends in CR or LF, as a value read from a file often does.
+    /// The value ends in CR or LF, as a value read from a file often does.
     LineBreakAtEnd,
-    /// A byte outside visible ASCII: it cannot stand in a header, or would smuggle one.
+    /// A byte is outside visible ASCII: it cannot stand in a header, or would smuggle one.
     NotVisibleAscii {
         /// The position of the first such byte, from 0.
         at: usize,
@@ -33,7 +33,7 @@ impl fmt::Display for SecretError {
 
 impl std::error::Error for SecretError {}
 
-/// Takes a value that can stand in a header: visible ASCII, and some of it.
+/// Takes a value that can stand in a header: visible ASCII, and not empty.
 pub(super) fn visible_ascii(value: Vec<u8>) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let value = Zeroizing::new(value);
     match value.iter().position(|byte| !byte.is_ascii_graphic()) {

@@ -1,7 +1,7 @@
 //! One value of an upstream credential, in every form in which a request may carry it.
 //!
-//! A form is made when a request carries it first, and once, so that other requests copy no secret. Opening one takes a
-//! [`Proof`].
+//! Each form is made once, for the first request that carries it, so that other requests copy no secret. Opening one
+//! takes a [`Proof`].
 
 use std::cell::OnceCell;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Secrets: who may read them is a matter of types.
+//! Secrets. Types decide which code may read them.
 
 mod error;
 mod key;

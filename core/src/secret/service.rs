@@ -4,9 +4,9 @@ use zeroize::Zeroizing;
 
 use super::error::{SecretError, visible_ascii, with_scheme};
 
-/// The credential of a service: it goes into calls to that service, which is all that holds it, and never upstream.
+/// The credential of a service. It goes into calls to that service only, and never upstream.
 ///
-/// It is read from the environment as what it is. No [`Secret`](super::sealed::Secret) becomes one.
+/// The environment has it as a service's credential. No [`Secret`](super::sealed::Secret) becomes one.
 pub(crate) struct ServiceSecret(Zeroizing<Vec<u8>>);
 
 impl ServiceSecret {

@@ -1,9 +1,8 @@
-//! The services that a worker asks, and what it learnt of them: token registries, the keys of issuers, agents that hand out
-//! credentials.
+//! The services that a worker asks, and their caches: token registries, the keys of issuers, agents, sources of
+//! policies.
 //!
-//! What is learnt belongs to the service and not to a policy: policies that ask the same service in the same way share it,
-//! so a policy that takes the place of another begins with what that one knew. A service that no policy asks any more is
-//! forgotten.
+//! A cache belongs to the service and not to a policy. Policies that ask the same service in the same way share it, so
+//! a new policy begins with the caches of the one before. A service that no policy asks any more is forgotten.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -44,7 +43,8 @@ enum Service {
 }
 
 impl Services {
-    /// No service yet. The verifier computes the signatures of identity JWTs; all else about them is judged here.
+    /// Returns a directory without services. The verifier computes the signatures of identity JWTs; the engine judges
+    /// all else about them.
     pub fn new(verifier: Box<dyn SignatureVerifier>, host: Capabilities) -> Rc<Self> {
         Rc::new(Self { verifier, host, asked: RefCell::default() })
     }
@@ -57,7 +57,7 @@ impl Services {
         self.host
     }
 
-    /// The registry that `policy` describes.
+    /// Returns the registry that `policy` describes.
     pub(crate) fn registry(
         &self,
         policy: &RegistryPolicy,
@@ -73,7 +73,7 @@ impl Services {
         Ok(registry)
     }
 
-    /// The keys of an issuer.
+    /// Returns the keys of an issuer.
     pub(crate) fn key_ring(&self, issuer: &Issuer) -> Rc<KeyRing> {
         let mut asked = self.asked.borrow_mut();
         if let Some(ring) = living(&asked.key_rings).find(|ring| ring.is_of(issuer)) {
@@ -84,7 +84,7 @@ impl Services {
         ring
     }
 
-    /// A source of a credential; `path` is its place in the policy.
+    /// Returns the agent of a source; `path` is the source's place in the policy.
     pub(crate) fn agent(
         &self,
         source: &HttpSource,
@@ -100,7 +100,7 @@ impl Services {
         Ok(agent)
     }
 
-    /// Where a policy is fetched from.
+    /// Returns the source that a policy is fetched from.
     pub(crate) fn bundles(
         &self,
         source: BundleSource,
@@ -113,8 +113,10 @@ impl Services {
         Ok(bundles)
     }
 
-    /// Returns whether the call for a fetch may be made. It is asked once, when the call is about to be made. A fetch
-    /// that may not be made has failed without having been tried: its resolution is [`Resolution::Unavailable`].
+    /// Returns whether the call for a fetch may be made. The host asks once, when it is about to make the call.
+    ///
+    /// A fetch that may not be made has failed without having been tried: its resolution is
+    /// [`Resolution::Unavailable`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.may_call(&key.subject, now),
@@ -123,7 +125,7 @@ impl Services {
         }
     }
 
-    /// Says that a fetch that no request waits for was not made after all.
+    /// Notes that a fetch that no request waits for was not made after all.
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.abandon(&key.subject, now),
@@ -149,7 +151,7 @@ impl Services {
         }
     }
 
-    /// The fetches that are due and that no request waits for.
+    /// Returns the fetches that are due and that no request waits for.
     pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
         let Ok(mut asked) = self.asked.try_borrow_mut() else { return Vec::new() };
         asked.forget();

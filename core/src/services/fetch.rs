@@ -1,7 +1,7 @@
 //! Fetches: the engine says what to call, the host makes the call, and the engine judges the answer.
 //!
-//! A host makes one call per key at a time, follows no redirects, and hands over whatever came: an answer that makes no
-//! sense never lets a request pass.
+//! A host makes one call per key at a time, follows no redirects, and hands over every answer: a malformed one never
+//! lets a request pass.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -96,7 +96,7 @@ pub struct Fetch {
     pub key: FetchKey,
     /// The call.
     pub request: FetchRequest,
-    /// The state when it was asked for.
+    /// The state at the time of the request.
     pub as_of: AsOf,
 }
 
@@ -112,7 +112,7 @@ impl fmt::Debug for Fetch {
     }
 }
 
-/// The state when a fetch was asked for: an answer is no newer than that.
+/// The state when a fetch was requested: an answer is no newer than that.
 #[derive(Clone, Copy, Debug)]
 pub struct AsOf {
     pub(crate) at: Moment,
@@ -121,7 +121,7 @@ pub struct AsOf {
 }
 
 impl AsOf {
-    /// A state of something without changes of its own.
+    /// Returns the state of a service that has no feed of changes.
     pub(crate) const fn moment(at: Moment) -> Self {
         Self { at, change: 0 }
     }
@@ -129,9 +129,9 @@ impl AsOf {
 
 /// A call for the host to make. It has no `Debug` on purpose: it holds a credential.
 pub struct FetchRequest {
-    /// Envoy's name for where to connect to; another host connects to the authority.
+    /// The Envoy cluster to connect to; other hosts connect to the authority.
     pub cluster: String,
-    /// True if that is by TLS.
+    /// Set where the connection is by TLS.
     pub https: bool,
     /// Header fields, pseudo-headers first.
     pub headers: Vec<(Cow<'static, str>, Zeroizing<String>)>,
@@ -142,7 +142,7 @@ pub struct FetchRequest {
 }
 
 impl FetchRequest {
-    /// A GET of `path` at an authority that is reached through `cluster`.
+    /// Returns a GET of `path` at an authority that is reached through `cluster`.
     pub(crate) fn get(cluster: &str, https: bool, authority: &str, path: String, timeout: Duration) -> Self {
         let headers = vec![
             (":method".into(), "GET".to_owned().into()),
@@ -203,7 +203,7 @@ impl FetchRequest {
     }
 }
 
-/// The bytes of an answer that are of use: no reader takes more, and a host need not keep more.
+/// The longest answer that a reader takes, in bytes. A host need not keep more.
 pub const MAX_FETCHED_BYTES: usize = 1024 * 1024;
 
 /// The answer to a call.
@@ -215,7 +215,7 @@ pub enum FetchAnswer<'a> {
         /// The body, whole.
         body: &'a [u8],
     },
-    /// None: no connection, reset, too late, or the host could not even start.
+    /// No response: no connection, a reset, a timeout, or a call that the host could not start.
     Failed,
 }
 
@@ -229,22 +229,22 @@ impl<'a> From<Option<(u16, &'a [u8])>> for FetchAnswer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchOutcome {
-    /// It was there.
+    /// The subject was found.
     Found,
-    /// It was not.
+    /// There is no such subject.
     NotFound,
-    /// It was out of date when it came.
+    /// The answer was out of date when it came.
     Stale,
-    /// The answer is not what it should be.
+    /// The answer is malformed.
     Malformed,
-    /// The service said that it cannot answer.
+    /// The service answered that it cannot serve the call.
     Unavailable,
     /// No answer came.
     Failed,
 }
 
 impl FetchOutcome {
-    /// Returns its name in metrics.
+    /// Returns the outcome's name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Found => "found",
@@ -256,12 +256,12 @@ impl FetchOutcome {
         }
     }
 
-    /// Tells whether it is as it should be.
+    /// Tells whether the service works as it should.
     pub const fn is_healthy(self) -> bool {
         matches!(self, Self::Found | Self::NotFound | Self::Stale)
     }
 
-    /// Tells whether the service seems to be down: an answer that makes no sense is about one key only.
+    /// Tells whether the service seems to be down. A malformed answer is about one key only.
     pub(crate) const fn is_outage(self) -> bool {
         matches!(self, Self::Unavailable | Self::Failed)
     }

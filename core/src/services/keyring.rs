@@ -1,8 +1,8 @@
-//! The keys of an issuer: fetched when they are needed, kept for a while, and used a while longer when no newer ones
-//! can be had.
+//! The keys of an issuer: fetched when they are needed, cached, and used a while longer when no newer ones can be
+//! fetched.
 //!
-//! A set that cannot be had or read lets nobody in. A key that nobody knows leads to one fetch per cooldown, so that
-//! whoever invents names of keys loads the issuer with nothing.
+//! Without a readable set no token is accepted. An unknown `kid` triggers at most one refetch per cooldown, so invented
+//! key ids cannot load the issuer.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use super::resolution::{Accepted, FetchResults, Lookup, Resolution};
 use crate::base::{Moment, Pause, doubled};
 use crate::identity::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
 
-/// The pauses after failures double from the first to the last.
+/// The pause after the first failure, doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after a failure.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 pub(crate) struct KeyRing {
@@ -27,7 +28,7 @@ enum Source {
     Inline(Arc<JwkSet>),
     Remote {
         keys: RemoteKeys,
-        /// The issuer, where the address of its keys must be asked for.
+        /// The issuer, where the address of its keys must be discovered.
         discover: Option<String>,
     },
 }
@@ -45,11 +46,11 @@ impl Source {
 }
 
 struct State {
-    /// Where the keys are, once that was discovered.
+    /// The address of the keys, once it was discovered.
     endpoint: Option<Endpoint>,
     keys: Option<(Arc<JwkSet>, Moment)>,
     pause: Pause,
-    /// When a set last took the place of another.
+    /// The moment at which a set last replaced another.
     refetched_at: Option<Moment>,
 }
 
@@ -68,7 +69,7 @@ impl KeyRing {
         self.id
     }
 
-    /// Returns whether another issuer's keys are fetched from there in the same way.
+    /// Returns whether the keys of another policy's issuer are fetched from there in the same way.
     pub(crate) fn is_of(&self, issuer: &Issuer) -> bool {
         match (&self.source, Source::of(issuer)) {
             (Source::Remote { keys, discover }, Source::Remote { keys: other, discover: of_other }) => {
@@ -100,7 +101,8 @@ impl KeyRing {
         }
     }
 
-    /// Looks for a key that is not among those that are known: ready where the set is as new as it needs to be.
+    /// Looks for newer keys, for a `kid` that is not among the cached ones. Ready means that the set is as new as it
+    /// needs to be.
     pub(crate) fn newer(&self, results: &FetchResults, now: Moment) -> Lookup<()> {
         let Source::Remote { keys: remote, .. } = &self.source else { return Lookup::Ready((), None) };
         let Ok(state) = self.state.try_borrow() else { return Lookup::Unavailable };
@@ -108,7 +110,7 @@ impl KeyRing {
             return Lookup::Ready((), None);
         }
         match self.renewal(&state, now) {
-            // It was fetched once for this request: if the key is still unknown then, it is unknown.
+            // The set was fetched for this request already: a `kid` that is still unknown does not exist.
             Some(fetch) if results.has(&fetch.key) => Lookup::Ready((), None),
             Some(fetch) => Lookup::Fetch(Box::new(fetch)),
             None => Lookup::Unavailable,
@@ -120,7 +122,7 @@ impl KeyRing {
         if state.pause.is_over(now) { self.fetch(state, now) } else { None }
     }
 
-    /// Takes in the outcome of a fetch. The words are for the log.
+    /// Takes in the outcome of a fetch. The notes are for the log.
     pub(crate) fn accept(&self, subject: &Subject, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let (Source::Remote { keys: remote, discover }, Ok(mut state)) =
             (&self.source, self.state.try_borrow_mut())
@@ -142,12 +144,12 @@ impl KeyRing {
             let keys = JwkSet::parse(body).map_err(|fault| malformed(fault.to_string()))?;
             let dropped = keys.dropped().iter().map(|(at, fault)| format!("key {at} is left out: {fault}"));
             let notes = dropped.collect();
-            // Only what was answered counts: failures have pauses of their own.
+            // Only an answer begins the cooldown: failures have pauses of their own.
             state.refetched_at = state.keys.is_some().then_some(now);
             state.pause.succeed();
-            // What is known of tokens is bound to the set, and stays where that has not changed.
+            // Verified JWTs are bound to the set, so it stays the same value where nothing has changed.
             let same = state.keys.take().map(|(same, _)| same).filter(|same| same.is_like(&keys));
-            // By the clock of now: an issuer's set has no version, and is as new as its answer.
+            // By the present clock: an issuer's set has no version, and is as new as its answer.
             state.keys = Some((same.unwrap_or_else(|| Arc::new(keys)), now));
             Ok(notes)
         });
@@ -163,7 +165,7 @@ impl KeyRing {
         }
     }
 
-    /// How many keys there are, since when, and how often in a row no newer ones could be had.
+    /// Returns the number of keys, the moment at which they were fetched, and the failures in a row since.
     pub(crate) fn report(&self) -> (usize, Option<Moment>, u32) {
         match (&self.source, self.state.try_borrow()) {
             (Source::Inline(keys), _) => (keys.keys().len(), None, 0),

@@ -12,7 +12,7 @@ pub(crate) enum Lookup<T> {
     Ready(T, Option<Fetch>),
     /// The call to make first.
     Fetch(Box<Fetch>),
-    /// Neither: it cannot be told now.
+    /// Neither: the service cannot answer now.
     Unavailable,
 }
 
@@ -26,13 +26,13 @@ pub enum Resolution {
     /// There is no such token or person.
     #[doc(hidden)]
     Unknown,
-    /// The service has it now: look again.
+    /// The service has the value now: look again.
     #[doc(hidden)]
     Refreshed,
     /// The outcome of taking from a budget.
     #[doc(hidden)]
     Taken(Taken),
-    /// It cannot be told now. A host that cannot make a call at all says this, too.
+    /// The service cannot answer now, or the host cannot make the call.
     Unavailable,
     /// The answer was out of date: look again.
     #[doc(hidden)]
@@ -52,16 +52,16 @@ impl Fetch {
 
 /// The outcome of a call, taken by the service that it was for.
 pub struct Accepted {
-    /// In a word, for metrics.
+    /// The outcome, for metrics.
     pub outcome: FetchOutcome,
-    /// For every request that waits for this key.
+    /// The resolution for every request that waits for this key.
     pub resolution: Resolution,
     /// Notes for operators: for the log.
     pub notes: Vec<String>,
 }
 
 impl Accepted {
-    /// Returns the resolution, and the lines for the log; none where all is as it should be.
+    /// Returns the resolution, and the lines for the log; none for a healthy outcome without notes.
     pub fn into_parts(self, key: &FetchKey) -> (Resolution, impl Iterator<Item = String>) {
         let Self { outcome, resolution, notes } = self;
         let kind = key.kind();
@@ -78,7 +78,7 @@ impl Accepted {
     }
 }
 
-/// An answer that is out of date is asked for anew so many times.
+/// The most retries of a fetch whose answer was out of date.
 const MAX_RETRIES: u8 = 2;
 
 /// The resolutions of one request that waited: all that is kept of it meanwhile.
@@ -121,7 +121,7 @@ impl FetchResults {
         })
     }
 
-    /// Has a call made, unless it was made already and came to nothing.
+    /// Returns the call to make; unavailable where it was made for this request already and failed.
     pub(crate) fn fetch_once<T>(&self, fetch: Fetch) -> Lookup<T> {
         if self.has(&fetch.key) { Lookup::Unavailable } else { Lookup::Fetch(Box::new(fetch)) }
     }

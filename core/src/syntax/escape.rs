@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 pub(crate) const UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The characters that a form escapes: also `~`, which is none of its safe characters.
+/// The characters that are escaped in a form: those, and `~`.
 pub(crate) const FORM: &AsciiSet = &UNRESERVED.add(b'~');
 
 #[cfg(test)]

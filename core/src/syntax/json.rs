@@ -1,7 +1,7 @@
 //! Strict JSON: a repeated member is an error, where `serde_json` alone would keep the last one.
 //!
-//! Two readers of one document must not see different values, so there is no first or last to win. Depth is
-//! bounded: by the caller for what strangers send, by `serde_json` (128 levels) for the policy.
+//! Two readers of one document must not see different values (RFC 8259 section 4), so neither the first member wins nor
+//! the last. Depth is bounded: by the caller for what strangers send, by `serde_json` (128 levels) for the policy.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub(crate) fn parse_within(depth: u8, document: &[u8]) -> Result<Value, serde_js
 
 #[derive(Clone, Copy)]
 struct Strict {
-    /// How many levels may open from here.
+    /// The levels that may still open.
     depth: u8,
 }
 

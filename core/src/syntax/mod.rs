@@ -1,4 +1,4 @@
-//! Parsers of what others control: strict, byte-exact, and without any meaning of their own.
+//! Parsers of input that others control: strict, byte-exact, and without any meaning of their own.
 
 mod escape;
 pub(crate) mod json;

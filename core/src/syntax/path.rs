@@ -1,8 +1,9 @@
 //! The request target: split once, judged strictly, and then both matched and forwarded from the same bytes.
 //!
-//! Account and gateway are pinned in front of the client's path, so nothing in it may climb out of it. What two
-//! parsers could read differently is refused, not normalised: dot segments, empty segments, encoded slashes,
-//! double encoding, fragments, absolute-form targets. RFC 9112 section 3.2, RFC 3986 sections 3.3 and 6.2.2.
+//! Account and gateway are pinned in front of the client's path, so nothing in that path may climb out of it.
+//!
+//! A target that two parsers could read differently is refused, not normalised: dot segments, empty segments, encoded
+//! slashes, double encoding, fragments, absolute-form targets. RFC 9112 section 3.2, RFC 3986 sections 3.3 and 6.2.2.
 
 use std::fmt;
 
@@ -15,11 +16,11 @@ pub(crate) struct RequestPath<'a> {
     pub(crate) query: Option<&'a [u8]>,
 }
 
-/// Why a request target is refused.
+/// An error of a request target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathError {
-    /// There is none.
+    /// The target is empty.
     Missing,
     /// Not `/…`: an absolute URI, an authority or `*`.
     NotOriginForm,
@@ -59,7 +60,7 @@ impl fmt::Display for PathError {
 }
 
 impl<'a> RequestPath<'a> {
-    /// `/`, which says nothing.
+    /// The path `/`, which names no provider.
     pub(crate) const ROOT: Self = Self { path: b"/", query: None };
 
     pub(crate) fn parse(target: &'a [u8]) -> Result<Self, PathError> {
@@ -76,7 +77,7 @@ impl<'a> RequestPath<'a> {
         Ok(Self { path, query })
     }
 
-    /// The path as `/segment` and what follows it, which is empty or begins with `/`.
+    /// Returns the path as `/segment` and what follows it, which is empty or begins with `/`.
     pub(crate) fn split_first_segment(&self) -> (&'a [u8], &'a [u8]) {
         let segment = self.path.strip_prefix(b"/").unwrap_or(self.path);
         let end = segment.iter().position(|byte| *byte == b'/').unwrap_or(segment.len());

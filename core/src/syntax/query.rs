@@ -1,21 +1,21 @@
 //! The `key` parameter of a query: an auth slot of Google's APIs.
 //!
-//! Found in every spelling (`KEY`, `k%65y`, after `&` or `;`), and removed without touching another byte: no
-//! decoding and encoding again, no sorting, no change of `%20` to `+`.
+//! The parameter is found in every spelling (`KEY`, `k%65y`, after `&` or `;`), and removed without a change of another
+//! byte: no decoding and encoding again, no sorting, no change of `%20` to `+`.
 
 use percent_encoding::percent_decode;
 
-/// The values of `key`, still encoded, in order.
+/// Returns the values of `key`, still encoded, in order.
 pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     parameters(query).filter(|(_, parameter)| is_key(parameter)).map(|(_, parameter)| value(parameter))
 }
 
-/// The query without its `key` parameters, or `None` where nothing is left of it.
+/// Returns the query without its `key` parameters; `None` where nothing is left of it.
 pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
     without(query, is_key)
 }
 
-/// The query without the parameters `name`, in every spelling, or `None` where nothing is left of it.
+/// Returns the query without the parameters `name`, in every spelling; `None` where nothing is left of it.
 pub(crate) fn without_parameter(query: &[u8], name: &str) -> Option<Vec<u8>> {
     without(query, |parameter| is_named(parameter, name))
 }
@@ -33,7 +33,7 @@ fn without(query: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     any.then_some(kept)
 }
 
-/// Each parameter with the separator in front of it, which the first has not.
+/// Returns each parameter with the separator in front of it, which the first has not.
 fn parameters(query: &[u8]) -> impl Iterator<Item = (Option<u8>, &[u8])> {
     let mut rest = Some((None, query));
     std::iter::from_fn(move || {

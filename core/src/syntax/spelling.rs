@@ -3,7 +3,7 @@
 
 /// Returns whether `name` is a spelling of `canonical`, which is in lower case with hyphens.
 ///
-/// Names that begin alike end otherwise, so the last byte is looked at first: nearly every other name is told by it.
+/// The last byte is compared first: names that begin alike end differently, so it rules out nearly every other name.
 #[inline]
 pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()

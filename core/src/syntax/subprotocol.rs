@@ -9,7 +9,7 @@ const TOKEN_PREFIX: &str = "openai-insecure-api-key.";
 /// Prefixes of entries that hold a credential of some service.
 const KEY_PREFIXES: [&str; 4] = [TOKEN_PREFIX, "cf-aig-authorization.", "xi-api-key.", "fal-api-key."];
 
-/// The proxy tokens among the entries of one header value.
+/// Returns the proxy tokens among the entries of one header value.
 pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     entries(value).filter_map(|entry| entry.strip_prefix(TOKEN_PREFIX.as_bytes()))
 }
@@ -19,7 +19,7 @@ pub(crate) fn has_key(value: &[u8]) -> bool {
     entries(value).any(is_key)
 }
 
-/// The entries that hold no credential, joined with `, `; `None` where none is left.
+/// Returns the entries that hold no credential, joined with `, `; `None` where none is left.
 pub(crate) fn without_keys<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
     let kept: Vec<&[u8]> =
         values.flat_map(entries).filter(|entry| !entry.is_empty() && !is_key(entry)).collect();

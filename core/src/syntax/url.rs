@@ -5,7 +5,7 @@ use super::path::RequestPath;
 /// An `https` or `http` URL without credentials, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
-    /// True if the scheme is `https`.
+    /// Set where the scheme is `https`.
     pub(crate) https: bool,
     /// Host and port in lower case, as `:authority` has them: without the scheme's default port.
     pub(crate) authority: String,
@@ -14,12 +14,12 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Scheme and authority, as allow-lists of hosts have them.
+    /// Returns scheme and authority, as allow-lists of hosts have them.
     pub(crate) fn site(&self) -> String {
         site(self.https, &self.authority)
     }
 
-    /// The authority without the port.
+    /// Returns the authority without the port.
     pub(crate) fn host(&self) -> &str {
         match self.authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -27,7 +27,7 @@ impl BaseUrl {
         }
     }
 
-    /// Reads a URL; an error says what is wrong with it without repeating it.
+    /// Reads a URL. The error says what is wrong, and never repeats the URL.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -41,7 +41,7 @@ impl BaseUrl {
     }
 }
 
-/// Scheme and authority of what is reached there.
+/// Returns scheme and authority as a URL.
 pub(crate) fn site(https: bool, authority: &str) -> String {
     let scheme = if https { "https" } else { "http" };
     format!("{scheme}://{authority}")

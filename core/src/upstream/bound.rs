@@ -19,25 +19,25 @@ pub(crate) struct AuthHeader {
     pub(crate) form: Form,
 }
 
-/// Where requests for one provider go, and with what.
+/// The destination of requests for one provider, with its credentials.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     /// The name of the provider.
     pub(crate) provider: String,
     /// The one authority that gets the credentials below.
     pub(crate) authority: String,
-    /// True if it is reached by TLS.
+    /// Set where the authority is reached by TLS.
     pub(crate) https: bool,
-    /// How the client's path continues there.
+    /// The mapping of the client's path to a path there.
     pub(crate) mapping: PathMapping,
     /// The provider's own credentials; `None` where the gateway supplies them.
     pub(crate) keys: Option<Pool>,
-    /// Their native slot.
+    /// The header for the provider's key.
     pub(crate) auth: AuthHeader,
-    /// The slot of the same credential in requests in the OpenAI dialect: Bearer, unless that dialect is the provider's
+    /// The header for the same key in requests in the OpenAI dialect: Bearer, unless that dialect is the provider's
     /// own.
     pub(crate) openai_auth: AuthHeader,
-    /// The gateway's, in `cf-aig-authorization`: present only where `authority` is the gateway's.
+    /// The gateway's token, in `cf-aig-authorization`: present only where `authority` is the gateway's.
     pub(crate) gateway_key: Option<Pool>,
     /// The other headers that the Cloudflare AI Gateway gets; `None` where requests do not go there.
     pub(crate) controls: Option<Vec<(&'static str, String)>>,
@@ -58,7 +58,8 @@ pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstr
     upstreams.collect()
 }
 
-/// The policy was checked: its providers name no other credentials than it has.
+/// Returns the pool of a provider's credentials. The policy was checked, so it has every credential that its providers
+/// name.
 fn pool(keys: &KeyPool, credentials: &Credentials) -> Pool {
     let member = |(name, weight): &(String, u32)| {
         credentials.id(name).map(|credential| Member { credential, weight: *weight })
@@ -66,7 +67,7 @@ fn pool(keys: &KeyPool, credentials: &Credentials) -> Pool {
     Pool::new(keys.members.iter().filter_map(member).collect(), keys.cooldown)
 }
 
-/// Straight to the provider's own host.
+/// Returns the upstream at the provider's own host.
 fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
     let url = provider.url.as_ref()?;
     let live = provider.builtin.realtime.as_ref().map(|realtime| RealtimePath {
@@ -78,7 +79,7 @@ fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
     Some(Upstream { mapping, ..carrying(provider, keys, url) })
 }
 
-/// Through the Cloudflare AI Gateway.
+/// Returns the upstream at the Cloudflare AI Gateway.
 fn through(
     provider: &Provider,
     gateway: &Gateway,
@@ -100,7 +101,7 @@ fn through(
     }
 }
 
-/// To the gateway by Cloudflare's REST API, where the gateway's token is the credential.
+/// Returns the upstream at Cloudflare's REST API, where the gateway's token is the credential.
 fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
     let url = provider.url.as_ref()?;
     let (path, name) = gateway.rest()?;
@@ -113,7 +114,7 @@ fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) 
     })
 }
 
-/// An upstream at `url` that gets the provider's keys, with nothing else said.
+/// Returns an upstream at `url` that gets the provider's keys and nothing else.
 fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl) -> Upstream {
     let bearer = AuthStyle::Authorization(BEARER);
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };

@@ -1,9 +1,11 @@
-//! Credentials that rest: an upstream refused one (401) or found it too busy (429), so its callers use another for a while.
+//! Cooldowns of credentials: an upstream refused one (401) or found it too busy (429), so its callers use another for a
+//! while.
 //!
-//! That it is busy holds for everybody. That it is refused may be the doing of one caller, who asks for what the key is not
-//! for: so one caller's refusals count for little, and an answer of another kind takes them back. All workers of a process
-//! rest together. What is told in shared memory is a name and two times; the worst that garbage there does is to have
-//! another key used.
+//! A 429 holds for every caller. A 401 may be the doing of one caller, which asks for what the key is not for. So one
+//! caller's refusals count for little, and an answer of another kind takes them back.
+//!
+//! All workers of a process share a cooldown. Shared memory holds a name's digest and two times; garbage there can at
+//! worst make another key be used.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,17 +13,17 @@ use std::time::Duration;
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, Update};
 
-/// A credential rests for no longer than that, whatever an upstream says.
+/// The longest cooldown, whatever an upstream says.
 pub(crate) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
-/// So many refusals of one caller, with no other answer in between, are as good as those of two callers.
+/// The refusals of one caller, with no other answer in between, that are as good as those of two callers.
 const MAX_REFUSALS_OF_ONE: u8 = 3;
 
 pub(crate) struct Cooldown {
     /// The key of the credential in shared memory.
     digest: Digest,
-    /// Since when and until when it rests.
+    /// The begin and the end of the cooldown.
     span: Cell<(Moment, Moment)>,
-    /// The caller whose requests were refused last, and how often in a row.
+    /// The caller whose requests were refused last, and the number in a row.
     refused: Cell<Option<(Digest, u8)>>,
 }
 
@@ -31,19 +33,19 @@ impl Cooldown {
         Self { digest, span: Cell::default(), refused: Cell::default() }
     }
 
-    /// Since when and until when it rests, if it does now.
+    /// Returns the begin and the end of the cooldown; `None` where none lasts now.
     pub(super) fn now(&self, now: Moment) -> Option<(Moment, Moment)> {
         let (since, until) = self.span.get();
         // A clock that was put back does not prolong it.
         (now < until && until <= now.after(MAX_COOLDOWN)).then_some((since, until))
     }
 
-    /// An upstream answered, and did not refuse it.
+    /// Notes that an upstream answered, and did not refuse the credential.
     pub(crate) fn accepted(&self) {
         self.refused.set(None);
     }
 
-    /// An upstream refused a request of this caller. Whether that is about the credential.
+    /// Notes that an upstream refused a request of this caller. Returns whether that is about the credential.
     pub(crate) fn refused(&self, principal: Digest) -> bool {
         let times = match self.refused.get() {
             Some((other, times)) if other == principal => times.saturating_add(1),
@@ -54,19 +56,19 @@ impl Cooldown {
         times >= MAX_REFUSALS_OF_ONE
     }
 
-    /// Rests for so long, on every worker; a longer rest stays.
+    /// Begins a cooldown, on every worker; a longer one stays.
     pub(crate) fn begin(&self, span: Duration, now: Moment, store: &dyn Store) {
         self.refused.set(None);
         let until = now.after(span);
         if self.now(now).is_none_or(|(_, present)| present < until) {
             self.span.set((now, until));
             let value = SharedValue::of([now.0, until.0]).encode(&self.digest);
-            // Where others cannot be told, each finds out for itself.
+            // Without shared memory each worker finds out for itself.
             let _ = store.update(&self.place(), &mut |_| Update::Set(value.clone()));
         }
     }
 
-    /// Hears whether another worker had it rest.
+    /// Takes over a cooldown that another worker began.
     pub(crate) fn adopt_shared(&self, now: Moment, store: &dyn Store) {
         let value = store.get(&self.place()).ok().flatten();
         if let Some((since, until)) = value.and_then(|value| self.decode(&value))

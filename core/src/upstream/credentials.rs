@@ -1,8 +1,8 @@
-//! The upstream credentials of a policy with what their sources yielded: the first source of a chain that has a value
-//! now is the one that is used.
+//! The upstream credentials of a policy, with the values of their sources: the first source of a chain that has a value
+//! now is used.
 //!
-//! A credential that has none lets nothing pass. Where a provider has several, one that an upstream refused rests, see
-//! [`super::cooldown`].
+//! Without a value no request passes. Where a provider has several credentials, one that an upstream refused has a
+//! cooldown, see [`super::cooldown`].
 
 use std::rc::Rc;
 
@@ -31,21 +31,21 @@ pub(crate) struct UpstreamCredential {
 
 /// A source of a chain.
 enum SourceState {
-    /// A value that was there from the beginning, and the variable that has it.
+    /// A value that was there from the beginning, and the name of its variable.
     Value(Rc<Key>, String),
-    /// The request's own header, if it held the identity that was verified.
+    /// The request's own header, if it held the verified identity.
     RequestHeader(String),
     Agent(Rc<Agent>),
-    /// The host has it.
+    /// The host, which writes the value.
     Host,
 }
 
 /// A key that a chain has for a request.
 #[derive(Debug)]
 pub(crate) enum KeyInHand {
-    /// Only a proof opens it.
+    /// A key, which only a proof opens.
     Key(Rc<Key>, UsedKey),
-    /// The host writes it.
+    /// A key that the host writes.
     ByHost,
 }
 
@@ -53,9 +53,9 @@ pub(crate) enum KeyInHand {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UsedKey {
     pub(crate) credential: CredentialId,
-    /// Its source in the chain.
+    /// The place of its source in the chain.
     source: usize,
-    /// When it was fetched, if it was.
+    /// The moment at which it was fetched; `None` where it was not fetched.
     fetched_at: Option<Moment>,
 }
 
@@ -65,18 +65,18 @@ pub(crate) struct CallerJwt<'r> {
     pub(crate) token: &'r [u8],
 }
 
-/// A source as people see it.
+/// A source, for the status.
 pub(crate) struct SourceInUse<'c> {
     pub(crate) kind: &'static str,
     /// The variable or the header.
     pub(crate) name: Option<&'c str>,
     pub(crate) freshness: Option<Freshness>,
-    /// True if requests carry its value now; `None` where that depends on the request.
+    /// Set where requests carry the source's value now; `None` where that depends on the request.
     pub(crate) in_use: Option<bool>,
 }
 
 impl Credentials {
-    /// Looks up what is in the environment.
+    /// Looks up the values in the environment.
     pub(crate) fn new(
         policy: &CredentialPolicy,
         environment: &dyn Environment,
@@ -104,8 +104,7 @@ impl Credentials {
         self.0.iter()
     }
 
-    /// Returns the value of the first source that has one. A source whose call came to nothing for this request is passed
-    /// over.
+    /// Returns the value of the first source that has one. A source whose call failed for this request is passed over.
     pub(crate) fn find(
         &self,
         id: CredentialId,
@@ -156,7 +155,7 @@ impl Credentials {
         }
     }
 
-    /// A key that was fetched was refused by the upstream.
+    /// Notes that the upstream refused a key that was fetched.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
         if let (Some(SourceState::Agent(agent)), Some(at)) = (self.source(used), used.fetched_at) {
             agent.refused(at, now);
@@ -203,7 +202,7 @@ impl UpstreamCredential {
                 },
                 Source::Host => SourceState::Host,
             });
-            // What comes behind a value that is always there is never asked.
+            // A source behind a value that is always there is never asked.
             if matches!(sources.last(), Some(SourceState::Value(..))) {
                 break;
             }
@@ -218,7 +217,8 @@ impl UpstreamCredential {
         &self.cooldown
     }
 
-    /// Until when it rests, if it does. A value that was fetched since has not been refused yet.
+    /// Returns the end of the cooldown; `None` where none lasts now. A value that was fetched since the cooldown began
+    /// has not been refused yet.
     pub(crate) fn cools_until(&self, now: Moment) -> Option<Moment> {
         let (since, until) = self.cooldown.now(now)?;
         let newest = self.sources.iter().find_map(|source| match source {
@@ -228,12 +228,12 @@ impl UpstreamCredential {
         newest.is_none_or(|at| at <= since).then_some(until)
     }
 
-    /// Where its values come from, in order.
+    /// Returns the sources, in the order of the chain.
     pub(crate) fn sources(&self, now: Moment) -> Vec<SourceInUse<'_>> {
         let mut sources: Vec<SourceInUse<'_>> = self.sources.iter().map(|source| source.seen(now)).collect();
         let mut is_open = true;
         for source in &mut sources {
-            // Behind one that has a value no other is asked.
+            // A source behind one that has a value is not asked.
             let has_value = source.in_use == Some(true);
             source.in_use = source.in_use.map(|in_use| in_use && is_open);
             is_open &= !has_value;
@@ -243,7 +243,7 @@ impl UpstreamCredential {
 }
 
 impl SourceState {
-    /// The source by itself, as if no other stood before it.
+    /// Returns the source by itself, as if no other stood before it.
     fn seen(&self, now: Moment) -> SourceInUse<'_> {
         let of = |kind, name, in_use| SourceInUse { kind, name, freshness: None, in_use };
         match self {

@@ -1,9 +1,9 @@
-//! Which of several credentials a principal's requests carry: the same one while it works, each for as many principals
-//! as its weight says.
+//! The choice of a principal's credential among several: always the same one while it works, each for as many
+//! principals as its weight says.
 //!
-//! One that an upstream refused (401) or found too busy (429) is left alone for a while, and its principals go to the
-//! others; nobody else moves. Where all are left alone, the one that would be used anyway is: the upstream's own answer
-//! says more than one of ours.
+//! A credential that an upstream refused (401) or found too busy (429) has a cooldown, in which its principals use the
+//! others; no other principal moves. Where all have one, the principal's own credential is used: the upstream's own
+//! answer says more than one of ours.
 
 use std::time::Duration;
 
@@ -36,12 +36,12 @@ impl Pool {
         &self.members
     }
 
-    /// The one credential of a pool without a choice.
+    /// Returns the one credential of a pool without a choice; `None` where there are more.
     pub(crate) fn only(&self) -> Option<CredentialId> {
         if let [only] = self.members.as_slice() { Some(only.credential) } else { None }
     }
 
-    /// The credentials to try for a principal, the best first: those that rest come last.
+    /// Returns the credentials to try for a principal, the best first: those in a cooldown come last.
     pub(crate) fn order(
         &self,
         principal: &Digest,
@@ -54,7 +54,7 @@ impl Pool {
         let mut left = self.members.clone();
         let mut order = Vec::with_capacity(left.len());
         let mut resting = Vec::new();
-        // Drawn one after the other, so that a member's absence moves nobody but its own principals.
+        // Drawn one after the other, so that a member's absence moves only its own principals.
         for round in 0.. {
             let Some(member) = draw(&mut left, lot(principal, round)) else { break };
             if rests(&member) { &mut resting } else { &mut order }.push(member.credential);
@@ -63,19 +63,19 @@ impl Pool {
         order
     }
 
-    /// How long a credential rests that was refused.
+    /// Returns the cooldown of a refused credential.
     pub(crate) fn cooldown(&self) -> Duration {
         self.cooldown
     }
 
-    /// How long a credential rests, where it can: `asked` is what the upstream asked for.
+    /// Returns the length of a cooldown; `None` where the pool has no choice. `asked` is what the upstream asked for.
     pub(crate) fn cooldown_span(cooldown: Option<Duration>, asked: Option<Duration>) -> Option<Duration> {
         let cooldown = cooldown?;
         Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(MAX_COOLDOWN))
     }
 }
 
-/// Takes a member out by lot, each with as many chances as its weight.
+/// Draws a member and takes it out. Each has as many chances as its weight.
 fn draw(left: &mut Vec<Member>, lot: u64) -> Option<Member> {
     let weight: u64 = left.iter().map(|member| u64::from(member.weight)).sum();
     let mut at = lot.checked_rem(weight)?;
@@ -88,7 +88,8 @@ fn draw(left: &mut Vec<Member>, lot: u64) -> Option<Member> {
     Some(left.remove(drawn))
 }
 
-/// A number that is the same for a principal in each round: eight bytes of its digest, which SHA-256 spread evenly.
+/// Returns a number that is constant for a principal in each round: eight bytes of its digest, which SHA-256 spreads
+/// evenly.
 fn lot(principal: &Digest, round: usize) -> u64 {
     let bytes = principal.bytes();
     let start = round.saturating_mul(8) % 32;

@@ -1,7 +1,7 @@
-//! The requests that a candidate policy decides: those of a share of all principals, always the same ones. Once the
-//! candidate has refused too many that the stable policy would have forwarded, it decides none.
+//! The requests that a candidate policy decides: those of a share of all principals, always the same ones. After too
+//! many refusals that the stable policy would have forwarded, the candidate decides none.
 //!
-//! The failure is told to all workers of a process, and holds until there is another document.
+//! All workers of a process share that failure, which lasts until another document is in force.
 
 use std::cell::Cell;
 
@@ -47,7 +47,8 @@ impl Canary {
         self.has_failed.get()
     }
 
-    /// The candidate refused what the stable policy would have forwarded. Whether that was one too many, just now.
+    /// Notes that the candidate refused a request that the stable policy would have forwarded. Returns whether that was
+    /// one too many.
     pub(super) fn refused(&self, now: Moment, store: &dyn Store) -> bool {
         let Some(fallback) = self.fallback.filter(|_| !self.has_failed.get()) else { return false };
         let mut fails = false;
@@ -126,7 +127,7 @@ mod tests {
         assert!(decides(&one, at(62)), "it has not heard yet");
         one.adopt_shared(&store);
         assert!(!decides(&one, at(62)) && one.has_failed());
-        // A worker that begins later hears of it, too; one with another document does not.
+        // A worker that begins later takes the failure over, too; one with another document does not.
         let late = canary(100, fallback);
         late.adopt_shared(&store);
         assert!(late.has_failed());

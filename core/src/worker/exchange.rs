@@ -9,7 +9,7 @@ use crate::base::Moment;
 use crate::host::Store;
 use crate::judge::{AnswerHead, Sent};
 
-/// A forwarded request whose answer is still to come. It does not keep the policies that let it go on in force.
+/// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
 pub struct Exchange {
     rollout: Weak<Rollout>,
@@ -27,13 +27,13 @@ impl Exchange {
         &self.response
     }
 
-    /// Tells whether a header of this name can carry a credential, in any spelling; `None` where the policies that let the
-    /// request go on are no longer there to say.
+    /// Tells whether a header of this name can carry a credential, in any spelling; `None` where the policies of the
+    /// exchange are gone.
     pub fn is_slot(&self, name: &[u8]) -> Option<bool> {
         self.rollout.upgrade().map(|rollout| rollout.is_slot(name))
     }
 
-    /// Tells whether the answer has something to teach.
+    /// Tells whether the answer teaches something.
     pub fn has_to_learn(&self) -> bool {
         !self.sent.get().is_nothing()
     }

@@ -11,8 +11,8 @@ use crate::judge::{Decision, Observation, Request};
 use crate::services::bundle::Bundles;
 use crate::services::{Fetch, Resolution};
 
-/// The policies in force, or none yet. What it decides borrows from it, so that a policy that takes the place of another
-/// does so between two requests.
+/// The policies in force, or none yet. Decisions borrow from this value, so that policies are replaced only between two
+/// requests.
 pub struct InForce<'w> {
     bundles: Option<&'w Bundles>,
     rollout: Option<Rc<Rollout>>,
@@ -28,9 +28,9 @@ impl<'w> InForce<'w> {
         self.rollout.as_ref().map(|rollout| rollout.digest().to_hex())
     }
 
-    /// Judges a request: decides, or says what to fetch first.
+    /// Judges a request: decides, or returns the call to make first.
     ///
-    /// Where there is no policy yet, a new request waits for the first one; once it has waited, it is refused.
+    /// Without a policy a new request waits for the first one; once it has waited, it is refused.
     pub fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a> {
         match &self.rollout {
             Some(rollout) => rollout.judge(entry, request),
@@ -38,7 +38,7 @@ impl<'w> InForce<'w> {
         }
     }
 
-    /// Judges a request to its end. `fetch` makes each call, and returns what it resolved to and the time then.
+    /// Judges a request to its end. `fetch` makes each call, and returns its resolution and the time after it.
     pub fn decide<'a>(
         &'a self,
         request: &Request<'a, '_>,
@@ -56,8 +56,8 @@ impl<'w> InForce<'w> {
         }
     }
 
-    /// Goes on with a judgement that no request waits for. Returns what it tells, and what it needs next; nothing where
-    /// other policies began it.
+    /// Goes on with a judgement in the background. Returns its observations, and the next call that it needs; nothing
+    /// where other policies began it.
     pub fn resume_background(
         &self,
         ticket: Ticket,
@@ -72,7 +72,8 @@ impl<'w> InForce<'w> {
         }
     }
 
-    /// The decision where the host failed before the request could be judged: it is refused, unless no request is.
+    /// Returns the decision where the host failed before the request could be judged: a refusal, unless no request is
+    /// refused.
     pub fn host_failure(&self) -> Decision<'_> {
         match &self.rollout {
             Some(rollout) if rollout.decides_nothing() => rollout.undecided(),
@@ -80,13 +81,13 @@ impl<'w> InForce<'w> {
         }
     }
 
-    /// Tells whether a header of this name can carry a credential, in any spelling. As a trailer it is never forwarded;
-    /// without a policy none is.
+    /// Tells whether a header of this name can carry a credential, in any spelling. Such a trailer is never forwarded;
+    /// without a policy no trailer is.
     pub fn is_slot(&self, name: &[u8]) -> bool {
         self.rollout.as_ref().is_none_or(|rollout| rollout.is_slot(name))
     }
 
-    /// Takes from the decision what belongs to the exchange with the upstream that now begins.
+    /// Takes from the decision the part that belongs to the exchange with the upstream, which now begins.
     pub fn exchange(&self, decision: &mut Decision<'_>) -> Exchange {
         let sent = std::mem::take(&mut decision.follow_up.sent);
         Exchange::new(self.rollout.as_ref(), sent, std::mem::take(&mut decision.response))

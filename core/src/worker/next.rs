@@ -14,7 +14,7 @@ pub enum Next<'a> {
     Fetch(Box<Fetch>, Ticket),
 }
 
-/// A judgement that no request waits for, and that only tells something. It goes on with
+/// A judgement in the background: no request waits for it, and it yields observations only. It goes on with
 /// [`InForce::resume_background`](super::InForce::resume_background), whatever has become of the request by then.
 pub struct Background {
     /// The call that it needs.

@@ -1,10 +1,10 @@
-//! The policies in force: one, or two of which one is tried.
+//! The policies in force: a stable one, and a candidate that may be tried beside it.
 //!
-//! The stable policy judges every request first; that tells the principal. For its share of principals the candidate
-//! decides then; for others its decision is only compared. Where both judged a request, a difference is told. The one that
-//! does not decide takes nothing from any budget, delays nothing, and teaches nothing of keys.
+//! The stable policy judges every request first, which tells the principal. Then the candidate decides for its share of
+//! principals; for others its decision is only compared. Where both judged a request, a difference is reported.
 //!
-//! A policy in shadow mode decides nothing either: what it would decide is told, and the request goes on untouched.
+//! The policy that does not decide takes nothing from any budget, delays nothing, and learns nothing of keys. A policy
+//! in shadow mode decides nothing either: it only reports, and the request passes untouched.
 
 use std::rc::Rc;
 
@@ -21,12 +21,12 @@ use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
 use crate::services::{Fetch, FetchResults, Resolution, Services};
 
-/// A policy in force, and what may be tried beside it, with the services that both ask.
+/// A stable policy, the candidate that may be tried, and the services that both ask.
 pub(crate) struct Rollout {
-    /// Its identity on tickets.
+    /// The identity of these policies on tickets.
     issuer: Rc<Issuer>,
     digest: Digest,
-    /// The revision, of policies that are fetched.
+    /// The revision of a fetched policy.
     revision: Option<u64>,
     stable: Engine,
     candidate: Option<(Engine, Canary)>,
@@ -37,8 +37,8 @@ impl Rollout {
     /// Compiles the policies for a host.
     ///
     /// # Errors
-    /// See [`Engine::new`]; those of the candidate stand behind `candidate.`. And a fallback, where no memory is shared in
-    /// which refusals could be counted.
+    /// Those of [`Engine::new`], behind `stable.` and `candidate.`. A fallback is one in a host without shared memory,
+    /// where refusals cannot be counted.
     pub(super) fn new(
         policy: RolloutPolicy,
         revision: Option<u64>,
@@ -165,7 +165,7 @@ impl Rollout {
         }
     }
 
-    /// The decision of the policy that decides, or in shadow mode what it would have been.
+    /// Completes the decision of the policy that decides; in shadow mode the request passes.
     fn finish<'a>(
         &'a self,
         engine: &'a Engine,
@@ -182,12 +182,12 @@ impl Rollout {
         decision
     }
 
-    /// The decision about a request that goes on untouched before it is known what would become of it.
+    /// Returns the decision about a request that passes before its outcome is known.
     pub(super) fn undecided(&self) -> Decision<'_> {
         Decision::undecided(self.stable.tells_upstreams())
     }
 
-    /// Tells whether no request could be refused, so that a request waits for nothing, and goes on whatever goes wrong.
+    /// Tells whether no request can be refused. Then no request waits, and every request passes whatever goes wrong.
     pub(super) fn decides_nothing(&self) -> bool {
         let candidate = self.candidate.as_ref();
         self.stable.is_shadow()
@@ -226,7 +226,7 @@ impl Rollout {
     }
 }
 
-/// Returns what is to be told where both have judged a request.
+/// Returns the observations of a request that both policies have judged.
 fn observe(
     comparison: &Comparison,
     canary: &Canary,

@@ -1,7 +1,7 @@
 //! One worker of a data plane: the policies it runs, and the services that it asks.
 //!
-//! A policy that takes the place of another does so between two requests, whole or not at all. It begins with what is known
-//! of the services that both ask; a request that waits is judged by the new one.
+//! A policy replaces another between two requests, whole or not at all. It begins with the caches of the services that
+//! both ask. A request that waits is judged by the new one.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -41,7 +41,8 @@ impl Worker {
     /// reports.
     ///
     /// # Errors
-    /// Every error of the document, and all secrets that are missing or cannot stand in a header.
+    /// Every error of the document, every ability that the host lacks, and every secret that is missing or cannot stand
+    /// in a header.
     pub fn start(
         configuration: &[u8],
         environment: Box<dyn Environment>,
@@ -64,7 +65,7 @@ impl Worker {
     /// Compiles a policy that was read already.
     ///
     /// # Errors
-    /// Abilities that the host lacks, and all secrets that are missing or cannot stand in a header.
+    /// Every ability that the host lacks, and every secret that is missing or cannot stand in a header.
     pub fn of(
         policy: RolloutPolicy,
         environment: Box<dyn Environment>,
@@ -86,7 +87,7 @@ impl Worker {
         Ok(Self { environment, services, bundles, running, notes: RefCell::default() })
     }
 
-    /// Returns the policies in force. While there are none it looks whether another worker of the process has some.
+    /// Returns the policies in force. While there are none, another worker of the process is looked to for them.
     pub fn in_force(&self, store: &dyn Store) -> InForce<'_> {
         let rollout = self.rollout().or_else(|| {
             self.adopt_shared(store);
@@ -100,12 +101,12 @@ impl Worker {
         self.rollout().is_some()
     }
 
-    /// Returns the call for the first policy; `None` where it was made just now and came to nothing.
+    /// Returns the call for the first policy; `None` where the policy is not fetched, or in the pause after a call.
     pub fn first_policy(&self, now: Moment) -> Option<Fetch> {
         self.bundles.as_ref()?.first(now)
     }
 
-    /// Returns what is due. A host asks about once a second; what other workers have learnt since is taken over by the way.
+    /// Returns what is due. A host asks about once a second. The lessons of other workers are taken over by the way.
     pub fn due(&self, now: Moment, store: &dyn Store) -> Due {
         self.adopt_shared(store);
         let mut due = Due { notes: self.notes.take(), ..Due::default() };
@@ -122,12 +123,12 @@ impl Worker {
         self.services.may_call(key, now)
     }
 
-    /// Notes that a call was not made after all: see [`Services::abandon`].
+    /// Notes that a call that is due was not made after all: see [`Services::abandon`].
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
         self.services.abandon(key, now);
     }
 
-    /// Takes the answer to a fetch, and with it another policy where it is one.
+    /// Takes the answer to a fetch, and puts a policy in force where the answer is a newer one.
     pub fn accept(
         &self,
         key: &FetchKey,
@@ -162,7 +163,7 @@ impl Worker {
         }
     }
 
-    /// Puts a policy in force, if it holds; tells whether it did.
+    /// Puts a policy in force, if it compiles; tells whether it did.
     fn take(&self, bundles: &Bundles, offer: Result<Offer, BundleError>, store: &dyn Store) -> bool {
         let kept = if self.has_policy() { "the one in force stays" } else { "there is none" };
         let Offer { bundle, text } = match offer {

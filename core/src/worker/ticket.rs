@@ -5,15 +5,15 @@ use std::rc::{Rc, Weak};
 use crate::judge::{Outcome, Suspended};
 use crate::services::Resolution;
 
-/// The way in which a request comes to be judged.
+/// The way in which a request enters judgement.
 pub enum Entry {
-    /// It is new.
+    /// The request is new.
     New,
-    /// The fetch that it waited for is done.
+    /// The fetch that the request waited for is done.
     Resumed(Ticket, Resolution),
 }
 
-/// The place at which a judgement goes on. It holds nothing of the head, so the host must keep that, or read it again.
+/// The place at which a judgement goes on. It holds nothing of the head, so the host keeps the head or reads it again.
 ///
 /// A ticket that other policies issued begins anew: a request is judged by the policies in force when it goes on.
 pub struct Ticket(Option<Box<Issued>>);
@@ -23,7 +23,7 @@ struct Issued {
     stage: Stage,
 }
 
-/// The identity of the policies that issue tickets. While a ticket is there, no other issuer has its address.
+/// The identity of the policies that issue tickets. While a ticket refers to one, no other issuer has its address.
 pub(super) struct Issuer;
 
 /// The engine that a judgement goes on in.
@@ -35,12 +35,12 @@ pub(super) enum Stage {
 /// A request that the stable policy has judged, and the candidate judges.
 pub(super) struct Comparison {
     pub(super) stable: Outcome,
-    /// True if the candidate's decision is the one that is carried out.
+    /// Set where the candidate's decision is carried out.
     pub(super) candidate_decides: bool,
 }
 
 impl Ticket {
-    /// The ticket of a request that waits for the first policy.
+    /// Returns the ticket of a request that waits for the first policy.
     pub(super) const fn for_first_policy() -> Self {
         Self(None)
     }

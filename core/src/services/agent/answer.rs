@@ -1,8 +1,8 @@
-//! The answer of a token agent or a secret manager: where its value is, and until when it is good.
+//! The answer of a token agent or a secret manager: its value, and the expiry of that.
 //!
-//! What is not said is refused: a value whose end nobody knows, one that has ended, one that cannot stand in a header, a
-//! whole document in the place of a value. A life in words that are relative counts from when the answer was asked for. A
-//! fault says what was wrong with the answer and repeats nothing of it.
+//! An unclear answer is refused: a value without an expiry, an expired value, one that cannot stand in a header, a
+//! whole document in the place of a value. A relative lifetime counts from the time of the request. An error says what
+//! was wrong with the answer and repeats nothing of it.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::policy::{Expiry, HttpSource};
 use crate::secret::{Secret, SecretError};
 use crate::syntax::json;
 
-/// A longer answer is not read.
+/// The longest answer that is read, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
-/// How deep it may nest.
+/// The deepest nesting of an answer, in levels.
 const MAX_DEPTH: u8 = 16;
 
-/// No value is good for longer: what says so counts in milliseconds.
+/// The longest lifetime that is believed. An answer with a longer one counts in milliseconds.
 const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
 
 pub(super) struct Answer {
     pub(super) secret: Secret,
     pub(super) expires_at: Moment,
-    /// It is never good for longer than that from any moment on: a bound for clocks that are put back.
+    /// The longest lifetime from any moment on: a bound for clocks that are put back.
     pub(super) at_most: Duration,
 }
 
-/// Why an answer is none.
+/// An error of an agent's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AgentError {
     TooLong,
@@ -63,7 +63,7 @@ impl fmt::Display for AgentError {
     }
 }
 
-/// Reads an answer to what was asked for at `asked_at`.
+/// Reads the answer to a request that was made at `asked_at`.
 pub(super) fn read(
     body: &[u8],
     source: &HttpSource,
@@ -96,7 +96,7 @@ pub(super) fn read(
     Ok(Answer { secret: Secret::new(value).map_err(AgentError::Value)?, expires_at, at_most })
 }
 
-/// A body that is the value itself. A file ends in a line break.
+/// Reads a body that is the value itself. A file ends in a line break, which is left out.
 fn plain(body: &[u8]) -> Result<Vec<u8>, AgentError> {
     let value = body.strip_suffix(b"\n").unwrap_or(body);
     match value.trim_ascii_start().first() {
@@ -112,11 +112,11 @@ fn take_text(document: &mut Value, pointer: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The end of a value, as its answer says it.
+/// The expiry that an answer states.
 #[derive(Clone, Copy)]
 struct Said {
     at: Moment,
-    /// How long that is, where it is said so.
+    /// The lifetime, where the answer states one.
     life: Option<Duration>,
 }
 
@@ -141,7 +141,7 @@ impl Expiry {
     }
 }
 
-/// Whole seconds, which some services write as a string.
+/// Reads whole seconds, which some services write as a string.
 fn seconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64(),
@@ -159,7 +159,7 @@ mod tests {
 
     /// 2027-01-15T08:00:00Z
     const NOW: Moment = Moment(1_800_000_000 * 1_000_000_000);
-    /// `{"exp":1800000060}` and `{"sub":"a"}` between a header and a signature that nobody reads.
+    /// `{"exp":1800000060}` and `{"sub":"a"}` between a header and a signature that are not read.
     const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE4MDAwMDAwNjB9.c2ln";
     const TIMELESS: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
 
@@ -175,7 +175,7 @@ mod tests {
         HttpSource::clone(source)
     }
 
-    /// For how many seconds the value is good.
+    /// Returns the seconds for which the value is good.
     fn life(body: &str, more: &Value) -> Result<u64, AgentError> {
         let asked_at = Moment(NOW.0 - 5_000_000_000);
         read(body.as_bytes(), &source(more), asked_at, NOW)
@@ -197,7 +197,7 @@ mod tests {
             (json!({"token": "t", "at": "soon"}), &at, Err(AgentError::NoExpiry)),
             (json!({"token": "t", "at": -1}), &at, Err(AgentError::NoExpiry)),
             (json!({"token": "t"}), &at, Err(AgentError::NoExpiry)),
-            // What is relative counts from when it was asked for, five seconds ago.
+            // A relative lifetime counts from the request, five seconds ago.
             (json!({"a": [{"/": "t"}], "in": 3599}), &within, Ok(3594)),
             (json!({"a": [{"/": "t"}], "in": "3599"}), &within, Ok(3594)),
             (json!({"a": [{"/": "t"}], "in": 5}), &within, Err(AgentError::Expired)),

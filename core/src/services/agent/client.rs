@@ -1,8 +1,8 @@
 //! An upstream credential that is fetched: from a token agent, a metadata server, a secret manager.
 //!
-//! A value is renewed ahead of its expiry and used until shortly before it, whatever becomes of the renewal; never
-//! afterwards. It stays in the memory of the worker that fetched it: what workers share, other plugins can read. Who does
-//! not answer is left alone for a while after some failures.
+//! A value is renewed ahead of its expiry, and used until shortly before it even if the renewal fails. It stays in the
+//! memory of the worker that fetched it, because other plugins can read what workers share. An agent that fails several
+//! times in a row gets no call for a while.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,23 +19,26 @@ use crate::services::fetch::{
 };
 use crate::services::resolution::{Accepted, FetchResults, Lookup, Resolution};
 
-/// Failures in a row until it is left alone, and for how long; and how long after a failure before.
+/// The failures in a row after which the pauses are long.
 const MAX_FAILURES: u32 = 3;
+/// The pause after that many failures.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The pause after a failure before that.
 const SHORT_PAUSE: Duration = Duration::from_secs(1);
-/// A value is used no longer than until so long before its end, or a tenth of its life: a request has a way to go.
+/// The time before the end of a value at which its use ends; at most a tenth of its life. A request takes time to
+/// arrive.
 const MARGIN: Duration = Duration::from_secs(1);
-/// A value is renewed no sooner than that, however short its life.
+/// The least time before the renewal of a value, however short its life.
 const MIN_USE: Duration = Duration::from_millis(250);
-/// An upstream that refuses a value has it renewed, but not one that is newer than this.
+/// The least age of a value that is renewed because an upstream refused it.
 const MIN_REFUSED_AGE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Agent {
     id: ServiceId,
-    /// Its place in the policy that asked first.
+    /// The place in the policy that asked first.
     path: String,
     source: HttpSource,
-    /// The header that the agent wants to see.
+    /// The header with the agent's own credential.
     authorization: Option<(String, ServiceSecret)>,
     state: RefCell<State>,
 }
@@ -54,21 +57,21 @@ impl Default for State {
 struct Current {
     value: Value,
     refresh_at: Moment,
-    /// Not used from then on.
+    /// The moment from which the value is not used.
     ends_at: Moment,
     expires_at: Moment,
-    /// Its end is never further ahead than that.
+    /// The furthest that the end may be ahead of any moment.
     at_most: Duration,
 }
 
-/// A value, and when it was fetched.
+/// A value, and the moment at which it was fetched.
 #[derive(Clone)]
 pub(crate) struct Value {
     pub(crate) key: Rc<Key>,
     pub(crate) fetched_at: Moment,
 }
 
-/// How fresh a value is, for people.
+/// The freshness of a value, for people.
 pub(crate) struct Freshness {
     pub(crate) fetched_at: Option<Moment>,
     pub(crate) expires_at: Option<Moment>,
@@ -78,7 +81,8 @@ pub(crate) struct Freshness {
 }
 
 impl Agent {
-    /// `path` is the source's place in the policy.
+    /// Returns an agent that has no value yet. `path` is the source's place in the policy. The error is its
+    /// credential's.
     pub(crate) fn new(
         id: ServiceId,
         source: &HttpSource,
@@ -105,19 +109,19 @@ impl Agent {
         self.id
     }
 
-    /// Returns whether another policy's source is this very one.
+    /// Returns whether another policy's source is this very agent.
     pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
         self.source == *source
     }
 
-    /// Returns the value. One that is about to expire comes with the call that renews it.
+    /// Returns the value. A value that is about to expire comes with the call that renews it.
     pub(crate) fn find(&self, results: &FetchResults, now: Moment) -> Lookup<Value> {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Lookup::Unavailable };
         let may_call = state.pause.is_over(now);
         match &mut state.current {
             Some(current) if current.is_usable(now) => {
                 let renewal = (may_call && current.is_due(now)).then(|| {
-                    // One call at a time; if its answer never comes, there is another.
+                    // One call at a time. If its answer never comes, another call is due.
                     current.refresh_at = now.after(self.source.timeout + SHORT_PAUSE);
                     self.fetch(now)
                 });
@@ -137,7 +141,7 @@ impl Agent {
         }
     }
 
-    /// A call that is due was not made after all.
+    /// Notes that a call that is due was not made after all.
     pub(crate) fn abandon(&self, now: Moment) {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && let Some(current) = &mut state.current
@@ -146,7 +150,7 @@ impl Agent {
         }
     }
 
-    /// Takes in the outcome of a call. The words are for the log, and hold nothing of the value.
+    /// Takes in the outcome of a call. The notes are for the log, and hold nothing of the value.
     pub(crate) fn accept(&self, as_of: AsOf, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return Accepted::failed();
@@ -160,7 +164,7 @@ impl Agent {
             FetchAnswer::Failed => Err((FetchOutcome::Failed, None)),
         };
         match read {
-            // A fresh value takes the place of the one before, whichever would last longer: that may have been taken back.
+            // A fresh value replaces the one before even if that would last longer: it may have been revoked.
             Ok(answer) => {
                 let current = Current::new(answer, self.source.refresh_before, now);
                 *state = State { current: Some(current), ..State::default() };
@@ -174,7 +178,7 @@ impl Agent {
         }
     }
 
-    /// The upstream refused a value: there may be a newer one.
+    /// Notes that the upstream refused a value: there may be a newer one.
     pub(crate) fn refused(&self, fetched_at: Moment, now: Moment) {
         if let Ok(mut state) = self.state.try_borrow_mut()
             && let Some(current) = &mut state.current
@@ -223,7 +227,7 @@ impl State {
         self.pause.fail();
         let span = if self.pause.failures() < MAX_FAILURES { SHORT_PAUSE } else { PAUSE };
         self.pause.begin_jittered(span, now);
-        // It is due as before, once the pause is over.
+        // The renewal stays due, once the pause is over.
         if let Some(current) = &mut self.current {
             current.refresh_at = now;
         }
@@ -234,7 +238,7 @@ impl Current {
     fn new(answer: Answer, refresh_before: Duration, now: Moment) -> Self {
         let Answer { secret, expires_at, at_most } = answer;
         let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
-        // Where values do not live much longer than they are to be renewed early, half of their life is early.
+        // Where values are short-lived, half of their life is early enough.
         let used_for = life.saturating_sub(refresh_before).max(life / 2);
         let used_for = now.jittered(used_for).max(MIN_USE);
         Self {
@@ -247,7 +251,7 @@ impl Current {
     }
 
     fn is_usable(&self, now: Moment) -> bool {
-        // The second is for a clock that was put back.
+        // The second condition is for a clock that was put back.
         now < self.ends_at && self.expires_at <= now.after(self.at_most + MARGIN)
     }
 

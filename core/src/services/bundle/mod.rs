@@ -1,4 +1,4 @@
-//! Policies that are fetched: signed, taken by all workers of a process, never an older one.
+//! Policies that are fetched: signed, taken by all workers of a process, never replaced by an older one.
 
 mod signed;
 mod source;

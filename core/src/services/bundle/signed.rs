@@ -1,7 +1,7 @@
-//! A signed policy (RFC 7515): who may say what a data plane runs is who holds the key, not who serves the file.
+//! A signed policy (RFC 7515). Trust comes from the signing key, not from the server of the file.
 //!
-//! The signature is checked before anything of the content is read; the name and the revision are part of what was signed,
-//! so that no policy passes for another or for a newer one.
+//! The signature is checked before anything of the content is read. The name and the revision are part of what was
+//! signed, so that no policy passes for another or for a newer one.
 
 use std::fmt;
 
@@ -11,42 +11,42 @@ use crate::identity::jwt::{JwkSet, SignatureVerifier, UnverifiedJws};
 use crate::policy::{PolicyErrors, RolloutPolicy};
 use crate::syntax::json;
 
-/// The type in its header: a signature over anything else is none over a policy.
+/// The required `typ` (RFC 7515 section 4.1.9). It rejects signatures made for another purpose.
 pub const BUNDLE_TYPE: &str = "keyswap-policy+jws";
-/// Longer bundles are refused unread.
+/// The longest bundle that is read, in bytes.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
 
 /// A policy whose signature holds.
 #[derive(Clone, Debug)]
 pub struct SignedBundle {
-    /// Of all that a registry has.
+    /// The name, among all policies of a registry.
     pub name: String,
-    /// Each is greater than the one before.
+    /// The revision. Each is greater than the one before.
     pub revision: u64,
     /// The policy.
     pub policy: RolloutPolicy,
 }
 
-/// Why a bundle is none. It holds nothing of its content but the places of a policy's errors.
+/// An error of a bundle. It holds nothing of the content but the places of a policy's errors.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// Not a signed policy in form.
+    /// The text does not have the form of a signed policy.
     Form,
-    /// No key that counts has signed it.
+    /// No key of the configuration has signed the bundle.
     Signature,
     /// The signature cannot be checked now.
     Unverifiable,
-    /// It is another data plane's.
+    /// The bundle has another name.
     Name,
-    /// There has been a newer one.
+    /// The revision is below the one in force, or below the least that is taken.
     Older,
-    /// The policy does not hold.
+    /// The policy has errors.
     Policy(PolicyErrors),
 }
 
 impl BundleError {
-    /// In a word, for metrics and reports.
+    /// Returns the error in a word, for metrics and reports.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Form => "malformed",
@@ -75,7 +75,7 @@ impl fmt::Display for BundleError {
 }
 
 impl SignedBundle {
-    /// Checks the signature, and reads what was signed.
+    /// Verifies the signature, and reads the content.
     ///
     /// # Errors
     /// See [`BundleError`].
@@ -96,7 +96,7 @@ impl SignedBundle {
         }
     }
 
-    /// Reads what was signed, for whoever signs it or keeps it. Nothing is checked but its form.
+    /// Reads the content for the programs that sign or store bundles. The form is checked, and the signature is not.
     ///
     /// # Errors
     /// See [`BundleError`].

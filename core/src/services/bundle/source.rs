@@ -1,8 +1,8 @@
-//! Policies that are fetched: asked for by one worker of a process, signed, taken by all of them, never an older one.
+//! Policies that are fetched: one worker of a process makes the calls, and all of them take what it got. Each policy is
+//! signed, and never older than the one in force.
 //!
-//! The newest policy is kept in the memory that workers share, so that a worker that begins anew has it at once; it is
-//! checked there like anywhere else. A policy that cannot be fetched, read or compiled changes nothing: the one in force
-//! stays.
+//! The newest policy is kept in shared memory, so that a worker that begins anew has it at once. There it is checked
+//! like anywhere else. A policy that cannot be fetched, read or compiled changes nothing: the one in force stays.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::syntax::UNRESERVED;
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// The pause after the first failure, while there is no policy at all.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The bytes of each text in a report.
+/// The longest text in a report, in bytes.
 const MAX_REPORT_BYTES: usize = 300;
 
-/// A place that a policy is fetched from, and how far this worker has come.
+/// A source of policies, and how far this worker has followed it.
 pub(crate) struct Bundles {
     id: ServiceId,
     source: BundleSource,
@@ -42,21 +42,20 @@ pub(crate) struct Bundles {
 struct State {
     /// The revision in force.
     revision: Option<u64>,
-    /// The last one that could not be taken, and why.
+    /// The last policy that could not be taken, and its error.
     refused: Option<(Digest, BundleError)>,
     pause: Pause,
     /// The time until which a call may be under way, whose answer is not there yet.
     asking_until: Moment,
 }
 
-/// A bundle that holds, and its text.
+/// A bundle that was verified, and its text.
 pub(crate) struct Offer {
     pub(crate) bundle: SignedBundle,
     pub(crate) text: Vec<u8>,
 }
 
-/// The part of the state that workers share: until when one of them has the turn to call, and the newest revision that one
-/// has taken, or 0.
+/// The state that workers share: the end of the turn to call, and the newest revision that a worker has taken, or 0.
 #[derive(Clone, Copy, Default)]
 struct Turn {
     leased_until: Moment,
@@ -92,7 +91,7 @@ impl Bundles {
         self.id
     }
 
-    /// Returns the call without which a worker has no policy at all; requests that come while it is under way share it.
+    /// Returns the call of a worker that has no policy at all. Requests that come while the call is under way share it.
     pub(crate) fn first(&self, now: Moment) -> Option<Fetch> {
         let mut state = self.state.try_borrow_mut().ok()?;
         if !state.pause.is_over(now) {
@@ -110,7 +109,7 @@ impl Bundles {
             return None;
         }
         state.pause.begin(self.source.poll, now);
-        // A worker that has no policy does not wait for its turn, nor one that could not take what another did.
+        // A worker that has no policy does not wait for its turn; neither does one that could not take the newest one.
         let is_behind = self.newest(store).is_some_and(|newest| state.revision < Some(newest));
         let is_its_turn = self.take_turn(now, store);
         let may_call = state.revision.is_none() || is_behind || is_its_turn;
@@ -138,7 +137,7 @@ impl Bundles {
         self.open(text, verifier)
     }
 
-    /// Takes the answer to a call; no offer where nothing is new.
+    /// Takes the answer to a call. The offer is `None` where nothing is new.
     pub(crate) fn accept(
         &self,
         answer: &FetchAnswer<'_>,
@@ -172,7 +171,8 @@ impl Bundles {
         if self.newest(store).is_some_and(|present| present >= revision) {
             return;
         }
-        // The text first: a worker that sees the number finds it there. Where nothing can be shared each worker fetches it.
+        // The text comes first: a worker that sees the number finds it there. Without shared memory each worker fetches
+        // it.
         let body = SharedValue { numbers: [], bytes: text }.encode(&self.digest);
         let shared = store.update(&SlotKind::Bundle.key(&self.digest), &mut |_| Update::Set(body.clone()));
         if shared.is_ok() {
@@ -228,7 +228,7 @@ impl Bundles {
         Fetch::new(FetchKey::new(self.id, Subject::Bundle), request, AsOf::moment(now))
     }
 
-    /// Takes the turn of this process for one period, if no worker has it.
+    /// Takes the turn of this process for one period, if no other worker has it.
     fn take_turn(&self, now: Moment, store: &dyn Store) -> bool {
         let (until, latest) = (now.after(self.source.poll), now.after(self.source.poll * 2));
         let mut is_ours = false;
@@ -240,7 +240,7 @@ impl Bundles {
         leased.is_none() || is_ours
     }
 
-    /// Changes the shared turn; `None` where nothing can be shared.
+    /// Changes the shared turn; `None` where no memory is shared.
     fn update_turn(&self, store: &dyn Store, change: &mut dyn FnMut(Turn) -> Option<Turn>) -> Option<()> {
         let updated = store.update(&SlotKind::Turn.key(&self.digest), &mut |value| {
             let present = value.and_then(|value| self.decode(value)).unwrap_or_default();

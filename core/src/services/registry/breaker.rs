@@ -1,12 +1,12 @@
-//! Leaves a registry alone that does not answer: after some failures in a row one call per pause probes it.
+//! A breaker for a registry that does not answer: after some failures in a row, one call per pause probes it.
 
 use std::time::Duration;
 
 use crate::base::{Moment, Pause};
 
-/// Failures in a row until it opens.
+/// The failures in a row that open the breaker.
 const MAX_FAILURES: u32 = 5;
-/// A registry that is back is noticed within a second.
+/// The pause between probes. A registry that is back is noticed within a second.
 const PROBE_INTERVAL: Duration = Duration::from_millis(900);
 
 pub(super) struct Breaker(Pause);
@@ -23,7 +23,7 @@ impl Breaker {
         !self.is_open() || self.0.is_over(now)
     }
 
-    /// Tells whether a call is made now. Where it probes, it is the only one until the pause is over.
+    /// Tells whether a call is made now. A probe is the only call until the pause is over.
     pub(super) fn admit(&mut self, now: Moment) -> bool {
         let is_ready = self.is_ready(now);
         if is_ready && self.is_open() {

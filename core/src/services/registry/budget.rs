@@ -1,6 +1,6 @@
 //! Budgets that the registry keeps: one call takes one request, so that a limit holds for all data planes together.
 //!
-//! No two requests share a call. What cannot be read as an answer counts for nothing, in either direction.
+//! No two requests share a call. A malformed answer neither admits nor refuses a request.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ use crate::services::resolution::Resolution;
 use crate::syntax::json;
 
 impl Registry {
-    /// The call that takes one request from a budget; `None` where nobody can be asked.
+    /// Returns the call that takes one request from a budget; `None` where the registry keeps no budgets or cannot be
+    /// asked now.
     pub(crate) fn take(&self, token: Digest, limit: RateLimit, now: Moment) -> Option<Fetch> {
         let mut state = self.state.try_borrow_mut().ok()?;
         if self.policy.protocol != Protocol::Keyswap || !state.breaker.is_ready(now) {
@@ -67,7 +68,7 @@ fn read(body: &[u8], limit: RateLimit) -> Option<Taken> {
         remaining: number("remaining")?,
         retry_after: number("retry_after")?,
         reset: number("reset")?,
-        // An older registry does not tell it. It is the asked one unless the token's limit was changed just now.
+        // An older registry leaves the period out. It is the asked one unless the token's limit was changed just now.
         window: number("window").unwrap_or(limit.seconds()),
     })
 }

@@ -1,6 +1,6 @@
 //! The form of the calls to a registry.
 //!
-//! Its credential goes with every one of them, and nowhere else.
+//! The registry's credential goes with every one of the calls, and nowhere else.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Following the registry's change feed.
+//! The calls that follow the registry's change feed.
 
 use std::time::Duration;
 
@@ -11,18 +11,20 @@ use crate::host::Store;
 use crate::policy::Protocol;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
 
-/// The feed is asked to wait so long for a change; a connection that died is noticed after that.
+/// The longest time that the registry waits for a change before it answers. A connection that died is noticed after
+/// that.
 const FEED_WAIT: Duration = Duration::from_secs(4);
-/// The pauses after the feed failed.
+/// The pause after the first failure of the feed, doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after a failure of the feed.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// The time between two questions where the host does not follow the feed, which are answered without waiting.
+/// The time between two calls for changes where the host does not follow the feed. The registry answers these at once.
 const FEED_INTERVAL: Duration = Duration::from_secs(2);
-/// The longest silence of the feed after which a record from memory is still believed, where the host does not follow it.
+/// The longest silence of the feed after which a cached record is still used, where the host does not follow the feed.
 const MAX_SILENCE: Duration = Duration::from_secs(4);
 
 impl Registry {
-    /// Returns the question for changes, if it is due.
+    /// Returns the call for changes, if it is due.
     pub(super) fn changes_due(&self, state: &mut Memory, now: Moment) -> Option<Fetch> {
         if !state.feed_pause.is_over(now) {
             return None;
@@ -31,11 +33,11 @@ impl Registry {
         Some(self.changes_call(state, now))
     }
 
-    /// Returns the question for changes that must be answered before a record from memory is believed, where the feed was
-    /// not followed meanwhile.
+    /// Returns the call for changes that must be answered before a cached record is used, where the feed was not
+    /// followed meanwhile.
     ///
-    /// A registry that does not answer is not asked again by each request: then its records are believed for as long as
-    /// the policy says.
+    /// A registry that does not answer is not asked again by each request. Its records are then used for as long as the
+    /// policy says.
     pub(super) fn feed_check(&self, key: LookupKey<'_>, state: &mut Memory, now: Moment) -> Option<Fetch> {
         if self.is_followed || self.policy.protocol != Protocol::Keyswap {
             return None;
@@ -81,7 +83,7 @@ impl Registry {
                 state.follow(&part, store);
                 state.heard_at = as_of.at;
                 state.feed_pause.succeed();
-                // Where the registry is asked to wait for a change it is asked again at once.
+                // A registry that waits for changes before it answers is asked again at once.
                 let next = if self.is_followed { now } else { as_of.at.after(FEED_INTERVAL) };
                 state.feed_pause.end(next);
                 FetchOutcome::Found

@@ -1,8 +1,8 @@
-//! A registry as a worker asks it: which calls are made, and what takes their answers.
+//! A registry as a worker asks it: the calls that are made, and the readers of their answers.
 //!
-//! A record is taken from the worker's memory, else from the memory that workers share, else from the registry. None of
-//! them is believed for longer than the policy says, nor after the registry told of a change. A registry that cannot be
-//! asked lets nobody in: only what is remembered still counts.
+//! A record is taken from the worker's memory, else from shared memory, else from the registry. No copy is used for
+//! longer than the policy says, nor after the registry announced a change. While the registry cannot be asked, only
+//! cached records count.
 
 use std::cell::RefCell;
 
@@ -16,12 +16,12 @@ use crate::secret::ServiceSecret;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
 use crate::services::resolution::{Accepted, Resolution};
 
-/// The registry of a policy, and what is remembered of it.
+/// The registry of a policy, and its cache.
 pub(crate) struct Registry {
     pub(super) id: ServiceId,
     pub(super) policy: RegistryPolicy,
     pub(super) authorization: ServiceSecret,
-    /// True if the host follows the feed for this worker, see [`Capabilities::ticks`].
+    /// Set where the host follows the feed for this worker, see [`Capabilities::ticks`].
     pub(super) is_followed: bool,
     pub(super) state: RefCell<Memory>,
 }
@@ -47,7 +47,7 @@ impl Registry {
         self.policy == *policy
     }
 
-    /// Tells whether a call is made: asked once for each.
+    /// Tells whether a call may be made. The host asks once for each call.
     pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
         // The feed and reports have a pace of their own.
         matches!(subject, Subject::Changes | Subject::Usage)
@@ -96,7 +96,7 @@ impl Registry {
         changes.into_iter().chain(usage).collect()
     }
 
-    /// Tells whether it is noted already that a token was used today.
+    /// Tells whether a use of the token today is noted already.
     pub(crate) fn is_marked(&self, digest: &Digest, now: Moment) -> bool {
         self.state.try_borrow().is_ok_and(|state| state.usage.is_marked(digest, now))
     }
@@ -127,7 +127,7 @@ impl Registry {
         outcome
     }
 
-    /// Returns what is remembered, in numbers.
+    /// Returns the state of the cache, in numbers.
     pub(crate) fn report(&self) -> Value {
         let Ok(state) = self.state.try_borrow() else { return Value::Null };
         json!({

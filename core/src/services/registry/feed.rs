@@ -1,7 +1,7 @@
 //! The registry's change feed, as one worker has followed it.
 //!
-//! A record that was asked for before a change of its token and comes after it must not be believed. So the worker
-//! keeps the newest changes; a record that may be older than what is kept of them is not believed either.
+//! A record that was requested before a change of its token and comes after it must not be used. So the worker keeps
+//! the newest changes. A record that may be older than the kept changes is not used either.
 
 use std::collections::VecDeque;
 
@@ -12,13 +12,13 @@ use crate::identity::person_digest;
 use crate::services::fetch::MAX_FETCHED_BYTES;
 use crate::syntax::json;
 
-/// The changes that are kept.
+/// The most changes that are kept.
 const MAX_CHANGES: usize = 2048;
 
-/// The changes that the worker knows of.
+/// The changes that the worker has heard of.
 #[derive(Default)]
 pub(super) struct Feed {
-    /// The number of the newest change that was told; `None` until the registry told one.
+    /// The number of the newest change; `None` until the registry told one.
     position: Option<u64>,
     /// Changes up to this number are not among those kept.
     floor: u64,
@@ -29,14 +29,16 @@ pub(super) struct Feed {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) position: u64,
-    /// The registry was put back to an earlier state.
+    /// Set where the registry was put back to an earlier state.
     pub(super) reset: bool,
     pub(super) records: Vec<(Digest, u64)>,
 }
 
 impl Feed {
-    /// Returns whether a state of the registry is one that this worker has heard of. After the registry was put back,
-    /// states of its lost future, which other workers learnt of, are not.
+    /// Returns whether this worker has heard of a state of the registry.
+    ///
+    /// After the registry was put back, other workers may still share states of its lost future, of which this worker
+    /// has not heard.
     pub(super) fn has_heard_of(&self, sequence: u64) -> bool {
         self.position.is_none_or(|position| sequence <= position)
     }
@@ -45,7 +47,7 @@ impl Feed {
         self.position
     }
 
-    /// Goes on with a part. Whoever holds records must bury those of `part.records`, or after `reset` all of them.
+    /// Goes on with a part. The caller must drop its cached records of `part.records`, or after `reset` all of them.
     pub(super) fn follow(&mut self, part: &Part) {
         if part.reset || self.position.is_none() {
             self.changes.clear();
@@ -60,12 +62,12 @@ impl Feed {
         }
     }
 
-    /// Returns whether a record with this version may be believed, which was asked for when the feed stood at `as_of`.
+    /// Returns whether a record with this version may be used, which was requested when the feed stood at `as_of`.
     pub(super) fn believes(&self, digest: &Digest, version: u64, as_of: u64) -> bool {
         self.is_newer(digest, as_of, |sequence| version >= sequence)
     }
 
-    /// The same for the answer that there is no such token.
+    /// Returns the same for the answer that there is no such token.
     pub(super) fn believes_absence(&self, digest: &Digest, as_of: u64) -> bool {
         self.is_newer(digest, as_of, |sequence| as_of >= sequence)
     }
@@ -81,7 +83,8 @@ impl Feed {
     }
 }
 
-/// Reads an answer of the registry. People stand in it by what they are remembered by.
+/// Reads an answer of the registry; `None` where it is malformed. A person's key becomes the digest of the person's
+/// record.
 pub(super) fn read(body: &[u8]) -> Option<Part> {
     if body.len() > MAX_FETCHED_BYTES {
         return None;
@@ -93,7 +96,7 @@ pub(super) fn read(body: &[u8]) -> Option<Part> {
         match change.get("kind")?.as_str()? {
             "token" => Some(Some((Digest::from_hex(key)?, sequence))),
             "user" => Some(Some((person_digest(key), sequence))),
-            // A newer registry has more kinds, which are nothing to us.
+            // A newer registry may have more kinds, which are skipped.
             _ => Some(None),
         }
     };

@@ -12,7 +12,8 @@ use crate::base::{Digest, Moment, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus};
 use crate::syntax::{FORM, json};
 
-/// `token=…`, form-encoded. The buffer is as large as it may get, so that no copy of the token is left behind.
+/// Returns `token=…`, form-encoded (RFC 7662 section 2.1). The buffer has room for the longest encoding, so that no
+/// copy of the token is left behind.
 pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut body = Zeroizing::new(Vec::with_capacity(6 + token.len() * 3));
     body.extend_from_slice(b"token=");
@@ -20,8 +21,10 @@ pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
     body
 }
 
-/// Reads an answer. `providers` is the scope of tokens whose answer has none; where there are `audiences`, a token must be
-/// for one of them. `None` for anything that is no answer.
+/// Reads an answer (RFC 7662 section 2.2); `None` where it is malformed.
+///
+/// `providers` is the scope of tokens whose answer has none. Where `audiences` has some, a token must be for one of
+/// them.
 pub(super) fn read(
     body: &[u8],
     digest: &Digest,
@@ -61,7 +64,8 @@ pub(super) fn read(
     Some(Found::Record(record, 0))
 }
 
-/// A string or a list of strings, compared whole (RFC 7662 section 2.2).
+/// Returns whether `aud`, a string or a list of strings, has one of the audiences (RFC 7662 section 2.2). Both are
+/// compared whole.
 fn is_for(told: Option<&Value>, audiences: &[String]) -> bool {
     let is_ours = |value: &Value| audiences.iter().any(|audience| value.as_str() == Some(audience));
     match told {

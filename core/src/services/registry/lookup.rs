@@ -16,7 +16,7 @@ use crate::policy::Protocol;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
 use crate::services::resolution::{FetchResults, Lookup, Resolution};
 
-/// The time that a worker has to itself to renew a record.
+/// The lease of a worker that renews a record: no other worker asks meanwhile.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// The place that a record was found in.
@@ -46,7 +46,7 @@ impl RecordSource {
 pub(crate) type FoundRecord = Option<(Arc<CallerRecord>, RecordSource)>;
 
 impl Registry {
-    /// Looks up a token or a person: what was fetched for the request itself, else what is remembered, else a call.
+    /// Looks up a token or a person: in the results of the request's own fetches, else in the caches, else by a call.
     pub(crate) fn find(
         &self,
         key: LookupKey<'_>,
@@ -147,7 +147,7 @@ impl Registry {
             (Ok(Found::Nothing), FetchOutcome::NotFound) => {
                 state.records.remove(&digest);
                 state.unknown.insert(digest, as_of.at);
-                // Where it cannot be forgotten for all, its time to live is the bound.
+                // Where shared memory cannot be written, the TTL of the record is the bound.
                 let _ = shared_record::forget(store, state.place(&digest), as_of.at, now);
                 Resolution::Unknown
             }
@@ -180,13 +180,13 @@ impl Registry {
             (Protocol::Introspection { providers, audiences }, 200) => {
                 introspection::read(body, digest, providers, audiences, now).ok_or(FetchOutcome::Malformed)
             }
-            // A wrong credential of ours, or too much to do, is about every token.
+            // These answers are about every token: our credential is wrong, or the registry has too much to do.
             (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),
             _ => Err(FetchOutcome::Malformed),
         }
     }
 
-    /// Returns a record that another worker looked up, if it may be believed.
+    /// Returns a record that another worker looked up, if it may be used.
     fn shared(
         &self,
         subject: &Subject,
@@ -207,7 +207,7 @@ impl Registry {
         Some(Held::new(Arc::new(record), shared.version, shared.asked_at, self.policy.positive))
     }
 
-    /// Returns the call that renews a record that is due, before it is too old, if this worker is the one to make it.
+    /// Returns the call that renews a record before it is too old, if this worker is the one to make it.
     fn renewal(
         &self,
         key: LookupKey<'_>,

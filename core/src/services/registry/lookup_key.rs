@@ -21,7 +21,7 @@ pub(crate) enum LookupKey<'a> {
 }
 
 impl LookupKey<'_> {
-    /// Tells whether it can be in a registry at all: what cannot is neither looked for nor asked for.
+    /// Tells whether a registry can hold the key at all. Any other key is neither looked up nor fetched.
     pub(super) fn is_plausible(self) -> bool {
         match self {
             Self::Token(token, _) => {
@@ -38,7 +38,7 @@ impl LookupKey<'_> {
         }
     }
 
-    /// Returns what a record is remembered by.
+    /// Returns the digest by which the record is cached.
     pub(super) fn digest(self) -> Digest {
         match self {
             Self::Token(_, digest) => digest,
@@ -55,8 +55,9 @@ impl LookupKey<'_> {
 }
 
 impl Subject {
-    /// Returns what a record is remembered by. No token that is plausible has the digest of a person: it would have to
-    /// hold a NUL.
+    /// Returns the digest by which the record is cached; `None` for other subjects.
+    ///
+    /// No token that is plausible has the digest of a person: it would have to hold a NUL.
     pub(super) fn digest(&self) -> Option<Digest> {
         match self {
             Self::Token(digest) => Some(*digest),

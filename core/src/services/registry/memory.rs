@@ -1,6 +1,6 @@
-//! The worker's memory of a registry: records, unknown tokens, the feed, and the budget for further calls.
+//! The worker's cache of a registry: records, unknown tokens, the feed, and the budget for further calls.
 //!
-//! All of it is bounded. Guessing tokens takes from a budget; a token that was known once is no guess.
+//! All of it is bounded. Only lookups of tokens that were never known count against the lookup budget.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,36 +17,38 @@ use crate::limit::{Gcra, RateLimit};
 use crate::policy::RegistryPolicy;
 use crate::services::fetch::{AsOf, FetchOutcome, Subject};
 
-/// An answer that never came is no longer waited for.
+/// The time after which an answer is no longer waited for.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
-/// The records that a worker holds.
+/// The most records that a worker caches.
 const MAX_RECORDS: usize = 4096;
-/// The unknown tokens that a worker remembers.
+/// The most unknown tokens that a worker caches.
 const MAX_UNKNOWN: usize = 1024;
-/// The lookups of unknown tokens, and the seconds that they count in: guessing tokens does not load the registry.
+/// The lookup budget: the lookups of unknown tokens, and the seconds in which they count. So guessed tokens do not load
+/// the registry.
 const MAX_GUESSES: (u32, u32) = (100, 2);
 
-/// The worker's memory of a registry.
+/// The worker's cache of a registry.
 pub(super) struct Memory {
     pub(super) records: Cache<Held>,
     pub(super) unknown: Cache<Moment>,
-    /// Those whose answers made no sense, and when they were asked for.
+    /// Tokens and people with malformed answers, and the moment at which each was requested.
     pub(super) unreadable: Cache<Moment>,
-    /// The calls on their way that were taken from the budget.
+    /// The calls on their way that were charged to the budget.
     charged: BTreeSet<Digest>,
-    /// Which registry, and how often it was put back: others' records in shared memory are not this one's.
+    /// The registry's address and protocol: records of another one in shared memory are not this one's.
     scope: Digest,
+    /// The number of times that the registry was put back.
     resets: u64,
-    /// How far ahead the budget for unknown tokens is spent, see [`Gcra`]. A call takes from it, and gives back what it
-    /// took if the token is known.
+    /// The theoretical arrival time of the lookup budget, see [`Gcra`]. A call takes from the budget, and gives back
+    /// what it took if the token is known.
     spent: Option<i64>,
     pub(super) breaker: Breaker,
     pub(super) feed: Feed,
     pub(super) feed_pause: Pause,
-    /// When the question was asked whose answer is the newest part of the feed.
+    /// The moment of the call whose answer is the newest part of the feed.
     pub(super) heard_at: Moment,
     pub(super) usage: Usage,
-    /// How many requests were to be counted.
+    /// The number of requests that were to be counted.
     pub(super) counted: u64,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct Held {
     pub(super) record: Arc<CallerRecord>,
     pub(super) version: u64,
     pub(super) asked_at: Moment,
-    /// When to think of asking anew.
+    /// The moment from which a renewal is due.
     pub(super) refresh_at: Moment,
 }
 
@@ -79,7 +81,7 @@ impl Memory {
     }
 
     pub(super) fn remembered(&mut self, digest: &Digest, positive: Duration, now: Moment) -> Option<&Held> {
-        // What is too old stays, though not to be believed: that it was known once keeps it out of the budget.
+        // A record that is too old stays, unused: a token that was known once is not charged to the lookup budget.
         self.records.get(digest).filter(|held| now.is_within(positive, held.asked_at))
     }
 
@@ -97,7 +99,7 @@ impl Memory {
         (self.records.contains(digest) || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
     }
 
-    /// Returns the budget after one more call; `None` where the budget allows no more.
+    /// Returns the lookup budget after one more call; `None` where it allows no more.
     fn has_budget(&mut self, now: Moment) -> Option<i64> {
         let (spent, taken) = budget()?.take(self.spent, now.nanoseconds());
         if !taken.allowed {
@@ -124,7 +126,7 @@ impl Memory {
         may_call
     }
 
-    /// A guess that was right gets back what it took.
+    /// Gives back what a guess took from the budget, where the guess was right.
     pub(super) fn settle(&mut self, digest: &Digest, outcome: FetchOutcome) {
         let was_charged = self.charged.remove(digest);
         if was_charged && matches!(outcome, FetchOutcome::Found | FetchOutcome::Stale) {
@@ -138,7 +140,8 @@ impl Memory {
             self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
         } else if self.feed.position().is_none() {
-            // What changed between a lookup and the beginning of the feed is not known: each is renewed when it is used.
+            // Changes between a lookup and the beginning of the feed are not known, so each record is renewed at its
+            // next use.
             self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
             self.unknown.clear();
         }
@@ -148,7 +151,7 @@ impl Memory {
             }
             self.unknown.remove(digest);
             self.unreadable.remove(digest);
-            // Where it cannot be buried for all, each worker still does not believe it.
+            // Where no tombstone can be shared, each worker still drops the record itself.
             let _ = shared_record::bury(store, self.place(digest), *sequence);
         }
         self.feed.follow(part);
@@ -164,13 +167,13 @@ impl Held {
         Self { record, version, asked_at, refresh_at: asked_at.after(positive / 2) }
     }
 
-    /// It is too old from now on.
+    /// Makes the record too old to be used.
     pub(super) fn disbelieve(&mut self) {
         self.asked_at = Moment::default();
     }
 }
 
-/// Which registry it is, and what its answers mean.
+/// Returns the digest that stands for the registry and the meaning of its answers.
 fn scope(policy: &RegistryPolicy) -> Digest {
     let meaning = format!("{}{}\0{:?}", policy.url.authority, policy.url.path, policy.protocol);
     Digest::of(meaning.as_bytes())

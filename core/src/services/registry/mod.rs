@@ -1,4 +1,4 @@
-//! Tokens and people that are known elsewhere: looked up, remembered for a while, forgotten when they change.
+//! The registry of a policy: tokens and people are looked up, cached, and dropped when they change.
 
 mod breaker;
 mod budget;

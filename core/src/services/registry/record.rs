@@ -1,7 +1,7 @@
-//! A record as a registry tells it: JSON in the shape of an inline token, with more.
+//! A record as a registry sends it: JSON in the shape of an inline token, with more.
 //!
-//! Members that are not known are ignored, so that old data planes understand new registries. Those that are known must
-//! be what they should be: a restriction that cannot be read would otherwise restrict nothing.
+//! Unknown members are ignored, so that old data planes understand new registries. Known members must be valid: a
+//! restriction that cannot be read would otherwise restrict nothing.
 
 use serde_json::{Map, Value};
 
@@ -12,16 +12,16 @@ use crate::policy;
 use crate::services::fetch::Subject;
 use crate::syntax::{is_line, json};
 
-/// A longer answer is not read.
+/// The longest answer that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-/// Reads what is known of the one who is wanted, with its version. `None` for anything that is not that.
+/// Reads the record of the subject, with its version; `None` for any other answer.
 pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)> {
     if body.len() > MAX_BYTES {
         return None;
     }
     let Value::Object(members) = json::parse(body).ok()? else { return None };
-    // An answer about somebody else is none.
+    // An answer about another subject is malformed.
     let (owner, label) = match subject {
         Subject::Token(digest) => {
             Digest::from_hex(members.get("sha256")?.as_str()?).filter(|it| it == digest)?;
@@ -61,7 +61,7 @@ pub(super) fn says_unknown(body: &[u8]) -> bool {
         })
 }
 
-/// The record in the form that [`read`] takes, without what nobody reads: for the memory that workers share.
+/// Writes the record in the form that [`read`] takes, with no other members: for the memory that workers share.
 pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> Vec<u8> {
     let rate_limit = record.rate_limit.map(|limit| {
         let per = format!("{}s", limit.seconds());
@@ -86,10 +86,10 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
     form.to_string().into_bytes()
 }
 
-/// A member that is there and cannot be read.
+/// The error of a member that is there and cannot be read.
 pub(super) struct Malformed;
 
-/// A member that may be left out or null.
+/// Reads a member that may be left out or null.
 pub(super) fn member<'a, T>(
     members: &'a Map<String, Value>,
     name: &str,

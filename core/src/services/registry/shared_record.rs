@@ -1,8 +1,7 @@
 //! A record in shared memory, so that what one worker looked up serves all of them.
 //!
-//! The value holds the whole digest: another token's value in the same slot is a miss. It holds the version, so that
-//! a late answer never takes the place of a newer one; a tombstone says which version is the least to be believed.
-//! Garbage is a miss.
+//! The value holds the whole digest: another token's value in the same slot is a miss. It holds the version, so that a
+//! late answer never replaces a newer one; a tombstone has the least version that may be used. Garbage is a miss.
 
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
@@ -11,13 +10,13 @@ use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SharedRecord<'a> {
     pub(super) digest: Digest,
-    /// The record's version, or the least that is to be believed.
+    /// The record's version, or the least that may be used.
     pub(super) version: u64,
-    /// Up to which change of the registry the record was known to be right when it was asked for.
+    /// The newest change of the registry that was known when the record was requested.
     pub(super) as_of: u64,
-    /// When it was asked for.
+    /// The moment at which the record was requested.
     pub(super) asked_at: Moment,
-    /// Until when a worker has it to itself to ask anew.
+    /// The end of the lease of the worker that renews the record.
     pub(super) leased_until: Moment,
     /// The registry's answer; `None` is a tombstone.
     pub(super) record: Option<&'a [u8]>,
@@ -43,11 +42,11 @@ impl<'a> SharedRecord<'a> {
     }
 }
 
-/// Puts a record there, unless what is there is newer. A record that could not be shared is looked up by each worker.
+/// Stores a record, unless the present one is newer. A record that could not be shared is looked up by each worker.
 pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> Result<(), StoreError> {
     store.update(&SlotKind::Record.key(&slot.digest), &mut |value| {
         let is_newer = |present: &SharedRecord<'_>| {
-            // Of one version what was asked for later, by a clock that was not put back since.
+            // Of one version the later request is newer, by a clock that was not put back since.
             let is_later = present.asked_at > slot.asked_at && present.asked_at <= now;
             present.version > slot.version || (present.version == slot.version && is_later)
         };
@@ -58,7 +57,7 @@ pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> R
     })
 }
 
-/// Believes no version of a token before this one any more.
+/// Writes a tombstone, after which no version of a record before this one is used.
 pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<(), StoreError> {
     let none = Moment::default();
     let tombstone =
@@ -72,12 +71,12 @@ pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<()
     })
 }
 
-/// Believes nothing that was asked for before `at` any more: then there was no such token.
+/// Writes a tombstone for a token that is unknown, after which no record that was requested before `at` is used.
 pub(super) fn forget(store: &dyn Store, digest: Digest, at: Moment, now: Moment) -> Result<(), StoreError> {
     store.update(&SlotKind::Record.key(&digest), &mut |value| {
         let present = value.and_then(|value| SharedRecord::decode(value, &digest));
         match present {
-            // What was asked for later, by a clock that was not put back since, is newer.
+            // A later request is newer, by a clock that was not put back since.
             Some(present) if present.asked_at <= at || present.asked_at > now => {
                 let tombstone =
                     SharedRecord { asked_at: at, leased_until: Moment::default(), record: None, ..present };
@@ -88,7 +87,7 @@ pub(super) fn forget(store: &dyn Store, digest: Digest, at: Moment, now: Moment)
     })
 }
 
-/// Returns whether this worker may ask anew: no other has asked within the lease. A slot that holds another token's
+/// Returns whether this worker may renew the record: no other worker has the lease. A slot that holds another token's
 /// record or none gives no lease to wait for.
 pub(super) fn lease(store: &dyn Store, digest: &Digest, now: Moment, until: Moment) -> bool {
     let mut won = false;

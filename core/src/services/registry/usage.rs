@@ -1,7 +1,7 @@
-//! Which tokens were used on which day, reported to the registry in batches.
+//! The tokens that were used on each day, reported to the registry in batches.
 //!
-//! A worker reports a token once a day. A report that failed is made again; one that cannot be made at all is dropped
-//! in the end, since memory is bounded and the next use tells it again tomorrow.
+//! A worker reports a token once a day. A failed report is made again. Marks beyond the bound of memory are dropped,
+//! and the next day's use is reported again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use serde_json::json;
 
 use crate::base::{Digest, Moment, Pause, UnixTime};
 
-/// The marks of a report: the registry takes no more.
+/// The most marks in a report: the registry takes no more.
 const BATCH: usize = 500;
-/// The tokens that are remembered a day.
+/// The most tokens that are remembered for a day.
 const MAX_TOKENS: usize = 20_000;
 /// The time in which marks are gathered, and the pause after a failure.
 const GATHER_TIME: Duration = Duration::from_secs(5);
-/// A report whose answer never came is made again.
+/// The time after which a report without an answer is made again.
 const LOST_AFTER: Duration = Duration::from_secs(30);
 
 const DAY: i64 = 86_400;
 
 pub(super) struct Usage {
     day: i64,
-    /// All that were used on `day`.
+    /// The tokens that were used on `day`.
     seen: BTreeSet<Digest>,
-    /// Those that are not reported yet, with the day in days since 1970.
+    /// The marks that are not reported yet, with the day in days since 1970.
     pending: BTreeSet<(i64, Digest)>,
-    /// Those in the report that is on its way.
+    /// The marks in the report that is on its way.
     sent: Vec<(i64, Digest)>,
     pause: Pause,
 }
@@ -58,7 +58,7 @@ impl Usage {
         }
     }
 
-    /// The body of the report that is due.
+    /// Returns the body of the report that is due.
     pub(super) fn report(&mut self, now: Moment) -> Option<Vec<u8>> {
         if !self.pause.is_over(now) || (self.pending.is_empty() && self.sent.is_empty()) {
             return None;
