@@ -5,8 +5,8 @@
 //! - `keyswap:auth/authorizer` is the engine for programs that forward requests themselves (`authorizer`, described in
 //!   `wit/authorizer.wit`).
 //!
-//! Neither decides anything: which request is refused, with what status, and what is forwarded in its place is
-//! `keyswap-core`'s. What could not be carried out completely is not forwarded.
+//! Neither decides anything: `keyswap-core` decides which request is refused, with what status, and what is forwarded
+//! in its place. A decision that could not be carried out completely forwards nothing.
 //!
 //! A panic traps the instance and the request that it serves, so nothing here can panic; the lints forbid it. Outside
 //! Wasm the crate is empty.

@@ -1,4 +1,4 @@
-//! Between the engine's types and those of the interface.
+//! Conversions between the engine's types and those of the interface.
 
 use keyswap_core::answer::LocalReply;
 use keyswap_core::judge::{Decision, Field};
@@ -16,7 +16,7 @@ pub(super) fn head(head: wit::RequestHead) -> OwnedHead {
     OwnedHead { method, target, authority, fields }
 }
 
-/// Names come from text, so nothing is lost.
+/// Converts a line. Names come from text, so nothing is lost.
 pub(super) fn field((name, value): Field<'_>) -> wit::Field {
     wit::Field { name: String::from_utf8_lossy(name).into_owned(), value: value.to_vec() }
 }

@@ -74,7 +74,7 @@ fn carry_out(
             facts: facts.clone(),
             https: rewrite.https,
             authority: rewrite.authority.to_owned(),
-            // It was read from text, and what is put in its place is ASCII.
+            // The target was read from text, and the rewrite puts only ASCII in its place.
             target: String::from_utf8_lossy(&rewrite.path).into_owned(),
             fields: rewrite.fields(head).map(convert::field).collect(),
             exchange: wit::Exchange::new(Exchange { shared: Rc::clone(shared), inner: exchange, facts }),
@@ -108,7 +108,7 @@ impl wit::GuestExchange for Exchange {
 }
 
 impl Call {
-    /// The call that is due, in the hands of the program.
+    /// Returns a call that is due, for the program to make.
     pub(super) fn due(shared: &Rc<Shared>, due: Due, now: Moment) -> wit::Call {
         let waiter = due.background.map(|(head, ticket)| Waiter::Background(head, ticket));
         Self::made(shared, due.fetch, waiter, now)
@@ -146,7 +146,7 @@ impl wit::GuestCall for Call {
 }
 
 impl Drop for Call {
-    /// A call that was never made is due again.
+    /// Makes the call due again, if it was never made.
     fn drop(&mut self) {
         if !self.is_answered {
             self.shared.worker.abandon(&self.fetch.key, self.at);

@@ -1,7 +1,7 @@
 //! The engine for programs that forward requests themselves: `keyswap:auth/authorizer`.
 //!
-//! Here is only what the interface asks for beside the engine: the head is kept while a request waits (`judging`), and
-//! what is to be logged or called without a request waiting is gathered until it is asked for (`shared`).
+//! These modules hold only what the interface needs beside the engine. `judging` keeps the head while a request waits.
+//! `shared` gathers log lines and calls until the program asks for them.
 
 mod bindings;
 mod convert;

@@ -9,7 +9,7 @@ use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, Resolution};
 use keyswap_core::worker::{Background, Ticket, Worker};
 
-/// The lines for the log that are kept, and the calls that are due: a program that never asks loses the oldest.
+/// The most log lines and due calls that are kept: a program that never asks loses the oldest.
 const MAX_KEPT: usize = 1024;
 
 pub(super) struct Shared {
@@ -36,12 +36,12 @@ impl Shared {
         let _ = keep(&self.log, lines);
     }
 
-    /// Keeps what was observed for the log; nothing counts in this host.
+    /// Keeps the log lines of observations; this host has no counters.
     pub(super) fn observe(&self, observations: Vec<Observation>) {
         self.log(observations.into_iter().filter_map(|observation| observation.line));
     }
 
-    /// Returns what was to be logged since this was last asked.
+    /// Returns the log lines since the last call.
     pub(super) fn take_log(&self) -> Vec<String> {
         self.log.take()
     }
@@ -75,7 +75,7 @@ impl Shared {
         self.keep_background(background, head, now);
     }
 
-    /// Returns the calls that are due and may be made; a judgement that waits for another one goes on without.
+    /// Returns the calls that are due and may be made. A judgement whose call may not be made goes on without it.
     pub(super) fn due(&self, now: Moment) -> Vec<Due> {
         let due = self.worker.due(now, &self.store);
         self.log(due.notes);
@@ -98,7 +98,7 @@ impl Shared {
     }
 }
 
-/// Adds to what is kept until it is asked for, which is bounded; returns what had to go.
+/// Adds to a bounded list, and returns the oldest entries, which had to go.
 fn keep<T>(kept: &RefCell<Vec<T>>, more: impl IntoIterator<Item = T>) -> Vec<T> {
     let Ok(mut kept) = kept.try_borrow_mut() else { return Vec::new() };
     kept.extend(more);

@@ -1,4 +1,5 @@
-//! A call that the engine asked for: one exchange with a deadline and a bounded answer, which goes on while nobody waits.
+//! A call that the engine asked for: one exchange with a deadline and a bounded answer, which goes on while no request
+//! waits.
 
 use keyswap_core::services::{AsOf, Fetch, FetchAnswer, FetchKey, FetchRequest, MAX_FETCHED_BYTES};
 use wasip2::clocks::monotonic_clock;
@@ -16,7 +17,7 @@ pub(super) struct Call {
     pub(super) key: FetchKey,
     pub(super) as_of: AsOf,
     state: State,
-    /// By the monotonic clock.
+    /// The end of the time limit, in nanoseconds of the monotonic clock.
     deadline: u64,
 }
 
@@ -26,7 +27,7 @@ enum State {
     Failed,
 }
 
-/// The part of an answer that has arrived. A stream must go before its body, and fields go in this order.
+/// The part of an answer that has arrived. Fields are dropped in this order, since a stream must go before its body.
 struct Answer {
     status: u16,
     bytes: Vec<u8>,
@@ -36,7 +37,7 @@ struct Answer {
 }
 
 impl Call {
-    /// Makes the call. One that cannot even be made has failed.
+    /// Makes the call. A call that cannot even be made has failed.
     pub(super) fn start(fetch: Fetch) -> Self {
         let Fetch { key, request, as_of } = fetch;
         let timeout = u64::try_from(request.timeout.as_nanos()).unwrap_or(u64::MAX);
@@ -45,7 +46,7 @@ impl Call {
         Self { key, as_of, state, deadline }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the call.
     pub(super) fn wait(&mut self) {
         while !self.is_over() {
             let Some(ready) = self.ready() else { return };
@@ -54,7 +55,7 @@ impl Call {
         }
     }
 
-    /// Takes what has arrived, and says whether there is nothing more to come.
+    /// Takes what has arrived; returns whether the call is over.
     pub(super) fn is_over(&mut self) -> bool {
         // A host may look for the answer only when it is asked whether there is one.
         if let State::Asked(future) = &self.state
@@ -84,7 +85,7 @@ impl Call {
         }
     }
 
-    /// When there is more.
+    /// Returns the event at which more arrives; `None` for a failed call.
     fn ready(&self) -> Option<Pollable> {
         match &self.state {
             State::Asked(future) => Some(future.subscribe()),
@@ -94,7 +95,7 @@ impl Call {
     }
 }
 
-/// The answer is cut off, or longer than anybody reads.
+/// The error of an answer that is cut off, or longer than any reader takes.
 #[derive(PartialEq)]
 struct Useless;
 
@@ -106,7 +107,7 @@ impl Answer {
         Some(Self { status, bytes: Vec::new(), stream, _body: body, _response: response })
     }
 
-    /// Takes what there is; says whether that is all.
+    /// Reads what has arrived; returns whether that is all.
     fn read(&mut self) -> Result<bool, Useless> {
         const CHUNK: u64 = 64 * 1024;
         loop {
@@ -140,7 +141,7 @@ fn send(call: &FetchRequest) -> Option<FutureIncomingResponse> {
     let body = outgoing.body().ok()?;
     let sink = body.write().ok()?;
     let future = outgoing_handler::handle(outgoing, None).ok()?;
-    // A question fits into what hosts buffer; else this waits until it is taken.
+    // The body fits into what hosts buffer; else this waits until the host takes it.
     reply::write(&sink, bytes).ok()?;
     drop(sink);
     OutgoingBody::finish(body, None).ok()?;

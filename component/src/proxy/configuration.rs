@@ -1,4 +1,4 @@
-//! The policy, or where it is fetched from, and the secrets that it names: all from the environment that the host gives the
+//! The policy or the source of it, and the secrets that it names. All come from the environment that the host gives the
 //! component.
 
 use std::fs;
@@ -8,7 +8,7 @@ use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::worker::Worker;
 
-/// Holds the policy, a JSON document, or the name of the file that it is in.
+/// The variable with the policy, a JSON document, or with the name of the file that has it.
 const POLICY: &str = "KEYSWAP_POLICY";
 /// The variable with the name of this data plane in its reports to a registry.
 const NODE: &str = "KEYSWAP_NODE";
@@ -21,7 +21,7 @@ impl Environment for Variables {
     }
 }
 
-/// Compiles the policy; else says all that is wrong with it, a line each.
+/// Compiles the policy. The error has a line for each fault.
 pub(super) fn compile() -> Result<Worker, Vec<String>> {
     let document = document().map_err(|error| vec![error])?;
     let node = std::env::var(NODE).unwrap_or_else(|_| "component".to_owned());

@@ -22,16 +22,16 @@ use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
 use super::{reply, request};
 
-/// How long a connection may take, as in `envoy/bootstrap.yaml`. How long an upstream may be silent is left to the host:
-/// Wasmtime and those built on it wait for ten minutes, after which the SDKs give up, too.
+/// The time limit for connecting, in nanoseconds, as in `envoy/bootstrap.yaml`. The host bounds the silence of an
+/// upstream: Wasmtime and hosts built on it wait for ten minutes, after which the SDKs give up, too.
 const CONNECT_TIMEOUT_NS: u64 = 5_000_000_000;
-/// A caller that left is noticed that soon, also while the upstream says nothing.
+/// The time after which a caller that left is noticed, in nanoseconds, also while the upstream is silent.
 const CALLER_CHECK_NS: u64 = 1_000_000_000;
 
-/// A request that the host would not take as it is.
+/// The error of a request that the host would not take as it is.
 pub(super) struct Unsendable;
 
-/// A request that was sent: its answer, and its body as far as that is still to come.
+/// A request that was sent: its answer, and the rest of its body.
 pub(super) struct Sending {
     answer: FutureIncomingResponse,
     upload: Option<Transfer>,
@@ -53,13 +53,13 @@ impl Sending {
         let to = outgoing.body().map_err(|()| Unsendable)?;
         let sink = to.write().map_err(|()| Unsendable)?;
         let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
-        // Whether it is taken shows in what becomes of the rest.
+        // A failed write shows again in the transfer of the rest.
         let _ = reply::write(&sink, &begun);
         let traits = Traits::of(head.headers.iter().map(|header| (header.name, header.value)));
         Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
     }
 
-    /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when there is one.
+    /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when an answer comes.
     pub(super) fn carry(
         mut self,
         exchange: &Exchange,
@@ -73,7 +73,7 @@ impl Sending {
         loop {
             let mut turn = Turn::default();
             if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
-                // Half a request is none.
+                // The request broke off, so there is nothing to answer.
                 return reply::give_up(out);
             }
             // An answer may come before all is sent.
@@ -82,7 +82,7 @@ impl Sending {
             }
         }
         drop(ready);
-        // A host whose answer is ready and is not there has none.
+        // A host that reports an answer and has none has failed.
         let answer = self.answer.get().and_then(Result::ok);
         match answer.unwrap_or(Err(ErrorCode::InternalError(None))) {
             Ok(answer) => {
@@ -114,12 +114,12 @@ fn write_head(head: &RequestHead<'_>, rewrite: &Rewrite<'_>) -> Option<OutgoingR
 
 fn options() -> RequestOptions {
     let options = RequestOptions::new();
-    // A host that cannot set it has its own.
+    // A host that cannot set the timeout has its own.
     let _ = options.set_connect_timeout(Some(CONNECT_TIMEOUT_NS));
     options
 }
 
-/// The head of an answer goes to the caller; what is left is its body, where it has one.
+/// Passes the head of an answer to the caller. Returns the transfer of its body, where it has one.
 fn begin_answer(
     exchange: &Exchange,
     answer: &IncomingResponse,
@@ -159,7 +159,7 @@ fn bodies(answer: &IncomingResponse, response: &OutgoingResponse) -> Option<Ends
     Some(((from.stream().ok()?, from), (to.write().ok()?, to)))
 }
 
-/// Carries what is left of both bodies, until the answer has ended or nobody wants it any more.
+/// Carries the rest of both bodies, until the answer has ended or its caller has left.
 fn carry_bodies(
     mut upload: Option<Transfer>,
     mut download: Option<Transfer>,
@@ -178,13 +178,13 @@ fn carry_bodies(
         }
         if turn.end(timer.as_ref()) {
             timer = None;
-            // What is dropped here is given up.
+            // Dropping a transfer gives it up.
             download = download.filter(Transfer::is_wanted);
         }
     }
 }
 
-/// The trailers of a request without those that may carry a credential.
+/// Returns the trailers of a request without those that may carry a credential.
 fn request_trailers(exchange: &Exchange, lines: &[Field<'_>]) -> Option<Fields> {
     reply::fields(lines.iter().copied().filter(|(name, _)| exchange.is_slot(name) == Some(false))).ok()
 }
@@ -202,7 +202,7 @@ fn why(error: &ErrorCode) -> UpstreamFailure {
     }
 }
 
-/// In words, for operators. The host's own may be long, and hold anything.
+/// Returns the cause in words, for operators. The host's own words may be long, and hold anything.
 fn cause(error: &ErrorCode) -> &'static str {
     match error {
         ErrorCode::DnsTimeout | ErrorCode::DnsError(_) => "its name cannot be resolved",

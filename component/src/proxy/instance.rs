@@ -1,7 +1,7 @@
 //! The state of an instance for all its requests: the worker, and calls that go on between them.
 //!
-//! A call that nobody waits for is started behind an answer, and its own answer taken when the next request comes: the
-//! host carries it meanwhile, so no caller ever waits for it. Where the instance ends first, it was for nothing.
+//! A call that no request waits for is started behind an answer. Its own answer is taken when the next request comes,
+//! so no caller ever waits for it. A call that outlives its instance is lost.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
@@ -21,23 +21,24 @@ use super::host::{log, now};
 use super::reached::Reached;
 use super::{configuration, reply};
 
-/// The calls that no request waits for and that go on at once.
+/// The most calls at once that no request waits for.
 const MAX_CALLS: usize = 16;
-/// The time between two looks for what is due, where requests come as often.
+/// The time between two looks for due calls, where requests come as often.
 const DUE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     worker: Worker,
-    /// True if the policy was asked for, where it is one that is fetched.
+    /// Set where the policy was fetched once, of a policy that is fetched.
     has_asked: Cell<bool>,
     calls: RefCell<Vec<Call>>,
-    /// When it looked last for what is due.
+    /// The moment of the last look for due calls.
     looked: Cell<Moment>,
     reached: Reached,
 }
 
 impl Instance {
-    /// The instance, whose policy is compiled when the first request comes; `None` where that does not hold.
+    /// Runs `work` with the instance, whose policy is compiled for the first request; with `None` where that has
+    /// errors.
     pub(super) fn with<T>(work: impl FnOnce(Option<&Self>) -> T) -> T {
         thread_local! {
             static INSTANCE: OnceCell<Option<Instance>> = const { OnceCell::new() };
@@ -61,7 +62,7 @@ impl Instance {
         }
     }
 
-    /// Serves a request, and looks after what is due when its answer is on its way.
+    /// Serves a request, and starts due calls behind its answer.
     pub(super) fn serve(&self, incoming: &IncomingRequest, head: &OwnedHead, out: ResponseOutparam) {
         self.collect();
         self.await_policy();
@@ -79,8 +80,10 @@ impl Instance {
         }
     }
 
-    /// Fetches the policy, where it is one that is fetched. An instance may live for one request, so its first one waits
-    /// even where another policy stands in meanwhile; else that would be the only one that is ever in force.
+    /// Fetches the policy, where it is one that is fetched.
+    ///
+    /// An instance may live for one request, so its first one waits even where an initial policy is in force. Otherwise
+    /// the initial policy would be the only one that is ever in force.
     fn await_policy(&self) {
         let is_first = !self.has_asked.replace(true);
         let is_needed = is_first || !self.worker.has_policy();
@@ -109,7 +112,7 @@ impl Instance {
                     return sending.carry(&exchange, authority, head, out, answered);
                 }
             }
-            // There is nowhere that it could go on to, which is why no policy that says so is accepted.
+            // This host cannot let a request pass, so it accepts no policy in shadow mode.
             Verdict::Pass(_) => {}
             Verdict::Reply(_, local_reply) | Verdict::Answer(local_reply) => {
                 return reply::send(out, local_reply, head);
@@ -119,7 +122,7 @@ impl Instance {
         reply::send(out, &LocalReply::host_failure(), head);
     }
 
-    /// Comes to the end of a judgement in the background. The caller has its answer.
+    /// Goes on with a judgement in the background until it ends. The caller has its answer.
     fn finish(&self, in_force: &InForce<'_>, mut background: Option<Background>, request: &Request<'_, '_>) {
         while let Some(Background { fetch, ticket }) = background {
             let resolution = self.fetch(*fetch);
@@ -130,7 +133,7 @@ impl Instance {
         }
     }
 
-    /// Makes a call that is waited for, or waits for the one of the same key that is on its way.
+    /// Makes a call that a request waits for. Where a call of the same key is on its way, it waits for that.
     fn fetch(&self, fetch: Fetch) -> Resolution {
         let mut call = match self.take(&fetch.key) {
             Some(call) => call,
@@ -148,9 +151,9 @@ impl Instance {
         resolution
     }
 
-    /// Takes the answers that have come since.
+    /// Takes the answers that have come since the last request.
     fn collect(&self) {
-        // Nothing is borrowed while something is called.
+        // `calls` is not borrowed while the worker is called.
         let calls = self.calls.take();
         for mut call in calls {
             if call.is_over() {
@@ -161,7 +164,7 @@ impl Instance {
         }
     }
 
-    /// Starts what is due.
+    /// Starts the calls that are due.
     fn start(&self, refresh: Vec<Fetch>) {
         let now = now();
         self.looked.set(now);
@@ -195,7 +198,7 @@ impl Instance {
     }
 }
 
-/// Logs what was observed; nothing counts in this host.
+/// Logs observations; this host has no counters.
 fn observe(observations: Vec<Observation>) {
     log(observations.into_iter().filter_map(|observation| observation.line));
 }

@@ -1,7 +1,7 @@
 //! The proxy: `wasi:http/incoming-handler`.
 //!
-//! Hosts let an instance serve one request after another, or each request have its own. Nothing here counts on either:
-//! what is remembered saves calls and is never needed for a right answer.
+//! Hosts let an instance serve one request after another, or give each request its own. Nothing here depends on either:
+//! caches save calls, and are never needed for a right answer.
 
 mod call;
 mod configuration;

@@ -3,34 +3,34 @@
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-/// So much is moved at once at most.
+/// The most bytes that one step moves.
 const MAX_STEP_BYTES: u64 = 1024 * 1024;
 
 pub(super) struct Pump {
     source: InputStream,
     sink: OutputStream,
-    /// The bytes still to come, where the head has said it. Hosts hold a body to it.
+    /// The bytes still to come, where the head states a length. Hosts hold a body to it.
     left: Option<u64>,
 }
 
 /// The outcome of a step.
 pub(super) enum Flow {
-    /// Something was moved; there may be more.
+    /// Bytes were moved; there may be more.
     Moved,
     /// Nothing can be moved before this is ready.
     Waits(Pollable),
-    /// It is over.
+    /// The direction has ended.
     Ended(End),
 }
 
-/// How a direction ended.
+/// The end of a direction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// With the last byte.
     Complete,
     /// The source broke off.
     Broken,
-    /// Nobody takes what comes.
+    /// The sink takes no more.
     Unwanted,
 }
 
@@ -50,10 +50,10 @@ impl Pump {
                 self.left = self.left.map(|left| left.saturating_sub(moved));
                 Flow::Moved
             }
-            // Where it was the sink that closed, to finish it does nothing.
+            // A closed sink looks the same. Finishing that one does nothing.
             Err(StreamError::Closed) => Flow::Ended(End::Complete),
             Err(StreamError::LastOperationFailed(_)) => Flow::Ended(End::Broken),
-            // Which side has to be waited for is the sink's to say.
+            // The sink tells which side has to be waited for.
             Ok(0) => match self.sink.check_write() {
                 Ok(0) => Flow::Waits(self.sink.subscribe()),
                 Ok(_) => Flow::Waits(self.source.subscribe()),

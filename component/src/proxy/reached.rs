@@ -1,8 +1,8 @@
-//! Which upstreams were reached a moment ago, as far as this instance has seen.
+//! The upstreams that were reached a moment ago, as far as this instance has seen.
 //!
-//! To connect may take so long and no longer, which a host sees to with a timer of its own for each request. To an upstream
-//! that has just answered a request goes without one, since it costs more than to judge the request. If that upstream has
-//! gone since, the request waits as it would on a connection that had been kept open.
+//! A time limit for connecting costs a timer of the host for each request, which is more than judging the request
+//! costs. A request to an upstream that has just answered goes without that timer. If the upstream is gone since, the
+//! request waits as on a connection that was kept open.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use keyswap_core::base::Moment;
 
-/// A moment.
+/// The time for which an upstream counts as reached.
 const LATELY: Duration = Duration::from_secs(1);
 
-/// When upstreams answered last. There are as many as policies name.
+/// The moments at which upstreams last answered. Policies name the upstreams, so their number is bounded.
 #[derive(Default)]
 pub(super) struct Reached(RefCell<BTreeMap<String, Moment>>);
 
@@ -24,7 +24,7 @@ impl Reached {
         reached.get(authority).is_some_and(|at| now.is_within(LATELY, *at))
     }
 
-    /// It has answered a request of this time.
+    /// Notes that the upstream has answered a request of this time.
     pub(super) fn note(&self, authority: &str, at: Moment) {
         let Ok(mut reached) = self.0.try_borrow_mut() else { return };
         match reached.get_mut(authority) {

@@ -1,4 +1,4 @@
-//! Answers that are given here.
+//! Answers that the component gives itself.
 
 use keyswap_core::answer::{LocalReply, ResponseHeaders};
 use keyswap_core::judge::{Field, has_content};
@@ -11,7 +11,7 @@ pub(super) fn send(out: ResponseOutparam, reply: &LocalReply, head: &OwnedHead) 
     send_with(out, reply, &ResponseHeaders::default(), head);
 }
 
-/// Answers it with what its answer was to have beside.
+/// Answers a request, with the headers that an upstream's answer was to have.
 pub(super) fn send_with(
     out: ResponseOutparam,
     reply: &LocalReply,
@@ -25,12 +25,12 @@ pub(super) fn send_with(
     if response.set_status_code(reply.status).is_err() {
         return give_up(out);
     }
-    // Where it has none, it still says how long one would be.
+    // An answer without a body still states how long one would be (RFC 9110 section 8.6).
     let has_body = !reply.body.is_empty() && has_content(head.method.as_bytes(), reply.status);
     let body = if has_body { response.body().ok() } else { None };
     ResponseOutparam::set(out, Ok(response));
     if let Some(body) = body {
-        // Who has left needs no answer.
+        // A caller that has left needs no answer.
         let written = body.write().map(|sink| write(&sink, reply.body.as_bytes()));
         if written == Ok(Ok(())) {
             let _ = OutgoingBody::finish(body, None);
@@ -38,18 +38,18 @@ pub(super) fn send_with(
     }
 }
 
-/// The host says that there was no answer.
+/// Ends a request without an answer: the host makes one.
 pub(super) fn give_up(out: ResponseOutparam) {
     ResponseOutparam::set(out, Err(ErrorCode::InternalError(None)));
 }
 
-/// Fields with these lines, all of them.
+/// Returns fields with all of these lines; an error where the host refuses one.
 pub(super) fn fields<'f>(lines: impl Iterator<Item = Field<'f>>) -> Result<Fields, HeaderError> {
     Fields::from_list(&copies(lines))
 }
 
-/// Fields with those of these lines that the host takes. A line of an answer that it does not take is one that the
-/// caller can do without.
+/// Returns fields with those of these lines that the host takes. A caller can do without a line of an answer that the
+/// host refuses.
 pub(super) fn accepted_fields(lines: &[Line]) -> Fields {
     Fields::from_list(lines).unwrap_or_else(|_| {
         let fields = Fields::new();
@@ -63,16 +63,16 @@ pub(super) fn accepted_fields(lines: &[Line]) -> Fields {
 /// A line as the host gives and takes it.
 pub(super) type Line = (String, Vec<u8>);
 
-/// The form that the host takes at once. Names come from hosts and from policies, and are text.
+/// Copies lines into the form that the host takes. Names come from hosts and from policies, and are text.
 pub(super) fn copies<'f>(lines: impl Iterator<Item = Field<'f>>) -> Vec<Line> {
     lines.map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec())).collect()
 }
 
-/// The other side takes no more.
+/// The error of a sink that takes no more.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Closed;
 
-/// Writes all of it, and waits where the other side is slow.
+/// Writes all bytes, and waits where the other side is slow.
 pub(super) fn write(sink: &OutputStream, mut bytes: &[u8]) -> Result<(), Closed> {
     while !bytes.is_empty() {
         let budget = sink.check_write().map_err(|_| Closed)?;

@@ -7,7 +7,7 @@ use wasip2::io::streams::{InputStream, OutputStream};
 
 use super::pump::{End, Flow, Pump};
 
-/// A body. The pump holds streams of its two ends, so it goes first.
+/// A body on its way. The pump is dropped first, since it holds streams of the two ends.
 pub(super) struct Transfer {
     pump: Pump,
     from: IncomingBody,
@@ -49,13 +49,13 @@ impl Transfer {
         self.pump.is_wanted()
     }
 
-    /// Returns whether its source may be silent for long: a body of a known length is on its way at once.
+    /// Returns whether the source may be silent for long. A body of a known length is on its way at once.
     pub(super) fn may_be_silent(&self) -> bool {
         self.traits.length.is_none()
     }
 
-    /// Moves the trailers, too, as far as `passes` has them. A body that did not come to its end is never finished: the
-    /// other side sees that it was cut off.
+    /// Finishes a body that is complete, with the trailers that `passes` lets through. A body that broke off is never
+    /// finished, so that the other side sees it cut off.
     fn finish(self, passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>) {
         let Self { pump, from, to, traits } = self;
         drop(pump);
@@ -65,7 +65,7 @@ impl Transfer {
                 lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
             passes(&lines)
         });
-        // Who has left needs no end.
+        // A side that has left needs no end.
         let _ = OutgoingBody::finish(to, trailers);
     }
 }
@@ -85,7 +85,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Moves some of a body; says how it ended, where it did.
+    /// Moves some of a body; returns its end, if it has ended.
     pub(super) fn advance(
         &mut self,
         transfer: &mut Option<Transfer>,
@@ -110,8 +110,8 @@ impl Turn {
         self.has_moved
     }
 
-    /// Waits for any of them, or for `other`, unless something was moved and there may be more. Says whether it is `other`
-    /// that came.
+    /// Waits for any of the bodies, or for `other`, unless bytes were moved and more may be there. Returns whether
+    /// `other` came.
     pub(super) fn end(self, other: Option<&Pollable>) -> bool {
         if self.has_moved {
             return false;

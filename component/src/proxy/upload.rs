@@ -4,16 +4,16 @@ use keyswap_core::request::RequestHead;
 use wasip2::http::types::{IncomingBody, IncomingRequest};
 use wasip2::io::streams::{InputStream, StreamError};
 
-/// A body, as far as nobody has read it.
+/// A body, of which at most the beginning was read.
 pub(super) struct Upload {
     pub(super) source: InputStream,
     pub(super) from: IncomingBody,
-    /// The bytes that had to be read to see that there is one.
+    /// The bytes that had to be read to see that there is a body.
     pub(super) begun: Vec<u8>,
 }
 
 impl Upload {
-    /// The body of a request; `None` where it has none.
+    /// Returns the body of a request; `None` where it has none.
     pub(super) fn of(request: &IncomingRequest, head: &RequestHead<'_>) -> Option<Self> {
         let value = |name: &str| {
             let mut headers = head.headers.iter();
@@ -34,7 +34,7 @@ impl Upload {
     }
 }
 
-/// The beginning of a stream; `None` where there is nothing but an end.
+/// Reads the beginning of a stream; `None` where there is nothing but an end.
 fn begin(source: &InputStream, method: &[u8]) -> Option<Vec<u8>> {
     const SOME: u64 = 4096;
     if let Err(StreamError::Closed) = source.read(0) {
@@ -46,7 +46,7 @@ fn begin(source: &InputStream, method: &[u8]) -> Option<Vec<u8>> {
     }
     match source.blocking_read(SOME) {
         Err(StreamError::Closed) => None,
-        // What broke off shows again when the rest is read.
+        // A stream that broke off shows again when the rest is read.
         begun => Some(begun.unwrap_or_default()),
     }
 }

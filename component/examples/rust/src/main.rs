@@ -1,4 +1,4 @@
-//! Judges one request as a server would, and says what to do with it:
+//! A program that judges one request as a server would, and prints what to do with it:
 //!
 //! `keyswap-embedded keyswap-authorizer.wasm policy.json METHOD TARGET ['NAME: VALUE' …]`
 //!
@@ -36,7 +36,7 @@ fn main() -> Result<ExitCode> {
     Ok(tell(&step))
 }
 
-/// Says what to do. A server would do it.
+/// Prints what to do. A server would do it.
 fn tell(step: &Step) -> ExitCode {
     match step {
         Step::Forward(forward) => {
