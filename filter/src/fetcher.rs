@@ -15,14 +15,15 @@ use crate::header_map::HeaderMap;
 use crate::host;
 use crate::request::Request;
 
-/// The calls that are under way at once.
+/// The most calls that are under way at once.
 const MAX_CALLS: usize = 64;
-/// The calls that wait to be made.
+/// The most calls that wait to be made.
 const MAX_QUEUED: usize = 2048;
-/// The requests that wait in all, and for one key: requests that wait for one key leave room for those of others.
+/// The most requests that wait in all.
 const MAX_WAITERS: usize = 8192;
+/// The most requests that wait for one key, so that there is room for those of other keys.
 const MAX_WAITERS_PER_KEY: usize = 4096;
-/// A call that was not made by then is not made at all.
+/// The time after which a queued call is not made at all.
 const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Milliseconds between two calls of the root context: when a call is to be made, when calls wait for others to end,
@@ -31,12 +32,12 @@ const CALL_PERIOD_MS: u32 = 1;
 const BUSY_PERIOD_MS: u32 = 50;
 const IDLE_PERIOD_MS: u32 = 1000;
 
-/// The fetches to make, those under way, and what waits for them.
+/// The fetches to make, those under way, and the requests that wait for them.
 #[derive(Default)]
 pub(crate) struct Fetcher {
     queue: VecDeque<Queued>,
     calls: BTreeMap<u32, Call>,
-    /// The keys of both.
+    /// The keys of queued fetches and of calls.
     fetching: BTreeSet<FetchKey>,
     waiting: BTreeMap<FetchKey, Vec<Waiter>>,
     waiters: usize,
@@ -75,7 +76,7 @@ impl Waiter {
 }
 
 impl Fetcher {
-    /// Has something wait for a fetch. Where there is no room its ticket comes back.
+    /// Queues a waiter for a fetch. Returns its ticket where there is no room.
     pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Ticket> {
         let is_new = !self.fetching.contains(&fetch.key);
         let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
@@ -96,8 +97,8 @@ impl Fetcher {
         Ok(())
     }
 
-    /// Fetches what no request waits for, before what is queued. It comes back where too much is queued already; what is
-    /// being fetched anyway is not fetched twice.
+    /// Queues a fetch that no request waits for, before the others. Returns the fetch where the queue is full. A fetch
+    /// that is under way is not made twice.
     pub(crate) fn start(&mut self, fetch: Fetch, now: Moment) -> Option<Fetch> {
         if self.queue.len() >= MAX_QUEUED {
             return Some(fetch);
@@ -109,7 +110,7 @@ impl Fetcher {
         None
     }
 
-    /// The next fetch to call for, while fewer than the most are on their way.
+    /// Returns the next fetch to call for, while fewer than [`MAX_CALLS`] are under way.
     pub(crate) fn next(&mut self) -> Option<Fetch> {
         if self.calls.len() >= MAX_CALLS {
             return None;
@@ -117,9 +118,9 @@ impl Fetcher {
         self.queue.pop_front().map(|queued| queued.fetch)
     }
 
-    /// A fetch that waited too long to be called for.
+    /// Returns a fetch that waited too long in the queue.
     pub(crate) fn overdue(&mut self, now: Moment) -> Option<Fetch> {
-        // In the order of their time, unless the clock was put back; then those behind wait a little longer.
+        // The queue is in the order of time, unless the clock was put back; then those behind wait a little longer.
         let is_overdue = self.queue.front().is_some_and(|queued| queued.until <= now);
         is_overdue.then(|| self.queue.pop_front()).flatten().map(|queued| queued.fetch)
     }
@@ -128,7 +129,7 @@ impl Fetcher {
         self.calls.insert(number, call);
     }
 
-    /// The call that an answer is of.
+    /// Returns the call that an answer is of.
     pub(crate) fn answered(&mut self, number: u32) -> Option<Call> {
         self.calls.remove(&number)
     }
@@ -141,7 +142,7 @@ impl Fetcher {
         waiters
     }
 
-    /// A request that is over waits no more. Its fetch goes on: the answer serves the next one.
+    /// Removes a request that is over from those that wait. Its fetch goes on: the answer serves the next one.
     pub(crate) fn leave(&mut self, key: &FetchKey, request: &Rc<Request>) {
         if let Some(waiters) = self.waiting.get_mut(key) {
             let before = waiters.len();

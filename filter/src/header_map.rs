@@ -1,12 +1,13 @@
 //! Header maps in the form in which the host hands them over and takes them.
 //!
-//! The number of pairs, the sizes of each name and value, then the names and values, each with a NUL behind it. Numbers are
-//! 32 bits, little-endian. A map that cannot be read to its end is refused: it might hide a header.
+//! A map has the number of pairs, the sizes of each name and value, then the names and values, each with a NUL behind
+//! it (proxy-wasm ABI 0.2.1). Numbers are 32 bits, little-endian. A map that cannot be read to its end is refused: it
+//! might hide a header.
 
 use keyswap_core::answer::ResponseHeader;
 use keyswap_core::request::MisplacedPseudoHeader;
 
-/// Eight bytes tell how long the name and the value of a pair are.
+/// The bytes that hold the sizes of the name and the value of a pair.
 const SIZES: usize = 8;
 
 /// A whole header map.
@@ -15,7 +16,7 @@ pub(crate) struct HeaderMap {
     pairs: usize,
 }
 
-/// It is another map than the host announced, or goes on outside of what was handed over.
+/// The error of a map that is not the one that the host announced, or that runs past its end.
 pub(crate) struct Malformed;
 
 impl From<MisplacedPseudoHeader> for Malformed {
@@ -25,7 +26,7 @@ impl From<MisplacedPseudoHeader> for Malformed {
 }
 
 impl HeaderMap {
-    /// Reads a map of `count` pairs from the host. A map that is too large for the host comes without any.
+    /// Reads a map of `count` pairs from the host. The host hands over no bytes where a map is too large for it.
     pub(crate) fn parse(bytes: Vec<u8>, count: usize) -> Result<Self, Malformed> {
         let pairs = if bytes.is_empty() { 0 } else { number(&bytes, 0).ok_or(Malformed)? };
         let can_be = pairs <= bytes.len() / SIZES;
@@ -36,7 +37,7 @@ impl HeaderMap {
         self.pairs
     }
 
-    /// The pairs, name and value.
+    /// Returns the pairs of name and value, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Malformed>> {
         let mut sizes = 4_usize;
         let mut at = self.pairs.checked_mul(SIZES).and_then(|size| size.checked_add(4));
@@ -62,7 +63,7 @@ fn text<'a>(bytes: &'a [u8], at: &mut Option<usize>, size: usize) -> Option<&'a 
     bytes.get(start..end)
 }
 
-/// These headers in that form.
+/// Writes headers in that form.
 pub(crate) fn serialize(headers: &[ResponseHeader]) -> Vec<u8> {
     let number = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
     let mut bytes = number(headers.len()).to_vec();

@@ -1,7 +1,7 @@
 //! Envoy's host calls, as functions that return errors.
 //!
-//! The SDK's own wrappers panic on a status they do not expect and on bytes that are not UTF-8; both can be had from
-//! outside, and a panic traps the VM for every stream of the worker. So the calls are made here, on bytes only. Nothing
+//! The SDK's own wrappers panic on a status that they do not expect and on bytes that are not UTF-8. A caller can cause
+//! both, and a panic traps the VM for every stream of the worker. So the calls are made here, on bytes only. No code
 //! outside of this module is `unsafe`.
 
 #![allow(unsafe_code, reason = "the host's ABI is made of pointers")]
@@ -22,10 +22,10 @@ use crate::header_map::{self, HeaderMap, Malformed};
 /// The status of a call for something that is not there.
 pub(crate) const NOT_FOUND: u32 = 1;
 
-/// Why a host call failed.
+/// An error of a host call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum HostError {
-    /// The host said no: a status of the ABI.
+    /// The host refused the call, with this status of the ABI.
     Status(&'static str, u32),
     /// A header map does not have the form that the ABI gives it.
     Malformed,
@@ -67,7 +67,7 @@ fn receive(
         return Ok(Vec::new());
     }
     // SAFETY: the host wrote `size` bytes to memory that `proxy_on_memory_allocate` gave it, which makes it as a
-    // `Vec<u8>` of that capacity and forgets it. Nobody else owns it.
+    // `Vec<u8>` of that capacity and forgets it. Nothing else owns it.
     Ok(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
@@ -80,7 +80,7 @@ pub(crate) enum Map {
     CallResponseHeaders = 6,
 }
 
-/// A whole header map, which has `count` pairs as the host said when it announced it.
+/// Reads a header map of `count` pairs, as the host announced it.
 pub(crate) fn header_map(map: Map, count: usize) -> Result<HeaderMap, HostError> {
     // SAFETY: the pointers are valid for the call.
     let bytes = receive("get_header_map_pairs", |data, size| unsafe {
@@ -120,7 +120,7 @@ pub(crate) fn add(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> 
     accept("add_header_map_value", status)
 }
 
-/// The value of a header.
+/// Returns the value of a header.
 pub(crate) fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the slice and the pointers are valid for the call.
     receive("get_header_map_value", |data, size| unsafe {
@@ -128,7 +128,7 @@ pub(crate) fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
     })
 }
 
-/// The plugin's configuration; empty where there is none.
+/// Returns the plugin's configuration; empty where there is none.
 pub(crate) fn plugin_configuration() -> Vec<u8> {
     const PLUGIN_CONFIGURATION: u32 = 7;
     buffer(PLUGIN_CONFIGURATION, usize::MAX).unwrap_or_default()
@@ -141,7 +141,7 @@ fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
     })
 }
 
-/// The time of day.
+/// Returns the time of day.
 pub(crate) fn now() -> Result<Moment, HostError> {
     let mut nanoseconds = 0;
     // SAFETY: the pointer is valid for the call.
@@ -151,8 +151,9 @@ pub(crate) fn now() -> Result<Moment, HostError> {
     Ok(Moment(nanoseconds))
 }
 
-/// Makes a call; its answer comes to the context that is active now, so only the root context makes them: it outlives
-/// every stream. The answer has the number that this returns.
+/// Makes a call, and returns its number, which the answer has, too.
+///
+/// The answer comes to the context that is active now. So only the root context makes calls: it outlives every stream.
 pub(crate) fn dispatch(request: &FetchRequest) -> Result<u32, HostError> {
     let headers = request.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
     let body = request.body.as_ref().map(|body| body.as_slice());
@@ -162,7 +163,7 @@ pub(crate) fn dispatch(request: &FetchRequest) -> Result<u32, HostError> {
         .map_err(|status| HostError::Status("http_call", status as u32))
 }
 
-/// The answer to a call; `None` where there is none.
+/// Returns the answer to a call; `None` where none came.
 pub(crate) fn call_response(headers: usize, body: usize) -> Option<(u16, Vec<u8>)> {
     const CALL_RESPONSE_BODY: u32 = 4;
     if headers == 0 {
@@ -173,7 +174,7 @@ pub(crate) fn call_response(headers: usize, body: usize) -> Option<(u16, Vec<u8>
     Some((status, body))
 }
 
-/// Has the following calls concern this context.
+/// Makes the calls that follow concern this context.
 pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
     // SAFETY: a plain number.
     accept("set_effective_context", unsafe { abi::proxy_set_effective_context(context) })
@@ -186,13 +187,13 @@ pub(crate) fn continue_request() -> Result<(), HostError> {
     accept("continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
 }
 
-/// Has the root context called so often.
+/// Sets the period of the root context's ticks, in milliseconds.
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
     // SAFETY: a plain number.
     accept("set_tick_period", unsafe { abi::proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
-/// A value of the shared data, and the number of its state for [`set_shared`]; `None` where there is none.
+/// Returns a value of the shared data, and the number of its state for [`set_shared`]; `None` where there is no value.
 pub(crate) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     const CALL: &str = "get_shared_data";
     let mut cas = 0;
@@ -207,7 +208,7 @@ pub(crate) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     }
 }
 
-/// Sets a value of the shared data, if its state is still the one of that number; 0 is any. Says whether it was.
+/// Sets a value of the shared data, if its state still has that number; 0 is any. Returns whether it was set.
 pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Result<bool, HostError> {
     const CAS_MISMATCH: u32 = 8;
     // SAFETY: the slices are valid for the call.
@@ -219,7 +220,7 @@ pub(crate) fn set_shared(key: &str, value: &[u8], cas: u32) -> Result<bool, Host
     accept("set_shared_data", status).map(|()| true)
 }
 
-/// A property of the stream, by its path: names that end in NUL.
+/// Returns a property of the stream, by its path: names that end in NUL.
 fn property(path: &str) -> Result<Vec<u8>, HostError> {
     // SAFETY: the slice and the pointers are valid for the call.
     receive("get_property", |data, size| unsafe {
@@ -232,7 +233,7 @@ pub(crate) fn node_id() -> String {
     property("node\0id\0").map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
 }
 
-/// The address of the connection's other end, where it has one.
+/// Returns the address of the connection's other end, where it has one.
 pub(crate) fn peer() -> Option<IpAddr> {
     let address = property("source\0address\0").ok()?;
     let address: SocketAddr = str::from_utf8(&address).ok()?.parse().ok()?;
@@ -270,7 +271,7 @@ pub(crate) fn call_foreign_function(name: &'static str, arguments: &[u8]) -> Res
     })
 }
 
-/// Answers the stream from here.
+/// Answers the stream with a local reply.
 pub(crate) fn send_local_reply(reply: &LocalReply) -> Result<(), HostError> {
     const NO_GRPC_STATUS: i32 = -1;
     let headers = header_map::serialize(&reply.headers);

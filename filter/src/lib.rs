@@ -1,7 +1,7 @@
 //! Keyswap as a proxy-wasm filter: it hands each request head to the engine and carries out the decision.
 //!
-//! It decides nothing itself: which request is refused, with what status, and what is rewritten is `keyswap-core`'s.
-//! It refuses to forward whatever it could not rewrite completely.
+//! The filter decides nothing itself: `keyswap-core` decides which request is refused, with what status, and what is
+//! rewritten. A request that could not be rewritten completely is not forwarded.
 //!
 //! A panic traps the VM for every stream of the worker, so nothing here can panic: host calls return errors
 //! ([`host`]), and the lints forbid the rest. Outside Wasm the crate is empty.

@@ -14,7 +14,7 @@ use crate::host::{self, Counter};
 #[derive(Default)]
 pub(crate) struct Metrics {
     rows: RefCell<Vec<Row>>,
-    /// Those that have more parts, by their names.
+    /// The counters with more parts, by their names.
     named: RefCell<BTreeMap<String, Counter>>,
 }
 
@@ -57,7 +57,7 @@ impl Metrics {
         self.increment("fetches", kind, outcome, || format!("keyswap.fetches.kind.{kind}.outcome.{outcome}"));
     }
 
-    /// A host that cannot count is not a reason to refuse a request.
+    /// Increments a counter. A host that cannot count is not a reason to refuse a request.
     fn increment(
         &self,
         family: &'static str,
@@ -77,7 +77,7 @@ impl Metrics {
     }
 }
 
-/// Tells the access log who the request was from and what became of it (`%FILTER_STATE(wasm.keyswap_…:PLAIN)%`).
+/// Tells the access log the principal and the outcome of a request (`%FILTER_STATE(wasm.keyswap_…:PLAIN)%`).
 pub(crate) fn publish(decision: &Decision<'_>) {
     host::set_filter_state("keyswap_provider", decision.facts.provider.as_bytes());
     host::set_filter_state("keyswap_reason", decision.reason_code().as_bytes());

@@ -1,6 +1,6 @@
 //! The plugin: the worker of a VM, made when Envoy configures it, and the calls that its requests need.
 //!
-//! A configuration that does not hold is refused as a whole, and Envoy with it refuses its own.
+//! A configuration with errors is refused as a whole, and Envoy with it refuses its own.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::stream::{self, Stream};
 use crate::verifier::EnvoyVerifier;
 use crate::worker::Shared;
 
-/// The time between two questions to the engine for what is due.
+/// The least time between two questions to the engine for what is due.
 const ROUND_INTERVAL: Duration = Duration::from_millis(900);
 
 /// The root context.
@@ -115,7 +115,7 @@ impl Plugin {
         shared.with_fetcher(Fetcher::schedule);
     }
 
-    /// A call that cannot even be made has failed.
+    /// Makes a call. A call that cannot even be made has failed.
     fn call(&self, shared: &Shared, fetch: Fetch) {
         let call = Call { key: fetch.key, as_of: fetch.as_of };
         match host::dispatch(&fetch.request) {
@@ -136,7 +136,7 @@ impl Plugin {
         self.resolve(shared, &call.key, &resolution);
     }
 
-    /// Goes on with every request that waits for this.
+    /// Resumes every request that waits for this key.
     fn resolve(&self, shared: &Shared, key: &FetchKey, resolution: &Resolution) {
         let waiters = shared.with_fetcher(|fetcher| fetcher.release(key));
         if waiters.is_empty() {

@@ -8,7 +8,7 @@ use keyswap_core::worker::Exchange;
 /// A request of a stream.
 #[derive(Default)]
 pub(crate) struct Request {
-    /// Its context.
+    /// The id of its context.
     pub(crate) id: u32,
     /// The number of its headers, as the host announced them.
     pub(crate) count: Cell<usize>,
@@ -16,6 +16,6 @@ pub(crate) struct Request {
     pub(crate) waits_for: RefCell<Option<FetchKey>>,
     /// The exchange with the upstream, once it was forwarded.
     pub(crate) exchange: RefCell<Exchange>,
-    /// True if the request goes on as if the filter were not there.
+    /// Set where the request passes as if the filter were not there.
     pub(crate) is_passed: Cell<bool>,
 }

@@ -1,13 +1,13 @@
 //! Envoy's shared data as the engine's store: one memory for all workers of a process.
 //!
 //! Envoy ignores compare-and-swap on a key that is absent, so two workers that write first would both win. Therefore
-//! every key is given an empty record before the first request ([`seed`]).
+//! every key gets an empty record before the first request ([`seed`]).
 
 use keyswap_core::host::{EMPTY_SLOT, Store, StoreError, Update, slot_keys};
 
 use crate::host::{self, HostError};
 
-/// Another worker was faster so often: then there is more to it than bad luck.
+/// The most attempts of an update. Where other workers are faster each time, there is more to it than bad luck.
 const ATTEMPTS: usize = 8;
 
 /// The shared data of the process.
@@ -37,8 +37,10 @@ impl Store for SharedData {
     }
 }
 
-/// Makes every key exist. Envoy configures a plugin on its main thread before any worker has it, so nobody else writes
-/// while the first seeds; whoever comes later finds the keys there.
+/// Makes every key exist.
+///
+/// Envoy configures a plugin on its main thread before any worker has it, so nothing else writes while the first plugin
+/// seeds. A later plugin finds the keys there.
 pub(crate) fn seed() -> Result<(), HostError> {
     for key in slot_keys() {
         if host::shared(&key)?.is_none() {

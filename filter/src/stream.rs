@@ -64,7 +64,7 @@ impl HttpContext for Stream {
         }
     }
 
-    /// Trailers are no place for a credential: none is read from there, and none is let through.
+    /// Removes trailers that could carry a credential: none is read from a trailer, and none is let through.
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
         if self.request.is_passed.get() {
             return Action::Continue;
@@ -116,7 +116,7 @@ impl AnswerHead for Answer {
     }
 }
 
-/// Resumes what waited for a fetch.
+/// Resumes a waiter whose fetch is done.
 pub(crate) fn resume(shared: &Shared, waiter: Waiter, resolution: Resolution) {
     match waiter {
         Waiter::Request(request, ticket) => resume_request(shared, &request, ticket, resolution),
@@ -124,7 +124,7 @@ pub(crate) fn resume(shared: &Shared, waiter: Waiter, resolution: Resolution) {
     }
 }
 
-/// Resumes a request. Its own context was not called, so this one is put in its place.
+/// Resumes a request. The host did not call the request's own context, so that is made the effective one.
 fn resume_request(shared: &Shared, request: &Rc<Request>, ticket: Ticket, resolution: Resolution) {
     request.waits_for.take();
     // A request that is over has left the list; were it there all the same, the host would say so here.
@@ -230,7 +230,7 @@ fn apply(rewrite: &Rewrite<'_>) -> Result<(), HostError> {
     host::clear_route_cache()
 }
 
-/// Decides about a request that could not be judged.
+/// Decides a request that could not be judged.
 fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
     log::error!("a request could not be judged: {error}");
     let in_force = shared.worker.in_force(&SharedData);

@@ -29,7 +29,7 @@ impl SignatureVerifier for EnvoyVerifier {
     }
 }
 
-/// `hash_function = 1, public_key = 2, signature = 3, text = 4`
+/// Returns `hash_function = 1, public_key = 2, signature = 3, text = 4`, as protobuf.
 fn arguments(check: &NativeCheck<'_>) -> Vec<u8> {
     let fields = [check.hash.as_bytes(), check.public_key, &check.signature, check.text];
     let mut message = Vec::with_capacity(fields.iter().map(|field| field.len().saturating_add(6)).sum());
@@ -47,7 +47,8 @@ fn arguments(check: &NativeCheck<'_>) -> Vec<u8> {
     message
 }
 
-/// `result = 1`, a varint, is only sent where it is true, and before everything else.
+/// Returns whether the signature holds. `result = 1`, a varint, is only sent where it is true, and before everything
+/// else.
 fn holds(results: &[u8]) -> bool {
     results.starts_with(&[1 << 3, 1])
 }

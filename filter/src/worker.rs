@@ -1,4 +1,4 @@
-//! The worker of a VM, as all its streams share it: the engine, the calls that it needs, what it counts.
+//! The worker of a VM, as all its streams share it: the engine, the calls that it needs, and the counters.
 
 use std::cell::{Cell, RefCell};
 
@@ -27,7 +27,7 @@ impl Shared {
         Self { worker, metrics: Metrics::default(), fetcher, last_round }
     }
 
-    /// Counts and logs what was observed.
+    /// Counts and logs observations.
     pub(crate) fn observe(&self, observations: &[Observation]) {
         for observation in observations {
             self.metrics.observe(observation);
@@ -37,7 +37,7 @@ impl Shared {
         }
     }
 
-    /// Has a request or a judgement wait for a fetch. Where there are too many already its ticket comes back.
+    /// Queues a request or a judgement for a fetch. Returns its ticket where too many wait already.
     pub(crate) fn wait(
         &self,
         fetch: Fetch,
@@ -48,7 +48,7 @@ impl Shared {
         Ok(fetcher.wait(fetch, waiter, now))
     }
 
-    /// Keeps a head for a judgement in the background. Where there is no room it is given up.
+    /// Keeps a head for a judgement in the background, which is given up where there is no room.
     pub(crate) fn keep(&self, background: Option<Background>, map: HeaderMap, now: Moment) {
         if let Some(Background { fetch, ticket }) = background {
             let _ = self.wait(*fetch, Waiter::Background(map, ticket), now);
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// Nothing that is done with the fetcher calls back, so nothing else has borrowed it.
+    /// Runs `work` with the fetcher. Nothing in `work` calls back, so nothing else has borrowed the fetcher.
     pub(crate) fn with_fetcher<T: Default>(&self, work: impl FnOnce(&mut Fetcher) -> T) -> T {
         match self.fetcher.try_borrow_mut() {
             Ok(mut fetcher) => work(&mut fetcher),

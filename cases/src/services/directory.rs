@@ -1,5 +1,5 @@
-//! All services of a file of cases. They are told apart by the target of the request alone, so that one server can be all
-//! of them.
+//! All services of a file of cases. Only the target of a request tells which service it is for, so that one server can
+//! be all of them.
 
 use keyswap_core::base::Moment;
 
