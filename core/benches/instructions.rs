@@ -1,8 +1,8 @@
-//! One decision at a time, for counting what it takes: `cargo xtask instructions` runs this program in Valgrind.
+//! A program that makes one decision at a time, to count what it takes: `cargo xtask instructions` runs it in Valgrind.
 //!
-//! `instructions NAME` makes ready what a worker has once it is warm, and then makes the decision of that name in
-//! [`keyswap_counted`], the only function whose instructions are counted. A decision that comes out otherwise than it
-//! should fails, so that no count is of something else. Without a name it prints the names.
+//! `instructions NAME` makes ready the state of a warm worker, and then makes the decision of that name in
+//! [`keyswap_counted`], the only function whose instructions are counted. A decision with another outcome than it
+//! should have fails, so that no count is of something else. Without a name it prints the names.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -52,13 +52,13 @@ fn main() {
     }
 }
 
-/// Valgrind counts while this runs: it knows it by its name.
+/// Counts one decision: Valgrind counts while this function runs, and knows it by its name.
 #[inline(never)]
 fn keyswap_counted(work: &mut dyn FnMut()) {
     work();
 }
 
-/// Judges a request that was judged before, with all that is remembered of it.
+/// Judges a request that was judged before, with warm caches.
 fn decide(policy: &Value, request: &Request, service: Service, expect: (u16, &'static str)) {
     let (worker, store) = (Worker::new(policy), MemoryStore::default());
     let headers = request.headers();
@@ -106,14 +106,14 @@ fn policy_compile() {
     assert!(compiled.is_some());
 }
 
-/// The shipped policy with a token that is known here, and these changes.
+/// Returns the shipped policy with a token that is known here, and these changes.
 fn policy(changes: &Value) -> Value {
     let mut policy: Value = serde_saphyr::from_str(POLICY).unwrap();
     policy["tokens"][0]["sha256"] = json!(Digest::of(TOKEN.as_bytes()).to_hex());
     with(&policy, changes)
 }
 
-/// The same with a registry in place of the token, and a limit.
+/// Returns the same policy with a registry in place of the token, and a limit.
 fn registry() -> Value {
     policy(&json!({
         "tokens": null,
@@ -125,13 +125,13 @@ fn registry() -> Value {
 /// A request head as text.
 struct Request(String);
 
-/// A request of the SDK with this token.
+/// Returns a request of the SDK with this token.
 fn sdk(token: &str) -> Request {
     Request(REQUEST.replace("{token}", token))
 }
 
 impl Request {
-    /// Method and path.
+    /// Returns a head with method and path.
     fn head(&self) -> RequestHead<'_> {
         let mut words = self.0.split(' ').map(str::as_bytes);
         let mut next = || words.next().unwrap_or_default();
@@ -144,7 +144,7 @@ impl Request {
         }
     }
 
-    /// The header lines, and those that Envoy adds.
+    /// Returns the header lines, and those that Envoy adds.
     fn headers(&self) -> Vec<Header<'_>> {
         let added = ["x-forwarded-proto: http", "x-request-id: 01234567-89ab-4cde-8f01-23456789abcd"];
         let lines = self.0.lines().skip(1).take_while(|line| !line.is_empty()).chain(added);

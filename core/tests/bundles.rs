@@ -1,4 +1,4 @@
-//! Policies that are fetched: whose signature counts, which revision, and that what cannot be taken changes nothing.
+//! Policies that are fetched: the signatures that count, the revisions, and answers that change nothing.
 
 mod support;
 
@@ -16,7 +16,7 @@ const TOKEN: &str = "ptk_of-a-caller-0123456789";
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";
 
-/// A policy that lets the token call these providers.
+/// Returns a policy that lets the token call these providers.
 fn policy(providers: &[&str]) -> Value {
     let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
     json!({
@@ -119,7 +119,7 @@ fn an_initial_policy_serves_until_the_first_one_came() {
     assert_eq!(ask(&plane, &store, 0, &down), "provider_not_allowed");
 }
 
-/// Its ticket holds what a lookup of the first policy resolved to, which the second has no use for.
+/// Checks that a ticket's lookup under the first policy is not used by the second.
 #[test]
 fn a_request_that_waited_is_judged_by_the_policy_that_is_in_force_when_it_goes_on() {
     for (next, outcome) in [(policy(&["openai"]), FORWARD), (policy(&["anthropic"]), "provider_not_allowed")]
@@ -140,7 +140,7 @@ fn a_request_that_waited_is_judged_by_the_policy_that_is_in_force_when_it_goes_o
     }
 }
 
-/// Everything that a registry, or whoever sits in its place, could answer that is no newer policy of the right signer.
+/// Returns every answer that is no newer policy of the right signer, from a registry or from a server in its place.
 fn bad_answers(signer: &Signer) -> Vec<(&'static str, Answer)> {
     let good = policy(&["anthropic"]);
     let answer = |header: &Value, payload: &Value| {
@@ -224,7 +224,7 @@ fn what_is_no_newer_policy_of_the_right_signer_changes_nothing_and_is_told_once(
             plane.work(&store, at(second), &|_| Answer(200, next.clone()));
         }
         assert_eq!(ask(&plane, &store, 130, &down), "provider_not_allowed", "{what}");
-        // A worker that has no policy yet is given none by it either.
+        // A worker that has no policy yet is given none by such an answer either.
         let fresh = Plane::new(&configuration(&signer, &json!({"minimum_revision": 5})));
         let alone = MemoryStore::default();
         assert_eq!(ask(&fresh, &alone, 0, &|_| Answer(status, body.clone())), "policy_unavailable", "{what}");
@@ -292,7 +292,7 @@ fn one_worker_of_a_process_asks_and_the_others_take_what_it_took() {
     for plane in &planes {
         assert_eq!(ask(plane, &store, 58, &down), "provider_not_allowed");
     }
-    // One that begins anew has it at once, and asks nobody; with its first request already.
+    // A new worker has the policy at once and asks no registry; with its first request already.
     let first = Plane::new(&configuration(&signer, &json!({})));
     assert_eq!(ask(&first, &store, 58, &|path| panic!("{path}")), "provider_not_allowed");
     let late = Plane::new(&configuration(&signer, &json!({})));
@@ -351,7 +351,7 @@ fn whoever_comes_while_the_first_policy_is_fetched_shares_the_call() {
         assert_eq!(plane.inner.first_policy(at(0)).unwrap().key, first.key);
         assert_eq!(plane.inner.first_policy(at(1)).unwrap().key, first.key);
         plane.call(&first, at(1), &store, &down);
-        // It came to nothing just now, so nobody waits for another one yet.
+        // The call failed just now, so no request waits for another one yet.
         assert!(plane.inner.first_policy(at(1)).is_none());
         assert!(plane.inner.first_policy(at(3)).is_some());
     }

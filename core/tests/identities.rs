@@ -1,4 +1,5 @@
-//! Identity JWTs over time, through the whole engine: how long an issuer's keys are used, and whose budget a person has.
+//! Identity JWTs over time, through the whole engine: the time for which an issuer's keys are used, and the budget of a
+//! person.
 
 mod support;
 
@@ -10,13 +11,13 @@ use support::{NOW, Signer, claims, oidc, with};
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A token of Alice's, good for five minutes from then on.
+/// Returns a token of Alice's, good for five minutes from then on.
 fn token(signer: &Signer, second: i64) -> String {
     let times = json!({"iat": NOW + second, "nbf": NOW + second, "exp": NOW + second + 300});
     signer.sign(&with(&claims(), &times))
 }
 
-/// An issuer that keeps its keys at an address.
+/// Returns a worker whose issuer keeps its keys at an address.
 fn remote(stale_if_error: &str) -> Worker {
     let jwks = json!({
         "url": "https://id.example/keys", "cache_duration": "10m", "stale_if_error": stale_if_error,

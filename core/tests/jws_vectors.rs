@@ -54,12 +54,12 @@ fn judge_with(key: &Value, token: &str, verifier: &dyn SignatureVerifier) -> Ver
     }
 }
 
-/// A token as a client would send it; a JSON serialization is sent as its text.
+/// Returns a token as a client would send it; a JSON serialization is sent as its text.
 fn text(token: &Value) -> String {
     token.as_str().map_or_else(|| token.to_string(), str::to_owned)
 }
 
-/// Where Wycheproof says *valid* and the policy is stricter.
+/// Returns the verdict where Wycheproof says *valid* and the policy is stricter.
 fn stricter(case: u64) -> Option<Verdict> {
     match case {
         // Symmetric: HS256.
@@ -157,7 +157,7 @@ fn rfc_7520_7797_and_8037_in_every_serialization() {
     }
 }
 
-/// Notes what a native verifier would be handed, and lets the pure one answer.
+/// A verifier that notes what a native one would be handed, and lets the pure one answer.
 #[derive(Default)]
 struct Recorder(RefCell<Option<Handed>>);
 
@@ -208,7 +208,7 @@ fn openssl_and_we_agree_on_signatures_and_on_the_der_of_keys_and_of_ecdsa_signat
     assert_eq!(algorithms, Algorithm::ALL.map(Algorithm::name));
 }
 
-/// Fails when it is asked.
+/// A verifier that fails when it is asked.
 struct NeverAsked;
 
 impl SignatureVerifier for NeverAsked {

@@ -40,7 +40,7 @@ impl KeyPair for Signer {
     }
 }
 
-/// Each attack is refused for the reason that it should be, where every algorithm is allowed.
+/// Asserts that an attack is refused for the reason that it should be, where every algorithm is allowed.
 #[track_caller]
 fn refused(attacks: fn(&Forge<'_>) -> Vec<Attack>) {
     let (key, stranger) = (signer(), Signer::new(9, "k1"));
@@ -72,7 +72,7 @@ fn j1_no_spelling_of_none_is_an_algorithm() {
 #[test]
 fn j2_no_public_key_is_the_secret_of_an_hmac_and_each_key_is_bound_to_its_algorithms() {
     refused(header::j2);
-    // What the policy does not allow is not even looked up.
+    // A token of an algorithm that the policy does not allow is not even looked up.
     let policy = policy(&json!([with(&oidc(&json!([signer().jwk()])), &json!({"algorithms": ["RS256"]}))]));
     assert_eq!(verify(&policy, &signer().sign(&claims())).err(), Some(JwtError::Algorithm));
 }
@@ -106,7 +106,7 @@ fn j4_a_token_without_kid_finds_a_key_only_where_there_is_one_and_the_issuer_nam
     assert_eq!(verdict(json!([for_nothing, one])), None);
     assert_eq!(verdict(json!([one, other])), Some(JwtError::Key(NoKey::Ambiguous)));
     assert_eq!(verdict(json!([])), Some(JwtError::Key(NoKey::Unnamed)));
-    // Cloudflare and Vercel always name theirs.
+    // Tokens of Cloudflare and Vercel always name their key.
     let access = access_policy();
     let token = signer().sign_raw(r#"{"alg":"ES256"}"#, access_claims().to_string());
     assert_eq!(verify(&access, &token).err(), Some(JwtError::KeyUnnamed));
@@ -313,7 +313,7 @@ fn j15_access_takes_people_and_named_services_and_no_sign_in_token() {
         (with(&service, &json!({"common_name": "other.access"})), identity(IdentityError::Service)),
         (with(&service, &json!({"common_name": ""})), identity(IdentityError::Service)),
         (with(&service, &json!({"sub": "7335"})), identity(IdentityError::Service)),
-        // A service that says it is a person, too.
+        // A service that claims to be a person, too.
         (json!({"common_name": "e367.access"}), identity(IdentityError::Service)),
         (json!({"common_name": "e367.access", "sub": ""}), identity(IdentityError::Service)),
     ] {
@@ -359,7 +359,7 @@ fn j15_an_email_that_the_issuer_does_not_vouch_for_is_none() {
         let token = signer().sign(&with(&claims(), &json!({"email_verified": verified})));
         assert_eq!(verify(&policy, &token).unwrap().email().is_some(), email, "{verified}");
     }
-    // Nobody becomes Alice by a Kelvin sign.
+    // A Kelvin sign does not make another person Alice.
     let token = signer().sign(&with(&claims(), &json!({"email": "\u{212a}im@example.com"})));
     assert_eq!(verify(&policy, &token).unwrap().email(), Some("\u{212a}im@example.com"));
 }

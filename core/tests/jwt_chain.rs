@@ -35,7 +35,7 @@ fn of_alice() -> JWTClaims<Custom> {
     claims
 }
 
-/// A key set and a token of Alice's, both by jwt-simple.
+/// Returns a key set and a token of Alice's, both by jwt-simple.
 fn signed(algorithm: Algorithm) -> (Value, String) {
     let rsa = {
         let vector: Value = serde_json::from_str(RSA).unwrap();
@@ -147,7 +147,7 @@ fn the_access_token_is_found_in_the_request_and_judged() {
     {
         let headers = [
             Header { name: name.as_bytes(), value: value.as_bytes() },
-            // Never trusted: anybody can send it.
+            // Never trusted: any caller can send it.
             Header { name: b"cf-access-authenticated-user-email", value: b"eve@example.com" },
         ];
         let head = RequestHead::new(b"POST", b"/", &headers);

@@ -1,4 +1,4 @@
-//! Every kind of finding with a policy that has it, the same policy mended, and what is no finding but an error.
+//! Every kind of finding, with a policy that has it, the same policy mended, and what is no finding but an error.
 
 use keyswap_core::base::UnixTime;
 use keyswap_core::policy::{Lint, Policy};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// 2027-01-15T08:00:00Z.
 const NOW: UnixTime = UnixTime(1_800_000_000);
 
-/// A policy without findings, with `changes` at their pointers; null removes.
+/// Returns a policy without findings, with `changes` at their pointers; null removes.
 fn document(changes: &[(&str, Value)]) -> Value {
     let mut document = json!({
         "version": "keyswap/v1",
@@ -59,13 +59,13 @@ fn read(document: &Value) -> Policy {
     Policy::from_json(document.to_string().as_bytes()).unwrap_or_else(|errors| panic!("{errors}\n{document}"))
 }
 
-/// The findings, each as `code path`.
+/// Returns the findings, each as `code path`.
 fn findings(document: &Value) -> Vec<String> {
     let findings = read(document).lint(NOW);
     findings.iter().map(|finding| format!("{} {}", finding.lint.code(), finding.path)).collect()
 }
 
-/// A policy that has a finding, where that is, and the same policy mended.
+/// A policy that has a finding, the place of that, and the same policy mended.
 struct Row {
     expect: &'static str,
     bad: Vec<(&'static str, Value)>,
@@ -98,7 +98,7 @@ fn rows() -> Vec<Row> {
         row(
             "token-without-expiry tokens[0]",
             &[("/tokens", json!([token(&json!({"expires_at": null}))]))],
-            // One that is taken back needs none.
+            // A token that is disabled needs none.
             &[("/tokens", json!([token(&json!({"expires_at": null, "status": "disabled"}))]))],
         ),
         row(

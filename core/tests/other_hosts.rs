@@ -1,5 +1,6 @@
-//! Hosts that are not Envoy: whose instances share no memory, are asked by nobody what is due, and cannot upgrade a
-//! connection. What a policy asks for and such a host has not is an error, and what the registry keeps holds for all.
+//! Hosts that are not Envoy: their instances share no memory, are never asked what is due, and cannot upgrade a
+//! connection. A setting that needs an ability which such a host lacks is an error. Budgets at the registry hold for
+//! all.
 
 mod support;
 
@@ -34,7 +35,7 @@ fn limited(more: &Value) -> Value {
     )
 }
 
-/// A registry that keeps budgets of three, and counts what it is asked.
+/// A registry that keeps budgets of three, and counts the questions that it gets.
 #[derive(Default)]
 struct Registry {
     taken: RefCell<u32>,
@@ -69,7 +70,7 @@ fn feed(sequence: u64, changes: &Value) -> Answer {
     Answer(200, json!({"sequence": sequence, "reset": false, "changes": changes}).to_string())
 }
 
-/// Returns the errors of a policy that asks for more than the component's hosts have.
+/// Returns the errors of a policy that needs more abilities than the component's hosts have.
 fn errors(policy: &Value) -> Vec<String> {
     let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap();
     assert_eq!(policy.fits(Capabilities::ENVOY), Ok(()), "it fits Envoy");
@@ -211,7 +212,7 @@ fn an_upgrade_is_refused_where_there_can_be_none_and_takes_nothing() {
     let bearer = format!("Bearer {TOKEN}");
     assert_eq!(upgrade(&worker, &bearer, &service), Some(Reason::UpgradeUnsupported));
     assert_eq!(registry.count("/v1/limits"), 0);
-    // Who may not call learns what anybody learns.
+    // A caller that may not call learns no more than any other.
     assert_eq!(upgrade(&worker, "Bearer undefined", &service), Some(Reason::TokenInvalid));
     assert_eq!(upgrade(&worker, "", &service), Some(Reason::CredentialMissing));
     assert_eq!(upgrade(&Worker::new(&limited(&json!({}))), &bearer, &service), None, "Envoy can");

@@ -1,4 +1,5 @@
-//! The outline of a policy: the same for two that mean the same, another for two that do not, and never a secret.
+//! The outline of a policy: the same for two with the same meaning, another for two with different ones, and never a
+//! secret.
 
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};

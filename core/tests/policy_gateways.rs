@@ -1,9 +1,9 @@
-//! The sections `gateway` and `providers` of a policy: which providers they enable, and every error with its place.
+//! The sections `gateway` and `providers` of a policy: the providers that they enable, and every error with its place.
 
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
-/// A policy with a Cloudflare AI Gateway, changed as `changes` says.
+/// Returns a policy with a Cloudflare AI Gateway, with these sections.
 fn document(gateway: &Value, providers: &Value, credentials: &[&str], scope: &[&str]) -> Value {
     let mut cloudflare = json!({"account": "a", "gateway": "g", "credential": "cf", "mode": "provider_key"});
     for (name, value) in gateway.as_object().into_iter().flatten() {
@@ -23,7 +23,7 @@ fn document(gateway: &Value, providers: &Value, credentials: &[&str], scope: &[&
     })
 }
 
-/// All errors, a line each.
+/// Returns all errors, a line each.
 fn errors(document: &Value) -> String {
     Policy::from_json(document.to_string().as_bytes())
         .map_or_else(|errors| errors.to_string(), |_| String::new())

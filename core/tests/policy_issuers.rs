@@ -1,4 +1,4 @@
-//! The section `issuers` of a policy: what a preset fills in, and every error with its place.
+//! The section `issuers` of a policy: the defaults of a preset, and every error with its place.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn generic() -> Value {
     json!({"name": "id", "preset": "oidc", "issuer": "https://id.example/a/", "audiences": ["keyswap"]})
 }
 
-/// All errors, a line each.
+/// Returns all errors, a line each.
 fn errors(issuers: &Value) -> String {
     let document = json!({
         "version": "keyswap/v1",

@@ -1,4 +1,4 @@
-//! Tokens of a registry over time, as workers that share memory see them: who is believed, for how long, and what
+//! Tokens of a registry over time, as workers that share memory see them: the time for which a record is used, and what
 //! neither guesses, odd answers nor a clock that was put back can change about it.
 
 mod support;
@@ -20,7 +20,7 @@ fn a_token_that_is_no_longer_known_is_refused_for_good_by_every_worker() {
         let [first, second, new] = [(); 3].map(|()| Worker::new(&policy));
         assert_eq!(first.ask(&store, TOKEN, at(0), &yes), 200, "{kind}");
         assert_eq!(second.ask(&store, TOKEN, at(1), &nobody_is_asked), 200, "{kind}: it is shared");
-        // It is renewed behind a request that still finds it in memory.
+        // The renewal is made behind a request that still finds the record in memory.
         assert_eq!(first.ask(&store, TOKEN, at(31), &no), 200, "{kind}");
         assert_eq!(second.ask(&store, TOKEN, at(31), &no), 200, "{kind}");
         for worker in [&first, &second, &new] {
@@ -31,7 +31,7 @@ fn a_token_that_is_no_longer_known_is_refused_for_good_by_every_worker() {
             let calls = worker.calls();
             assert!((16..=17).contains(&calls), "{kind}: {calls} calls, one per ten seconds");
         }
-        // It comes into being again.
+        // The token comes into being again.
         for worker in [&first, &second, &new] {
             assert_eq!(worker.ask(&store, TOKEN, at(210), &yes), 200, "{kind}");
         }
@@ -156,7 +156,7 @@ fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_b
     }
 }
 
-/// The feed, where a token changed.
+/// Returns the feed, where a token changed.
 fn change(token: &str, sequence: i64) -> Value {
     let key = Digest::of(token.as_bytes()).to_hex();
     let changes = json!([{"kind": "token", "key": key, "sequence": sequence}]);

@@ -1,4 +1,4 @@
-//! Requests of an access log, judged under another policy: what is said of them is what that policy really decides.
+//! Requests of an access log, judged under another policy: the outcome is what that policy really decides.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ fn id(token: &str) -> String {
     sha256(token)[..16].to_owned()
 }
 
-/// A policy with two tokens, and `more` in it.
+/// Returns a policy with two tokens, and `more` in it.
 fn policy(alice: &[&str], more: &Value) -> Value {
     let mut policy = json!({
         "version": "keyswap/v1",
@@ -108,7 +108,7 @@ fn policies() -> Vec<Value> {
 
 type Request = (&'static str, String, Vec<(&'static str, String)>);
 
-/// Requests in every way that leads to a provider.
+/// Returns requests in every way that leads to a provider.
 fn requests() -> Vec<Request> {
     let mut requests = Vec::new();
     for token in ["ptk_alice", "ptk_bob"] {
@@ -238,7 +238,7 @@ fn what_is_said_of_a_recorded_request_is_what_the_other_policy_decides() {
             }
         }
     }
-    // Most is judged; what is not is either refused before the caller was known, or asked in ways that matter.
+    // Most requests are judged. The others were refused before the caller was known, or asked in ways that matter.
     let left = |why| unjudged.get(&why).copied().unwrap_or_default();
     let known = left(NotReplayable::NoPrincipal) + left(NotReplayable::Ambiguous);
     assert_eq!(unjudged.values().sum::<usize>(), known, "{unjudged:?}");
@@ -302,7 +302,7 @@ fn what_cannot_be_known_is_not_said() {
             models(&id("ptk_alice"), "allowed"),
             NotReplayable::Ambiguous,
         ),
-        // What the registry knows of the token may be anything.
+        // The registry's record of the token may have any scope.
         (
             &old,
             &policy(&["openai"], &json!({"tokens": [], "registry": with_registry["registry"]})),

@@ -1,5 +1,5 @@
-//! Two policies of which one is tried, and a policy in shadow mode: who decides, what is told, and that nothing else
-//! happens.
+//! Two policies of which one is tried, and a policy in shadow mode: the one that decides, the reports, and that nothing
+//! else happens.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn token(number: usize) -> String {
     format!("ptk_caller-{number}-0123456789")
 }
 
-/// A policy with these callers, who may call these providers.
+/// Returns a policy with these callers, which may call these providers.
 fn policy(callers: usize, providers: &[&str], more: &Value) -> Value {
     let tokens: Vec<Value> = (0..callers)
         .map(|number| json!({"sha256": sha256(&token(number)), "label": format!("caller-{number}"), "providers": providers}))
@@ -169,10 +169,10 @@ fn a_candidate_that_refuses_too_much_decides_for_nobody_any_more() {
     let refused = (0..100).filter(|number| ask(&plane, &store, *number, at(0)) != FORWARD).count();
     assert_eq!(refused, 5);
     assert_eq!(plane.metrics().iter().filter(|metric| *metric == "keyswap.fallbacks").count(), 1);
-    // The other worker hears of it with its next round.
+    // The other worker takes the failure over with its next round.
     other.work(&store, at(1), &nobody);
     assert!((0..100).all(|number| ask(&other, &store, number, at(1)) == FORWARD));
-    // What differs is still told.
+    // A difference is still reported.
     assert!(other.metrics().iter().any(|metric| metric.starts_with("keyswap.divergences.")));
 }
 
@@ -189,7 +189,7 @@ fn a_share_of_requests_is_compared_where_the_document_says_so() {
     }
 }
 
-/// A registry that knows everybody, for these providers.
+/// Returns a registry that knows every token and person, for these providers.
 fn registry(providers: &'static [&'static str]) -> impl Fn(&str) -> Answer {
     move |path| match path.strip_prefix("/v1/tokens/") {
         Some(digest) => {
@@ -288,7 +288,7 @@ fn the_status_tells_what_is_tried() {
     let plane = Plane::new(&document);
     let headers_path = "/.well-known/keyswap";
     let store = MemoryStore::default();
-    // It is asked for with GET only, so this is a request like any other.
+    // The status is asked for with GET only, so this is a request like any other.
     assert_eq!(plane.ask(&store, &token(0), headers_path, at(0), &nobody), "provider_not_allowed");
     let authorization = format!("Bearer {}", token(0));
     let headers = [keyswap_core::request::Header { name: b"authorization", value: authorization.as_bytes() }];
@@ -343,7 +343,7 @@ fn errors_of_both_policies_are_told_with_their_places() {
         let errors = RolloutPolicy::from_json(document.to_string().as_bytes()).err();
         assert_eq!(errors.map(|errors| errors.to_string()).as_deref(), Some(expect));
     }
-    // A secret that is missing is told with its place, too.
+    // The error of a missing secret has its place, too.
     let mut unset = good.clone();
     unset["credentials"]["openai"] = json!([{"env": "UNSET"}]);
     let errors = Plane::start(&rollout(&good, &unset, &json!({}))).err().map(|errors| errors.to_string());

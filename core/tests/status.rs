@@ -1,4 +1,4 @@
-//! The status of a data plane: whom it is told, and what it says.
+//! The status of a data plane: the callers that get it, and its content.
 
 mod support;
 
@@ -95,13 +95,13 @@ fn it_is_told_to_those_that_the_policy_lets_ask_and_to_nobody_else() {
         (&loopback, ELSEWHERE, &[], missing),
         (&loopback, SIDECAR, &[], missing),
         (&loopback, UNKNOWN, &[], missing),
-        // Somebody else may stand behind it.
+        // Another caller may stand behind such a header.
         (&loopback, HERE, &[("X-Forwarded-For", "127.0.0.1")], missing),
         (&loopback, HERE, &[("forwarded", "for=127.0.0.1")], missing),
         (&loopback, HERE, &[("x-real-ip", "")], missing),
         (&loopback, HERE, &[("x-forwarded-client-cert", "By=x")], missing),
         (&loopback, HERE, &[("x-envoy-peer-metadata", "x")], missing),
-        // Envoy's own word on who asks.
+        // Envoy's own word on the caller.
         (&loopback, HERE, &[("x-envoy-external-address", "127.0.0.1")], "answered"),
         (&loopback, HERE, &[("x-envoy-external-address", "1.2.3.4")], missing),
         (&loopback, HERE, &[("x-envoy-external-address", "127.0.0.6")], missing),
@@ -148,7 +148,7 @@ fn an_identity_may_ask_only_where_its_issuer_names_the_status() {
     for (providers, expect) in [
         (json!(["openai", "keyswap-status"]), "answered"),
         (json!(["openai"]), "provider_not_allowed"),
-        // Every provider of the policy, which the status is not.
+        // Every provider of the policy. The status is none of them.
         (Value::Null, "provider_not_allowed"),
     ] {
         let mut document = policy(&json!(["tokens"]));

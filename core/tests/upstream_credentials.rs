@@ -1,5 +1,4 @@
-//! The credentials that requests carry upstream: where they come from, how they are kept fresh, and which of several it
-//! is.
+//! The credentials that requests carry upstream: the sources, the renewal, and the choice among several.
 
 mod support;
 
@@ -24,7 +23,7 @@ fn sha256(token: &str) -> String {
     Digest::of(token.as_bytes()).to_hex()
 }
 
-/// A policy whose only provider is `openai`.
+/// Returns a policy whose only provider is `openai`.
 fn policy(chain: &Value) -> Value {
     json!({
         "version": "keyswap/v1",
@@ -33,7 +32,7 @@ fn policy(chain: &Value) -> Value {
     })
 }
 
-/// An agent that is asked 10 seconds before a value expires.
+/// Returns an agent that is asked 10 seconds before a value expires.
 fn agent() -> Value {
     json!({"http": {
         "url": "http://agent.internal/token", "value": "/token", "expires_in": "/in", "refresh_before": "10s",
@@ -55,7 +54,7 @@ fn compile(policy: &Value, variables: Variables) -> Result<worker::Worker, Polic
     worker::Worker::of(policy, Box::new(variables), Box::new(PureRust), Capabilities::ENVOY)
 }
 
-/// The credential that is forwarded, or the reason why nothing is.
+/// Returns the credential that is forwarded, or the reason why nothing is.
 fn carried(decision: &Decision<'_>) -> String {
     let Verdict::Forward(rewrite) = &decision.verdict else { return decision.reason_code().to_owned() };
     let set = rewrite.set.iter().find(|(name, _)| *name == "authorization");
@@ -113,10 +112,10 @@ fn a_value_is_fetched_once_renewed_ahead_of_its_expiry_and_never_used_up_to_it()
         assert_eq!(ask(&worker, at(second), &nobody), "Bearer first");
         worker.work(&store, at(second), &nobody);
     }
-    // It is renewed without anybody asking for it.
+    // The value is renewed without a request for it.
     worker.work(&store, at(50), &|_| token("second", 60));
     assert_eq!(ask(&worker, at(51), &nobody), "Bearer second");
-    // What is due is renewed by a request that finds it so, too; that one does not wait.
+    // A request that finds a due value renews it, too; that request does not wait.
     assert_eq!(ask(&worker, at(102), &|_| token("third", 60)), "Bearer second");
     assert_eq!(ask(&worker, at(102), &nobody), "Bearer third");
     assert_eq!(ask(&worker, at_ms(160_999), &down), "Bearer third");
@@ -501,7 +500,7 @@ impl Pool {
         self.tokens.iter().map(|token| self.ask(worker, token, now).0).collect()
     }
 
-    /// An upstream refuses the key of this caller.
+    /// Has an upstream refuse the key of this caller.
     fn refuse(&self, worker: usize, token: &str, now: Moment, answer: &[(&'static str, &str)]) -> String {
         let (key, sent) = self.ask(worker, token, now);
         answered(&self.store, &sent, now, answer);
@@ -547,7 +546,7 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
             }
         }
         assert_eq!(pool.keys(0, at(seconds)), before, "{answer:?}");
-        // The other worker hears of it with its next round.
+        // The other worker takes the cooldown over with its next round.
         assert_eq!(pool.keys(1, at(0)), before);
         pool.workers[1].work(&pool.store, at(0), &nobody);
         assert_eq!(pool.keys(1, at(0)), pool.keys(0, at(0)), "{answer:?}");
@@ -571,7 +570,7 @@ fn one_caller_who_asks_for_what_a_key_is_not_for_does_not_have_it_rest_for_other
         pool.refuse(0, others[1], at(0), &[(":status", "200")]);
     }
     assert_eq!(pool.keys(0, at(0)), before);
-    // Where nobody else's request says otherwise, three are enough.
+    // Where no other caller's request says otherwise, three are enough.
     for _ in 0..3 {
         pool.refuse(0, others[0], at(0), &[(":status", "401")]);
     }

@@ -13,7 +13,7 @@ use support::{NOW, Signer, b64u, claims, oidc, with};
 
 const HOUR: i64 = 3600;
 
-/// A policy with these issuers, which let in whomever they vouch for.
+/// Returns a policy with these issuers, which admit every subject.
 fn policy(issuers: &Value) -> Value {
     registry_policy(&json!({"registry": null, "issuers": issuers}))
 }

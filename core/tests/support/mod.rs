@@ -16,7 +16,7 @@ use keyswap_core::request::IdentitySlot;
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value, json};
 
-/// When the tests take place: 2027-01-15T08:00:00Z.
+/// The time at which the tests take place: 2027-01-15T08:00:00Z.
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 pub(crate) fn b64u(bytes: impl AsRef<[u8]>) -> String {
@@ -30,7 +30,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// The same pair for the same seed.
+    /// Returns the same pair for the same seed.
     pub(crate) fn new(seed: u8, kid: &'static str) -> Self {
         Self { key: ES256KeyPair::from_bytes(&[seed; 32]).unwrap(), kid }
     }
@@ -40,19 +40,19 @@ impl Signer {
         json!({"kty": "EC", "crv": "P-256", "kid": self.kid, "x": b64u(&point[1..33]), "y": b64u(&point[33..])})
     }
 
-    /// `r || s` over any text.
+    /// Returns `r || s` over any text.
     pub(crate) fn signature(&self, text: &str) -> Vec<u8> {
         let signature: p256::ecdsa::Signature = self.key.key_pair().as_ref().sign(text.as_bytes());
         signature.to_bytes().to_vec()
     }
 
-    /// A token of this very header and payload, signed.
+    /// Returns a token of this very header and payload, signed.
     pub(crate) fn sign_raw(&self, header: &str, payload: impl AsRef<[u8]>) -> String {
         let text = format!("{}.{}", b64u(header), b64u(payload));
         format!("{text}.{}", b64u(self.signature(&text)))
     }
 
-    /// A token of these claims.
+    /// Returns a token of these claims.
     pub(crate) fn sign(&self, claims: &Value) -> String {
         self.sign_raw(&self.header().to_string(), claims.to_string())
     }
@@ -62,7 +62,7 @@ impl Signer {
     }
 }
 
-/// A policy with these issuers.
+/// Returns a policy with these issuers.
 pub(crate) fn policy(issuers: &Value) -> Policy {
     let document = json!({
         "version": "keyswap/v1",
@@ -73,7 +73,7 @@ pub(crate) fn policy(issuers: &Value) -> Policy {
     Policy::from_json(document.to_string().as_bytes()).unwrap()
 }
 
-/// A generic issuer with these keys in the policy.
+/// Returns a generic issuer with these keys in the policy.
 pub(crate) fn oidc(keys: &Value) -> Value {
     json!({
         "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap", "other"],
@@ -81,7 +81,7 @@ pub(crate) fn oidc(keys: &Value) -> Value {
     })
 }
 
-/// An application behind Cloudflare Access.
+/// Returns an application behind Cloudflare Access.
 pub(crate) fn access() -> Value {
     json!({
         "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
@@ -89,7 +89,7 @@ pub(crate) fn access() -> Value {
     })
 }
 
-/// The production deployments of a project of Vercel's.
+/// Returns the production deployments of a project of Vercel's, as an issuer.
 pub(crate) fn vercel() -> Value {
     json!({
         "name": "vercel", "preset": "vercel_oidc", "issuer": "https://oidc.vercel.com/acme",
@@ -98,7 +98,7 @@ pub(crate) fn vercel() -> Value {
     })
 }
 
-/// Claims that `oidc` accepts at `NOW`.
+/// Returns claims that `oidc` accepts at `NOW`.
 pub(crate) fn claims() -> Value {
     json!({
         "iss": "https://id.example", "aud": "keyswap", "sub": "u1", "email": "alice@example.com",
@@ -106,7 +106,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 
-/// The claims of `base` with some replaced; null removes one.
+/// Returns the claims of `base` with some replaced; null removes one.
 pub(crate) fn with(base: &Value, changes: &Value) -> Value {
     let mut claims = base.clone();
     for (name, value) in changes.as_object().unwrap() {
@@ -118,7 +118,7 @@ pub(crate) fn with(base: &Value, changes: &Value) -> Value {
     claims
 }
 
-/// The whole chain, with the keys that stand in the policy.
+/// Goes through the whole chain, with the keys that stand in the policy.
 pub(crate) fn verify_in<'p>(
     policy: &'p Policy,
     token: &str,
@@ -136,7 +136,7 @@ pub(crate) fn verify<'p>(policy: &'p Policy, token: &str) -> Result<VerifiedIden
     verify_in(policy, token, None, &PureRust, NOW)
 }
 
-/// The chain for one issuer whose keys were fetched.
+/// Goes through the chain for one issuer whose keys were fetched.
 pub(crate) fn verify_with_keys<'p>(
     policy: &'p Policy,
     token: &str,

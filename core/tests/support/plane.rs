@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::worker::{Answer, Worker};
 
-/// Has a value for every variable.
+/// An environment that has a value for every variable.
 pub(crate) struct Secrets;
 
 impl Environment for Secrets {
@@ -45,7 +45,7 @@ impl Plane {
         Self::start(configuration).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
-    /// `forward`, or the reason; behind a colon what a policy in shadow mode would have said.
+    /// Returns `forward`, or the reason; behind a colon what a policy in shadow mode would have said.
     pub(crate) fn ask(
         &self,
         store: &dyn Store,
@@ -60,7 +60,7 @@ impl Plane {
         self.decide(store, &head, now, service, said)
     }
 
-    /// The metrics that were told since this was last asked, sorted.
+    /// Returns the metrics since this was last asked, sorted.
     pub(crate) fn metrics(&self) -> Vec<String> {
         let mut metrics: Vec<String> = self.observed.take().into_iter().map(|it| it.metric).collect();
         metrics.sort();

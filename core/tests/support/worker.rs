@@ -1,5 +1,5 @@
-//! A worker that is driven by hand: its requests, what it calls for, and the clock. A call is answered where it is made,
-//! by whatever the test has in place of the service.
+//! A worker that is driven by hand: its requests, its calls, and the clock. A call is answered where it is made, by the
+//! test's own service.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use super::{NOW, with};
 /// A token that the tests' registry knows, or knew.
 pub(crate) const TOKEN: &str = "known-token-0123456789";
 
-/// So many milliseconds after the tests begin.
+/// Returns the moment that is this many milliseconds after the tests begin.
 pub(crate) fn at_ms(milliseconds: i64) -> Moment {
     let begin = NOW * 1_000_000_000;
     Moment(u64::try_from(begin + milliseconds * 1_000_000).unwrap())
@@ -29,7 +29,8 @@ pub(crate) fn at(seconds: i64) -> Moment {
     at_ms(seconds * 1000)
 }
 
-/// A policy with a registry, where records are believed for 60 seconds and absences for 10; `changes` are made to it.
+/// Returns a policy with a registry, where records are cached for 60 seconds and absences for 10; `changes` are made to
+/// it.
 pub(crate) fn registry_policy(changes: &Value) -> Value {
     let document = json!({
         "version": "keyswap/v1",
@@ -42,7 +43,7 @@ pub(crate) fn registry_policy(changes: &Value) -> Value {
     with(&document, changes)
 }
 
-/// The same with a member of `registry` set.
+/// Returns the same policy with a member of `registry` set.
 pub(crate) fn registry_with(member: &str, value: &Value) -> Value {
     let mut document = registry_policy(&json!({}));
     document["registry"][member] = value.clone();
@@ -53,14 +54,14 @@ pub(crate) fn registry_with(member: &str, value: &Value) -> Value {
 pub(crate) struct Answer(pub(crate) u16, pub(crate) String);
 
 impl Answer {
-    /// The registry knows the token, in this version.
+    /// Returns the record of the token, in this version.
     pub(crate) fn record(token: &str, version: u64) -> Self {
         let sha256 = Digest::of(token.as_bytes()).to_hex();
         let record = json!({"sha256": sha256, "label": "l", "providers": ["openai"], "version": version});
         Self(200, record.to_string())
     }
 
-    /// It does not.
+    /// Returns the registry's word that it does not know the token.
     pub(crate) fn unknown() -> Self {
         Self(404, r#"{"code":"unknown_token"}"#.to_owned())
     }
@@ -94,7 +95,7 @@ pub(crate) fn nobody_is_asked(path: &str) -> Answer {
     panic!("{path} was asked for")
 }
 
-/// A policy, and how its registry says that it knows a token and that it does not.
+/// A policy, and the answers of its registry for a token that it knows and one that it does not.
 pub(crate) type Kind = (&'static str, Value, fn(&str) -> Answer, fn(&str) -> Answer);
 
 pub(crate) fn kinds() -> [Kind; 2] {
@@ -111,7 +112,7 @@ impl Environment for Secrets {
 }
 
 pub(crate) struct Worker {
-    /// The engine's.
+    /// The engine's worker.
     pub(crate) inner: worker::Worker,
     /// The observations, and the notes for operators.
     pub(crate) observed: RefCell<Vec<Observation>>,
@@ -122,7 +123,7 @@ pub(crate) struct Worker {
     signatures: Rc<Cell<usize>>,
 }
 
-/// Counts the signatures that are computed.
+/// A verifier that counts the signatures that it computes.
 struct Counting(Rc<Cell<usize>>);
 
 impl SignatureVerifier for Counting {
@@ -141,13 +142,13 @@ impl Worker {
         Self::on(policy, environment, Capabilities::ENVOY)
     }
 
-    /// In another host than Envoy.
+    /// Returns a worker in another host than Envoy.
     pub(crate) fn on(policy: &Value, environment: impl Environment + 'static, host: Capabilities) -> Self {
         let policy = RolloutPolicy::from_json(policy.to_string().as_bytes()).unwrap();
         Self::of(|verifier| worker::Worker::of(policy, Box::new(environment), verifier, host)).unwrap()
     }
 
-    /// The worker that `start` makes.
+    /// Returns the worker that `start` makes.
     pub(crate) fn of(
         start: impl FnOnce(Box<dyn SignatureVerifier>) -> Result<worker::Worker, PolicyErrors>,
     ) -> Result<Self, PolicyErrors> {
@@ -163,7 +164,7 @@ impl Worker {
         })
     }
 
-    /// The status of a request with this token; 200 where it is forwarded.
+    /// Returns the status of a request with this token; 200 where it is forwarded.
     pub(crate) fn ask(
         &self,
         store: &dyn Store,
@@ -189,7 +190,7 @@ impl Worker {
         self.send(store, head, now, service, show).0
     }
 
-    /// The same, with the exchange that begins where the request is forwarded.
+    /// Does the same, and returns the exchange that begins where the request is forwarded.
     pub(crate) fn send<T>(
         &self,
         store: &dyn Store,
@@ -237,7 +238,7 @@ impl Worker {
         }
     }
 
-    /// Follows the feed, which says this.
+    /// Follows the feed, with this part of it.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
         let due = self.inner.due(now, store).fetches;
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
@@ -256,12 +257,12 @@ impl Worker {
         }
     }
 
-    /// How many calls were made since this was last asked, without those for the feed.
+    /// Returns the number of calls since this was last asked, without those for the feed.
     pub(crate) fn calls(&self) -> usize {
         self.calls.take()
     }
 
-    /// How many signatures were computed since this was last asked.
+    /// Returns the number of signatures since this was last asked.
     pub(crate) fn signatures(&self) -> usize {
         self.signatures.take()
     }
@@ -308,7 +309,7 @@ pub(crate) fn status(decision: &Decision<'_>) -> u16 {
     }
 }
 
-/// The upstream answers a request with this status and these headers.
+/// Answers a request with this status and these headers, as the upstream.
 pub(crate) fn answered(store: &dyn Store, exchange: &Exchange, now: Moment, answer: &[(&'static str, &str)]) {
     exchange.answered(&OfUpstream(answer), now, store);
 }
