@@ -1,6 +1,6 @@
 //! A program that makes one decision at a time, to count what it takes: `cargo xtask instructions` runs it in Valgrind.
 //!
-//! `instructions NAME` makes ready the state of a warm worker, and then makes the decision of that name in
+//! `instructions NAME` makes ready the state of a warm worker. Then it makes the decision of that name in
 //! [`keyswap_counted`], the only function whose instructions are counted. A decision with another outcome than it
 //! should have fails, so that no count is of something else. Without a name it prints the names.
 

@@ -279,7 +279,7 @@ fn what_is_due_between_requests_is_due_at_most_every_two_seconds() {
 fn a_store_that_forgets_at_once_costs_lookups_and_lets_nobody_in() {
     let worker = component(&registry_policy(&json!({})));
     assert_eq!(worker.ask(&Forgetful, TOKEN, at(0), &known), 200);
-    // It is renewed behind a request, as with shared memory.
+    // The record is renewed behind a request, as with shared memory.
     let feed =
         |path: &str| if path.starts_with("/v1/changes") { feed(1, &json!([])) } else { Answer::unknown() };
     assert_eq!(worker.ask(&Forgetful, TOKEN, at(40), &feed), 200);

@@ -1,5 +1,5 @@
-//! Tokens of a registry over time, as workers that share memory see them: the time for which a record is used, and what
-//! neither guesses, odd answers nor a clock that was put back can change about it.
+//! Tokens of a registry over time, as workers that share memory see them. Neither guesses, odd answers nor a clock that
+//! was put back changes the time for which a record is used.
 
 mod support;
 
@@ -151,7 +151,7 @@ fn guesses_by_the_hundred_keep_no_known_token_out_and_load_the_registry_within_b
             most = most.max(worker.calls());
         }
         assert_eq!(worker.ask(&store, IDLE, at(SECONDS + 1), &idle), 200, "{rate}/s: known, and too old");
-        // A burst of 100 and 50 in a second, and one for the token that is known.
+        // A burst of 100 and 50 in a second, and one for the known token.
         assert!((50..=151).contains(&most), "{rate}/s: {most} calls in a second");
     }
 }

@@ -319,7 +319,7 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
     for (headers, expect) in [
         (&[("x-platform-token", jwt.as_str())][..], format!("Bearer {jwt}")),
         (&[("x-platform-token", &jwt), ("authorization", &bearer)], format!("Bearer {jwt}")),
-        // It vouches for its caller there, but that is not the header that the policy passes on.
+        // The JWT vouches for its caller there, but the policy does not pass that header on.
         (&[("x-other-token", &jwt)], "upstream_credential_unavailable".to_owned()),
         (&[("authorization", &format!("Bearer {jwt}"))], "upstream_credential_unavailable".to_owned()),
         (&[("authorization", &bearer)], "upstream_credential_unavailable".to_owned()),

@@ -59,7 +59,7 @@ fn j16_a_token_that_differs_in_one_byte_has_no_part_in_a_verdict() {
         let mut other = good.clone().into_bytes();
         other[place] = if other[place] == b'A' { b'B' } else { b'A' };
         let other = String::from_utf8(other).unwrap();
-        // Without its shape it is no JWT, and no other token that is known.
+        // Without its shape the token is no JWT, and no other known token.
         assert_eq!(ask(&worker, &other, at(0)).0, 401, "byte {place}");
     }
     let (text, signature) = good.rsplit_once('.').unwrap();
@@ -119,7 +119,7 @@ fn a_key_takes_its_verdicts_with_it() {
             "{}",
             successor.kid
         );
-        // It comes back.
+        // The key comes back.
         assert_eq!(worker.ask(&store, &token, at(4 * HOUR), &|_| publishes(&old)), 200);
     }
 }
@@ -204,7 +204,7 @@ fn what_is_remembered_of_a_token_says_nothing_of_the_person() {
             Answer(200, person.to_string())
         }
     };
-    // A record is believed for a minute.
+    // A record is cached for a minute.
     for (second, service, expect) in [
         (0, person(json!(["openai"]), 1), 200),
         (61, person(json!(["anthropic"]), 2), 403),

@@ -1,8 +1,8 @@
 //! Header maps in the form in which the host hands them over and takes them.
 //!
-//! A map has the number of pairs, the sizes of each name and value, then the names and values, each with a NUL behind
-//! it (proxy-wasm ABI 0.2.1). Numbers are 32 bits, little-endian. A map that cannot be read to its end is refused: it
-//! might hide a header.
+//! A map has the number of pairs, and the sizes of each name and value. Then come the names and values, each with a NUL
+//! behind it (proxy-wasm ABI 0.2.1). Numbers are 32 bits, little-endian. A map that cannot be read to its end is
+//! refused: it might hide a header.
 
 use keyswap_core::answer::ResponseHeader;
 use keyswap_core::request::MisplacedPseudoHeader;
@@ -16,7 +16,7 @@ pub(crate) struct HeaderMap {
     pairs: usize,
 }
 
-/// The error of a map that is not the one that the host announced, or that runs past its end.
+/// The error of a map that differs from the one that the host announced, or that runs past its end.
 pub(crate) struct Malformed;
 
 impl From<MisplacedPseudoHeader> for Malformed {

@@ -245,7 +245,7 @@ pub(crate) fn is_answered_by_upstream() -> bool {
     property("response\0code_details\0").is_ok_and(|details| details == b"via_upstream")
 }
 
-/// Sets `wasm.<name>` in the filter state. It serves logs only, so failing is not an error.
+/// Sets `wasm.<name>` in the filter state. The filter state serves logs only, so failing is not an error.
 pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
     // SAFETY: the slices are valid for the call.
     let _ = unsafe { abi::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };

@@ -3,8 +3,8 @@
 //! The filter decides nothing itself: `keyswap-core` decides which request is refused, with what status, and what is
 //! rewritten. A request that could not be rewritten completely is not forwarded.
 //!
-//! A panic traps the VM for every stream of the worker, so nothing here can panic: host calls return errors
-//! ([`host`]), and the lints forbid the rest. Outside Wasm the crate is empty.
+//! A panic traps the VM for every stream of the worker, so nothing here can panic. Host calls return errors ([`host`]),
+//! and the lints forbid the rest. Outside Wasm the crate is empty.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "nobody links to a Wasm module, and the SDK adds an undocumented export")]

@@ -18,7 +18,7 @@ pub(crate) struct Metrics {
     named: RefCell<BTreeMap<String, Counter>>,
 }
 
-/// A counter by what it counts: a family, a word of ours, and a word of ours or the policy's.
+/// A counter with its name: a family, a fixed word, and a word that is fixed or the policy's.
 struct Row {
     family: &'static str,
     word: &'static str,
@@ -40,7 +40,7 @@ impl Metrics {
         }
     }
 
-    /// Counts what was observed.
+    /// Counts an observation.
     pub(crate) fn observe(&self, observation: &Observation) {
         let Ok(mut named) = self.named.try_borrow_mut() else { return };
         if let Some(counter) = named.get(&observation.metric) {

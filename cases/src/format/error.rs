@@ -55,7 +55,7 @@ impl fmt::Display for SuiteError {
 }
 
 impl fmt::Display for SuiteErrors {
-    /// One error a line.
+    /// Writes one error a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(SuiteError::to_string).collect();
         f.write_str(&lines.join("\n"))

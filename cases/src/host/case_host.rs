@@ -1,4 +1,4 @@
-//! The engine with the services that a file of cases describes. It remembers from case to case, as a data plane does.
+//! The engine with the services that a file of cases describes. The caches last from case to case, as in a data plane.
 
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore};

@@ -1,4 +1,5 @@
-//! A generated key that replaces the keys of issuers. It is made anew in each run and leaves the process in no form.
+//! A generated key that replaces the keys of issuers. The key is made anew in each run and leaves the process in no
+//! form.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Placeholders in double braces in a file of cases.
 //!
-//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` is a generated
-//! token that replaces the one with this label, and `{{identity}}` is the JWT of the case: both are filled in when a case
-//! is judged.
+//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` is a
+//! generated token that replaces the one with this label. `{{identity}}` is the JWT of the case. Both are filled in
+//! when a case is judged.
 
 use keyswap_core::base::Digest;
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn digests(text: &str) -> String {
     })
 }
 
-/// Returns the generated token that replaces the one with this label. It is the same in every run.
+/// Returns the generated token that replaces the one with this label. The token is the same in every run.
 pub(crate) fn stand_in(label: &str) -> String {
     let digest = Digest::of(format!("stand-in\0{label}").as_bytes()).to_hex();
     format!("ptk_{}", digest.get(..32).unwrap_or_default())

@@ -28,8 +28,8 @@ impl Origins {
 /// The headers that the SDKs of browsers need to see, Google's address for an upload among them.
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy";
-/// The headers by which an upstream grants access to pages. They are about the upstream's own host, so they never reach
-/// a page that may not call here.
+/// The headers by which an upstream grants access to pages. These headers are about the upstream's own host, so they
+/// never reach a page that may not call here.
 const UPSTREAMS: &[&str] = &[
     "access-control-allow-credentials",
     "access-control-allow-headers",

@@ -71,7 +71,7 @@ pub enum CheckError<'a> {
 impl std::error::Error for CheckError<'_> {}
 
 impl CheckError<'_> {
-    /// Returns the reason that the caller is told.
+    /// Returns the reason that the caller gets.
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Method => Reason::MethodNotAllowed,

@@ -25,7 +25,7 @@ pub struct ResponseHeaders {
 }
 
 impl ResponseHeaders {
-    /// Adds the headers that tell what is left of a budget (draft-ietf-httpapi-ratelimit-headers-10).
+    /// Adds the headers that show the rest of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
         self.set.reserve(2);
@@ -66,7 +66,7 @@ pub enum UpstreamFailure {
     TooSlow,
 }
 
-/// A reply to send instead of forwarding. It holds nothing of the request.
+/// A reply to send instead of forwarding. The reply holds nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalReply {
     /// The HTTP status.

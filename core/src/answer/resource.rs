@@ -16,10 +16,10 @@ use crate::syntax::BaseUrl;
 /// The well-known path of the metadata (RFC 9728 section 3).
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
-/// This proxy, as its clients know it.
+/// The proxy, as its clients know it.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
-    /// Its URL, without a slash at the end.
+    /// The proxy's URL, without a slash at the end.
     url: String,
     /// The path of the metadata: the well-known one, and the path of the URL behind it.
     path: String,

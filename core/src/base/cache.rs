@@ -1,6 +1,6 @@
 //! A bounded cache of values by digest, in the worker's own memory.
 //!
-//! A full cache drops its oldest value. That is safe, because a missing value is looked up again.
+//! A full cache drops its oldest value, which is safe: a missing value is looked up again.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,7 +1,7 @@
 //! Memory that the host shares between the workers of a process, as the engine sees it.
 //!
 //! A store may forget, and other programs may write garbage into it. Neither may ever turn a refused token into an
-//! accepted one: what is read is judged like any input, and what is missing is looked up again.
+//! accepted one. So a value is judged like any input, and a missing one is looked up again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::base::Digest;
 pub enum StoreError {
     /// Other workers changed the value at every attempt.
     Contended,
-    /// There is no memory to share, or the host refused.
+    /// The host has no memory to share, or refused.
     Unavailable,
 }
 
@@ -117,7 +117,7 @@ pub fn slot_keys() -> impl Iterator<Item = String> {
 /// The value that a host writes to make a slot exist. Every reader takes it for no value.
 pub const EMPTY_SLOT: &[u8] = &[0];
 
-/// A store for hosts whose workers share nothing. It forgets at once, so no budget can be kept in it.
+/// A store for hosts whose workers share nothing. The store forgets at once, so no budget can be kept in it.
 pub struct Forgetful;
 
 impl Store for Forgetful {

@@ -37,8 +37,8 @@ pub(crate) struct Engine {
     pub(super) services: Rc<Services>,
 }
 
-/// A judgement that goes on once a fetch is done. It holds nothing of the head, so the host keeps the head or reads it
-/// again.
+/// A judgement that goes on once a fetch is done. The value holds nothing of the head, so the host keeps the head or
+/// reads it again.
 pub(crate) struct Suspended {
     key: FetchKey,
     results: FetchResults,

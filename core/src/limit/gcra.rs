@@ -52,7 +52,7 @@ impl Gcra {
     #[must_use]
     pub fn take(self, tat: Option<i64>, now: i64) -> (i64, Taken) {
         // A time in the past means a full budget. A time beyond the burst is from a clock that was put back, or from a
-        // higher limit: no token is refused for longer than the present limit says.
+        // higher limit. No token is refused for longer than the present limit says.
         let furthest = now.saturating_add(self.burst);
         let tat = tat.unwrap_or(now).clamp(now, furthest);
         let after = tat.saturating_add(self.interval);

@@ -136,7 +136,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     })
 }
 
-/// Reads public keys, as `keyswap policy keygen` prints one. It is a set, so that a key can be replaced.
+/// Reads a set of public keys, so that a key can be replaced. `keyswap policy keygen` prints one.
 fn read_keys(node: &Node<'_>) -> Option<JwkSet> {
     let keys = read_inline(node)?;
     let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);

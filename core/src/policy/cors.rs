@@ -5,7 +5,7 @@ use crate::answer::Origins;
 
 /// Reads the origins of the pages that may call.
 ///
-/// Any page may, unless the policy lists origins: answers never allow the cookies of a browser, so a page can only use
+/// Any page may, unless the policy lists origins. Answers never allow the cookies of a browser, so a page can only use
 /// a token that it was given.
 #[inline(never)]
 pub(super) fn read(node: &Node<'_>) -> Option<Origins> {

@@ -19,7 +19,7 @@ use crate::secret::{BEARER, Secret, SecretError, ServiceSecret};
 pub(crate) enum Source {
     /// An environment variable of the host.
     Env(Variable),
-    /// This header of the request, where it held the verified identity JWT.
+    /// The request's header of this name, where it held the verified identity JWT.
     RequestHeader(String),
     /// A token agent or a secret manager, asked over HTTP.
     Http(Box<HttpSource>),
@@ -54,11 +54,11 @@ pub(crate) struct HttpSource {
 /// The place of the expiry in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expiry {
-    /// In the value itself, if that is a JWT.
+    /// The value itself, if that is a JWT.
     OfValue,
-    /// At this pointer, as a date-time (RFC 3339) or in seconds since 1970.
+    /// A member at this pointer: a date-time (RFC 3339), or seconds since 1970.
     At(String),
-    /// At this pointer, in seconds from now.
+    /// A member at this pointer: seconds from the request for the value.
     In(String),
 }
 
@@ -194,7 +194,7 @@ impl HttpSource {
     }
 }
 
-/// Reads the address of an agent. It may hold no secret, which would show wherever the policy does.
+/// Reads the address of an agent. A secret in an address is an error, since it would show wherever the policy does.
 fn read_url(node: &Node<'_>) -> Option<Endpoint> {
     let endpoint = node.endpoint()?;
     let query = endpoint.path.split_once('?').map_or("", |(_, query)| query);

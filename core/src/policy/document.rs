@@ -29,7 +29,7 @@ pub struct Policy {
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
-    /// The shadow mode, with what it tells; `None` where the policy decides.
+    /// The shadow mode, with its reports; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,
     /// The people that the policy knows, by their address in lower case.

@@ -10,22 +10,22 @@ use crate::syntax::BaseUrl;
 /// The owner of the provider keys that the gateway uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GatewayMode {
-    /// Ours: each request carries the provider's key beside the gateway's token.
+    /// The policy's owner: each request carries the provider's key beside the gateway's token.
     ProviderKey,
-    /// Those stored at the gateway, which uses them only where the request carries none.
+    /// The gateway, which stores keys and uses them only where the request carries none.
     Byok,
-    /// Cloudflare's own: requests are billed to the account.
+    /// Cloudflare: requests are billed to the account.
     UnifiedBilling,
 }
 
 /// The destination of requests that name no provider and have no sign of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unnamed {
-    /// To OpenAI.
+    /// OpenAI.
     OpenAi,
-    /// To the gateway's OpenAI-compatible endpoint.
+    /// The gateway's OpenAI-compatible endpoint.
     Compat,
-    /// To the gateway by Cloudflare's REST API.
+    /// The gateway by Cloudflare's REST API.
     Rest,
 }
 
@@ -101,7 +101,7 @@ impl Gateways {
         if cloudflare.is_some() == vercel.is_some() {
             node.fail("expected one gateway: `cloudflare` or `vercel`");
         }
-        // What was written but could not be read is an error, never "no gateway".
+        // A gateway that could not be read is an error, never "no gateway".
         match (cloudflare, vercel) {
             (Some(None), _) | (_, Some(None)) => None,
             (cloudflare, vercel) => Some(Self { cloudflare: cloudflare.flatten(), vercel: vercel.flatten() }),

@@ -1,5 +1,5 @@
-//! Credentials that the host writes. It writes one into every request for an authority, so no other credential may be
-//! for that authority.
+//! Credentials that the host writes. The host writes such a credential into every request for an authority, so no other
+//! may be for that authority.
 
 use super::credentials::{CredentialPolicy, Source};
 use super::document::Policy;

@@ -66,7 +66,7 @@ pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -
         }
         return read_inline(&inline).map(KeySource::Inline);
     }
-    // What was written but could not be read is an error, never a default.
+    // A member that could not be read is an error, never a default.
     let address = address.map_or(Some(None), |address| address.map(Some))?;
     let cluster = cluster.map_or(Some(None), |cluster| cluster.map(Some))?;
     let source = remote(preset, url?, address, cluster, settings);
@@ -141,7 +141,8 @@ impl Settings {
     }
 }
 
-/// Reads keys in the policy. They are its author's, so a key that cannot be used is an error and is not dropped.
+/// Reads keys in the policy. The policy's author wrote these keys, so one that cannot be used is an error and is not
+/// dropped.
 pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
     let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
     for (index, fault) in set.dropped() {

@@ -203,7 +203,8 @@ impl<'d> Entry<'d> {
         }
     }
 
-    /// Returns a provider that the policy adds. It goes through the gateway only if the policy gives its slug there.
+    /// Returns a provider that the policy adds. The provider goes through the gateway only if the policy gives its slug
+    /// there.
     fn add(&self, id: &str, has_gateway: bool) -> Provider {
         let via_gateway = self.via_gateway(has_gateway, self.slug.is_some());
         let slug = self.slug.clone().unwrap_or_else(|| id.to_owned());

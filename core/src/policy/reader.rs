@@ -46,7 +46,7 @@ impl<'d> Node<'d> {
         &self.path
     }
 
-    /// The value itself, for readers of formats that are not ours.
+    /// Returns the value itself, for readers of formats that are not ours.
     pub(super) fn value(&self) -> &'d Value {
         self.value
     }

@@ -1,4 +1,4 @@
-//! This proxy as its clients know it, in a policy: directions for clients without a credential.
+//! The proxy as its clients know it, in a policy: directions for clients without a credential.
 
 use super::gateway::read_url;
 use super::reader::Node;

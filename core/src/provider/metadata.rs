@@ -1,7 +1,7 @@
 //! `cf-aig-metadata`: the principal of a request, for the logs and budgets of the Cloudflare AI Gateway.
 //!
-//! The gateway keeps the first five members of a flat object and ignores the header when a value is nested, so the
-//! policy is held to that. Values come from the verified principal only, never from the client.
+//! The gateway keeps the first five members of a flat object, and ignores the header when a value is nested. A policy
+//! may ask for no more. Values come from the verified principal only, never from the client.
 
 use crate::identity::CallerRecord;
 

@@ -19,9 +19,9 @@ pub(crate) struct PathMapping {
 /// A realtime API over WebSocket.
 #[derive(Debug)]
 pub(crate) struct RealtimePath {
-    /// Its paths at the provider's own host.
+    /// The API's paths at the provider's own host.
     pub(crate) native: &'static [&'static str],
-    /// Its path at this upstream, in place of the native ones.
+    /// The API's path at this upstream, in place of the native ones.
     pub(crate) path: Option<String>,
     /// The parameter of the query that carries the key.
     pub(crate) key: Option<QueryKey>,

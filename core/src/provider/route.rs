@@ -1,7 +1,7 @@
 //! The provider of a request, and the dialect that its caller speaks.
 //!
-//! The provider is told by the first of these: an explicit first segment, the shape of the path, a header that only one
-//! API has, the slot that carried the token. Otherwise it is `openai`. Where no segment names a provider, a gateway may
+//! The first of these that a request has names its provider: an explicit segment, a path of one API, a header of one
+//! API, the slot of the token. Otherwise the provider is `openai`. Where no segment names a provider, a gateway may
 //! take the place of the one that was found.
 //!
 //! The route decides both the scope that is checked and the credential that is written, so the two cannot disagree.
@@ -44,7 +44,7 @@ impl fmt::Display for RoutedBy {
 /// The destination of a request, as far as its head tells.
 #[derive(Clone, Copy)]
 pub(crate) struct Route<'a> {
-    /// The provider's name. It may be one that the policy does not enable, which no token has in scope.
+    /// The provider's name. A provider that the policy does not enable is in no token's scope.
     pub(crate) provider: &'a str,
     pub(crate) by: RoutedBy,
     pub(crate) dialect: Dialect,

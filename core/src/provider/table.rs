@@ -57,9 +57,9 @@ pub(crate) enum KeyPolicy {
 /// A realtime API over WebSocket, which the Cloudflare AI Gateway has at another place than the rest.
 #[derive(Debug)]
 pub(crate) struct Realtime {
-    /// Its segment at the gateway, with nothing below.
+    /// The API's segment at the gateway, with nothing below.
     pub(crate) slug: &'static str,
-    /// Its paths at the provider's own host.
+    /// The API's paths at the provider's own host.
     pub(crate) native: &'static [&'static str],
     /// The parameters of the query that carry the key, at the gateway and at the provider's own host; `None` where a
     /// header does.
@@ -69,9 +69,9 @@ pub(crate) struct Realtime {
 /// One provider, as the policy has it.
 #[derive(Clone, Debug)]
 pub(crate) struct Provider {
-    /// Its name in scopes and credentials.
+    /// The provider's name in scopes and credentials.
     pub(crate) id: String,
-    /// Its segment at the Cloudflare AI Gateway, and the first segment by which a client may name it.
+    /// The provider's segment at the Cloudflare AI Gateway, and the first segment by which a client may name it.
     pub(crate) slug: String,
     pub(crate) dialect: Dialect,
     pub(crate) auth: AuthStyle,
@@ -133,7 +133,7 @@ pub(crate) struct BuiltIn {
     header: Option<&'static str>,
     /// The scheme of `Authorization`.
     scheme: &'static str,
-    /// The host of its API. `None` where each customer has another, or there is none.
+    /// The host of its API. `None` where each customer has another, or none exists.
     host: Option<&'static str>,
     /// The prefix of its paths at that host, and not at the gateway.
     pub(crate) native_prefix: &'static str,

@@ -1,7 +1,7 @@
 //! The credential a caller presents: the first non-empty slot in the policy's order.
 //!
 //! A slot with two values is refused, never read first-wins or last-wins: a proxy in front or behind may choose the
-//! other one. That holds for every slot the policy judges, not only for the one that is chosen.
+//! other one. The rule holds for every slot that the policy judges, not only for the chosen one.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use super::head::RequestHead;
 use super::slot::Slot;
 use crate::syntax::{RequestPath, query, subprotocol};
 
-/// The credential that the caller presented, and its slot. It has no `Debug`, because it is the caller's secret.
+/// The credential that the caller presented, and its slot. The type has no `Debug`, because a credential is the
+/// caller's secret.
 pub(crate) struct Credential<'a> {
     pub(crate) slot: Slot,
     pub(crate) token: Cow<'a, [u8]>,

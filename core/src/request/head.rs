@@ -11,7 +11,7 @@ pub struct Header<'a> {
     pub value: &'a [u8],
 }
 
-/// A request head. It has no `Debug`, because it holds the caller's credential.
+/// A request head. The type has no `Debug`, because a head holds the caller's credential.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     /// The method; empty where the host had none.

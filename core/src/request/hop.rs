@@ -12,8 +12,8 @@ pub(crate) const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
 ];
 
-/// Fields in which proxies describe the caller that they forward for. Those that begin with `x-forwarded-` and
-/// `x-envoy-` are more of the kind.
+/// Fields in which proxies describe the caller that they forward for. Fields that begin with `x-forwarded-` or
+/// `x-envoy-` do so, too.
 pub(crate) const OF_PROXIES: [&str; 8] = [
     "cf-connecting-ip",
     "fastly-client-ip",

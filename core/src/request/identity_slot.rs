@@ -3,7 +3,7 @@
 //! Identity slots stand beside the auth slots, which carry JWTs as well as proxy tokens. A slot with two values is
 //! refused.
 //!
-//! A header that is a slot never goes upstream: `cookie` and the well-known names are protected in every policy, and
+//! A header that is a slot never goes upstream. `cookie` and the well-known names are protected in every policy, and
 //! the engine adds a policy's own ([`IdentitySlot::header`]).
 
 use std::fmt;
@@ -53,11 +53,11 @@ impl fmt::Display for IdentitySlot {
     }
 }
 
-/// A JWT that a caller presented outside the auth slots. It has no `Debug`, because it is the caller's secret.
+/// A JWT that a caller presented outside the auth slots. The type has no `Debug`, because a JWT is the caller's secret.
 pub struct IdentityCredential<'p, 'a> {
-    /// The slot that it stood in.
+    /// The slot that the token stood in.
     pub slot: &'p IdentitySlot,
-    /// The token that stood there, not yet read.
+    /// The token, not yet read.
     pub token: &'a [u8],
 }
 

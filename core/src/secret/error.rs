@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// An error of a value that cannot be a credential. It shows of the value only what helps to mend it.
+/// An error of a value that cannot be a credential. The error shows of the value only what helps to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretError {

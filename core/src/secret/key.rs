@@ -17,7 +17,7 @@ pub(crate) const TOKEN: &str = "Token";
 /// The form in which a request carries a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As it is, in a header of its own.
+    /// The plain value, in a header of its own.
     Plain,
     /// `Bearer <key>`
     Bearer,
@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-/// A form of a key that a grant opened. It is a proof itself, since only a proof makes one.
+/// A form of a key that a grant opened. An open key is a proof itself, since only a proof makes one.
 #[derive(Clone)]
 pub struct OpenKey {
     key: Rc<Key>,

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::error::{SecretError, visible_ascii, with_scheme};
 
-/// The credential of a service. It goes into calls to that service only, and never upstream.
+/// The credential of a service, which goes into calls to that service only, and never upstream.
 ///
 /// The environment has it as a service's credential. No [`Secret`](super::sealed::Secret) becomes one.
 pub(crate) struct ServiceSecret(Zeroizing<Vec<u8>>);

@@ -1,6 +1,6 @@
 //! Fetches: the engine says what to call, the host makes the call, and the engine judges the answer.
 //!
-//! A host makes one call per key at a time, follows no redirects, and hands over every answer: a malformed one never
+//! A host makes one call per key at a time, follows no redirects, and hands over every answer. A malformed answer never
 //! lets a request pass.
 
 use std::borrow::Cow;
@@ -127,7 +127,7 @@ impl AsOf {
     }
 }
 
-/// A call for the host to make. It has no `Debug` on purpose: it holds a credential.
+/// A call for the host to make. The type has no `Debug`, because a call holds a credential.
 pub struct FetchRequest {
     /// The Envoy cluster to connect to; other hosts connect to the authority.
     pub cluster: String,
@@ -231,7 +231,7 @@ impl<'a> From<Option<(u16, &'a [u8])>> for FetchAnswer<'a> {
 pub enum FetchOutcome {
     /// The subject was found.
     Found,
-    /// There is no such subject.
+    /// The subject does not exist.
     NotFound,
     /// The answer was out of date when it came.
     Stale,

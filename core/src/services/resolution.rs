@@ -23,7 +23,7 @@ pub enum Resolution {
     /// The record of a token or a person.
     #[doc(hidden)]
     Record(Arc<CallerRecord>),
-    /// There is no such token or person.
+    /// The token or person does not exist.
     #[doc(hidden)]
     Unknown,
     /// The service has the value now: look again.
@@ -40,8 +40,8 @@ pub enum Resolution {
 }
 
 impl Fetch {
-    /// Returns the resolution for a host that makes no calls, and only shows what would be decided: no budget was touched
-    /// yet, and all else is unavailable.
+    /// Returns the resolution for a host that makes no calls, and only shows what would be decided. Budgets count as
+    /// full, and all else as unavailable.
     pub fn without_call(&self) -> Resolution {
         match &self.key.subject {
             Subject::Limit(charge) => Resolution::Taken(charge.of_full_budget(self.as_of.at)),

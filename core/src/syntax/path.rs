@@ -12,7 +12,7 @@ use std::fmt;
 pub(crate) struct RequestPath<'a> {
     /// The path, beginning with `/`.
     pub(crate) path: &'a [u8],
-    /// The query without its `?`. It is data of the client, passed byte for byte.
+    /// The query without its `?`: data of the client, passed byte for byte.
     pub(crate) query: Option<&'a [u8]>,
 }
 
@@ -30,8 +30,8 @@ pub enum PathError {
     ForbiddenByte,
     /// A `%` that is not followed by two hexadecimal digits.
     BrokenEscape,
-    /// An escape that some decoders read as part of the path's structure: a slash, backslash, dot, percent sign,
-    /// `?`, `#`, `;`, a control character, or a byte that no UTF-8 has.
+    /// An escape that some decoders read as part of the path's structure. It stands for a slash, backslash, dot,
+    /// percent sign, `?`, `#`, `;`, a control character, or a byte that no UTF-8 has.
     AmbiguousEscape,
     /// A `.` or `..` segment.
     DotSegment,

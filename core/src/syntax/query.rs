@@ -1,7 +1,7 @@
 //! The `key` parameter of a query: an auth slot of Google's APIs.
 //!
-//! The parameter is found in every spelling (`KEY`, `k%65y`, after `&` or `;`), and removed without a change of another
-//! byte: no decoding and encoding again, no sorting, no change of `%20` to `+`.
+//! The parameter is found in every spelling (`KEY`, `k%65y`, after `&` or `;`). Its removal changes no other byte: no
+//! decoding and encoding again, no sorting, no change of `%20` to `+`.
 
 use percent_encoding::percent_decode;
 

@@ -1,4 +1,4 @@
-//! Spellings of header names: a name is recognised in any case and with `_` or `.` for `-`, since servers exist that read
+//! Spellings of header names: a name is recognised in any case and with `_` or `.` for `-`. Servers exist that read
 //! `X_API_KEY` and `x-api-key` as one.
 
 /// Returns whether `name` is a spelling of `canonical`, which is in lower case with hyphens.

@@ -1,7 +1,7 @@
 //! The choice of a principal's credential among several: always the same one while it works, each for as many
 //! principals as its weight says.
 //!
-//! A credential that an upstream refused (401) or found too busy (429) has a cooldown, in which its principals use the
+//! A credential that an upstream refused (401) or found too busy (429) has a cooldown. Its principals then use the
 //! others; no other principal moves. Where all have one, the principal's own credential is used: the upstream's own
 //! answer says more than one of ours.
 

@@ -14,7 +14,7 @@ pub enum Next<'a> {
     Fetch(Box<Fetch>, Ticket),
 }
 
-/// A judgement in the background: no request waits for it, and it yields observations only. It goes on with
+/// A judgement in the background: no request waits for it, and it yields observations only. The host goes on with it by
 /// [`InForce::resume_background`](super::InForce::resume_background), whatever has become of the request by then.
 pub struct Background {
     /// The call that it needs.

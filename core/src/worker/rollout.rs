@@ -37,8 +37,8 @@ impl Rollout {
     /// Compiles the policies for a host.
     ///
     /// # Errors
-    /// Those of [`Engine::new`], behind `stable.` and `candidate.`. A fallback is one in a host without shared memory,
-    /// where refusals cannot be counted.
+    /// The errors of [`Engine::new`], behind `stable.` and `candidate.`. A fallback is an error in a host without
+    /// shared memory, where refusals cannot be counted.
     pub(super) fn new(
         policy: RolloutPolicy,
         revision: Option<u64>,

@@ -1,7 +1,7 @@
 //! One worker of a data plane: the policies it runs, and the services that it asks.
 //!
-//! A policy replaces another between two requests, whole or not at all. It begins with the caches of the services that
-//! both ask. A request that waits is judged by the new one.
+//! A policy replaces another between two requests, whole or not at all. The new policy begins with the caches of the
+//! services that both ask. A request that waits is judged by the new one.
 
 use std::cell::RefCell;
 use std::rc::Rc;

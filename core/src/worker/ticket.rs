@@ -13,7 +13,8 @@ pub enum Entry {
     Resumed(Ticket, Resolution),
 }
 
-/// The place at which a judgement goes on. It holds nothing of the head, so the host keeps the head or reads it again.
+/// The place at which a judgement goes on. A ticket holds nothing of the head, so the host keeps the head or reads it
+/// again.
 ///
 /// A ticket that other policies issued begins anew: a request is judged by the policies in force when it goes on.
 pub struct Ticket(Option<Box<Issued>>);

@@ -1,4 +1,4 @@
-//! A data plane that is driven by hand, and the words for what it decides.
+//! A data plane that is driven by hand, and the words for its decisions.
 
 use std::ops::Deref;
 

@@ -1,6 +1,6 @@
 //! Base64url without padding (RFC 7515 section 2), canonical only: for any bytes there is one text that stands for them.
 //!
-//! Padding, white space, characters of the other alphabet and trailing bits that are not zero are refused, so that two
+//! Padding, white space, characters of the other alphabet and trailing bits other than zero are refused. So two
 //! different tokens never decode to the same bytes.
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};

@@ -29,9 +29,9 @@ pub struct VerifiedClaims(pub(super) Claims);
 /// A value that a claim may be required to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {
-    /// This string.
+    /// A string, equal to this one.
     Text(String),
-    /// This truth value, as in `email_verified`.
+    /// A truth value, as in `email_verified`.
     Flag(bool),
 }
 
@@ -56,7 +56,7 @@ pub struct ClaimRules {
     pub clock_skew: Duration,
 }
 
-/// A claim for which a token is refused. It holds no value of the token.
+/// A claim for which a token is refused. The error holds no value of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimsError<'p> {

@@ -1,7 +1,7 @@
 //! The identity that a verified token states.
 //!
 //! An identity is what a token says of its subject, no more. The policy and the registry decide whether the subject is
-//! known, and what it may call.
+//! known, and which providers it may call.
 
 use std::fmt;
 
@@ -53,7 +53,7 @@ impl fmt::Display for IdentityError {
 /// The way in which an issuer names the subjects of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subjects {
-    /// By `sub`, with `email` where the issuer vouches for it.
+    /// Subjects by `sub`, with `email` where the issuer vouches for that.
     OpenId,
     /// People by `sub` and `email`; services by `common_name`, those that the policy names.
     CloudflareAccess { service_tokens: Vec<String> },

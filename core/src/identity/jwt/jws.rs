@@ -62,7 +62,7 @@ impl fmt::Display for JwsError {
     }
 }
 
-/// A well-formed JWS whose signature is not verified. It has no `Debug`, because it is the caller's secret.
+/// A well-formed JWS whose signature is not verified. The type has no `Debug`, because a JWS is the caller's secret.
 pub struct UnverifiedJws<'a> {
     header: Header,
     signing_input: &'a [u8],

@@ -8,8 +8,7 @@ use super::jws::{MAX_TOKEN_BYTES, UnverifiedJws};
 use super::signature::SignatureVerifier;
 use crate::base::UnixTime;
 
-/// Returns whether a credential is a JWT by its shape: two dots or more, and the base64url form of a JSON object's
-/// beginning at the start.
+/// Returns whether a credential is a JWT by its shape: two dots or more, and the base64url form of `{"` at the start.
 ///
 /// Such a credential is judged as a JWT and as nothing else. A proxy token has no dots.
 pub fn is_jwt_shaped(credential: &[u8]) -> bool {

@@ -110,7 +110,7 @@ impl<'a> Unlocked<'a> {
     }
 }
 
-/// A request that is admitted, with its keys and what was taken from its budget.
+/// A request that is admitted, with its keys and the outcome of its budget.
 pub(crate) struct Grant<'a> {
     scoped: Scoped<'a>,
     keys: Keys<'a>,

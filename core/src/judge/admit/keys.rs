@@ -1,5 +1,5 @@
-//! The keys with which a request goes upstream: the choice among a provider's credentials, the value from a chain of
-//! sources, and the lessons of the answer.
+//! The keys with which a request goes upstream: the choice of a provider's credential, the value from its sources, and
+//! the lessons of the answer.
 
 use std::time::Duration;
 

@@ -32,8 +32,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Finds the target. A request whose token also stands in the path or query is refused: the token cannot be cut out
-    /// of forwarded text without a change of its meaning.
+    /// Finds the target. A request whose token also stands in the path or query is refused. Cutting the token out would
+    /// change the meaning of the forwarded text.
     pub(crate) fn of<'a>(
         route: &Route<'a>,
         upstream: &Upstream,

@@ -1,5 +1,5 @@
-//! The heads of messages, for hosts that write them: the fields of a request that go upstream, and the fields of an
-//! answer that go to the caller.
+//! The heads of messages, for hosts that write them: a request's fields to the upstream, and an answer's fields to the
+//! caller.
 //!
 //! Envoy does most of this by itself, and `envoy/bootstrap.yaml` says the rest. Fields of a connection end there (RFC
 //! 9110 section 7.6.1). Fields in which a proxy describes the caller are not for providers. Fields in which a provider

@@ -1,5 +1,5 @@
-//! Header names that a client may not send upstream: every auth slot, every identity or account that a service might
-//! trust, and the gateway's own controls.
+//! Header names that a client may not send upstream: auth slots, identities and accounts that a service might trust,
+//! and the gateway's own controls.
 //!
 //! A name is recognised in any case and with `_` or `.` for `-`, since servers exist that read `X_API_KEY` and
 //! `x-api-key` as one. All spellings are removed; only the standard one is judged as a credential.

@@ -17,7 +17,7 @@ use crate::syntax::{is_spelling_of, subprotocol};
 
 /// The changes that a host makes to a request head before it forwards it: first `remove`, then `set`.
 ///
-/// It holds upstream secrets; `Debug` shows none of them. Only [`Rewrite::for_grant`] makes one.
+/// A rewrite holds upstream secrets; `Debug` shows none of them. Only [`Rewrite::for_grant`] makes one.
 #[non_exhaustive]
 pub struct Rewrite<'a> {
     /// The authority to forward to.
@@ -116,7 +116,7 @@ fn controls<'a>(
 }
 
 /// Returns the headers that a WebSocket upgrade keeps: the subprotocols without credentials, and in `connection`
-/// nothing but the upgrade, since a header that is named there may be dropped by the next hop (RFC 9110 section 7.6.1).
+/// nothing but the upgrade. The next hop may drop a header that is named there (RFC 9110 section 7.6.1).
 fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
     let connection = original.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));

@@ -16,7 +16,7 @@ pub enum Check<'a> {
     PathAccepted,
     /// The provider was found.
     Routed {
-        /// Its name.
+        /// The provider's name.
         provider: &'a str,
         /// The part of the request that told it.
         by: RoutedBy,

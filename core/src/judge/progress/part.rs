@@ -45,8 +45,7 @@ impl Part {
     }
 }
 
-/// Returns a number below 100 that is constant for a principal. It is made of other bytes of the digest than the choice
-/// of a key.
+/// Returns a number below 100 that is constant for a principal. Other bytes of the digest choose the principal's key.
 fn number_of_principal(principal: &Digest) -> u64 {
     let [.., a, b, c, d] = *principal.bytes();
     u64::from(u32::from_be_bytes([a, b, c, d])) % 100

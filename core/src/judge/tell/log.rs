@@ -1,7 +1,7 @@
 //! The log line of a refusal: one JSON object, the same in every host.
 //!
-//! The line has the exact error, for operators. It holds no credential, no path and nothing else that the client chose
-//! freely.
+//! The line has the exact error, for operators. No credential, no path and nothing else that the client chose freely
+//! stands in the line.
 
 use serde_json::{Map, Value};
 

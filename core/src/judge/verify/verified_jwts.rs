@@ -1,8 +1,8 @@
 //! A cache of verified identity JWTs: a token in use is parsed and its signature computed once.
 //!
-//! An entry is of one token, by the SHA-256 over all of its bytes. It is valid only with the same keys of the same
-//! issuer, and in the same slot. A changed key set makes its entries invalid, and another policy begins with an empty
-//! cache. The dates are judged at each request.
+//! An entry is of one token, by the SHA-256 over all of its bytes. Only the same keys of the same issuer, and the same
+//! slot, find an entry. A changed key set makes its entries invalid, and another policy begins with an empty cache. The
+//! dates are judged at each request.
 //!
 //! Only verified tokens are cached, so a lost entry costs time and never changes an answer.
 

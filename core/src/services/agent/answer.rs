@@ -1,8 +1,8 @@
 //! The answer of a token agent or a secret manager: its value, and the expiry of that.
 //!
-//! An unclear answer is refused: a value without an expiry, an expired value, one that cannot stand in a header, a
-//! whole document in the place of a value. A relative lifetime counts from the time of the request. An error says what
-//! was wrong with the answer and repeats nothing of it.
+//! These are refused: a value without an expiry, an expired value, one that cannot stand in a header, and a document in
+//! the place of a value. A relative lifetime counts from the time of the request. An error names the fault of the
+//! answer and repeats nothing of it.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 64 * 1024;
 /// The deepest nesting of an answer, in levels.
 const MAX_DEPTH: u8 = 16;
 
-/// The longest lifetime that is believed. An answer with a longer one counts in milliseconds.
+/// The longest lifetime that is accepted. An answer with a longer one counts in milliseconds.
 const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
 
 pub(super) struct Answer {

@@ -1,8 +1,8 @@
 //! An upstream credential that is fetched: from a token agent, a metadata server, a secret manager.
 //!
-//! A value is renewed ahead of its expiry, and used until shortly before it even if the renewal fails. It stays in the
-//! memory of the worker that fetched it, because other plugins can read what workers share. An agent that fails several
-//! times in a row gets no call for a while.
+//! A value is renewed ahead of its expiry, and used until shortly before it even if the renewal fails. The value stays
+//! in the memory of the worker that fetched it, because other plugins can read what workers share. An agent that fails
+//! several times in a row gets no call for a while.
 
 use std::cell::RefCell;
 use std::rc::Rc;

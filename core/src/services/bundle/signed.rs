@@ -11,7 +11,7 @@ use crate::identity::jwt::{JwkSet, SignatureVerifier, UnverifiedJws};
 use crate::policy::{PolicyErrors, RolloutPolicy};
 use crate::syntax::json;
 
-/// The required `typ` (RFC 7515 section 4.1.9). It rejects signatures made for another purpose.
+/// The required `typ` (RFC 7515 section 4.1.9), which rejects signatures made for another purpose.
 pub const BUNDLE_TYPE: &str = "keyswap-policy+jws";
 /// The longest bundle that is read, in bytes.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
@@ -27,7 +27,7 @@ pub struct SignedBundle {
     pub policy: RolloutPolicy,
 }
 
-/// An error of a bundle. It holds nothing of the content but the places of a policy's errors.
+/// An error of a bundle, which holds nothing of the content but the places of a policy's errors.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum BundleError {

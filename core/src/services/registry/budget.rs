@@ -68,7 +68,8 @@ fn read(body: &[u8], limit: RateLimit) -> Option<Taken> {
         remaining: number("remaining")?,
         retry_after: number("retry_after")?,
         reset: number("reset")?,
-        // An older registry leaves the period out. It is the asked one unless the token's limit was changed just now.
+        // An older registry leaves the period out. The asked one is right unless the token's limit was changed just
+        // now.
         window: number("window").unwrap_or(limit.seconds()),
     })
 }

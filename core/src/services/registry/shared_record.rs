@@ -1,7 +1,7 @@
 //! A record in shared memory, so that what one worker looked up serves all of them.
 //!
-//! The value holds the whole digest: another token's value in the same slot is a miss. It holds the version, so that a
-//! late answer never replaces a newer one; a tombstone has the least version that may be used. Garbage is a miss.
+//! The value holds the whole digest: another token's value in the same slot is a miss. The version keeps a late answer
+//! from replacing a newer one; a tombstone has the least version that may be used. Garbage is a miss.
 
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
