@@ -12,7 +12,7 @@
 //! Wasm the crate is empty.
 
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, reason = "nobody links to a component, and the bindings add undocumented exports")]
+#![allow(missing_docs, reason = "no crate links to a component, and the bindings add undocumented exports")]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

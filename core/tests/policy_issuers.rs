@@ -203,7 +203,7 @@ fn where_nobody_can_be_known_it_is_an_error_to_ask_for_known_people() {
         (json!({"issuers": [with(&generic(), &json!({"principals": "any"}))]}), false),
     ] {
         let errors = document(&more).err().map(|errors| errors.to_string());
-        let expect = "error at `issuers[0].principals`: nobody can be known: add `principals` or a `registry`, or write `any`";
+        let expect = "error at `issuers[0].principals`: no person can be known: add `principals` or a `registry`, or write `any`";
         assert_eq!(errors.as_deref(), is_error.then_some(expect), "{more}");
     }
 }

@@ -327,7 +327,7 @@ fn errors_of_both_policies_are_told_with_their_places() {
         ),
         (
             json!({"version": "keyswap-rollout/v1", "stable": good, "percent": 5}),
-            "error: there is no `candidate` that this could be about: add one, or remove the rest",
+            "error: `percent`, `compare` and `fallback` need a `candidate`: add one, or remove them",
         ),
         (json!({"version": "keyswap-rollout/v1"}), "error: the field `stable` is missing"),
         (

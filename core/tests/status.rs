@@ -216,7 +216,7 @@ fn what_nobody_could_mean_is_an_error() {
         (json!({}), "error at `status`: the field `allow` is missing"),
         (
             json!({"allow": []}),
-            "error at `status.allow`: expected `loopback` or `tokens`; without `status` nobody may ask",
+            "error at `status.allow`: expected `loopback` or `tokens`; without `status` no caller may ask",
         ),
         (json!({"allow": ["anybody"]}), "error at `status.allow[0]`: expected one of `loopback`, `tokens`"),
     ] {

@@ -380,7 +380,7 @@ fn where_the_host_has_the_credential_every_slot_is_stripped_and_none_written() {
     }
     let mixed = policy(&json!([{"env": "A"}, {"inject_by": "host"}]));
     let errors = Policy::from_json(mixed.to_string().as_bytes()).err().unwrap().to_string();
-    let expect = "error at `credentials.openai`: nobody here can tell whether the host had a value: `inject_by: host` \
+    let expect = "error at `credentials.openai`: a chain cannot see whether the host has a value: `inject_by: host` \
                   stands alone";
     assert_eq!(errors, expect);
 }
@@ -433,7 +433,7 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
         ),
         (
             json!({"url": url, "auth": "bearer"}),
-            error("", "`auth` says how a `credential` is sent, and there is none: add one, or remove this"),
+            error("", "`auth` says how a `credential` is sent: add one, or remove this"),
         ),
         (
             json!({"url": url, "headers": {"Metadata": "true"}}),
@@ -755,14 +755,14 @@ fn weights_and_cooldowns_that_mean_nothing_are_errors() {
             json!({"cooldown": "10s"}),
             error(
                 ".cooldown",
-                "with one key there is no other to use meanwhile: this needs two or more `credentials`",
+                "one key has no other to take its place: a cooldown needs two or more `credentials`",
             ),
         ),
         (
             json!({"credentials": {"a": 1}, "cooldown": "10s"}),
             error(
                 ".cooldown",
-                "with one key there is no other to use meanwhile: this needs two or more `credentials`",
+                "one key has no other to take its place: a cooldown needs two or more `credentials`",
             ),
         ),
         (

@@ -41,7 +41,7 @@ impl fmt::Display for HostError {
             Self::Status(call, status) => write!(f, "`{call}` answered status {status}"),
             Self::Malformed => f.write_str("a header map cannot be read to its end"),
             Self::NotConfigured => f.write_str("there is no configuration"),
-            Self::Busy => f.write_str("what it needs is in use"),
+            Self::Busy => f.write_str("its state is in use"),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! and the lints forbid the rest. Outside Wasm the crate is empty.
 
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, reason = "nobody links to a Wasm module, and the SDK adds an undocumented export")]
+#![allow(missing_docs, reason = "no crate links to a Wasm module, and the SDK adds an undocumented export")]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,

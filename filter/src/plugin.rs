@@ -121,7 +121,7 @@ impl Plugin {
         match host::dispatch(&fetch.request) {
             Ok(number) => shared.with_fetcher(|fetcher| fetcher.called(number, call)),
             Err(error) => {
-                log::error!("no call to the cluster `{}`: {error}", fetch.request.cluster);
+                log::error!("cannot call the cluster `{}`: {error}", fetch.request.cluster);
                 self.settle(shared, &call, &FetchAnswer::Failed);
             }
         }

@@ -209,10 +209,10 @@ fn cause(error: &ErrorCode) -> &'static str {
         ErrorCode::DestinationNotFound
         | ErrorCode::DestinationUnavailable
         | ErrorCode::DestinationIpUnroutable
-        | ErrorCode::ConnectionRefused => "it cannot be connected to",
+        | ErrorCode::ConnectionRefused => "no connection can be made",
         ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => "the host does not allow it",
         ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
-            "TLS could not be made with it"
+            "the TLS handshake failed"
         }
         ErrorCode::ConnectionTimeout
         | ErrorCode::ConnectionReadTimeout

@@ -119,7 +119,7 @@ fn a_policy_may_ask_for_what_one_kind_of_host_has_and_another_has_not() {
     let run = keyswap(&["policy", "check", "--host", "component", &file]);
     assert_eq!(run.code, 3);
     assert!(
-        run.stdout.starts_with("error at `rate_limit`: in this host no memory is shared"),
+        run.stdout.starts_with("error at `rate_limit`: this host has no shared memory"),
         "{}",
         run.stdout
     );

@@ -40,7 +40,7 @@ fn a_finding_has_a_code_a_place_a_sentence_and_a_remedy() {
         lines[0].starts_with("warning [token-without-expiry] ")
             && lines[0].contains("policy.yaml at `tokens[1]`: ")
     );
-    assert!(lines[0].ends_with("works until somebody notices: set `expires_at`"), "{}", lines[0]);
+    assert!(lines[0].ends_with("works until it is revoked: set `expires_at`"), "{}", lines[0]);
     assert!(lines[1].starts_with("warning [token-without-owner] "), "{}", lines[1]);
     assert!(run.stderr.ends_with("policy.yaml: 2 findings\n"), "{}", run.stderr);
 

@@ -20,7 +20,7 @@ const LAXER: [(&str, &[&str]); 8] = [
             "no such provider",
             "no such credential",
             "nothing uses this credential",
-            "nobody can be known",
+            "no person can be known",
             "no issuer verifies what this header holds",
             "there is no `registry` that keeps limits",
             "`via: gateway` needs a `gateway`",

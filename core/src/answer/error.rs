@@ -127,10 +127,10 @@ impl CheckError<'_> {
 impl fmt::Display for CheckError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method => f.write_str("the method is none of those that are forwarded"),
+            Self::Method => f.write_str("the method is not forwarded"),
             Self::Path(fault) => fault.fmt(f),
             Self::CredentialAmbiguous(slot) => {
-                write!(f, "the slot `{slot}` holds something else than one credential")
+                write!(f, "the slot `{slot}` does not hold exactly one credential")
             }
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
             Self::TokenUnknown => f.write_str("no token has this digest"),
@@ -148,8 +148,8 @@ impl fmt::Display for CheckError<'_> {
             Self::UniversalEndpoint => f.write_str(
                 "the gateway's universal endpoint takes providers and credentials from the body, and the policy does not open it",
             ),
-            Self::Upgrade => f.write_str("this host cannot make a WebSocket of a connection"),
-            Self::Endpoint => f.write_str("the path is none of the endpoints that are forwarded there"),
+            Self::Upgrade => f.write_str("this host cannot open a WebSocket"),
+            Self::Endpoint => f.write_str("the path is not an endpoint that is forwarded there"),
             Self::ModelsRestricted => {
                 f.write_str("the token is restricted to models, which are not checked here")
             }
@@ -157,12 +157,12 @@ impl fmt::Display for CheckError<'_> {
                 write!(f, "the token's limit of {} requests per {} s is spent", taken.limit, taken.window)
             }
             Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
-            Self::RegistryUnavailable => f.write_str("the registry cannot tell of the token"),
+            Self::RegistryUnavailable => f.write_str("the registry cannot look the token up"),
             Self::Jwt(fault) => fault.fmt(f),
-            Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` holds something else than one token"),
+            Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` does not hold exactly one token"),
             Self::KeysUnavailable(issuer) => write!(f, "no usable keys for the issuer `{issuer}`"),
-            Self::PersonUnknown => f.write_str("nobody knows the person that the token is of"),
-            Self::PersonDisabled => f.write_str("the person that the token is of is disabled"),
+            Self::PersonUnknown => f.write_str("the token's person is not known"),
+            Self::PersonDisabled => f.write_str("the token's person is disabled"),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

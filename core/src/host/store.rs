@@ -24,7 +24,7 @@ impl std::error::Error for StoreError {}
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Contended => "others changed the value again and again",
+            Self::Contended => "other workers changed the value each time",
             Self::Unavailable => "there is no shared memory",
         })
     }

@@ -134,9 +134,7 @@ impl NotReplayable {
             Self::AnotherPolicy => {
                 "decided otherwise than the old policy decides: written under another policy"
             }
-            Self::Ambiguous => {
-                "asked in a way that the log does not tell, and that matters to the new policy"
-            }
+            Self::Ambiguous => "asked in a way that is not in the log, and that matters to the new policy",
         }
     }
 }

@@ -223,7 +223,7 @@ impl Resolved {
         for (index, _) in self.issuers.iter().enumerate().filter(asks) {
             errors.add(
                 format!("issuers[{index}].principals"),
-                "nobody can be known: add `principals` or a `registry`, or write `any`",
+                "no person can be known: add `principals` or a `registry`, or write `any`",
             );
         }
     }

@@ -117,7 +117,7 @@ fn read_chain(node: &Node<'_>) -> Vec<Source> {
     }
     let chain: Vec<Source> = items.iter().filter_map(read_source).collect();
     if items.len() > 1 && chain.iter().any(|source| matches!(source, Source::Host)) {
-        node.fail("nobody here can tell whether the host had a value: `inject_by: host` stands alone");
+        node.fail("a chain cannot see whether the host has a value: `inject_by: host` stands alone");
     }
     chain
 }
@@ -154,7 +154,7 @@ impl HttpSource {
             node.fail("`auth` names a header that stands in `headers`, too: remove it there");
         }
         if auth.is_some() && credential.is_none() {
-            node.fail("`auth` says how a `credential` is sent, and there is none: add one, or remove this");
+            node.fail("`auth` says how a `credential` is sent: add one, or remove this");
         }
         let timeout = fields.optional("timeout").map(|node| {
             let range = Duration::from_millis(1)..=Duration::from_secs(30);

@@ -122,7 +122,7 @@ impl Policy {
             );
         }
         if gateway.is_none() && provider.url.is_none() {
-            return Some("where its API lives is not known: add a `url` in `providers`".to_owned());
+            return Some("the address of its API is not known: add a `url` in `providers`".to_owned());
         }
         if billed && !provider.builtin.unified_billing {
             return Some(

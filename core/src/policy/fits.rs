@@ -17,21 +17,19 @@ impl Policy {
         if !host.injects_credentials {
             errors.extend(self.of_host().map(|path| PolicyError {
                 path,
-                message: "nobody writes credentials in this host: name another source".to_owned(),
+                message: "this host writes no credentials: name another source".to_owned(),
             }));
         }
         if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.store != LimitStore::Registry) {
             errors.extend(self.limited().map(|path| PolicyError {
                 path,
-                message: "in this host no memory is shared that could keep a limit: let the registry do it, by \
-                          `rate_limit: {store: registry}`"
-                    .to_owned(),
+                message: "this host has no shared memory: use `rate_limit: {store: registry}`".to_owned(),
             }));
         }
         if !host.passes && self.shadow.is_some() {
             errors.push(PolicyError {
                 path: "mode".to_owned(),
-                message: "in this host there is nowhere that a request could go on to untouched: enforce the policy, or \
+                message: "this host cannot let a request pass untouched: enforce the policy, or \
                           try it as the `candidate` of a rollout with `percent: 0`"
                     .to_owned(),
             });

@@ -116,15 +116,15 @@ impl Lint {
     /// Describes the problem.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::TokenWithoutExpiry => "a token never expires: one that leaks works until somebody notices",
+            Self::TokenWithoutExpiry => "a token never expires: one that leaks works until it is revoked",
             Self::TokenExpired => "a token has expired: it is refused, and only takes room",
-            Self::TokenWithoutOwner => "a token has no owner: nobody can be asked about it",
+            Self::TokenWithoutOwner => "a token has no owner to ask about it",
             Self::ScopeWide => {
                 "a scope has an endpoint whose requests name the provider in the body, and our keys go there with them"
             }
             Self::PersonWithoutScope => "no issuer lets this person call any of their providers",
-            Self::IssuerWithoutPeople => "an issuer admits known people, and nobody is known",
-            Self::IssuerOpen => "everybody whom the issuer vouches for may call every provider",
+            Self::IssuerWithoutPeople => "an issuer admits known people, and no person is known",
+            Self::IssuerOpen => "every subject of the issuer may call every provider",
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
             Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
@@ -132,7 +132,7 @@ impl Lint {
             Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
             Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
             Self::StatusForNobody => {
-                "the status is for tokens, and nobody has `keyswap-status` among their providers"
+                "the status is for tokens, and none has `keyswap-status` among its providers"
             }
         }
     }

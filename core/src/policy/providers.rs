@@ -253,7 +253,7 @@ fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
     if let Some(node) = &cooldown
         && several.as_ref().is_none_or(|several| several.len() < 2)
     {
-        node.fail("with one key there is no other to use meanwhile: this needs two or more `credentials`");
+        node.fail("one key has no other to take its place: a cooldown needs two or more `credentials`");
     }
     let range = Duration::from_secs(1)..=Duration::from_hours(1);
     let cooldown = cooldown

@@ -105,7 +105,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<RolloutPolicy> {
     if candidate.is_none() {
         let idle = [percent.is_some(), compare.is_some(), fallback.is_some()];
         if idle.contains(&true) {
-            root.fail("there is no `candidate` that this could be about: add one, or remove the rest");
+            root.fail("`percent`, `compare` and `fallback` need a `candidate`: add one, or remove them");
         }
     }
     let fallback = fallback.map(|node| read_fallback(&node));

@@ -31,7 +31,7 @@ impl StatusPolicy {
             }
         }
         if status == Self::default() {
-            allow.fail("expected `loopback` or `tokens`; without `status` nobody may ask");
+            allow.fail("expected `loopback` or `tokens`; without `status` no caller may ask");
         }
         status
     }

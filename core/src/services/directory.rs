@@ -116,7 +116,7 @@ impl Services {
     /// Returns whether the call for a fetch may be made. The host asks once, when it is about to make the call.
     ///
     /// A fetch that may not be made has failed without having been tried: its resolution is
-    /// [`Resolution::Unavailable`].
+    /// `Resolution::Unavailable`.
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.may_call(&key.subject, now),

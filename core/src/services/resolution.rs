@@ -65,7 +65,7 @@ impl Accepted {
     pub fn into_parts(self, key: &FetchKey) -> (Resolution, impl Iterator<Item = String>) {
         let Self { outcome, resolution, notes } = self;
         let kind = key.kind();
-        let line = format!("a fetch of kind `{kind}` came to nothing: {}", outcome.name());
+        let line = format!("a fetch of kind `{kind}` did not succeed: {}", outcome.name());
         (resolution, (!outcome.is_healthy()).then_some(line).into_iter().chain(notes))
     }
 

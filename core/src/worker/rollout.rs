@@ -249,6 +249,6 @@ fn observe(
 }
 
 fn uncounted() -> PolicyErrors {
-    let message = "in this host no memory is shared in which refusals could be counted: remove it, and watch what is logged";
+    let message = "this host has no shared memory to count refusals in: remove it, and watch the log";
     PolicyErrors::one("fallback", message)
 }

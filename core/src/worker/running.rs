@@ -165,7 +165,7 @@ impl Worker {
 
     /// Puts a policy in force, if it compiles; tells whether it did.
     fn take(&self, bundles: &Bundles, offer: Result<Offer, BundleError>, store: &dyn Store) -> bool {
-        let kept = if self.has_policy() { "the one in force stays" } else { "there is none" };
+        let kept = if self.has_policy() { "the one in force stays" } else { "none is in force" };
         let Offer { bundle, text } = match offer {
             Ok(offer) => offer,
             Err(error) => {

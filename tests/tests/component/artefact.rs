@@ -96,7 +96,7 @@ fn a_policy_that_does_not_hold_serves_nobody_and_says_why() -> Result<()> {
         (Wasmtime::with(&policy()), "the environment variable `OPENAI_API_KEY` is not set"),
         (
             Wasmtime::with(&limited).env("OPENAI_API_KEY", KEY),
-            "error at `rate_limit`: in this host no memory is shared",
+            "error at `rate_limit`: this host has no shared memory",
         ),
     ] {
         let wasmtime = setup.start()?;

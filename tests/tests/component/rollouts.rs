@@ -85,8 +85,8 @@ fn what_this_host_cannot_do_for_a_rollout_is_an_error() -> Result<()> {
         "percent": 10, "fallback": {"refusals": 3, "per": "1m"},
     });
     for (configuration, said) in [
-        (shadow, "error at `mode`: in this host there is nowhere"),
-        (fallback, "error at `fallback`: in this host no memory is shared"),
+        (shadow, "error at `mode`: this host cannot let a request pass"),
+        (fallback, "error at `fallback`: this host has no shared memory"),
     ] {
         let wasmtime = start(&configuration)?;
         ensure!(wasmtime.send(&models())?.verdict() == "503 host_failure");

@@ -88,9 +88,9 @@ impl fmt::Display for ClaimsError<'_> {
             Self::Audience => f.write_str("`aud` names none of the audiences"),
             Self::Required(name) => write!(f, "the claim `{name}` has none of the required values"),
             Self::Date(name) => write!(f, "`{name}` is not a date in whole seconds"),
-            Self::NotYetValid => f.write_str("`nbf` is yet to come"),
-            Self::IssuedInFuture => f.write_str("`iat` is yet to come"),
-            Self::Expired => f.write_str("`exp` has come"),
+            Self::NotYetValid => f.write_str("`nbf` is in the future"),
+            Self::IssuedInFuture => f.write_str("`iat` is in the future"),
+            Self::Expired => f.write_str("`exp` has passed"),
         }
     }
 }

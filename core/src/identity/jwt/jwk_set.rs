@@ -69,7 +69,7 @@ impl fmt::Display for NoKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unknown => "the issuer has no key with the token's `kid`",
-            Self::Ambiguous => "more than one key of the issuer could be meant",
+            Self::Ambiguous => "more than one key of the issuer fits the token",
             Self::Unnamed => "the token names no key, and the issuer has none for its `alg`",
             Self::Algorithm => "the key is for another algorithm than the token's `alg`",
         })

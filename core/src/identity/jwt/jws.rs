@@ -51,12 +51,12 @@ impl fmt::Display for JwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLong => "the token is longer than 8 KiB",
-            Self::Form => "the token has not three non-empty parts",
+            Self::Form => "the token is not three non-empty parts",
             Self::Encoding => "a part of the token is not canonical base64url",
             Self::Header => "the token's header is not one strict JSON object",
-            Self::Algorithm => "the token's `alg` is none of those that can be accepted",
+            Self::Algorithm => "the token's `alg` is not an accepted algorithm",
             Self::KeyId => "the token's `kid` is not a string of 1 to 256 bytes on one line",
-            Self::Type => "the token's `typ` says that it is no JWT",
+            Self::Type => "the token's `typ` is not that of a JWT",
             Self::Extension => "the token's header has `crit`, `b64` or `zip`",
         })
     }

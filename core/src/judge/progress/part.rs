@@ -71,7 +71,7 @@ mod tests {
                 all.iter().filter(|it| Share(percent).includes(Some(it), NOW)).collect();
             let expected = usize::from(percent) * 100;
             assert!(chosen.len().abs_diff(expected) <= 200, "{percent} %: {}", chosen.len());
-            assert!(before.iter().all(|it| chosen.contains(it)), "somebody left at {percent} %");
+            assert!(before.iter().all(|it| chosen.contains(it)), "a principal left at {percent} %");
             before = chosen;
         }
         assert_eq!(before.len(), all.len());

@@ -85,7 +85,7 @@ impl Observation {
         Self {
             metric: "keyswap.fallbacks".to_owned(),
             line: Some(
-                r#"{"event":"fallback","message":"the candidate refused too many requests that the stable policy would have forwarded, which decides for all again"}"#
+                r#"{"event":"fallback","message":"the stable policy decides for all again: the candidate refused too many requests that it would have forwarded"}"#
                     .to_owned(),
             ),
         }

@@ -54,10 +54,10 @@ impl fmt::Display for AgentError {
             Self::Document => "the answer is a JSON document: point at the value in it with `value`",
             Self::Value(fault) => return write!(f, "the value {fault}"),
             Self::NoExpiry => {
-                "the answer does not say until when the value is good: point at it with `expires_at` or \
+                "the answer has no expiry of the value: point at one with `expires_at` or \
                  `expires_in`, or set `max_age`"
             }
-            Self::TooFar => "the value would be good for more than a year: a time counts in seconds",
+            Self::TooFar => "the value would last for more than a year: times count in seconds",
             Self::Expired => "the value has expired already",
         })
     }

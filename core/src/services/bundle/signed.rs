@@ -64,7 +64,7 @@ impl std::error::Error for BundleError {}
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Form => "it is not a signed policy in form",
+            Self::Form => "it does not have the form of a signed policy",
             Self::Signature => "no key of the configuration has signed it",
             Self::Unverifiable => "its signature cannot be checked now",
             Self::Name => "it has another name",
