@@ -1,8 +1,8 @@
 //! The provider of a request, and the dialect that its caller speaks.
 //!
-//! The first of these that a request has names its provider: an explicit segment, a path of one API, a header of one
-//! API, the slot of the token. Otherwise the provider is `openai`. Where no segment names a provider, a gateway may
-//! take the place of the one that was found.
+//! The first of these names the provider of a request: a segment, a path of one API, a header of one API, the token's
+//! slot. Otherwise the provider is `openai`. Where no segment names a provider, a gateway may take the place of the one
+//! that was found.
 //!
 //! The route decides both the scope that is checked and the credential that is written, so the two cannot disagree.
 

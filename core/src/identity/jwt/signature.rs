@@ -1,8 +1,8 @@
 //! The check of one signature, prepared so that every verifier gives the same answer.
 //!
-//! Checks that need no cryptography are made here. They are whether the key is for the algorithm, the length of the
-//! signature, and the range of ECDSA's `r` and `s` (RFC 7518 section 3.4). The verifier, be it the host's or
-//! [`super::PureRust`], gets only checks that passed these.
+//! Checks that need no cryptography are made here. They concern the key's algorithm, the length of the signature, and
+//! the range of ECDSA's `r` and `s` (RFC 7518 section 3.4). The verifier, be it the host's or [`super::PureRust`], gets
+//! only checks that passed these.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The answer of a token agent or a secret manager: its value, and the expiry of that.
 //!
-//! These are refused: a value without an expiry, an expired value, one that cannot stand in a header, and a document in
-//! the place of a value. A relative lifetime counts from the time of the request. An error names the fault of the
-//! answer and repeats nothing of it.
+//! Refused are a value without an expiry, an expired value, one that cannot stand in a header, and a document in place
+//! of a value. A relative lifetime counts from the time of the request. An error names the fault of the answer and
+//! repeats nothing of it.
 
 use std::fmt;
 use std::time::Duration;
