@@ -1,7 +1,7 @@
-//! What the registry's server can do: lookups a second on one core, and how soon a change wakes those who wait.
+//! A benchmark of the registry's server: lookups a second on one core, and the latency of the change feed.
 //!
-//! `cargo bench -p keyswap`. The server gets a core of its own, from SQLite with 100,000 tokens; the load comes from
-//! the others. It prints a table, and judges nothing: the figures are those of the machine.
+//! Run it with `cargo bench -p keyswap`. The server has a core of its own and SQLite with 100,000 tokens; the load
+//! comes from the other cores. The benchmark prints a table and checks nothing: the figures depend on the machine.
 
 #![forbid(unsafe_code)]
 
@@ -89,7 +89,7 @@ fn digest(number: usize) -> Digest {
     Digest::of(format!("token {number}").as_bytes())
 }
 
-/// `keyswap serve` on one core; this process is kept to the others from then on.
+/// `keyswap serve` on one core. This process is pinned to the other cores.
 struct Server {
     process: Child,
     address: String,
@@ -102,7 +102,7 @@ impl Server {
     fn start(database: &Path) -> Result<Self> {
         let cores = cores()?;
         let (core, others) = cores.split_first().context("there is no core")?;
-        // What a thread starts runs where the thread may run.
+        // A child process inherits the cores of the thread that starts it.
         keep_to(&[*core])?;
         let process = Command::new(env!("CARGO_BIN_EXE_keyswap"))
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--database"])
@@ -111,7 +111,7 @@ impl Server {
             .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
             .stdout(Stdio::piped())
             .spawn()?;
-        // With one core only, all of it shares that one, and says so.
+        // On a machine with one core both share it, and the table shows that.
         let others = if others.is_empty() { std::slice::from_ref(core) } else { others };
         keep_to(others)?;
         let mut server = Self {
@@ -157,14 +157,14 @@ impl Drop for Server {
     }
 }
 
-/// The cores on which this process may run.
+/// Returns the cores that this process may run on.
 #[cfg(target_os = "linux")]
 fn cores() -> Result<Vec<usize>> {
     let set = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect())
 }
 
-/// Keeps this thread, and those that it starts, to some cores.
+/// Pins this thread, and threads that it starts, to some cores.
 #[cfg(target_os = "linux")]
 fn keep_to(cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
@@ -174,7 +174,7 @@ fn keep_to(cores: &[usize]) -> Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Elsewhere nothing can be kept to a core, and the table says core 0 for all of them.
+/// Does nothing: other systems cannot pin threads, and the table shows core 0.
 #[cfg(not(target_os = "linux"))]
 fn cores() -> Result<Vec<usize>> {
     Ok(vec![0])
@@ -185,13 +185,13 @@ fn keep_to(_: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// What was measured under load.
+/// The results of a load.
 struct Load {
     rate: f64,
     times: Vec<Duration>,
 }
 
-/// Looks up one token after the other on so many connections.
+/// Looks up tokens on several connections, on each one after the other.
 fn load(address: &str, connections: usize, header: &str) -> Result<Load> {
     let status = if header.is_empty() { 200 } else { 304 };
     let results: Vec<Result<Vec<Duration>>> = std::thread::scope(|scope| {
@@ -214,7 +214,7 @@ fn look_up(address: &str, first: usize, step: usize, header: &str, status: u16) 
     let mut connection = Connection::open(address)?;
     let begin = Instant::now() + WARM_UP;
     let mut times = Vec::new();
-    // Spread over the whole table, in an order that no cache likes.
+    // The order spreads over the whole table, to defeat caches.
     for number in (first..).step_by(step).map(|number| number.wrapping_mul(7919) % TOKENS) {
         let request = format!(
             "GET /v1/tokens/{} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {CREDENTIAL}\r\n{header}\r\n",
@@ -232,11 +232,11 @@ fn look_up(address: &str, first: usize, step: usize, header: &str, status: u16) 
     Ok(times)
 }
 
-/// How long after a change was made the long poll that waits for it has its answer.
+/// Returns the times from a change to the answer of the long poll that waits for it.
 fn wakes(address: &str, mut change: impl FnMut(usize) -> Result<()>) -> Result<Vec<Duration>> {
     let mut connection = Connection::open(address)?;
     let mut since = connection.changes(0, 0)?.0;
-    // The whole feed is longer than one answer.
+    // One answer does not hold the whole feed.
     loop {
         let (next, _) = connection.changes(since, 0)?;
         if next == since {
@@ -255,7 +255,7 @@ fn wakes(address: &str, mut change: impl FnMut(usize) -> Result<()>) -> Result<V
     let mut times = Vec::new();
     for number in 0..WAKES {
         asked.send(since)?;
-        // The poll has to be waiting before there is something to wake it for; how long it has waited, differs.
+        // The poll must be waiting before the change. The time that it has waited varies.
         std::thread::sleep(Duration::from_millis(20 + u64::try_from(number % 25)?));
         change(number)?;
         let made = Instant::now();
@@ -269,7 +269,7 @@ fn wakes(address: &str, mut change: impl FnMut(usize) -> Result<()>) -> Result<V
     Ok(times)
 }
 
-/// A connection that is kept.
+/// A keep-alive connection.
 struct Connection(BufReader<TcpStream>);
 
 impl Connection {
@@ -279,7 +279,7 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Sends a request, and expects an answer with this status.
+    /// Sends a request. An answer with another status is an error.
     fn ask(&mut self, request: &[u8], status: u16) -> Result<()> {
         self.exchange(request, status).map(drop)
     }
@@ -302,7 +302,7 @@ impl Connection {
         Ok(body)
     }
 
-    /// What comes after a number, and when it came.
+    /// Fetches the changes after a number. Returns the new number and the time of the answer.
     fn changes(&mut self, since: i64, wait: u32) -> Result<(i64, Instant)> {
         let request = format!(
             "GET /v1/changes?since={since}&wait={wait} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {CREDENTIAL}\r\n\r\n"

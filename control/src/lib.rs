@@ -1,7 +1,7 @@
-//! The `keyswap` command, and the parts of it that tests and benchmarks drive by themselves.
+//! The `keyswap` command, and the modules of it that tests and benchmarks use directly.
 //!
-//! About requests it decides nothing: whatever it says of a policy or a request, the engine said. About tokens
-//! and users [`registry`] decides; [`server`] puts it on the network.
+//! This crate does not judge requests: all statements about a policy or a request come from the engine. The
+//! [`registry`] decides about tokens and users, and the [`server`] serves it over HTTP.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -25,7 +25,7 @@ pub mod server;
 
 mod command;
 
-/// Does what the command line asks.
+/// Runs the subcommand that the process's arguments name, and returns the exit code.
 pub fn run() -> std::process::ExitCode {
     command::run().into()
 }

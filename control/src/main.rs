@@ -1,4 +1,4 @@
-//! The `keyswap` command: checks and explains policies, mints proxy tokens, serves and looks after the registry.
+//! The `keyswap` command: checks and explains policies, creates proxy tokens, serves and manages the registry.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-// Drives the dashboard in Chromium, as people do. Arguments: its address, the password, the data planes' credential,
-// the proxy's address, the folder for screenshots. What does not hold ends it.
+// Drives the dashboard in Chromium. Arguments: the dashboard's address, the password, the data planes' credential, the
+// proxy's address, the folder for screenshots. A failed assertion ends the script.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -24,7 +24,7 @@ async function newPage(options = {}) {
   page.setDefaultTimeout(20_000);
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
-    // A page with an error's status is said on the console, too, and is meant.
+    // Chromium also logs pages with an error status, which the tests expect.
     if (message.type() === "error" && !message.text().includes("the server responded with a status")) errors.push(message.text());
   });
   page.on("request", (request) => {
@@ -41,7 +41,7 @@ async function signIn(page) {
   await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
 }
 
-/// What data planes get.
+/// Returns the record that data planes receive.
 async function record(token) {
   const sha256 = createHash("sha256").update(token).digest("hex");
   const response = await fetch(`${url}/v1/tokens/${sha256}`, { headers: { authorization: `Bearer ${credential}` } });
@@ -51,7 +51,7 @@ async function record(token) {
 const status = async (token) => (await record(token)).status;
 const limit = async (token) => (await record(token)).rate_limit;
 
-/// Nothing serious that axe finds, no scrolling to the side; in both colour schemes, wide and narrow.
+/// Asserts that axe finds nothing serious and that the page does not scroll sideways, in both colour schemes and widths.
 async function check(page, name) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
@@ -96,7 +96,7 @@ async function byMouse() {
   await page.getByRole("alert").getByText("invalid rate limit").waitFor();
   assert.equal(await page.getByLabel("Requests").inputValue(), "many");
   await page.getByLabel("Requests").fill("60");
-  await page.getByLabel("In a time of").fill("1m");
+  await page.getByLabel("Period").fill("1m");
   for (const provider of ["OpenAI", "Anthropic", "Gemini"]) await page.getByLabel(provider, { exact: true }).check();
   await page.getByRole("button", { name: "Create token" }).click();
   await page.getByRole("heading", { name: "Token created" }).waitFor();
@@ -124,12 +124,12 @@ async function byMouse() {
   await page.getByRole("definition").getByText("2030-01-01 12:30").waitFor();
   assert.equal(await page.getByLabel("Requests").inputValue(), "60");
   await page.getByLabel("Requests").fill("5");
-  await page.getByLabel("In a time of").fill("1h");
+  await page.getByLabel("Period").fill("1h");
   await page.getByRole("button", { name: "Set rate limit" }).click();
   await page.getByRole("definition").getByText("5 per 3600s").waitFor();
   assert.deepEqual(await limit(token), { requests: 5, per: "3600s" });
   await check(page, "token");
-  await page.getByRole("button", { name: "As the policy has it" }).click();
+  await page.getByRole("button", { name: "Use the policy's limit" }).click();
   await page.getByRole("definition").getByText("the policy's").waitFor();
   assert.equal(await limit(token), null);
   await page.getByRole("button", { name: "Rotate" }).click();
@@ -150,7 +150,7 @@ async function byMouse() {
   await page.getByText("2 tokens").waitFor();
   await page.getByRole("row").filter({ hasText: "retiring" }).getByRole("link").click();
   await page.getByText("Delete this token…").click();
-  await page.getByRole("button", { name: "Delete for good" }).click();
+  await page.getByRole("button", { name: "Delete permanently" }).click();
   await page.getByText("1 token", { exact: true }).waitFor();
   assert.equal(await status(token), 404);
 
@@ -186,7 +186,7 @@ async function byMouse() {
   assert.equal(new URL(page.url()).pathname, "/admin/sign-in");
 }
 
-/// The list follows what is done elsewhere.
+/// Asserts that the list shows changes that other clients make.
 async function live() {
   const page = await newPage();
   await page.clock.install();
@@ -201,7 +201,7 @@ async function live() {
   await page.getByRole("link", { name: "from elsewhere" }).waitFor();
 }
 
-/// No mouse and no script: keys alone.
+/// Uses the pages without a mouse and without the script.
 async function byKeyboard() {
   const page = await newPage({ javaScriptEnabled: false });
   await page.goto(`${url}/admin/sign-in`);
@@ -234,7 +234,7 @@ async function byKeyboard() {
   await page.getByRole("heading", { name: "by keys" }).waitFor();
   await reach(page.getByText("Delete this token…"));
   await page.keyboard.press("Enter");
-  await reach(page.getByRole("button", { name: "Delete for good" }));
+  await reach(page.getByRole("button", { name: "Delete permanently" }));
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
   assert.equal(await status(token), 404);

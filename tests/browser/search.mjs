@@ -1,5 +1,5 @@
 // Asks the search of a built book, with the index and the engine that its pages load. Arguments: the folder of the book,
-// then words. Prints a line for each: the pages that answer, the best first.
+// then words. Prints a line for each word: the pages found, the best first.
 import { readdirSync, readFileSync } from "node:fs";
 import { createContext, runInContext } from "node:vm";
 

@@ -1,9 +1,9 @@
-//! What the verification of an RS256 token with a 2048 bit key costs in Envoy, by its own verifier and in Wasm.
+//! The cost of verifying a token with a 2048-bit RSA key in Envoy, by its own verifier (RS256) and in Wasm (PS256).
 //!
 //! `cargo run -p keyswap-tests --example verification_cost`
 //!
-//! Measured is the processor time of the whole Envoy per request, with tokens that are new and with one that is
-//! remembered; the difference is what verifying costs. Envoy has no PSS, so PS256 with the same key is computed in Wasm.
+//! The measure is Envoy's CPU time per request, with new tokens and with a cached one; the difference is the cost of
+//! the verification. Envoy has no PSS, so PS256 with the same key is computed in Wasm.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let standin = Standin::start()?;
     let envoy = Envoy::with(&policy(&jwk)).env("OPENAI_API_KEY", "sk-real").upstream(&standin).start()?;
     let request = |name: &str, encoding: &'static dyn RsaEncoding, number: usize| -> Result<Request> {
-        // Refused right after the verification, by its audience: no upstream adds to the account.
+        // The audience is wrong, so requests are refused after the verification and reach no upstream.
         let claims = json!({
             "iss": "https://id.example", "aud": "other", "sub": "robot", "jti": format!("{number:09}"),
             "exp": unix_now() + 3600,

@@ -1,12 +1,13 @@
-//! The bench: what a request costs in each set-up, all of them in one run, in turns.
+//! The bench: the cost of a request in each set-up, measured in turns in one run.
 //!
-//! Every set-up is a proxy of its own, nearly always an Envoy, in front of one upstream, started once; those that are not measured cost nothing,
-//! which is looked at. The proxy that is measured has a core for itself; the load, the upstream and all that proxies call
-//! share another. What counts is the processor time that the kernel notes for the proxy. A round measures each set-up once,
-//! so that a machine that is slow for a while is slow for all; set-ups are compared round by round.
+//! Each set-up is a proxy, nearly always an Envoy, in front of the shared upstream. All proxies run for the whole run;
+//! the idle ones must use almost no CPU, which is checked. The measured proxy has a core of its own. The load, the
+//! upstream and all services that proxies call share another. The measure is the proxy's CPU time, as the kernel counts
+//! it. A round measures each set-up once, so a machine that is slow for a while is slow for all. Set-ups are compared
+//! round by round.
 //!
-//! Upstreams are reached in plain HTTP, since TLS costs more than all that is compared here, and nobody writes an access
-//! log. A set-up that does not do what it is said to do is not measured.
+//! Upstreams use plain HTTP, since TLS costs more than the compared work, and access logs are off. A set-up whose proof
+//! fails is not measured.
 
 mod authorization;
 mod cores;
@@ -42,11 +43,11 @@ pub use watch::Watch;
 pub struct Measured {
     /// The tables that were finished.
     pub report: Report,
-    /// The reason why there are no more.
+    /// The error that ended the run early.
     pub failure: Option<anyhow::Error>,
 }
 
-/// Measures what is planned.
+/// Measures the tables of the plan.
 pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Measured> {
     for name in &plan.set_ups {
         ensure!(SET_UPS.iter().any(|set_up| set_up.name == name), "there is no set-up `{name}`");

@@ -1,5 +1,5 @@
-//! The shipped bootstrap, with what a test or a first try must replace: ports, the filter's file, the policy, the
-//! names of the environment, and the addresses and the authority of the upstreams. All else is what users copy.
+//! The shipped bootstrap, with the parts replaced that tests must replace: ports, the filter's file, the policy,
+//! variables, and the upstreams' addresses and certificate authority. Everything else is the file that users copy.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::tools::project_root;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-/// Where systems keep the certificate authorities that they trust.
+/// The files in which systems store trusted certificate authorities.
 const SYSTEM_CA_FILES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
@@ -23,24 +23,24 @@ const SYSTEM_CA_FILES: [&str; 3] =
 pub struct Bootstrap(Value);
 
 impl Bootstrap {
-    /// `envoy/bootstrap.yaml` as it is.
+    /// Reads `envoy/bootstrap.yaml`.
     pub fn shipped() -> Result<Self> {
         let file = project_root().join("envoy/bootstrap.yaml");
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         Self::parse(&text).context("`envoy/bootstrap.yaml`")
     }
 
-    /// A bootstrap in YAML, of the shape of the shipped one.
+    /// Parses a bootstrap in YAML, with the structure of the shipped one.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(Self(serde_saphyr::from_str(text).context("a bootstrap is YAML")?))
     }
 
-    /// The bootstrap itself, for changes that have no method here.
+    /// Returns the bootstrap as JSON, for changes without a method here.
     pub fn json(&mut self) -> &mut Value {
         &mut self.0
     }
 
-    /// The policy in it.
+    /// Returns the policy in the bootstrap.
     pub fn policy(&self) -> Result<Value> {
         let plugin = self.filters()?.iter().find(|filter| filter["name"] == "keyswap");
         let text =
@@ -53,24 +53,24 @@ impl Bootstrap {
         self.set_plugin("/configuration/value", json!(policy.to_string()))
     }
 
-    /// Replaces the ports of the listener and of the admin interface; 0 is any free port.
+    /// Replaces the ports of the listener and of the admin interface. Port 0 selects a free port.
     pub fn set_ports(&mut self, listener: u16, admin: u16) -> Result<()> {
         self.set("/static_resources/listeners/0/address/socket_address/port_value", json!(listener))?;
         self.set("/admin/address/socket_address/port_value", json!(admin))
     }
 
-    /// Returns whether the filter is loaded from a file, and not fetched.
+    /// Returns true if the filter is loaded from a file, false if it is fetched.
     pub fn loads_a_file(&self) -> bool {
         let filters = self.filters().into_iter().flatten();
         filters.into_iter().any(|it| it.pointer("/typed_config/config/vm_config/code/local").is_some())
     }
 
-    /// Replaces the file that the filter is loaded from.
+    /// Replaces the file of the filter.
     pub fn set_filter(&mut self, wasm: &Path) -> Result<()> {
         self.set_plugin("/vm_config/code/local/filename", json!(wasm))
     }
 
-    /// Replaces the names of the environment variables that the filter sees.
+    /// Replaces the names of the variables that are passed to the filter.
     pub fn set_environment<'a>(&mut self, names: impl Iterator<Item = &'a String>) -> Result<()> {
         let names: Vec<_> = names.collect();
         self.set_plugin("/vm_config/environment_variables/host_env_keys", json!(names))
@@ -83,7 +83,7 @@ impl Bootstrap {
             members
                 .insert("@type".to_owned(), json!("type.googleapis.com/envoy.config.listener.v3.Listener"));
         }
-        // Renamed into its place it is never seen in part.
+        // Renaming is atomic, so Envoy never reads a partial file.
         let beside = file.with_extension("new");
         fs::write(&beside, json!({"resources": [listener]}).to_string())?;
         fs::rename(&beside, file)?;
@@ -91,7 +91,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Takes the filter out.
+    /// Removes the filter.
     pub fn remove_keyswap(&mut self) -> Result<()> {
         let filters = self.list(&format!("{MANAGER}/http_filters"))?;
         let place = filters.iter().position(|filter| filter["name"] == "keyswap");
@@ -99,12 +99,12 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Writes no access log.
+    /// Removes the access log.
     pub fn remove_access_log(&mut self) -> Result<()> {
         self.set(&format!("{MANAGER}/access_log"), json!([]))
     }
 
-    /// Sends what is for the upstreams to `address` in plain HTTP.
+    /// Redirects all upstreams to `address`, in plain HTTP.
     pub fn set_plain_upstream(&mut self, address: SocketAddr) -> Result<()> {
         self.each_upstream(|cluster| {
             set_endpoint(cluster, address)?;
@@ -113,7 +113,7 @@ impl Bootstrap {
         })
     }
 
-    /// Sends what is for the upstreams to `address`, and trusts the authority in `ca_file` there.
+    /// Redirects all upstreams to `address`, and trusts the authority in `ca_file`.
     pub fn set_upstream(&mut self, address: SocketAddr, ca_file: &Path) -> Result<()> {
         self.each_upstream(|cluster| {
             set_endpoint(cluster, address)?;
@@ -121,7 +121,7 @@ impl Bootstrap {
         })
     }
 
-    /// Adds an upstream as `envoy/README.md` says: the virtual host and the cluster of `openai`, with another name.
+    /// Adds an upstream as in `envoy/README.md`: copies of the virtual host and the cluster of `openai`, renamed.
     pub fn add_upstream(&mut self, host: &str) -> Result<()> {
         let virtual_hosts = format!("{MANAGER}/route_config/virtual_hosts");
         for list in [virtual_hosts.as_str(), "/static_resources/clusters"] {
@@ -134,12 +134,12 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The headers that are taken out of requests for all upstreams.
+    /// Returns the headers that are removed from requests to all upstreams.
     pub fn removed_from_requests(&self) -> Result<Vec<String>> {
         self.removed("request_headers_to_remove")
     }
 
-    /// The headers that are taken out of the answers of all upstreams.
+    /// Returns the headers that are removed from the answers of all upstreams.
     pub fn removed_from_responses(&self) -> Result<Vec<String>> {
         self.removed("response_headers_to_remove")
     }
@@ -149,25 +149,25 @@ impl Bootstrap {
         Ok(serde_json::from_value(list.unwrap_or_default())?)
     }
 
-    /// Returns whether a virtual host leads to this upstream.
+    /// Returns true if there is a virtual host for this upstream.
     pub fn has_upstream(&self, host: &str) -> bool {
         let virtual_hosts = self.0.pointer(&format!("{MANAGER}/route_config/virtual_hosts"));
         let mut entries = virtual_hosts.and_then(Value::as_array).into_iter().flatten();
         entries.any(|entry| entry["domains"][0] == host)
     }
 
-    /// Reaches a cluster at `address`, as it says.
+    /// Redirects a cluster to `address`, with its own protocol.
     pub fn set_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
         let cluster = self.clusters()?.iter_mut().find(|cluster| cluster["name"] == name);
         set_endpoint(cluster.with_context(|| format!("the bootstrap has no cluster `{name}`"))?, address)
     }
 
-    /// Looks tokens up at `address`.
+    /// Redirects the registry's cluster to `address`.
     pub fn set_registry(&mut self, address: SocketAddr) -> Result<()> {
         self.set_cluster("keyswap-registry", address)
     }
 
-    /// Adds a cluster that reaches `address` in plain HTTP.
+    /// Adds a cluster for `address`, in plain HTTP.
     pub fn add_cluster(&mut self, name: &str, address: SocketAddr) -> Result<()> {
         let address = json!({"address": address.ip().to_string(), "port_value": address.port()});
         let endpoint = json!({"endpoint": {"address": {"socket_address": address}}});
@@ -179,13 +179,13 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Trusts the authorities of this system, wherever it keeps them.
+    /// Trusts the certificate authorities of this system.
     pub fn set_system_ca(&mut self) -> Result<()> {
         let file = Self::system_ca_file()?;
         self.each_upstream(|cluster| set_ca(cluster, &file))
     }
 
-    /// Where this system keeps the authorities that it trusts.
+    /// Returns the file with this system's trusted certificate authorities.
     pub fn system_ca_file() -> Result<PathBuf> {
         let mut candidates = SYSTEM_CA_FILES.iter().map(PathBuf::from);
         candidates.find(|file| file.is_file()).with_context(|| {
@@ -193,7 +193,7 @@ impl Bootstrap {
         })
     }
 
-    /// The clusters that are reached by TLS.
+    /// Applies a change to all clusters with TLS.
     fn each_upstream(&mut self, change: impl Fn(&mut Value) -> Result<()>) -> Result<()> {
         let upstreams = self.clusters()?.iter_mut().filter(|it| it.get("transport_socket").is_some());
         upstreams.into_iter().try_for_each(change)
@@ -208,15 +208,15 @@ impl Bootstrap {
         list.with_context(|| format!("the bootstrap has no list at `{pointer}`"))
     }
 
-    /// Adds what another file of `envoy/` has: a part takes the place of the one of the same name, a new filter stands
-    /// between Keyswap and the router.
+    /// Adds the parts of another file of `envoy/`. A part replaces the one of its name. A new filter is placed between
+    /// Keyswap and the router.
     pub fn overlay(&mut self, file: &str) -> Result<()> {
         let path = project_root().join("envoy").join(file);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         self.overlay_text(&text).with_context(|| format!("`{file}` does not fit"))
     }
 
-    /// Adds the same from a text.
+    /// Adds the parts of a text, like [`Self::overlay`].
     pub fn overlay_text(&mut self, text: &str) -> Result<()> {
         let parts: BTreeMap<String, Vec<Value>> =
             serde_saphyr::from_str(text).context("it is not lists of named parts")?;
@@ -240,7 +240,7 @@ impl Bootstrap {
         filters.context("the bootstrap has no filters")
     }
 
-    /// Replaces something of the filter's own configuration, wherever it stands among the filters.
+    /// Replaces a value in the configuration of Keyswap's filter.
     fn set_plugin(&mut self, pointer: &str, value: Value) -> Result<()> {
         let index = self.filters()?.iter().position(|filter| filter["name"] == "keyswap");
         let index = index.context("the bootstrap has no filter `keyswap`")?;
@@ -252,7 +252,7 @@ impl Bootstrap {
     }
 }
 
-/// Gives what is OpenAI's to another upstream, which is named by its host.
+/// Renames OpenAI's names in a part to those of another upstream.
 fn rename(entry: &mut Value, host: &str) {
     match entry {
         Value::String(text) if text == "openai" || text == "api.openai.com" => host.clone_into(text),
@@ -267,7 +267,7 @@ fn set_endpoint(cluster: &mut Value, address: SocketAddr) -> Result<()> {
     replace(cluster, endpoint, json!({"address": address.ip().to_string(), "port_value": address.port()}))
 }
 
-/// In the place of the part of that name, else before the last, which is the router where the order counts.
+/// Replaces the part of the same name, or else inserts before the last part: in the list of filters that is the router.
 fn put(list: &mut Vec<Value>, part: Value) {
     match list.iter_mut().find(|other| other.get("name") == part.get("name")) {
         Some(place) => *place = part,
@@ -280,7 +280,7 @@ fn set_ca(cluster: &mut Value, ca_file: &Path) -> Result<()> {
     replace(cluster, trusted, json!(ca_file))
 }
 
-/// Only replaces: what the shipped file does not say would not be what users run.
+/// Replaces a value that must exist: adding settings would test another file than users run.
 fn replace(json: &mut Value, pointer: &str, value: Value) -> Result<()> {
     let place = json.pointer_mut(pointer);
     ensure!(place.is_some(), "`envoy/bootstrap.yaml` has nothing at `{pointer}`");

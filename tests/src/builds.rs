@@ -1,4 +1,4 @@
-//! Builds what the end-to-end tests run: the filter's module, the components, and the `keyswap` command.
+//! Builds of the programs that the end-to-end tests run: the filter, the components, and the `keyswap` command.
 
 use std::{
     env, fs,
@@ -20,9 +20,9 @@ use crate::{
 const MODULE_TARGET: &str = "wasm32-wasip1";
 const COMPONENT_TARGET: &str = "wasm32-wasip2";
 
-/// Something that is built once per process, unless a variable names one that is built already.
+/// A file that is built once per process, unless a variable names a file that is built already.
 pub struct Build {
-    /// The variable.
+    /// The variable that names a built file.
     pub variable: &'static str,
     make: fn() -> Result<PathBuf>,
     made: Mutex<Option<PathBuf>>,
@@ -30,9 +30,9 @@ pub struct Build {
 
 /// The filter's Wasm module.
 pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", build_filter);
-/// A filter that answers `GET /shared-data` with what Keyswap keeps in Envoy's shared data.
+/// A filter that answers `GET /shared-data` with Keyswap's values in Envoy's shared data.
 pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
-/// A filter that does nothing.
+/// The empty filter.
 pub(crate) static EMPTY_FILTER: Build =
     Build::new("KEYSWAP_EMPTY_FILTER_WASM", || build_wasm("keyswap-empty-filter", MODULE_TARGET));
 /// The component: the proxy and the authorizer.
@@ -46,7 +46,7 @@ pub static PASSTHROUGH: Build =
 pub static KEYSWAP: Build =
     Build::new("KEYSWAP_COMMAND", || build(&["--package", "keyswap", "--bin", "keyswap"]));
 
-/// The example of `component/examples/rust`, which is no member of the workspace.
+/// The example of `component/examples/rust`, which is not a member of the workspace.
 pub static RUST_EXAMPLE: Build = Build::new("KEYSWAP_RUST_EXAMPLE", || {
     let manifest = "component/examples/rust/Cargo.toml";
     build(&["--manifest-path", manifest, "--target-dir", "target/examples-rust"])
@@ -57,7 +57,7 @@ impl Build {
         Self { variable, make, made: Mutex::new(None) }
     }
 
-    /// The file: the one that the variable names, else built now.
+    /// Returns the file that the variable names, or else builds it.
     pub fn path(&self) -> Result<PathBuf> {
         if let Some(path) = env::var_os(self.variable).map(PathBuf::from) {
             ensure!(path.is_file(), "`{}` names {}, which is not a file", self.variable, path.display());
@@ -75,10 +75,9 @@ fn build_wasm(package: &str, target: &str) -> Result<PathBuf> {
     build_module(&project_root(), package, target)
 }
 
-/// A Wasm module that is the same wherever it is built: the folders of this machine are named otherwise in it.
+/// Builds a Wasm module whose bytes do not depend on the machine: its folders are renamed in the module.
 ///
-/// `root` has the sources: those of this project, or the same ones elsewhere, below whose `target` all that is built is
-/// then.
+/// `root` has the sources: this project, or a copy elsewhere, whose `target` then holds the build.
 pub fn build_module(root: &Path, package: &str, target: &str) -> Result<PathBuf> {
     add_target(target)?;
     let root = root.canonicalize().with_context(|| format!("{} is not there", root.display()))?;
@@ -88,13 +87,13 @@ pub fn build_module(root: &Path, package: &str, target: &str) -> Result<PathBuf>
     if root != project_root().canonicalize()? {
         cargo.arg("--target-dir").arg(root.join("target"));
     }
-    // These would take the place of all flags that are configured.
+    // The variables would override all configured flags.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     artifact_of(&mut cargo)
 }
 
-/// Flags beside those in `.cargo/config.toml`. Panics name files; other machines have the sources, and those of
-/// dependencies, somewhere else.
+/// Returns flags in addition to those in `.cargo/config.toml`. They rename the folders of the sources, which panics
+/// contain.
 fn remapped(root: &Path) -> Result<[String; 2]> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
@@ -112,8 +111,7 @@ fn build_component() -> Result<PathBuf> {
     derive(&large, "keyswap.wasm", wasm_opt::component)
 }
 
-/// A module of WASI's first version whose few imports are answered by a stub, so that the component asks its host for
-/// nothing.
+/// Builds a module for WASI preview 1. A stub implements its few imports, so the component imports nothing.
 fn build_authorizer() -> Result<PathBuf> {
     let module = build_wasm("keyswap-component", MODULE_TARGET)?;
     derive(&module, "keyswap-authorizer.wasm", |module| {
@@ -128,7 +126,7 @@ fn build_authorizer() -> Result<PathBuf> {
     })
 }
 
-/// A file beside `source` that is made from it, unless it was made since.
+/// Derives a file from `source`, beside it, unless the derived file is newer.
 fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<PathBuf> {
     let path = source.with_file_name(name);
     let changed = |path: &Path| fs::metadata(path)?.modified();
@@ -136,14 +134,14 @@ fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>
         return Ok(path);
     }
     let content = make(&fs::read(source)?)?;
-    // Others may be doing the same: whoever reads it finds a whole one.
+    // Other processes may do the same: renaming is atomic, so readers find a complete file.
     let partial = path.with_extension(format!("{}.partial", std::process::id()));
     fs::write(&partial, content)?;
     fs::rename(partial, &path)?;
     Ok(path)
 }
 
-/// The toolchain that the repository pins may be new on this machine.
+/// Installs a compilation target, which the pinned toolchain may lack on this machine.
 fn add_target(target: &str) -> Result<()> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut print = Command::new(rustc);
@@ -158,10 +156,10 @@ fn add_target(target: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests and the programs of the whole workspace, and returns the `keyswap` among them.
+/// Builds the tests and programs of the workspace, and returns the `keyswap` command.
 ///
-/// What is built for several packages at once has the features that any of them wants. To build all at once spares to
-/// build most dependencies twice.
+/// A build of several packages unifies the features of their dependencies. One build for all packages avoids building
+/// most dependencies twice.
 pub fn build_workspace() -> Result<PathBuf> {
     let mut cargo = cargo_build(&project_root());
     let programs = artifacts_of(cargo.args(["--workspace", "--tests", "--bins"]))?;
@@ -170,7 +168,7 @@ pub fn build_workspace() -> Result<PathBuf> {
     keyswap.next_back().context("there is no `keyswap` in the workspace")
 }
 
-/// Has cargo build one artifact, and returns its path, wherever the target folder is.
+/// Builds one artifact with cargo, and returns its path in any target folder.
 pub fn build(arguments: &[&str]) -> Result<PathBuf> {
     artifact_of(cargo_build(&project_root()).args(arguments))
 }
@@ -182,7 +180,7 @@ fn cargo_build(root: &Path) -> Command {
 }
 
 fn artifact_of(cargo: &mut Command) -> Result<PathBuf> {
-    // The last is what was asked for.
+    // The last artifact is the requested one.
     artifacts_of(cargo)?.pop().context("cargo built nothing")
 }
 
@@ -199,7 +197,7 @@ fn artifacts_of(cargo: &mut Command) -> Result<Vec<PathBuf>> {
     Ok(artifacts)
 }
 
-/// The file in a message of cargo about something that can be run.
+/// Returns the file in a message of cargo about a program or a module, `None` for other messages.
 fn artifact(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str).map(Path::new);

@@ -1,5 +1,5 @@
-//! The case corpus: policies, requests and their expected outcomes, as data (`tests/cases/*.yaml`). The format is that of
-//! `keyswap_cases`; here is where the corpus is, and what it demands beyond the format.
+//! The case corpus: policies, requests and their expected outcomes, as data (`tests/cases/*.yaml`). The format is that
+//! of `keyswap_cases`. This module finds the corpus and checks its additional rules.
 
 mod complete;
 mod corpus;

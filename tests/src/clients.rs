@@ -1,7 +1,7 @@
-//! The SDKs as developers use them: unmodified packages, locked, each call in a process of its own.
+//! The SDKs as developers use them: unmodified, locked packages, each call in a process of its own.
 //!
-//! A call runs a script of `tests/clients`, which prints one [`Event`] a line as it happens. The scripts hold no
-//! expectations; those are the tests'. Of the caller's environment, an SDK sees nothing that would configure it.
+//! A call runs a script of `tests/clients`, which prints one [`Event`] a line as it happens. The scripts check nothing;
+//! the tests do. Variables that would configure an SDK are removed from its environment.
 
 mod call;
 mod client;

@@ -1,10 +1,10 @@
-//! The documents: which there are, their generated parts, their commands and their links.
+//! The documents: their list, their generated parts, their commands and their links.
 //!
 //! A document marks its parts by comments:
 //!
 //! - `<!-- run -->`: the fenced block below is run by a test, in one shell for all blocks of a document.
 //! - `<!-- file: PATH -->`: the fenced block below holds that file of the repository.
-//! - `<!-- generated: NAME ARGUMENTS -->` to `<!-- end -->`: what [`parts`] knows by that name.
+//! - `<!-- generated: NAME ARGUMENTS -->` to `<!-- end -->`: the part that [`parts`] generates under that name.
 
 mod links;
 mod pages;
@@ -23,7 +23,7 @@ use anyhow::Result;
 
 use crate::tools::project_root;
 
-/// Writes the generated parts of all documents anew.
+/// Updates the generated parts of all documents.
 pub fn update() -> Result<()> {
     for page in pages()? {
         let current = current(&page)?;

@@ -1,4 +1,4 @@
-//! The examples of `component/examples`, each a server with the authorizer in it, as child processes.
+//! The examples of `component/examples`, servers that embed the authorizer, as child processes.
 
 use std::{
     fs,
@@ -18,17 +18,17 @@ use crate::{
     wasmtime::WasmtimeSetup,
 };
 
-/// A program that the authorizer is embedded in.
+/// A program that embeds the authorizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Embedding {
-    /// Express, with the component made into an ES module.
+    /// Express, with the component as an ES module.
     Node,
     /// An ASGI server, with the component in Wasmtime.
     Python,
 }
 
 impl Embedding {
-    /// All of them.
+    /// All examples.
     pub const ALL: [Self; 2] = [Self::Node, Self::Python];
 
     fn command(self) -> Result<Command> {
@@ -52,7 +52,7 @@ impl Embedding {
 }
 
 impl WasmtimeSetup {
-    /// Starts an example with this policy and environment instead.
+    /// Starts an example in place of Wasmtime, with the same policy and environment.
     pub fn start_embedded(self, embedding: Embedding) -> Result<Server> {
         let env = self.environment()?;
         let mut command = embedding.command()?;
@@ -63,14 +63,14 @@ impl WasmtimeSetup {
     }
 }
 
-/// `listening on http://127.0.0.1:8080`
+/// Returns the address in the line `listening on http://127.0.0.1:8080` of the log.
 fn address(process: &Process) -> Result<Option<SocketAddr>> {
     let log = process.log();
     let address = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
     Ok(address.map(str::parse).transpose()?)
 }
 
-/// The example with its packages beside it, and the authorizer as a module in `authorizer`.
+/// Returns a folder with the example, its packages, and the authorizer as a module in `authorizer`.
 fn node_example() -> Result<PathBuf> {
     let source = project_root().join("component/examples/node");
     let files = ["keyswap.mjs", "server.mjs", "transpile.mjs"].map(|name| source.join(name));

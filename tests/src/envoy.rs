@@ -1,4 +1,4 @@
-//! A real Envoy with the shipped bootstrap, as a child process that ends with the value that stands for it.
+//! An Envoy with the shipped bootstrap, as a child process that ends when its value is dropped.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
     tools, until,
 };
 
-/// Where a listener is that can be replaced.
+/// The file of a listener that can be replaced.
 const LISTENER_FILE: &str = "listener.json";
 
 /// The set-up of an Envoy.
@@ -36,7 +36,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The shipped bootstrap with this policy, or without Keyswap; one worker, and ports that are free.
+    /// Returns a set-up with the shipped bootstrap and this policy, or without Keyswap. It has one worker and free
+    /// ports.
     fn new(policy: Option<&Value>) -> Self {
         Self::of(Bootstrap::shipped(), policy.is_some()).change(|bootstrap| match policy {
             Some(policy) => bootstrap.set_policy(policy),
@@ -57,26 +58,26 @@ impl Setup {
         setup.change(|bootstrap| bootstrap.set_ports(0, 0))
     }
 
-    /// Sets a variable in the environment of Envoy, which holds nothing else, and lets the filter see it.
+    /// Sets a variable in Envoy's environment, which is empty otherwise, and passes it to the filter.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The stand-in takes the place of every upstream; TLS and server names stay as shipped.
+    /// Replaces every upstream with the stand-in. TLS and server names stay as shipped.
     #[must_use]
     pub fn upstream(self, standin: &Standin) -> Self {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
     }
 
-    /// The server at `address` takes the place of every upstream, in plain HTTP.
+    /// Replaces every upstream with the server at `address`, in plain HTTP.
     #[must_use]
     pub fn plain_upstream(self, address: SocketAddr) -> Self {
         self.change(|bootstrap| bootstrap.set_plain_upstream(address))
     }
 
-    /// The upstreams that the shipped bootstrap lacks are added to it. To be said before [`Setup::upstream`].
+    /// Adds upstreams that the shipped bootstrap lacks. Must be called before [`Setup::upstream`].
     #[must_use]
     pub fn upstream_hosts<'h>(self, hosts: impl IntoIterator<Item = &'h str>) -> Self {
         self.change(|bootstrap| {
@@ -85,77 +86,77 @@ impl Setup {
         })
     }
 
-    /// Tokens are looked up at `address`.
+    /// Sets the address of the registry.
     #[must_use]
     pub fn registry(self, address: SocketAddr) -> Self {
         self.change(|bootstrap| bootstrap.set_registry(address))
     }
 
-    /// A cluster of this name reaches `address` in plain HTTP.
+    /// Adds a cluster for `address`, in plain HTTP.
     #[must_use]
     pub fn cluster(self, name: &str, address: SocketAddr) -> Self {
         self.change(|bootstrap| bootstrap.add_cluster(name, address))
     }
 
-    /// The true upstreams, verified with the authorities of this system.
+    /// Uses the real upstreams, verified with the certificate authorities of this system.
     #[must_use]
     pub fn real_upstreams(self) -> Self {
         self.change(Bootstrap::set_system_ca)
     }
 
-    /// Adds what another file of `envoy/` has.
+    /// Adds the parts of another file of `envoy/`.
     #[must_use]
     pub fn overlay(self, file: &str) -> Self {
         self.change(|bootstrap| bootstrap.overlay(file))
     }
 
-    /// Adds the same from a text.
+    /// Adds the parts of a text.
     #[must_use]
     pub fn overlay_text(self, text: &str) -> Self {
         self.change(|bootstrap| bootstrap.overlay_text(text))
     }
 
-    /// Fixed ports, for people.
+    /// Sets fixed ports.
     #[must_use]
     pub fn ports(self, listener: u16, admin: u16) -> Self {
         self.change(|bootstrap| bootstrap.set_ports(listener, admin))
     }
 
-    /// The number of workers.
+    /// Sets the number of workers.
     #[must_use]
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.concurrency = workers;
         self
     }
 
-    /// The level of Envoy's own log. At `debug` and below Envoy logs the headers of requests.
+    /// Sets the level of Envoy's own log. At `debug` and below Envoy logs the headers of requests.
     #[must_use]
     pub fn log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.log_level);
         self
     }
 
-    /// The level of what the filter logs.
+    /// Sets the level of the filter's log.
     #[must_use]
     pub fn filter_log_level(mut self, level: &str) -> Self {
         level.clone_into(&mut self.filter_log_level);
         self
     }
 
-    /// The listener comes from a file, as it would from a control plane, and [`Envoy::reload`] replaces it.
+    /// Reads the listener from a file, like from a control plane. [`Envoy::reload`] replaces it.
     #[must_use]
     pub fn reloadable(mut self) -> Self {
         self.is_reloadable = true;
         self
     }
 
-    /// No request is written to the access log.
+    /// Removes the access log.
     #[must_use]
     pub fn without_access_log(self) -> Self {
         self.change(Bootstrap::remove_access_log)
     }
 
-    /// Changes the bootstrap, after all else.
+    /// Changes the bootstrap, after all other changes.
     #[must_use]
     pub fn tweak(self, tweak: impl FnOnce(&mut Value)) -> Self {
         self.change(|bootstrap| {
@@ -172,7 +173,7 @@ impl Setup {
         Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin, bootstrap })
     }
 
-    /// Starts Envoy, which must refuse its configuration; returns what it logged.
+    /// Starts Envoy, which must refuse its configuration. Returns the log.
     pub fn refused(self) -> Result<String> {
         let (mut process, _) = self.spawn()?;
         let started = Instant::now();
@@ -188,7 +189,7 @@ impl Setup {
         }
     }
 
-    /// Lets Envoy check its configuration without serving; returns what it logged.
+    /// Validates the configuration with Envoy, without serving. Returns the log.
     pub fn validate(self) -> Result<String> {
         let (mut process, _) = self.run(&["--mode", "validate"])?;
         let status = process.wait()?;
@@ -208,11 +209,11 @@ impl Setup {
         self.run(&[])
     }
 
-    /// The process, and its bootstrap as it would be without files beside it.
+    /// Starts the process. Returns it with the bootstrap, whose listener is inline.
     fn run(self, arguments: &[&str]) -> Result<(Process, Bootstrap)> {
         let mut bootstrap = self.bootstrap?;
         if self.has_keyswap {
-            // Where the filter is fetched, that is what the test is about.
+            // A bootstrap that fetches the filter stays: the test concerns the fetch.
             if bootstrap.loads_a_file() {
                 bootstrap.set_filter(&FILTER.path()?)?;
             }
@@ -245,7 +246,7 @@ impl Setup {
     }
 }
 
-/// A running Envoy; it ends when this is dropped.
+/// A running Envoy. The process ends on drop.
 #[derive(Debug)]
 pub struct Envoy {
     server: Server,
@@ -268,22 +269,22 @@ impl DerefMut for Envoy {
 }
 
 impl Envoy {
-    /// An Envoy with this policy, to be started.
+    /// Returns a set-up with this policy.
     pub fn with(policy: &Value) -> Setup {
         Setup::new(Some(policy))
     }
 
-    /// An Envoy with a bootstrap of the shape of the shipped one, to be started.
+    /// Returns a set-up with a bootstrap that has the structure of the shipped one.
     pub fn with_bootstrap(text: &str) -> Setup {
         Setup::of(Bootstrap::parse(text), true)
     }
 
-    /// An Envoy without Keyswap, to be started. What becomes of requests is for [`Setup::overlay_text`] to say.
+    /// Returns a set-up without Keyswap. [`Setup::overlay_text`] can add other filters.
     pub fn without_keyswap() -> Setup {
         Setup::new(None)
     }
 
-    /// Where its admin interface listens.
+    /// Returns the address of the admin interface.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin
     }
@@ -293,14 +294,14 @@ impl Envoy {
         admin(self.admin, path)
     }
 
-    /// The value of a statistic; 0 if Envoy has none of that name.
+    /// Returns the value of a statistic, 0 if Envoy has none of that name.
     pub fn stat(&self, name: &str) -> Result<u64> {
         let stats = self.admin("/stats")?;
         let line = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         line.map_or(Ok(0), |value| value.parse().with_context(|| format!("`{name}` is no number: {value}")))
     }
 
-    /// Gives a [`Setup::reloadable`] Envoy the listener with another policy, and waits until it is in use.
+    /// Replaces the policy of a [`Setup::reloadable`] Envoy, and waits until the new listener is in use.
     pub fn reload(&self, policy: &Value) -> Result<()> {
         const UPDATES: &str = "listener_manager.listener_in_place_updated";
         let mut bootstrap = self.bootstrap.clone();
@@ -310,7 +311,7 @@ impl Envoy {
         until("the listener is replaced", || Ok(self.stat(UPDATES)? > before)).map(drop)
     }
 
-    /// Its access log, once it has `lines` lines or more. The line of a request is written after its answer.
+    /// Waits until the access log has `lines` lines or more, and returns it. A line is written after the answer.
     pub fn access_log(&self, lines: usize) -> Result<Vec<Value>> {
         let started = Instant::now();
         loop {
@@ -343,7 +344,7 @@ fn listener_address(admin_address: SocketAddr) -> Result<SocketAddr> {
     Ok((Ipv4Addr::LOCALHOST, port.context("Envoy does not say where it listens")?).into())
 }
 
-/// Envoy writes the file in one go, but not atomically.
+/// Returns the address in the file `admin`, `None` while it is incomplete: Envoy does not write it atomically.
 fn admin_address(process: &Process) -> Result<Option<SocketAddr>> {
     match fs::read_to_string(process.folder().join("admin")) {
         Ok(address) => Ok(address.trim().parse().ok()),

@@ -1,10 +1,10 @@
-//! Every way in which a service can be of no help: the same for every host that asks it.
+//! The faults of a service, the same for every host that calls it.
 
 use serde_json::{Value, json};
 
 use crate::scripted::{Script, Scripted};
 
-/// A registry's; `lie` is a record of another token than the one with this digest.
+/// Returns the faults of a registry, each with a name. `lie` is the record of a token with another digest.
 pub fn of_registry(digest: &str, lie: &[u8]) -> Vec<(&'static str, Script)> {
     let redirect = vec![("location", format!("http://attacker.test/v1/tokens/{digest}"))];
     vec![
@@ -23,7 +23,7 @@ pub fn of_registry(digest: &str, lie: &[u8]) -> Vec<(&'static str, Script)> {
     ]
 }
 
-/// An issuer's, each with a name for it; `attacker` must never be called.
+/// Returns the faults of an issuer, each with a name. `attacker` must never be called.
 pub fn of_issuer(attacker: &Scripted) -> Vec<(&'static str, Script)> {
     let too_many: Vec<Value> = (0..100_000)
         .map(|number| json!({"kty": "RSA", "kid": format!("k{number}"), "n": "AQAB", "e": "AQAB"}))

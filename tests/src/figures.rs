@@ -1,6 +1,6 @@
-//! The measurements of the bench: samples, round by round, from which all that is shown is worked out.
+//! The measurements of the bench: samples by round, from which all shown figures are computed.
 //!
-//! `tests/bench/results.json` holds those that the documents show.
+//! `tests/bench/results.json` holds the figures of the documents.
 
 mod markdown;
 mod report;

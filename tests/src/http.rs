@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client that sends exactly the bytes it is given, and shows an answer while it arrives.
+//! A small HTTP/1.1 client that sends given bytes unchanged, and returns an answer while it arrives.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -9,11 +9,11 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-/// Longer than any orderly answer takes; a test that reaches it fails.
+/// The time limit of an answer, longer than any regular answer takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_HEADERS: usize = 256;
 
-/// A request, written as it will be sent. Nothing is added but `host`, `content-length` and `connection: close`.
+/// A request, sent as written. Only `host`, `content-length` and `connection: close` are added.
 #[derive(Debug, Clone)]
 pub struct Request {
     method: String,
@@ -23,23 +23,23 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request for a target, which is sent unchanged.
+    /// Returns a request for a target, which is sent unchanged.
     pub fn new(method: &str, target: impl AsRef<[u8]>) -> Self {
         let target = target.as_ref().to_vec();
         Self { method: method.to_owned(), target, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// A GET.
+    /// Returns a GET request.
     pub fn get(target: impl AsRef<[u8]>) -> Self {
         Self::new("GET", target)
     }
 
-    /// A POST of `json`.
+    /// Returns a POST request with a JSON body.
     pub fn post(target: impl AsRef<[u8]>, json: &Value) -> Self {
         Self::new("POST", target).header("content-type", "application/json").body(json.to_string())
     }
 
-    /// Adds a header; several of one name are sent as several lines.
+    /// Adds a header. Several headers of one name are sent as several lines.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
@@ -81,7 +81,7 @@ impl Request {
     }
 }
 
-/// An answer that has arrived in full.
+/// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status code.
@@ -93,13 +93,13 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first header of that name, if there is one and it is text.
+    /// Returns the first header of that name, `None` if it is absent or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(header, _)| header == name);
         values.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// The status, with the reason behind it where Keyswap refused: `200`, or `401 token_invalid`.
+    /// Returns the status, with the reason if Keyswap refused: `200`, or `401 token_invalid`.
     pub fn verdict(&self) -> String {
         match self.header("x-keyswap-reason") {
             Some(reason) => format!("{} {reason}", self.status),
@@ -107,12 +107,12 @@ impl Response {
         }
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("status {}, and the body is not JSON: {}", self.status, self.text()))
@@ -124,12 +124,12 @@ pub(crate) fn send(address: SocketAddr, request: &Request) -> Result<Response> {
     open(address, request)?.finish()
 }
 
-/// Sends `request` and returns when the head of the answer is there.
+/// Sends `request`. Returns when the head of the answer has arrived.
 pub(crate) fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
     open_raw(address, &request.bytes())
 }
 
-/// Sends bytes that need not be a request at all.
+/// Sends bytes that need not be a valid request.
 pub(crate) fn open_raw(address: SocketAddr, bytes: &[u8]) -> Result<Answer> {
     Answer::read_head(BufReader::new(connect(address, bytes)?))
 }
@@ -139,12 +139,12 @@ fn connect(address: SocketAddr, bytes: &[u8]) -> Result<TcpStream> {
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
-    // The peer may have answered and closed before it read everything.
+    // The peer may answer and close before it has read everything.
     let _ = connection.write_all(bytes);
     Ok(connection)
 }
 
-/// Sends all requests at once, each on a connection of its own, and waits for all answers.
+/// Sends all requests at once, each on its own connection, and waits for all answers.
 pub(crate) fn burst(address: SocketAddr, requests: &[Request]) -> Result<Vec<Response>> {
     let send = |request: &Request| connect(address, &request.bytes());
     let connections: Vec<TcpStream> = requests.iter().map(send).collect::<Result<_>>()?;
@@ -159,12 +159,12 @@ enum Remaining {
     UntilClose,
 }
 
-/// An answer of which the head has arrived.
+/// An answer whose head has arrived.
 #[derive(Debug)]
 pub struct Answer {
     head: Response,
     remaining: Remaining,
-    /// The bytes that arrived together with the last event.
+    /// The bytes after the last event.
     pending: Vec<u8>,
     connection: BufReader<TcpStream>,
 }
@@ -194,12 +194,12 @@ impl Answer {
         self.head.status
     }
 
-    /// The first header of that name, if there is one and it is text.
+    /// Returns the first header of that name, `None` if it is absent or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
     }
 
-    /// The next event of an event stream, as its text; `None` at the end. Waits until the event is there.
+    /// Waits for the next event of an event stream, and returns its text. Returns `None` at the end.
     pub fn next_event(&mut self) -> Result<Option<String>> {
         loop {
             if let Some(end) = end_of_event(&self.pending) {
@@ -224,7 +224,7 @@ impl Answer {
         Ok(Response { body, ..self.head })
     }
 
-    /// A chunk, or whatever there is.
+    /// Reads a chunk, or the bytes that are available. Returns `None` at the end.
     fn next_bytes(&mut self) -> Result<Option<Vec<u8>>> {
         let bytes = match &mut self.remaining {
             Remaining::Chunks => return self.next_chunk(),
@@ -258,7 +258,7 @@ impl Answer {
     }
 }
 
-/// After the empty line.
+/// Returns the position after the empty line that ends an event.
 fn end_of_event(bytes: &[u8]) -> Option<usize> {
     let ends = ["\n\n", "\r\n\r\n"].into_iter().filter_map(|end| {
         let position = bytes.windows(end.len()).position(|window| window == end.as_bytes())?;

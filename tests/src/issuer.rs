@@ -1,6 +1,6 @@
-//! An identity provider for tests: it publishes keys, and signs whatever it is told to sign.
+//! An identity provider for tests, which publishes keys and signs any token.
 //!
-//! Keys are made anew by each test process, so that no private key lies in the repository.
+//! Each test process generates its keys, so the repository contains no private key.
 
 use std::{
     sync::OnceLock,
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::scripted::{Call, Script, Scripted};
 
-/// RSA keys take long to make: a process makes so many at most.
+/// The largest number of RSA keys of a process. Generating one takes long.
 const RSA_KEYS: usize = 3;
 const RSA_BITS: usize = 2048;
 
@@ -41,7 +41,7 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// RSA with 2048 bits, for RS256. The same number is the same pair in one process; there are three.
+    /// Returns an RSA key with 2048 bits, for RS256. In a process the same number, from 0 to 2, is the same key.
     pub fn rsa(number: usize, kid: &str) -> Result<Self> {
         static PAIRS: [OnceLock<RsaKeyPair>; RSA_KEYS] = [const { OnceLock::new() }; RSA_KEYS];
         let slot = PAIRS.get(number).context("there are three RSA keys")?;
@@ -56,7 +56,7 @@ impl SigningKey {
         Ok(Self { kid: kid.to_owned(), pair: Pair::Rsa(pair) })
     }
 
-    /// A new pair on P-256, for ES256.
+    /// Generates a P-256 key, for ES256.
     pub fn p256(kid: &str) -> Result<Self> {
         let (random, algorithm) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(ring_failed)?;
@@ -65,7 +65,7 @@ impl SigningKey {
         Ok(Self { kid: kid.to_owned(), pair: Pair::P256(Box::new(pair)) })
     }
 
-    /// Its public half, as a JWKS has it.
+    /// Returns the public key as a JWK.
     pub fn jwk(&self) -> Value {
         let kid = &self.kid;
         match &self.pair {
@@ -84,29 +84,29 @@ impl SigningKey {
         }
     }
 
-    /// The header of its tokens.
+    /// Returns the header of the key's tokens.
     pub fn header(&self) -> Value {
         let algorithm = if matches!(self.pair, Pair::Rsa(_)) { "RS256" } else { "ES256" };
         json!({"alg": algorithm, "kid": self.kid, "typ": "JWT"})
     }
 
-    /// A token of these claims.
+    /// Returns a token with these claims.
     pub fn sign(&self, claims: &Value) -> Result<String> {
         self.sign_raw(&self.header().to_string(), claims.to_string())
     }
 
-    /// A token of this very header and payload.
+    /// Returns a token with exactly this header and payload.
     pub fn sign_raw(&self, header: &str, payload: impl AsRef<[u8]>) -> Result<String> {
         let text = format!("{}.{}", base64url(header), base64url(payload));
         Ok(format!("{text}.{}", base64url(self.signature(&text)?)))
     }
 
-    /// The signature over any text; of P-256 `r || s`.
+    /// Returns the signature over a text, for P-256 as `r || s`.
     pub fn signature(&self, text: &str) -> Result<Vec<u8>> {
         self.signature_in(&RSA_PKCS1_SHA256, text)
     }
 
-    /// The same, of an RSA key in another encoding.
+    /// Returns the signature over a text. An RSA key uses this encoding.
     pub fn signature_in(&self, encoding: &'static dyn RsaEncoding, text: &str) -> Result<Vec<u8>> {
         let random = SystemRandom::new();
         match &self.pair {
@@ -122,49 +122,48 @@ impl SigningKey {
     }
 }
 
-/// A running identity provider in plain HTTP; it ends when this is dropped.
+/// A running identity provider in plain HTTP. It ends on drop.
 ///
-/// At `/.well-known/openid-configuration` it answers the discovery document of the issuer that it says it is, anywhere
-/// else its key set.
+/// `/.well-known/openid-configuration` answers the discovery document of its issuer, any other path its key set.
 pub struct Issuer {
     url: String,
     server: Scripted,
 }
 
 impl Issuer {
-    /// Starts as the issuer `url`, with these keys.
+    /// Starts the issuer `url` with these keys.
     pub fn start(url: &str, keys: &[&SigningKey]) -> Result<Self> {
         let server = Scripted::start(Self::honest(url, Self::key_set(keys)))?;
         Ok(Self { url: url.to_owned(), server })
     }
 
-    /// Publishes these keys from now on, and answers well again.
+    /// Publishes these keys from now on, and ends other scripted answers.
     pub fn publish(&self, keys: &[&SigningKey]) {
         self.publish_raw(Self::key_set(keys));
     }
 
-    /// The same with a document that need not be a key set.
+    /// Publishes a document that need not be a key set.
     pub fn publish_raw(&self, document: impl Into<Vec<u8>>) {
         self.server.now(Self::honest(&self.url, document.into()));
     }
 
-    /// The host of its name.
+    /// Returns the host of the issuer's URL.
     pub fn host(&self) -> &str {
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
     }
 
-    /// Its server, for answering badly, and for counting.
+    /// Returns the server, for scripted answers and counts.
     pub fn server(&self) -> &Scripted {
         &self.server
     }
 
-    /// How often its key set was asked for.
+    /// Returns the number of requests for the key set.
     pub fn fetches(&self) -> usize {
         self.server.calls().iter().filter(|call| !is_discovery(call)).count()
     }
 
-    /// Returns the key set that it publishes.
+    /// Returns a JWK Set with these keys.
     pub fn key_set(keys: &[&SigningKey]) -> Vec<u8> {
         let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
         json!({"keys": keys}).to_string().into_bytes()
@@ -182,7 +181,7 @@ fn is_discovery(call: &Call) -> bool {
     call.target.ends_with("/.well-known/openid-configuration")
 }
 
-/// The claims of `base` with some replaced; null removes one.
+/// Returns the claims of `base` with changes. Null removes a claim.
 pub fn with(base: &Value, changes: &Value) -> Value {
     let mut claims = base.clone();
     for (name, value) in changes.as_object().into_iter().flatten() {
@@ -194,17 +193,17 @@ pub fn with(base: &Value, changes: &Value) -> Value {
     claims
 }
 
-/// The seconds since 1970.
+/// Returns the seconds since 1970.
 pub fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }
 
-/// Its errors say nothing, and are no errors of the standard library.
+/// Converts an error of ring, which has no details and does not implement `Error`.
 fn ring_failed(_: Unspecified) -> anyhow::Error {
     anyhow!("ring failed")
 }
 
-/// Without padding.
+/// Encodes bytes as base64url without padding.
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

@@ -1,4 +1,4 @@
-//! The testbed: a real Envoy with the real filter, and a stand-in for the gateway and the providers behind it.
+//! The testbed: an Envoy with the filter, and a stand-in for the gateway and the providers behind it.
 //!
 //! ```no_run
 //! use keyswap_tests::{Envoy, Request, Standin};
@@ -17,16 +17,16 @@
 //! # }
 //! ```
 //!
-//! - [`Standin`] is one HTTPS server for all upstreams. It records every request, and every byte, and answers in the
-//!   shapes of the services; a stream can be held after its first text.
+//! - [`Standin`] is one HTTPS server for all upstreams. It records every request and every byte, and answers in the
+//!   formats of the services. A stream can be held after its first text.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
-//! - [`Scripted`] is a plain HTTP server that answers as a test says, well or badly: a registry, for example.
-//! - [`Issuer`] publishes keys as an identity provider does, and a [`SigningKey`] signs what an honest one would not.
-//! - [`Registry`] is `keyswap serve` on a database of its own, with a way to put tokens in.
-//! - [`Request`] is sent byte for byte, so that tests can say what no HTTP library would.
+//! - [`Scripted`] is a plain HTTP server with scripted answers, also faulty ones: a registry, for example.
+//! - [`Issuer`] publishes keys like an identity provider, and a [`SigningKey`] signs valid and invalid tokens.
+//! - [`Registry`] is `keyswap serve` with a temporary database.
+//! - [`Request`] is sent byte for byte, so tests can send requests that no HTTP library would.
 //!
-//! Nothing here is asynchronous: the stand-in has threads of its own, so a test may wait for an SDK in a child
-//! process. Everything listens on free loopback ports and ends when its value is dropped.
+//! The interface is synchronous. The stand-in has its own threads, so a test may wait for an SDK in a child process.
+//! All servers listen on free loopback ports and end when their values are dropped.
 
 #[cfg(target_os = "linux")]
 pub mod bench;

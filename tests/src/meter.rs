@@ -1,27 +1,27 @@
-//! The resources that a process has used, by the kernel's account.
+//! The resources that a process has used, as the kernel counts them.
 
 use std::{fs, process::Child, time::Duration};
 
 use anyhow::{Context as _, Result};
 
-/// Reads the account of one process.
+/// A reader of one process's resources.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
     process: u32,
 }
 
 impl Meter {
-    /// The account of a child.
+    /// Returns the meter of a child process.
     pub fn of(child: &Child) -> Self {
         Self { process: child.id() }
     }
 
-    /// The account of this process.
+    /// Returns the meter of this process.
     pub fn own() -> Self {
         Self { process: std::process::id() }
     }
 
-    /// The memory that it holds, in bytes.
+    /// Returns the process's memory, in bytes.
     pub fn memory(self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process))?;
         let resident =
@@ -29,8 +29,8 @@ impl Meter {
         Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
     }
 
-    /// The processor time that its threads have used, for itself and in the kernel. (`stat` has the same in hundredths of
-    /// a second, which is too coarse.)
+    /// Returns the CPU time of all threads, in user and kernel mode. The process's `stat` has it in hundredths of a
+    /// second, which is too coarse.
     pub fn processor_time(self) -> Result<Duration> {
         let mut nanoseconds = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.process))? {

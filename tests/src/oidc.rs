@@ -1,4 +1,4 @@
-//! A real `OpenID` provider, npm `oidc-provider`, as a child process that ends with the value that stands for it.
+//! An `OpenID` provider, npm's `oidc-provider`, as a child process that ends when its value is dropped.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ pub struct OidcProvider {
 }
 
 impl OidcProvider {
-    /// Starts as the issuer `url`, for tokens of this audience, a URL. It has one key.
+    /// Starts the issuer `url` with one key. `audience` is a URL.
     pub fn start(url: &str, audience: &str) -> Result<Self> {
         let mut command = Command::new("node");
         command
@@ -53,12 +53,12 @@ impl OidcProvider {
         Ok(Self { process, commands, said, address, audience: audience.to_owned() })
     }
 
-    /// Where it listens, in plain HTTP.
+    /// Returns the address that the provider listens on, in plain HTTP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A new access token of the client `robot`, by its client credentials.
+    /// Requests an access token of the client `robot`, with its client credentials.
     pub fn token(&self) -> Result<String> {
         let resource = self.audience.replace(':', "%3A").replace('/', "%2F");
         let form = format!(
@@ -72,12 +72,12 @@ impl OidcProvider {
         token.context("no access token")
     }
 
-    /// A new key signs from now on; the old ones are still published.
+    /// Signs with a new key from now on. The old keys stay published.
     pub fn rotate(&mut self) -> Result<()> {
         self.command("rotate")
     }
 
-    /// The old keys are published no more.
+    /// Stops publishing the old keys.
     pub fn retire(&mut self) -> Result<()> {
         self.command("retire")
     }
@@ -97,7 +97,7 @@ impl Drop for OidcProvider {
     }
 }
 
-/// The folder of the program, with its packages.
+/// Returns a folder with the program and its packages.
 fn program() -> Result<PathBuf> {
     let source = project_root().join("tests/oidc");
     let packages = node_packages("oidc-packages", &source)?;

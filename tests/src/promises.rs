@@ -1,4 +1,4 @@
-//! The promises of every host of Keyswap to callers and upstreams, checked in each by the same means.
+//! Checks that hold for every host: what callers and upstreams may rely on.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
@@ -6,8 +6,7 @@ use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use crate::{Received, Request, Response, Server, Standin};
 
 impl Standin {
-    /// Takes what has arrived. None of `secrets` may be in it, neither in a request nor in a byte that went before or
-    /// after one; and it is forgotten.
+    /// Takes the recorded requests. None of `secrets` may occur in any received byte.
     pub fn take_without(&self, secrets: &[&str]) -> Result<Vec<Received>> {
         let wire = self.wire();
         let received = self.take();
@@ -19,7 +18,7 @@ impl Standin {
         Ok(received)
     }
 
-    /// Like [`Self::take_without`], of which there must be exactly one.
+    /// Takes the recorded requests like [`Self::take_without`]. There must be exactly one.
     pub fn take_one_without(&self, secrets: &[&str]) -> Result<Received> {
         let mut received = self.take_without(secrets)?;
         match (received.pop(), received.is_empty()) {
@@ -32,12 +31,12 @@ impl Standin {
     }
 }
 
-/// The first text of a stream comes while the rest is held back, and the stream is whole in the end.
+/// Ensures that the first text of a stream arrives while the rest is held back, and that the stream is complete.
 pub fn events_keep_their_spacing(standin: &Standin, host: &Server, request: &Request) -> Result<()> {
     let held = standin.hold();
     let mut answer = host.open(request)?;
     ensure!(answer.status() == 200 && answer.header("content-length").is_none());
-    // What comes before the hold is here while the rest is not there yet.
+    // Events before the hold arrive while the later ones are held back.
     while !answer.next_event()?.context("the stream ended")?.contains("Hello") {}
     held.release();
     let mut last = String::new();
@@ -48,7 +47,7 @@ pub fn events_keep_their_spacing(standin: &Standin, host: &Server, request: &Req
     Ok(())
 }
 
-/// The answer says that the upstream failed so, in Keyswap's words.
+/// Ensures that the answer is Keyswap's reply to this failure of the upstream.
 pub fn tells_of(failure: UpstreamFailure, answer: &Response) -> Result<()> {
     let expected = LocalReply::upstream(failure);
     ensure!((answer.status, answer.text()) == (expected.status, expected.body), "{answer:?}");

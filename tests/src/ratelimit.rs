@@ -1,6 +1,6 @@
 //! A small rate limit service for Envoy's global rate limit filter (`envoy.service.ratelimit.v3`, gRPC).
 //!
-//! It counts each descriptor and allows a fixed number of requests with it. It knows no time: a limit stays reached.
+//! It allows a fixed number of requests with each descriptor. The limit has no period: once reached, it stays reached.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use tokio::runtime;
 use tonic::{Response, Status, server::Grpc, server::UnaryService};
 use tonic_prost::ProstCodec;
 
-/// A running service; it ends when this is dropped.
+/// A running service. It ends on drop.
 #[derive(Debug)]
 pub struct RateLimitService {
     address: SocketAddr,
@@ -26,11 +26,11 @@ pub struct RateLimitService {
     runtime: Option<runtime::Runtime>,
 }
 
-/// How often each descriptor came, as `key=value`.
+/// The number of requests with each descriptor, as `key=value`.
 type Counts = Arc<Mutex<HashMap<String, u32>>>;
 
 impl RateLimitService {
-    /// Starts on a free port and allows `limit` requests with each descriptor.
+    /// Starts the service on a free port. It allows `limit` requests with each descriptor.
     pub fn start(limit: u32) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -46,12 +46,12 @@ impl RateLimitService {
         Ok(service)
     }
 
-    /// Where it listens.
+    /// Returns the address that the service listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How often each descriptor came, as `key=value`.
+    /// Returns the number of requests with each descriptor, as `key=value`.
     pub fn counts(&self) -> HashMap<String, u32> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -104,7 +104,7 @@ impl UnaryService<RateLimitRequest> for Limiter {
     }
 }
 
-/// The parts of Envoy's messages that are needed here.
+/// The used parts of Envoy's messages.
 #[derive(Clone, PartialEq, Message)]
 struct RateLimitRequest {
     #[prost(message, repeated, tag = "2")]

@@ -1,7 +1,7 @@
-//! A real `keyswap serve`, as a child process that ends with the value that stands for it.
+//! A `keyswap serve`, as a child process that ends when its value is dropped.
 //!
-//! Its port stays the same over [`Registry::stop`], [`Registry::kill`] and [`Registry::restart`], so that whoever
-//! was told its address finds it again.
+//! The port stays the same over [`Registry::stop`], [`Registry::kill`] and [`Registry::restart`], so clients need no
+//! new address.
 
 use std::{
     fs::{File, OpenOptions},
@@ -26,7 +26,7 @@ use crate::{
 const REGISTRY_TOKEN: &str = "the-registry-token-of-a-test";
 const PASSWORD: &str = "the-admin-password-of-a-test";
 
-/// Says that a request which changes something comes from no browser.
+/// The header with which programs identify themselves, required for unsafe methods.
 const CLIENT_HEADER: &str = "x-keyswap-client";
 
 /// The set-up of a registry.
@@ -38,28 +38,28 @@ pub struct RegistrySetup {
 }
 
 impl RegistrySetup {
-    /// The `keyswap` command, in place of the one that [`KEYSWAP`] builds.
+    /// Sets the `keyswap` command, in place of the one that [`KEYSWAP`] builds.
     #[must_use]
     pub fn command(mut self, path: impl Into<PathBuf>) -> Self {
         self.command = Some(path.into());
         self
     }
 
-    /// The database, as `--database` takes it, in place of a temporary SQLite file.
+    /// Sets the `--database`, in place of a temporary SQLite file.
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
         self.database = Some(url.to_owned());
         self
     }
 
-    /// No password is set, so the registry makes one. The database must be new.
+    /// Sets no password, so the registry generates the first one. The database must be new.
     #[must_use]
     pub fn first_password(mut self) -> Self {
         self.password = None;
         self
     }
 
-    /// More arguments for `keyswap serve`.
+    /// Adds arguments for `keyswap serve`.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
@@ -88,7 +88,7 @@ impl RegistrySetup {
     }
 }
 
-/// A running registry; it ends when this is dropped.
+/// A running registry. The process ends on drop.
 #[derive(Debug)]
 pub struct Registry {
     process: Option<Process>,
@@ -99,12 +99,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts a registry on a temporary SQLite file.
+    /// Starts a registry with a temporary SQLite file.
     pub fn start() -> Result<Self> {
         Self::setup().start()
     }
 
-    /// A registry to be started otherwise.
+    /// Returns the set-up of a registry.
     pub fn setup() -> RegistrySetup {
         RegistrySetup {
             command: None,
@@ -114,38 +114,38 @@ impl Registry {
         }
     }
 
-    /// Where it listens.
+    /// Returns the address that the registry listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its base URL, without a trailing slash.
+    /// Returns the base URL, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address of its database, as `--database` takes it.
+    /// Returns the database, in the form of `--database`.
     pub fn database(&self) -> &str {
         &self.launch.database
     }
 
-    /// The administrator's password.
+    /// Returns the administrator's password.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// The data planes' credential.
+    /// Returns the data planes' credential.
     pub fn registry_token(&self) -> &'static str {
         REGISTRY_TOKEN
     }
 
-    /// Puts a token into the registry: `{"label": …, "providers": […], …}`. Answers `{"token": …, "record": …}`.
+    /// Creates a token: `{"label": …, "providers": […], …}`. Returns `{"token": …, "record": …}`.
     pub fn create_token(&self, new: &Value) -> Result<Value> {
         self.admin("POST", "/tokens", new)
     }
 
-    /// Asks the administration, as whoever knows the password. The path is what comes after `/admin/api`; with `null`
-    /// no body is sent. Answers the JSON of a success, `null` if it has none.
+    /// Calls the administration API, signed in with the password. `path` is the part after `/admin/api`. With `null` no
+    /// body is sent. Returns the JSON of a success, `null` for an empty body.
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let request = Request::new(method, format!("/admin/api{path}")).header("cookie", self.cookie()?);
         let response = self.send(&with_json(request.header(CLIENT_HEADER, "tests"), body))?;
@@ -158,17 +158,17 @@ impl Registry {
         http::send(self.address, request).with_context(|| self.log())
     }
 
-    /// Returns the lines that it has logged.
+    /// Returns the log.
     pub fn log(&self) -> String {
         self.launch.log()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, `None` while the process runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.process.as_mut().map_or(Ok(None), |process| Ok(process.0.try_wait()?))
     }
 
-    /// Tells it to stop and waits until it has.
+    /// Stops the process with SIGTERM and waits for its end.
     pub fn stop(&mut self) -> Result<()> {
         let Some(mut process) = self.process.take() else { return Ok(()) };
         kill_process(Pid::from_child(&process.0), Signal::TERM)?;
@@ -177,12 +177,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends it as a crash would.
+    /// Kills the process, like a crash.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Starts it again after it was stopped or killed, on the same database and port.
+    /// Starts the registry again, with the same database and port.
     pub fn restart(&mut self) -> Result<()> {
         self.kill();
         let (process, mut said) = self.launch.run(&self.address.to_string())?;
@@ -191,7 +191,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The cookie of a session, which outlives a restart.
+    /// Returns the cookie of a session, which survives a restart.
     fn cookie(&self) -> Result<&str> {
         if let Some(cookie) = self.cookie.get() {
             return Ok(cookie);
@@ -204,7 +204,7 @@ impl Registry {
     }
 }
 
-/// How it is started, for the first time and again.
+/// The parameters of a start.
 #[derive(Debug)]
 struct Launch {
     command: PathBuf,
@@ -215,7 +215,7 @@ struct Launch {
 }
 
 impl Launch {
-    /// Starts it, and returns what it says, line by line.
+    /// Starts the process. Returns it with the lines of its standard output.
     fn run(&self, listen: &str) -> Result<(Process, impl Iterator<Item = String> + use<>)> {
         let log =
             OpenOptions::new().create(true).append(true).open(self.folder.path().join("registry.log"))?;
@@ -263,7 +263,7 @@ fn with_json(request: Request, body: &Value) -> Request {
     request.header("content-type", "application/json").body(body.to_string())
 }
 
-/// `first password: … (it is not shown again)`
+/// Returns the password in the line `first password: … (it is not shown again)`.
 fn first_password(line: &str) -> Result<String> {
     let password = line.strip_prefix("first password: ").and_then(|rest| rest.split(' ').next());
     Ok(password.with_context(|| format!("the registry made no password: {line}"))?.to_owned())

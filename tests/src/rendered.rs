@@ -1,4 +1,4 @@
-//! The configurations of `envoy/` that `keyswap render` writes from the policies there, with the commands that write them.
+//! The files of `envoy/` that `keyswap render` writes from the policies there, with their commands.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ use serde_json::Value;
 use crate::KEYSWAP;
 use crate::tools::{files_below, project_root};
 
-/// A folder or a file of `envoy/`, and the arguments that `keyswap render` writes it with.
+/// A folder or a file of `envoy/`, with its arguments of `keyswap render`.
 #[derive(Debug)]
 pub struct Rendered {
-    /// In `envoy/`.
+    /// The path in `envoy/`.
     pub place: &'static str,
-    /// As a shell takes them, in the root of the repository.
+    /// The arguments, as in a shell in the root of the repository.
     pub arguments: &'static str,
 }
 
-/// All of them.
+/// All rendered configurations.
 pub const RENDERED: [Rendered; 3] = [
     Rendered {
         place: "bootstrap.yaml",
@@ -48,7 +48,7 @@ pub const RENDERED: [Rendered; 3] = [
 ];
 
 impl Rendered {
-    /// Returns the files that the command writes now, by their paths in the repository.
+    /// Runs the command. Returns the files that it writes, by their paths in the repository.
     pub fn files(&self) -> Result<BTreeMap<PathBuf, String>> {
         let place = Path::new("envoy").join(self.place);
         let arguments: Vec<&str> = self.arguments.split_whitespace().collect();
@@ -65,7 +65,7 @@ impl Rendered {
         files.collect()
     }
 
-    /// Writes them.
+    /// Writes the files.
     pub fn update(&self) -> Result<()> {
         for (path, text) in self.files()? {
             let path = project_root().join(path);
@@ -76,7 +76,7 @@ impl Rendered {
     }
 }
 
-/// Runs `keyswap render` in the root of the repository and returns what it prints.
+/// Runs `keyswap render` in the root of the repository and returns its output.
 pub fn render(arguments: &[&str]) -> Result<String> {
     let output =
         Command::new(KEYSWAP.path()?).arg("render").args(arguments).current_dir(project_root()).output()?;
@@ -85,13 +85,13 @@ pub fn render(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The documents of a file of `envoy/`.
+/// Returns the documents of a file of `envoy/`.
 pub fn documents(path: &str) -> Result<Vec<Value>> {
     let text = fs::read_to_string(project_root().join("envoy").join(path))?;
     serde_saphyr::from_multiple(&text).with_context(|| path.to_owned())
 }
 
-/// Everything that Kubernetes gets: a file of several objects, each with a kind.
+/// Returns the manifests for Kubernetes: each file with its objects.
 pub fn manifests() -> Result<Vec<(String, Vec<Value>)>> {
     let is_yaml = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "yaml");
     let files = files_below("envoy")?.into_iter().filter(|path| path.contains('/') && is_yaml(path));

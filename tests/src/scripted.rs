@@ -1,5 +1,5 @@
-//! A plain HTTP server that answers as a test says, well or badly, and counts what it is asked: in the place of a
-//! registry or of any other service that the filter calls.
+//! A plain HTTP server with scripted answers, which counts its requests. It replaces a registry or another service that
+//! the filter calls.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -17,7 +17,7 @@ use tokio::{
     runtime, time,
 };
 
-/// A request, as far as a script tells requests apart.
+/// A request, as far as scripts distinguish requests.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The method.
@@ -33,22 +33,22 @@ pub struct Call {
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Script {
-    /// An answer, with headers of its own.
+    /// An answer: status, additional headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
-    /// The same after a while.
+    /// Another script after a pause.
     After(Duration, Box<Self>),
-    /// Nothing, on an open connection.
+    /// No answer, on an open connection.
     Hang,
-    /// An answer, a byte a second.
+    /// An answer at one byte a second.
     Drip,
-    /// An answer that ends in its middle.
+    /// An answer that is cut off.
     CutOff,
-    /// The connection is closed.
+    /// A closed connection.
     Close,
 }
 
 impl Script {
-    /// An answer without headers of its own.
+    /// Returns an answer without additional headers.
     pub fn answer(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::Answer(status, Vec::new(), body.into())
     }
@@ -63,7 +63,7 @@ struct State {
     most: AtomicUsize,
 }
 
-/// A running server; it ends when this is dropped.
+/// A running server. It ends on drop.
 pub struct Scripted {
     address: SocketAddr,
     state: Arc<State>,
@@ -71,7 +71,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Starts on a free port.
+    /// Starts the server on a free port.
     pub fn start(handler: impl Fn(&Call) -> Script + Send + Sync + 'static) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -96,27 +96,27 @@ impl Scripted {
         Ok(Self { address, state, runtime: Some(runtime) })
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers otherwise from now on.
+    /// Replaces the script from now on.
     pub fn now(&self, handler: impl Fn(&Call) -> Script + Send + Sync + 'static) {
         *lock(&self.state.handler) = Arc::new(handler);
     }
 
-    /// Returns the calls so far, the oldest first.
+    /// Returns all calls, oldest first.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.state.calls).clone()
     }
 
-    /// How often it was asked for a target that begins so.
+    /// Returns the number of calls whose target begins with `prefix`.
     pub fn count(&self, prefix: &str) -> usize {
         lock(&self.state.calls).iter().filter(|call| call.target.starts_with(prefix)).count()
     }
 
-    /// How many it was asked at once at most, of those that were not asked to wait.
+    /// Returns the largest number of concurrent calls, without long polls.
     pub fn most_at_once(&self) -> usize {
         self.state.most.load(Ordering::SeqCst)
     }
@@ -155,7 +155,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) -> Result<()> {
     Ok(())
 }
 
-/// Says whether the connection can go on.
+/// Follows a script. Returns true if the connection can be used further.
 async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
     while let Script::After(pause, then) = script {
         time::sleep(pause).await;
@@ -167,7 +167,7 @@ async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
             stream.write_all(&body).await?;
             return Ok(true);
         }
-        // The other side gives up first.
+        // The client times out first.
         Script::Hang => _ = stream.read(&mut [0]).await?,
         Script::Drip => {
             for byte in head(200, &[], 100).bytes() {
@@ -206,7 +206,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Option<Cal
     }
 }
 
-/// Returns the first request in the buffer and its length, or `None` until it is there in full.
+/// Returns the first request in the buffer and its length, `None` while it is incomplete.
 fn parse(buffer: &[u8]) -> Result<Option<(Call, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -225,7 +225,7 @@ fn parse(buffer: &[u8]) -> Result<Option<(Call, usize)>> {
     Ok(Some((call, head + length)))
 }
 
-/// Returns the body at the beginning of `rest` and the bytes that it takes there.
+/// Returns the body at the beginning of `rest` and its encoded length, `None` while it is incomplete.
 fn parse_body(headers: &[(String, String)], rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
     let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
     if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
@@ -236,7 +236,7 @@ fn parse_body(headers: &[(String, String)], rest: &[u8]) -> Result<Option<(Vec<u
     Ok(rest.get(..size).map(|body| (body.to_vec(), size)))
 }
 
-/// Returns the content of a chunked body without trailers (RFC 9112, section 7.1) and the bytes that it takes.
+/// Returns the content of a chunked body without trailers (RFC 9112, section 7.1) and its encoded length.
 fn parse_chunks(rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
@@ -245,7 +245,7 @@ fn parse_chunks(rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
         let httparse::Status::Complete((head, size)) = size else { return Ok(None) };
         let begin = at + head;
         let end = begin + usize::try_from(size)?;
-        // Every chunk ends with CRLF; after the last, the empty one, that is the end of the trailers.
+        // Every chunk ends with CRLF. After the last, empty chunk it is the end of the trailers.
         let (Some(chunk), Some(end_of_line)) = (rest.get(begin..end), rest.get(end..end + 2)) else {
             return Ok(None);
         };

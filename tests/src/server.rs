@@ -1,4 +1,4 @@
-//! A program that tests talk to over HTTP: a child process with its log, which ends with the value that stands for it.
+//! An HTTP server as a child process with a log, which ends when its value is dropped.
 
 use std::{
     fs::{self, File},
@@ -17,9 +17,9 @@ use crate::{
     http::{self, Answer, Request, Response},
 };
 
-/// Far beyond what a program needs to start on a busy machine.
+/// The time limit of a start, far beyond that of a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-/// How many lines of a log an error shows.
+/// The number of log lines that an error shows.
 const LAST_LINES: usize = 30;
 
 /// A host that runs Keyswap and listens.
@@ -34,17 +34,17 @@ impl Server {
         Self { process, address }
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port on which it listens.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The base URL for clients, without a trailing slash.
+    /// Returns the base URL for clients, without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -54,52 +54,52 @@ impl Server {
         http::send(self.address, request).with_context(|| self.last_lines())
     }
 
-    /// Sends a request and returns when the head of the answer is there.
+    /// Sends a request. Returns when the head of the answer has arrived.
     pub fn open(&self, request: &Request) -> Result<Answer> {
         http::open(self.address, request).with_context(|| self.last_lines())
     }
 
-    /// Sends bytes that need not be a request at all.
+    /// Sends bytes that need not be a valid request.
     pub fn open_raw(&self, bytes: &[u8]) -> Result<Answer> {
         http::open_raw(self.address, bytes).with_context(|| self.last_lines())
     }
 
-    /// Sends all requests at once, each on a connection of its own, and waits for all answers.
+    /// Sends all requests at once, each on its own connection, and waits for all answers.
     pub fn burst(&self, requests: &[Request]) -> Result<Vec<Response>> {
         http::burst(self.address, requests).with_context(|| self.last_lines())
     }
 
-    /// Returns the meter of what it has used.
+    /// Returns the meter of the process's resources.
     pub fn meter(&self) -> Meter {
         Meter::of(&self.process.child)
     }
 
-    /// The memory that it holds, in bytes.
+    /// Returns the process's memory, in bytes.
     pub fn memory(&self) -> Result<u64> {
         self.meter().memory()
     }
 
-    /// The processor time that it has used.
+    /// Returns the CPU time of the process.
     pub fn processor_time(&self) -> Result<Duration> {
         self.meter().processor_time()
     }
 
-    /// Returns the lines that it has logged, and Keyswap in it.
+    /// Returns the log of the host and of Keyswap in it.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The folder of its logs; it goes when this is dropped.
+    /// Returns the folder of the logs, which is deleted on drop.
     pub fn log_folder(&self) -> &Path {
         self.process.folder()
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, `None` while the process runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.process.ended()
     }
 
-    /// The last lines of its log.
+    /// Returns the last lines of the log.
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
     }
@@ -113,7 +113,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Runs `command`, whose standard error goes to a log in `folder`.
+    /// Starts `command`, whose standard error goes to a log in `folder`.
     pub(crate) fn spawn(name: &'static str, mut command: Command, folder: TempDir) -> Result<Self> {
         command.stdin(Stdio::null()).stderr(File::create(folder.path().join(log_of(name)))?);
         end_with_parent(&mut command);
@@ -121,7 +121,7 @@ impl Process {
         Ok(Self { name, child, folder })
     }
 
-    /// Asks until there is an answer; a program that has ended will not give one.
+    /// Repeats `ask` until it returns an answer. The end of the process, or a timeout, is an error.
     pub(crate) fn wait_for<T>(&mut self, ask: impl Fn(&Self) -> Result<Option<T>>) -> Result<T> {
         let started = Instant::now();
         loop {
@@ -171,13 +171,13 @@ fn log_of(name: &str) -> String {
     format!("{}.log", name.to_lowercase())
 }
 
-/// Between two questions: a tenth of the time that has passed, within limits.
+/// Sleeps between two attempts: a tenth of the time that has passed, from 2 to 100 milliseconds.
 pub(crate) fn pause(started: Instant) {
     thread::sleep((started.elapsed() / 10).clamp(Duration::from_millis(2), Duration::from_millis(100)));
 }
 
-/// Ctrl-C in a terminal is for the parent alone, which then ends its child. On Linux the kernel ends the child when the
-/// thread that started it is gone, so that not even a killed test leaves one behind.
+/// Ties a child to its parent. Ctrl-C in a terminal reaches only the parent, which then ends the child. On Linux the
+/// kernel ends the child when the thread that started it ends, so that a killed test leaves no process behind.
 pub(crate) fn end_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;
     command.process_group(0);

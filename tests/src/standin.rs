@@ -1,7 +1,7 @@
-//! The stand-in upstream: one HTTPS server in the place of the gateway and of every provider.
+//! The stand-in: one HTTPS server that takes the place of the gateway and of every provider.
 //!
-//! It records what reached it, as requests and as raw bytes, and answers in the shapes of the services. It runs on
-//! threads of its own, so a test may block while it answers.
+//! It records requests and raw bytes, and answers in the formats of the services. It has its own threads, so a test may
+//! block while it answers.
 
 mod answer;
 mod anthropic;
@@ -36,11 +36,11 @@ use received::Record;
 pub use refusal::Refusal;
 use refusal::Refuses;
 
-/// The names that the stand-in answers for: the upstreams of the shipped bootstrap.
+/// The host names of the stand-in: the upstreams of the shipped bootstrap.
 pub const UPSTREAM_HOSTS: [&str; 4] =
     ["gateway.ai.cloudflare.com", "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"];
 
-/// A running stand-in; it ends when this is dropped.
+/// A running stand-in. It ends on drop.
 pub struct Standin {
     address: SocketAddr,
     certificates: TempDir,
@@ -53,12 +53,13 @@ pub struct Standin {
 }
 
 impl Standin {
-    /// Starts on a free port.
+    /// Starts the stand-in on a free port.
     pub fn start() -> Result<Self> {
         Self::start_with(0, &UPSTREAM_HOSTS)
     }
 
-    /// Starts on `port` with a certificate for `hosts` and its own address, signed by a new certificate authority.
+    /// Starts the stand-in on `port`. Its certificate is for `hosts` and its address, signed by a new certificate
+    /// authority.
     pub fn start_with(port: u16, hosts: &[&str]) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         listener.set_nonblocking(true)?;
@@ -76,8 +77,8 @@ impl Standin {
         Ok(Self { address, certificates, server, plain, record, held, refuses, runtime })
     }
 
-    /// Where it answers for `host` in plain HTTP, for a client that trusts no authority of ours. What arrives there is
-    /// recorded as if it had been sent to `host`.
+    /// Returns an address that answers for `host` in plain HTTP, for clients that do not trust the authority. Requests
+    /// to the address are recorded as requests to `host`.
     pub fn plain(&self, host: &str) -> Result<SocketAddr> {
         let mut plain = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(address) = plain.get(host) {
@@ -91,32 +92,32 @@ impl Standin {
         Ok(address)
     }
 
-    /// Where it listens.
+    /// Returns the address that the stand-in listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The PEM file of the authority that signed its certificate.
+    /// Returns the PEM file of the certificate authority.
     pub fn ca_file(&self) -> PathBuf {
         self.certificates.path().join("ca.pem")
     }
 
-    /// Returns its answer to a request for `host`, without anything in between.
+    /// Sends a request for `host` directly to the stand-in, and returns the answer.
     pub fn ask(&self, host: &str, request: &Request) -> Result<Response> {
         http::send(self.plain(host)?, request)
     }
 
-    /// All requests that have arrived in full, oldest first.
+    /// Returns all complete requests, oldest first.
     pub fn received(&self) -> Vec<Received> {
         self.record.requests()
     }
 
-    /// Like [`Self::received`], and forgets them and the bytes of [`Self::wire`].
+    /// Returns all complete requests, and clears the record and the bytes of [`Self::wire`].
     pub fn take(&self) -> Vec<Received> {
         self.record.take()
     }
 
-    /// Every byte that arrived inside TLS, also of requests that were cut off or could not be parsed.
+    /// Returns every byte that arrived inside TLS, including incomplete and malformed requests.
     pub fn wire(&self) -> Vec<u8> {
         self.record.wire()
     }
@@ -126,18 +127,18 @@ impl Standin {
         self.record.watch(Box::new(watcher));
     }
 
-    /// From now on every event stream waits for the release after its first event that has text.
+    /// Holds every event stream after its first event with text, until the release.
     pub fn hold(&self) -> Hold {
         self.held.send_replace(true);
         Hold(self.held.clone())
     }
 
-    /// From now on every request is refused with this status and body.
+    /// Refuses every request from now on, with this status and body.
     pub fn refuse(&self, status: u16, body: Value) {
         self.refuse_if(move |_| Some(Refusal { status, headers: Vec::new(), body: body.clone() }));
     }
 
-    /// From now on requests are refused as this says; a redirect is a refusal, too.
+    /// Refuses requests from now on as `refuses` decides. A redirect counts as a refusal.
     pub fn refuse_if(&self, refuses: impl Fn(&Received) -> Option<Refusal> + Send + Sync + 'static) {
         self.refuses.send_replace(Arc::new(refuses));
     }
@@ -164,12 +165,12 @@ impl Drop for Standin {
     }
 }
 
-/// Event streams are held as long as this lives.
+/// A guard that holds event streams as long as it lives.
 #[derive(Debug)]
 pub struct Hold(watch::Sender<bool>);
 
 impl Hold {
-    /// Lets the held streams go on.
+    /// Releases the held streams.
     pub fn release(self) {}
 }
 

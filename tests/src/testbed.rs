@@ -1,7 +1,6 @@
-//! The test bed: Keyswap in a host, a stand-in for the upstreams behind it, and the issuers that its policy trusts.
+//! The test bed: Keyswap in a host, the stand-in behind it, and the issuers that the policy trusts.
 //!
-//! Where a test has no policy of its own, Keyswap is in front of the providers themselves, with one token that is good
-//! for all of them.
+//! The default policy has no gateway, and one token for all providers.
 
 use std::ops::Deref;
 
@@ -14,7 +13,7 @@ use crate::{
     clients::matrix::Provider,
 };
 
-/// The token that [`Testbed::policy`] has.
+/// The token of [`Testbed::policy`].
 pub const TOKEN: &str = "ptk_of-the-testbed-0123456789abcdefghij";
 
 const KEYS: [(&str, &str); 3] = [
@@ -23,37 +22,37 @@ const KEYS: [(&str, &str); 3] = [
     ("GEMINI_API_KEY", "real-gemini-key"),
 ];
 
-/// Keyswap in a host, and what is around it.
+/// Keyswap in a host, with its surroundings.
 pub struct Testbed<H = Envoy> {
     /// The upstreams.
     pub standin: Standin,
-    /// Keyswap.
+    /// The host that runs Keyswap.
     pub host: H,
-    /// The issuers of the policy; they answer as long as this lives.
+    /// The issuers of the policy. They answer until the test bed is dropped.
     pub issuers: Vec<Issuer>,
 }
 
 impl<H> Testbed<H> {
-    /// Starts a stand-in, and a host in front of it.
+    /// Starts a stand-in and a host in front of it.
     pub fn with(start: impl FnOnce(&Standin) -> Result<H>) -> Result<Self> {
         let standin = Standin::start()?;
         let host = start(&standin)?;
         Ok(Self { standin, host, issuers: Vec::new() })
     }
 
-    /// Takes what has arrived since the last time; [`TOKEN`] must be nowhere in it.
+    /// Takes the requests since the last call. [`TOKEN`] must not occur in them.
     pub fn take_clean(&self) -> Result<Vec<Received>> {
         self.standin.take_without(&[TOKEN])
     }
 
-    /// Like [`Self::take_clean`], of which there must be one or more; returns the last.
+    /// Takes the requests like [`Self::take_clean`], and returns the last. There must be one or more.
     pub fn take_last(&self) -> Result<Received> {
         self.take_clean()?.pop().context("nothing reached the upstream")
     }
 }
 
 impl<H: Deref<Target = Server>> Testbed<H> {
-    /// Sends a request that must go on and arrive, or be refused for this reason and arrive nowhere; `expected` is a
+    /// Sends a request that must reach the upstream, or be refused without reaching it. `expected` is the
     /// [`Response::verdict`].
     pub fn expect(&self, what: &str, request: &Request, expected: &str) -> Result<Response> {
         let response = self.host.send(request)?;
@@ -71,7 +70,7 @@ impl Testbed {
         Self::with(|standin| Self::setup(standin).start())
     }
 
-    /// Starts an Envoy that reaches these issuers by the hosts of their names; `change` has the last word.
+    /// Starts an Envoy that trusts these issuers, with clusters named after their hosts. `change` is applied last.
     pub fn trusting(
         issuers: Vec<Issuer>,
         policy: &Value,
@@ -86,24 +85,24 @@ impl Testbed {
         Ok(Self { issuers, ..bed })
     }
 
-    /// An Envoy that is to be started in front of `standin`.
+    /// Returns the set-up of an Envoy in front of `standin`.
     pub fn setup(standin: &Standin) -> Setup {
         Self::setup_with(&Self::policy(), standin)
     }
 
-    /// The same with another policy, which may use the same credentials.
+    /// Returns the set-up of an Envoy in front of `standin`, with another policy for the same credentials.
     pub fn setup_with(policy: &Value, standin: &Standin) -> Setup {
         let setup = Envoy::with(policy).upstream(standin);
         KEYS.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
-    /// A Wasmtime that is to be started in front of `standin`.
+    /// Returns the set-up of a Wasmtime in front of `standin`.
     pub fn wasmtime(standin: &Standin) -> WasmtimeSetup {
         let setup = Wasmtime::with(&Self::policy()).upstream(standin);
         KEYS.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
     }
 
-    /// No gateway, all providers, one token.
+    /// Returns a policy without a gateway, with all providers and one token.
     pub fn policy() -> Value {
         let token = json!({
             "sha256": Digest::of(TOKEN.as_bytes()).to_hex(),
@@ -121,7 +120,7 @@ impl Testbed {
         })
     }
 
-    /// The section `registry` of a policy, by the names that the shipped bootstrap has.
+    /// Returns the section `registry` of a policy, with the names of the shipped bootstrap.
     pub fn registry() -> Value {
         json!({
             "url": "http://registry.test", "cluster": "keyswap-registry",
@@ -129,7 +128,7 @@ impl Testbed {
         })
     }
 
-    /// No gateway and one provider, for tokens of [`Self::registry`] alone.
+    /// Returns a policy without a gateway, with one provider, for tokens of [`Self::registry`] only.
     pub fn registry_policy() -> Value {
         json!({
             "version": "keyswap/v1",
@@ -140,7 +139,7 @@ impl Testbed {
 }
 
 impl Provider {
-    /// The host that its requests must arrive at.
+    /// Returns the expected host of the provider's requests.
     pub fn host(self) -> &'static str {
         match self {
             Self::OpenAi => "api.openai.com",
@@ -149,7 +148,7 @@ impl Provider {
         }
     }
 
-    /// The one credential that must be in its requests, with the slot that it must be in.
+    /// Returns the expected credential of the provider's requests, with its slot.
     pub fn credential(self) -> String {
         let [(_, openai), (_, anthropic), (_, gemini)] = KEYS;
         match self {
@@ -160,14 +159,14 @@ impl Provider {
         }
     }
 
-    /// The request came to the right host with exactly the real credential, in its slot and nowhere else.
+    /// Ensures that a request has the expected host and exactly the expected credential.
     pub fn check(self, request: &Received) -> Result<()> {
         let arrived = (request.sni.as_str(), request.header("host"));
         ensure!(arrived == (self.host(), Some(self.host())), "at the wrong host: {request:?}");
         self.check_credentials(request)
     }
 
-    /// The same, but for the host.
+    /// Ensures that a request has exactly the expected credential.
     pub fn check_credentials(self, request: &Received) -> Result<()> {
         ensure!(request.credentials() == [self.credential()], "not the one credential: {request:?}");
         for (name, key) in KEYS {

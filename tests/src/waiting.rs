@@ -1,4 +1,4 @@
-//! Waiting for what comes about in its own time, without guessing how long that takes.
+//! Waiting for conditions, without fixed sleeps.
 
 use std::{
     thread,
@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks until it is so; how long that took.
+/// Repeats `holds` until it returns true. Returns the time that this took.
 pub fn until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<Duration> {
     let started = Instant::now();
     while !holds()? {

@@ -1,4 +1,4 @@
-//! A real `wash dev` with the component, as a child process that ends with the value that stands for it.
+//! A `wash dev` with the component, as a child process that ends when its value is dropped.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use crate::{
     tools,
 };
 
-/// Its configuration, below the folder of the component.
+/// The path of wash's configuration in the component's folder.
 const CONFIGURATION: &str = ".wash/config.yaml";
 
-/// A running wash; it ends when this is dropped.
+/// A running wash. The process ends on drop.
 #[derive(Debug)]
 pub struct Wash(Server);
 
@@ -33,13 +33,14 @@ impl Deref for Wash {
 }
 
 impl Wash {
-    /// The configuration that is shipped.
+    /// Reads the shipped configuration.
     pub fn shipped() -> Result<Value> {
         let file = tools::project_root().join("component").join(CONFIGURATION);
         Ok(serde_saphyr::from_str(&fs::read_to_string(file)?)?)
     }
 
-    /// Starts it with a configuration and a policy where the shipped ones are, on a free port, and waits until it serves.
+    /// Starts wash on a free port, with a configuration and a policy in place of the shipped ones. Waits until it
+    /// serves.
     pub fn start(configuration: &Value, policy: &Value, env: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let project = folder.path().join("component");
@@ -48,11 +49,11 @@ impl Wash {
         symlink(COMPONENT.path()?, folder.path().join("target/keyswap.wasm"))?;
         let mut configuration = configuration.clone();
         configuration["dev"]["address"] = json!("127.0.0.1:0");
-        // JSON is YAML.
+        // JSON is valid YAML.
         fs::write(project.join(CONFIGURATION), configuration.to_string())?;
         fs::write(project.join("policy.json"), policy.to_string())?;
         let mut command = Command::new(tools::wash()?);
-        // It keeps a cache in the home of its user.
+        // wash has a cache in the home folder.
         command.arg("dev").current_dir(&project).env("HOME", folder.path()).envs(env.iter().copied());
         command.stdout(Stdio::null());
         let mut process = Process::spawn("wash", command, folder)?;
@@ -61,7 +62,8 @@ impl Wash {
     }
 }
 
-/// `… HTTP server listening addr=127.0.0.1:8080 …`, and once the component is there `… listening for HTTP requests …`.
+/// Returns the address in the line `… HTTP server listening addr=127.0.0.1:8080 …`, once the component is loaded and
+/// the log has `… listening for HTTP requests …`.
 fn address(process: &Process) -> Result<Option<SocketAddr>> {
     let log = process.log();
     if !log.contains("listening for HTTP requests") {

@@ -1,8 +1,8 @@
-//! Makes modules smaller and quicker, by what Binaryen's `wasm-opt` makes of them.
+//! Optimises modules with Binaryen's `wasm-opt`.
 //!
-//! Of a component the largest core module is replaced. All else stays as it is, byte for byte: a module's imports and
-//! exports are what the rest of a component knows of it. A filter's module loses the exports that do nothing, since Envoy
-//! calls each one that is there for every request.
+//! In a component the largest core module is replaced. The rest stays byte for byte the same: it depends only on the
+//! module's imports and exports. Exports of a filter's module that do nothing are removed, since Envoy calls each
+//! export for every request.
 
 use std::{collections::BTreeSet, fs, ops::Range, process::Command};
 
@@ -15,7 +15,7 @@ use wasmparser::{ExportSectionReader, Parser, Payload};
 
 use crate::tools;
 
-/// The features that Rust's targets for WASI and `.cargo/config.toml` count on, and that every host of WASI 0.2 has.
+/// The Wasm features that Rust's WASI targets and `.cargo/config.toml` require. Every host of WASI 0.2 has them.
 const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
     "--enable-multivalue",
@@ -26,11 +26,11 @@ const FEATURES: [&str; 7] = [
     "--enable-simd",
 ];
 
-/// For speed, but no function grows by taking in others that are long: a host needs memory to compile a function whole, and
-/// Envoy keeps what it needed once. The functions that are called from most places get the shortest numbers.
+/// Optimisation for speed, without inlining of long functions: a host needs memory to compile a large function, and
+/// Envoy keeps that memory. Functions with the most callers get the shortest indices.
 const OPTIMISE: [&str; 3] = ["-O3", "--one-caller-inline-max-function-size=50", "--reorder-functions"];
 
-/// The component with a smaller module in it.
+/// Returns the component with its largest module optimised.
 pub fn component(original: &[u8]) -> Result<Vec<u8>> {
     let sections = sections(original)?;
     let is_module = |id: u8| id == ComponentSectionId::CoreModule as u8;
@@ -48,7 +48,7 @@ pub fn component(original: &[u8]) -> Result<Vec<u8>> {
     Ok(smaller.finish())
 }
 
-/// The exports of a filter that do something: the ABI's, of the callbacks that the filter implements.
+/// The exports of a filter that remain: those of the ABI, and the callbacks that the filter implements.
 const OF_FILTER: [&str; 13] = [
     "_initialize",
     "memory",
@@ -65,8 +65,8 @@ const OF_FILTER: [&str; 13] = [
     "proxy_on_vm_start",
 ];
 
-/// The filter's module without the callbacks that the SDK exports and the filter leaves as they are. A host that does not
-/// find one goes on as that would have.
+/// Returns the filter's module without the callbacks that the filter does not implement. A host treats a missing
+/// callback like the SDK's default.
 pub fn filter(original: &[u8]) -> Result<Vec<u8>> {
     let mut smaller = Module::new();
     for payload in Parser::new(0).parse_all(original) {
@@ -95,7 +95,7 @@ fn kept(exports: ExportSectionReader<'_>) -> Result<ExportSection> {
     Ok(kept)
 }
 
-/// The sections of a component, not of what is nested in it.
+/// Returns the top-level sections of a component.
 fn sections(component: &[u8]) -> Result<Vec<(u8, Range<usize>)>> {
     let mut sections = Vec::new();
     let mut depth = 0_u32;

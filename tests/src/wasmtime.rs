@@ -1,4 +1,4 @@
-//! A real `wasmtime serve` with the component, as a child process that ends with the value that stands for it.
+//! A `wasmtime serve` with the component, as a child process that ends when its value is dropped.
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +19,7 @@ use crate::{
     tools,
 };
 
-/// How README.md has it run: with the environment, memory that is taken from a pool, and instances that serve many
-/// requests and are kept for a while between two.
+/// The documented flags: the environment, pooled memory, and instances that serve many requests and stay between them.
 pub const FLAGS: [&str; 8] = [
     "-S",
     "cli",
@@ -42,7 +41,7 @@ pub struct WasmtimeSetup {
     program: Result<PathBuf>,
 }
 
-/// A running Wasmtime; it ends when this is dropped.
+/// A running Wasmtime. The process ends on drop.
 #[derive(Debug)]
 pub struct Wasmtime(Server);
 
@@ -61,17 +60,17 @@ impl DerefMut for Wasmtime {
 }
 
 impl Wasmtime {
-    /// The component with this policy, to be started.
+    /// Returns a set-up of the component with this policy.
     pub fn with(policy: &Value) -> WasmtimeSetup {
         WasmtimeSetup { policy: Ok(Some(policy.clone())), ..WasmtimeSetup::of(COMPONENT.path()) }
     }
 
-    /// The component without a policy.
+    /// Returns a set-up of the component without a policy.
     pub fn unconfigured() -> WasmtimeSetup {
         WasmtimeSetup::of(COMPONENT.path())
     }
 
-    /// A component that only forwards to `upstream`.
+    /// Returns a set-up of a component that only forwards to `upstream`.
     pub fn passthrough(upstream: SocketAddr) -> WasmtimeSetup {
         WasmtimeSetup::of(PASSTHROUGH.path()).env("UPSTREAM", &upstream.to_string())
     }
@@ -89,21 +88,21 @@ impl WasmtimeSetup {
         }
     }
 
-    /// Sets a variable in the environment of the component, which holds nothing else.
+    /// Sets a variable in the component's environment, which is empty otherwise.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The stand-in takes the place of every upstream. Wasmtime trusts no authority of a test's, so the policy leads to
-    /// its listeners in plain HTTP; what arrives there is recorded under the name of the upstream.
+    /// Replaces every upstream with the stand-in. Wasmtime does not trust the tests' authority, so the policy uses the
+    /// stand-in's plain listeners. Requests are recorded under the name of the upstream.
     #[must_use]
     pub fn upstream(self, standin: &Standin) -> Self {
         self.change(|policy| lead_to(policy, standin))
     }
 
-    /// Tokens are looked up at `address`.
+    /// Sets the address of the registry.
     #[must_use]
     pub fn registry(self, address: SocketAddr) -> Self {
         self.change(|policy| {
@@ -115,7 +114,7 @@ impl WasmtimeSetup {
         })
     }
 
-    /// Credentials are fetched from `address`, whatever the policy says.
+    /// Redirects all fetches of credentials to `address`.
     #[must_use]
     pub fn agents(self, address: SocketAddr) -> Self {
         self.change(|policy| {
@@ -130,28 +129,28 @@ impl WasmtimeSetup {
         })
     }
 
-    /// A fixed port, for people.
+    /// Sets a fixed port.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.listen = format!("127.0.0.1:{port}");
         self
     }
 
-    /// More flags.
+    /// Adds flags.
     #[must_use]
     pub fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(ToString::to_string));
         self
     }
 
-    /// As on a host that makes an instance for each request.
+    /// Uses a new instance for each request.
     #[must_use]
     pub fn instances_for_one_request(mut self) -> Self {
         self.flags = ["-S", "cli", "--max-instance-reuse-count", "1"].map(str::to_owned).to_vec();
         self
     }
 
-    /// Another release, without flags that it may not know.
+    /// Uses another release, without flags that it may not support.
     #[must_use]
     pub fn program(mut self, program: Result<PathBuf>) -> Self {
         self.program = program;
@@ -167,7 +166,7 @@ impl WasmtimeSetup {
         self
     }
 
-    /// The environment, with the policy in it.
+    /// Returns the environment, including the policy.
     pub fn environment(self) -> Result<BTreeMap<String, String>> {
         let policy = self.policy?.map(|policy| ("KEYSWAP_POLICY".to_owned(), policy.to_string()));
         Ok(self.env.into_iter().chain(policy).collect())
@@ -183,7 +182,7 @@ impl WasmtimeSetup {
         command.arg("serve").args(&flags).args(["--addr", &listen]);
         command.arg("-C").arg(format!("cache-config={}", tools::wasmtime_cache()?.display()));
         for name in env.keys() {
-            // Its value is taken from the environment, and shows in no list of processes.
+            // Wasmtime reads the value from its environment, so process lists do not show it.
             command.args(["--env", name]);
         }
         command.arg(component?).env_clear().envs(&env).stdout(Stdio::null());
@@ -191,7 +190,7 @@ impl WasmtimeSetup {
     }
 }
 
-/// `Serving HTTP on http://127.0.0.1:8080/`
+/// Returns the address in the line `Serving HTTP on http://127.0.0.1:8080/` of the log.
 fn address(process: &Process) -> Result<Option<SocketAddr>> {
     let log = process.log();
     let address =
@@ -199,7 +198,7 @@ fn address(process: &Process) -> Result<Option<SocketAddr>> {
     Ok(address.map(str::parse).transpose()?)
 }
 
-/// Puts the stand-in's listeners into a policy, in the place of each upstream.
+/// Replaces each upstream of a policy with the stand-in's plain listener.
 fn lead_to(policy: &mut Value, standin: &Standin) -> Result<()> {
     let compiled = Policy::from_json(policy.to_string().as_bytes())?;
     let gateway = compiled.gateway_authority().map(str::to_owned);
@@ -221,14 +220,14 @@ fn lead_to(policy: &mut Value, standin: &Standin) -> Result<()> {
 }
 
 impl Wasmtime {
-    /// Runs a command that is `wasmtime serve`, and waits until it listens.
+    /// Runs a `wasmtime serve` command, and waits until it listens.
     pub fn run(command: Command) -> Result<Self> {
         let mut process = Process::spawn("Wasmtime", command, tempfile::tempdir()?)?;
         let address = process.wait_for(address)?;
         Ok(Self(Server::new(process, address)))
     }
 
-    /// Waits until its log has this.
+    /// Waits until the log contains the text.
     pub fn until_logged(&self, text: &str) -> Result<()> {
         let started = std::time::Instant::now();
         while !self.log().contains(text) {

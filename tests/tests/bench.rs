@@ -1,4 +1,4 @@
-//! The bench itself: every set-up does what it is said to do, and every table is measured. What it takes is not judged.
+//! The bench: every set-up works as described, and every table is measured. The figures are not checked.
 
 #![cfg(target_os = "linux")]
 
@@ -23,7 +23,7 @@ fn quick(tables: &[Kind]) -> Result<Report> {
     measured.failure.map_or(Ok(measured.report), Err)
 }
 
-/// Every row has a sample of each of these, and each is a number above nothing.
+/// Ensures that every row has positive samples of these metrics.
 fn has(table: &Table, metrics: &[Metric]) -> Result<()> {
     for row in &table.rows {
         for metric in metrics {
@@ -42,7 +42,7 @@ fn every_set_up_does_what_it_is_said_to_do_and_is_measured() -> Result<()> {
     let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
     ensure!(measured == SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
     has(table, &[Metric::ProcessorMicros, Metric::P50Micros, Metric::P99Micros, Metric::MemoryMegabytes])?;
-    // All that is meant to hold of them can be told.
+    // The report has the figures of these targets.
     ensure!(targets(&report).len() == 19, "{:#?}", targets(&report));
     let text = document(&report);
     ensure!(text.contains("A quick run: these figures say nothing"), "{text}");
@@ -57,7 +57,7 @@ fn the_component_is_measured_beside_one_that_only_forwards() -> Result<()> {
     let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
     ensure!(measured == COMPONENT_SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
     has(table, &[Metric::ProcessorMicros, Metric::MemoryMegabytes])?;
-    // How fast the machine is the table of set-ups tells, which is not there.
+    // Without the table of set-ups the speed of the machine is unknown.
     ensure!(targets(&report).len() == 2, "{:#?}", targets(&report));
     let text = document(&report);
     ensure!(COMPONENT_SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
@@ -79,7 +79,7 @@ fn every_table_of_growth_is_measured() -> Result<()> {
         has(table, &[metric])?;
     }
     ensure!(targets(&report).len() == 6, "{:#?}", targets(&report));
-    // What was measured is read again as it was written.
+    // A report that is written and read again is unchanged.
     let again: Report = serde_json::from_str(&report.to_json()?)?;
     ensure!(document(&again) == document(&report));
     Ok(())

@@ -1,4 +1,4 @@
-//! The promises of `envoy/bootstrap.yaml` to a platform team that copies it, beside those of the filter in it.
+//! The behaviour of `envoy/bootstrap.yaml` itself, for platform teams that copy it.
 
 use std::{fs, process::Command};
 
@@ -15,7 +15,7 @@ const KEYS: [(&str, &str); 4] = [
     ("CF_AIG_TOKEN", "real-gateway-token"),
 ];
 
-/// The shipped policy, with a token that these tests know.
+/// Returns the shipped policy, with the token of these tests.
 fn policy() -> Result<Value> {
     let mut policy = Bootstrap::shipped()?.policy()?;
     policy["tokens"][0]["sha256"] = json!(TOKEN_SHA256);
@@ -35,7 +35,7 @@ fn envoy_accepts_the_file_as_it_is() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("bootstrap.yaml");
     let text = fs::read_to_string(tools::project_root().join("envoy/bootstrap.yaml"))?;
-    // Nothing but what another machine has elsewhere.
+    // Only the values that depend on the machine are replaced.
     let text = text
         .replace("/etc/keyswap/keyswap_filter.wasm", &FILTER.path()?.to_string_lossy())
         .replace("/etc/ssl/certs/ca-certificates.crt", &Bootstrap::system_ca_file()?.to_string_lossy());

@@ -1,6 +1,6 @@
-//! The client matrix: every library that must work, unmodified, as its users configure it.
+//! The client matrix: every library that must work, unmodified, in its users' configuration.
 //!
-//! A real library calls a real Envoy. What arrived is judged at the stand-in, what was answered in the program.
+//! A library calls an Envoy. Requests are checked at the stand-in, answers in the program that uses the library.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -36,7 +36,7 @@ fn every_node_library_gets_its_stream_while_the_rest_is_held_back() -> Result<()
     check_rows(Language::Node, streamed)
 }
 
-/// Tells of all rows that fail, not of the first.
+/// Checks all rows of a language. The error lists all failing rows.
 fn check_rows(language: Language, check: fn(&Testbed, &Row) -> Result<()>) -> Result<()> {
     let testbed = Testbed::start()?;
     let rows = ROWS.iter().filter(|row| row.library.language == language);
@@ -60,7 +60,7 @@ fn answered(testbed: &Testbed, row: &Row) -> Result<()> {
 }
 
 fn streamed(testbed: &Testbed, row: &Row) -> Result<()> {
-    // The auth token is a way to be known, not another way to stream.
+    // The auth token changes the authentication, not the streaming.
     if row.mode == Mode::AuthToken {
         return Ok(());
     }
@@ -86,7 +86,8 @@ fn streamed(testbed: &Testbed, row: &Row) -> Result<()> {
     arrived(testbed, row.provider, row.stream_target)
 }
 
-/// A library may ask for more than it was told to (the card of the model); that, too, is judged.
+/// Ensures that the request has arrived. Additional requests of a library, such as for the model's card, are checked
+/// too.
 fn arrived(testbed: &Testbed, provider: Provider, target: &str) -> Result<()> {
     let received = testbed.take_clean()?;
     received.iter().try_for_each(|request| provider.check(request))?;
@@ -103,7 +104,7 @@ fn chunk(event: &Event) -> Option<&str> {
     if let Event::Chunk { text } = event { Some(text) } else { None }
 }
 
-/// Google's own REST examples send `?key=` with curl.
+/// curl is tested with `?key=`, as in Google's REST examples.
 #[test]
 fn curl_is_answered_and_gets_its_stream_while_the_rest_is_held_back() -> Result<()> {
     let testbed = Testbed::start()?;
@@ -134,8 +135,8 @@ fn curl_is_answered_and_gets_its_stream_while_the_rest_is_held_back() -> Result<
     arrived(&testbed, Provider::Gemini, &format!("{model}:streamGenerateContent?alt=sse"))
 }
 
-/// The start of an upload goes through Keyswap, its bytes to the URL in the answer. Python's SDK goes there, and no
-/// real credential is on that leg; Node's puts its own base URL in the place of the host, and so comes by Keyswap again.
+/// An upload starts through Keyswap; its bytes go to the URL in the answer. Python's SDK uses that URL, and sends no
+/// real credential there. Node's SDK replaces the URL's host with its base URL, so the bytes pass Keyswap again.
 #[test]
 fn a_file_is_uploaded_to_the_url_that_the_provider_names() -> Result<()> {
     let testbed = Testbed::start()?;

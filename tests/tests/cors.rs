@@ -1,4 +1,4 @@
-//! Calls from browsers: every answer says which page may read it, whoever gives the answer.
+//! Calls from browsers: every answer names the page that may read it, in answers of Keyswap and of upstreams.
 
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;

@@ -1,4 +1,4 @@
-//! The dashboard in a real Chromium: by mouse, by keys alone, wide, narrow, light and dark, and for everybody.
+//! The dashboard in a real Chromium: mouse, keyboard alone, wide, narrow, light, dark, accessibility.
 //!
 //! `tests/browser/dashboard.mjs` does it and says what does not hold. Its screenshots are in `target/screenshots`.
 
@@ -19,7 +19,7 @@ const PROXY: &str = "https://llm.acme.example";
 const FILES: [&str; 4] = ["package.json", "package-lock.json", "dashboard.mjs", "pictures.mjs"];
 /// The pictures of the book, in `docs/pictures`.
 const PICTURES: [&str; 3] = ["dashboard-token.png", "dashboard-tokens.png", "dashboard-policy.png"];
-/// Set, it makes the test put the pictures into the book.
+/// The variable that makes the test update the pictures of the book.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
@@ -75,19 +75,20 @@ fn the_pictures_of_the_book_are_taken_from_the_dashboard() -> Result<()> {
         if env::var_os(UPDATE).is_some() {
             fs::write(&in_book, &picture)?;
         }
-        // Fonts and times of day differ; the page and its size do not.
+        // Fonts and times of day differ between machines; the size of a page does not.
         ensure!(size_of_png(&picture)? == size_of_png(&fs::read(in_book)?)?, "{name} shows another page");
     }
     Ok(())
 }
 
-/// The width and height of a PNG, which stand behind its signature (RFC 2083, section 3.3).
+/// Returns the bytes with the width and height of a PNG (RFC 2083 section 3.3).
 fn size_of_png(picture: &[u8]) -> Result<&[u8]> {
     ensure!(picture.starts_with(b"\x89PNG"), "this is no PNG");
     picture.get(16..24).context("it has no header")
 }
 
-/// A policy and a candidate, of which one data plane runs the former and refuses the latter, and one has neither.
+/// Publishes a policy and then a candidate. One data plane runs the first and refuses the second, another one has
+/// neither.
 fn publish(registry: &Registry, problem: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("policy.key");
@@ -113,7 +114,7 @@ fn publish(registry: &Registry, problem: &str) -> Result<()> {
     Ok(())
 }
 
-/// The script with its packages.
+/// Returns a folder with the script and its packages.
 fn driver() -> Result<PathBuf> {
     let source = project_root().join("tests/browser");
     let mut hasher = DefaultHasher::new();

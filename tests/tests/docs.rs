@@ -1,5 +1,4 @@
-//! The truth of the documents: examples are files that are tested, commands run, tables are generated, links lead
-//! somewhere.
+//! The documents: examples are tested files, commands run, generated parts are current, links have targets.
 
 use std::{collections::BTreeSet, env, os::unix::fs::symlink, path::PathBuf, process::Command};
 
@@ -11,9 +10,9 @@ use keyswap_tests::{
     tools,
 };
 
-/// Set, it makes this test write the generated parts anew.
+/// The variable that makes this test update the generated parts.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
-/// A newcomer reads no more than this of README.md.
+/// The maximum length of README.md.
 const MAX_README_LINES: usize = 150;
 
 fn page(path: &str) -> Result<Page> {
@@ -36,7 +35,7 @@ fn the_generated_parts_of_the_documents_are_current() -> Result<()> {
     Ok(())
 }
 
-/// Runs the commands of a document in one shell, so that what a reader has set stays set.
+/// Runs the commands of a document in one shell, which keeps variables and jobs between them.
 fn run_commands(page: &Page, path: &std::ffi::OsStr) -> Result<()> {
     let script = docs::scripts(&page.text).concat();
     let folder = tempfile::tempdir()?;
@@ -98,7 +97,7 @@ fn every_page_of_the_book_is_in_its_summary_once() -> Result<()> {
     Ok(())
 }
 
-/// The headings of a page that stand for something of the code: one for each, in code font.
+/// Checks that a page has a heading for each of the names.
 fn ensure_headings(path: &str, expected: &[String]) -> Result<()> {
     let text = page(path)?.text;
     let found: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
@@ -130,7 +129,6 @@ fn the_policy_of_the_bootstrap_is_the_one_of_the_documents() -> Result<()> {
     Ok(())
 }
 
-/// The paths that documents name in backticks exist.
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
@@ -139,7 +137,7 @@ fn every_path_that_a_document_names_exists() -> Result<()> {
             .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
     };
-    // The changelog tells of files that were.
+    // The changelog names deleted files.
     for page in docs::pages()?.iter().filter(|page| page.path != "CHANGELOG.md") {
         for name in page.text.split('`').skip(1).step_by(2).filter(|name| is_path(name)) {
             ensure!(
@@ -152,7 +150,7 @@ fn every_path_that_a_document_names_exists() -> Result<()> {
     Ok(())
 }
 
-/// Each page of a decision has a heading with its number and its sections, and stands in the index; numbers have no gaps.
+/// Each page of a decision has a heading with its number and its sections, and is in the index; numbers have no gaps.
 #[test]
 fn every_decision_has_its_sections_and_a_row_in_the_index() -> Result<()> {
     const INDEX: &str = "docs/decisions/README.md";

@@ -1,5 +1,5 @@
-//! The examples that embed the authorizer, each in front of a stand-in: what they promise beside the decisions, which are
-//! the engine's (`cases`).
+//! The examples that embed the authorizer, in front of a stand-in: their behaviour other than the decisions, which
+//! `cases` tests.
 
 use std::{
     io::{Read as _, Write as _},
@@ -25,7 +25,7 @@ fn chat(stream: bool) -> Request {
         .bearer(TOKEN)
 }
 
-/// In front of an upstream of a test's own.
+/// Starts an example in front of another upstream.
 fn in_front_of(upstream: &Scripted, embedding: Embedding) -> Result<Server> {
     at(upstream.address(), embedding)
 }
@@ -99,7 +99,7 @@ fn an_upstream_that_gives_no_answer_is_told_of_as_everywhere() -> Result<()> {
         let server = in_front_of(&upstream, embedding)?;
         let answer = server.send(&chat(false))?;
         promises::tells_of(UpstreamFailure::Unreachable, &answer)?;
-        // What was begun and is cut off is cut off for the caller, too.
+        // An answer that is cut off is cut off for the caller too.
         upstream.now(|_| Script::CutOff);
         let answer = server.open(&chat(false))?;
         ensure!(answer.status() == 200 && answer.finish().is_err(), "half an answer seems whole");
@@ -155,7 +155,7 @@ fn tokens_are_looked_up_and_the_registry_has_its_say() -> Result<()> {
             .registry(registry.address())
             .start_embedded(embedding)?;
         ensure!(server.send(&chat(false))?.status == 200);
-        // Nobody waits for what is due, and it comes all the same.
+        // The feed is followed in the background, without a waiting request.
         until("the feed is followed", || Ok(registry.count("/v1/changes") > 0))?;
         registry.now(|_| Script::Close);
         let refused = server.send(&Request::get("/v1/models").bearer("ptk_somebody-else-0123456789"))?;
@@ -186,7 +186,7 @@ fn a_policy_in_shadow_mode_lets_the_program_go_on() -> Result<()> {
             .into_iter()
             .fold(setup, |setup, name| setup.env(name, "key-0123456789"));
         let server = setup.start_embedded(embedding)?;
-        // The examples have nothing behind the middleware.
+        // The examples have no routes after the middleware.
         ensure!(server.send(&Request::get("/v1/models").bearer("ptk_nobody-knows-this-one"))?.status == 404);
         until("what would have been is logged", || Ok(server.log().contains("would_refuse")))?;
         Ok(())

@@ -1,5 +1,4 @@
-//! Behaviour of gateways that the case corpus cannot show: logs, and changes that Envoy makes to a target before the
-//! filter sees it.
+//! Behaviour of gateways that the case corpus cannot test: logs, and Envoy's changes to a target before the filter.
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{Envoy, Request, Standin};

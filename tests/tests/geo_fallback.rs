@@ -1,4 +1,4 @@
-//! `envoy/geo-fallback.yaml`: what OpenAI refuses because of the region is sent once more, through another region.
+//! `envoy/geo-fallback.yaml`: a request that OpenAI refuses because of the region is retried through another region.
 
 use std::{fs, io};
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// The limit that the file sets.
 const LIMIT: usize = 4_194_304;
 
-/// `OpenAI` as seen from a region that it does not serve, and through an egress in another.
+/// `OpenAI` in a region that it does not serve, and through an egress in another region.
 struct World {
     blocked: Standin,
     egress: Standin,
@@ -43,7 +43,7 @@ impl World {
         Ok((response.status, response.json()?))
     }
 
-    /// How many requests have reached either, each with the real key and without the token.
+    /// Returns the number of requests at each, after checking that they have the real key and not the token.
     fn arrived(&self) -> Result<[usize; 2]> {
         let mut counts = [0; 2];
         for (count, standin) in counts.iter_mut().zip([&self.blocked, &self.egress]) {
@@ -65,7 +65,7 @@ fn geo_block() -> Value {
     }})
 }
 
-/// Puts the stand-ins where the file has `OpenAI` and the relay.
+/// Replaces `OpenAI` and the relay in the file with the stand-ins.
 fn place(bootstrap: &mut Value, standins: [&Standin; 2], authorities: &Value) {
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     let cluster = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "openai");

@@ -1,4 +1,4 @@
-//! `envoy/ratelimit.yaml`: one budget for a fleet, kept by a rate limit service that is told the token's id.
+//! `envoy/ratelimit.yaml`: one budget for a fleet, in a rate limit service that counts by the token's id.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ fn setup(standin: &Standin, service: &RateLimitService) -> Setup {
         .tweak(|bootstrap| place(bootstrap, service))
 }
 
-/// Puts the service where the file has `ratelimit.internal`.
+/// Replaces `ratelimit.internal` in the file with the service.
 fn place(bootstrap: &mut Value, service: &RateLimitService) {
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     let cluster = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "ratelimit");

@@ -1,4 +1,4 @@
-//! Whatever a client sends, the filter gives an orderly answer and goes on working.
+//! Hostile requests: the filter answers each correctly and keeps working.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -28,7 +28,7 @@ fn connection_manager(bootstrap: &mut Value) -> &mut Value {
         .expect("the bootstrap has a connection manager")
 }
 
-/// How Envoy speaks HTTP with the upstreams.
+/// Returns the HTTP options of Envoy's upstream clusters.
 fn upstream_options(bootstrap: &mut Value) -> impl Iterator<Item = &mut Value> {
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     clusters.into_iter().flatten().filter_map(|cluster| {
@@ -37,12 +37,12 @@ fn upstream_options(bootstrap: &mut Value) -> impl Iterator<Item = &mut Value> {
     })
 }
 
-/// A request that any working filter forwards.
+/// Returns a request that a working filter forwards.
 fn good() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
 }
 
-/// Envoy with the filter, and how many VMs it had at the start.
+/// Envoy with the filter, and its number of VMs at the start.
 struct Patient {
     envoy: Envoy,
     vms: String,
@@ -55,7 +55,7 @@ impl Patient {
         Ok(Self { envoy, vms })
     }
 
-    /// No VM ended, none was built anew, and a good request passes.
+    /// Asserts that no VM has ended, that none was created, and that a valid request passes.
     fn assert_unharmed(&self) -> Result<()> {
         let status = self.envoy.send(&good())?.status;
         ensure!(status == 200, "a good request gets {status} afterwards");
@@ -91,7 +91,7 @@ fn any_byte_in_any_header_is_a_pass_or_a_4xx() -> Result<()> {
     for byte in 0..=u8::MAX {
         for name in headers {
             let value = [b"a", &[byte][..], b"b"].concat();
-            // The byte stands in another slot than the one that is judged, and in the one that is.
+            // The byte is in another slot than the judged one, and then in the judged one.
             for request in [good().header(name, &value), Request::get("/v1/models").header(name, &value)] {
                 let status = envoy.send(&request)?.status;
                 ensure!(
@@ -161,7 +161,7 @@ fn a_head_of_any_size_that_envoy_lets_in_is_judged_to_its_end() -> Result<()> {
     patient.assert_unharmed()
 }
 
-/// Sends one HTTP/2 request on a connection of its own and waits for its answer, of whichever kind.
+/// Sends an HTTP/2 request on its own connection, and waits for any answer.
 fn send_h2(envoy: &Envoy, fields: &[(&str, &str)]) -> Result<()> {
     const ANSWERS: [u8; 3] = [1, 3, 7]; // HEADERS, RST_STREAM, GOAWAY
     let mut connection = TcpStream::connect(envoy.address())?;
@@ -170,7 +170,7 @@ fn send_h2(envoy: &Envoy, fields: &[(&str, &str)]) -> Result<()> {
     loop {
         let mut head = [0; 9];
         match connection.read_exact(&mut head) {
-            // Closing the connection is an answer, too.
+            // Closing the connection counts as an answer.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             result => result?,
         }
@@ -182,7 +182,7 @@ fn send_h2(envoy: &Envoy, fields: &[(&str, &str)]) -> Result<()> {
     }
 }
 
-/// A connection's first bytes: literal header fields without indexing (RFC 7541, section 6.2.2).
+/// Returns a connection's first bytes, with literal header fields without indexing (RFC 7541, section 6.2.2).
 fn h2(fields: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -263,7 +263,7 @@ fn a_client_that_leaves_at_any_moment_harms_nobody() -> Result<()> {
     for index in 0..300 {
         let hold = (index % 3 == 0).then(|| standin.hold());
         let body = json!({"model": "m", "stream": true, "messages": []});
-        // Dropping the answer closes the connection with the stream still open.
+        // Dropping the answer closes the connection while the stream is open.
         drop(envoy.open(&Request::post("/v1/chat/completions", &body).bearer(TOKEN)));
         drop(envoy.open_raw(b"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n{"));
         drop(hold);

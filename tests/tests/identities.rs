@@ -1,5 +1,4 @@
-//! People and services that sign in with the JWTs of identity providers: who is let in, as whom, and where their tokens
-//! never show.
+//! Callers with JWTs of identity providers: admission, principals, and places where their tokens must not appear.
 
 use std::{
     thread,
@@ -22,7 +21,7 @@ const PROXY_TOKEN: &str = "ptk_beside-identities-0123456789";
 const ASSERTION: &str = "Cf-Access-Jwt-Assertion";
 const VERCEL_HEADER: &str = "x-vercel-oidc-token";
 
-/// The signers of three identity providers.
+/// The signing keys of three identity providers.
 struct Signers {
     access: SigningKey,
     vercel: SigningKey,
@@ -33,7 +32,7 @@ fn start() -> Result<(Testbed, Signers)> {
     start_with(&json!({}), |setup| setup)
 }
 
-/// With members of the policy replaced.
+/// Starts a test bed whose policy has these members replaced.
 fn start_with(policy: &Value, change: impl FnOnce(Setup) -> Setup) -> Result<(Testbed, Signers)> {
     let access = SigningKey::rsa(0, "access-1")?;
     let vercel = SigningKey::rsa(1, "vercel-1")?;
@@ -118,7 +117,7 @@ fn models() -> Request {
     Request::get("/v1/models")
 }
 
-/// The same, whatever slot carries a credential.
+/// Returns a request whose provider does not depend on the slot of the credential.
 fn openai() -> Request {
     Request::get("/openai/v1/models")
 }
@@ -179,7 +178,7 @@ fn each_presets_tokens_let_in_whom_the_policy_names_and_nobody_else() -> Result<
     ] {
         bed.expect(what, &request, expected)?;
     }
-    // Where the keys are the presets know, or the discovery document tells.
+    // The preset or the discovery document gives the address of the keys.
     let asked = |issuer: &Issuer| {
         let calls = issuer.server().calls();
         calls.iter().map(|call| (host(call), call.target.clone())).collect::<Vec<_>>()
@@ -289,7 +288,7 @@ fn a_jwt_that_does_not_hold_is_not_looked_up_as_anything_else() -> Result<()> {
         bed.expect("a bad JWT", &request, "401 token_invalid")?;
     }
     ensure!(registry.count("/v1/tokens/") == 0 && registry.count("/v1/users/") == 0);
-    // Its digest is not what is asked for, nor its email where the policy knows it.
+    // The registry is asked neither for the JWT's digest nor for an email address that the policy knows.
     bed.expect("a good JWT", &models().bearer(&signers.person(&json!({}))?), "200")?;
     ensure!(registry.count("/v1/tokens/") == 0 && registry.count("/v1/users/") == 0);
     bed.expect("a proxy token", &models().bearer("ptk_unknown-to-the-registry"), "401 token_invalid")?;
@@ -335,7 +334,7 @@ fn the_identity_is_told_to_the_gateway_and_to_the_access_log() -> Result<()> {
     let id = |issuer: &str, subject: &str| {
         Digest::of(format!("{issuer}\0{subject}").as_bytes()).to_hex()[..16].to_owned()
     };
-    // Somebody who is known has one id, whichever issuer vouches for them.
+    // A known person has one id, with any issuer.
     let alice = id("person", "alice@example.com");
     let robot = id("generic", "robot-7");
     let service = id("access", SERVICE);
@@ -377,7 +376,7 @@ fn people_of_the_registry_are_let_in_until_they_are_taken_back_and_nobody_is_pro
     let token = signers.person(&json!({"email": "Rita@Example.com", "sub": "rita"}))?;
     let request = models().header(ASSERTION, &token);
     let everywhere = |expected: &str| {
-        // Each connection is some worker's: so many are all of them.
+        // Enough connections to reach every worker.
         let answers = bed.host.burst(&vec![request.clone(); 40])?;
         Ok(answers.iter().all(|answer| answer.verdict() == expected))
     };
@@ -458,7 +457,7 @@ fn identity_tokens_reach_no_upstream_and_stand_in_no_log_dump_statistic_or_refus
         models().header(VERCEL_HEADER, deployment),
         openai().bearer(deployment).header("x-api-key", person),
         Request::get(format!("/openai/v1/models?key={person}&a=b")),
-        // One of them decides, and none goes on.
+        // One credential decides, and none is forwarded.
         openai().bearer(PROXY_TOKEN).header("x-api-key", person),
     ];
     let mut shown = Vec::new();
@@ -501,7 +500,7 @@ fn identity_tokens_reach_no_upstream_and_stand_in_no_log_dump_statistic_or_refus
         shown.push(("a request for keys", format!("{:?}", issuer.server().calls())));
     }
     for token in accepted.iter().chain(&refused) {
-        // The signature is in no other text, and the payload tells who it is.
+        // The signature identifies the token, and the payload identifies the caller.
         for part in token.split('.').skip(1) {
             for (place, text) in &shown {
                 ensure!(!text.contains(part), "a token shows in {place}:\n{text}");

@@ -1,4 +1,4 @@
-//! The keys of an issuer: how often they are asked for, and what becomes of requests while they cannot be had.
+//! The keys of an issuer: the number of fetches, and the requests while no keys are available.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -17,7 +17,7 @@ fn url(name: &str) -> String {
     format!("https://{name}.example")
 }
 
-/// A generic issuer whose keys are at a known address.
+/// Returns a generic issuer whose keys have a configured address.
 fn of_jwks(name: &str, jwks: &Value) -> Value {
     let address = json!({"url": format!("{}/jwks", url(name)), "timeout": "500ms"});
     json!({"jwks": with(&address, jwks)})
@@ -38,7 +38,7 @@ fn policy(issuers: &[(&str, Value)]) -> Value {
     })
 }
 
-/// One issuer, `id`, and an Envoy with one worker.
+/// Starts one issuer, `id`, and an Envoy with one worker.
 fn start(keys: &[&SigningKey], more: &Value) -> Result<Testbed> {
     start_with(keys, more, 1)
 }
@@ -84,7 +84,7 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
             ensure!(response.header("retry-after") == Some("1"), "it {name}: {response:?}");
             ensure!(started.elapsed() < Duration::from_secs(3), "it {name}: {:?}", started.elapsed());
         }
-        // The twenty take no longer than the first pause, unless the first one waited for its time to be up.
+        // The twenty requests fit into the first pause, unless the first fetch timed out.
         ensure!(issuer.fetches() <= 3, "it {name}, cold: {} fetches", issuer.fetches());
     }
     ensure!(bed.standin.take().is_empty(), "a request went on");
@@ -107,10 +107,10 @@ fn an_issuer_of_no_help_lets_nobody_in_while_cold_and_nobody_known_out_while_war
         }
     }
     for ((name, issuer), before) in issuers.iter().zip(before) {
-        // After a failure at 1 s pauses of about 1 s, 2 s and 4 s.
+        // After a failure at 1 s the pauses are about 1 s, 2 s and 4 s.
         let fetches = issuer.fetches() - before;
         ensure!((1..=5).contains(&fetches), "it {name}, warm: {fetches} fetches");
-        // Whether a key is new cannot be told.
+        // Without the issuer a new key cannot be recognised.
         let found = bed.host.send(&request(&new, name, 0)?)?.verdict();
         ensure!(found == UNAVAILABLE, "it {name}, warm, another key: {found}");
     }
@@ -150,7 +150,7 @@ fn failures_are_followed_by_longer_and_longer_pauses_also_where_discovery_succee
         ensure!(ask(&bed, &key)? == UNAVAILABLE);
         thread::sleep(Duration::from_millis(5));
     }
-    // At 0 s, 1 s, 3 s and 7 s, or somewhat earlier.
+    // The fetches are at about 0 s, 1 s, 3 s and 7 s.
     let fetches = bed.issuers[0].fetches();
     ensure!((3..=5).contains(&fetches), "{fetches} fetches in eight seconds");
     bed.issuers[0].publish(&[&key]);
@@ -186,7 +186,7 @@ fn an_unknown_key_is_asked_for_once_per_cooldown_and_worker_however_many_there_a
     }
     let seconds = usize::try_from(started.elapsed().as_secs())?;
     let fetches = bed.issuers[0].fetches();
-    // For each worker the first one, one right after it, and one every two seconds.
+    // Each worker fetches once, once right after it, and once every two seconds.
     ensure!(fetches <= 2 * (2 + seconds.div_ceil(2)), "{fetches} fetches in {seconds} s");
     Ok(())
 }
@@ -221,14 +221,14 @@ fn a_new_key_is_found_while_the_set_is_being_refreshed_and_after_a_failure() -> 
     bed.issuers[0]
         .server()
         .now(move |_| Script::After(Duration::from_millis(300), Box::new(Script::answer(200, both.clone()))));
-    // The first one finds the set stale and has it refreshed; the others come meanwhile.
+    // The first request finds the set stale and triggers the refresh; the others arrive meanwhile.
     for _ in 0..3 {
         ensure!(ask(&bed, &old)? == "200");
         let found = ask(&bed, &new)?;
         ensure!(found == "200", "a new key was refused during the refresh: {found}");
     }
 
-    // Where the address of the keys was discovered, it is discovered anew after a failure, and then asked.
+    // A discovered address of the keys is discovered again after a failure, then the keys are fetched.
     let bed = start(&[&old], &json!({"jwks": {"refetch_cooldown": "1h"}}))?;
     ensure!(ask(&bed, &old)? == "200");
     bed.issuers[0].server().now(|_| Script::answer(500, "{}"));
@@ -245,7 +245,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
     const PERIOD: Duration = Duration::from_secs(2);
     let kids: Vec<String> = (0..PERIODS + 3).map(|number| format!("k{number}")).collect();
     let keys = kids.iter().map(|kid| SigningKey::p256(kid)).collect::<Result<Vec<_>>>()?;
-    // The last one stays for a while, and the next one is published before it signs.
+    // The previous key stays published for a while, and the next key is published before it signs.
     let published = |now: usize| keys[now.saturating_sub(1)..=now + 1].iter().collect::<Vec<_>>();
     let bed = start_with(&published(0), &of_jwks("id", &json!({"refetch_cooldown": "1s"})), 2)?;
     let started = Instant::now();
@@ -285,7 +285,7 @@ fn keys_that_rotate_every_two_seconds_under_load_refuse_nobody_and_are_fetched_o
     let fetches = bed.issuers[0].fetches();
     ensure!(refused.is_empty(), "{} of {sent} were refused: {refused:?}", refused.len());
     ensure!(sent > 500, "only {sent} requests in {:?}", started.elapsed());
-    // One a second for each of two workers would be 24.
+    // One fetch a second by each of two workers would be 24.
     ensure!(fetches <= PERIODS * 2 + 2, "{fetches} fetches in {PERIODS} periods of two seconds");
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Attacks on JWTs, by their number in the threat list, through Envoy: each is refused, and for the reason that the
-//! engine gives where it computes signatures in pure Rust. So Envoy's own verifier and ours agree.
+//! Attacks on JWTs, by their number in the threat list, through Envoy. Each is refused for the engine's reason, where
+//! the engine verifies in pure Rust. So Envoy's verifier and the pure Rust one agree.
 //!
-//! Payloads of the vectors of others are no claims, so of those only refusals can be compared. What both verifiers make
-//! of a signature is compared on claims of our own, with every bit of it flipped and in every odd encoding.
+//! Payloads of published vectors are not claims, so only refusals are compared for them. The verdicts on signatures are
+//! compared with valid claims: with every bit of the signature flipped, and in unusual encodings.
 
 #[path = "../shared/jwt_attacks/mod.rs"]
 mod attacks;
@@ -78,7 +78,7 @@ impl Judges {
         Ok(Self { rsa, p256, stranger: SigningKey::p256("k1")?, bed, worker })
     }
 
-    /// Returns the outcome of each token, which Envoy and the engine must agree on.
+    /// Returns the verdict on each token, on which Envoy and the engine must agree.
     fn judge(&self, tokens: &[String]) -> Result<Vec<String>> {
         let mut verdicts = Vec::new();
         for tokens in tokens.chunks(100) {
@@ -102,7 +102,7 @@ impl Judges {
         Ok(())
     }
 
-    /// Each attack on each key is refused for the reason of its fault, or by Envoy before that.
+    /// Ensures that each attack on each key is refused for its expected reason, or by Envoy itself.
     fn refuse(&self, attacks: fn(&Forge<'_>) -> Vec<Attack>) -> Result<()> {
         self.keys().into_iter().try_for_each(|key| self.refuse_all(attacks(&self.forge(key))))
     }
@@ -111,7 +111,7 @@ impl Judges {
         let (too_large, attacks): (Vec<_>, Vec<_>) =
             attacks.into_iter().partition(|attack| attack.answer == Some(TOO_LARGE));
         for attack in too_large {
-            // Envoy does not come to ask the engine.
+            // Envoy refuses the request before the filter.
             self.bed.expect("more than fits", &models(&attack.token), TOO_LARGE)?;
             ensure!(self.in_core(&attack.token)? == told(&attack), "{:.300}", attack.token);
         }
@@ -150,7 +150,7 @@ impl Judges {
     }
 }
 
-/// The status and the code of the attack's fault.
+/// Returns the status and the code of the attack's error.
 fn told(attack: &Attack) -> String {
     let reason = CheckError::Jwt(attack.fault).reason();
     format!("{} {}", reason.status(), reason.code())
@@ -179,7 +179,7 @@ fn what_the_attacks_start_from_is_accepted() -> Result<()> {
         ];
         judges.expect(&good, "200")?;
     }
-    // Each algorithm of one RSA key that does not say which it is for.
+    // Each algorithm with an RSA key that names none.
     let mut tokens = Vec::new();
     let encodings: [(&str, &'static dyn RsaEncoding); 4] = [
         ("RS256", &RSA_PKCS1_SHA256),
@@ -221,7 +221,7 @@ fn one_bit_flipped_anywhere_in_a_signature_and_it_holds_nowhere() -> Result<()> 
             ended(&text, signature)
         });
         judges.expect(&flipped.collect::<Vec<_>>(), INVALID)?;
-        // And in what was signed: most of it is no JSON then.
+        // Flipped bits in the signed text: most results are not valid JSON.
         let signature = base64url(&good);
         let flipped = (0..text.len()).filter(|at| text.as_bytes()[*at] != b'.').map(|at| {
             let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
@@ -241,7 +241,7 @@ fn j1_no_spelling_of_none_is_an_algorithm() -> Result<()> {
 fn j2_no_public_key_is_the_secret_of_an_hmac_and_no_key_is_for_anothers_algorithm() -> Result<()> {
     let judges = Judges::start()?;
     judges.refuse(header::j2)?;
-    // One key's signature under the name of another, which is for that algorithm.
+    // The signature of one key under the `kid` of another, whose algorithm it has.
     let [rsa, p256] = judges.keys().map(|key| key.header().to_string());
     let claims = good_claims().to_string();
     judges.expect(&[judges.rsa.sign_raw(&p256, &claims)?, judges.p256.sign_raw(&rsa, &claims)?], INVALID)
@@ -293,14 +293,14 @@ fn j5_and_j14_keys_that_are_shared_or_unsafe_verify_nothing() -> Result<()> {
     }
     bed.expect("the good key", &models(&good.sign(&good_claims())?), "200")?;
     let log = bed.host.log();
-    // The two that share their `kid` are keys; they only name no one key.
+    // The two keys with the same `kid` are valid; their `kid` is only ambiguous.
     for place in 0..last - 2 {
         ensure!(log.contains(&format!("key {place} is left out: ")), "key {place} is not in the log:\n{log}");
     }
     Ok(())
 }
 
-/// Forges tokens of a key that is none: honest signatures of either type, and HMACs with public values.
+/// Forges tokens for an unusable key: valid signatures of either type, and HMACs with public values.
 fn of_no_key(kid: &str, rsa: &SigningKey, p256: &SigningKey) -> Result<[String; 4]> {
     let claims = good_claims().to_string();
     let header = |alg: &str| json!({"alg": alg, "kid": kid}).to_string();
@@ -345,7 +345,7 @@ fn j13_odd_signatures_are_judged_alike_by_envoy_and_in_pure_rust() -> Result<()>
     let judges = Judges::start()?;
     let forge = judges.forge(&judges.p256);
     judges.refuse_all(signature::j13(&forge))?;
-    // (r, n - s) is as good as (r, s): the standard allows both.
+    // (r, n - s) is as valid as (r, s): the standard permits both.
     let (text, good) = forge.signed();
     judges.expect(&[ended(&text, mirrored(&good))], "200")?;
 

@@ -5,11 +5,11 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{docs, tools};
 
-/// Words with which no doc comment begins: a function's begins with a verb, the others with a noun phrase.
+/// Words that begin no doc comment: a function's begins with a verb, the others with a noun phrase.
 const BEGINNINGS: [&str; 9] =
     ["What", "Who", "Whom", "Whose", "Whoever", "Whether", "Where", "How", "Nobody"];
 const FOLDERS: [&str; 7] = ["cases", "component", "control", "core", "filter", "tests", "xtask"];
-/// Riddles that documents had. Each has a plain form, so none comes back.
+/// Riddles that documents had. Each has a plain form.
 const RIDDLES: [&str; 18] = [
     "is to be gone on with",
     "What it is more than",
@@ -31,13 +31,13 @@ const RIDDLES: [&str; 18] = [
     "that one of nobody here may know",
 ];
 
-/// A doc comment's first line, without the marks of a comment.
+/// Returns a doc comment's first line without the marks of a comment.
 fn doc_comment_begins(line: &str, before: &str) -> Option<String> {
     let text = |line: &str| {
         let line = line.trim_start();
         line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).map(|text| text.trim().to_owned())
     };
-    // A paragraph begins after an empty line of the comment, too, but that one need not say what the item is.
+    // A later paragraph may begin with any word.
     text(line).filter(|_| text(before).is_none())
 }
 
@@ -60,7 +60,12 @@ fn every_doc_comment_begins_with_a_verb_or_a_noun_phrase() -> Result<()> {
             }
         }
     }
-    ensure!(wrong.is_empty(), "{} doc comments begin with a question word:\n{}", wrong.len(), wrong.join("\n"));
+    ensure!(
+        wrong.is_empty(),
+        "{} doc comments begin with a question word:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Neither a caller's token nor an upstream credential is seen where it does not belong.
+//! Leaks: callers' tokens and upstream credentials appear in no wrong place.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-/// Values that occur nowhere else, so that finding one is proof of a leak.
+/// Sentinel values: finding one proves a leak.
 const TOKEN: &str = "ptk_sentinel-token-4f1d";
 const OPERATOR: &str = "ptk_sentinel-operator-5b0c";
 const REGISTERED: &str = "ptk_sentinel-registered-c3d8";
@@ -25,7 +25,7 @@ const SECRETS: [(&str, &str); 8] = [
     ("CF_AIG_TOKEN", "sentinel-gateway-216a"),
     ("KEYSWAP_REGISTRY_TOKEN", "sentinel-registry-8e11"),
     ("AGENT_TOKEN", "sentinel-agent-62f7"),
-    // Known to the agent only.
+    // Only the agent knows this value.
     ("NO_VARIABLE", "sentinel-fetched-1c9a"),
 ];
 
@@ -33,7 +33,7 @@ fn sha256(token: &str) -> String {
     Digest::of(token.as_bytes()).to_hex()
 }
 
-/// Everything that a policy can have to do with secrets.
+/// Returns a policy with every setting that concerns secrets.
 fn policy(jwks: &Value) -> Value {
     let all = ["openai", "anthropic", "gemini", "mistral", "groq"];
     json!({
@@ -67,7 +67,7 @@ fn policy(jwks: &Value) -> Value {
     })
 }
 
-/// The registry and the agent.
+/// Starts the registry and the agent, as one server.
 fn services() -> Result<Scripted> {
     Scripted::start(|call| {
         let known = format!("/v1/tokens/{}", sha256(REGISTERED));
@@ -83,7 +83,7 @@ fn services() -> Result<Scripted> {
     })
 }
 
-/// Starts a bed with everything in it.
+/// Starts a test bed with this policy.
 fn start(services: &Scripted, change: impl FnOnce(Setup) -> Setup) -> Result<(Testbed, Sentinels)> {
     let key = SigningKey::p256("k")?;
     let claims =
@@ -96,13 +96,13 @@ fn start(services: &Scripted, change: impl FnOnce(Setup) -> Setup) -> Result<(Te
     Ok((bed, Sentinels { jwt: key.sign(&claims)? }))
 }
 
-/// The values that must not be seen.
+/// The values that must not appear.
 struct Sentinels {
     jwt: String,
 }
 
 impl Sentinels {
-    /// The JWT is there by its signature, which is what makes it one.
+    /// Returns all values. The JWT is represented by its signature, without which it is useless.
     fn all(&self) -> Vec<&str> {
         let signature = self.jwt.rsplit('.').next().unwrap_or_default();
         TOKENS.into_iter().chain(SECRETS.map(|(_, value)| value)).chain([signature]).collect()
@@ -116,7 +116,7 @@ impl Sentinels {
     }
 }
 
-/// A request for each provider and slot, with this token.
+/// Returns a request for each provider and slot, with this token.
 fn requests(token: &str) -> Vec<Request> {
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1});
     vec![
@@ -156,7 +156,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
             }
         }
     }
-    // A key that is used too much, so that one rests; the token's record and its budget, so that memory is shared.
+    // A rate-limited key starts a cooldown. Lookups and budgets fill the shared data.
     bed.standin.refuse_if(|_| Some(Refusal { status: 429, body: json!({}), ..Refusal::default() }));
     for request in [
         Request::get("/v1/models").bearer(REGISTERED),
@@ -167,7 +167,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         ensure!(response.status == 429 && response.header("x-keyswap-reason").is_none(), "{response:?}");
         sent += 1;
     }
-    // What could not be parsed as a request at all, and a path with a token in the wrong place.
+    // Malformed requests, and a path with a token in the wrong place.
     for request in [
         Request::get(format!("/v1/../{UNKNOWN}")).bearer(UNKNOWN),
         Request::get(format!("/v1/{UNKNOWN}")).bearer(EXPIRED),
@@ -197,7 +197,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
         shown.push((page, bed.host.admin(page)?));
     }
     let access_log = bed.host.access_log(sent)?;
-    // The path is logged without its query; the one request above that had a token as its path is the caller's doing.
+    // The path is logged without its query. One request above has a token as its path, which is the caller's mistake.
     let lines: Vec<String> = access_log
         .iter()
         .map(Value::to_string)
@@ -214,7 +214,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
     Ok(())
 }
 
-/// Puts the probe in front of the filter, where it reads the same shared data.
+/// Adds the probe in front of the filter, with access to the same shared data.
 fn add_probe(bootstrap: &mut Value, module: &Path) {
     let filters = bootstrap
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters");
@@ -280,7 +280,7 @@ fn a_mirror_gets_no_credential_with_the_route_of_the_example() -> Result<()> {
                 json!({"address": address.ip().to_string(), "port_value": address.port()});
         })
     })?;
-    // Envoy mirrors no upgrades.
+    // Envoy does not mirror upgrades.
     let mut all = requests(TOKEN);
     all.pop();
     for request in &all {
@@ -304,7 +304,7 @@ fn the_example_of_a_mirror_takes_away_every_header_that_carries_a_credential() -
     Ok(())
 }
 
-/// The compiler holds that a secret opens for a proof and for nothing else; that no further type is a proof is held here.
+/// The compiler ensures that only a proof opens a secret. This test ensures that no other type becomes a proof.
 #[test]
 fn a_grant_and_a_key_that_it_opened_are_the_only_proofs_that_open_a_secret() -> Result<()> {
     let sources = tools::project_root().join("core/src");

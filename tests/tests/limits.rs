@@ -1,4 +1,4 @@
-//! Rate limits: one budget for all workers, exact answers, and what happens when nobody can count.
+//! Rate limits: one budget for all workers, exact answers, and failures to count.
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
@@ -42,7 +42,7 @@ fn of_a_thousand_requests_at_once_two_workers_let_a_hundred_pass_in_every_run() 
         let passed = passed(&answers);
         ensure!((98..=102).contains(&passed), "in run {run} {passed} passed");
         ensure!(answers.iter().all(|answer| matches!(answer.status, 200 | 429 | 503)));
-        // Where all eight attempts to count lost against another worker, the answer says so.
+        // A request whose eight attempts to count all lost a race is answered with 503.
         let uncounted = answers.iter().filter(|answer| answer.status == 503).count();
         ensure!(uncounted <= 50, "in run {run} {uncounted} could not be counted");
     }
@@ -66,7 +66,7 @@ fn the_answer_says_what_is_left_and_exactly_how_long_to_wait() -> Result<()> {
     ensure!(refused.header("ratelimit-policy") == Some("\"token\";q=2;w=20"), "{refused:?}");
     let wait = refused.header("retry-after").context("no retry-after")?.parse::<u64>()?;
     ensure!((1..=10).contains(&wait), "{wait}");
-    // Not before, and then at once.
+    // The request is accepted after the reported time.
     std::thread::sleep(std::time::Duration::from_secs(wait));
     ensure!(envoy.send(&request)?.status == 200, "refused after the time it was told to wait");
     Ok(())

@@ -1,5 +1,4 @@
-//! Tokens that the filter looks up: how often it asks, whom it lets wait, and what becomes of requests while the
-//! registry is in whatever state.
+//! Token lookups by the filter: the number of calls, waiting requests, and faults of the registry.
 
 use std::{
     collections::BTreeSet,
@@ -54,7 +53,7 @@ fn record(digest: &str, version: u64) -> Vec<u8> {
     record.to_string().into_bytes()
 }
 
-/// A registry that knows every token but those whose digest `knows` denies.
+/// Answers like a registry. It knows the tokens for whose digest `knows` returns true.
 fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
     match call.target.strip_prefix("/v1/tokens/") {
         Some(digest) if knows(digest) => Script::answer(200, record(digest, 1)),
@@ -63,7 +62,7 @@ fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
     }
 }
 
-/// A feed in which nothing happens.
+/// Answers like a change feed without changes.
 fn quiet_feed(call: &Call) -> Script {
     let nothing = Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#);
     if call.target.contains("wait=") {
@@ -79,8 +78,8 @@ fn is_unavailable(response: &Response) -> bool {
         && response.header("retry-after") == Some("1")
 }
 
-/// Waits until so many workers follow the feed: what a worker learns before that it learns twice. Envoy's main thread
-/// has the filter, too, and follows the feed.
+/// Waits until all workers follow the feed: before that a worker repeats its lookups. Envoy's main thread runs the
+/// filter too, and follows the feed.
 fn until_followed(registry: &Scripted, workers: usize) -> Result<()> {
     until("the feed is followed", || Ok(registry.count("/v1/changes?since=") > workers)).map(drop)
 }
@@ -153,7 +152,7 @@ fn a_thousand_tokens_at_once_are_all_answered_and_never_more_than_the_cap_are_as
     ensure!(answers.iter().all(|answer| answer.status == 200 || is_unavailable(answer)));
     let most = registry.most_at_once();
     ensure!((2..=128).contains(&most), "{most} at once, with two workers that make 64 each");
-    // Those that waited too long in the queue are served when they come again.
+    // Requests that waited too long in the queue succeed on a retry.
     for request in &requests {
         until("every token is served", || Ok(envoy.send(request)?.status == 200))?;
     }
@@ -179,7 +178,7 @@ fn ten_thousand_bad_tokens_make_few_calls_take_no_memory_and_harm_no_good_one() 
         }
         ensure!(envoy.send(&models(GOOD))?.status == 200, "a good token was refused");
     }
-    // Each of two workers may ask for fifty unknown tokens a second, and for a hundred at once.
+    // Each of two workers may look up fifty unknown tokens a second, with a burst of a hundred.
     let seconds = usize::try_from(started.elapsed().as_secs())? + 1;
     let calls = registry.count("/v1/tokens/");
     ensure!(calls <= 2 * (50 * seconds + 100) + 2, "{calls} calls in {seconds} s");
@@ -227,7 +226,8 @@ fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Re
         ensure!(envoy.send(&models(GOOD))?.status == 200, "while {fault}: a known token was refused");
         let grown = envoy.memory()?.saturating_sub(before);
         ensure!(grown < 16 * 1024 * 1024, "while {fault}: Envoy has grown by {grown} bytes");
-        // It asks once for each at most, leaves alone who seems to be down, and notices when the registry is back.
+        // The filter makes at most one call for each token, pauses after failures, and notices that the registry is
+        // back.
         let calls = registry.count("/v1/tokens/");
         ensure!(calls <= 9, "while {fault}: {calls} calls");
         registry.now(|call| healthy(call, |_| true));
@@ -266,7 +266,7 @@ fn a_token_that_is_taken_back_is_refused_on_every_worker_within_five_seconds() -
         let created = registry.create_token(&json!({"label": "l", "providers": ["openai"]}))?;
         let token = created["token"].as_str().unwrap_or_default();
         let path = format!("/tokens/{}", digest(token));
-        // Each connection is some worker's: so many are all of them.
+        // Enough connections to reach every worker.
         let served = |status: u16| {
             let answers = envoy.burst(&vec![models(token); 40])?;
             Ok(answers.iter().all(|answer| answer.status == status))
@@ -296,7 +296,7 @@ fn a_token_that_comes_into_being_is_known_although_it_was_unknown_before() -> Re
 
 #[test]
 fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
-    // The lookup is answered with the old record, and only after the feed told of the change.
+    // The lookup is answered with the old record, after the feed has reported the change.
     let revoked = Arc::new(AtomicBool::new(false));
     let is_revoked = Arc::clone(&revoked);
     let registry = Scripted::start(move |call| {
@@ -326,7 +326,7 @@ fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
         until("the lookup is on its way", || Ok(registry.count("/v1/tokens/") > 0))?;
         revoked.store(true, Ordering::SeqCst);
         let status = waiting.join().map_err(|_| anyhow::anyhow!("panicked"))??.status;
-        // Envoy's main thread follows the feed, too.
+        // Envoy's main thread follows the feed too.
         ensure!(registry.count("/v1/changes?since=2&") >= 2, "the change was told too late for this test");
         ensure!(status == 401, "the late answer let the request in: {status}");
         ensure!(envoy.send(&models(GOOD))?.status == 401);
@@ -378,7 +378,7 @@ fn the_days_on_which_tokens_were_used_are_reported_once_and_again_after_a_failur
         }
         digests.insert(digest(token));
     }
-    // The report falls into the time in which nobody takes it.
+    // The report is due while the registry is down.
     registry.kill();
     // Envoy answers for a registry that refuses connections.
     until("a report fails", || {

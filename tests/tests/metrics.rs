@@ -1,4 +1,4 @@
-//! The dashboard and the alert rules: every expression is `PromQL`, and selects what a running Envoy has.
+//! The dashboard and the alert rules: every expression is valid `PromQL`, and selects metrics of a running Envoy.
 
 use std::{collections::BTreeMap, fs, net::TcpListener};
 
@@ -13,17 +13,17 @@ use promql_parser::{
 };
 use serde_json::{Value, json};
 
-/// The labels by which Prometheus tells where a sample is from.
+/// The labels that Prometheus adds to samples.
 const OF_PROMETHEUS: [&str; 2] = ["job", "instance"];
 
-/// Reasons that no test can bring about: the host would have to fail. That they are reasons is checked.
+/// Reasons that no test can cause: the host would have to fail. The test checks that they exist.
 const NOT_HERE: [Reason; 1] = [Reason::HostFailure];
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(tools::project_root().join("envoy").join(path)).with_context(|| path.to_owned())
 }
 
-/// Every expression, with the name of its panel or alert.
+/// Returns every expression, with the name of its panel or alert.
 fn expressions() -> Result<Vec<(String, String)>> {
     let dashboard: Value = serde_json::from_str(&read("grafana/dashboard.json")?)?;
     let alerts: Value = serde_saphyr::from_str(&read("prometheus/alerts.yaml")?)?;
@@ -89,13 +89,13 @@ fn of_envoy(selector: &VectorSelector) -> impl Iterator<Item = &Matcher> {
     selector.matchers.matchers.iter().filter(|matcher| !OF_PROMETHEUS.contains(&matcher.name.as_str()))
 }
 
-/// Returns whether it asks for a reason that cannot be brought about here.
+/// Returns true if the selector asks for a reason that no test can cause.
 fn is_beyond_tests(selector: &VectorSelector) -> bool {
     of_envoy(selector)
         .any(|it| it.name == "keyswap_reason" && NOT_HERE.iter().any(|not| not.code() == it.value))
 }
 
-/// A policy for the token of the testbed.
+/// Returns a policy for the token of the testbed.
 fn policy(more: Value) -> Result<Value> {
     let mut policy = json!({
         "version": "keyswap/v1",
@@ -111,7 +111,7 @@ fn models() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
 }
 
-/// Returns the metrics of Envoy once it has answered the requests, and `sign` is there.
+/// Sends requests to an Envoy, and returns its metrics when they contain `sign`.
 fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
     let envoy = setup.env("OPENAI_API_KEY", "sk-real").start()?;
     for request in requests {
@@ -125,7 +125,7 @@ fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
     Ok(stats)
 }
 
-/// The statistics of Envoys to which all has happened that is counted.
+/// Returns the metrics of Envoys that together have counted every kind of event.
 fn everything() -> Result<Vec<Sample>> {
     let standin = Standin::start()?;
     let registry = Registry::start()?;
@@ -208,7 +208,7 @@ fn every_metric_of_the_filter_has_its_labels_and_is_on_the_dashboard() -> Result
     let dashboard = read("grafana/dashboard.json")?;
     let ours = samples.iter().filter(|sample| sample.name.starts_with("keyswap_"));
     for sample in ours {
-        // A rule that were missing would leave the part of the name in the name.
+        // Without its rule a label would stay a part of the metric's name.
         ensure!(dashboard.contains(&format!("{}{{", sample.name)), "`{}` is nowhere shown", sample.name);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The view of operators: metrics with labels, access logs with the principal, one line per refusal.
+//! Observability: metrics with labels, access logs with the principal, one log line for each refusal.
 
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;

@@ -1,4 +1,4 @@
-//! The API of data planes is what its description says: a fuzzer that is driven by it finds nothing.
+//! The data planes' API conforms to its OpenAPI document, tested by a fuzzer.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use keyswap_tests::tools::{installed, project_root, run};
 const REQUIREMENTS: &str = include_str!("../openapi/requirements.txt");
 const REMEDY: &str = "install Python 3.11 or newer with pip (Debian: `apt install python3 python3-pip`)";
 
-/// No answer is a 5xx, every answer has the documented status, type and shape, and none is had without a credential.
+/// No answer is a 5xx, every answer has a documented status, type and schema, and every route requires the credential.
 #[test]
 fn the_data_plane_api_is_what_its_description_says() -> Result<()> {
     let registry = Registry::start()?;

@@ -1,4 +1,4 @@
-//! A real `OpenID` provider, found by discovery: its tokens pass, before and after its keys rotate.
+//! An `OpenID` provider, found by discovery: its tokens are accepted before and after its keys rotate.
 
 use std::{
     thread,
@@ -38,7 +38,7 @@ fn tokens_of_a_real_provider_pass_within_one_fetch_of_a_rotation_and_until_their
     ensure!(standin.take().iter().all(|request| !request.contains(&old)));
     provider.rotate()?;
     let new = provider.token()?;
-    // The first request with it fetches the set, and is not refused meanwhile.
+    // The first request with the new key waits for the fetch of the set.
     ensure!(status(&new)? == 200, "a token of the new key was refused");
     ensure!(status(&old)? == 200, "a token of the old key was refused while it was published");
     provider.retire()?;

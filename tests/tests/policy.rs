@@ -1,4 +1,4 @@
-//! A policy that does not hold keeps Envoy from starting, and the log says everything that is wrong with it.
+//! An invalid policy prevents the start of Envoy, and the log lists all errors.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The registry of the testbed is a real one, which may go away and come back.
+//! The registry of the testbed, including stops and restarts.
 
 use anyhow::Result;
 use keyswap_tests::{Registry, Request};
@@ -32,7 +32,7 @@ fn a_registry_that_was_killed_or_stopped_comes_back_with_its_tokens() -> Result<
 fn registries_share_a_database_and_the_first_one_may_make_the_password() -> Result<()> {
     let first = Registry::setup().first_password().start()?;
     let created = first.create_token(&json!({"label": "ci", "providers": ["openai"]}))?;
-    // Another password replaces the first one, which says that it is the same database.
+    // The other password replaces the first one, so the registry has the same database.
     let second = Registry::setup().database(first.database()).start()?;
     let path = format!("/tokens/{}", created["record"]["sha256"].as_str().unwrap_or_default());
     assert_eq!(second.admin("GET", &path, &Value::Null)?, created["record"]);

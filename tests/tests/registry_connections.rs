@@ -1,4 +1,4 @@
-//! Envoy's connections to the registry: it is Envoy that closes the idle ones, before the registry does.
+//! Envoy's connections to the registry: Envoy closes idle ones before the registry does.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CLOSED_BY_ENVOY: &str = "cluster.keyswap-registry.upstream_cx_idle_timeout";
 const CLOSED_BY_REGISTRY: &str = "cluster.keyswap-registry.upstream_cx_destroy_remote";
 
-/// The shipped time after which Envoy closes an idle connection.
+/// Returns the shipped timeout of idle connections.
 fn idle_timeout(bootstrap: &mut Value) -> Result<&mut Value> {
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     let registry = clusters.into_iter().flatten().find(|cluster| cluster["name"] == "keyswap-registry");
@@ -32,7 +32,7 @@ fn start(registry: &Registry, standin: &Standin, idle: &str) -> Result<Envoy> {
     setup.start()
 }
 
-/// Asks for something with a token that Envoy has not seen, so it is looked up.
+/// Sends a request with a new token, which Envoy must look up.
 fn look_up(registry: &Registry, envoy: &Envoy, label: &str) -> Result<()> {
     let created = registry.create_token(&json!({"label": label, "providers": ["openai"]}))?;
     let token = created["token"].as_str().context("a token is shown once")?;
@@ -41,7 +41,7 @@ fn look_up(registry: &Registry, envoy: &Envoy, label: &str) -> Result<()> {
     Ok(())
 }
 
-/// Waits until a statistic is above `before`.
+/// Waits until a statistic exceeds `before`.
 fn until_above(before: u64, envoy: &Envoy, stat: &str) -> Result<()> {
     let started = Instant::now();
     while envoy.stat(stat)? <= before {

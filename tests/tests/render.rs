@@ -1,4 +1,4 @@
-//! The output of `keyswap render`: the files of `envoy/` are that, and Envoy runs it.
+//! The output of `keyswap render`: it equals the files of `envoy/`, and Envoy runs it.
 
 use std::{env, fs};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// Set, it makes this test write the files anew.
 const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 
-/// Configurations that other tests start, with the test that does.
+/// Configurations that other tests start, with the test.
 const STARTED_BY: [(&str, &str); 5] = [
     ("bootstrap.yaml", "bootstrap.rs"),
     ("geo-fallback.yaml", "geo_fallback.rs"),
@@ -21,7 +21,7 @@ const STARTED_BY: [(&str, &str); 5] = [
     ("mirror.yaml", "leaks.rs"),
 ];
 
-/// The files that are no configuration of a proxy, with the test that reads each.
+/// Files other than a proxy's configuration, with the test that reads each.
 const READ_BY: [(&str, &str); 6] = [
     ("grafana/dashboard.json", "metrics.rs"),
     ("prometheus/alerts.yaml", "metrics.rs"),
@@ -64,7 +64,7 @@ fn every_file_has_a_test_that_starts_validates_or_reads_it() -> Result<()> {
     Ok(())
 }
 
-/// Renders for Envoy, with a policy of the test's.
+/// Renders a bootstrap for Envoy with a policy.
 fn bootstrap(policy: &Value, arguments: &[&str]) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("policy.json");
@@ -130,7 +130,7 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
         (bundle(Some(&rollout)), listening),
         (policy(json!({"providers": {"own": {"url": "https://[2001:db8::1]/v2"}}}))?, &[]),
     ];
-    // Names that YAML reads as something else, or that end a scalar, are names all the same.
+    // Valid names that YAML reads as another type, or that end a scalar.
     configurations.push((
         policy(json!({"registry": {"url": "http://r.example:7070", "cluster": "a\"b:#{{host}}",
             "credential": {"env": "NO"}}}))?,
@@ -160,7 +160,7 @@ fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> 
     let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
     for (digest, status, forwarded) in [(right, 200, 1), ("0".repeat(64), 503, 0)] {
         let text = bootstrap(&policy(json!({}))?, &["--module-url", &url, "--module-sha256", &digest])?;
-        // Not to wait for what is never to come.
+        // The fetch cannot succeed, so one retry suffices.
         let text = text.replace("retry_policy: {num_retries: 10}", "retry_policy: {num_retries: 1}");
         let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
         let answer = envoy.send(&Request::get("/groq/models").bearer(TOKEN))?;
@@ -171,14 +171,14 @@ fn envoy_runs_the_module_that_it_fetched_if_it_has_the_digest_and_no_other() -> 
     Ok(())
 }
 
-/// The variables that a bootstrap has the filter read.
+/// Returns the variables that a bootstrap passes to the filter.
 fn variables(text: &str) -> Result<Vec<String>> {
     let line = text.lines().find_map(|line| line.trim().strip_prefix("host_env_keys: ["));
     let names = line.context("no variables")?.trim_end_matches(']').split(", ");
     Ok(names.map(|name| name.trim_matches('"').to_owned()).collect())
 }
 
-/// The object of that kind.
+/// Returns the object of a kind in a file.
 fn object(file: &str, kind: &str) -> Result<Value> {
     rendered::documents(file)?
         .into_iter()
@@ -186,7 +186,7 @@ fn object(file: &str, kind: &str) -> Result<Value> {
         .with_context(|| format!("{file}: {kind}"))
 }
 
-/// As Envoy and Istio merge: members of objects are merged, lists grow, all else is replaced.
+/// Merges like Envoy and Istio: objects are merged, lists are concatenated, other values are replaced.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
@@ -218,7 +218,7 @@ fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
         let json = bootstrap.json();
         json.as_object_mut().context("an object")?.remove("stats_config");
         if mesh == "istio" {
-            // A gateway of Istio's has nothing of what the patch says.
+            // Istio's gateway has none of the patched settings.
             let manager = json.pointer_mut(MANAGER).context("a manager")?;
             let value = filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"].clone();
             let names: Vec<String> = value.as_object().context("a patch")?.keys().cloned().collect();
@@ -251,7 +251,7 @@ fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
     Ok(())
 }
 
-/// Carries out one operation of RFC 6902, of those that the manifests have.
+/// Applies an `add` operation of a JSON patch (RFC 6902).
 fn add(document: &mut Value, patch: &Value) -> Result<()> {
     ensure!(patch["op"] == "add", "{patch}");
     let place = patch["path"].as_str().context("a path")?;

@@ -1,5 +1,5 @@
-//! How a policy gets to data planes in Envoy: tried beside another, widened, promoted and taken back under load; signed,
-//! or refused; watched before it decides anything.
+//! Rollouts to data planes in Envoy: candidates that are widened, promoted and rolled back under load, signatures,
+//! refused revisions, and shadow mode.
 
 use std::{
     collections::BTreeSet,
@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const CALLERS: usize = 40;
-/// The name of the bundle of the data plane in `envoy/bootstrap.yaml`.
+/// The name of the published policy.
 const NAME: &str = "prod";
 
-/// Whoever publishes: a registry, a key, and the command.
+/// A publisher of policies: a registry, a key, and the command.
 struct Desk {
     registry: Registry,
     folder: TempDir,
@@ -57,7 +57,7 @@ impl Desk {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Runs what signs, and waits for the data planes.
+    /// Runs a command that signs, and waits for the data planes.
     fn sign(&self, args: &[&str]) -> Result<()> {
         let key = self.path("policy.key");
         self.run(&[&["policy"], args, &["--wait", "30s", "--key", &key.to_string_lossy()]].concat()).map(drop)
@@ -100,7 +100,7 @@ fn principal(caller: usize) -> String {
     Digest::of(token(caller).as_bytes()).to_hex()[..16].to_owned()
 }
 
-/// A policy for all callers, of whom those that `denies` names may only call Anthropic.
+/// Returns a policy for all callers. Callers for which `denies` returns true may only call Anthropic.
 fn policy(denies: impl Fn(usize) -> bool) -> Value {
     let mut policy = Testbed::policy();
     let token = |caller| {
@@ -120,10 +120,10 @@ fn ask(envoy: &Envoy, caller: usize) -> Result<(u16, String)> {
     Ok((response.status, response.header("x-keyswap-reason").unwrap_or_default().to_owned()))
 }
 
-/// Calls again and again for everybody, until it is told to stop.
+/// A load with requests of all callers, until it is stopped.
 struct Load {
     stop: AtomicBool,
-    /// The callers that were refused, by reason, since this was last asked.
+    /// The refused callers with their reasons, since the last query.
     refused: Mutex<BTreeSet<(usize, String)>>,
     calls: Mutex<[usize; CALLERS]>,
 }
@@ -153,7 +153,7 @@ impl Load {
         Ok(())
     }
 
-    /// Returns the callers that are refused, once each has called twice from now on.
+    /// Waits until each caller has called twice, and returns the callers that were refused meanwhile.
     fn refused_from_now(&self) -> Result<BTreeSet<usize>> {
         let lock = || self.refused.lock().map_err(|_| anyhow::anyhow!("a caller failed"));
         let before = self.calls.lock().map_err(|_| anyhow::anyhow!("a caller failed"))?.to_owned();
@@ -168,13 +168,13 @@ impl Load {
     }
 }
 
-/// Runs `steps` while others call all the time; none of them may be answered otherwise than the policies say.
+/// Runs `steps` under load. Every answer must be one that the policies permit.
 fn under_load(envoy: &Envoy, steps: impl FnOnce(&Load) -> Result<()>) -> Result<usize> {
     let load = Load::new();
     thread::scope(|scope| {
         let run = |first| {
             let done = load.run(envoy, first);
-            // Whoever fails ends it for all.
+            // A failure ends the load for all callers.
             load.stop.store(true, Ordering::SeqCst);
             done
         };
@@ -190,7 +190,7 @@ fn under_load(envoy: &Envoy, steps: impl FnOnce(&Load) -> Result<()>) -> Result<
     Ok(calls.iter().sum())
 }
 
-/// How often the stable policy forwarded what the candidate refused, as Envoy counts it.
+/// Returns Envoy's count of requests that the stable policy forwarded and the candidate refused.
 fn divergences(envoy: &Envoy) -> Result<u64> {
     let name = "keyswap.divergences.stable.allowed.candidate.provider_not_allowed.provider.openai";
     envoy.stat(&format!("wasmcustom.{name}"))
@@ -244,7 +244,7 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     let envoy = desk.data_plane(&standin).start()?;
     until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
     let file = desk.path("next.json");
-    // Another key, and a policy whose secret is not there.
+    // A bundle signed with another key, and a policy whose secret is missing.
     desk.keygen("other.key")?;
     let mut lacking = policy(|_| true);
     lacking["credentials"]["openai"] = json!([{"env": "SET_NOWHERE"}]);
@@ -264,7 +264,7 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     let newest = desk.planes()?;
     ensure!(newest[0]["refused"] == 3, "{newest:?}");
     ensure!(newest[0]["detail"].as_str().is_some_and(|detail| detail.contains("SET_NOWHERE")), "{newest:?}");
-    // Whoever waits is told why.
+    // `--wait` reports the reason.
     let key = desk.path("policy.key");
     let waits = desk.run(&[
         "policy",
@@ -278,13 +278,13 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     ]);
     let refused = format!("{:#}", waits.err().context("it cannot succeed")?);
     ensure!(refused.contains("refuses it") && refused.contains("SET_NOWHERE"), "{refused}");
-    // And the way out is open.
+    // A rollback is still possible.
     desk.sign(&["rollback", NAME, "--to", "1"])?;
     ensure!(ask(&envoy, 1)?.0 == 200);
     Ok(())
 }
 
-/// The files that a registry's database consists of, its log among them.
+/// Returns the files of a registry's database, including its log.
 fn database_files(desk: &Desk) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let file = PathBuf::from(desk.registry.database().trim_start_matches("sqlite://"));
     let name = file.file_name().and_then(|name| name.to_str()).context("the database is a file")?;
@@ -307,7 +307,7 @@ fn a_registry_that_is_gone_or_was_put_back_leaves_the_policy_in_force() -> Resul
     ensure!((status, reason.as_str()) == (503, "policy_unavailable"), "{status} {reason}");
     desk.publish(&policy(|_| false), &[])?;
     until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
-    // As it is now it comes back later.
+    // The present state of the database is restored later.
     desk.registry.stop()?;
     let before = database_files(&desk)?;
     let cut_off = Instant::now();
@@ -354,7 +354,7 @@ fn a_policy_in_shadow_mode_only_tells_what_it_would_do() -> Result<()> {
         ensure!(response.status == 200, "{credential}: {response:?}");
         let received = standin.take();
         let [received] = &received[..] else { anyhow::bail!("{received:?}") };
-        // As if nothing were there, but for what it would have been.
+        // The request passes unchanged except for the header with the reason.
         ensure!(received.header("authorization") == Some(&format!("Bearer {credential}")), "{received:?}");
         ensure!(received.header("x-keyswap-shadow") == Some(expect), "{received:?}");
         ensure!(received.path() == "/v1/models", "{received:?}");
@@ -366,11 +366,11 @@ fn a_policy_in_shadow_mode_only_tells_what_it_would_do() -> Result<()> {
     Ok(())
 }
 
-/// Requests at a steady rate, which no answer slows down unless it is late.
+/// The rate of the steady load, in requests a second.
 const RATE: u32 = 500;
 const LANES: u32 = 8;
 
-/// Calls at [`RATE`] until told to stop; each lane has its share. None may fail.
+/// Sends one lane's share of [`RATE`] until `stop` is set. Returns the number of requests, of which none may fail.
 fn steady(envoy: &Envoy, stop: &AtomicBool, lane: u32) -> Result<u32> {
     let started = Instant::now();
     let mut sent = 0;
@@ -421,7 +421,7 @@ fn fifty_reloads_at_five_hundred_requests_a_second_fail_no_request_and_leave_not
                 standin.take();
                 measured.push((envoy.stat(VMS)?, envoy.memory()?));
             }
-            // Whoever drains is gone a second later.
+            // Draining listeners end after a second.
             until("no listener drains any more", || {
                 Ok(envoy.stat("listener_manager.total_filter_chains_draining")? == 0)
             })?;
@@ -437,7 +437,7 @@ fn fifty_reloads_at_five_hundred_requests_a_second_fail_no_request_and_leave_not
         reloaded.map(|()| sent)
     })?;
     let rate = f64::from(sent) / started.elapsed().as_secs_f64();
-    // A machine that cannot do more is no reason to fail; without load nothing would be shown.
+    // A slow machine may reach less than the rate, but without any load the test would prove nothing.
     ensure!(rate > f64::from(RATE) * 0.5, "{rate:.0} requests a second are too few");
     // Shown with `--no-capture`.
     eprintln!("{rate:.0} requests a second; machines and bytes after each reload: {measured:?}");

@@ -1,8 +1,6 @@
-//! The promise to developers: an unmodified SDK works through Keyswap by its base URL and a proxy token alone, and
-//! tells what is wrong when it does not.
+//! Unmodified SDKs: they work through Keyswap with only a base URL and a proxy token, and report refusals clearly.
 //!
-//! Real SDKs call a real Envoy with the real filter. What they sent is judged at the upstream, what they were given
-//! is judged in the program that uses them.
+//! SDKs call an Envoy with the filter. Requests are checked at the upstream, answers in the program that uses the SDK.
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{
@@ -67,11 +65,11 @@ fn policy() -> Value {
     })
 }
 
-/// A use of an SDK that works, and where it arrives.
+/// A successful use of an SDK, with the expected target.
 struct Route {
     sdk: Sdk,
     mode: Mode,
-    /// The path that the developer adds to the proxy's root.
+    /// The path of the base URL, after the proxy's root.
     base_path: &'static str,
     /// The path at the gateway, without account and gateway.
     arrives_at: &'static str,
@@ -101,7 +99,7 @@ const STREAMS: [Route; 4] = [
     route(Sdk::AnthropicXApiKey, Mode::Stream, "", "/anthropic/v1/messages"),
 ];
 
-/// A use that is refused, and how the developer learns of it.
+/// A refused use of an SDK, with the expected exception.
 struct Refusal {
     token: &'static str,
     headers: &'static [(&'static str, Option<&'static str>)],
@@ -115,7 +113,7 @@ struct Refusal {
 const REFUSALS: [Refusal; 5] = [
     Refusal {
         token: UNKNOWN,
-        // The SDKs do not start without a key, but leave its header out when told to.
+        // The SDKs require a key, but can omit its header.
         headers: &[("authorization", None), ("x-api-key", None)],
         class: "AuthenticationError",
         status: 401,
@@ -249,7 +247,7 @@ fn start() -> Result<Testbed> {
     })
 }
 
-/// One request has arrived, where it should, and with the real credentials in place of the proxy token.
+/// Asserts that one request has arrived at its target, with the real credentials in place of the proxy token.
 fn assert_swapped(testbed: &Testbed, client: Client, route: &Route) -> Result<()> {
     let request = testbed.standin.take_one_without(&[TOKEN]).with_context(|| client.to_string())?;
     let gateway_token = format!("cf-aig-authorization: Bearer {CF_AIG_TOKEN}");
@@ -268,7 +266,7 @@ fn assert_swapped(testbed: &Testbed, client: Client, route: &Route) -> Result<()
     Ok(())
 }
 
-/// Each route with each client that has its SDK.
+/// Returns each route with each client of its SDK.
 fn uses(routes: &[Route]) -> impl Iterator<Item = (Client, &Route)> {
     let with_client = |client| routes.iter().map(move |route| (client, route));
     Client::ALL.into_iter().flat_map(with_client).filter(|(client, route)| client.sdk == route.sdk)
@@ -292,7 +290,7 @@ fn assert_tells(failure: &Failure, client: Client, refusal: &Refusal) {
     assert!(!failure.message.contains(refusal.token), "{context}");
     let kind = if refusal.status == 403 { "permission_error" } else { "authentication_error" };
     assert_eq!(failure.kind.as_deref(), Some(kind), "{context}");
-    // The older releases of Anthropic's SDK have no field for it.
+    // Older releases of Anthropic's SDK have no field for the code.
     if client.sdk != Sdk::AnthropicXApiKey {
         assert_eq!(failure.code.as_deref(), Some(refusal.reason), "{context}");
     }

@@ -1,5 +1,5 @@
-//! The credentials that requests carry upstream, in Envoy: kept fresh under load, shared out among several keys, written
-//! by Envoy itself, and bound to their host.
+//! Upstream credentials in Envoy: refreshed under load, shared among several keys, injected by Envoy itself, and bound
+//! to their host.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +20,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-/// How long an agent's token is good.
+/// The lifetime of an agent's token.
 const LIFE: Duration = Duration::from_secs(2);
 
 fn now_ms() -> u64 {
@@ -28,15 +28,15 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A token that says in milliseconds when it expires.
+/// Issues a token that contains its expiry in milliseconds.
 fn issue() -> Script {
     let expires_at = now_ms() + u64::try_from(LIFE.as_millis()).unwrap_or_default();
-    // The answer says it in seconds, so it may seem to expire a little earlier than it does.
+    // The answer has the expiry in whole seconds, so the token may seem to expire slightly earlier.
     let answer = json!({"token": format!("agent.{expires_at}"), "expires_at": expires_at / 1000});
     Script::answer(200, answer.to_string())
 }
 
-/// When the credential that arrived expires.
+/// Returns the expiry of a received credential, in milliseconds since 1970.
 fn expiry(request: &Received) -> Option<u64> {
     request.header("authorization")?.strip_prefix("Bearer agent.")?.parse().ok()
 }
@@ -88,7 +88,7 @@ fn an_agent_that_rotates_every_two_seconds_under_load_costs_no_request() -> Resu
     })?;
     ensure!(late.load(Ordering::SeqCst) == 0, "{late:?} requests had no credential or an expired one");
     ensure!(answered.load(Ordering::SeqCst) > 200, "{answered:?} requests are no load");
-    // Two workers and Envoy's main thread, each about once in half a life.
+    // Two workers and Envoy's main thread, each about once in half a lifetime.
     let most = 3 * (usize::try_from(started.elapsed().as_millis()).unwrap_or(usize::MAX) / 800 + 3);
     ensure!(agent.calls().len() <= most, "{} calls in {:?}", agent.calls().len(), started.elapsed());
     Ok(())
@@ -116,14 +116,15 @@ fn while_an_agent_is_down_the_old_value_is_used_until_it_expires_and_then_nothin
         ensure!(response.header("retry-after") == Some("1"), "{response:?}");
         let received = standin.take();
         let last = received.last().and_then(expiry).context("the old value was not used")?;
-        // It was in use until a tenth of its life before its last second; the answer had cut its milliseconds off.
+        // The token is used until a tenth of its lifetime before its last whole second, as the answer has no
+        // milliseconds.
         ensure!(now_ms() + 200 >= last / 1000 * 1000, "{script:?}: it was given up before its time");
         ensure!(received.iter().all(|request| expiry(request).is_some()), "{received:?}");
     }
     Ok(())
 }
 
-/// One provider with two keys, and many callers.
+/// A provider with two keys, and many callers.
 struct Pool {
     standin: Standin,
     envoy: Envoy,
@@ -153,7 +154,7 @@ impl Pool {
         Ok(Self { standin, envoy, requests })
     }
 
-    /// Returns the status of each caller's request, and the key that it carries.
+    /// Returns the status and the key of each caller's request.
     fn keys(&self) -> Result<Vec<(u16, String)>> {
         let ask = |request| -> Result<(u16, String)> {
             self.standin.take();
@@ -189,7 +190,7 @@ fn a_key_that_the_provider_refuses_or_finds_too_busy_rests_on_every_worker() -> 
 
 #[test]
 fn what_envoy_itself_answers_says_nothing_of_a_key() -> Result<()> {
-    // A filter behind Keyswap refuses every other request as one too many.
+    // A rate limit filter after Keyswap refuses every second request.
     let limit = json!({
         "name": "limit",
         "typed_config": {
@@ -220,7 +221,7 @@ fn what_envoy_itself_answers_says_nothing_of_a_key() -> Result<()> {
     Ok(())
 }
 
-/// The policy and the configuration of `envoy/credential-injector.yaml`, with the secret of OpenAI in a file.
+/// The policy and the configuration of `envoy/credential-injector.yaml`, with OpenAI's secret in a file.
 struct Injecting {
     folder: tempfile::TempDir,
     standin: Standin,
@@ -235,7 +236,7 @@ impl Injecting {
         policy["credentials"]["openai"] = json!([{"inject_by": "host"}]);
         write_secret(&folder, "injected-1")?;
         let path = folder.path().to_owned();
-        // Envoy's environment has no key of OpenAI's at all.
+        // Envoy's environment has no key of OpenAI.
         let envoy = Envoy::with(&policy)
             .env("ANTHROPIC_API_KEY", "sk-real-anthropic")
             .env("GEMINI_API_KEY", "real-gemini-key")
@@ -254,7 +255,7 @@ impl Injecting {
     }
 }
 
-/// Envoy reads the file anew when it is moved into its place.
+/// Writes the secret. Envoy reads the file when it is moved into its place.
 fn write_secret(folder: &tempfile::TempDir, value: &str) -> Result<()> {
     let secret = json!({
         "resources": [{
@@ -269,7 +270,7 @@ fn write_secret(folder: &tempfile::TempDir, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts the folder where the file has `/etc/keyswap/secrets`.
+/// Replaces `/etc/keyswap/secrets` in the file with the folder.
 fn place_secret(bootstrap: &mut Value, folder: &std::path::Path) {
     match bootstrap {
         Value::String(text) if text.starts_with("/etc/keyswap/secrets") => {
@@ -312,7 +313,7 @@ fn envoy_injects_a_credential_that_the_filter_never_sees_and_takes_a_new_one_und
     .iter()
     .sum();
     ensure!(answered > 20, "{answered} requests are no load");
-    // Nothing of the caller's is left, and what is not forwarded gets no credential.
+    // The caller's credentials are removed, and a refused request gets no upstream credential.
     let many = Request::get("/openai/v1/models")
         .bearer(TOKEN)
         .header("x-api-key", TOKEN)
@@ -346,7 +347,7 @@ fn without_its_secret_envoy_forwards_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Changes the routes that lead to the provider of this name.
+/// Changes the routes of the provider with this name.
 fn change_route(bootstrap: &mut Value, name: &str, change: &Value) {
     let hosts = bootstrap
         .pointer_mut(
@@ -394,18 +395,19 @@ fn a_redirect_to_another_host_carries_no_credential() -> Result<()> {
             body: json!({}),
         })
     });
-    // As shipped the caller is told of the redirect; nobody follows it.
+    // The shipped bootstrap forwards the redirect to the caller and does not follow it.
     let envoy = Testbed::setup(&standin).start()?;
     ensure!(envoy.send(&models())?.status == 302);
     ensure!(standin.take().iter().all(|request| request.sni == "api.openai.com"));
-    // An Envoy that is told to follow it asks the filter again, which knows the real credential as nobody's token.
+    // An Envoy that follows redirects runs the filter again, which refuses the real credential as an unknown token.
     let follow = json!({"internal_redirect_policy": {
         "redirect_response_codes": [302], "allow_cross_scheme_redirect": true,
     }});
     let envoy = Testbed::setup(&standin)
         .tweak(|bootstrap| {
             change_route(bootstrap, "openai", &follow);
-            // Without `x-forwarded-proto` Envoy finds no route for a redirect, so as shipped it cannot follow any.
+            // Without `x-forwarded-proto` Envoy finds no route for a redirect, so the shipped bootstrap cannot follow
+            // one.
             let removed = bootstrap
                 .pointer_mut(
                     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config",
@@ -445,7 +447,7 @@ fn a_retry_carries_the_same_credential_to_the_same_host_only() -> Result<()> {
     Ok(())
 }
 
-/// A Vault, a metadata server of Google's and Vercel's keys, all at one address.
+/// Starts a Vault, Google's metadata server and Vercel's key set, all at one address.
 fn services(key: &SigningKey) -> Result<Scripted> {
     let keys = json!({"keys": [key.jwk()]}).to_string();
     Scripted::start(move |call| {

@@ -1,4 +1,4 @@
-//! A WebSocket through Keyswap: judged like any request, before the 101; then every byte passes.
+//! WebSockets through Keyswap: the handshake is judged like any request, then every byte passes.
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{
@@ -10,7 +10,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-/// Returns the messages of the program, in the words in which it tells of the echo.
+/// Returns the expected output of the program for the echoed messages.
 fn echoes() -> Vec<String> {
     let every: Vec<u8> = (0..=u8::MAX).cycle().take(70_000).collect();
     [r#"{"type":"response.create"}"#, "καλημέρα \u{0} 🦀", &format!("hex:{}", hex::encode(every)), "hex:"]
@@ -53,7 +53,7 @@ const SESSIONS: [Session; 3] = [
     Session {
         mode: Mode::Query,
         target: LIVE,
-        // Google's realtime API takes its key from the query.
+        // Google's realtime API reads its key from the query.
         arrives_at: "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?alt=ws&key=real-gemini-key",
         provider: Provider::Gemini,
         protocol: "",
@@ -99,7 +99,7 @@ fn a_session_passes_both_ways_byte_for_byte_and_the_upstream_sees_only_the_real_
     Ok(())
 }
 
-/// The gateway has no `/v1/realtime`: its segment stands alone, however the client calls it.
+/// The gateway has no `/v1/realtime`: for every target of the client the provider's segment stands alone.
 #[test]
 fn at_the_gateway_the_segment_alone_is_the_realtime_api() -> Result<()> {
     let mut policy = Testbed::policy();

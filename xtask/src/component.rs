@@ -1,4 +1,4 @@
-//! `cargo xtask component`: the files that hosts of components run, and programs embed.
+//! `cargo xtask component`: the component for hosts, and the engine for programs that embed it.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use keyswap_tests::{AUTHORIZER, COMPONENT, tools};
 /// The options of `cargo xtask component`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where to put them [default: the folder `target` of the repository].
+    /// Folder to write to [default: the folder `target` of the repository].
     #[arg(long)]
     into: Option<PathBuf>,
 }

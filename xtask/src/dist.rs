@@ -1,7 +1,7 @@
-//! `cargo xtask dist`: what a release has. Wasm modules with checksums, images of them, and what they are made of.
+//! `cargo xtask dist`: the files of a release. They are the Wasm modules with checksums, images and bills of materials.
 //!
-//! Everything but the push is made from this repository alone, and is the same wherever it is made: no time, no path of
-//! this machine, and no random number is in it.
+//! Except for the push, the output depends on the sources of this repository only. It holds no time, no path of the
+//! machine and no random number, so it is the same on every machine.
 
 mod artefact;
 mod build;
@@ -25,14 +25,14 @@ use image::Image;
 /// The options of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The folder to write to; what is in it is replaced.
+    /// Folder to write to; its content is replaced.
     #[arg(long, value_name = "DIR", default_value = "target/dist")]
     output: PathBuf,
     /// Push the images below this name, such as `registry.example.com/keyswap`. `KEYSWAP_PUSH_USER` and
     /// `KEYSWAP_PUSH_PASSWORD` sign in.
     #[arg(long, value_name = "REGISTRY")]
     push: Option<String>,
-    /// Do not build: take the modules from this folder.
+    /// Folder with modules that are built already.
     #[arg(long, value_name = "DIR")]
     modules: Option<PathBuf>,
 }
@@ -73,7 +73,7 @@ fn module(options: &Options, artefact: &Artefact) -> Result<Vec<u8>> {
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8], sums: &mut String) -> Result<()> {
-    // As `sha256sum --check` reads it.
+    // The format of `sha256sum --check`.
     let _ = writeln!(sums, "{}  {name}", image::sha256(bytes));
     fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))
 }

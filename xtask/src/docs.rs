@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: the book, from the documents of the repository, with every link checked.
+//! `cargo xtask docs`: builds the book from the documents of the repository, and checks every link.
 //!
 //! mdBook gets a copy of the pages and of the files that they link to, in the layout of the repository, so that one
 //! relative link leads to the same place in the repository and in the book.
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Copies what the book is made of into an empty folder.
+/// Copies the sources of the book into an empty folder.
 fn stage(source: &Path) -> Result<()> {
     if source.exists() {
         fs::remove_dir_all(source)?;
@@ -71,7 +71,7 @@ fn copy(path: &str, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the summary with its links as they are from the root of the repository.
+/// Returns the summary with links relative to the root of the repository.
 fn summary(chapters: &[Chapter]) -> Result<String> {
     let mut text = fs::read_to_string(project_root().join(BOOK).join("SUMMARY.md"))?;
     for Chapter { path, link } in chapters {

@@ -1,8 +1,9 @@
-//! `cargo xtask instructions`: how many instructions the engine's decisions take, against the baseline in the repository.
+//! `cargo xtask instructions`: the instruction counts of the engine's decisions, compared with the repository's
+//! baseline.
 //!
-//! Time differs from run to run and from machine to machine, instructions hardly: Valgrind counts them, in a build with
-//! the filter's profile for this machine. Counts of another architecture or toolchain are not comparable, so the baseline
-//! says what it was made with.
+//! Instruction counts vary much less than times between runs and machines. Valgrind counts them in a build with the
+//! filter's profile for this machine. Counts of another architecture or toolchain are not comparable, so the baseline
+//! names both.
 
 mod baseline;
 mod callgrind;
@@ -19,7 +20,7 @@ const BASELINE: &str = "core/benches/instructions.json";
 /// The options of `cargo xtask instructions`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Write what was counted as the new baseline.
+    /// Write the counts as the new baseline.
     #[arg(long)]
     update: bool,
 }

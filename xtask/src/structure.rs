@@ -1,13 +1,13 @@
-//! `cargo xtask structure`: holds the crates to floors, to imports without circles, and to files of a readable size.
+//! `cargo xtask structure`: checks floors, circles of imports, and the sizes of files and functions.
 //!
 //! - A top-level module of a crate with floors imports from itself and from the modules declared before it.
-//! - No import closes a circle, among files or among folders that stand side by side.
+//! - No import closes a circle, among files or among folders side by side.
 //! - In a crate with floors, a `mod.rs` declares and re-exports only.
-//! - Files and function bodies keep to a limit of lines.
+//! - Files and function bodies have a limit of lines.
 //!
-//! Imports are read from the syntax, so nothing is compiled. A name counts for the file that defines it, however many
-//! re-exports lead there. Test code is held to the same rules. Calls of methods, attributes and links in comments do not
-//! count.
+//! Imports are read from the syntax, so nothing is compiled. A name belongs to the file that defines it, even if it is
+//! imported through re-exports. Test code obeys the same rules. Method calls, attributes and links in comments are
+//! ignored.
 
 mod check;
 mod circles;

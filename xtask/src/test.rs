@@ -1,4 +1,4 @@
-//! `cargo xtask test`: builds what the end-to-end tests run, then runs all tests of the workspace.
+//! `cargo xtask test`: builds the programs of the end-to-end tests, then runs all tests of the workspace.
 
 use std::{env, ffi::OsString, num::NonZero, panic, path::PathBuf, process::Command, thread};
 
@@ -7,10 +7,10 @@ use keyswap_tests::{
     AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build_workspace, tools,
 };
 
-/// Modules that tests run. Each waits for the one before it: cargo locks what they share.
+/// The modules that tests run. They are built one after the other, since cargo locks their target folders.
 const MODULES: [&Build; 5] = [&FILTER, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH];
 
-/// How many tests nextest runs at once.
+/// The variable with the number of tests that nextest runs concurrently.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
 
 /// The options of `cargo xtask test`.
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // A choice of tests is a choice of nextest's.
+    // Arguments select tests in nextest, which does not run doc tests.
     let is_everything = options.nextest.is_empty();
     eprintln!("building the filter, the components and the `keyswap` command …");
     let mut tests = Command::new(tools::nextest()?);
@@ -31,20 +31,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(&options.nextest)
         .envs(built(is_everything)?);
     if env::var_os(THREADS).is_none() {
-        // Most tests wait more than they compute: for an Envoy that starts, for a pause that ends.
+        // Most tests wait more than they compute, for example for Envoy to start.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         tests.env(THREADS, (2 * cores).to_string());
     }
     passes(&mut tests)?;
     if is_everything {
-        // Nextest leaves the examples in the documentation to cargo.
+        // Nextest does not run doc tests.
         passes(cargo().args(["test", "--workspace", "--locked", "--doc"]))?;
     }
     Ok(())
 }
 
-/// Builds the programs and modules that tests run, and returns them by the variables that keep tests from building
-/// them. To link a module takes one core, so the rest is built beside it.
+/// Builds the programs and modules that tests run. Returns the variables that pass their paths to the tests. Linking a
+/// module takes one core, so other builds run concurrently.
 fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
     let named = |build: &Build| Ok((build.variable, build.path()?));
     thread::scope(|scope| {

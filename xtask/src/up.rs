@@ -1,4 +1,4 @@
-//! `cargo xtask up`: a running Keyswap, from nothing but Rust and Python.
+//! `cargo xtask up`: starts Keyswap with an upstream and a registry. It needs only Rust and Python.
 
 mod console;
 mod host;
@@ -22,10 +22,10 @@ pub(crate) use options::Options;
 use proxy::Proxy;
 use upstream::Upstream;
 
-/// How often it is looked whether the host and the registry still run.
+/// The interval between checks that the host and the registry run.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
-/// A token as `keyswap token create` mints it.
+/// The output of `keyswap token create`.
 struct Minted {
     token: String,
     record: Value,
@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     })?;
     let minted = progress.step("minting a proxy token", || mint(&command, upstream.providers()))?;
 
-    // From here on there is something to end.
+    // The signals are handled before the first process starts.
     let runtime = Runtime::new()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let standin = progress.step(upstream.step(), || upstream.start_standin(options.gateway_port))?;
@@ -86,12 +86,12 @@ fn mint(keyswap: &Path, providers: &[&str]) -> Result<Minted> {
     Ok(Minted { token, record: minted["record"].take() })
 }
 
-/// On a database of its own, which goes with it.
+/// Starts the registry with a temporary database.
 fn start_registry(proxy: &Proxy) -> Result<Registry> {
     Registry::setup().first_password().arguments(&["--proxy-url", &proxy.url()]).start()
 }
 
-/// The ways in which a user ends a program.
+/// The signals by which a user ends a program.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -108,7 +108,7 @@ impl Signals {
     }
 }
 
-/// Until a signal; a host or a registry that ends by itself is an error.
+/// Waits for a signal. A host or a registry that ends by itself is an error.
 async fn wait(signals: &mut Signals, name: &str, mut proxy: Proxy, mut registry: Registry) -> Result<()> {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {

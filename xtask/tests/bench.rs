@@ -1,4 +1,4 @@
-//! `cargo xtask bench` as a user calls it: files are written, and Ctrl-C leaves nothing behind.
+//! `cargo xtask bench`: files are written, and Ctrl-C leaves no process behind.
 
 #![cfg(target_os = "linux")]
 
@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{figures::Report, tools};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A first start builds and installs.
+/// The time limit of a run. A first run builds and installs.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 fn bench(arguments: &[&str], temporary: &Path) -> Command {
@@ -77,7 +77,7 @@ fn ctrl_c_ends_everything() -> Result<()> {
     Ok(())
 }
 
-/// The processes that a process has started.
+/// Returns the child processes of a process.
 fn children(of: u32) -> Result<Vec<String>> {
     let mut children = Vec::new();
     for task in fs::read_dir(format!("/proc/{of}/task"))? {

@@ -1,5 +1,5 @@
-//! The promises of `cargo xtask dist`: a release is what it says, and can be pulled. That it is the same wherever it is made
-//! is tested where it is built.
+//! `cargo xtask dist`: the content of a release, and pulling its images. The test of reproducible builds is beside the
+//! build.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Runs it on modules that are built already, so that this takes no build.
+/// Runs `cargo xtask dist` on modules that are built already.
 fn dist(output: &Path, arguments: &[&str]) -> Result<()> {
     let modules = tempfile::tempdir()?;
     fs::copy(FILTER.path()?, modules.path().join(MODULE))?;
@@ -139,7 +139,7 @@ fn what_it_is_made_of_is_what_is_linked_into_it() -> Result<()> {
     Ok(())
 }
 
-/// Debian's registry, on a folder of its own.
+/// Debian's registry server, with a temporary folder.
 struct Registry {
     child: Child,
     address: SocketAddr,
@@ -149,7 +149,7 @@ struct Registry {
 impl Registry {
     fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        // The registry does not tell which port it took, so a free one is looked for.
+        // The registry does not report its port, so a free port is chosen first.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = folder.path().join("config.yml");
         let data = folder.path().join("data");
@@ -203,7 +203,7 @@ fn what_is_pushed_to_a_registry_is_pulled_from_it_unchanged() -> Result<()> {
     Ok(())
 }
 
-/// A manifest and all that it names, by their digests.
+/// Pulls a manifest and the blobs that it names. Returns them by their digests.
 async fn pull(name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let reference: Reference = name.parse()?;
@@ -221,7 +221,7 @@ async fn pull(name: &str) -> Result<BTreeMap<String, Vec<u8>>> {
     Ok(pulled)
 }
 
-/// The image itself is built where there is a container builder; what the recipe promises can be read.
+/// The test reads the recipe: building the image needs a container builder.
 #[test]
 fn the_container_is_built_with_the_pinned_toolchain_and_does_not_run_as_root() -> Result<()> {
     let read = |name: &str| fs::read_to_string(tools::project_root().join(name)).context(name.to_owned());

@@ -1,11 +1,11 @@
-//! The book as its readers meet it: it builds, and its search finds the page that answers.
+//! The book builds, and its search finds the right page first.
 
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::tools::{self, NODE_REMEDY, project_root};
 
-/// What a reader searches for, and the page that must come first.
+/// Search words of readers, each with the page that must come first.
 const SEARCHES: [(&str, &str); 12] = [
     ("revoke", "docs/operate/tokens.html"),
     ("rotate", "docs/operate/tokens.html"),

@@ -1,4 +1,4 @@
-//! The promise of `cargo xtask up` to a newcomer: what it prints works, and Ctrl-C leaves nothing behind.
+//! `cargo xtask up`: the printed commands work, and Ctrl-C leaves no process behind.
 
 use std::{
     env,
@@ -16,18 +16,18 @@ use keyswap_tests::tools;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// A first start builds and installs.
+/// The time limit of a start. A first start builds and installs.
 const PATIENCE: Duration = Duration::from_mins(4);
 const CREDENTIAL: &str = "authorization: Bearer sk-stand-in-openai-key";
 
-/// Runs the commands that people paste first, on whichever host.
+/// Runs the printed commands, which are the same for every host.
 fn run_the_commands(instructions: &str) -> Result<()> {
     assert!(shell(&snippet(instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
     let stream = shell(&snippet(instructions, "curl: the Anthropic API, as a stream")?)?;
     assert!(stream.contains("event: message_stop"), "{stream}");
     let gemini = shell(&snippet(instructions, "curl: the Gemini API")?)?;
     assert!(gemini.contains("stand-in-gemini-key"), "{gemini}");
-    let refusal = shell(&snippet(instructions, "curl: a token that nobody minted is refused")?)?;
+    let refusal = shell(&snippet(instructions, "curl: an unknown token is refused")?)?;
     assert!(refusal.contains("x-keyswap-reason: token_invalid"), "{refusal}");
     Ok(())
 }
@@ -41,7 +41,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
 
     run_the_commands(&instructions)?;
 
-    // The dashboard opens with the password that is printed, and its examples name this proxy.
+    // The printed password opens the dashboard, whose examples name this proxy.
     let dashboard = address(&instructions, "dashboard    http://")?;
     let password = address(&instructions, "password     ")?;
     let (password, _) = password.split_once(' ').context("a word comes after the password")?;
@@ -54,7 +54,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let created = shell(&format!("{browser} --data 'label=ci&provider=openai' http://{dashboard}/tokens"))?;
     assert!(created.contains(&format!("curl http://{proxy}/v1/models")), "{created}");
 
-    // The SDKs, with what is installed for them in a folder of this test.
+    // The SDKs are installed in a folder of this test.
     let folder = tempfile::tempdir()?;
     let sdk = |title| {
         let script = snippet(&instructions, title)?;
@@ -66,7 +66,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     assert!(sdk("Python: Anthropic SDK")?.contains("x-api-key: sk-ant-stand-in"));
     assert!(sdk("Node: OpenAI SDK, as a stream")?.contains(CREDENTIAL));
 
-    // The user sees what the upstream saw, and it is not the token.
+    // The user sees the upstream's request, which does not contain the token.
     let shown = up.read_until("contents")?;
     assert!(shown.contains(CREDENTIAL), "{shown}");
     assert!(!shown.contains("ptk_"), "{shown}");
@@ -135,7 +135,7 @@ fn a_taken_port_is_an_error_that_names_the_flag() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port().to_string();
     for flag in ["--port", "--admin-port", "--gateway-port"] {
-        // The ports that are not under test are free.
+        // The other ports are free.
         let others = ["--port", "--admin-port"].into_iter().filter(|other| *other != flag);
         let mut arguments: Vec<_> = others.flat_map(|other| [other, "0"]).collect();
         arguments.extend([flag, port.as_str()]);
@@ -161,7 +161,7 @@ impl Up {
         let temporary = tempfile::tempdir()?;
         let stderr = tempfile::tempfile()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        // No gateway of whoever runs the tests.
+        // The environment of the test run must not select a real gateway.
         for name in ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"] {
             command.env_remove(name);
         }
@@ -181,7 +181,7 @@ impl Up {
         Ok(Self { child, lines, stderr, temporary })
     }
 
-    /// Returns its output, up to and with the line that contains `end`.
+    /// Returns the output up to and including the line that contains `end`.
     fn read_until(&mut self, end: &str) -> Result<String> {
         let mut text = String::new();
         let deadline = Instant::now() + PATIENCE;
@@ -216,7 +216,7 @@ impl Up {
         }
     }
 
-    /// Returns its output on standard error.
+    /// Returns standard error.
     fn errors(&mut self) -> Result<String> {
         let mut errors = String::new();
         self.stderr.rewind()?;
@@ -232,7 +232,7 @@ impl Drop for Up {
     }
 }
 
-/// What a first run prints, with one command tried.
+/// The output of a first run, in which one command was tried.
 struct FirstRun<'a> {
     instructions: &'a str,
     shown: &'a str,
@@ -240,10 +240,10 @@ struct FirstRun<'a> {
 }
 
 impl FirstRun<'_> {
-    /// Returns the run as the book shows it: one thing to try, and stand-ins for what differs from run to run.
+    /// Returns the run as the book shows it: one command, and placeholders for the parts that differ between runs.
     fn transcript(&self) -> Result<String> {
         let title = "curl: the OpenAI API";
-        let before = self.instructions.split("\n# --- ").next().context("there are things to try")?;
+        let before = self.instructions.split("\n# --- ").next().context("there are commands to try")?;
         let received = self.shown.split("\nthe stand-in received").nth(1).context("nothing was received")?;
         let end = self.instructions.lines().last().unwrap_or_default();
         let text = format!(
@@ -268,7 +268,7 @@ impl FirstRun<'_> {
         ];
         let text = differs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
         let is_timing =
-            |line: &str| line.starts_with("      done in") || line.starts_with("      still at it");
+            |line: &str| line.starts_with("      done in") || line.starts_with("      still running after");
         let fixed = |line: &str| {
             let differs =
                 ["  | x-request-id: ", "  | user-agent: curl/"].into_iter().find(|it| line.starts_with(it));
@@ -278,7 +278,7 @@ impl FirstRun<'_> {
     }
 }
 
-/// Compares the run with the one in the book; with `KEYSWAP_UPDATE_DOCS` it becomes the one in the book.
+/// Compares the run with the one in the book. With `KEYSWAP_UPDATE_DOCS`, the book takes this run.
 fn keep_first_run(run: &FirstRun<'_>) -> Result<()> {
     let file = tools::project_root().join("xtask/tests/first-run.txt");
     let transcript = run.transcript()?;
@@ -290,7 +290,7 @@ fn keep_first_run(run: &FirstRun<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The script under a title.
+/// Returns the script under a title.
 fn snippet(instructions: &str, title: &str) -> Result<String> {
     let start = format!("# --- {title}\n");
     let (_, rest) =
@@ -304,7 +304,7 @@ fn shell(script: &str) -> Result<String> {
     output.context("the printed commands need `curl`")
 }
 
-/// The address behind a label of the instructions.
+/// Returns the address after a label of the instructions.
 fn address(instructions: &str, label: &str) -> Result<String> {
     let line = instructions.lines().find_map(|line| line.trim_start().strip_prefix(label));
     Ok(line.with_context(|| format!("no `{label}` in {instructions}"))?.to_owned())

@@ -1,4 +1,4 @@
-//! The command line: what can be asked, and how an answer becomes an exit code.
+//! The command line: its subcommands, and the exit code of each outcome.
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
@@ -7,9 +7,9 @@ use super::subcommand::Command;
 use super::terminal::exit::{self, Exit};
 use super::terminal::output;
 
-/// Check and explain Keyswap policies, mint proxy tokens, keep them in a registry.
+/// Check and explain Keyswap policies, mint proxy tokens, serve a token registry
 ///
-/// Keyswap lets people, apps and agents call LLM providers with a proxy token in place of the real key.
+/// Keyswap lets people, apps and agents call LLM providers with a proxy token in place of the provider's key.
 #[derive(Parser)]
 #[command(
     name = "keyswap",
@@ -25,7 +25,7 @@ struct Cli {
     command: Command,
 }
 
-/// Does what the command line asks.
+/// Runs the subcommand that the process's arguments name. Errors go to standard error, a line each.
 pub(crate) fn run() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -39,9 +39,9 @@ pub(crate) fn run() -> Exit {
     })
 }
 
-/// Prints help, version or an error of usage. Wrong usage is 1 here and not clap's own 2.
+/// Prints help, version or a usage error. Wrong usage exits with 1 instead of clap's 2, which means "refused" here.
 fn show(answer: &clap::Error) -> Exit {
-    // There is no other place to tell that this cannot be written.
+    // An error of the last output stream has no place to be reported.
     let _ = answer.print();
     match answer.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,

@@ -6,11 +6,11 @@ use clap_complete::Shell;
 use super::terminal::exit::{self, Exit};
 use super::terminal::output;
 
-/// Print a script that completes this command in a shell
+/// Print a completion script for a shell
 #[derive(Args)]
 #[command(after_help = exit::help("  source <(keyswap completions bash)"))]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell to complete in
     shell: Shell,
 }
 

@@ -1,4 +1,4 @@
-//! `token list` and `user list`: which part of a list is shown, and how.
+//! The arguments and the output of `token list` and `user list`.
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -11,28 +11,28 @@ use super::terminal::output::{self, Format};
 use super::terminal::table::Table;
 use crate::registry::{Listing, Page, Status};
 
-/// A part of a list of a registry.
+/// The arguments of a listing: filters, length, registry.
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// Only what has this text in it, in any case
+    /// Show only entries that contain this text, ignoring case
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only what has this status
+    /// Show only entries with this status
     #[arg(long, value_enum)]
     status: Option<StatusName>,
-    /// Show so many at most, the newest first
+    /// Maximum number of entries to show, newest first
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     #[command(flatten)]
     target: Target,
 }
 
-/// [`Status`], as the command line has it.
+/// The status of a token or user on the command line.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum StatusName {
-    /// It may be used
+    /// Requests are accepted
     Active,
-    /// It was taken back
+    /// Requests are refused
     Disabled,
 }
 
@@ -46,7 +46,7 @@ impl From<StatusName> for Status {
 }
 
 impl Arguments {
-    /// Prints the list that `page` gives: a table, or `{"items", "total"}`.
+    /// Prints the entries that `page` returns, as a table or as `{"items", "total"}`.
     pub(super) fn run<T: Serialize>(
         self,
         page: impl Fn(&dyn Operations, &Listing) -> anyhow::Result<Page<T>>,

@@ -1,4 +1,4 @@
-//! The command line: how it is read, and one file for each subcommand.
+//! The command line: its parser, and one file for each subcommand.
 
 mod terminal;
 

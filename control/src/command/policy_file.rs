@@ -1,4 +1,4 @@
-//! Policy files: JSON goes to the engine byte for byte, YAML as the JSON it stands for.
+//! Policy files: JSON is passed to the engine byte for byte, YAML is converted to JSON.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::terminal::{input, output};
 use crate::text::yaml;
 
-/// Room for some 20,000 inline tokens, where a registry has long served better.
+/// The largest policy file: room for about 20,000 tokens, many more than a policy without a registry should hold.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// The text of a policy and where it is from.
+/// The text of a policy, with its name and syntax.
 #[derive(Clone)]
 pub(crate) struct PolicyFile {
-    /// Its name in output.
+    /// The name of the file in output.
     pub(crate) name: String,
     bytes: Vec<u8>,
     syntax: Syntax,
@@ -40,17 +40,17 @@ impl PolicyFile {
         Ok(Self { name, bytes, syntax })
     }
 
-    /// Reads the policy in it, as the engine does.
+    /// Reads the policy with the engine's reader.
     pub(crate) fn policy(&self) -> Result<Policy, PolicyErrors> {
         Policy::from_json(&self.json()?)
     }
 
-    /// Reads the policy, or the policy and its candidate.
+    /// Reads a policy, or a rollout of a policy and its candidate, with the engine's reader.
     pub(crate) fn rollout(&self) -> Result<RolloutPolicy, PolicyErrors> {
         RolloutPolicy::from_json(&self.json()?)
     }
 
-    /// Returns the document as JSON, as data planes are configured with it.
+    /// Returns the document as JSON, the form in which data planes are configured.
     pub(crate) fn json(&self) -> Result<Cow<'_, [u8]>, PolicyErrors> {
         match self.syntax {
             Syntax::Json => Ok(Cow::Borrowed(&self.bytes)),
@@ -61,7 +61,7 @@ impl PolicyFile {
         }
     }
 
-    /// Returns the document as it stands, whatever is in it. The error repeats nothing of it.
+    /// Parses the document without validating it. Errors do not quote the document, which may hold secrets.
     pub(crate) fn document(&self) -> Result<Value, String> {
         match self.syntax {
             Syntax::Json => serde_json::from_slice(&self.bytes).map_err(|error| {
@@ -73,7 +73,7 @@ impl PolicyFile {
 }
 
 impl Syntax {
-    /// Tells the syntax from the extension; without a known one, a `{` at the beginning is JSON.
+    /// Returns the syntax by the file's extension. Without a known extension, a text that begins with `{` is JSON.
     fn of(path: &Path, bytes: &[u8]) -> Self {
         let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         match extension.as_ref().and_then(|extension| extension.to_str()) {
@@ -85,7 +85,7 @@ impl Syntax {
     }
 }
 
-/// Returns an error of the document as a whole.
+/// Returns an error that concerns the whole document.
 fn whole(message: String) -> PolicyErrors {
     PolicyErrors(vec![PolicyError { path: String::new(), message }])
 }

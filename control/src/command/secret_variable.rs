@@ -1,6 +1,6 @@
-//! Secrets of the server: from the environment, or from a file that the environment names.
+//! Secrets of the server, from an environment variable or from a file that a variable names.
 //!
-//! An error names the variable and never the value.
+//! Errors name the variable and never the value.
 
 use std::path::Path;
 
@@ -9,16 +9,16 @@ use anyhow::{Context as _, bail, ensure};
 use super::terminal::input;
 use crate::registry::SecretText;
 
-/// The variable with the data planes' credential; with `_FILE` behind it, the file that has it.
+/// The variable with the data planes' credential; with the suffix `_FILE`, the name of a file that holds it.
 pub(super) const REGISTRY_TOKEN: Variable = Variable { name: "KEYSWAP_REGISTRY_TOKEN", shortest: 16 };
 
-/// The variable with the administrator's password; with `_FILE` behind it, the file that has it.
+/// The variable with the administrator's password; with the suffix `_FILE`, the name of a file that holds it.
 pub(super) const ADMIN_PASSWORD: Variable = Variable { name: "KEYSWAP_ADMIN_PASSWORD", shortest: 12 };
 
-/// The most bytes of a secret.
+/// The longest secret.
 const MAX_SECRET_BYTES: usize = 1024;
 
-/// A secret that the environment has.
+/// A secret in the environment. `shortest` is its minimum length in characters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Variable {
     name: &'static str,
@@ -26,13 +26,13 @@ pub(super) struct Variable {
 }
 
 impl Variable {
-    /// Returns the secret, `None` if neither the variable nor the one that names a file is set.
+    /// Returns the secret, `None` if neither variable is set. Both variables together are an error.
     pub(super) fn read(self) -> anyhow::Result<Option<SecretText>> {
         let name = self.name;
         let file_name = format!("{name}_FILE");
         match (std::env::var_os(name), std::env::var_os(&file_name)) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => bail!("both `{name}` and `{file_name}` are set: which one counts?"),
+            (Some(_), Some(_)) => bail!("both `{name}` and `{file_name}` are set: set one of them"),
             (Some(value), None) => {
                 let Ok(value) = value.into_string() else { bail!("`{name}` is not UTF-8") };
                 self.check(name, value).map(Some)
@@ -43,7 +43,7 @@ impl Variable {
                 let Ok(value) = String::from_utf8(bytes) else {
                     bail!("the file of `{file_name}` is not UTF-8")
                 };
-                // Editors and `echo` end a file in a line break, which is not meant.
+                // Editors and `echo` end a file with a line break, which is not part of the secret.
                 let value = value.strip_suffix('\n').unwrap_or(&value);
                 let value = value.strip_suffix('\r').unwrap_or(value);
                 self.check(&file_name, value.to_owned()).map(Some)
@@ -51,22 +51,27 @@ impl Variable {
         }
     }
 
-    /// Returns the secret, which must be set.
+    /// Returns the secret, an error if it is not set.
     pub(super) fn require(self) -> anyhow::Result<SecretText> {
         let name = self.name;
-        self.read()?
-            .with_context(|| format!("set `{name}`, or `{name}_FILE` to the name of a file that has it"))
+        self.read()?.with_context(|| {
+            format!("set `{name}`, or set `{name}_FILE` to the name of a file that holds it")
+        })
     }
 
     fn check(self, place: &str, value: String) -> anyhow::Result<SecretText> {
         let value = SecretText::new(value);
         let text = value.expose();
-        ensure!(!text.chars().any(char::is_control), "`{place}` has a control character in it");
+        ensure!(!text.chars().any(char::is_control), "`{place}` contains a control character");
         let length = text.chars().count();
-        ensure!(length >= self.shortest, "`{place}` is too short: it needs {} characters", self.shortest);
+        ensure!(
+            length >= self.shortest,
+            "`{place}` is too short: it needs at least {} characters",
+            self.shortest
+        );
         ensure!(
             text.len() <= MAX_SECRET_BYTES,
-            "`{place}` is too long: it may have {MAX_SECRET_BYTES} bytes"
+            "`{place}` is too long: it may have at most {MAX_SECRET_BYTES} bytes"
         );
         Ok(value)
     }

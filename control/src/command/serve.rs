@@ -1,4 +1,4 @@
-//! `keyswap serve`: runs the registry's server until it is told to stop.
+//! `keyswap serve`: runs the registry's server until SIGTERM or SIGINT.
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -18,9 +18,10 @@ use crate::server::{self, Access, AccessSettings, Options, ProxyUrl, State};
 
 /// Serve the token registry
 ///
-/// Data planes sign in with the credential in `KEYSWAP_REGISTRY_TOKEN`, or in the file that
-/// `KEYSWAP_REGISTRY_TOKEN_FILE` names. The address that the server listens on is printed when it is ready. It stops
-/// on SIGTERM and SIGINT, when it has answered all that it was asked.
+/// Data planes authenticate with the credential in `KEYSWAP_REGISTRY_TOKEN`, or in the file that
+/// `KEYSWAP_REGISTRY_TOKEN_FILE` names. Administrators sign in with the password in `KEYSWAP_ADMIN_PASSWORD`, or in the
+/// file that `KEYSWAP_ADMIN_PASSWORD_FILE` names. The server prints its address when it is ready. On SIGTERM and SIGINT
+/// it answers the requests in progress and stops.
 #[derive(Args)]
 #[command(
     after_help = exit::help(
@@ -29,10 +30,10 @@ use crate::server::{self, Access, AccessSettings, Options, ProxyUrl, State};
     )
 )]
 pub(crate) struct Serve {
-    /// The address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "KEYSWAP_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
-    /// Where the registry is kept: `sqlite://FILE`, which is made on the first start, or `postgres://…`
+    /// Database of the registry: `sqlite://FILE`, which is created on the first start, or `postgres://…`
     #[arg(
         long,
         env = "KEYSWAP_DATABASE",
@@ -41,10 +42,10 @@ pub(crate) struct Serve {
         default_value = "sqlite://keyswap.db"
     )]
     database: String,
-    /// Where callers reach the proxy, as the dashboard's examples name it
+    /// URL at which callers reach the proxy, for the dashboard's examples
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
     proxy_url: ProxyUrl,
-    /// How long a client may take to send the head of a request, and then its body
+    /// Time limit for a client to send the head of a request, and then its body
     #[arg(
         long,
         env = "KEYSWAP_CLIENT_TIMEOUT",
@@ -53,7 +54,7 @@ pub(crate) struct Serve {
         value_parser = rate::parse_timeout
     )]
     client_timeout: Duration,
-    /// What to log to standard error, such as `debug` or `keyswap=trace,sqlx=warn`
+    /// Log filter for standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
     #[command(flatten)]
@@ -91,11 +92,12 @@ impl Serve {
     }
 }
 
-/// The settings of the sign-in by Cloudflare Access. Either all of them are given or none.
+/// The settings of sign-in by Cloudflare Access. The issuer, an audience and an administrator are given together or not
+/// at all.
 #[derive(Args)]
 #[command(next_help_heading = "Sign-in by Cloudflare Access")]
 struct AccessArgs {
-    /// Let administrators in whom this Cloudflare Access team vouches for, such as `https://acme.cloudflareaccess.com`
+    /// Cloudflare Access team that administrators sign in with, such as `https://acme.cloudflareaccess.com`
     #[arg(
         long = "access-issuer",
         env = "KEYSWAP_ACCESS_ISSUER",
@@ -103,7 +105,7 @@ struct AccessArgs {
         requires_all = ["audience", "admin"]
     )]
     issuer: Option<String>,
-    /// The audience tag of the Access application in front of the registry
+    /// Audience tag of the Access application in front of the registry; repeatable
     #[arg(
         long = "access-audience",
         env = "KEYSWAP_ACCESS_AUDIENCE",
@@ -112,7 +114,7 @@ struct AccessArgs {
         requires = "issuer"
     )]
     audience: Vec<String>,
-    /// The email address of somebody who may administer
+    /// Email address of an administrator; repeatable
     #[arg(
         long = "access-admin",
         env = "KEYSWAP_ACCESS_ADMIN",
@@ -121,7 +123,7 @@ struct AccessArgs {
         requires = "issuer"
     )]
     admin: Vec<String>,
-    /// Where the keys are, if not at the issuer: `https://…`, or this machine
+    /// URL of the team's signing keys, if not at the issuer; plain HTTP only for a loopback address
     #[arg(
         long = "access-keys-url",
         env = "KEYSWAP_ACCESS_KEYS_URL",
@@ -142,7 +144,7 @@ impl AccessArgs {
     }
 }
 
-/// Returns a future that ends when the process is told to stop.
+/// Returns a future that completes on SIGTERM or SIGINT.
 fn stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;

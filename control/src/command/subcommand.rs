@@ -21,7 +21,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the subcommand. `program` is the whole command line, for those that describe it.
+    /// Runs the subcommand. `program` builds the whole command line, for shell completions.
     pub(crate) fn run(self, program: fn() -> clap::Command) -> anyhow::Result<Exit> {
         match self {
             Self::Policy(command) => command.run(),

@@ -1,7 +1,7 @@
-//! The change feed: what changed after a number, or a wait until something does.
+//! The change feed: the changes after a sequence number, or a wait for the next one.
 //!
-//! Changes are committed in the order of their numbers, so a reader that goes on from the number it was told has
-//! missed nothing. Of each key only the newest change is kept: a reader looks the key up, and does not replay.
+//! Changes are committed in the order of their sequence numbers, so a reader that continues from the last number misses
+//! no change. Only the newest change of each key is kept: a reader looks the key up instead of replaying changes.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use tokio::time::Instant;
 use super::handle::{Registry, Result};
 use super::record::change::Feed;
 
-/// The most changes in one answer.
+/// The largest number of changes in one answer.
 const MAX_CHANGES: i64 = 1000;
 
 impl Registry {
-    /// Returns the place where a reader begins that knows nothing yet.
+    /// Returns the sequence number of the newest change, from which a new reader starts, without any changes.
     pub async fn newest_change(&self) -> Result<Feed> {
         Ok(Feed { sequence: self.0.sequence().await?, reset: false, changes: Vec::new() })
     }
 
-    /// Returns the changes after `since`. If there are none, waits for one, for `wait` at most.
+    /// Returns at most 1000 changes after `since`. Without a change, waits for one, at most for `wait`.
     pub async fn changes(&self, since: i64, wait: Duration) -> Result<Feed> {
         let deadline = Instant::now() + wait;
-        // Made before looking: a change after the look wakes it.
+        // Created before the query, so a change after the query wakes it.
         let mut waiter = self.0.waiter();
         loop {
             let feed = self.changes_now(since).await?;
@@ -30,18 +30,18 @@ impl Registry {
             if feed.reset || !feed.changes.is_empty() || is_over {
                 return Ok(feed);
             }
-            // When the time is over, the loop looks once more.
+            // After the deadline the loop queries once more.
             let _ = tokio::time::timeout_at(deadline, waiter.changed()).await;
         }
     }
 
     async fn changes_now(&self, since: i64) -> Result<Feed> {
-        // Read first: every change up to it is seen by the next statement.
+        // Read first, so that the next statement sees every change up to this number.
         let newest = self.0.sequence().await?;
         let reset = since > newest;
         let changes = self.0.changes(if reset { 0 } else { since }, MAX_CHANGES).await?;
         let last = changes.last().map_or(newest, |change| change.sequence);
-        // A full answer may leave out some; one that is not full may be newer than the number read before.
+        // A full page may leave out changes. A page that is not full may contain changes newer than `newest`.
         let is_full = i64::try_from(changes.len()).is_ok_and(|count| count == MAX_CHANGES);
         let sequence = if is_full { last } else { last.max(newest) };
         Ok(Feed { sequence, reset, changes })

@@ -1,4 +1,4 @@
-//! The registry as its callers hold it, and what it answers about itself.
+//! The handle of a registry, with the operations that concern no single token, user or policy.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ pub type Result<T> = std::result::Result<T, RegistryError>;
 
 /// A registry in a database. Clones share its connections.
 ///
-/// Several of them, in one process or in many, may use the same database.
+/// Several registries, in one process or in many, may use the same database.
 #[derive(Clone)]
 pub struct Registry(pub(super) Arc<Store>);
 
 impl Registry {
-    /// Opens the database, creates it if it is a file that is not there yet, and brings its tables up to date.
+    /// Opens the database and migrates its tables. A missing SQLite file is created.
     pub async fn open(url: &DatabaseUrl) -> Result<Self> {
         Store::open(url).await.map(|store| Self(Arc::new(store)))
     }
@@ -28,12 +28,12 @@ impl Registry {
         self.0.sequence().await.map(drop)
     }
 
-    /// Returns entries of the audit log, the newest first.
+    /// Returns entries of the audit log, newest first.
     pub async fn audit(&self, listing: &Listing) -> Result<Page<AuditEntry>> {
         self.0.audit_page(listing).await
     }
 
-    /// Writes into the audit log what is not a change of a token or a user, such as a sign-in.
+    /// Adds an entry to the audit log that is not part of a change, such as a sign-in.
     pub async fn note(&self, actor: &Actor, action: &'static str, subject: &str) -> Result<()> {
         let mut write = self.0.write().await?;
         write.audit(actor, action, subject, &serde_json::json!({})).await?;

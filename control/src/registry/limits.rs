@@ -1,4 +1,4 @@
-//! Taking from rate limits, for hosts that share no memory.
+//! Rate limits that the registry counts, for hosts whose workers share no memory.
 
 use std::sync::atomic::Ordering;
 
@@ -11,29 +11,33 @@ use super::record::clock::since_1970;
 use super::record::error::RegistryError;
 use super::record::rate_limit::RateLimit;
 
-/// The interval in which keys with a full budget are forgotten.
+/// The interval between deletions of keys whose budget is full.
 const FORGET_INTERVAL_SECONDS: u64 = 60;
 
 /// The result of taking one request from a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Taken {
-    /// True if the request may go on.
+    /// Set if the request is within the limit.
     pub allowed: bool,
-    /// The number of requests in all.
+    /// The number of requests that the limit permits.
     pub limit: u32,
-    /// The number of requests that are left.
+    /// The number of requests that remain.
     pub remaining: u32,
-    /// In how many seconds there is one again; 0 while there is one.
+    /// Seconds until the next request is permitted, 0 if one is permitted now.
     pub retry_after: u32,
-    /// In how many seconds all are there again.
+    /// Seconds until the whole limit is available again.
     pub reset: u32,
-    /// In how many seconds as many come back as there are in all.
+    /// The period of the limit, in seconds.
     pub window: u32,
 }
 
 impl Registry {
-    /// Takes one request from the limit of `key`: a token, or whatever else a data plane counts under a SHA-256.
-    /// The token's own limit goes before `default`.
+    /// Takes one request from the limit of `key`: a token, or another SHA-256 that a data plane counts under. A token's
+    /// own limit takes precedence over `default`.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownToken`] for an unknown key without `default`, [`RegistryError::NoRateLimit`] for a token
+    /// without any limit.
     pub async fn take(&self, key: &Digest, default: Option<RateLimit>) -> Result<Taken> {
         let own = match self.token(key).await {
             Ok(token) => token.rate_limit,
@@ -48,7 +52,7 @@ impl Registry {
         Ok(taken.into())
     }
 
-    /// Returns true for one caller in each interval.
+    /// Returns true once in each interval, for one caller.
     fn is_time_to_forget(&self) -> bool {
         let now = since_1970().as_secs();
         let last = self.0.forgotten_at.load(Ordering::Relaxed);
@@ -64,7 +68,7 @@ impl From<keyswap_core::limit::Taken> for Taken {
     }
 }
 
-/// Returns the time as rate limits count it.
+/// Returns the time in nanoseconds since 1970, the unit of [`Gcra`].
 fn nanoseconds() -> i64 {
     i64::try_from(since_1970().as_nanos()).unwrap_or(i64::MAX)
 }

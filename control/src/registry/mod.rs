@@ -1,10 +1,10 @@
-//! The token registry: who may call what, kept in a database.
+//! The token registry: the rights of tokens and users, in a database.
 //!
-//! It knows tokens by their SHA-256 only; no raw token reaches the database, a log or an error. It decides who
-//! wins when two ask at once, and hands out the changes in an order in which a reader misses nothing. It speaks no
-//! HTTP and does not judge requests: that is the engine's.
+//! It stores tokens as SHA-256 only; no raw token reaches the database, a log or an error. It serializes concurrent
+//! changes, and its change feed has an order in which readers miss no change. It does not serve HTTP, and it does not
+//! judge requests: the engine does.
 //!
-//! The way in is [`Registry::open`].
+//! The entry point is [`Registry::open`].
 
 mod record;
 

@@ -1,8 +1,8 @@
-//! The operations on policies: signed, each revision newer than the one before, and never changed. And which data
-//! planes run which.
+//! Operations on policies and on the reports of data planes that run them. Revisions are signed, immutable, and have
+//! ascending numbers.
 //!
-//! Data planes have the key and check the signature; here a bundle must be one in form, with a
-//! policy that holds.
+//! Data planes have the public key and verify the signature. The registry checks only the form of a bundle, and that
+//! its policy is valid.
 
 use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};
 use serde_json::json;
@@ -13,19 +13,19 @@ use super::record::clock::now;
 use super::record::error::RegistryError;
 use super::record::policy::{Plane, PolicyStatus, Report, Revision};
 
-/// A report that says what the one before said is written down after so many seconds only.
+/// The interval in which an unchanged report of a data plane is stored again.
 const REPEAT_INTERVAL_SECONDS: i64 = 15;
-/// The most characters of a name that a data plane gives itself, and of what it says is wrong.
+/// The longest name of a data plane, and the longest text of a problem that it reports.
 const MAX_TEXT_CHARS: usize = 300;
-/// The most revisions that are listed.
+/// The largest number of revisions in a policy's status.
 const MAX_LISTED_REVISIONS: i64 = 50;
 
 impl Registry {
-    /// Puts a signed policy in force.
+    /// Publishes a signed policy, which is in force from then on.
     ///
     /// # Errors
-    /// [`RegistryError::InvalidBundle`] for one that is none, [`RegistryError::StaleRevision`] for one that is not
-    /// newer than all others of its name.
+    /// [`RegistryError::InvalidBundle`] for a bundle that is malformed or whose policy is invalid,
+    /// [`RegistryError::StaleRevision`] for a number that is not greater than those of all revisions of the policy.
     pub async fn publish(&self, bundle: &str, actor: &Actor) -> Result<Revision> {
         if bundle.len() > MAX_BUNDLE_BYTES {
             return Err(RegistryError::InvalidBundle("too_long"));
@@ -58,12 +58,12 @@ impl Registry {
         Ok(revision)
     }
 
-    /// Returns the newest revision of every policy, by name.
+    /// Returns the newest revision of every policy, in the order of their names.
     pub async fn policies(&self) -> Result<Vec<Revision>> {
         self.0.newest_revisions().await
     }
 
-    /// Returns a policy's revisions and data planes.
+    /// Returns a policy's newest revisions, at most 50, and the data planes that run it.
     pub async fn policy(&self, name: &str) -> Result<PolicyStatus> {
         let revisions = self.0.revisions(name, MAX_LISTED_REVISIONS).await?;
         if revisions.is_empty() {
@@ -72,7 +72,7 @@ impl Registry {
         Ok(PolicyStatus { revisions, planes: self.0.planes(name).await? })
     }
 
-    /// Returns the number and the text of a revision, or of the newest.
+    /// Returns the number and the bundle of a revision. `None` selects the newest revision.
     pub async fn bundle(&self, name: &str, revision: Option<i64>) -> Result<(i64, String)> {
         self.0.bundle(name, revision).await?.ok_or(RegistryError::UnknownPolicy)
     }
@@ -82,7 +82,7 @@ impl Registry {
         self.0.newest_revision(name).await?.ok_or(RegistryError::UnknownPolicy)
     }
 
-    /// Keeps the report of a data plane on the policy of this name.
+    /// Stores the report of a data plane on the policy of this name.
     pub async fn report(&self, name: &str, report: Report) -> Result<()> {
         let refused = match &report.refused {
             Some(digest) => self.0.revision_of(name, digest).await?,
@@ -106,13 +106,13 @@ impl Registry {
     }
 }
 
-/// Returns true for a name: 1 to 64 letters, digits, `-` or `_`.
+/// Returns true for a valid name: 1 to 64 letters, digits, `-` or `_`.
 fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(is_part)
 }
 
-/// Returns a text of a data plane, cut to a length and in one line.
+/// Truncates a text of a data plane and replaces control characters with spaces.
 fn plain(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_TEXT_CHARS).collect()
 }

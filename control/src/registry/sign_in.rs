@@ -1,6 +1,6 @@
-//! The administration's own state: the hash of its password, tries to sign in, and sessions.
+//! The state of sign-in: the hash of the administrator's password, sign-in attempts, and sessions.
 //!
-//! It is in the database so that a restart ends no session and replicas know each other's.
+//! The state is in the database, so sessions survive a restart and are valid on all replicas.
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde_json::json;
@@ -9,17 +9,17 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::clock::{now, since_1970};
 
-/// The most tries to sign in within [`WINDOW_MILLISECONDS`] milliseconds, whenever it begins.
+/// The largest number of a client's sign-in attempts in any period of [`WINDOW_MILLISECONDS`].
 const MAX_TRIES: i64 = 10;
 const WINDOW_MILLISECONDS: i64 = 60_000;
 
 impl Registry {
-    /// Returns the hash of the administrator's password, once there is one.
+    /// Returns the hash of the administrator's password, `None` before the first is set.
     pub async fn password_hash(&self) -> Result<Option<String>> {
         self.0.password_hash().await
     }
 
-    /// Keeps the hash of the first password. False if there is one already: then nothing changed.
+    /// Stores the hash of the first password. Returns false, without a change, if there is a hash already.
     pub async fn set_first_password(&self, hash: &str, actor: &Actor) -> Result<bool> {
         let mut write = self.0.write().await?;
         if !write.insert_password_hash(hash).await? {
@@ -30,7 +30,7 @@ impl Registry {
         Ok(true)
     }
 
-    /// Replaces the hash of the password, and ends all sessions.
+    /// Replaces the hash of the password and ends all sessions.
     pub async fn replace_password(&self, hash: &str, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         write.replace_password_hash(hash).await?;
@@ -38,28 +38,28 @@ impl Registry {
         write.commit().await
     }
 
-    /// Begins a session that is known by the digest of its secret.
+    /// Starts a session of `seconds`. `id` is the digest of its secret.
     pub async fn begin_session(&self, id: &Digest, seconds: u32) -> Result<()> {
         self.0.insert_session(id, UnixTime(now().0.saturating_add(i64::from(seconds)))).await
     }
 
-    /// Returns true if the session was begun and is not over.
+    /// Returns true if the session exists and has not expired.
     pub async fn has_session(&self, id: &Digest) -> Result<bool> {
         self.0.has_session(id, now()).await
     }
 
-    /// Ends a session, and forgets those that are over.
+    /// Ends a session, and deletes expired ones.
     pub async fn end_session(&self, id: &Digest) -> Result<()> {
         self.0.delete_session(id, now()).await
     }
 
-    /// Counts a try of a client to sign in. If it may not try now, returns in how many seconds it may.
+    /// Counts a sign-in attempt of a client. Returns `None` if the attempt is permitted, else the seconds to wait.
     pub async fn count_try(&self, client: &str) -> Result<Option<u32>> {
         let waiting = self.0.count_try(client, MAX_TRIES, WINDOW_MILLISECONDS, milliseconds).await?;
         Ok(waiting.map(|milliseconds| u32::try_from(milliseconds.div_ceil(1000)).unwrap_or(u32::MAX).max(1)))
     }
 
-    /// Forgets the tries of a client that knew the password.
+    /// Deletes the attempts of a client that has signed in.
     pub async fn forget_tries(&self, client: &str) -> Result<()> {
         self.0.forget_tries(client).await
     }
@@ -81,11 +81,11 @@ mod tests {
         let at = async |client: &str, now: i64| {
             registry.0.count_try(client, MAX_TRIES, WINDOW_MILLISECONDS, || now).await.unwrap()
         };
-        // Ten tries, one a second.
+        // Ten attempts, one a second.
         for second in 0..10 {
             assert_eq!(at("a", second * 1000).await, None);
         }
-        // The first of them is forgotten at 60 s, the second at 61 s, and so on: refused tries are not counted.
+        // The first attempt leaves the window at 60 s, the second at 61 s: refused attempts are not counted.
         for (now, expect) in [
             (9_000, Some(51_000)),
             (59_999, Some(1)),
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(at("a", now).await, expect, "{now}");
             assert!(at("b", now).await.is_none(), "{now}");
         }
-        // A clock that was put back keeps no client out for longer than the window.
+        // A clock that is set back blocks no client for longer than the window.
         assert_eq!(at("a", -200_000).await, None);
     }
 

@@ -1,4 +1,4 @@
-//! Operations on tokens. Each change is one transaction, with its line in the audit log.
+//! Operations on tokens. Each change is one transaction, together with its entry in the audit log.
 
 use std::time::Duration;
 
@@ -15,29 +15,29 @@ use super::record::model::{Listing, Page, Status, Token};
 use super::record::secret_text::SecretText;
 use super::store::write::Write;
 
-/// The longest time in which a token and its successor both work: a year.
+/// The longest grace period, in which a token and its successor both work: one year.
 pub const MAX_GRACE: Duration = Duration::from_hours(366 * 24);
 
-/// A token that came into the registry.
+/// A token that was added to the registry.
 #[derive(Debug)]
 pub struct Created {
-    /// The token itself, unless only its digest was given. It can be had here and never again.
+    /// The token itself, `None` if only its digest is known. The registry does not store the token.
     pub token: Option<SecretText>,
-    /// Its record.
+    /// The record of the token.
     pub record: Token,
 }
 
-/// A token that was replaced.
+/// The result of a rotation.
 #[derive(Debug)]
 pub struct Rotation {
-    /// The new one.
+    /// The new token.
     pub successor: Created,
-    /// The old one, which works until it retires.
+    /// The old token, which works until the grace period is over.
     pub retiring: Token,
 }
 
 impl Registry {
-    /// Puts a token into the registry.
+    /// Adds a token to the registry.
     pub async fn create_token(&self, source: Source, new: NewToken, actor: &Actor) -> Result<Created> {
         let valid = new.check()?;
         let (token, digest, last4) = source.take()?;
@@ -48,8 +48,8 @@ impl Registry {
         Ok(Created { token, record })
     }
 
-    /// Puts tokens into the registry that are known by their digests, as in a policy: all of them or none. Those that
-    /// are there already stay as they are. Answers which were added.
+    /// Adds tokens by their digests, as in a policy: all of them or none. Tokens that exist stay unchanged. Returns the
+    /// added tokens.
     pub async fn import_tokens(&self, tokens: Vec<KnownToken>, actor: &Actor) -> Result<Vec<Token>> {
         let mut write = self.0.write().await?;
         let mut added = Vec::new();
@@ -81,13 +81,13 @@ impl Registry {
         self.0.token_page(listing).await
     }
 
-    /// Takes a token back, or gives it again.
+    /// Disables or enables a token.
     pub async fn set_token_status(&self, digest: &Digest, status: Status, actor: &Actor) -> Result<Token> {
         let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };
         self.update_token(digest, patch, actor).await
     }
 
-    /// Sets when a token expires: a time with an offset, or never if there is none.
+    /// Sets the expiry of a token: a time with an offset (RFC 3339), or no expiry for `None`.
     pub async fn set_token_expiry(
         &self,
         digest: &Digest,
@@ -98,7 +98,7 @@ impl Registry {
         self.update_token(digest, patch, actor).await
     }
 
-    /// Changes what the patch names, all of it or nothing. What is so already is no change.
+    /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
         let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
@@ -120,7 +120,7 @@ impl Registry {
         Ok(token)
     }
 
-    /// Makes a successor with the same rights. The old token works for `grace` longer, and then no more.
+    /// Creates a successor with the same rights. The old token works until `grace` is over, at most [`MAX_GRACE`].
     pub async fn rotate_token(
         &self,
         digest: &Digest,
@@ -156,7 +156,7 @@ impl Registry {
         Ok(Rotation { successor: Created { token, record }, retiring })
     }
 
-    /// Takes a token out of the registry, for good.
+    /// Deletes a token permanently.
     pub async fn delete_token(&self, digest: &Digest, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let token = write.token(digest).await?;
@@ -199,7 +199,7 @@ async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
     write.update_token(token).await
 }
 
-/// Returns the audit log's lines for a change: one for each field that is another now.
+/// Returns the audit log's entries for a change: action and details, one entry for each changed field.
 fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
     if before.own_expiry != after.own_expiry {
@@ -220,7 +220,7 @@ fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     lines
 }
 
-/// Checks that a token may be rotated: one that is no longer of use gets no successor that would be.
+/// Checks that a token may be rotated. A disabled or expired token gets no successor, which would be accepted.
 fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
     if token.successor.is_some() {
         Err(RegistryError::AlreadyRotated)

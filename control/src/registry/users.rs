@@ -1,4 +1,4 @@
-//! Operations on users: people who sign in elsewhere, known here by their email address.
+//! Operations on users. A user signs in at an identity provider and is identified by an email address.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::record::draft::{NewUser, UserPatch};
 use super::record::model::{Listing, Page, Status, User};
 
 impl Registry {
-    /// Puts a user into the registry.
+    /// Adds a user to the registry.
     pub async fn create_user(&self, new: NewUser, actor: &Actor) -> Result<User> {
         let valid = new.check()?;
         let mut write = self.0.write().await?;
@@ -30,7 +30,7 @@ impl Registry {
         Ok(user)
     }
 
-    /// Returns a user. Case does not matter in the address.
+    /// Returns a user by the email address, ignoring case.
     pub async fn user(&self, email: &str) -> Result<User> {
         self.0.user(&normal(email)).await
     }
@@ -40,7 +40,7 @@ impl Registry {
         self.0.user_page(listing).await
     }
 
-    /// Changes what the patch names, and nothing else.
+    /// Applies a patch to a user. A patch without a difference makes no entry in the audit log.
     pub async fn update_user(&self, email: &str, patch: UserPatch, actor: &Actor) -> Result<User> {
         let mut write = self.0.write().await?;
         let before = write.user(&normal(email)).await?;
@@ -55,7 +55,7 @@ impl Registry {
         Ok(user)
     }
 
-    /// Takes a user out of the registry.
+    /// Deletes a user from the registry.
     pub async fn delete_user(&self, email: &str, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let user = write.user(&normal(email)).await?;
@@ -66,7 +66,7 @@ impl Registry {
     }
 }
 
-/// Returns the user after the patch, which is checked as a new one would be.
+/// Returns the patched user, validated like a new one.
 fn patched(before: &User, patch: UserPatch) -> Result<User> {
     let valid = NewUser {
         email: before.email.clone(),

@@ -1,5 +1,5 @@
-//! One log line a request: method, route, status, time. The route is the pattern that matched, not the path: a path
-//! is what a caller sent, and may hold a token that was put there by mistake.
+//! One log line for each request: method, route, status, duration. The route is the matched pattern instead of the
+//! path: a path may hold a token that a caller put there by mistake.
 
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(super) async fn log(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns the method's name. A method that is none of HTTP's own is a word of the caller's.
+/// Returns the name of a standard method, `other` for any other: its name is the caller's text.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

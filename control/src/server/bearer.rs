@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::problem::Problem;
 use super::state::State;
 
-/// Lets only data planes through.
+/// Passes requests with the data planes' credential on. Other requests get status 401 with a challenge.
 pub(super) async fn require(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     let expected = state.registry_token().expose();
     match presented(request.headers()) {
@@ -20,7 +20,7 @@ pub(super) async fn require(Extract(state): Extract<State>, request: Request, ne
     }
 }
 
-/// Returns the one Bearer credential of a request. Two are none: either could be the one that counts.
+/// Returns the Bearer credential of a request, `None` if the request has none or several `Authorization` headers.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
@@ -28,7 +28,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
-/// Compares the digests, so that neither the time nor the length tells anything of what was expected.
+/// Compares the digests in constant time, so that the duration reveals neither content nor length.
 fn is_same(presented: &[u8], expected: &[u8]) -> bool {
     let digest = |text| Digest::of(text).to_hex();
     digest(presented).as_bytes().ct_eq(digest(expected).as_bytes()).into()
@@ -38,7 +38,7 @@ fn refuse(challenge: &'static str) -> Response {
     let problem = Problem::new(
         StatusCode::UNAUTHORIZED,
         "unauthorized",
-        "the credential of a data plane is needed: `Authorization: Bearer …`",
+        "the data planes' credential is required: `Authorization: Bearer …`",
     );
     let mut response = problem.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -1,6 +1,7 @@
-//! Connections: HTTP/1.1, accepted until the server is told to stop, then brought to their ends.
+//! HTTP/1.1 connections, with a graceful shutdown.
 //!
-//! A client that takes too long to send the head of a request is cut off; [`super::extract`] keeps the body's time.
+//! A client that exceeds the time limit for a request's head is disconnected. [`super::extract`] limits the time for
+//! the body.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -17,7 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-/// Serves until `stop`, and returns when what was under way then is answered.
+/// Serves until `stop` completes, and returns when all requests in progress are answered.
 pub(super) async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -40,7 +41,7 @@ pub(super) async fn serve(
             router.call(request)
         });
         let connection = connections.watch(protocol.serve_connection(TokioIo::new(stream), service));
-        // How a connection ends is its client's affair.
+        // An error of a connection concerns its client only.
         tokio::spawn(async move { drop(connection.await) });
     }
     drop(listener);

@@ -1,4 +1,4 @@
-//! Digests of tokens in requests.
+//! SHA-256 digests of tokens in requests.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::extract::Segment;
 use super::problem::Problem;
 
-/// A digest that is a segment of the path.
+/// A digest in a segment of the path.
 pub(super) struct DigestSegment(pub(super) Digest);
 
 impl<S: Send + Sync> FromRequestParts<S> for DigestSegment {
@@ -21,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for DigestSegment {
     }
 }
 
-/// Reads a digest in hexadecimal digits.
+/// Parses a digest of 64 lower-case hexadecimal digits.
 pub(super) fn parse(text: &str) -> Result<Digest, Problem> {
     Digest::from_hex(text).ok_or_else(|| {
         Problem::new(
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Digest, Problem> {
     })
 }
 
-/// Reads a digest in a body.
+/// Deserializes a digest of 64 lower-case hexadecimal digits.
 pub(super) fn read_digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     let text = String::deserialize(deserializer)?;
     Digest::from_hex(&text).ok_or_else(|| serde::de::Error::custom("expected a SHA-256"))

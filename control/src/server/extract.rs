@@ -1,4 +1,5 @@
-//! Extractors of handlers. A request that does not fit is a [`Problem`] that names the place and repeats nothing.
+//! Extractors of handlers. An invalid request becomes a [`Problem`] that names the place and does not quote the
+//! request.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -10,13 +11,13 @@ use super::problem::Problem;
 use super::state::State;
 use crate::text::object::Object;
 
-/// A body in JSON: an object.
+/// A JSON body, which must be an object.
 pub(super) struct Json<T>(pub(super) T);
 
-/// A body as HTML forms send it.
+/// A body of an HTML form.
 pub(super) struct Form<T>(pub(super) T);
 
-/// The parameters behind the `?`.
+/// The query parameters.
 pub(super) struct Parameters<T>(pub(super) T);
 
 /// A segment of the path, or several as texts.
@@ -28,7 +29,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         require_type(request.headers(), "application/json")?;
         let body = body(request, state).await?;
-        // Whether it is JSON comes first, so that half a document is never a wrong field.
+        // The syntax is checked first, so that a truncated document is not reported as a wrong field.
         serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| malformed(&error))?;
         let reader = &mut serde_json::Deserializer::from_slice(&body);
         let Object(value) = serde_path_to_error::deserialize(reader).map_err(|error| misfit(&error))?;
@@ -43,11 +44,7 @@ impl<T: DeserializeOwned> FromRequest<State> for Form<T> {
         require_type(request.headers(), "application/x-www-form-urlencoded")?;
         let body = body(request, state).await?;
         serde_urlencoded::from_bytes(&body).map(Self).map_err(|_| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_request",
-                "the form lacks a field, or has one twice",
-            )
+            Problem::new(StatusCode::BAD_REQUEST, "invalid_request", "a form field is missing or duplicate")
         })
     }
 }
@@ -61,7 +58,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             Err(_) => Err(Problem::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_parameter",
-                "a parameter behind the `?` is missing, unknown, there twice, or not what it should be",
+                "a query parameter is missing, unknown, duplicate or invalid",
             )),
         }
     }
@@ -109,16 +106,16 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
 }
 
-/// Returns the problem of a body that does not fit. The name of an unknown field is the caller's, and may be a secret in the
-/// wrong place; all other names are ours.
+/// Returns the problem of a body that does not match its type. The name of an unknown field is not quoted: it is the
+/// caller's text, and may be a secret in the wrong place.
 fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let path = error.path().to_string();
     let detail = if error.inner().to_string().starts_with("unknown field") {
         "the body has an unknown field".to_owned()
     } else if path == "." {
-        "a field of the body is missing, or the body is not what it should be".to_owned()
+        "a field of the body is missing, or the body is invalid".to_owned()
     } else {
-        format!("`{path}` in the body is not what it should be")
+        format!("`{path}` in the body is invalid")
     };
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
 }

@@ -1,4 +1,4 @@
-//! `GET /healthz`: the process answers. `GET /readyz`: so does its database.
+//! `GET /healthz`: the process answers. `GET /readyz`: the database answers too.
 
 use axum::Router;
 use axum::extract::State as Extract;

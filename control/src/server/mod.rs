@@ -1,7 +1,7 @@
 //! `keyswap serve`: the registry over HTTP.
 //!
-//! It decides who may ask and how an answer looks; what is true is the registry's to say. It logs the route, the
-//! status and the time of a request, and nothing that a caller sent.
+//! The server authenticates requests and formats answers; the registry holds the data and its rules. The log has the
+//! route, the status and the duration of a request, and no text from the request.
 
 pub mod problem;
 

@@ -1,6 +1,6 @@
 //! Errors as problem details (RFC 9457), each with a stable `code`.
 //!
-//! A problem never repeats what a caller sent, and of an internal error it tells only that there was one.
+//! A problem never quotes the request, and has no details of an internal error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::registry::{Kind, RegistryError};
 
-/// An error as a client gets it.
+/// An error of a request.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -19,24 +19,25 @@ pub struct Problem {
     detail: Cow<'static, str>,
 }
 
-/// The challenge that HTTP wants beside a 401, where a handler names no other.
+/// The challenge of a response with status 401, which HTTP requires (RFC 9110, section 15.5.2), unless a handler sets
+/// another.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\"");
 
-/// The pause before a client asks again a registry that cannot answer, in seconds.
+/// The seconds after which a client may retry, in a response with status 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 impl Problem {
-    /// Returns a problem with its stable code and a sentence for people.
+    /// Returns a problem with its stable code and a sentence for the user.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 
-    /// Its HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its sentence for people.
+    /// Returns the sentence for the user.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -66,18 +67,18 @@ impl From<RegistryError> for Problem {
     }
 }
 
-/// A problem as it is sent.
+/// The body of an error: problem details (RFC 9457).
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ProblemBody<'a> {
-    /// `about:blank`: the title is the status's
+    /// The type, always `about:blank`: the title is the name of the status
     r#type: &'static str,
-    /// The status in words
+    /// The name of the HTTP status
     title: &'static str,
-    /// The status
+    /// The HTTP status
     status: u16,
-    /// A stable name of the problem
+    /// The stable code of the problem
     code: &'static str,
-    /// A sentence for people
+    /// A sentence for the user
     detail: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! The address at which callers reach the proxy, as the dashboard's examples name it.
+//! The URL of the proxy in the dashboard's examples.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use anyhow::ensure;
 use axum::http::Uri;
 
-/// An address that can stand in a quoted string of a shell, of Python and of JavaScript as it is.
+/// A URL that needs no escaping in a quoted string of a shell, of Python or of JavaScript.
 #[derive(Clone, Debug)]
 pub struct ProxyUrl(String);
 

@@ -1,4 +1,4 @@
-//! The life of a server: its first password, serving, and an end that leaves no request behind.
+//! Start, serving and graceful shutdown of a server.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::router::router;
 use super::state::State;
 use crate::registry::{RegistryError, SecretText};
 
-/// The time that a shutdown waits for requests that are under way.
+/// The longest wait of a shutdown for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sees to it that there is an administrator's password. Returns it if it was made just now: it is not shown again.
+/// Ensures that there is an administrator's password. Returns the password if it was generated now; it is not stored.
 pub async fn first_password(state: &State) -> Result<Option<SecretText>, RegistryError> {
     password::prepare(state.registry(), state.admin_password()).await
 }
 
-/// Serves until `stop`, then answers those who wait and lets requests that are under way finish.
+/// Serves until `stop` completes, then answers waiting requests and finishes the requests in progress.
 pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output = ()> + Send + 'static) {
     let stopping = state.clone();
     let stopped = async move {

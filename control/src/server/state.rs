@@ -9,7 +9,7 @@ use super::access::Access;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 
-/// The state of a server. Clones share it.
+/// The state of a server. Clones share the same state.
 #[derive(Clone)]
 pub struct State(Arc<Shared>);
 
@@ -21,20 +21,20 @@ struct Shared {
     stopping: watch::Sender<bool>,
 }
 
-/// The settings of a server that are no secrets.
+/// The settings of a server, without secrets.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The proxy's address in the dashboard's examples.
+    /// The URL of the proxy in the dashboard's examples.
     pub proxy_url: ProxyUrl,
-    /// The time in which a client must send the head of a request, and then its body.
+    /// The time limit for a client to send the head of a request, and then its body.
     pub patience: Duration,
-    /// Sign-in by Cloudflare Access, where it is enabled.
+    /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
 }
 
 impl State {
-    /// Returns a server's state, with the credential of the data planes and, where the environment has one, the
-    /// administrator's password.
+    /// Returns a server's state. `registry_token` is the data planes' credential, `admin_password` the password from
+    /// the environment.
     pub fn new(
         registry: Registry,
         registry_token: SecretText,
@@ -55,12 +55,12 @@ impl State {
         &self.0.registry
     }
 
-    /// Returns the administrator's password, where the environment has one.
+    /// Returns the administrator's password from the environment, `None` if it is not set there.
     pub fn admin_password(&self) -> Option<&SecretText> {
         self.0.admin_password.as_ref()
     }
 
-    /// Returns the credential of the data planes.
+    /// Returns the data planes' credential.
     pub(super) fn registry_token(&self) -> &SecretText {
         &self.0.registry_token
     }
@@ -69,13 +69,13 @@ impl State {
         &self.0.options
     }
 
-    /// Returns when the server is to stop, so that handlers that wait answer now.
+    /// Waits until the server stops, so that waiting handlers answer at once.
     pub(super) async fn stopping(&self) {
-        // The sender lives as long as this does, so the wait ends in one way only.
+        // `self` holds the sender, so the wait ends only with a stop.
         let _ = self.0.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
-    /// Ends all waits.
+    /// Ends all waits for changes.
     pub(super) fn stop(&self) {
         self.0.stopping.send_replace(true);
     }

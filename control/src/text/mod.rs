@@ -1,4 +1,4 @@
-//! Texts that come from outside: YAML and JSON documents, and the mask over the credentials of a request.
+//! Text from outside: YAML and JSON documents, and the mask over a request's credentials.
 
 pub(crate) mod mask;
 pub(crate) mod object;

@@ -1,6 +1,6 @@
-//! JSON objects that are objects.
+//! Deserialization from JSON objects only.
 //!
-//! Serde also reads a struct from an array, field by field. What comes from outside is not that free.
+//! Serde also reads a struct from an array, field by field. Input from outside must be an object.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 
-/// A `T` that stands there as an object.
+/// A `T` that is deserialized from an object.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {

@@ -1,8 +1,8 @@
-//! YAML read as the JSON it stands for.
+//! YAML documents, read as JSON values.
 //!
-//! It refuses what JSON cannot say or two parsers could read differently: repeated keys, merge keys, custom tags,
-//! several documents, YAML 1.1's many words for true and false. Aliases are followed within narrow limits. An
-//! error tells line and column and repeats nothing of the document, which may hold a secret in a wrong place.
+//! The reader refuses documents that JSON cannot express or that parsers read differently: repeated keys, merge keys,
+//! custom tags, several documents, YAML 1.1's other booleans. Aliases are expanded within narrow limits. Errors have
+//! line and column and do not quote the document, which may hold a secret in a wrong place.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Error, MessageFormatter as _, Options};
 
-/// Aliases may repeat this many values in all. A policy needs a handful.
+/// The largest number of values that aliases may repeat. A policy needs a handful.
 const MAX_REPEATED: usize = 10_000;
 
-/// An error of a document. It repeats nothing of it.
+/// An error of a document. It does not quote the document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct YamlError(String);
 
-/// Reads one YAML document.
+/// Parses one YAML document. An empty document is an error.
 pub(crate) fn parse(document: &[u8]) -> Result<Value, YamlError> {
     let text = text(document)?;
     match serde_saphyr::from_str_with_options(text, strict()) {
@@ -28,7 +28,7 @@ pub(crate) fn parse(document: &[u8]) -> Result<Value, YamlError> {
     }
 }
 
-/// Reads several documents, each as [`parse`] does; empty ones are left out.
+/// Parses several documents like [`parse`]. Empty documents are left out.
 pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, YamlError> {
     let text = text(documents)?;
     let mut values: Vec<Value> =
@@ -77,15 +77,15 @@ fn text(document: &[u8]) -> Result<&str, YamlError> {
     })
 }
 
-/// Returns the error in words. Where the parser would quote from the document, the words are our own.
+/// Returns the error in words. Errors in which the parser would quote the document are reworded.
 fn words(error: &Error) -> Cow<'static, str> {
     Cow::Borrowed(match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => return words(error),
-        Error::DuplicateMappingKey { .. } => "a key stands twice in one mapping",
+        Error::DuplicateMappingKey { .. } => "a duplicate key in a mapping",
         Error::MergeKeyNotAllowed { .. } => "merge keys (`<<`) are not supported: write the fields out",
         Error::UnsupportedTag { .. } => "tags are not supported: remove it",
         Error::NonFiniteFloat { .. } => "a number out of range: put it in quotes if it is text",
-        Error::MultipleDocuments { .. } => "a second document: a policy is one",
+        Error::MultipleDocuments { .. } => "a second document: a policy is a single document",
         Error::UnknownAnchor { .. } => "an alias without an anchor",
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias within its own anchor",
         Error::Budget { .. }

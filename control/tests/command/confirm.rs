@@ -1,4 +1,4 @@
-//! Questions at a terminal before what cannot be undone.
+//! Confirmation at a terminal before actions that cannot be undone.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::{Folder, keyswap_with};
 
-/// Both ends of a terminal: what a person has, and what a command has.
+/// Opens a pseudoterminal. Returns the user's end and the command's end.
 fn terminal() -> (File, OwnedFd) {
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&person).unwrap();
@@ -31,12 +31,12 @@ fn a_token_and_a_user_are_deleted_when_a_person_says_yes() {
         ),
     ] {
         for (answer, code, last) in [
-            ("no\n", 1, "error: nothing was done"),
-            ("\n", 1, "error: nothing was done"),
-            ("YES\n", 1, "error: nothing was done"),
-            ("yes please\n", 1, "error: nothing was done"),
+            ("no\n", 1, "error: cancelled"),
+            ("\n", 1, "error: cancelled"),
+            ("YES\n", 1, "error: cancelled"),
+            ("yes please\n", 1, "error: cancelled"),
             // The end of the input.
-            ("\u{4}", 1, "error: nothing was done"),
+            ("\u{4}", 1, "error: cancelled"),
             ("yes\n", 0, "Type `yes`:"),
         ] {
             let folder = Folder::new();
@@ -77,7 +77,7 @@ fn read_until(person: &mut File, words: &str) -> String {
     String::from_utf8(said).unwrap()
 }
 
-/// Returns the rest of the output once the other end is closed, which the kernel reports as an error.
+/// Reads the output until the command's end is closed, which the kernel reports as an error.
 fn rest(person: &mut File) -> String {
     let mut said = Vec::new();
     let mut part = [0; 256];

@@ -1,4 +1,4 @@
-//! Drives the real `keyswap` binary and judges what a user sees: output, errors, exit codes.
+//! Tests of the `keyswap` binary by its output, errors and exit codes.
 
 mod confirm;
 mod policy_check;

@@ -1,4 +1,4 @@
-//! `policy check`: every error with its place, whatever the file.
+//! `policy check`: every error with its place, for JSON and YAML.
 
 use serde_json::{Value, json};
 
@@ -145,7 +145,7 @@ fn what_is_no_policy_document_is_one_error_with_its_place() {
         (
             "p.yaml",
             b"a: 1\nb: {c: 1,\n  c: 2}\n",
-            "error: not valid YAML: a key stands twice in one mapping at line 3 column 3",
+            "error: not valid YAML: a duplicate key in a mapping at line 3 column 3",
         ),
         (
             "p.yaml",
@@ -161,7 +161,7 @@ fn what_is_no_policy_document_is_one_error_with_its_place() {
         (
             "p.yaml",
             b"a: 1\n---\nb: 2\n",
-            "error: not valid YAML: a second document: a policy is one at line 3 column 1",
+            "error: not valid YAML: a second document: a policy is a single document at line 3 column 1",
         ),
         ("p.yaml", b"~: x\n", "error: not valid YAML: a key that is not text at line 1 column 1"),
         ("p.yaml", b"a: *b\n", "error: not valid YAML: an alias without an anchor at line 1 column 4"),
@@ -341,7 +341,7 @@ fn no_text_of_a_policy_writes_anything_but_text_to_the_terminal() {
     }
 }
 
-/// Policies in one line each, as YAML reads them.
+/// Returns a rollout of two minimal policies.
 fn rollout(percent: u8) -> Value {
     let policy = |provider: &str| {
         json!({
@@ -392,7 +392,7 @@ fn whatever_a_data_plane_can_be_configured_with_is_checked() {
     assert_eq!(told["bundle"], json!({"name": "prod", "registry": "registry.acme.example"}));
     assert_eq!((&told["candidate"]["percent"], &told["candidate"]["tokens"]), (&json!(5), &json!(1)));
 
-    // Every error has its place in the whole.
+    // Each error has its place in the whole document.
     let mut broken = rollout(0);
     broken["stable"]["tokens"][0]["label"] = json!("");
     broken["candidate"]["credentials"] = json!({});

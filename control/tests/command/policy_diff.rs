@@ -1,4 +1,4 @@
-//! `policy diff`: what changes, in words and for recorded requests.
+//! `policy diff`: the changes in words, and for recorded requests.
 
 use std::process::{Command, Stdio};
 
@@ -19,7 +19,7 @@ fn what_only_looks_different_is_no_change() {
         .replace("2027-06-30T00:00:00Z", "2027-06-30T02:00:00+02:00")
         .replace("mode: provider_key", "mode: provider_key\n    openai: native");
     let run = diff(&old, &new, &[]);
-    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "no change\n", ""));
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "no changes\n", ""));
     assert_eq!(diff(&old, &new, &["--format", "json"]).json(), json!({"changes": []}));
 }
 
@@ -162,7 +162,7 @@ fn the_same_as_data() {
     assert_eq!((run.code, run.json()), (2, expect));
 }
 
-/// A line as Envoy writes it.
+/// Returns a line of Envoy's access log, with some fields changed.
 fn line(changes: &Value) -> String {
     let mut line = json!({
         "start_time": "2026-06-30T00:00:00.123Z", "request_id": "x", "method": "POST", "client": "127.0.0.1",
@@ -215,8 +215,8 @@ not judged: 8
          1  answered by Keyswap itself: a preflight, metadata, the status
          2  refused before the caller was known: the log does not say whose credential it was
          1  of a principal that neither policy knows
-         1  lines without a method, a path, a provider or a reason: the filter did not decide
-         3  lines that are no entries of the access log
+         1  lines without method, path, provider or reason: not decided by the filter
+         3  lines that are not entries of the access log
 ";
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (2, expect, ""));
 
@@ -262,7 +262,7 @@ fn a_log_of_any_size_takes_little_memory() {
     let folder = Folder::new();
     let new = folder.file("new.yaml", policy("").replace("providers: [openai]", "providers: [anthropic]"));
     let old = folder.file("old.yaml", policy(""));
-    // A line that is longer than all the others together, and labels enough for too many groups.
+    // One line exceeds the limit, and the labels exceed the number of groups.
     let lines: String =
         (0..20_000).map(|n| line(&json!({"label": format!("label-{n}-{}", "x".repeat(60))}))).collect();
     let log = folder.file("access.log", lines + &"{".repeat(30_000_000) + "\n" + &line(&json!({})));

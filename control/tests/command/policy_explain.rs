@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, THEN, TOKEN, assert_only_text, keyswap, keyswap_with, policy};
 
-/// Explains a request under the usual policy at a time when its token is valid.
+/// Explains a request under the usual policy, at a time when the token is valid.
 fn explain(request: impl AsRef<[u8]>, more: &[&str]) -> Run {
     let folder = Folder::new();
     let (policy, request) = (folder.file("policy.yaml", policy("")), folder.file("request.txt", request));

@@ -1,4 +1,4 @@
-//! `policy import`: what comes out holds, no key is in it, and what is left out is said.
+//! `policy import`: the result is a valid policy without keys, and settings that are left out are noted.
 
 use keyswap_core::base::Digest;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn sha256(token: &str) -> String {
     Digest::of(token.as_bytes()).to_hex()
 }
 
-/// The policy that was written, which must hold and have nothing of `SENTINEL` in it.
+/// Returns the written policy, which must be valid and must not contain `SENTINEL`.
 fn policy(run: &Run) -> Value {
     assert_eq!(run.code, 0, "{}", run.all());
     assert!(!run.all().contains("SENTINEL"), "{}", run.all());
@@ -85,13 +85,13 @@ fn the_models_of_litellm_become_providers_with_the_names_of_their_keys() {
     assert_notes(
         &run,
         &[
-            "model_list[0].litellm_params.rpm: limits of a deployment are not taken over",
-            "model_list[3].litellm_params.api_key: a literal key is not taken over: put it into the variable ANTHROPIC_API_KEY",
-            "model_list[6]: the provider `bedrock` is none of a policy's: left out",
+            "model_list[0].litellm_params.rpm: not imported: limits of a deployment",
+            "model_list[3].litellm_params.api_key: a literal key is not imported: set it in the variable ANTHROPIC_API_KEY",
+            "model_list[6]: the provider `bedrock` is not supported: left out",
             "model_list[7]: no `model_name` or no `litellm_params.model`: left out",
-            "model_list[8].litellm_params.api_base: an address from the environment, or with a password",
-            "model_list[9].litellm_params.api_base: an address from the environment",
-            "general_settings.master_key: not taken over",
+            "model_list[8].litellm_params.api_base: the address comes from the environment or holds a password",
+            "model_list[9].litellm_params.api_base: the address comes from the environment",
+            "general_settings.master_key: not imported",
             "litellm_settings: ",
             "environment_variables: ",
         ],
@@ -131,17 +131,17 @@ fn virtual_keys_come_by_their_hash_and_never_wider_than_they_were() {
     assert_notes(
         &run,
         &[
-            "keys[1]: it was for some models only",
-            "keys[1]: `max_budget` is not taken over",
-            "keys[4]: the model `nova` is of no provider here",
-            "keys[4]: none of its models is of a provider here: left out",
-            "keys[5] (routes): `allowed_routes` restricts it",
-            "keys[5] (routes): `rpm_limit` is no limit that a policy takes",
-            "keys[6] (odd): `expires` is no time: disabled",
-            "keys[7] (admin): a key for the administration",
-            "keys[8] (again): the same key stands here again",
+            "keys[1]: restricted to models",
+            "keys[1]: `max_budget` is not imported",
+            "keys[4]: the model `nova` belongs to no imported provider",
+            "keys[4]: no model of an imported provider: left out",
+            "keys[5] (routes): `allowed_routes` is a restriction",
+            "keys[5] (routes): `rpm_limit` is not a valid rate limit",
+            "keys[6] (odd): `expires` is not a time: disabled",
+            "keys[7] (admin): a key for administering LiteLLM: disabled",
+            "keys[8] (again): duplicate key: left out",
             "keys[9] (nothing): no `token`",
-            "keys[10]: only the hash of a key",
+            "keys[10]: hash without a record",
         ],
     );
     let widened = policy(&litellm(CONFIG, Some(&keys), &["--widen-models"]));
@@ -187,7 +187,7 @@ fn api_keys(files: &[&str]) -> Run {
     keyswap(&args)
 }
 
-/// The labels and digests of a policy's tokens.
+/// Returns the labels and digests of a policy's tokens.
 fn tokens(policy: &Value) -> Vec<(String, String)> {
     let text = |token: &Value, name: &str| token[name].as_str().unwrap().to_owned();
     policy["tokens"].as_array().unwrap().iter().map(|it| (text(it, "label"), text(it, "sha256"))).collect()
@@ -237,20 +237,20 @@ static_resources:
     assert_notes(
         &run,
         &[
-            "the same key stands here again: left out",
+            "duplicate key: left out",
             "the key is short enough to be guessed",
             "the key is empty: left out",
-            "callers send their key in `query:api_key`, where it is not looked for",
+            "callers send their key in `query:api_key`, which Keyswap does not read",
             "callers send their key in `cookie:k`",
-            "which clients may take which route is not taken over",
-            "openai: its real key is to be in the variable OPENAI_API_KEY",
+            "not imported: which clients may use which route",
+            "openai: set the provider's own key in the variable OPENAI_API_KEY",
         ],
     );
 }
 
 #[test]
 fn the_secrets_that_envoy_gateway_takes_keys_from_become_tokens() {
-    // `data` is `data-key-SENTINEL` and a line break in base64.
+    // `data` is `data-key-SENTINEL` and a line break, in base64.
     let secrets = "
 apiVersion: v1
 kind: Secret
@@ -275,10 +275,7 @@ spec:
     assert_eq!(tokens(&policy(&run)), expect);
     assert_notes(
         &run,
-        &[
-            "Secret other: no SecurityPolicy takes keys from it",
-            "in `x-team-key`, where it is not looked for",
-        ],
+        &["Secret other: no SecurityPolicy refers to it", "in `x-team-key`, which Keyswap does not read"],
     );
 
     let list = json!({"kind": "List", "items": [
@@ -315,7 +312,7 @@ spec:
     assert_eq!(tokens(&policy(&run)), expect);
     assert_notes(
         &run,
-        &["in `query:apikey`, where it is not looked for", "which consumers may take which route"],
+        &["in `query:apikey`, which Keyswap does not read", "which consumers may use which route"],
     );
     assert!(!run.stderr.contains("`authorization`") && !run.stderr.contains("`x-api-key`"), "{}", run.stderr);
 }
@@ -324,7 +321,7 @@ spec:
 fn what_is_no_such_configuration_is_1_and_nothing_is_written() {
     for (args, words) in [
         (&["litellm"][..], "has no `model_list`"),
-        (&["api-key-auth", "--provider", "openai"], "no list of keys was found"),
+        (&["api-key-auth", "--provider", "openai"], "no list of keys found"),
     ] {
         let folder = Folder::new();
         let file = folder.file("x.yaml", "a: {b: SENTINEL}\n");
@@ -332,13 +329,13 @@ fn what_is_no_such_configuration_is_1_and_nothing_is_written() {
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
         assert!(run.stderr.contains(words) && !run.stderr.contains("SENTINEL"), "{}", run.stderr);
     }
-    // A scope with a provider that no policy has would not hold.
+    // The provider is unknown, so the resulting policy is invalid.
     let folder = Folder::new();
     let file = folder.file("x.yaml", "credentials: [{key: a-long-key-SENTINEL, client: c}]\n");
     let run = keyswap(&["policy", "import", "api-key-auth", "--provider", "nobody", &file]);
     assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{}", run.all());
     assert!(
-        run.stderr.contains("makes no policy that holds") && !run.stderr.contains("SENTINEL"),
+        run.stderr.contains("the result is not a valid policy") && !run.stderr.contains("SENTINEL"),
         "{}",
         run.stderr
     );
@@ -352,7 +349,7 @@ fn an_imported_policy_can_be_brought_into_a_registry() {
     let database = format!("sqlite://{}", folder.path("keyswap.db").display());
     let run =
         keyswap_with(&["token", "import", "-", "--database", &database], imported.stdout.as_bytes(), &[]);
-    assert_eq!((run.code, run.stdout.as_str()), (0, "1 imported, 0 there already\n"), "{}", run.all());
+    assert_eq!((run.code, run.stdout.as_str()), (0, "1 imported, 0 already present\n"), "{}", run.all());
     let shown = keyswap(&["token", "show", "alice", "--database", &database, "--format", "json"]);
     assert_eq!(shown.code, 0, "{}", shown.all());
     assert_eq!(shown.json()["rate_limit"], json!({"requests": 7, "per": "60s"}));

@@ -1,4 +1,4 @@
-//! `policy lint`: findings with code, place and remedy, in policies and in what hands them to Envoy.
+//! `policy lint`: findings with code, place and remedy, in policies and in the configurations that run them.
 
 use keyswap_tests::{Bootstrap, tools};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn lint(policy: &str, args: &[&str]) -> Run {
     keyswap(&[&["policy", "lint", &file], &AT[..], args].concat())
 }
 
-/// The findings, each as `code path`.
+/// Returns the findings, each as `code path`.
 fn codes(run: &Run) -> Vec<String> {
     let answer = run.json();
     let findings = answer["findings"].as_array().unwrap_or_else(|| panic!("{}", run.all()));
@@ -65,14 +65,14 @@ fn an_expiry_is_judged_as_of_the_time_that_is_asked_for() {
 fn wrong_usage_is_1_and_an_invalid_policy_is_3() {
     let run = lint(&policy(""), &["--allow", "nonsense"]);
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains("there is no finding `nonsense`"), "{}", run.stderr);
+    assert!(run.stderr.contains("unknown kind of finding `nonsense`"), "{}", run.stderr);
     assert_eq!(lint("version: keyswap/v2\ncredentials: {}\n", &[]).code, 3);
     assert_eq!(keyswap(&["policy", "lint"]).code, 1);
     let folder = Folder::new();
     let other = folder.file("other.yaml", "static_resources: {}\n");
     let run = lint(&policy(""), &["--envoy", &other]);
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains("runs no filter with a policy"), "{}", run.stderr);
+    assert!(run.stderr.contains("does not run the filter with a policy"), "{}", run.stderr);
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn the_list_has_every_kind_of_finding_and_what_to_do_about_it() {
     }
 }
 
-/// The usual policy as data.
+/// Returns the usual policy as JSON.
 fn as_json() -> Value {
     serde_saphyr::from_str(&policy("")).unwrap()
 }
 
 const VARIABLES: [&str; 3] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "CF_AIG_TOKEN"];
 
-/// The bootstrap of this repository with the usual policy.
+/// Returns the bootstrap of this repository with the usual policy.
 fn bootstrap() -> Value {
     let mut bootstrap = Bootstrap::shipped().unwrap();
     bootstrap.set_policy(&as_json()).unwrap();
@@ -128,7 +128,7 @@ fn extension_policy() -> Value {
 const PLUGIN: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
 
-/// A kind of finding, the configuration, the place to change, what to put there, and where it is found.
+/// Returns the cases: kind of finding, configuration, place to change, new value, place of the finding.
 fn rows_of_envoy() -> Vec<(&'static str, Value, String, Value, &'static str)> {
     let in_bootstrap =
         |name, pointer: &str, value, place| (name, bootstrap(), format!("{PLUGIN}{pointer}"), value, place);

@@ -41,7 +41,7 @@ impl Desk {
         run
     }
 
-    /// Runs what signs.
+    /// Runs a command that signs.
     fn sign(&self, args: &[&str]) -> Run {
         self.run(&[args, &["--key", &self.key]].concat())
     }
@@ -52,7 +52,7 @@ impl Desk {
         run.stdout
     }
 
-    /// The document in force, in short: the provider of the stable policy, that of the candidate, its share.
+    /// Returns the document in force, in short: the provider of the stable policy, the candidate's provider and share.
     fn in_force(&self) -> (String, Option<(String, u64)>) {
         let document = self.run(&["policy", "show", "prod", "--format", "json"]).json();
         let provider = |policy: &Value| policy["tokens"][0]["providers"][0].as_str().unwrap().to_owned();
@@ -76,7 +76,7 @@ fn anthropic() -> String {
 fn a_policy_is_tried_widened_promoted_and_taken_back() {
     let desk = Desk::new();
     let said = desk.signs(&["policy", "publish", "prod", &desk.stable]);
-    assert_eq!(said, "prod: revision 1: one policy decides for all\n");
+    assert_eq!(said, "prod: revision 1: one policy decides for all principals\n");
     assert_eq!(desk.in_force(), (openai(), None));
     let said = desk.signs(&["policy", "publish", "prod", &desk.next, "--candidate"]);
     assert_eq!(said, "prod: revision 2: a candidate decides for 0 % of principals\n");
@@ -85,7 +85,7 @@ fn a_policy_is_tried_widened_promoted_and_taken_back() {
     assert_eq!(desk.in_force(), (openai(), Some((anthropic(), 10))));
     desk.signs(&["policy", "promote", "prod"]);
     assert_eq!(desk.in_force(), (anthropic(), None));
-    // What was before, and before that.
+    // Rollbacks of a promotion, of a candidate, and to a revision.
     desk.signs(&["policy", "rollback", "prod"]);
     assert_eq!(desk.in_force(), (openai(), None));
     desk.signs(&["policy", "publish", "prod", &desk.next, "--candidate", "--percent", "50"]);
@@ -138,7 +138,7 @@ fn how_a_candidate_is_tried_stays_with_it() {
     let document = desk.run(&["policy", "show", "prod", "--format", "json"]).json();
     assert_eq!(document["compare"], 20);
     assert_eq!(document["fallback"], json!({"refusals": 30, "per": "300s"}));
-    // What is shown can be published as it is.
+    // The shown document can be published unchanged.
     let shown = desk.run(&["policy", "show", "prod"]).stdout;
     let file = desk.folder.file("shown.yaml", &shown);
     desk.signs(&["policy", "publish", "prod", &file]);
@@ -211,7 +211,7 @@ fn a_key_is_its_owners_alone_and_never_overwritten_or_shown() {
         desk.sign(&["policy", "publish", "prod", &desk.stable]),
         desk.sign(&["policy", "publish", "prod", "/nowhere"]),
         desk.run(&["policy", "show", "prod"]),
-        // A key where a policy is wanted, and the other way round.
+        // A key in place of a policy, and a policy in place of a key.
         desk.run(&["policy", "publish", "prod", &desk.key, "--key", &desk.stable]),
         desk.run(&["policy", "publish", "prod", &desk.stable, "--key", &desk.stable]),
     ];
@@ -234,16 +234,20 @@ fn nothing_is_published_that_data_planes_would_refuse() {
     let invalid = desk.folder.file("invalid.yaml", policy("").replace("keyswap/v1", "keyswap/v9"));
     let cases: &[(&[&str], i32, &str)] = &[
         (&["publish", "prod", &invalid], 3, "invalid.yaml: 1 error"),
-        (&["publish", "prod", &desk.next, "--candidate"], 1, "there is no such policy in the registry"),
+        (&["publish", "prod", &desk.next, "--candidate"], 1, "the registry has no such policy"),
         (&["publish", "prod", &desk.stable, "--percent", "5"], 1, "--candidate"),
         (&["publish", "a/b", &desk.stable], 1, "invalid_name"),
-        (&["promote", "prod"], 1, "there is no such policy in the registry"),
+        (&["promote", "prod"], 1, "the registry has no such policy"),
         (&["publish", "prod", &desk.stable], 0, ""),
         (&["publish", "prod", &desk.next, "--candidate", "--percent", "101"], 1, "101"),
         (&["publish", "prod", &rollout], 0, ""),
-        (&["publish", "prod", &desk.stable, "--revision", "2"], 1, "there is a revision that is as new"),
-        (&["promote", "prod"], 1, "no candidate is tried"),
-        (&["promote", "prod", "--percent", "5"], 1, "no candidate is tried"),
+        (
+            &["publish", "prod", &desk.stable, "--revision", "2"],
+            1,
+            "a revision with this or a greater number exists",
+        ),
+        (&["promote", "prod"], 1, "no candidate is published"),
+        (&["promote", "prod", "--percent", "5"], 1, "no candidate is published"),
         (&["rollback", "prod", "--to", "9"], 1, "no such policy"),
         (&["publish", "prod", &desk.stable, "--revision", "40"], 0, ""),
         (&["publish", "prod", &desk.stable, "--wait", "1s"], 0, "0 data planes run it"),
@@ -264,5 +268,5 @@ fn with_one_policy_ever_there_is_nothing_to_go_back_to() {
     desk.signs(&["policy", "publish", "prod", &desk.stable]);
     let run = desk.sign(&["policy", "rollback", "prod"]);
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains("no other policy was in force before"), "{}", run.stderr);
+    assert!(run.stderr.contains("there is no earlier policy that differs"), "{}", run.stderr);
 }

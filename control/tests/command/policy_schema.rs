@@ -1,5 +1,5 @@
-//! `policy schema`: every policy of the repository validates, and whatever is done to one, the schema refuses nothing that
-//! the engine takes, and takes nothing that the engine refuses but what a schema cannot say.
+//! `policy schema`: every policy of the repository validates. For mutations of these policies, the schema refuses none
+//! that the engine accepts. It accepts only those refused ones whose rule a schema cannot express.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::keyswap;
 
-/// The values that the engine refuses and the schema may take, by the words of the engine.
+/// The errors of the engine that the schema may miss, by kind.
 const LAXER: [(&str, &[&str]); 8] = [
     (
         "what names something else in the document",
@@ -78,7 +78,7 @@ fn read(policy: &Value) -> Result<Policy, PolicyErrors> {
     Policy::from_json(policy.to_string().as_bytes())
 }
 
-/// Every policy of the repository that holds, with its place.
+/// Returns every valid policy of the repository, with its place.
 fn policies() -> Vec<(String, Value)> {
     let mut policies: Vec<(String, Value)> =
         cases::corpus().unwrap().into_iter().map(|it| (it.place, it.suite.policy.unwrap())).collect();
@@ -87,7 +87,7 @@ fn policies() -> Vec<(String, Value)> {
         let is_policy = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("policy"));
         if is_policy && path.extension().is_some_and(|it| it == "yaml") {
             let policy: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-            // Its tests are beside it.
+            // Files of cases lie beside the policies.
             if policy.get("cases").is_none() {
                 policies.push((path.display().to_string(), policy));
             }
@@ -97,7 +97,7 @@ fn policies() -> Vec<(String, Value)> {
     policies
 }
 
-/// A policy that says everything that can be said beside the gateway of the corpus.
+/// Returns a policy with all fields except those of the corpus's gateways.
 fn whole() -> Value {
     json!({
         "version": "keyswap/v1",
@@ -219,29 +219,50 @@ fn whatever_is_done_to_a_policy_schema_and_engine_agree_on_it() {
     }
 }
 
+/// Words with which no description begins.
+const BEGINNINGS: [&str; 9] = ["What", "Who", "Whom", "Whose", "Whoever", "Whether", "Where", "How", "When"];
+
 #[test]
 fn every_field_is_described_for_people() {
     let schema = schema();
-    let mut lacking = Vec::new();
-    let described = |value: &Value| {
-        let of_ref =
-            value["$ref"].as_str().and_then(|it| schema.pointer(it.strip_prefix('#')?)?.get("description"));
-        value.get("description").is_some() || of_ref.is_some()
-    };
-    for (name, property) in schema["properties"].as_object().unwrap() {
-        if !described(property) {
-            lacking.push(name.clone());
-        }
-    }
+    let mut faults = Vec::new();
+    check_descriptions("policy", &schema, &mut faults);
     for (name, definition) in schema["$defs"].as_object().unwrap() {
-        if name != "texts" && definition.get("description").is_none() {
-            lacking.push(format!("$defs.{name}"));
-        }
+        check_descriptions(&format!("$defs.{name}"), definition, &mut faults);
     }
-    assert!(lacking.is_empty(), "{lacking:?}");
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Everything that can be done to one place of a document, for every place; places of one kind a few times.
+/// Checks the description of a schema, then of its properties and items. A schema of items may leave it to its
+/// definition.
+fn check_descriptions(place: &str, schema: &Value, faults: &mut Vec<String>) {
+    match schema["description"].as_str() {
+        None => faults.push(format!("{place} has no description")),
+        Some(text) => {
+            let first = text.split(|char: char| !char.is_alphabetic()).next().unwrap_or_default();
+            if BEGINNINGS.contains(&first) || !text.ends_with('.') {
+                faults.push(format!("{place}: {text}"));
+            }
+        }
+    }
+    // The schema `false` forbids a property.
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if !property.is_boolean() {
+            check_descriptions(&format!("{place}.{name}"), property, faults);
+        }
+    }
+    let others = &schema["additionalProperties"];
+    if others.is_object() && others.get("$ref").is_none() {
+        check_descriptions(&format!("{place}.<name>"), others, faults);
+    }
+    for (name, property) in schema["items"]["properties"].as_object().into_iter().flatten() {
+        if !property.is_boolean() {
+            check_descriptions(&format!("{place}[].{name}"), property, faults);
+        }
+    }
+}
+
+/// Returns the mutations of each place of a document. Places of one kind are mutated a few times only.
 fn mutants(document: &Value, visits: &mut BTreeMap<String, usize>) -> Vec<(String, Value)> {
     const ENOUGH: usize = 2;
     let mut places = Vec::new();
@@ -288,7 +309,7 @@ fn mutants(document: &Value, visits: &mut BTreeMap<String, usize>) -> Vec<(Strin
     mutants
 }
 
-/// A place without the names that are the user's own, and without numbers.
+/// Returns a place without custom names and without indices.
 fn kind_of(pointer: &str) -> String {
     let mut kind = String::new();
     let mut parent = "";
@@ -318,7 +339,7 @@ fn walk(value: &Value, pointer: &str, places: &mut Vec<String>) {
     }
 }
 
-/// Returns the values that may stand in the place of a value: another type, and strings and numbers at the edges.
+/// Returns replacements for a value: other types, and strings and numbers at the bounds.
 fn replacements(value: &Value) -> Vec<(String, Value)> {
     let types =
         [json!(null), json!(true), json!(7), json!("x"), json!([]), json!({}), json!(["x"]), json!({"x": 1})];

@@ -1,4 +1,4 @@
-//! `policy test`: cases hold or differ, and what is wrong with a file of cases is told with its place.
+//! `policy test`: cases that hold or differ, and errors of a file of cases with their places.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap, policy};
 
-/// Issuers, people and an agent beside the usual policy.
+/// Issuers, principals and an agent, in addition to the usual policy.
 const MORE: &str = r"principals: [{email: alice@acme.example, providers: [openai]}]
 issuers:
   - {name: access, preset: cloudflare_access, issuer: https://acme.cloudflareaccess.com, audiences: [4714c1358e65]}
@@ -21,7 +21,7 @@ issuers:
     jwks: {inline: {keys: [{kty: EC, crv: P-256, kid: k1, x: RUXJOIjnQpl-QEdR-WWDK3kxxQhV244BKo9xezr5I6E, y: NNRTs7YUeagzFCHgz8RSSQKnRzzfTWhPlUSsRhUMLXM}]}}
 ";
 
-/// Runs cases beside the usual policy.
+/// Runs cases of the usual policy.
 fn test(cases: &str, args: &[&str]) -> Run {
     let folder = Folder::new();
     let policy = folder.file("policy.yaml", policy("") + MORE);
@@ -29,7 +29,7 @@ fn test(cases: &str, args: &[&str]) -> Run {
     keyswap(&[&["policy", "test", &policy], args].concat())
 }
 
-/// A case at a time when the token is valid.
+/// Returns a file with a case, at a time when the token is valid.
 fn case(case: &str) -> String {
     format!("at: 2026-06-30T00:00:00Z\ncases:\n  - name: it\n{}", indented(case))
 }
@@ -388,7 +388,7 @@ fn what_cannot_be_run_is_1_and_an_invalid_policy_is_3() {
     let bad = folder.file("bad.yaml", "version: keyswap/v2\ncredentials: {}\n");
     folder.file("bad.tests.yaml", case(&format!("{CHAT}\nforward: {{}}")));
     for (args, code, words) in [
-        (&[good.as_str()][..], 1, "there are no cases at"),
+        (&[good.as_str()][..], 1, "no cases at"),
         (&[good.as_str(), "missing.yaml"], 1, "cannot read `missing.yaml`"),
         (&["missing.yaml"], 1, "cannot read `missing.yaml`"),
         (
@@ -400,7 +400,7 @@ fn what_cannot_be_run_is_1_and_an_invalid_policy_is_3() {
             "stands twice",
         ),
         (&[bad.as_str()], 3, "error at `version`: expected `keyswap/v1`"),
-        (&[good.as_str(), &folder.file("none.yaml", "cases: []\n")], 1, "there are no cases"),
+        (&[good.as_str(), &folder.file("none.yaml", "cases: []\n")], 1, "no cases found"),
     ] {
         let run = keyswap(&[&["policy", "test"], args].concat());
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{args:?} {}", run.all());
@@ -423,7 +423,7 @@ fn names_and_values_of_a_file_write_nothing_but_text() {
     assert!(!run.all().contains(TOKEN), "{}", run.all());
 }
 
-/// The corpus has the form that users write: the command reads its files as they are, and decides as every other host.
+/// The corpus has the form of users' files: the command reads its files unchanged and decides like every other host.
 #[test]
 fn the_corpus_of_this_repository_holds_and_each_of_its_cases_can_fail() {
     let folder = Folder::new();
@@ -468,7 +468,7 @@ fn a_second_line_of_a_header_is_a_difference() {
     assert!(run.stdout.contains("header `x-a`: expected `2`, found `1, 2`"), "{}", run.stdout);
 }
 
-/// The document with something else expected of each case.
+/// Changes the expectation of each case, so that each must differ.
 fn spoilt(mut document: Value) -> Value {
     for case in document["cases"].as_array_mut().unwrap() {
         let spoil: BTreeMap<&str, (&str, Value)> = BTreeMap::from([

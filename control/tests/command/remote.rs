@@ -1,4 +1,4 @@
-//! `--server`: the same commands have the same answers from a server as from a database.
+//! `--server`: commands have the same output with a server as with a database.
 
 use keyswap_core::base::Digest;
 use keyswap_tests::Registry;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap_with, policy};
 
-/// A registry in a database and one behind a server, to which the same is done.
+/// A registry in a database and one behind a server, on which the same commands run.
 struct Twins {
     _folder: Folder,
     database: Side,
@@ -14,7 +14,7 @@ struct Twins {
     registry: Registry,
 }
 
-/// One of them: what names it, and the tokens that it made.
+/// One of the registries: the environment that names it, and the tokens that it generated.
 struct Side {
     environment: Vec<(&'static str, String)>,
     minted: Vec<String>,
@@ -24,12 +24,12 @@ pub(crate) fn registry() -> Registry {
     Registry::setup().command(env!("CARGO_BIN_EXE_keyswap")).start().unwrap()
 }
 
-/// Returns the environment that leads the command to a server.
+/// Returns the environment that selects a server.
 pub(crate) fn environment(registry: &Registry) -> Vec<(&'static str, String)> {
     vec![
         ("KEYSWAP_SERVER", registry.url()),
         ("KEYSWAP_ADMIN_PASSWORD", registry.password().to_owned()),
-        // It would see the password of whoever has no TLS.
+        // A proxy would see the password of a connection without TLS.
         ("HTTP_PROXY", "http://127.0.0.1:1".to_owned()),
         ("http_proxy", "http://127.0.0.1:1".to_owned()),
         ("ALL_PROXY", "http://127.0.0.1:1".to_owned()),
@@ -43,12 +43,12 @@ impl Twins {
         let registry = registry();
         let side = |environment| Side { environment, minted: Vec::new() };
         let mut database = side(vec![("KEYSWAP_DATABASE", url)]);
-        // A server makes its database when it starts.
+        // A server creates its database when it starts, so the other database is created here.
         assert_eq!(database.run(&["token", "import", "-"], b"{\"tokens\": []}").0, 0);
         Self { _folder: folder, database, server: side(environment(&registry)), registry }
     }
 
-    /// Does the same to both, which must say the same, and returns how it ended.
+    /// Runs a command on both registries. The outputs must be equal. Returns the exit code.
     fn run(&mut self, args: &[&str], stdin: &[u8]) -> i32 {
         let [database, server] = [&mut self.database, &mut self.server].map(|side| side.run(args, stdin));
         assert_eq!(database, server, "{args:?}");
@@ -56,12 +56,12 @@ impl Twins {
         server.0
     }
 
-    /// Does all of this, twice over, the first time as people do.
+    /// Runs all commands in each output format.
     fn run_all(&mut self, cases: &[(&[&str], &str, i32)]) {
         for format in ["human", "json"] {
             for (args, stdin, code) in cases {
                 let code_got = self.run(&[*args, &["--format", format]].concat(), stdin.as_bytes());
-                // The second round finds what the first one left.
+                // In the second round, with JSON, the state is that after the first.
                 assert!(format == "json" || code_got == *code, "{args:?} ended with {code_got}");
             }
         }
@@ -79,7 +79,7 @@ impl Side {
         (run.code, format!("{}--\n{}", self.plain(&run.stdout), self.plain(&run.stderr)))
     }
 
-    /// The text without what no two registries have in common: minted tokens, the time, and who it was.
+    /// Replaces the parts that differ between two registries: generated tokens, the time, and the actor.
     fn plain(&self, text: &str) -> String {
         let mut text = text.replace("\"command line\"", "\"admin\"");
         for token in &self.minted {
@@ -97,7 +97,7 @@ fn minted(word: &str) -> Option<String> {
     (word.starts_with("ptk_") && word.len() == 36).then(|| word.to_owned())
 }
 
-/// Times that this test says are in 2099.
+/// Returns true for a time of now. Times that this test sets are in 2099.
 fn is_now(word: &str) -> bool {
     word.len() >= 20 && word.starts_with("20") && !word.starts_with("2099") && word.as_bytes()[19] == b'Z'
 }
@@ -111,12 +111,12 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
     let file = files.file("policy.yaml", policy(&disabled));
     let known = "5".repeat(64);
     let cases: &[(&[&str], &str, i32)] = &[
-        // Nothing is there yet.
+        // An empty registry.
         (&["token", "list"], "", 0),
         (&["token", "show", "ci"], "", 1),
         (&["user", "list"], "", 0),
         (&["user", "show", "a@acme.example"], "", 1),
-        // Creating.
+        // Creation.
         (&["token", "create", "--label", "ci", "--provider", "openai,anthropic"], "", 0),
         (
             &[
@@ -149,7 +149,7 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "create", "--label", "m", "--provider", "openai", "--model", "a b"], "", 1),
         (&["token", "create", "--label", "\u{1b}[2J", "--provider", "openai"], "", 1),
         (&["token", "create"], "", 1),
-        // Showing and listing.
+        // Records and lists.
         (&["token", "show", "ci"], "", 0),
         (&["token", "show", "Zoë"], "", 0),
         (&["token", "show", "-"], TOKEN, 0),
@@ -161,7 +161,7 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "list", "--search", "%&=?#/"], "", 0),
         (&["token", "list", "--limit", "1"], "", 0),
         (&["token", "list", "--status", "disabled"], "", 0),
-        // Taking back, replacing.
+        // Status and rotation.
         (&["token", "disable", "ci"], "", 0),
         (&["token", "rotate", "ci"], "", 1),
         (&["token", "enable", "ci"], "", 0),
@@ -172,7 +172,7 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "delete", "-"], TOKEN, 1),
         (&["token", "delete", "-", "--yes"], TOKEN, 0),
         (&["token", "delete", "-", "--yes"], TOKEN, 1),
-        // Importing.
+        // Import.
         (&["token", "import", &file], "", 0),
         (&["token", "import", &file], "", 0),
         (&["token", "import", "-"], "{\"tokens\": []}", 0),
@@ -232,7 +232,7 @@ fn a_long_list_is_fetched_to_its_end() {
         .map(|n| serde_json::json!({"sha256": format!("{n:064x}"), "label": format!("token {n}"), "providers": ["openai"]}))
         .collect();
     let document = serde_json::json!({ "tokens": tokens }).to_string();
-    // More than any other body may have.
+    // The import exceeds the limit of other bodies.
     let large = document.replace("openai", &format!("openai-{}", "x".repeat(20)));
     assert!(large.len() > 64 * 1024);
     assert_eq!(twins.run(&["token", "import", "-"], large.as_bytes()), 0);
@@ -250,7 +250,7 @@ fn a_command_leaves_no_session_and_says_who_it_was() {
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let run = |args: &[&str]| -> Run { keyswap_with(args, b"", &environment) };
     for _ in 0..12 {
-        // More than the tries of a minute: the right password is no try.
+        // More sign-ins than attempts a minute: the right password does not count.
         assert_eq!(run(&["token", "list"]).code, 0);
     }
     assert_eq!(run(&["token", "create", "--label", "ci", "--provider", "openai"]).code, 0);

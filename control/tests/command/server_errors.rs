@@ -1,4 +1,4 @@
-//! `--server`: where the password goes, and what is said when the server is not what was meant.
+//! `--server`: the receivers of the password, and the errors of a wrong server.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -24,7 +24,7 @@ fn refused(run: &Run, words: &str) {
     assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{words}: {}", run.stderr);
 }
 
-/// A server that gives every request this answer, and tells what it was sent.
+/// Starts a server that gives every request this answer. Returns its URL and the requests.
 fn answering(answer: &'static [u8]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -36,7 +36,7 @@ fn answering(answer: &'static [u8]) -> (String, Receiver<String>) {
 fn serve(mut client: TcpStream, answer: &[u8], seen: &Sender<String>) {
     client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let (mut request, mut part) = (String::new(), [0; 4096]);
-    // The password is the end of the body.
+    // The body ends with the password.
     while !request.ends_with('}') {
         match client.read(&mut part) {
             Ok(count) if count > 0 => request.push_str(std::str::from_utf8(&part[..count]).unwrap()),
@@ -51,27 +51,27 @@ fn serve(mut client: TcpStream, answer: &[u8], seen: &Sender<String>) {
 fn what_is_wrong_is_told_with_a_remedy() {
     let registry = registry();
     let server = registry.url();
-    refused(&list(&server, &[], &[]), "refuses the password: is it the one in `KEYSWAP_ADMIN_PASSWORD`");
+    refused(&list(&server, &[], &[]), "refused the password: check that it equals `KEYSWAP_ADMIN_PASSWORD`");
     for _ in 0..9 {
         list(&server, &[], &[]);
     }
     let run = list(&server, &[], &[]);
-    refused(&run, "has had too many tries to sign in: try again in ");
+    refused(&run, "got too many sign-in attempts: try again in ");
     let seconds: u32 =
         run.stderr.split("again in ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!((1..=60).contains(&seconds));
 
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    refused(&list(&format!("http://{free}"), &[], &[]), "is `keyswap serve` running there?");
-    refused(&list(&format!("https://{free}"), &[], &[]), "is `keyswap serve` reached there by way of TLS");
+    refused(&list(&format!("http://{free}"), &[], &[]), "check that `keyswap serve` is running there");
+    refused(&list(&format!("https://{free}"), &[], &[]), "check that `keyswap serve` answers there over TLS");
     refused(&list("https://nowhere.invalid", &["--timeout", "5s"], &[]), "https://nowhere.invalid");
     let run = keyswap_with(&["token", "list", "--server", &server], b"", &[]);
-    refused(&run, "set `KEYSWAP_ADMIN_PASSWORD`, or `KEYSWAP_ADMIN_PASSWORD_FILE`");
+    refused(&run, "set `KEYSWAP_ADMIN_PASSWORD`, or set `KEYSWAP_ADMIN_PASSWORD_FILE`");
     let both = [("KEYSWAP_SERVER", server.as_str()), ("KEYSWAP_DATABASE", "sqlite://a.db")];
-    refused(&keyswap_with(&["token", "list"], b"", &both), "say `--database` or `--server`");
-    // An argument goes before the environment.
+    refused(&keyswap_with(&["token", "list"], b"", &both), "pass `--database` or `--server`");
+    // An argument overrides the environment.
     let run = keyswap_with(&["token", "list", "--database", "sqlite://nowhere.db"], b"", &both);
-    refused(&run, "there is no database `nowhere.db`");
+    refused(&run, "no database at `nowhere.db`");
     refused(&list("SENTINEL://a", &[], &[]), "invalid `--server`: expected the address of a server");
     refused(&list(&server, &["--database", "sqlite://a.db"], &[]), "cannot be used with");
 }
@@ -88,7 +88,7 @@ fn a_password_in_a_file_is_taken() {
 
 #[test]
 fn a_server_that_is_not_keyswap_is_told_apart() {
-    let not_keyswap = "the server does not answer as `keyswap serve` does";
+    let not_keyswap = "the server does not answer like `keyswap serve`";
     let cases: [(&'static [u8], &str); 13] = [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", not_keyswap),
         (b"HTTP/1.1 204 No Content\r\n\r\n", not_keyswap),
@@ -102,7 +102,7 @@ fn a_server_that_is_not_keyswap_is_told_apart() {
         (b"SSH-2.0-OpenSSH_9.2\r\n", not_keyswap),
         (b"", not_keyswap),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", not_keyswap),
-        // What another says is shown as text.
+        // The server's text is escaped.
         (
             b"HTTP/1.1 418 No\r\ncontent-type: application/problem+json\r\ncontent-length: 59\r\n\r\n{\"status\":418,\"code\":\"x\",\"detail\":\"a\\u001b[2J\\nb\\u202ec\"}   ",
             r"a\u{1b}[2J\nb\u{202e}c",
@@ -118,8 +118,8 @@ fn a_server_that_is_not_keyswap_is_told_apart() {
 fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    refused(&list(&url, &["--timeout", "1s"], &[]), "does not answer in time");
-    // A byte now and then is no answer either.
+    refused(&list(&url, &["--timeout", "1s"], &[]), "did not answer in time");
+    // A byte now and then does not extend the time limit.
     let trickle = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("http://{}", trickle.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -130,7 +130,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    refused(&list(&url, &["--timeout", "1s"], &[]), "does not answer in time");
+    refused(&list(&url, &["--timeout", "1s"], &[]), "did not answer in time");
 }
 
 #[test]
@@ -142,21 +142,21 @@ fn a_redirect_is_told_and_not_followed() {
         let answer =
             format!("HTTP/1.1 {status}\r\nlocation: {elsewhere}/admin/session\r\ncontent-length: 0\r\n\r\n");
         let (url, requests) = answering(answer.leak().as_bytes());
-        refused(&list(&url, &[], &[]), "the password is sent nowhere else");
+        refused(&list(&url, &[], &[]), "where the password is not sent");
         assert!(requests.recv().unwrap().contains(PASSWORD), "it was sent to where it was meant to go");
-        assert!(visits.try_recv().is_err(), "{status}: somebody else was asked");
+        assert!(visits.try_recv().is_err(), "{status}: another server was asked");
     }
 }
 
 #[test]
 fn without_tls_no_other_machine_gets_the_password() {
-    let words = "has no TLS, so others could read the password on its way";
+    let words = "has no TLS, so the password could be read in transit";
     for server in
         ["http://192.0.2.1", "http://keyswap.example:7070", "http://0.0.0.0:7070", "http://localhost.example"]
     {
         refused(&list(server, &[], &[]), words);
     }
-    // Whoever says so goes there, past every proxy of the environment.
+    // With the option the password is sent, past every proxy of the environment.
     let (proxy, visits) = answering(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
     let (url, requests) = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     let zero = url.replace("127.0.0.1", "0.0.0.0");

@@ -1,4 +1,4 @@
-//! Runs the binary and keeps all that it said.
+//! Runs of the binary, with their whole output.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A token that some policy knows. It must never be printed.
+/// The token of the usual policy. It must never be printed.
 pub(crate) const TOKEN: &str = "ptk_SENTINELsentinelSENTINELsentinel";
 
-/// Its SHA-256.
+/// The SHA-256 of [`TOKEN`].
 pub(crate) const DIGEST: &str = "25acd6678bcfe7b69f1700970e0d9401dcc6d4eb0d7ffc6828027b700d9f049a";
 
 /// The output of the command.
@@ -20,18 +20,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Standard output as JSON.
+    /// Parses standard output as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
-    /// Both streams, for what must stand in neither.
+    /// Returns both streams, to check that neither contains a text.
     pub(crate) fn all(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
-/// Runs `keyswap` in an environment that has no secret.
+/// Runs `keyswap` in an environment without secrets.
 pub(crate) fn keyswap(args: &[&str]) -> Run {
     keyswap_with(args, b"", &[])
 }
@@ -57,7 +57,7 @@ pub(crate) fn keyswap_with(args: &[&str], stdin: &[u8], environment: &[(&str, &s
     }
 }
 
-/// Nothing that was said moves the cursor or turns text around.
+/// Asserts that the output has no control characters: nothing moves the cursor or reverses text.
 pub(crate) fn assert_only_text(run: &Run) {
     let all = run.all();
     let is_text = |char: char| {
@@ -67,7 +67,7 @@ pub(crate) fn assert_only_text(run: &Run) {
     assert!(all.chars().all(is_text), "{all:?}");
 }
 
-/// A folder with files in it, gone when dropped.
+/// A temporary folder, deleted on drop.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -86,7 +86,7 @@ impl Folder {
     }
 }
 
-/// A policy in YAML that knows [`TOKEN`], and the tokens of `more`.
+/// Returns a policy in YAML with [`TOKEN`] and the tokens in `more`.
 pub(crate) fn policy(more: &str) -> String {
     format!(
         "\

@@ -16,7 +16,7 @@ fn is_token(text: &str) -> bool {
     })
 }
 
-/// Labels and, without their spaces, names of mailboxes that a careless quoting would break.
+/// Labels that careless quoting would break. Without spaces they are mailbox names.
 const AWKWARD: [&str; 12] = [
     "alice-laptop",
     "true",
@@ -43,7 +43,7 @@ fn a_new_token_works_once_its_record_is_pasted_into_a_policy() {
         assert!(is_token(token), "{}", run.stdout);
 
         let folder = Folder::new();
-        // All of standard error can be pasted: the words are comments.
+        // All of standard error can be pasted: the notes are YAML comments.
         let file = folder.file("policy.yaml", policy(&run.stderr));
         let check = keyswap(&["policy", "check", &file]);
         assert_eq!(check.code, 0, "{label}: {}\n{}", check.all(), run.stderr);
@@ -60,7 +60,7 @@ fn a_new_token_works_once_its_record_is_pasted_into_a_policy() {
 fn people_are_told_that_the_token_is_shown_once() {
     let run = create(&["--label", "ci", "--provider", "openai"]);
     assert_eq!(run.stdout.lines().count(), 1);
-    assert!(run.stderr.contains("shown once and never again"), "{}", run.stderr);
+    assert!(run.stderr.contains("shown only once: store it now"), "{}", run.stderr);
     assert!(!run.stderr.contains(run.stdout.trim_end()));
 }
 
@@ -174,5 +174,8 @@ fn an_owner_is_an_email_address() {
         );
     }
     let help = keyswap(&["token", "create", "--help"]).stdout;
-    assert!(help.contains("--owner <EMAIL>\n") && help.contains("The email address of"), "{help}");
+    assert!(
+        help.contains("--owner <EMAIL>\n") && help.contains("Email address of the token's owner"),
+        "{help}"
+    );
 }

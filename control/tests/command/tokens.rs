@@ -1,10 +1,10 @@
-//! `token …` on a registry: what goes in is there, and a token is named without saying it.
+//! `token …` on a registry: stored records, and selecting a token without passing it as an argument.
 
 use serde_json::{Value, json};
 
 use crate::support::{DIGEST, Folder, Run, TOKEN, assert_only_text, keyswap_with, policy};
 
-/// A registry of one test's own.
+/// The registry of one test.
 pub(crate) struct Home {
     folder: Folder,
     url: String,
@@ -17,7 +17,7 @@ impl Home {
         Self { folder, url }
     }
 
-    /// Runs the command on the registry, which the environment names.
+    /// Runs a command on the registry, which the environment names.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, b"")
     }
@@ -28,7 +28,7 @@ impl Home {
         run
     }
 
-    /// Runs the command and returns what it answered in JSON.
+    /// Runs a command and returns its output in JSON.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let run = self.run(&[args, &["--format", "json"]].concat());
         assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
@@ -117,16 +117,16 @@ fn a_token_is_named_by_label_digest_or_standard_input() {
 
     let absent = "0".repeat(64);
     for (name, stdin, words) in [
-        ("c", "", "3 tokens match: name one by digits of its SHA-256"),
+        ("c", "", "3 tokens match: select one by digits of its SHA-256"),
         (&ci[..7], "", "no such token"),
         ("nobody", "", "no such token"),
         ("%", "", "no such token"),
         ("' OR 1=1 --", "", "no such token"),
-        ("", "", "which token?"),
+        ("", "", "no token given"),
         (absent.as_str(), "", "no such token"),
-        (TOKEN, "", "give a token on standard input"),
+        (TOKEN, "", "pass the token on standard input"),
         ("-", "ptk_SENTINEL-that-nobody-knows", "no such token"),
-        ("-", "\n", "there is no token on standard input"),
+        ("-", "\n", "no token on standard input"),
     ] {
         if name == "c" {
             home.create("cd");
@@ -154,8 +154,8 @@ fn a_rotated_token_has_a_successor_and_ends_with_the_grace() {
     for (args, words) in [
         (&["token", "rotate", old][..], "the token has a successor already"),
         (&["token", "rotate", "ci"], "2 tokens match"),
-        (&["token", "rotate", old, "--grace", "367d"], "a year at most"),
-        (&["token", "rotate", old, "--grace", "soon"], "expected a time"),
+        (&["token", "rotate", old, "--grace", "367d"], "at most one year"),
+        (&["token", "rotate", old, "--grace", "soon"], "expected a duration"),
     ] {
         let run = home.run(args);
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
@@ -192,7 +192,7 @@ fn a_list_is_searched_cut_and_fits_the_terminal() {
     let home = Home::new();
     let empty = home.run(&["token", "create", "--label", "first", "--provider", "openai"]);
     assert_eq!(empty.code, 0);
-    // A search finds the beginnings of tokens, too, which are random, but have no hyphens.
+    // A search also matches digests and the last four characters of tokens; these labels cannot match them by chance.
     for label in ["build-ci", "build-ci-nightly", "laptop"] {
         home.create(label);
     }
@@ -238,7 +238,7 @@ fn tokens_of_a_policy_come_in_once_and_as_they_are() {
         (&alice["owner"], &alice["expires_at"]),
         (&json!("alice@acme.example"), &json!("2027-06-30T00:00:00Z"))
     );
-    assert_eq!(home.run(&["token", "import", &file]).stdout, "0 imported, 2 there already\n");
+    assert_eq!(home.run(&["token", "import", &file]).stdout, "0 imported, 2 already present\n");
 
     let record = |digest: &str, more: &str| {
         format!(r#"{{"tokens": [{{"sha256": "{digest}", "label": "x", "providers": ["openai"]{more}}}]}}"#)
@@ -260,7 +260,7 @@ fn tokens_of_a_policy_come_in_once_and_as_they_are() {
         assert!(run.stderr.contains(words), "{document}: {}", run.stderr);
         assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
     }
-    // The first record is fine, the second is not: neither comes in.
+    // The first record is valid, the second is not: neither is imported.
     let half = format!("tokens:\n- {{sha256: '{new}', label: x, providers: [openai]}}\n- {{}}\n");
     assert_eq!(home.run_with(&["token", "import", "-"], half.as_bytes()).code, 1);
     assert_eq!(home.run(&["token", "show", &new]).code, 1);
@@ -271,10 +271,10 @@ fn a_wrong_registry_is_told_and_made_only_by_what_adds_to_it() {
     let folder = Folder::new();
     let absent = format!("sqlite://{}", folder.path("absent.db").display());
     for (args, words) in [
-        (&["token", "list"][..], "which registry? Name it with `--database` or `--server`"),
-        (&["user", "list"], "which registry?"),
-        (&["token", "list", "--database", &absent], "there is no database"),
-        (&["user", "show", "a@acme.example", "--database", &absent], "there is no database"),
+        (&["token", "list"][..], "no registry given: pass `--database` or `--server`"),
+        (&["user", "list"], "no registry given"),
+        (&["token", "list", "--database", &absent], "no database at"),
+        (&["user", "show", "a@acme.example", "--database", &absent], "no database at"),
         (&["token", "list", "--database", "mysql://a:SENTINEL@b/c"], "invalid database URL"),
         (&["token", "create", "--label", "a", "--provider", "openai", "--model", "m"], "need a registry"),
         (&["token", "list", "--limit", "0", "--database", &absent], "--limit"),

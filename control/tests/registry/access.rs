@@ -1,4 +1,4 @@
-//! Sign-in by Cloudflare Access: whose token lets in, whose does not, and how often the keys are fetched.
+//! Sign-in by Cloudflare Access: accepted and refused tokens, and the number of fetches of keys.
 
 use jwt_simple::claims::JWTClaims;
 use jwt_simple::prelude::Duration;
@@ -39,7 +39,7 @@ async fn list(server: &Server, token: &str) -> Response {
     server.client.get(format!("{}/admin/api/tokens", server.url)).header(HEADER, token).send().await.unwrap()
 }
 
-/// The status and the code of an answer in JSON.
+/// Returns the status and the code of a JSON answer.
 async fn told(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
@@ -54,7 +54,7 @@ async fn an_administrator_comes_in_by_access_and_stands_in_the_audit_log(databas
     let signer = Signer::first("k1");
     let keys = KeyServer::start(signer.set()).await;
     let server = start(database, &keys.url);
-    // However Access writes the address.
+    // The case of the address in the token does not matter.
     let token = signer.sign(claims(ISSUER, "Alice@ACME.example"));
     let cookie = format!("theme=dark; CF_Authorization={token}");
     for (index, (name, value)) in [(HEADER, &token), ("cookie", &cookie)].into_iter().enumerate() {
@@ -80,7 +80,7 @@ async fn an_administrator_comes_in_by_access_and_stands_in_the_audit_log(databas
     assert_eq!(by("admin"), ["admin.set_password"]);
     assert_eq!(keys.asked(), 1, "the keys are kept");
 
-    // What another site's page asks for is refused, whoever is signed in.
+    // Requests from another site's page are refused, with any valid sign-in.
     let foreign = builder().build().unwrap().post(format!("{}/admin/api/tokens", server.url));
     let foreign = foreign.header("cookie", &cookie).header("sec-fetch-site", "cross-site");
     assert_eq!(told(foreign.send().await.unwrap()).await, refused(403, "foreign_origin"));
@@ -157,7 +157,7 @@ fn a_token_that_does_not_let_in_is_refused_whatever_else_the_request_has() {
                 ("no signature", format!("{}.", good.rsplit_once('.').unwrap().0), 401, invalid),
                 ("two tokens", format!("{good},{good}"), 401, invalid),
             ] {
-                // Neither a session nor the password helps.
+                // A request with a refused token cannot use a session or the password.
                 let ask = |method, path: &str| server.admin(&session, method, path).header(HEADER, &token);
                 let response = ask(Method::GET, "/api/tokens").send().await.unwrap();
                 assert_eq!(response.headers().contains_key("www-authenticate"), status == 401, "{what}");
@@ -172,16 +172,16 @@ fn a_token_that_does_not_let_in_is_refused_whatever_else_the_request_has() {
                     ask(Method::POST, "/sign-in").form(&[("password", PASSWORD)]).send().await.unwrap();
                 assert_eq!(form.status(), status, "{what}");
             }
-            // A session is enough for a request without a token; an empty header is none.
+            // A session suffices for a request without a token. An empty header does not count as a token.
             let without = server.admin(&session, Method::GET, "/api/tokens").header(HEADER, "");
             assert_eq!(without.send().await.unwrap().status(), 200);
             assert_eq!(list(&server, "").await.status(), 401);
             assert_eq!(list(&server, &good).await.status(), 200);
-            // The data planes' routes take no notice.
+            // The data planes' routes ignore the token.
             let lookup =
                 server.client.get(format!("{}/v1/changes?since=0", server.url)).header(HEADER, &good);
             assert_eq!(lookup.send().await.unwrap().status(), 401);
-            // What names another issuer, or is no JWT, has fetched nothing.
+            // Tokens of another issuer, and texts that are not a JWT, have caused no fetch.
             assert_eq!(keys.asked(), 1);
         },
         &Database::sqlite(),
@@ -274,7 +274,7 @@ fn without_keys_nobody_comes_in_by_access_until_they_are_back() {
                 let session = server.sign_in().await;
                 let with_session = server.admin(&session, Method::GET, "/api/tokens");
                 assert_eq!(with_session.send().await.unwrap().status(), 200);
-                // Not even in a browser's page is there another way in.
+                // The dashboard's pages refuse the request too.
                 let page = server.admin(&session, Method::GET, "").header(HEADER, &token);
                 assert_eq!(page.send().await.unwrap().status(), 503);
             }
@@ -290,7 +290,7 @@ fn without_keys_nobody_comes_in_by_access_until_they_are_back() {
                 assert!(begin.elapsed().as_secs() < 30, "the keys are not fetched again");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            // What is kept is used while the keys are away again.
+            // The cached keys are used while the key server fails.
             keys.says(500, "");
             assert_eq!(list(&server, &token).await.status(), 200);
             let unknown = Signer::second("k2").sign(claims(ISSUER, ALICE));

@@ -1,4 +1,4 @@
-//! The work of administrators over HTTP with tokens, users and the audit log.
+//! The administration API: tokens, users and the audit log.
 
 use keyswap_core::base::Digest;
 use reqwest::Method;
@@ -15,7 +15,7 @@ on_both_databases!(
     markup_and_sql_are_text,
 );
 
-/// A server with an administrator.
+/// A server with a signed-in administrator.
 struct Admin {
     server: Server,
     cookie: String,
@@ -28,7 +28,7 @@ impl Admin {
         Self { server, cookie }
     }
 
-    /// Asks, expects the status, and returns the answer.
+    /// Sends a request, asserts the status, and returns the answer.
     async fn ask(&self, method: Method, path: &str, body: Value, status: u16) -> Value {
         let mut request = self.server.admin(&self.cookie, method, &format!("/api{path}"));
         if !body.is_null() {
@@ -73,7 +73,7 @@ async fn a_token_lives_from_creation_to_deletion(database: &Database) {
     let changed = admin.ask(Method::PATCH, &path, change, 200).await;
     assert_eq!((&changed["status"], &changed["expires_at"]), (&json!("active"), &json!(later)));
     assert_eq!(admin.ask(Method::PATCH, &path, json!({}), 200).await, changed);
-    // All of it is one change, and nothing of it is done where a part cannot be.
+    // The patch is one change. Where a part is invalid, nothing is changed.
     let limit = json!({"requests": 5, "per": "60s"});
     let change = json!({"status": "disabled", "expires_at": "2098-01-01T00:00:00Z", "rate_limit": limit});
     let together = admin.ask(Method::PATCH, &path, change, 200).await;

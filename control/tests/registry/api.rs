@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::server::{CREDENTIAL, Server, command};
 use crate::support::{Database, admin, create, new_token, run};
 
-/// Each of these is about the server, and not about the database behind it.
+/// Runs tests on SQLite only: they concern the server, not the database.
 macro_rules! on_sqlite {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -269,7 +269,7 @@ async fn whoever_sends_too_slowly_is_cut_off(database: &Database) {
         let mut slow = TcpStream::connect(address).unwrap();
         slow.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         slow.write_all(sent.as_bytes()).unwrap();
-        // A byte now and then does not help.
+        // A byte now and then does not extend the time limit.
         let mut trickle = slow.try_clone().unwrap();
         std::thread::spawn(move || {
             while trickle.write_all(b"a").is_ok() {
@@ -277,13 +277,13 @@ async fn whoever_sends_too_slowly_is_cut_off(database: &Database) {
             }
         });
         let mut answer = Vec::new();
-        // The end may be a reset, since what trickled in is not read.
+        // The connection may end with a reset, since the server leaves bytes unread.
         let _ = slow.read_to_end(&mut answer);
         let answer = String::from_utf8(answer).unwrap();
         assert_eq!(answer.starts_with("HTTP/1.1 408"), !code.is_empty(), "{sent}: {answer}");
         assert!(answer.contains(code), "{answer}");
     }
-    // Waiting is no slowness of the client.
+    // The wait of a long poll is not counted as slowness of the client.
     let waiting = server.get("/v1/changes?since=0&wait=3").send().await.unwrap();
     assert_eq!(waiting.status(), 200);
 }
@@ -299,7 +299,7 @@ fn a_long_poll_over_http_is_woken_by_another_process() {
             let feed = json(waiting.await.unwrap().unwrap()).await;
             let change = json!({"kind": "token", "key": digest.to_hex(), "sequence": 1});
             assert_eq!(feed, json!({"sequence": 1, "reset": false, "changes": [change]}));
-            // Without a number: where to begin.
+            // Without a number: the number to start from.
             let newest = json(server.get("/v1/changes").send().await.unwrap()).await;
             assert_eq!(newest, json!({"sequence": 1, "reset": false, "changes": []}));
         },
@@ -318,15 +318,15 @@ fn secrets_that_cannot_be_used_are_refused_by_name() {
     let token = "KEYSWAP_REGISTRY_TOKEN";
     let in_file = "KEYSWAP_REGISTRY_TOKEN_FILE";
     for (environment, expect) in [
-        (vec![], "set `KEYSWAP_REGISTRY_TOKEN`, or `KEYSWAP_REGISTRY_TOKEN_FILE`"),
-        (vec![(token, "SENTINEL")], "`KEYSWAP_REGISTRY_TOKEN` is too short: it needs 16 characters"),
-        (vec![(token, "SENTINEL\t0123456789")], "`KEYSWAP_REGISTRY_TOKEN` has a control character in it"),
-        (vec![(in_file, bad.as_str())], "`KEYSWAP_REGISTRY_TOKEN_FILE` has a control character in it"),
+        (vec![], "set `KEYSWAP_REGISTRY_TOKEN`, or set `KEYSWAP_REGISTRY_TOKEN_FILE`"),
+        (vec![(token, "SENTINEL")], "`KEYSWAP_REGISTRY_TOKEN` is too short: it needs at least 16 characters"),
+        (vec![(token, "SENTINEL\t0123456789")], "`KEYSWAP_REGISTRY_TOKEN` contains a control character"),
+        (vec![(in_file, bad.as_str())], "`KEYSWAP_REGISTRY_TOKEN_FILE` contains a control character"),
         (vec![(in_file, "/nowhere")], "cannot read `/nowhere`"),
         (vec![(token, "SENTINEL-0123456789"), (in_file, good.as_str())], "both"),
         (
             vec![(in_file, good.as_str()), ("KEYSWAP_ADMIN_PASSWORD", "SENTINEL")],
-            "`KEYSWAP_ADMIN_PASSWORD` is too short: it needs 12 characters",
+            "`KEYSWAP_ADMIN_PASSWORD` is too short: it needs at least 12 characters",
         ),
         (
             vec![(in_file, good.as_str()), ("KEYSWAP_DATABASE", "mysql://SENTINEL")],

@@ -1,4 +1,4 @@
-//! A server that is killed loses nothing that it acknowledged, and leaves nothing half done.
+//! A killed server loses no acknowledged write and leaves no partial one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const WRITES: i64 = 1000;
 const WRITERS: i64 = 8;
 const PAIRS: usize = 16;
 
-/// Has writers write until the server is killed in the middle of it; returns what it acknowledged.
+/// Runs concurrent writers and kills the server meanwhile. Returns the acknowledged writes.
 async fn killed_while_writing<T: Send + 'static, W: Future<Output = Option<T>> + Send>(
     mut server: Server,
     request: impl Fn(&Server) -> RequestBuilder,
@@ -47,7 +47,7 @@ async fn killed_while_writing<T: Send + 'static, W: Future<Output = Option<T>> +
     acknowledged
 }
 
-/// The answer, which has this status; none where the server is gone, in the middle of this or another write.
+/// Returns the answer, which must have this status. Returns `None` if the server was killed.
 async fn answer(request: RequestBuilder, status: u16) -> Option<Response> {
     let response = request.send().await.ok()?;
     assert_eq!(response.status(), status, "{response:?}");
@@ -92,7 +92,7 @@ async fn every_acknowledged_write_survives_a_kill(database: &Database) {
     assert_eq!(registry.tokens(&Listing::default()).await.unwrap().total, 2 * i64::try_from(PAIRS).unwrap());
 }
 
-/// Through the administration: a token is several rows, its change and its line in the audit log among them.
+/// Writes tokens, each of which takes several rows: the record, its change and its entry in the audit log.
 async fn every_acknowledged_token_survives_a_kill(database: &Database) {
     let server = Server::start(&database.url());
     let cookie = server.sign_in().await;
@@ -101,7 +101,7 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
         |server| server.admin(&cookie, Method::POST, "/api/tokens"),
         |request, write| async move {
             let new = json!({"label": format!("token {write}"), "providers": ["openai"]});
-            // The answer may be cut off after its head; then nothing was promised.
+            // The answer may be cut off after its head; then the write is not acknowledged.
             let body = answer(request.json(&new), 201).await?.text().await.ok()?;
             let created: Value = serde_json::from_str(&body).unwrap();
             Some(created["record"]["sha256"].as_str().unwrap().to_owned())
@@ -116,7 +116,7 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
         let digest = Digest::from_hex(hex).unwrap();
         assert!(registry.token(&digest).await.is_ok(), "an acknowledged token is gone");
     }
-    // Every token has its change and its line in the audit log, and neither is there without a token.
+    // Every token has its change and its entry in the audit log, and there are no others.
     let tokens = registry.tokens(&Listing::default()).await.unwrap().total;
     let feed = registry.changes(0, Duration::ZERO).await.unwrap();
     let audit =

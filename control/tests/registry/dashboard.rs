@@ -1,4 +1,4 @@
-//! The dashboard as plain HTTP: what its pages say, and what they need no script for.
+//! The dashboard over plain HTTP: the content of its pages, and its forms without the script.
 
 use keyswap::registry::RateLimit;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -106,7 +106,7 @@ async fn forms_do_what_they_say(database: &Database) {
     ];
     let response = post("/tokens", &new).await;
     assert_eq!(response.status(), 201);
-    // The examples can be pasted as they are.
+    // The examples can be pasted unchanged.
     let shown = response.text().await.unwrap();
     assert!(shown.contains("curl https://llm.acme.example/v1/models"), "{shown}");
     assert!(!shown.contains("127.0.0.1"), "{shown}");
@@ -178,7 +178,7 @@ fn pages_are_protected_and_not_kept() {
             let response = request.send().await.unwrap();
             assert_eq!(response.status(), 429);
             assert!(response.headers().contains_key("retry-after"));
-            assert!(response.text().await.unwrap().contains("too many tries; wait"));
+            assert!(response.text().await.unwrap().contains("too many attempts; wait"));
             let foreign =
                 server.admin(&cookie, Method::POST, "/sign-out").header("origin", "https://evil.example");
             assert_eq!(foreign.form(&json!({})).send().await.unwrap().status(), 403);

@@ -1,4 +1,4 @@
-//! The change feed: nothing is missed, and whoever waits is woken.
+//! The change feed: no change is missed, and every waiter is woken.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ on_both_databases!(
     a_long_feed_comes_in_parts,
 );
 
-/// Longer than any test runs: a wait that ends before was ended by a change.
+/// A wait longer than any test: if it ends earlier, a change ended it.
 const LONG: Duration = Duration::from_secs(200);
 
 async fn each_key_is_there_once_with_its_newest_change(database: &Database) {
@@ -41,7 +41,7 @@ async fn each_key_is_there_once_with_its_newest_change(database: &Database) {
 async fn a_wait_ends_with_the_change_of_another_replica(database: &Database) {
     let (reader, writer) = (database.open().await, database.open().await);
     let mut since = 0;
-    // More than once, with a change while somebody waits and, as likely, between two waits.
+    // Changes come during a wait and, as likely, between two waits.
     for round in 0..5 {
         let waiting = {
             let reader = reader.clone();

@@ -1,4 +1,4 @@
-//! An issuer like Cloudflare Access: a server with its keys, and tokens that are signed with them.
+//! An issuer like Cloudflare Access: a server with its keys, and tokens signed with them.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use jwt_simple::prelude::Duration;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Published keys, since making one takes long without optimisation: RFC 7520 section 3.4, and Wycheproof's.
+/// Published keys, since generating one takes long without optimisation: RFC 7520, section 3.4, and Wycheproof's.
 const RFC7520: &str = include_str!("../../../tests/vectors/rfc7520/jws/4_1.rsa_v15_signature.json");
 const WYCHEPROOF: &str = include_str!("../../../tests/vectors/wycheproof/json_web_signature_test.json");
 
@@ -39,7 +39,7 @@ impl Signer {
         Self(RS256KeyPair::from_jwk(&jwk.to_string()).unwrap().with_key_id(kid))
     }
 
-    /// The set with this key alone.
+    /// Returns the JWK Set with this key alone.
     pub(crate) fn set(&self) -> String {
         let jwk: Value = serde_json::from_str(&self.0.public_key().to_jwk()).unwrap();
         json!({"keys": [jwk]}).to_string()
@@ -50,7 +50,7 @@ impl Signer {
     }
 }
 
-/// Claims of a person, as Cloudflare Access signs them for `issuer` and the audience `4714`.
+/// Returns the claims of a user, as Cloudflare Access signs them for `issuer` and the audience `4714`.
 pub(crate) fn claims(issuer: &str, email: &str) -> JWTClaims<Value> {
     Claims::with_custom_claims(json!({"email": email, "type": "app"}), Duration::from_secs(300))
         .with_issuer(issuer)
@@ -58,7 +58,7 @@ pub(crate) fn claims(issuer: &str, email: &str) -> JWTClaims<Value> {
         .with_subject("7335d417-61da-459d-899c-0a01c76a2f94")
 }
 
-/// Serves whatever it was told to, and counts who asks.
+/// A server with a settable answer, which counts its requests.
 #[derive(Clone)]
 pub(crate) struct KeyServer {
     pub(crate) address: SocketAddr,
@@ -84,7 +84,7 @@ impl KeyServer {
         *self.answer.lock().unwrap() = (StatusCode::from_u16(status).unwrap(), body.into());
     }
 
-    /// How often somebody has asked.
+    /// Returns the number of requests.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -92,7 +92,7 @@ impl KeyServer {
     fn answer(&self) -> Response {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (status, body) = self.answer.lock().unwrap().clone();
-        // Of use to redirects only; whoever follows one asks here again.
+        // The header matters to redirects only. A client that follows one is counted again.
         (status, [(header::LOCATION, "/elsewhere")], body).into_response()
     }
 }

@@ -1,4 +1,4 @@
-//! Raw tokens and passwords are in no database and in no log, whatever is asked and however it goes wrong.
+//! Raw tokens and passwords reach no database and no log, in valid and in malformed requests.
 
 use keyswap::registry::{SecretText, Source};
 use reqwest::Method;

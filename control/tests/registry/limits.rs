@@ -15,7 +15,7 @@ on_both_databases!(
 async fn no_more_is_taken_than_there_is(database: &Database) {
     let replicas = [database.open().await, database.open().await];
     let digest = create(&replicas[0], "a").await.record.digest;
-    // A request comes back after 40 minutes, so none does meanwhile.
+    // A request becomes available after 40 minutes, so none does during the test.
     let limit = RateLimit::new(36, 86_400).unwrap();
     let mut clients = JoinSet::new();
     for client in 0..90 {

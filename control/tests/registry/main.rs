@@ -1,4 +1,4 @@
-//! Drives the registry, on SQLite and on PostgreSQL, and its server.
+//! Tests of the registry, on SQLite and on PostgreSQL, and of its server.
 
 mod access;
 mod admin;

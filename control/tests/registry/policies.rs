@@ -1,4 +1,4 @@
-//! Signed policies: each newer than the one before, and what data planes tell of those that they run.
+//! Signed policies: ascending revisions, and the reports of data planes.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -26,7 +26,7 @@ fn policy(label: &str) -> Value {
     })
 }
 
-/// A bundle in form. Whether its signature holds is for data planes to say.
+/// Returns a well-formed bundle. Its signature is invalid, which only data planes check.
 fn bundle(name: &str, revision: u64, policy: &Value) -> String {
     let header = json!({"alg": "ES256", "kid": "k", "typ": "keyswap-policy+jws"}).to_string();
     let payload = json!({"name": name, "revision": revision, "policy": policy}).to_string();
@@ -54,7 +54,7 @@ async fn every_revision_is_newer_than_the_one_before(database: &Database) {
     let second = registry.publish(&text, &admin()).await.unwrap();
     assert_eq!((second.revision, second.percent), (7, Some(25)));
     assert!(matches!(publish(&registry, 2).await, Err(RegistryError::StaleRevision)));
-    // Another name counts for itself.
+    // Each name has its own numbers.
     registry.publish(&bundle("staging", 1, &policy("a")), &admin()).await.unwrap();
 
     let names: Vec<(String, i64)> =
@@ -126,7 +126,7 @@ async fn data_planes_are_known_by_what_they_told_last(database: &Database) {
     let detail = first.detail.as_deref().unwrap();
     assert!(detail.starts_with("error at `x`:  [2Jy") && detail.chars().count() == 300, "{detail:?}");
     assert_eq!((second.plane.as_str(), second.revision, &second.problem), ("edge-2", None, &None));
-    // What is mended is no longer told; what was refused and is none of ours has no number.
+    // A solved problem is not reported any more. A refused bundle of another registry has no number.
     registry.report("prod", report("edge-1", Some(2))).await.unwrap();
     let unknown = Report { refused: Some(Digest::of(b"x")), ..report("edge-2", None) };
     registry.report("prod", unknown).await.unwrap();
@@ -145,7 +145,7 @@ async fn no_number_of_names_fills_the_table(database: &Database) {
     }
     let planes = registry.policy("prod").await.unwrap().planes;
     assert_eq!(planes.len(), 1000);
-    // Those that are known go on telling.
+    // Known data planes can still report.
     registry.report("prod", Report { running: None, ..report(5) }).await.unwrap();
     let planes = registry.policy("prod").await.unwrap().planes;
     assert_eq!(planes.iter().filter(|plane| plane.revision.is_none()).count(), 1);

@@ -1,4 +1,4 @@
-//! A private PostgreSQL: its own data directory, a socket and no port, gone when dropped.
+//! A private PostgreSQL: its own data directory, a socket and no port, deleted on drop.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Postgres {
             let line = log.next().unwrap_or_else(|| panic!("PostgreSQL did not start: {said:#?}"));
             said.push(line.unwrap());
         }
-        // Whatever else it says must not fill the pipe.
+        // The log is drained, so that it does not fill the pipe.
         std::thread::spawn(move || log.for_each(drop));
         Self { server, folder, programs }
     }
@@ -57,7 +57,7 @@ impl Postgres {
         format!("postgres://keyswap@localhost/postgres?host={}", self.folder.path().display())
     }
 
-    /// All that is in the database, as text.
+    /// Returns the content of the database as text.
     pub(crate) fn dump(&self) -> Vec<u8> {
         let dump = Command::new(self.programs.join("pg_dump"))
             .args(["--username=keyswap", "--dbname=postgres", "--host"])
@@ -71,13 +71,13 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The other processes end when the first is gone.
+        // The other processes end with the first.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }
 
-/// Where Debian puts the server's programs, which are not on PATH.
+/// Returns the folder of the server's programs in Debian, which is not in `PATH`.
 fn programs() -> PathBuf {
     find().unwrap_or_else(|| {
         let install = "apt-get install --yes --no-install-recommends postgresql";
@@ -99,7 +99,7 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
 }
 
-/// The program as a user that it accepts, killed when this process ends.
+/// Returns a command that runs the program as a user other than root, killed when this process ends.
 fn unprivileged(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     if is_root() {

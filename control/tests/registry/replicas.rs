@@ -52,7 +52,7 @@ async fn one_of_many_gets_a_digest(database: &Database) {
     assert!(losers.iter().all(|lost| matches!(lost, Err(RegistryError::DuplicateToken))));
     let kept = replicas[0].tokens(&Listing::default()).await.unwrap().items;
     assert_eq!(kept, [winners.into_iter().next().unwrap().unwrap().record]);
-    // Who lost left nothing: no number, no line in the log.
+    // The losing replica has written nothing: no number, no entry in the log.
     assert_eq!(replicas[1].changes(0, Duration::ZERO).await.unwrap().sequence, 1);
     assert_eq!(replicas[1].audit(&Listing::default()).await.unwrap().total, 1);
 }
@@ -87,7 +87,7 @@ async fn fifty_clients_lose_no_update_and_a_reader_misses_nothing(database: &Dat
     let expected: BTreeMap<String, Token> =
         clients.join_all().await.into_iter().flatten().map(|token| (token.digest.to_hex(), token)).collect();
     done.store(true, Ordering::Release);
-    // Something to wake the reader by, that it must see last.
+    // The last change wakes the reader, which must see it last.
     let last = create(&replicas[0], "last").await.record;
 
     let known = reader.await.unwrap();
@@ -98,7 +98,7 @@ async fn fifty_clients_lose_no_update_and_a_reader_misses_nothing(database: &Dat
     assert_eq!(listed.total, i64::try_from(all.len()).unwrap());
 }
 
-/// A client: what it made and was told, another replica sees. Returns its tokens that are left.
+/// Changes tokens as a client: each replica sees the writes of the other. Returns the tokens that are left.
 async fn live(here: Registry, there: Registry, client: usize) -> Vec<Token> {
     let first = create(&here, &format!("{client} first")).await.record;
     let rotation =
@@ -117,7 +117,7 @@ async fn live(here: Registry, there: Registry, client: usize) -> Vec<Token> {
     }
 }
 
-/// A reader of the feed that looks up what changed, as data planes do, until it has seen the last change.
+/// Follows the feed and looks up changed tokens, like a data plane, until the last change.
 async fn follow(registry: Registry, done: Arc<AtomicBool>) -> BTreeMap<String, Token> {
     let mut known = BTreeMap::new();
     let mut since = 0;

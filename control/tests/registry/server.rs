@@ -1,4 +1,4 @@
-//! A real `keyswap serve`, killed when dropped.
+//! A process of `keyswap serve`, killed on drop.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,10 +8,10 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::json;
 
-/// The data planes' credential. It must turn up nowhere.
+/// The data planes' credential. It must not appear in output.
 pub(crate) const CREDENTIAL: &str = "SENTINEL-registry-token-0123456789";
 
-/// The administrator's password. It must turn up nowhere.
+/// The administrator's password. It must not appear in output.
 pub(crate) const PASSWORD: &str = "SENTINEL-admin-password-0123456789";
 
 pub(crate) struct Server {
@@ -23,7 +23,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that logs all it can, and waits until it is ready.
+    /// Starts a server at the highest log level, and waits until it is ready.
     pub(crate) fn start(database: &str) -> Self {
         Self::start_with(database, &[])
     }
@@ -75,7 +75,7 @@ impl Server {
         self.client.post(format!("{}{path}", self.url)).bearer_auth(CREDENTIAL)
     }
 
-    /// Signs the administrator in, and returns what the cookie holds.
+    /// Signs the administrator in, and returns the session cookie.
     pub(crate) async fn sign_in(&self) -> String {
         let request = self.client.post(format!("{}/admin/session", self.url));
         let response = request.json(&json!({"password": PASSWORD})).send().await.unwrap();
@@ -84,12 +84,12 @@ impl Server {
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    /// A request of the administrator.
+    /// Returns a request of the administrator.
     pub(crate) fn admin(&self, cookie: &str, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/admin{path}", self.url)).header("cookie", cookie)
     }
 
-    /// Tells the server to stop.
+    /// Stops the server with SIGTERM.
     pub(crate) fn terminate(&self) {
         let kill = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(kill.success());
@@ -100,7 +100,7 @@ impl Server {
         self.process.kill().unwrap();
     }
 
-    /// Waits until all of `words` stand in one line of the log.
+    /// Waits until one line of the log contains all of `words`.
     pub(crate) fn until_logged(&mut self, words: &[&str]) {
         loop {
             let line = self.log.recv().unwrap_or_else(|_| panic!("{words:?}: {}", self.logged));
@@ -111,7 +111,7 @@ impl Server {
         }
     }
 
-    /// Waits for the end, and returns how it ended and all that was logged.
+    /// Waits for the end. Returns the exit status and the whole log.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.process.wait().unwrap();
         self.logged.extend(self.log.iter());
@@ -126,7 +126,7 @@ impl Drop for Server {
     }
 }
 
-/// A client that says it is a program.
+/// Returns a client that identifies as a program.
 pub(crate) fn client() -> Client {
     let program =
         HeaderMap::from_iter([("x-keyswap-client".parse().unwrap(), HeaderValue::from_static("test"))]);
@@ -134,12 +134,12 @@ pub(crate) fn client() -> Client {
 }
 
 pub(crate) fn builder() -> ClientBuilder {
-    // Set already is set as well.
+    // An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy()
 }
 
-/// The command, in an environment without secrets.
+/// Returns the command, in an environment without secrets.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyswap"));
     command.env_clear();

@@ -1,4 +1,4 @@
-//! Signing in: the password, the tries, the session, and who may not make use of one.
+//! Sign-in: the password, attempts, sessions, and the protection of sessions.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -47,7 +47,7 @@ async fn a_session_is_opened_kept_and_closed(database: &Database) {
     let dump = database.dump();
     assert!(!dump.windows(secret.len()).any(|window| window == secret.as_bytes()), "in the database");
 
-    // A restart ends no session.
+    // A session survives a restart.
     drop(server);
     let server = Server::start(&database.url());
     assert_eq!(status(&server, pair).await, 200);
@@ -73,7 +73,7 @@ async fn ten_wrong_tries_are_the_most(database: &Database) {
     for _ in 0..9 {
         assert_eq!(try_password(&server, "SENTINEL-wrong").await.status(), 401);
     }
-    // The right one gives them back.
+    // The right password resets the count.
     assert_eq!(try_password(&server, PASSWORD).await.status(), 204);
     let tries = (0..20).map(|_| try_password(&server, "SENTINEL-wrong"));
     let mut refused = 0;
@@ -89,7 +89,7 @@ async fn ten_wrong_tries_are_the_most(database: &Database) {
         }
     }
     assert_eq!(refused, 10);
-    // Whoever knows the password waits as well: nobody can tell from the outside.
+    // The right password waits as well: the answer does not reveal it.
     assert_eq!(try_password(&server, PASSWORD).await.status(), 429);
     let dump = database.dump();
     assert!(!String::from_utf8_lossy(&dump).contains("SENTINEL-wrong"), "in the database");
@@ -135,12 +135,13 @@ async fn the_first_password_is_shown_once(database: &Database) {
     let hash = registry.password_hash().await.unwrap().unwrap();
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     assert!(!String::from_utf8_lossy(&database.dump()).contains(password), "in the database");
-    // It still counts after a restart, and is not made anew.
+    // The password is valid after a restart, and no new one is generated.
     let server = Server::start_without_password(&database.url());
     assert_eq!(try_password(&server, password).await.status(), 204);
 }
 
-/// A server with or without a password, and what it said: its address, and the first password if there is one.
+/// Starts a server with or without a password. Returns its first lines: the address, and the first password if one is
+/// generated.
 fn serve(database: &Database, password: Option<&str>) -> (std::process::Child, Vec<String>) {
     let mut command = command();
     command.args(["serve", "--listen", "127.0.0.1:0", "--database", &database.url()]);
@@ -164,7 +165,7 @@ fn what_another_site_asks_for_is_refused() {
             let authority = server.url.strip_prefix("http://").unwrap().to_owned();
             let own = format!("http://{authority}");
             let lookalike = format!("http://{authority}.evil.example");
-            // What sends none of the three says nothing of where it is from.
+            // A request with none of the three headers has no known origin.
             let client = builder().build().unwrap();
             for (headers, status) in [
                 (vec![], 403),

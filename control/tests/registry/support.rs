@@ -1,4 +1,4 @@
-//! Databases to test on, and what every test does.
+//! Databases for tests, and shared steps.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::postgres::Postgres;
 
-/// A database of one test's own.
+/// The database of one test.
 pub(crate) enum Database {
     Sqlite(TempDir),
     Postgres(Postgres),
@@ -35,7 +35,7 @@ impl Database {
         Registry::open(&self.url().parse().unwrap()).await.unwrap()
     }
 
-    /// All that the database holds, on disk or as a dump.
+    /// Returns the content of the database: its files, or a dump.
     pub(crate) fn dump(&self) -> Vec<u8> {
         match self {
             Self::Sqlite(folder) => files(folder.path()),
@@ -77,7 +77,7 @@ pub(crate) fn admin() -> Actor {
     Actor::new("admin")
 }
 
-/// A token that is acceptable.
+/// Returns a valid new token.
 pub(crate) fn new_token(label: &str) -> NewToken {
     NewToken {
         label: label.to_owned(),

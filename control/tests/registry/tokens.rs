@@ -93,7 +93,7 @@ async fn a_token_is_disabled_enabled_and_deleted(database: &Database) {
         assert_eq!((changed.status, changed.is_active_now()), (status, status == Status::Active));
         assert!(changed.version > version);
         version = changed.version;
-        // What is so already is no change.
+        // Setting the present status is not a change.
         let again = registry.set_token_status(&token.digest, status, &admin()).await.unwrap();
         assert_eq!(again.version, version);
     }
@@ -130,7 +130,7 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
     let again = registry.rotate_token(&old.digest, Source::Mint, hour, &admin()).await;
     assert!(matches!(again, Err(RegistryError::AlreadyRotated)));
 
-    // An earlier expiry of its own still counts, a later one does not.
+    // The token's own expiry still applies if it is earlier, not if it is later.
     let earlier = UnixTime(ends.0 - 60);
     let token = registry.set_token_expiry(&old.digest, Some(&earlier.to_string()), &admin()).await.unwrap();
     assert_eq!(token.expires_at(), Some(earlier));
@@ -229,7 +229,7 @@ async fn every_change_is_in_the_audit_log(database: &Database) {
     let of_token = Listing { search: Some(token.digest.to_hex()), limit: Some(4), ..Listing::default() };
     let page = registry.audit(&of_token).await.unwrap();
     assert_eq!((page.items.len(), page.total, page.next.is_some()), (4, 6, true));
-    // The change that failed is not in it.
+    // The failed change is not in the log.
     assert!(registry.delete_token(&token.digest, &admin()).await.is_err());
     assert_eq!(registry.audit(&Listing::default()).await.unwrap().total, 7);
 }

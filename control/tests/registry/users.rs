@@ -1,4 +1,4 @@
-//! Users: who they are, and what of them changes.
+//! Users: creation, lookup, changes and deletion.
 
 use keyswap::registry::{Listing, NewUser, RateLimit, RegistryError, Status, UserPatch};
 

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
-/// A server that is reached by way of TLS, and the file with the certificate of who vouches for it.
+/// Starts TLS in front of a server. Returns the URL and the file with the authority's certificate.
 pub(crate) fn behind_tls(address: SocketAddr, name: &str, folder: &Path) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -34,7 +34,7 @@ pub(crate) fn behind_tls(address: SocketAddr, name: &str, folder: &Path) -> (Str
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                // A client that does not trust the certificate goes away.
+                // A client that does not trust the certificate disconnects.
                 let Ok(mut client) = acceptor.accept(client).await else { continue };
                 let mut server = tokio::net::TcpStream::connect(address).await.unwrap();
                 tokio::spawn(async move {

@@ -19,7 +19,7 @@ export async function emitStream(events, textOf) {
   emit('done', { text: whole });
 }
 
-// Reports what a developer would see who catches the SDK's exception.
+// Reports the SDK's exception as a developer sees it.
 export function emitError(error) {
   const present = HEADERS.filter((name) => error.headers?.has(name));
   emit('error', {

@@ -1,5 +1,5 @@
-//! Forwards each request to the authority in `UPSTREAM`, as the shortest program does: what a proxy on a host of
-//! `wasi:http` costs at least. It judges nothing, waits for one body after the other, and is for measurements only.
+//! A minimal component that forwards each request to the authority in `UPSTREAM`: its cost is the minimum of a proxy on
+//! a host of `wasi:http`. It judges nothing, copies one body after the other, and is for measurements only.
 
 #![cfg(all(target_os = "wasi", target_env = "p2"))]
 #![allow(missing_docs, reason = "nobody links to a component")]

@@ -1,5 +1,5 @@
-//! Shows what Keyswap keeps in Envoy's shared data, as any other plugin of the same `vm_id` could read it: for tests that
-//! look for secrets there. It answers `GET /shared-data` and lets everything else pass.
+//! A filter that shows Keyswap's values in Envoy's shared data, which any plugin of the same `vm_id` can read. Tests
+//! search them for secrets. It answers `GET /shared-data` and lets all other requests pass.
 
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs, reason = "nobody links to a Wasm module, and the SDK adds an undocumented export")]

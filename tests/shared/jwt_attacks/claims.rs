@@ -1,4 +1,4 @@
-//! Claims: dates, audiences, issuers, and the JSON that they stand in.
+//! Attacks by claims: dates, audiences, issuers, and the JSON of the payload.
 
 use keyswap_core::identity::jwt::{ClaimsError, JwtError};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::forge::{AMBIGUOUS, Attack, FORM, Forge, HEADER, ended};
 use crate::{base64url, with};
 
-/// Dates that are no whole number of seconds, or not now.
+/// Returns attacks with dates that are not whole seconds, or not valid now.
 pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {
     let values = [
         r#""1800000300""#,
@@ -30,7 +30,7 @@ pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {
         let open = forge.open_claims(name);
         let dated = |value: &str| format!(r#"{open},"{name}":{value}}}"#);
         attacks.extend(values.map(|value| forge.payload(dated(value), ClaimsError::Date(name))));
-        // Numbers beyond every float are not even JSON.
+        // Numbers beyond the range of floats are not valid JSON.
         attacks.push(forge.payload(dated("1e400"), ClaimsError::Form));
         attacks.push(forge.payload(format!(r#"{{"{name}":1e400}}"#), ClaimsError::Form));
     }
@@ -39,7 +39,7 @@ pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {
         forge.changed(&json!({"exp": null}), ClaimsError::Date("exp")),
         forge.changed(&json!({"exp": now - 70}), ClaimsError::Expired),
         forge.changed(&json!({"exp": now - 900}), ClaimsError::Expired),
-        // Only a token that is right in everything else learns that it is expired.
+        // The expiry is reported only if everything else is valid.
         forge.changed(&json!({"exp": now - 900, "aud": "x"}), ClaimsError::Audience),
         forge.changed(&json!({"nbf": now + 80}), ClaimsError::NotYetValid),
         forge.changed(&json!({"iat": now + 80}), ClaimsError::IssuedInFuture),
@@ -47,7 +47,7 @@ pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {
     attacks
 }
 
-/// Audiences that are `keyswap` in part.
+/// Returns attacks with audiences that resemble `keyswap`.
 pub(crate) fn j10_audience(forge: &Forge<'_>) -> Vec<Attack> {
     let audiences = [
         json!(null),
@@ -68,7 +68,7 @@ pub(crate) fn j10_audience(forge: &Forge<'_>) -> Vec<Attack> {
     audiences.iter().map(|aud| forge.changed(&json!({"aud": aud}), ClaimsError::Audience)).collect()
 }
 
-/// Issuers that are `https://id.example` in part.
+/// Returns attacks with issuers that resemble `https://id.example`.
 pub(crate) fn j10_issuer(forge: &Forge<'_>) -> Vec<Attack> {
     let issuers = [
         json!(null),
@@ -85,7 +85,7 @@ pub(crate) fn j10_issuer(forge: &Forge<'_>) -> Vec<Attack> {
     issuers.iter().map(|iss| Attack::new(token(iss), JwtError::Issuer)).collect()
 }
 
-/// Members that stand twice, and anything around the JSON.
+/// Returns attacks with duplicate members, and with bytes around the JSON.
 pub(crate) fn j11(forge: &Forge<'_>) -> Vec<Attack> {
     let (alg, kid) = (forge.algorithm(), forge.kid());
     let headers = [
@@ -109,7 +109,7 @@ pub(crate) fn j11(forge: &Forge<'_>) -> Vec<Attack> {
         format!("\u{feff}{claims}").into_bytes(),
         format!("[{claims}]").into_bytes(),
         format!("{}{}", "[".repeat(2000), "]".repeat(2000)).into_bytes(),
-        // This is not even text.
+        // Not valid UTF-8.
         [claims.replacen('{', r#"{"x":""#, 1).as_bytes(), b"\xff\"}"].concat(),
     ];
     let (text, signature) = forge.signed();
@@ -118,12 +118,12 @@ pub(crate) fn j11(forge: &Forge<'_>) -> Vec<Attack> {
     let mut attacks: Vec<Attack> =
         headers.iter().map(|header| Attack::new(forge.raw(header, &claims), HEADER)).collect();
     attacks.extend(payloads.iter().map(|payload| forge.payload(payload, ClaimsError::Form)));
-    // Its commas alone make it no credential.
+    // Because of its commas the text is not one credential.
     attacks.push(Attack::new(document.to_string(), FORM).answered(AMBIGUOUS));
     attacks
 }
 
-/// The signature of one good token, as [`Forge::signed`] makes it, under the claims of another.
+/// Returns attacks with the signature of a valid token ([`Forge::signed`]) and the claims of another.
 pub(crate) fn j16(forge: &Forge<'_>, text: &str, signature: &[u8]) -> Vec<Attack> {
     let (header, _) = text.split_once('.').unwrap_or_default();
     let claims = with(&forge.claims, &json!({"sub": "admin"}));

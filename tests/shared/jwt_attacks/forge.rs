@@ -1,4 +1,4 @@
-//! An attacker's means: all that an honest issuer would sign, and much that it would not.
+//! A forge of tokens: tokens that an honest issuer would sign, and attacks.
 
 use keyswap_core::identity::jwt::{ClaimsError, JwsError, JwtError, NoKey};
 use serde_json::{Value, json};
@@ -13,27 +13,27 @@ pub(crate) const TOO_LONG: JwtError<'static> = JwtError::Jws(JwsError::TooLong);
 pub(crate) const KEY_ALGORITHM: JwtError<'static> = JwtError::Key(NoKey::Algorithm);
 pub(crate) const UNKNOWN_KEY: JwtError<'static> = JwtError::Key(NoKey::Unknown);
 
-/// More than one credential, by the characters in it.
+/// The answer for a text that reads as several credentials.
 pub(crate) const AMBIGUOUS: &str = "400 credential_ambiguous";
-/// More than Envoy takes in a header.
+/// The answer for a header that exceeds Envoy's limit.
 pub(crate) const TOO_LARGE: &str = "431";
 
 /// A key pair of an issuer.
 pub(crate) trait KeyPair {
-    /// The header of its tokens, with `alg` and `kid`.
+    /// Returns the header of the key's tokens, with `alg` and `kid`.
     fn header(&self) -> Value;
-    /// Its public half.
+    /// Returns the public key.
     fn jwk(&self) -> Value;
-    /// The signature over any text; of P-256 `r || s`.
+    /// Returns the signature over a text, for P-256 as `r || s`.
     fn signature(&self, text: &str) -> Vec<u8>;
 }
 
 /// A token that must be refused.
 pub(crate) struct Attack {
     pub(crate) token: String,
-    /// The fault that the engine's verifier finds.
+    /// The expected error of the engine's verifier.
     pub(crate) fault: JwtError<'static>,
-    /// The answer of Envoy where it is not the reason of `fault`.
+    /// The expected answer of Envoy. `None` for the reason of `fault`.
     pub(crate) answer: Option<&'static str>,
 }
 
@@ -42,26 +42,26 @@ impl Attack {
         Self { token: token.into(), fault, answer: None }
     }
 
-    /// One that Envoy answers before it comes to be a JWT.
+    /// Sets the answer of Envoy, for a token that is refused before it is read as a JWT.
     pub(crate) fn answered(self, answer: &'static str) -> Self {
         Self { answer: Some(answer), ..self }
     }
 }
 
-/// Makes attacks on an issuer that trusts a key, and allows every algorithm.
+/// A forge of attacks on an issuer that trusts one key and allows every algorithm.
 pub(crate) struct Forge<'k> {
     pub(crate) key: &'k dyn KeyPair,
-    /// A P-256 pair of the attacker's own.
+    /// The attacker's own P-256 key.
     pub(crate) stranger: &'k dyn KeyPair,
-    /// Claims that are good for five minutes from `now`, with `iss`, `aud` and `sub`.
+    /// Valid claims for five minutes from `now`, with `iss`, `aud` and `sub`.
     pub(crate) claims: Value,
     pub(crate) now: i64,
-    /// An address of the attacker's.
+    /// A URL of the attacker.
     pub(crate) lure: String,
 }
 
 impl Forge<'_> {
-    /// The algorithm of the key.
+    /// Returns the algorithm of the key.
     pub(crate) fn algorithm(&self) -> String {
         self.key.header()["alg"].as_str().unwrap_or_default().to_owned()
     }
@@ -70,48 +70,48 @@ impl Forge<'_> {
         self.key.header()["kid"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Header and payload of a good token, and its signature.
+    /// Returns the header and payload of a valid token, and its signature.
     pub(crate) fn signed(&self) -> (String, Vec<u8>) {
         let text = joined(&self.key.header().to_string(), self.claims.to_string());
         let signature = self.key.signature(&text);
         (text, signature)
     }
 
-    /// A token that is good.
+    /// Returns a valid token.
     pub(crate) fn good(&self) -> String {
         let (text, signature) = self.signed();
         ended(&text, signature)
     }
 
-    /// A token of this very header and payload, signed.
+    /// Returns a signed token with exactly this header and payload.
     pub(crate) fn raw(&self, header: &str, payload: impl AsRef<[u8]>) -> String {
         let text = joined(header, payload);
         ended(&text, self.key.signature(&text))
     }
 
-    /// A token whose header is changed so.
+    /// Returns an attack with a changed header.
     pub(crate) fn header(&self, changes: &Value, fault: JwtError<'static>) -> Attack {
         let header = with(&self.key.header(), changes).to_string();
         Attack::new(self.raw(&header, self.claims.to_string()), fault)
     }
 
-    /// A token whose payload is this.
+    /// Returns an attack with this payload.
     pub(crate) fn payload(&self, payload: impl AsRef<[u8]>, fault: ClaimsError<'static>) -> Attack {
         Attack::new(self.raw(&self.key.header().to_string(), payload), JwtError::Claims(fault))
     }
 
-    /// A token whose claims are changed so.
+    /// Returns an attack with changed claims.
     pub(crate) fn changed(&self, changes: &Value, fault: ClaimsError<'static>) -> Attack {
         self.payload(with(&self.claims, changes).to_string(), fault)
     }
 
-    /// A token of the attacker's own key with this header.
+    /// Returns an attack with this header, signed with the attacker's key.
     pub(crate) fn strange(&self, header: &Value, fault: JwtError<'static>) -> Attack {
         let text = joined(&header.to_string(), self.claims.to_string());
         Attack::new(ended(&text, self.stranger.signature(&text)), fault)
     }
 
-    /// The claims without one, up to the brace that closes them.
+    /// Returns the JSON of the claims without one of them and without the closing brace.
     pub(crate) fn open_claims(&self, without: &str) -> String {
         let mut payload = with(&self.claims, &json!({without: null})).to_string();
         payload.truncate(payload.len() - 1);
@@ -119,7 +119,7 @@ impl Forge<'_> {
     }
 }
 
-/// Joins a header and a payload to the text that is signed.
+/// Joins a header and a payload to the signed text.
 pub(crate) fn joined(header: &str, payload: impl AsRef<[u8]>) -> String {
     format!("{}.{}", base64url(header), base64url(payload))
 }

@@ -1,4 +1,4 @@
-//! Tokens that have other parts than they should, or spell them in another way.
+//! Attacks by form: other parts than those of a JWS, and other encodings of them.
 
 use keyswap_core::identity::jwt::MAX_TOKEN_BYTES;
 use serde_json::json;
@@ -6,13 +6,13 @@ use serde_json::json;
 use super::forge::{AMBIGUOUS, Attack, ENCODING, FORM, Forge, TOO_LARGE, TOO_LONG};
 use crate::{base64url, with};
 
-/// Five parts, of which nothing is read.
+/// Returns attacks with five parts (JWE), of which none is read.
 pub(crate) fn j7(_: &Forge<'_>) -> Vec<Attack> {
     let header = base64url(r#"{"alg":"PBES2-HS256+A128KW","p2c":2147483647,"enc":"A128GCM","zip":"DEF"}"#);
     vec![Attack::new(format!("{header}.AA.AA.AA.AA"), FORM), Attack::new("!.!.!.!.!", FORM)]
 }
 
-/// Another number of dots than two, or nothing between them.
+/// Returns attacks with another number of dots than two, or with empty parts.
 pub(crate) fn j8(forge: &Forge<'_>) -> Vec<Attack> {
     let good = forge.good();
     let dots = [
@@ -35,14 +35,14 @@ pub(crate) fn j8(forge: &Forge<'_>) -> Vec<Attack> {
     dots.into_iter().map(|token| Attack::new(token, FORM)).chain([nothing]).chain(long).collect()
 }
 
-/// Parts that are spelled in another way than the one.
+/// Returns attacks with other encodings of the parts than strict base64url.
 pub(crate) fn j12(forge: &Forge<'_>) -> Vec<Attack> {
-    // One that has a character of the URL-safe alphabet alone.
+    // A token with a character that only the URL-safe alphabet has.
     let header = forge.key.header().to_string();
     let numbered =
         (0..).map(|number| forge.raw(&header, with(&forge.claims, &json!({"jti": number})).to_string()));
     let good = numbered.into_iter().find(|token| token.contains(['-', '_'])).unwrap_or_default();
-    // A signature ends in a character with four loose bits, whichever of the keys it is of.
+    // The last character of a signature has four unused bits, for either key.
     let (kept, last) = good.split_at(good.len() - 1);
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let loose = alphabet.find(last).and_then(|at| alphabet.get(at + 1..at + 2)).unwrap_or("_");

@@ -1,4 +1,4 @@
-//! Headers: which algorithm, which key, which extension, which kind of token.
+//! Attacks by header: algorithm, key, extension, type of token.
 
 use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::{Algorithm, JwsError, JwtError};
@@ -9,7 +9,7 @@ use super::forge::{
 };
 use crate::with;
 
-/// `none`, in every spelling, and other names that are no algorithm.
+/// Returns attacks with `none` in every spelling, and with other names that are not algorithms.
 pub(crate) fn j1(forge: &Forge<'_>) -> Vec<Attack> {
     let names = [
         json!("none"),
@@ -41,7 +41,7 @@ pub(crate) fn j1(forge: &Forge<'_>) -> Vec<Attack> {
     names.into_iter().flat_map(forms).collect()
 }
 
-/// The public key as the secret of an HMAC, and the algorithms of other keys.
+/// Returns attacks with the public key as an HMAC secret, and with algorithms of other keys.
 pub(crate) fn j2(forge: &Forge<'_>) -> Vec<Attack> {
     let jwk = forge.key.jwk();
     let (modulus, x) = (jwk["n"].to_string(), jwk["x"].to_string());
@@ -56,7 +56,7 @@ pub(crate) fn j2(forge: &Forge<'_>) -> Vec<Attack> {
     }
     let own = forge.algorithm();
     for name in Algorithm::ALL.map(Algorithm::name).into_iter().filter(|name| *name != own) {
-        // An RSA key may be for any algorithm of RSA, but its signature is for one.
+        // An RSA key may serve any RSA algorithm, but a signature is valid for one.
         let is_possible = own == "RS256" && (name.starts_with("RS") || name.starts_with("PS"));
         let fault = if is_possible { JwtError::Signature } else { KEY_ALGORITHM };
         attacks.push(forge.header(&json!({"alg": name}), fault));
@@ -64,7 +64,7 @@ pub(crate) fn j2(forge: &Forge<'_>) -> Vec<Attack> {
     attacks
 }
 
-/// RFC 2104 with SHA-256.
+/// Returns the HMAC (RFC 2104) with SHA-256.
 pub(crate) fn hmac(secret: &[u8], text: &str) -> Vec<u8> {
     const BLOCK: usize = 64;
     let sha256 = |bytes: &[u8]| hex::decode(Digest::of(bytes).to_hex()).unwrap_or_default();
@@ -74,7 +74,7 @@ pub(crate) fn hmac(secret: &[u8], text: &str) -> Vec<u8> {
     sha256(&[padded(0x5c), sha256(&[padded(0x36), text.as_bytes().to_vec()].concat())].concat())
 }
 
-/// Keys that the token brings, in it or at an address.
+/// Returns attacks with keys that the token contains or points to.
 pub(crate) fn j3(forge: &Forge<'_>) -> Vec<Attack> {
     let brought = json!({
         "alg": "ES256", "kid": forge.kid(), "jwk": forge.stranger.jwk(), "jku": format!("{}/keys", forge.lure),
@@ -87,7 +87,7 @@ pub(crate) fn j3(forge: &Forge<'_>) -> Vec<Attack> {
     ]
 }
 
-/// Key identifiers that nobody has, and others that are none.
+/// Returns attacks with unknown key ids, and with invalid ones.
 pub(crate) fn j4(forge: &Forge<'_>) -> Vec<Attack> {
     let strange =
         ["k2", "K1", "R1", "../../dev/null", "k1' OR '1'='1", "r1' OR '1'='1", "k1 ", "r1 ", "k", "r"];
@@ -113,7 +113,7 @@ pub(crate) fn j4(forge: &Forge<'_>) -> Vec<Attack> {
     strange.chain(odd).chain(long).collect()
 }
 
-/// Extensions that change how a token is read.
+/// Returns attacks with extensions that change the reading of a token.
 pub(crate) fn j6(forge: &Forge<'_>) -> Vec<Attack> {
     let changes = [
         json!({"crit": ["b64"], "b64": false}),
@@ -126,7 +126,7 @@ pub(crate) fn j6(forge: &Forge<'_>) -> Vec<Attack> {
     changes.iter().map(|changes| forge.header(changes, JwtError::Jws(JwsError::Extension))).collect()
 }
 
-/// Tokens for another purpose, by their type.
+/// Returns attacks with tokens whose type is for another purpose.
 pub(crate) fn j15(forge: &Forge<'_>) -> Vec<Attack> {
     let types =
         [json!("JWE"), json!("dpop+jwt"), json!("logout+jwt"), json!("secevent+jwt"), json!(1), json!("")];

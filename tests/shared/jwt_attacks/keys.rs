@@ -1,11 +1,11 @@
-//! Published keys that must verify nothing, each with the fault for which it is left out.
+//! Published keys that must not verify any token, each with its expected error.
 
 use keyswap_core::identity::jwt::JwkError;
 use serde_json::{Value, json};
 
 use crate::{base64url, with};
 
-/// Keys that are no keys, or not for this; `good` is a P-256 key.
+/// Returns invalid keys, and keys for another use. `good` is a valid P-256 key.
 pub(crate) fn j5(good: &Value) -> Vec<(Value, JwkError)> {
     let changed = |changes: Value| with(good, &changes);
     vec![
@@ -26,7 +26,7 @@ pub(crate) fn j5(good: &Value) -> Vec<(Value, JwkError)> {
     ]
 }
 
-/// RSA keys of an unsafe size or exponent; `good` is one that is safe.
+/// Returns RSA keys of an unsafe size or exponent. `good` is a safe key.
 pub(crate) fn j14(good: &Value) -> Vec<(Value, JwkError)> {
     let key =
         |kid: String, changes: Value| (with(&with(good, &json!({"kid": kid})), &changes), JwkError::Unsafe);
@@ -44,7 +44,7 @@ pub(crate) fn j14(good: &Value) -> Vec<(Value, JwkError)> {
     sizes.into_iter().chain(exponents).chain(others).collect()
 }
 
-/// The greatest number of so many bits.
+/// Returns the greatest number of this many bits.
 pub(crate) fn modulus(bits: usize) -> Vec<u8> {
     let mut bytes = vec![0xff; bits.div_ceil(8)];
     if !bits.is_multiple_of(8) {

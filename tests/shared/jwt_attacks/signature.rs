@@ -1,4 +1,4 @@
-//! Signatures of P-256 that are not two numbers in range, of exactly their length.
+//! Attacks by P-256 signatures that are not two numbers in range and of the exact length.
 
 use keyswap_core::identity::jwt::JwtError;
 
@@ -10,7 +10,7 @@ const ORDER: [u8; 32] = [
     0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
-/// Odd signatures of a P-256 key.
+/// Returns attacks with malformed signatures of a P-256 key.
 pub(crate) fn j13(forge: &Forge<'_>) -> Vec<Attack> {
     let (text, good) = forge.signed();
     let (r, s) = good.split_at(32);
@@ -38,7 +38,7 @@ pub(crate) fn j13(forge: &Forge<'_>) -> Vec<Attack> {
     odd.into_iter().map(|signature| Attack::new(ended(&text, signature), JwtError::Signature)).collect()
 }
 
-/// `Ecdsa-Sig-Value`, as most libraries make it, and no JWS has it.
+/// Encodes a signature as DER `Ecdsa-Sig-Value`, which many libraries produce and JWS does not permit.
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
     let shortest = |bytes: &[u8]| {
         let kept: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
@@ -57,13 +57,13 @@ fn sequence(integers: &[Vec<u8>]) -> Vec<u8> {
     tagged(0x30, &integers.iter().flat_map(|integer| tagged(2, integer)).collect::<Vec<_>>())
 }
 
-/// `(r, n - s)` for `(r, s)`, which is as good: the standard allows both.
+/// Returns `(r, n - s)` for `(r, s)`, which is valid as well: the standard permits both.
 pub(crate) fn mirrored(good: &[u8]) -> Vec<u8> {
     let (r, s) = good.split_at(32);
     [r, &difference(&ORDER, s)].concat()
 }
 
-/// Of two numbers of one length, the greater first.
+/// Returns the difference of two numbers of equal length. `from` must not be smaller.
 fn difference(from: &[u8], take: &[u8]) -> Vec<u8> {
     let mut borrow = 0;
     let mut digits: Vec<u8> = from

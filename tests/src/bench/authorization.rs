@@ -1,5 +1,5 @@
-//! A server of authorization for Envoy's `ext_authz`, as small as one can be: it knows one token, counts its requests, and
-//! says which headers go and which come. It is asked by gRPC or by HTTP.
+//! A minimal authorization server for Envoy's `ext_authz`, over gRPC or HTTP. It admits one token, counts its requests,
+//! and sets and removes headers.
 
 use std::{
     convert::Infallible,
@@ -28,18 +28,18 @@ mod messages;
 
 use messages::{CheckRequest, CheckResponse};
 
-/// The rules of the service: the tokens that it knows and its answers.
+/// The rules of the service.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    /// The value of `authorization` that is let through.
+    /// The value of `authorization` that is admitted.
     pub(super) admitted: String,
-    /// The headers that are set then.
+    /// The headers that are set in an admitted request.
     pub(super) set: Vec<(&'static str, String)>,
-    /// The headers that are removed before.
+    /// The headers that are removed before the others are set.
     pub(super) remove: Vec<&'static str>,
 }
 
-/// A running server; it ends with the load.
+/// A running server. It ends with the load.
 pub(super) struct Authorization {
     pub(super) address: SocketAddr,
     admitted: Arc<AtomicU64>,
@@ -60,7 +60,7 @@ impl Authorization {
         Ok(Self { address, admitted })
     }
 
-    /// How many requests it has let through.
+    /// Returns the number of admitted requests.
     pub(super) fn admitted(&self) -> u64 {
         self.admitted.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! The cores of each part: the proxy that is measured has one of its own, all else shares the others.
+//! The cores of each part: the measured proxy has one of its own, everything else shares the others.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ impl Cores {
         let cores: Range<usize> = 0..CpuSet::MAX_CPU;
         let usable: Vec<usize> = cores.filter(|core| all.is_set(*core)).collect();
         let (first, rest) = usable.split_first().context("there is no core")?;
-        // With one core only, all of it shares that one; the report says how many there were.
+        // On a machine with one core all parts share it. The report has the number of cores.
         let others = if rest.is_empty() { std::slice::from_ref(first) } else { rest };
         Ok(Self { all, proxy: set(&[*first]), others: set(others), count: usable.len() })
     }
@@ -32,17 +32,17 @@ impl Cores {
         self.count
     }
 
-    /// Starts a proxy on the core that it has for itself; with several workers it has all of them.
+    /// Starts a proxy on its own core, with several workers on all cores.
     pub(super) fn proxy<T>(&self, workers: u32, start: impl FnOnce() -> Result<T>) -> Result<T> {
         self.within(if workers > 1 { &self.all } else { &self.proxy }, start)
     }
 
-    /// Does something on all cores, while nothing is measured.
+    /// Runs work on all cores, while nothing is measured.
     pub(super) fn anywhere<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.within(&self.all, work)
     }
 
-    /// Runs work so that the threads it starts run where this thread may run.
+    /// Runs work with the calling thread pinned to `place`. Threads and processes that it starts inherit the cores.
     fn within<T>(&self, place: &CpuSet, work: impl FnOnce() -> Result<T>) -> Result<T> {
         sched_setaffinity(None, place)?;
         let done = work();
@@ -50,7 +50,7 @@ impl Cores {
         done
     }
 
-    /// Keeps this thread, and what it starts, off the core of the proxy.
+    /// Keeps this thread, and threads that it starts, off the proxy's core.
     pub(super) fn keep_to_others(&self) -> Result<()> {
         Ok(sched_setaffinity(None, &self.others)?)
     }
@@ -64,7 +64,7 @@ fn set(cores: &[usize]) -> CpuSet {
     set
 }
 
-/// A thousand streams are some thousand sockets, of this process and of the proxies that it starts.
+/// Raises the limit of open files: a thousand streams need some thousand sockets, in this process and in the proxies.
 pub(super) fn allow_many_sockets() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)

@@ -1,4 +1,4 @@
-//! The kinds of tables: one for each question.
+//! The kinds of tables, one for each question.
 
 use anyhow::{Result, bail};
 
@@ -9,22 +9,22 @@ use crate::figures::{Row, Table};
 pub enum Kind {
     /// The cost of a request in each set-up.
     SetUps,
-    /// The same of the component.
+    /// The cost of a request in the component.
     Component,
-    /// The same with few tokens and with many.
+    /// The cost of a request with few tokens and with many.
     Tokens,
-    /// One worker, or two.
+    /// The cost of a request with one worker and with two.
     Workers,
-    /// Small bodies and large ones.
+    /// The cost of small bodies and of large ones.
     Bodies,
-    /// Many event streams at once.
+    /// The cost of many concurrent event streams.
     Streams,
-    /// Memory over many requests and many tokens.
+    /// The memory over many requests and many tokens.
     Memory,
 }
 
 impl Kind {
-    /// All of them, in the order in which they are measured.
+    /// All kinds, in the order of measurement.
     pub const ALL: [Self; 7] = [
         Self::SetUps,
         Self::Component,
@@ -35,7 +35,7 @@ impl Kind {
         Self::Memory,
     ];
 
-    /// Returns its name on the command line and in results.
+    /// Returns the name on the command line and in results.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SetUps => "set-ups",
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// Returns about how much of a whole run it is: minutes of ten rounds of a second.
+    /// Returns the approximate duration in minutes, for ten rounds of one second. It weighs the progress of a run.
     pub(super) const fn size(self) -> f64 {
         match self {
             Self::SetUps => 6.0,

@@ -1,8 +1,8 @@
-//! The load: a small client on one thread, with the upstream and whatever else the proxies call beside it.
+//! The load: a small client on one thread, which also runs the upstream and the other services that proxies call.
 //!
-//! Why not a load generator off the shelf: it has to rotate over thousands of tokens, to say when a request was *due* (a
-//! client that waits for a slow answer before it sends the next request hides how slow it was), and to cost less than the
-//! proxy that it measures, with which it shares two cores. None of those in Debian or on crates.io does all three.
+//! The load generators in Debian and on crates.io lack one of three properties. The load must rotate over thousands of
+//! tokens. Latency must count from the time that a request is *due*: a client that waits for a slow answer before the
+//! next request hides the slowness. It must also cost less than the measured proxy, since both share two cores.
 
 mod client;
 mod clock;

@@ -1,12 +1,12 @@
-//! Counts, as the fractional numbers that figures are made of.
+//! Conversions of counts to fractional numbers.
 
-/// Returns bytes in megabytes.
+/// Converts bytes to megabytes.
 #[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
 pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Returns how much a part is of all, from 0 to 1.
+/// Returns a part as a fraction of all, from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "less than 2^52")]
 pub(super) fn fraction(part: usize, all: usize) -> f64 {
     part as f64 / all.max(1) as f64

@@ -1,28 +1,28 @@
-//! The plan of a run: its tables, and how often and how long each of them is measured.
+//! The plan of a run: its tables, with the number and the length of measurements.
 
 use std::time::Duration;
 
 use super::kind::Kind;
 
-/// A selection of measurements, and how long each takes.
+/// A selection of measurements, and their length.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The rounds in which each is measured.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The time that each takes in a round.
+    /// The time of each measurement in a round.
     pub slice: Duration,
-    /// At how many requests a second latencies are measured; left out, half of what Keyswap could do.
+    /// The rate at which latencies are measured, in requests a second. `None` for half of Keyswap's maximum.
     pub rate: Option<u32>,
-    /// The set-ups of the first table; all where there are none.
+    /// The set-ups of the first table. Empty for all.
     pub set_ups: Vec<String>,
     /// The tables.
     pub tables: Vec<Kind>,
-    /// Only makes sure that everything works: little of everything, and figures that say nothing.
+    /// Set for a run that only checks that everything works: few measurements, whose figures are meaningless.
     pub quick: bool,
 }
 
 impl Plan {
-    /// Returns the number, or the one for a quick run.
+    /// Returns `number`, or `quick` for a quick run.
     pub(super) fn scale(&self, number: usize, quick: usize) -> usize {
         if self.quick { quick } else { number }
     }

@@ -1,7 +1,7 @@
-//! The set-ups that are compared: each is a proxy in front of the same upstream, with the requests that it gets.
+//! The compared set-ups: each is a proxy in front of the same upstream, with its requests.
 //!
-//! A set-up says how to tell that it does what it is said to do; where it does not, nothing is measured. Another host than
-//! Envoy is one more [`Host`](host::Host), with a baseline of its own.
+//! A set-up has a proof that it works as described; without the proof it is not measured. A host other than Envoy
+//! implements [`Host`](host::Host) and has its own baseline.
 
 mod authorization;
 mod component;
@@ -18,10 +18,10 @@ pub(super) use keyswap::{keyswap, keyswap_with};
 pub use running::Running;
 pub use set_up::SetUp;
 
-/// The name of the set-up that the others on Envoy are compared with.
+/// The name of the baseline of the set-ups on Envoy.
 pub const BARE: &str = "bare";
 
-/// Those on Envoy, in the order in which they are shown. The first is the baseline.
+/// The set-ups on Envoy, in the order of the table. The first is the baseline.
 pub const SET_UPS: [SetUp; 13] = [
     SetUp { name: BARE, title: "Envoy alone", baseline: BARE, start: native::bare },
     SetUp {

@@ -24,7 +24,7 @@ use crate::{
     tools, unix_now, with,
 };
 
-/// The real credentials, by the names of their variables.
+/// The upstream credentials, by the names of their variables.
 pub(super) const OPENAI_API_KEY: &str = "sk-proj-bench-0123456789abcdefghijklmnopqrstuvwxyz";
 pub(super) const CF_AIG_TOKEN: &str = "bench-gateway-0123456789abcdefghijklmnopqr";
 /// The email address of the caller.
@@ -32,22 +32,22 @@ pub(super) const EMAIL: &str = "alice@example.com";
 pub(super) const LABEL: &str = "alice-laptop";
 pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const AUDIENCE: &str = "keyswap-bench";
-/// The most that a policy can allow.
+/// The largest rate limit of a policy.
 pub(super) const LIMIT: u32 = 1_000_000;
-/// Keyswap remembers 4096 JWTs, of which the oldest go first: of more that come in turn it knows none.
+/// A number of JWTs that defeats Keyswap's cache: it holds 4096 and evicts the oldest first.
 const COLD: usize = 6000;
-/// The request of the OpenAI SDK; `{token}` stands for the credential.
+/// The request of the OpenAI SDK, with `{token}` for the credential.
 const REQUEST: &str = include_str!("../../bench/request.http");
-/// The command takes no larger document.
+/// The number of tokens in the largest document that the command accepts.
 const MOST_TOKENS_OF_A_DOCUMENT: usize = 25_000;
 
 /// The parts that the set-ups share.
 pub struct Stage {
     pub(super) cores: Cores,
     pub(super) loader: Loader,
-    /// The upstream behind all of them.
+    /// The upstream of all set-ups.
     pub upstream: Upstream,
-    /// The module of the filter that does nothing.
+    /// The module of the empty filter.
     pub(super) empty_filter: PathBuf,
     key: OnceCell<SigningKey>,
     is_quick: bool,
@@ -58,11 +58,12 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Makes ready what is always needed. With `is_quick` the command is the tests' one, which was not optimised.
+    /// Prepares the parts that every run needs. With `is_quick` the command is the tests' build, which is not
+    /// optimised.
     pub fn open(is_quick: bool) -> Result<Self> {
         cores::allow_many_sockets()?;
         let cores = Cores::of_this_machine()?;
-        // While there are all cores to build on.
+        // Built before this thread is pinned, with all cores.
         FILTER.path()?;
         let empty_filter = EMPTY_FILTER.path()?;
         cores.keep_to_others()?;
@@ -92,12 +93,12 @@ impl Stage {
         })
     }
 
-    /// The key of the identity provider.
+    /// Returns the key of the identity provider.
     fn key(&self) -> Result<&SigningKey> {
         made_once(&self.key, || SigningKey::rsa(0, "bench"))
     }
 
-    /// A registry, and the token that it knows.
+    /// Returns the registry and its token.
     pub(super) fn registry(&self) -> Result<(&Registry, &str)> {
         let make = || {
             let registry = Registry::setup().command(self.command()?).start()?;
@@ -109,22 +110,22 @@ impl Stage {
         made_once(&self.registry, make).map(|(registry, token)| (registry, token.as_str()))
     }
 
-    /// The identity provider of [`ISSUER`].
+    /// Returns the identity provider of [`ISSUER`].
     pub(super) fn issuer(&self) -> Result<&Issuer> {
         made_once(&self.issuer, || Issuer::start(ISSUER, &[self.key()?]))
     }
 
-    /// Returns the key set that it publishes.
+    /// Returns the key set of the identity provider.
     pub(super) fn key_set(&self) -> Result<String> {
         Ok(String::from_utf8(Issuer::key_set(&[self.key()?]))?)
     }
 
-    /// An identity JWT of the caller.
+    /// Returns an identity JWT of the caller.
     pub(super) fn jwt(&self) -> Result<String> {
         self.key()?.sign(&Self::claims())
     }
 
-    /// The same of another session each, more than anybody remembers.
+    /// Returns identity JWTs of different sessions, more than Keyswap caches.
     pub(super) fn cold_jwts(&self) -> Result<&[String]> {
         let key = self.key()?;
         let sign = |number| key.sign(&with(&Self::claims(), &json!({"jti": format!("{number:036}")})));
@@ -132,7 +133,7 @@ impl Stage {
         made_once(&self.cold, || (0..count).map(sign).collect()).map(Vec::as_slice)
     }
 
-    /// A JWT whose signature is another's.
+    /// Returns a JWT with the signature of another one.
     pub(super) fn forged_jwt(&self) -> Result<String> {
         let (genuine, other) = (self.jwt()?, self.key()?.sign(&with(&Self::claims(), &json!({"sub": "m"})))?);
         let (text, _) = genuine.rsplit_once('.').context("a JWT has dots")?;
@@ -148,12 +149,12 @@ impl Stage {
         })
     }
 
-    /// A request of the caller's SDK with this credential.
+    /// Returns a request of the caller's SDK with this credential.
     pub(super) fn request(credential: &str) -> String {
         REQUEST.replace("{token}", credential).replace('\n', "\r\n")
     }
 
-    /// The shipped policy without tokens: they come from the registry or from the issuer.
+    /// Returns the shipped policy without tokens, which come from the registry or from the issuer.
     pub(super) fn policy(registry: &Registry) -> Result<Value> {
         let shipped = Bootstrap::shipped()?.policy()?;
         Ok(with(
@@ -165,14 +166,14 @@ impl Stage {
                     "url": registry.url(), "cluster": "keyswap-registry",
                     "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
                 },
-                // So many that nobody is refused, and so slow that a budget is never full again between two requests:
-                // a full one would not be kept, and counting would cost less than it does.
+                // The limit is large enough to refuse no request, and refills so slowly that no budget is full between
+                // two requests. Full budgets are not stored, which would make counting too cheap.
                 "rate_limit": {"requests": LIMIT, "per": "600s"},
             }),
         ))
     }
 
-    /// A registry with so many tokens, see [`numbered_token`], and the folder of its database.
+    /// Returns a registry with `count` tokens (see [`numbered_token`]), and the folder of its database.
     pub(super) fn registry_of(&self, count: usize) -> Result<(Registry, TempDir)> {
         let folder = tempfile::tempdir()?;
         let database = format!("sqlite://{}", folder.path().join("registry.db").display());
@@ -193,12 +194,12 @@ impl Stage {
     }
 }
 
-/// The token of a number.
+/// Returns the token of a number.
 pub(super) fn numbered_token(number: usize) -> String {
     format!("ptk_{number:032}")
 }
 
-/// The records of tokens, as a policy has them.
+/// Returns records of tokens, in the form of a policy's `tokens`.
 pub(super) fn records(numbers: impl Iterator<Item = usize>) -> Vec<Value> {
     let record = |number| {
         json!({
@@ -209,7 +210,7 @@ pub(super) fn records(numbers: impl Iterator<Item = usize>) -> Vec<Value> {
     numbers.map(record).collect()
 }
 
-/// A value that is made when it is first asked for. (The standard library's own for failing makers is not stable.)
+/// Returns the cell's value, which is made on first use. The standard library's fallible variant is not stable.
 fn made_once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     if let Some(value) = cell.get() {
         return Ok(value);

@@ -1,4 +1,4 @@
-//! Measurements: one for each kind of table.
+//! The measurements, one for each kind of table.
 
 mod bodies;
 mod compared;

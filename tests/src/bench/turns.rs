@@ -1,4 +1,4 @@
-//! Turns: each entry of a table is measured once a round, one after the other.
+//! Turns: in each round the entries of a table are measured one after the other.
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::figures::{Metric, Row};
 
-/// How many requests are on their way at once while a proxy is saturated.
+/// The number of connections that saturate a proxy.
 const SATURATING: usize = 16;
-/// How many can be on their way at once at a fixed rate.
+/// The number of connections at a fixed rate.
 const AT_A_RATE: usize = 64;
-/// How much of a slice is not measured yet.
+/// The fraction of a slice before the measurement.
 const WARM_UP: f64 = 0.15;
 
-/// A line of a table that is being measured.
+/// A row of a table during the measurement.
 pub(super) struct Entry {
     pub(super) set_up: &'static str,
     pub(super) title: &'static str,
@@ -35,7 +35,7 @@ pub(super) struct Entry {
 pub(super) type Samples = Vec<(Metric, f64)>;
 
 impl Entry {
-    /// A set-up with the requests that it comes with.
+    /// Returns an entry for a set-up, with its own requests.
     pub(super) fn new(set_up: &SetUp, condition: impl Into<String>, running: Running) -> Self {
         let requests = Arc::clone(&running.requests);
         Self {
@@ -48,7 +48,7 @@ impl Entry {
         }
     }
 
-    /// As fast as it goes: processor time and rate.
+    /// Measures CPU time and rate at saturation.
     pub(super) fn saturate(&self, stage: &Stage, slice: Duration, connections: usize) -> Result<Samples> {
         let taken = self.load(stage, Pace::Saturating, slice, connections)?;
         let busy = taken.processor.as_secs_f64() / taken.window.as_secs_f64() * 100.0;
@@ -59,12 +59,12 @@ impl Entry {
         ])
     }
 
-    /// The same with as many connections as it takes.
+    /// Measures CPU time and rate with [`SATURATING`] connections.
     pub(super) fn saturated(&self, stage: &Stage, slice: Duration) -> Result<Samples> {
         self.saturate(stage, slice, SATURATING)
     }
 
-    /// At a fixed rate: latencies.
+    /// Measures latencies at a fixed rate.
     pub(super) fn at_rate(&self, stage: &Stage, slice: Duration, rate: f64) -> Result<Samples> {
         let taken = self.load(stage, Pace::PerSecond(rate), slice, AT_A_RATE)?;
         let percentiles = [
@@ -79,12 +79,12 @@ impl Entry {
             .collect()
     }
 
-    /// The memory that its proxy has.
+    /// Returns the proxy's memory, in megabytes.
     pub(super) fn memory(&self) -> Result<f64> {
         Ok(megabytes(self.running.host.meter().memory()?))
     }
 
-    /// Sends as fast as it goes, and says how many were answered.
+    /// Sends requests at saturation. Returns the number of answers.
     pub(super) fn send(&self, stage: &Stage, slice: Duration) -> Result<usize> {
         let taken = self.load(stage, Pace::Saturating, slice, SATURATING)?;
         Ok(usize::try_from(taken.all)?)
@@ -109,7 +109,7 @@ impl Entry {
     }
 }
 
-/// Measures every entry once a round. The first round is not noted: until then nothing is warm.
+/// Measures every entry once a round. The first round is discarded: it warms up.
 pub(super) fn take_turns(
     table: &str,
     plan: &Plan,
@@ -136,7 +136,7 @@ pub(super) fn take_turns(
 }
 
 impl Entry {
-    /// Its line, with nothing measured yet.
+    /// Returns the row of the entry, without samples.
     pub(super) fn row(&self) -> Row {
         Row {
             set_up: self.set_up.to_owned(),
@@ -151,7 +151,7 @@ impl Entry {
 impl Row {
     pub(super) fn note(&mut self, samples: Samples) {
         for (metric, value) in samples {
-            // Finer than anything that is told apart.
+            // Three decimals are finer than any difference of interest.
             self.samples.entry(metric).or_default().push((value * 1000.0).round() / 1000.0);
         }
     }

@@ -1,8 +1,8 @@
-//! The upstream behind every proxy that is measured: one answer for all, at once, in plain HTTP.
+//! The upstream of all measured proxies: an immediate, constant answer in plain HTTP.
 //!
-//! A request says what it wants otherwise: `x-bench-answer` is the length of the answer's body, `x-bench-events` asks for
-//! an event stream, with so many milliseconds between two events. Nothing is kept of a request, unless somebody asks what
-//! arrives ([`Upstream::watch`]).
+//! A request can ask for another answer. `x-bench-answer` is the length of the answer's body. `x-bench-events` asks for
+//! an event stream, with this number of milliseconds between two events. Requests are recorded only during
+//! [`Upstream::watch`].
 
 use std::{
     io,
@@ -33,7 +33,7 @@ pub struct Upstream {
     watched: Arc<Watched>,
 }
 
-/// The heads of the requests that arrive while somebody looks.
+/// The recorded heads of requests.
 #[derive(Default)]
 struct Watched {
     is_on: AtomicBool,
@@ -41,7 +41,7 @@ struct Watched {
 }
 
 impl Upstream {
-    /// Starts on a free port, beside the load.
+    /// Starts the upstream on a free port, on the load's thread.
     pub(super) fn start(loader: &Loader) -> Result<Self> {
         let watched = Arc::<Watched>::default();
         let shared = Arc::clone(&watched);
@@ -49,12 +49,12 @@ impl Upstream {
         Ok(Self { address, watched })
     }
 
-    /// Where it listens.
+    /// Returns the address that the upstream listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The heads of the requests that arrive while `work` is done.
+    /// Runs `work`. Returns its result and the heads of the requests that arrive meanwhile.
     pub fn watch<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Vec<String>)> {
         self.watched.is_on.store(true, Ordering::SeqCst);
         let done = work();
@@ -110,7 +110,7 @@ async fn write_body(stream: &mut TcpStream, mut length: usize) -> io::Result<()>
     Ok(())
 }
 
-/// Until the other side goes.
+/// Sends events until the client disconnects.
 async fn stream_events(stream: &mut TcpStream, pause: Duration) -> io::Result<()> {
     stream
         .write_all(

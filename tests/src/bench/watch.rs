@@ -1,30 +1,30 @@
-//! The watch over a run: it is told of the progress, and may end the run early.
+//! The observer of a run: it receives the progress and may end the run early.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 
-/// A view of the run from outside, which may end it.
+/// An observer of a run, which may end it.
 pub struct Watch<'w> {
     tell: &'w mut dyn FnMut(&str, f64),
     stop: &'w AtomicBool,
-    /// The part of the run that is going on: where it begins, and how much it is of all.
+    /// The current part of the run: its start and its size, as fractions of the run.
     part: (f64, f64),
 }
 
 impl<'w> Watch<'w> {
-    /// Returns one that calls `tell` with what is done now, and how much of all is done, from 0 to 1. `stop`, once set, ends
-    /// the run soon.
+    /// Returns an observer. `tell` is called with the current step and the progress from 0 to 1. Setting `stop` ends
+    /// the run at the next step.
     pub fn new(tell: &'w mut dyn FnMut(&str, f64), stop: &'w AtomicBool) -> Self {
         Self { tell, stop, part: (0.0, 1.0) }
     }
 
-    /// Begins a part of the run, where so much of all is done. The part is `size` of all.
+    /// Begins a part of the run at the progress `done`. `size` is the part's fraction of the run.
     pub(super) fn begin_part(&mut self, done: f64, size: f64) {
         self.part = (done, size);
     }
 
-    /// Tells what is done next, and how much of the part is done.
+    /// Reports the next step and the progress within the part. Returns an error if the run was interrupted.
     pub(super) fn at(&mut self, what: &str, done: f64) -> Result<()> {
         ensure!(!self.stop.load(Ordering::SeqCst), "interrupted");
         let (begin, size) = self.part;

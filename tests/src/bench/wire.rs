@@ -1,4 +1,4 @@
-//! HTTP/1.1 as the load and the upstream need it: fast, and only what Envoy and they themselves say.
+//! A fast subset of HTTP/1.1, as far as the proxies, the load and the upstream use it.
 
 use std::io;
 
@@ -6,21 +6,21 @@ use bytes::{Buf as _, BytesMut};
 use memchr::memmem;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
-/// How much is read at once.
+/// The number of bytes of a read or a write.
 const CHUNK: usize = 64 * 1024;
-/// A head that is longer is none.
+/// The longest head. A longer one is an error.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// A large body is sent in parts, which are this or its beginning.
+/// The bytes of bodies. A large body is sent as repetitions of this buffer.
 pub(super) static PADDING: [u8; CHUNK] = [b'x'; CHUNK];
 
-/// A connection with what has arrived on it and was not taken yet.
+/// A connection with its unread bytes.
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     buffer: BytesMut,
 }
 
-/// The head of a message, up to and with its empty line.
+/// The head of a message, up to and including its empty line.
 pub(super) struct Head(Vec<u8>);
 
 impl Connection {
@@ -29,7 +29,7 @@ impl Connection {
         Ok(Self { stream, buffer: BytesMut::with_capacity(CHUNK) })
     }
 
-    /// The next head; `None` where the peer has closed.
+    /// Reads the next head. Returns `None` if the peer has closed.
     pub(super) async fn head(&mut self) -> io::Result<Option<Head>> {
         loop {
             if let Some(end) = end_of_head(&self.buffer) {
@@ -46,7 +46,7 @@ impl Connection {
         }
     }
 
-    /// Reads the body that this head announces, and drops it.
+    /// Reads and drops the body that this head announces.
     pub(super) async fn skip_body(&mut self, head: &Head) -> io::Result<()> {
         match head.content_length() {
             Some(length) => self.skip(length).await,
@@ -58,7 +58,7 @@ impl Connection {
         }
     }
 
-    /// Reads the next chunk of a body in chunks, and drops it; returns its length, which is 0 for the last.
+    /// Reads and drops the next chunk of a chunked body. Returns its length, 0 for the last.
     pub(super) async fn chunk(&mut self) -> io::Result<usize> {
         let end = loop {
             match memmem::find(&self.buffer, b"\r\n") {
@@ -96,17 +96,17 @@ impl Connection {
 }
 
 impl Head {
-    /// All of it.
+    /// Returns the bytes of the head.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The status of an answer.
+    /// Returns the status of an answer.
     pub(super) fn status(&self) -> Option<u16> {
         str::from_utf8(self.0.get(9..12)?).ok()?.parse().ok()
     }
 
-    /// The value of a header, if there is one; `name` is in lower case, as Envoy and this bench write them.
+    /// Returns the value of a header, `None` without one. `name` is in lower case, the case of Envoy and this bench.
     pub(super) fn value(&self, name: &str) -> Option<&[u8]> {
         let mut lines = self.0.split(|byte| *byte == b'\n').skip(1);
         lines.find_map(|line| Some(line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?.trim_ascii()))

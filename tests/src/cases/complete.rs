@@ -1,9 +1,9 @@
-//! Suites of the corpus leave nothing open: each host can run every case, and a case compares all that it can.
+//! The completeness of suites: every host can run every case, and a case compares all members of the outcome.
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_cases::{Case, Reply, Suite};
 
-/// Fails for a suite that leaves a part of an outcome out, or that only the engine without a host could run.
+/// Checks a suite. A missing part of an outcome, or a suite that only the engine without a host can run, is an error.
 pub(super) fn check(suite: &Suite) -> Result<()> {
     ensure!(suite.about.is_some() && suite.env.is_some() && suite.policy.is_some(), "a part is missing");
     ensure!(suite.at.is_none(), "hosts have no time of their own");

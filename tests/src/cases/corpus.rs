@@ -1,4 +1,4 @@
-//! The corpus: the suites of the files, and those of the table of providers.
+//! The corpus: the suites of the files and of the table of providers.
 
 use std::{
     fs,
@@ -13,13 +13,13 @@ use super::{complete, providers};
 
 /// A suite of the corpus.
 pub struct CorpusSuite {
-    /// The place of the suite: its file, or the table with a word for the mode.
+    /// The place of the suite: its file, or the table and the mode.
     pub place: String,
     /// The file; `None` for a suite of the table.
     pub file: Option<PathBuf>,
-    /// The suite as written.
+    /// The document of the suite.
     pub document: Value,
-    /// The suite.
+    /// The parsed suite.
     pub suite: Suite,
 }
 
@@ -31,7 +31,7 @@ impl CorpusSuite {
     }
 }
 
-/// Returns every suite of the corpus: those of the table of providers, and those of the files.
+/// Returns all suites of the corpus.
 pub fn corpus() -> Result<Vec<CorpusSuite>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
     let mut files: Vec<PathBuf> = Vec::new();

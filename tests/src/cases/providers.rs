@@ -1,5 +1,5 @@
-//! The table of providers (`tests/providers.yaml`), expanded into suites of cases: one for each mode of the gateway, one
-//! for a custom domain, and one without a gateway.
+//! The suites of the table of providers (`tests/providers.yaml`): one for each mode of the gateway, one for a custom
+//! domain, and one without a gateway.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 const TOKEN: &str = "ptk_every-provider";
 const GATEWAY_TOKEN: &str = "real-cf-aig";
-/// The headers of a WebSocket's handshake that the upstream needs.
+/// The headers of a WebSocket handshake that the upstream requires.
 const HANDSHAKE: [(&str, &str); 2] =
     [("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
 
@@ -34,15 +34,15 @@ struct Row {
     #[serde(default)]
     websocket: Vec<Hop>,
     query_key: Option<(String, String)>,
-    /// The dialect of its errors, where that is not OpenAI's.
+    /// The dialect of the provider's errors, if it is not OpenAI's.
     dialect: Option<String>,
 }
 
-/// The client's target, the gateway's, the provider's own.
+/// The targets of a request: the client's, the gateway's, the provider's.
 #[derive(Deserialize)]
 struct Hop(String, String, #[serde(default)] Option<String>);
 
-/// A way to the providers, and the keys that are used on it.
+/// A route to the providers, with its credentials.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     ProviderKey,
@@ -60,14 +60,14 @@ const MODES: [(&str, Mode); 5] = [
     ("direct", Mode::Direct),
 ];
 
-/// A request as the upstream sees it.
+/// The expected request at the upstream.
 struct Forwarded {
     authority: String,
     target: String,
     headers: BTreeMap<String, String>,
 }
 
-/// Returns the document of a suite for each mode, with its place.
+/// Returns a suite's document and place for each mode.
 pub(super) fn suites() -> Result<Vec<(String, Value)>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers.yaml");
     let text = fs::read_to_string(&file)?;
@@ -134,7 +134,7 @@ impl Mode {
         Some(gateway)
     }
 
-    /// Returns the entry of the provider in the policy, where it needs one.
+    /// Returns the provider's entry in the policy, `None` if it needs none.
     fn entry(self, row: &Row) -> Option<(String, Value)> {
         let entry = match (self, &row.path, &row.url) {
             (Self::Direct, _, url) => json!({"url": url.as_ref()?}),
@@ -172,7 +172,7 @@ impl Mode {
         Some(case)
     }
 
-    /// Returns the authority and the target that the upstream sees, before a key is added.
+    /// Returns the authority and the target at the upstream, before a key is added.
     fn destination(self, hop: &Hop) -> Option<(&str, String)> {
         Some(match self {
             Self::Direct => {
@@ -185,7 +185,7 @@ impl Mode {
         })
     }
 
-    /// Returns the headers that the gateway is sent for itself.
+    /// Returns the headers for the gateway itself.
     fn gateway_headers(self) -> BTreeMap<String, String> {
         let token = format!("Bearer {GATEWAY_TOKEN}");
         let token = (self != Self::Direct).then_some(("cf-aig-authorization", token.as_str()));
@@ -211,7 +211,7 @@ impl Mode {
     }
 }
 
-/// Returns the request as the client sends it.
+/// Returns the client's request.
 fn request(hop: &Hop, upgrade: bool) -> Value {
     let token = format!("Bearer {TOKEN}");
     // A placeholder in the provider's own slot would be used instead of a key that is stored at the gateway.
@@ -236,7 +236,7 @@ impl Row {
         format!("{}_KEY", self.provider.to_uppercase().replace('-', "_"))
     }
 
-    /// It has characters that mean something in a query.
+    /// Returns the provider's key, with characters that must be escaped in a query.
     fn secret(&self) -> String {
         format!("real+{}/&=", self.provider)
     }
@@ -245,7 +245,7 @@ impl Row {
         format!("real%2B{}%2F%26%3D", self.provider)
     }
 
-    /// Returns the dialect of the error bodies that its callers understand.
+    /// Returns the dialect of the provider's errors.
     fn dialect(&self) -> &str {
         self.dialect.as_deref().unwrap_or("openai")
     }

@@ -1,23 +1,23 @@
-//! A call: a use of an SDK, and the settings that a developer makes for it.
+//! A call: a use of an SDK, with its settings.
 
 /// A use of an SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// A chat completion, or a message.
     Chat,
-    /// The same as a stream.
+    /// A chat completion or a message, as a stream.
     Stream,
     /// A call of the responses API (`OpenAI` only).
     Responses,
-    /// The same as a stream.
+    /// A call of the responses API, as a stream.
     ResponsesStream,
     /// The list of models.
     Models,
-    /// A message with the token as the SDK's auth token, not its API key (Anthropic only).
+    /// A message with the token as the SDK's auth token in place of its API key (Anthropic only).
     AuthToken,
     /// The upload of a file (google-genai only).
     Upload,
-    /// A WebSocket with the token in a subprotocol, as browsers send it.
+    /// A WebSocket with the token in a subprotocol, like browsers.
     Subprotocol,
     /// A WebSocket with the token as a bearer token.
     Header,
@@ -25,21 +25,21 @@ pub enum Mode {
     Query,
 }
 
-/// A call: a mode, and what a developer would configure.
+/// A call: a mode, and the settings of the SDK.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The use of the SDK.
     pub mode: Mode,
-    /// The base URL, without a slash at its end. For a [`Client`](super::Client) it is the root of the proxy.
+    /// The base URL, without a trailing slash. For a [`Client`](super::Client) it is the root of the proxy.
     pub base_url: &'a str,
-    /// The token, in the place of the API key.
+    /// The token, in place of the API key.
     pub token: &'a str,
-    /// Further headers, and with `None` headers that the SDK is told to leave out.
+    /// Additional headers. `None` removes a header of the SDK.
     pub headers: &'a [(&'a str, Option<&'a str>)],
 }
 
 impl Mode {
-    /// Returns its name on the command line of the programs.
+    /// Returns the name of the mode on the scripts' command line.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",

@@ -14,20 +14,20 @@ use super::{
 /// One SDK in one language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The language it is written in and for.
+    /// The language of the SDK.
     pub language: Language,
     /// The SDK.
     pub sdk: Sdk,
 }
 
-/// The SDKs, in the releases that the lock files name.
+/// The SDKs, in the releases of the lock files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sdk {
-    /// `openai`: its key is a bearer token.
+    /// `openai`, which sends its key as a bearer token.
     OpenAi,
-    /// `anthropic`, `@anthropic-ai/sdk`: its key is a bearer token.
+    /// `anthropic` and `@anthropic-ai/sdk`, which send their key as a bearer token.
     Anthropic,
-    /// The last release of the same (Python 1, Node 0) that sends its key as `x-api-key`.
+    /// The last release of Anthropic's SDK (Python 1, Node 0) that sends its key as `x-api-key`.
     AnthropicXApiKey,
 }
 
@@ -47,7 +47,7 @@ impl Client {
         self.start(call)?.finish()
     }
 
-    /// Starts a call; its events are read one by one. To the base URL is added what the SDK's users add.
+    /// Starts a call, whose events are read one by one. The SDK's usual path is appended to the base URL.
     pub fn start(self, call: &Call<'_>) -> Result<Running> {
         let base_url = format!("{}{}", call.base_url, if self.sdk == Sdk::OpenAi { "/v1" } else { "" });
         self.library().start(&Call { base_url: &base_url, ..*call })

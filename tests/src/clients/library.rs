@@ -1,6 +1,6 @@
-//! A package that developers install, and the program of `tests/clients` that uses it.
+//! A package of an SDK, and the program of `tests/clients` that uses it.
 //!
-//! Packages are installed as their lock files say, once per lock file and machine.
+//! Packages are installed from their lock files, once per lock file and machine.
 
 use std::{
     collections::BTreeMap,
@@ -25,13 +25,13 @@ const NODE_LOCK: &str = "package-lock.json";
 /// A package in one language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Library {
-    /// The language it is written in and for.
+    /// The language of the package.
     pub language: Language,
-    /// Its name in the lock file.
+    /// The name in the lock file.
     pub package: &'static str,
-    /// The program that uses it, without its extension.
+    /// The program that uses the package, without its extension.
     program: &'static str,
-    /// The lock file that has it.
+    /// The lock file of the package.
     lock: &'static str,
 }
 
@@ -58,7 +58,7 @@ impl Library {
         self.start(call)?.finish()
     }
 
-    /// Starts a call; its events are read one by one.
+    /// Starts a call, whose events are read one by one.
     pub fn start(self, call: &Call<'_>) -> Result<Running> {
         self.spawn(call, self.command(call)?)
     }
@@ -67,14 +67,14 @@ impl Library {
         Running::spawn(format!("{self} in mode `{}`", call.mode.name()), command)
     }
 
-    /// Like [`Self::run`], and the library trusts the certificate authority in `ca_file`.
+    /// Makes a call like [`Self::run`], with trust in the certificate authority in `ca_file`.
     pub fn run_trusting(self, call: &Call<'_>, ca_file: &Path) -> Result<Vec<Event>> {
         let mut command = self.command(call)?;
         command.env("SSL_CERT_FILE", ca_file).env("NODE_EXTRA_CA_CERTS", ca_file);
         self.spawn(call, command)?.finish()
     }
 
-    /// The release that the lock file names.
+    /// Returns the release in the lock file.
     pub fn version(self) -> Result<String> {
         let lock = clients_folder(self.language).join(self.lock);
         let text = fs::read_to_string(&lock).with_context(|| format!("cannot read `{}`", lock.display()))?;
@@ -85,7 +85,7 @@ impl Library {
         version.with_context(|| format!("`{}` names no release of `{}`", self.lock, self.package))
     }
 
-    /// The command that runs the program, after installing what it needs.
+    /// Installs the packages of the program, and returns the command that runs it.
     fn command(self, call: &Call<'_>) -> Result<Command> {
         let mut command = match self.language {
             Language::Python => {
@@ -94,7 +94,7 @@ impl Library {
                 let mut command = isolated("python3");
                 command.arg(folder.join(self.program).with_extension("py"));
                 command.env("PYTHONPATH", packages).env("PYTHONDONTWRITEBYTECODE", "1");
-                // Else it asks the internet for prices, and waits for long where there is none.
+                // Without it the library downloads prices, and waits long without a network.
                 command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
                 command
             }
@@ -120,7 +120,7 @@ impl fmt::Display for Library {
     }
 }
 
-/// A line of a requirements file is `name==version \`, and may go on with a marker.
+/// Returns a package's version in a requirements file, whose lines are `name==version \`, possibly with a marker.
 fn python_version(lock: &str, package: &str) -> Option<String> {
     let pinned = |line: &str| line.strip_prefix(package)?.strip_prefix("==").map(str::to_owned);
     let rest = lock.lines().find_map(pinned)?;
@@ -132,7 +132,7 @@ fn node_version(lock: &str, package: &str) -> Option<String> {
     lock.get("packages")?.get(format!("node_modules/{package}"))?.get("version")?.as_str().map(str::to_owned)
 }
 
-/// A command that is given nothing of the environment that would configure it.
+/// Returns a command without the environment variables that would configure an SDK.
 pub(crate) fn isolated(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| configures_a_client(name)) {
@@ -141,7 +141,7 @@ pub(crate) fn isolated(program: &str) -> Command {
     command
 }
 
-/// Returns whether an SDK, an interpreter or an HTTP library would take settings from the environment variable.
+/// Returns true if an SDK, an interpreter or an HTTP library reads settings from the environment variable.
 fn configures_a_client(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
     let prefixes = [
@@ -163,7 +163,7 @@ fn configures_a_client(name: &OsStr) -> bool {
     name.ends_with("_PROXY") || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The folder of the Node programs, with their packages beside them, where Node looks for them.
+/// Returns a folder with the Node programs and, where Node finds them, their packages.
 fn node_programs() -> Result<PathBuf> {
     let source = clients_folder(Language::Node);
     let entries = fs::read_dir(&source)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;

@@ -1,6 +1,6 @@
-//! Every client that must work end to end: a library, the base URL its users set, and where its requests arrive.
+//! The clients that must work end to end: library, base URL, and the provider and target of their requests.
 //!
-//! The tests run each row, and the README's table is made of them.
+//! The tests run each row, and the table of clients in the documentation is generated from the rows.
 
 use anyhow::Result;
 
@@ -26,7 +26,7 @@ pub const WS: Library = Library::node("ws", "websocket_client");
 
 const OLDER: &str = "requirements-older-sdks.txt";
 
-/// A provider, as the stand-in and the policy of the tests know it.
+/// A provider of the stand-in and of the tests' policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provider {
     /// `OpenAI`.
@@ -44,17 +44,17 @@ pub enum Provider {
 pub struct Row {
     /// The library.
     pub library: Library,
-    /// The package that it is a plugin of, if it is one.
+    /// The package that the library is a plugin of. `None` if it is not a plugin.
     pub with: Option<Library>,
-    /// The path that they add to the root of the proxy.
+    /// The path of the base URL, after the root of the proxy.
     pub base_path: &'static str,
-    /// The mode of a call that is no stream.
+    /// The mode of a call without a stream.
     pub mode: Mode,
     /// The provider that answers.
     pub provider: Provider,
     /// The target at the provider.
     pub target: &'static str,
-    /// The target of a stream, where it is another.
+    /// The target of a stream.
     pub stream_target: &'static str,
 }
 
@@ -87,7 +87,7 @@ const AI_OPENAI: Library = Library::node("@ai-sdk/openai", "ai_sdk_client");
 const AI_ANTHROPIC: Library = Library::node("@ai-sdk/anthropic", "ai_sdk_client");
 const AI_GOOGLE: Library = Library::node("@ai-sdk/google", "ai_sdk_client");
 
-/// All rows.
+/// The rows of the matrix.
 pub const ROWS: [Row; 25] = [
     openai(PYTHON_OPENAI),
     openai(Library::python("litellm", "litellm_client", OLDER)),
@@ -99,7 +99,7 @@ pub const ROWS: [Row; 25] = [
     Row { mode: Mode::AuthToken, ..anthropic(PYTHON_ANTHROPIC) },
     anthropic(Library::python("langchain-anthropic", "langchain_client", "requirements.txt")),
     anthropic(Library::python("llama-index-llms-anthropic", "llama_index_client", OLDER)),
-    // Its third major release asks for the stable version of the API.
+    // The third major release of the library uses the stable version of the API.
     Row {
         target: "/v1/models/gemini-3-flash:generateContent",
         stream_target: "/v1/models/gemini-3-flash:streamGenerateContent?alt=sse",
@@ -125,7 +125,7 @@ pub const ROWS: [Row; 25] = [
 ];
 
 impl Row {
-    /// Its name and release, as a table has them.
+    /// Returns the library's name and release for a table.
     pub fn described(&self) -> Result<(String, String)> {
         let (name, version) = (format!("`{}`", self.library.package), self.library.version()?);
         if let Some(with) = self.with {

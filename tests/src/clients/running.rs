@@ -1,4 +1,4 @@
-//! A call under way: the process that makes it, and what it tells line by line.
+//! A running call: its process, and the events that it prints.
 
 use std::{
     collections::BTreeMap,
@@ -13,16 +13,16 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-/// A call that takes longer hangs: the slowest machine starts an interpreter and loads an SDK within seconds.
+/// The time limit of a call. The slowest machine starts an interpreter and loads an SDK within seconds.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// An event of a call that a developer sees.
+/// An event of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Event {
     /// An event of a stream reached the program.
     Chunk {
-        /// The text it added; often none.
+        /// The text of the event, often empty.
         text: String,
     },
     /// The answer was complete.
@@ -32,7 +32,7 @@ pub enum Event {
     },
     /// A WebSocket was opened.
     Open {
-        /// The subprotocol that was chosen; none is empty.
+        /// The chosen subprotocol, empty for none.
         protocol: String,
     },
     /// The SDK raised an exception.
@@ -43,22 +43,22 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// The name of its class.
+    /// The name of the exception's class.
     pub class: String,
     /// The status of the answer, if there was one.
     pub status: Option<u16>,
     /// The message that a stack trace would show.
     pub message: String,
-    /// The SDK's `code`, or what it calls the stable code of an error.
+    /// The stable code of the error: the SDK's `code`, or its equivalent.
     pub code: Option<String>,
     /// The SDK's `type`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Those of `x-keyswap-reason`, `www-authenticate` and `retry-after` that the answer had.
+    /// The headers `x-keyswap-reason`, `www-authenticate` and `retry-after` of the answer.
     pub headers: BTreeMap<String, String>,
 }
 
-/// A call under way; its process ends when this is dropped.
+/// A running call. Its process ends on drop.
 #[derive(Debug)]
 pub struct Running {
     description: String,
@@ -69,7 +69,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `command`; an error names it by `description`.
+    /// Starts `command`, which errors name by `description`.
     pub(super) fn spawn(description: String, mut command: Command) -> Result<Self> {
         let stderr = tempfile::tempfile()?;
         let mut child = command
@@ -84,7 +84,7 @@ impl Running {
         Ok(Self { description, child, lines, stderr, deadline: Instant::now() + TIMEOUT })
     }
 
-    /// Waits for the next event; `None` when the process has ended as it should.
+    /// Waits for the next event. Returns `None` when the process has ended successfully.
     pub fn next_event(&mut self) -> Result<Option<Event>> {
         match self.lines.recv_timeout(self.deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => self.event(&line?).map(Some),
@@ -95,7 +95,7 @@ impl Running {
         }
     }
 
-    /// Waits for the events that are still to come.
+    /// Waits for all remaining events.
     pub fn finish(mut self) -> Result<Vec<Event>> {
         std::iter::from_fn(|| self.next_event().transpose()).collect()
     }
@@ -105,14 +105,14 @@ impl Running {
             .with_context(|| format!("{} printed `{line}`, which is no event", self.description))
     }
 
-    /// Without standard output, the process is about to end.
+    /// Waits for the process, which has closed its standard output. A failure is an error.
     fn ended(&mut self) -> Result<()> {
         let status = self.child.wait()?;
         ensure!(status.success(), "{} failed ({status}):\n{}", self.description, self.printed()?);
         Ok(())
     }
 
-    /// Returns the text that the process has written to its standard error.
+    /// Returns the process's standard error.
     fn printed(&self) -> Result<String> {
         let mut printed = Vec::new();
         let mut stderr = &self.stderr;
@@ -124,7 +124,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Either fails only for a process that has ended.
+        // Both fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The links of a document, and the places in it that others link to.
+//! The links of a document, and its anchors for the links of others.
 
 use std::fs;
 
@@ -11,13 +11,13 @@ use crate::tools::project_root;
 /// A link or a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The destination as it stands in the document.
+    /// The destination as the document spells it.
     pub written: String,
-    /// The file in the repository, or `None` where the link leads to the web or out of the repository.
+    /// The file in the repository. `None` for a link to the web or out of the repository.
     pub path: Option<String>,
-    /// The part behind `#`; empty where there is none.
+    /// The part behind `#`, empty without an anchor.
     pub anchor: String,
-    /// Set where the link leads to the web.
+    /// Set for a link to the web.
     pub is_web: bool,
 }
 
@@ -62,7 +62,7 @@ pub fn anchors(text: &str) -> Vec<String> {
     anchors
 }
 
-/// Says if `other` is `anchor`, or that with a number behind it.
+/// Returns whether `other` is `anchor`, or that with a number behind it.
 fn is_numbered(other: &str, anchor: &str) -> bool {
     other.strip_prefix(anchor).is_some_and(|rest| {
         rest.is_empty()
@@ -87,7 +87,7 @@ fn parser(text: &str) -> Parser<'_> {
 ///
 /// # Errors
 ///
-/// A link leads nowhere: all of them are named, with their documents.
+/// Broken links, all with their documents.
 pub fn check_links() -> Result<()> {
     let mut wrong = Vec::new();
     for page in pages()? {

@@ -1,4 +1,4 @@
-//! The documents of the repository, and the order in which the book has them.
+//! The documents of the repository, and their order in the book.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::tools::{files_below, project_root};
 /// The folder of the book.
 pub const BOOK: &str = "docs";
 const SUMMARY: &str = "docs/SUMMARY.md";
-/// Documents outside of the book's folder.
+/// The documents outside of the book's folder.
 const OTHERS: [&str; 7] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -26,11 +26,11 @@ const OTHERS: [&str; 7] = [
 pub struct Page {
     /// The path in the repository.
     pub path: String,
-    /// The text as it stands there.
+    /// The text of the file.
     pub text: String,
 }
 
-/// A page of the book, as its summary names it.
+/// A page of the book, from its summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chapter {
     /// The path in the repository.
@@ -69,7 +69,9 @@ pub fn chapters() -> Result<Vec<Chapter>> {
     links.map(chapter).collect()
 }
 
-/// Returns the path in the repository of a link, relative to the document at `from`; `None` where it leads out of it.
+/// Returns the path in the repository of a link, relative to the document at `from`. `None` means that the link leads
+/// out
+/// of the repository.
 pub(super) fn resolve(from: &str, link: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();

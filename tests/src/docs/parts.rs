@@ -14,7 +14,7 @@ const RUN: &str = "<!-- run -->";
 const FENCE: &str = "```";
 const END: &str = "<!-- end -->";
 
-/// Returns the text of a document with its generated parts as they should be.
+/// Returns the text of a document with its generated parts up to date.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn current(page: &Page) -> Result<String> {
     Ok(text)
 }
 
-/// Returns the commands of a document that are to be run, with the indentation of a list taken away.
+/// Returns the commands of a document that a test runs, without the indentation of a list.
 pub fn scripts(text: &str) -> Vec<String> {
     let mut scripts = Vec::new();
     let mut lines = text.lines();

@@ -1,4 +1,4 @@
-//! Every field of a policy, from the schema that editors use: a heading for each.
+//! The fields of a policy, from the schema that editors use: a heading for each.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs};
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::tools::project_root;
 
 const SCHEMA: &str = "control/src/command/policy/schema.json";
-/// From this number on, fields of one object with the same definition stand under one heading.
+/// The least number of equal fields of one object that share a heading.
 const ALIKE: usize = 3;
 
 /// Returns the headings of all fields, then the forms of their values.
 ///
 /// # Errors
 ///
-/// The schema cannot be read, or refers to a definition that it has not.
+/// The schema cannot be read, or a definition is missing.
 pub(super) fn fields() -> Result<String> {
     let text = fs::read_to_string(project_root().join(SCHEMA)).context(SCHEMA)?;
     let schema: Value = serde_json::from_str(&text)?;
@@ -28,7 +28,7 @@ pub(super) fn fields() -> Result<String> {
 struct Reference<'a> {
     schema: &'a Value,
     text: String,
-    /// The definitions of plain values that fields refer to, by their names.
+    /// The definitions of plain values in use, by their names.
     forms: BTreeMap<&'a str, &'a Value>,
 }
 
@@ -40,7 +40,7 @@ struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Returns a keyword of the field, or else of its definition, or else of one of its alternatives.
+    /// Returns a keyword of the field; if it has none, that of its definition, then that of an alternative.
     fn get(self, keyword: &str) -> Option<&'a Value> {
         let alternatives = || self.own.get("anyOf")?.as_array()?.iter().find_map(|it| it.get(keyword));
         self.own.get(keyword).or_else(|| self.definition?.1.get(keyword)).or_else(alternatives)
@@ -50,7 +50,8 @@ impl<'a> Field<'a> {
         self.get(keyword)?.as_str()
     }
 
-    /// Says if the field has fields or items of its own, so that its definition is more than a form of a value.
+    /// Returns whether the field has fields or items of its own. Its definition is then more than a form of a
+    /// value.
     fn is_composed(self) -> bool {
         ["properties", "items", "additionalProperties"].iter().any(|keyword| self.get(keyword).is_some())
     }
@@ -64,7 +65,7 @@ impl<'a> Reference<'a> {
         Ok(Field { own, definition: Some((name, definition)) })
     }
 
-    /// Writes what stands below `path`, which is empty for the policy itself.
+    /// Writes the fields below `path`, which is empty for the policy itself.
     fn children(&mut self, path: &str, value: &'a Value) -> Result<()> {
         let field = self.resolve(value)?;
         let required: Vec<&str> = field
@@ -76,7 +77,7 @@ impl<'a> Reference<'a> {
             .collect();
         if let Some(fields) = field.get("properties").and_then(Value::as_object) {
             let mut groups: Vec<(&Value, Vec<&str>)> = Vec::new();
-            // A field that must not be there has the schema `false`.
+            // A forbidden field has the schema `false`.
             for (name, value) in fields.iter().filter(|(_, value)| !value.is_boolean()) {
                 match groups.iter_mut().find(|(other, _)| value.get("$ref").is_some() && *other == value) {
                     Some((_, names)) => names.push(name),
@@ -103,7 +104,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Writes a field, and the fields below it. `names` are those that it stands for, if there are several.
+    /// Writes a field, and the fields below it. `names` are the fields that share the heading; empty for one alone.
     fn field(&mut self, path: &str, value: &'a Value, names: &[&str], is_required: bool) -> Result<()> {
         let field = self.resolve(value)?;
         let level = if path.contains(['.', '[']) { "###" } else { "##" };

@@ -1,4 +1,4 @@
-//! Tables of what the code has: reasons, lints, clients, providers, alerts, the words of the command line.
+//! Tables and texts from the code: reasons, lints, clients, providers, alerts, the help of the command.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
 
@@ -14,9 +14,9 @@ use crate::{
 
 const PROVIDERS: &str = "tests/providers.yaml";
 const ALERTS: &str = "envoy/prometheus/alerts.yaml";
-/// A recorded run of `cargo xtask up`, which the test of that command keeps current.
+/// A recorded run of `cargo xtask up`. The test of that command keeps it current.
 const FIRST_RUN: &str = "xtask/tests/first-run.txt";
-/// The exit codes stand in every help text; a page says them once.
+/// The beginning of the exit codes, which every help text has and a page shows once.
 const EXIT_CODES: &str = "\nExit codes:";
 
 pub(super) fn reasons() -> String {
@@ -33,7 +33,7 @@ pub(super) fn reason(code: &str) -> Result<String> {
     Ok(format!("Status {}. The caller reads: “{}”", reason.status(), reason.message()))
 }
 
-/// Returns every finding of `policy lint`, as the command lists them.
+/// Returns the list that `policy lint --list` prints.
 pub(super) fn lints() -> Result<String> {
     keyswap(&["policy", "lint", "--list"])
 }
@@ -43,14 +43,14 @@ pub(super) fn help(command: &str) -> Result<String> {
     let words: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
     let text = keyswap(&words)?;
     let text = text.split(EXIT_CODES).next().unwrap_or_default();
-    // Lines without text may have blanks.
+    // Empty lines may have blanks.
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
     Ok(format!("```text\n{}\n```", lines.join("\n")))
 }
 
 fn keyswap(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(KEYSWAP.path()?);
-    // Help shows the values that variables have.
+    // Help shows the values of variables.
     let variables = std::env::vars_os().map(|(name, _)| name);
     for name in variables.filter(|name| name.to_string_lossy().starts_with("KEYSWAP_")) {
         command.env_remove(name);
@@ -107,7 +107,7 @@ struct Provider {
     websocket: Vec<Vec<String>>,
 }
 
-/// Returns the built-in providers, as the cases know them that run in every mode of the gateway.
+/// Returns the table of built-in providers, from the cases that run in every mode of the gateway.
 pub(super) fn providers() -> Result<String> {
     let text = fs::read_to_string(project_root().join(PROVIDERS)).context(PROVIDERS)?;
     let providers: Providers = serde_saphyr::from_str(&text)?;

@@ -1,4 +1,4 @@
-//! A run of the bench: samples, round by round, from which all that is shown is worked out.
+//! The report of a run: samples by round, from which all shown figures are computed.
 
 use std::{collections::BTreeMap, fs};
 
@@ -11,30 +11,30 @@ use crate::tools::project_root;
 /// The file with the figures of the documents.
 pub const FILE: &str = "tests/bench/results.json";
 
-/// A quantity that is measured of a row.
+/// A measured quantity of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Metric {
-    /// Processor time of the proxy for each request, in microseconds.
+    /// The proxy's CPU time for each request, in microseconds.
     ProcessorMicros,
-    /// Requests a second, as many as went.
+    /// The number of requests a second at saturation.
     RequestsPerSecond,
-    /// The share of a core that the proxy used at that, in percent.
+    /// The share of a core that the proxy used at saturation, in percent.
     BusyPercent,
-    /// Half of the requests took no longer, in microseconds; at a fixed rate, from when they were due.
+    /// The median latency at a fixed rate, from the time that a request is due, in microseconds.
     P50Micros,
-    /// 90 % of the requests.
+    /// The 90th percentile of the latency, in microseconds.
     P90Micros,
-    /// 99 % of the requests.
+    /// The 99th percentile of the latency, in microseconds.
     P99Micros,
-    /// 99.9 % of the requests.
+    /// The 99.9th percentile of the latency, in microseconds.
     P999Micros,
-    /// Memory of the proxy, in megabytes; where several are given, over time.
+    /// The proxy's memory, in megabytes. Several values are a series over time.
     MemoryMegabytes,
-    /// Processor time of the proxy for each event of a stream, in microseconds.
+    /// The proxy's CPU time for each event of a stream, in microseconds.
     EventMicros,
-    /// Memory of the proxy for each open stream, in kilobytes.
+    /// The proxy's memory for each open stream, in kilobytes.
     StreamKilobytes,
 }
 
@@ -44,7 +44,7 @@ pub enum Metric {
 pub struct Report {
     /// The machine, and the settings of the run.
     pub machine: Machine,
-    /// The tables that it measured.
+    /// The measured tables.
     pub tables: Vec<Table>,
 }
 
@@ -52,7 +52,7 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// The cores that it could use.
+    /// The number of cores.
     pub cores: usize,
     /// The model of the processor.
     pub processor: String,
@@ -60,11 +60,11 @@ pub struct Machine {
     pub envoy: String,
     /// The day, as `2026-01-31`.
     pub date: String,
-    /// The rounds in which each was measured.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The time that each took in a round, in milliseconds.
+    /// The time of each measurement in a round, in milliseconds.
     pub slice_millis: u64,
-    /// Set where the run only made sure that everything works: such figures say nothing.
+    /// Set for a run that only checked that everything works, whose figures are meaningless.
     pub quick: bool,
 }
 
@@ -72,17 +72,17 @@ pub struct Machine {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
-    /// Its name.
+    /// The name of the table.
     pub name: String,
-    /// The time that it took.
+    /// The time of the measurement, in seconds.
     pub seconds: u64,
-    /// The rate at which latencies were measured, where they were, in requests a second.
+    /// The rate at which latencies were measured, in requests a second. `None` without latencies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u32>,
-    /// The share of a core that the proxies used together that were not measured, in percent, where that was looked at.
+    /// The CPU use of all idle proxies together, in percent of a core. `None` if it was not measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_percent: Option<f64>,
-    /// The set-ups, each under one condition.
+    /// The rows, one for each set-up and condition.
     pub rows: Vec<Row>,
 }
 
@@ -92,28 +92,28 @@ pub struct Table {
 pub struct Row {
     /// The name of the set-up.
     pub set_up: String,
-    /// Its title, for people.
+    /// The title of the set-up.
     pub title: String,
-    /// The condition; empty where the table has only one.
+    /// The condition. Empty if the table has only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub condition: String,
-    /// The set-up whose cost, under the same condition, is not its own.
+    /// The name of the set-up whose cost, under the same condition, is subtracted.
     pub baseline: String,
     /// The measured values, one a round.
     pub samples: BTreeMap<Metric, Vec<f64>>,
 }
 
 impl Report {
-    /// Returns the figures of the documents.
+    /// Reads the figures of the documents.
     pub fn committed() -> Result<Self> {
         let text =
             fs::read_to_string(project_root().join(FILE)).with_context(|| format!("cannot read `{FILE}`"))?;
         serde_json::from_str(&text).with_context(|| format!("`{FILE}` is not the result of a run"))
     }
 
-    /// Returns the text of a file.
+    /// Returns the report as JSON.
     pub fn to_json(&self) -> Result<String> {
-        // A row a line, so that people can compare two of them.
+        // One row a line, for readable diffs.
         Ok(serde_json::to_string(self)?.replace("{\"set_up\"", "\n{\"set_up\"") + "\n")
     }
 
@@ -129,7 +129,7 @@ impl Table {
         self.rows.iter().find(|row| row.set_up == set_up && row.condition == condition)
     }
 
-    /// Returns what a row has more than its baseline, round by round. The baseline may have been measured once for all conditions.
+    /// Returns the difference of a row and its baseline, round by round. One baseline may serve all conditions.
     pub fn added(&self, row: &Row, metric: Metric) -> Option<Spread> {
         let baseline = self.row(&row.baseline, &row.condition).or_else(|| self.row(&row.baseline, ""))?;
         spread(&differences(row.samples.get(&metric)?, baseline.samples.get(&metric)?))
@@ -137,7 +137,7 @@ impl Table {
 }
 
 impl Row {
-    /// Returns the median of a metric, and how far its rounds lie apart.
+    /// Returns the median and the quartiles of a metric.
     pub fn spread(&self, metric: Metric) -> Option<Spread> {
         spread(self.samples.get(&metric)?)
     }

@@ -1,26 +1,26 @@
-//! Medians, and how far rounds lie apart.
+//! Medians and quartiles.
 //!
-//! What is compared is compared round by round: a machine that was slow for a while was slow for both.
+//! Values are compared round by round: a machine that was slow for a while was slow for both.
 
-/// The middle of some values.
+/// The median and the quartiles of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Half of the values are no greater.
+    /// The median.
     pub median: f64,
-    /// A quarter of the values are no greater.
+    /// The lower quartile.
     pub low: f64,
-    /// Three quarters of the values are no greater.
+    /// The upper quartile.
     pub high: f64,
 }
 
-/// The middle of some values; `None` where there are none.
+/// Returns the median and the quartiles of some values, `None` without values.
 pub fn spread(values: &[f64]) -> Option<Spread> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     Some(Spread { median: quantile(&sorted, 2)?, low: quantile(&sorted, 1)?, high: quantile(&sorted, 3)? })
 }
 
-/// The value at so many quarters, between two where it falls between them.
+/// Returns a quartile, interpolated between two values.
 fn quantile(sorted: &[f64], quarters: usize) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let (place, rest) = (last * quarters / 4, last * quarters % 4);
@@ -29,12 +29,12 @@ fn quantile(sorted: &[f64], quarters: usize) -> Option<f64> {
     Some(below + (above - below) * rest as f64 / 4.0)
 }
 
-/// One less the other, round by round.
+/// Returns the differences, round by round.
 pub(super) fn differences(values: &[f64], others: &[f64]) -> Vec<f64> {
     values.iter().zip(others).map(|(value, other)| value - other).collect()
 }
 
-/// One by the other, round by round.
+/// Returns the ratios, round by round.
 pub(super) fn ratios(values: &[f64], others: &[f64]) -> Vec<f64> {
     values.iter().zip(others).map(|(value, other)| value / other).collect()
 }

@@ -1,27 +1,26 @@
-//! The targets for the cost of Keyswap, and whether each is met. A target whose figures are not in a report is left
-//! out.
+//! The targets for the cost of Keyswap, and the check of each. A target whose figures a report lacks is left out.
 
 use super::{
     report::{Metric, Report, Row, Table},
     statistics::{self, spread},
 };
 
-/// Something that is meant to hold, with what was measured.
+/// A target, with the measured figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The claim that is to hold.
+    /// The claim.
     pub claim: String,
-    /// The most that it may be.
+    /// The upper bound of the figure.
     pub allowed: String,
-    /// The figure that was measured.
+    /// The measured figure.
     pub measured: String,
-    /// True if the claim holds.
+    /// Set if the claim holds.
     pub holds: bool,
-    /// True if the claim is only aimed at.
+    /// Set if the claim is an aim, not a target.
     pub is_aim: bool,
 }
 
-/// The most that a warm decision may add: so much of what a set-up adds, in words and as a number.
+/// The upper bounds of the cost that a warm decision adds, as multiples of what a set-up adds: set-up, text, factor.
 const COMPARED: [(&str, &str, f64); 5] = [
     ("jwt-authn", "1.25 × what `jwt_authn`, `local_ratelimit` and `header_mutation` add", 1.25),
     ("jwt-authn", "what these three add", 1.0),
@@ -29,26 +28,26 @@ const COMPARED: [(&str, &str, f64); 5] = [
     ("ext-authz-grpc", "a fifth of what `ext_authz` adds by gRPC", 0.2),
     ("ext-authz-http", "a fifth of what `ext_authz` adds by HTTP", 0.2),
 ];
-/// The time that Envoy alone takes for a request on the machine that targets in microseconds are for. A machine that
-/// takes longer for it takes longer for all else, too.
+/// The CPU time of plain Envoy for a request on the reference machine, in microseconds. Targets in microseconds are
+/// scaled to machines on which Envoy takes longer.
 const REFERENCE: f64 = 35.0;
-/// So much over an empty Wasm filter, in microseconds of the reference.
+/// The largest cost over an empty Wasm filter, in microseconds of the reference machine.
 const OVER_EMPTY: f64 = 6.0;
-/// So much more memory than it for each worker, in megabytes.
+/// The largest memory over an empty Wasm filter for each worker, in megabytes.
 const MEMORY_OVER_EMPTY: f64 = 8.0;
-/// Memory that grows by less is flat.
+/// The largest growth of memory that counts as flat, in megabytes.
 const FLAT: f64 = 1.0;
 const P99_RATIO: f64 = 1.15;
-/// So much may a request cost in the component that costs 1 in one that only forwards.
+/// The largest cost of a request in the component, relative to a component that only forwards.
 const COMPONENT_RATIO: f64 = 1.2;
-/// So much may a warm decision add there, in microseconds of the reference.
+/// The largest cost that a warm decision adds in the component, in microseconds of the reference machine.
 const COMPONENT_ADDED: f64 = 25.0;
-/// So much more may a decision cost with many tokens, in percent.
+/// The largest increase of a decision's cost with many tokens, in percent.
 const GROWTH_PERCENT: f64 = 5.0;
-/// The part of Envoy's own work for an event below which a cost cannot be told from none, in percent.
+/// The smallest measurable cost of an event, in percent of Envoy's own work for it.
 const MEASURABLE_PERCENT: f64 = 2.0;
 
-/// Returns the targets, as far as the report tells of them.
+/// Returns the targets whose figures the report has.
 pub fn targets(report: &Report) -> Vec<Target> {
     let mut targets = Vec::new();
     let set_ups = report.table("set-ups");
@@ -70,7 +69,7 @@ pub fn targets(report: &Report) -> Vec<Target> {
     targets
 }
 
-/// How many microseconds there are here to one of the reference.
+/// Returns the factor between this machine's and the reference machine's times.
 fn pace(set_ups: &Table) -> Option<f64> {
     Some(median(set_ups.row("bare", ""), Metric::ProcessorMicros)? / REFERENCE)
 }
@@ -119,7 +118,7 @@ fn memory_over_empty(table: &Table) -> Option<Target> {
     Some(at_most(claim, MEMORY_OVER_EMPTY, more, "MB"))
 }
 
-/// Returns the target for the second worker of a process, compared with an empty filter. The rest is there once.
+/// Returns the target for the memory of a second worker, compared with an empty filter. Other memory exists once.
 fn further_worker(table: &Table) -> Option<Target> {
     let grown = |set_up: &str| {
         let of = |workers| table.row(set_up, workers)?.samples.get(&Metric::MemoryMegabytes);
@@ -142,7 +141,7 @@ fn latency(table: &Table) -> Vec<Target> {
     [("keyswap-token", "a proxy token"), ("keyswap-jwt", "a JWT")].into_iter().filter_map(target).collect()
 }
 
-/// A warm decision in the component, beside a component that only forwards.
+/// Returns the targets for a warm decision in the component, compared with a component that only forwards.
 fn component(table: &Table, pace: Option<f64>) -> Vec<Target> {
     let target = |(set_up, what): (&str, &str)| {
         let row = table.row(set_up, "")?;
@@ -162,7 +161,8 @@ fn component(table: &Table, pace: Option<f64>) -> Vec<Target> {
     set_ups.into_iter().filter_map(target).flatten().collect()
 }
 
-/// The first row of a place has the fewest tokens, the last that is alike has the most.
+/// Returns the targets for the growth with the number of tokens: the first row of a place has the fewest, the last has
+/// the most.
 fn growth(table: &Table) -> Vec<Target> {
     let target = |place: &str| {
         let rows: Vec<&Row> = table.rows.iter().filter(|row| row.condition.ends_with(place)).collect();
@@ -177,7 +177,7 @@ fn growth(table: &Table) -> Vec<Target> {
     ["in the registry", "in the policy"].into_iter().filter_map(target).collect()
 }
 
-/// Returns the target for the filter's own work for an event: the cost of a filter that does nothing is the host's.
+/// Returns the target for the filter's own work for an event. The cost of an empty filter is the host's.
 fn streams(table: &Table) -> Option<Target> {
     let of = |name: &str| table.rows.iter().find(|row| row.set_up == name);
     let (bare, empty, own) = (of("bare")?, of("empty-filter")?, of("keyswap-token")?);
@@ -213,7 +213,7 @@ fn median(row: Option<&Row>, metric: Metric) -> Option<f64> {
     Some(row?.spread(metric)?.median)
 }
 
-/// A target in microseconds, in words.
+/// Returns the text of a bound in microseconds of the reference machine.
 fn of_reference(micros: f64) -> String {
     format!("{micros} µs (where Envoy alone takes {REFERENCE} µs)")
 }
@@ -264,7 +264,7 @@ mod tests {
         Report { machine, tables: vec![table] }
     }
 
-    /// Each target that the report tells of, and whether it holds.
+    /// Returns the measured figure and the result of each target.
     fn judged(report: &Report) -> Vec<(String, bool)> {
         targets(report).into_iter().map(|target| (target.measured, target.holds)).collect()
     }
@@ -304,7 +304,7 @@ mod tests {
         let held = |report: &Report| judged(report).into_iter().map(|(_, holds)| holds).collect::<Vec<_>>();
         let mut report = report("component", rows);
         assert_eq!(held(&report), [true, false], "nothing tells how fast the machine is");
-        // Half as fast as the reference.
+        // A machine half as fast as the reference.
         let bare = vec![row("bare", "", Metric::ProcessorMicros, &[70.0])];
         report.tables.push(Table { name: "set-ups".to_owned(), rows: bare, ..report.tables[0].clone() });
         assert_eq!(held(&report), [true, true, false, true]);

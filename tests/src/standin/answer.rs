@@ -17,10 +17,10 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) enum Content {
     Json(Value),
-    /// Events, each with the empty line that ends it.
+    /// The events of a stream, each with its final empty line.
     Events {
         events: Vec<String>,
-        /// The number of the first that has text; libraries show their users nothing of what comes before.
+        /// The index of the first event with text. Libraries do not return earlier ones to their users.
         first_text: usize,
     },
     /// A conversation over a WebSocket.
@@ -33,12 +33,12 @@ impl From<Value> for Content {
     }
 }
 
-/// Cuts a text into the pieces of a stream.
+/// Splits a text into the pieces of a stream.
 pub(super) fn pieces(text: &str) -> Vec<String> {
     text.split_inclusive(' ').map(str::to_owned).collect()
 }
 
-/// Returns an event with a name, which is also the `type` of its data.
+/// Returns an event whose name is the `type` of its data.
 pub(super) fn named_event(data: &Value) -> String {
     let name = data.get("type").and_then(Value::as_str).unwrap_or("message");
     format!("event: {name}\ndata: {data}\n\n")

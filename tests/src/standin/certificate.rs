@@ -1,4 +1,5 @@
-//! The stand-in's certificates: a new authority and one leaf per start, never written to disk but for the CA.
+//! The stand-in's certificates: a new authority and a leaf for each start. Only the authority's certificate is written
+//! to disk.
 
 use std::{fs, net::Ipv4Addr, path::Path, sync::Arc};
 
@@ -13,7 +14,8 @@ use tokio_rustls::rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
-/// A TLS configuration with a certificate for `hosts` and the loopback address; the authority that signed it goes to `ca_file`.
+/// Returns a TLS configuration with a certificate for `hosts` and the loopback address. Writes its authority to
+/// `ca_file`.
 pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>> {
     let mut ca = CertificateParams::new([])?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,7 +27,7 @@ pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>>
     let own = Ipv4Addr::LOCALHOST.to_string();
     let names: Vec<_> = hosts.iter().map(ToString::to_string).chain([own]).collect();
     let mut leaf = CertificateParams::new(names)?;
-    // Tells apart the authorities of two stand-ins, which have the same name.
+    // Distinguishes the authorities of two stand-ins, which have the same name.
     leaf.use_authority_key_identifier_extension = true;
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     leaf.distinguished_name.push(DnType::CommonName, "Keyswap stand-in");

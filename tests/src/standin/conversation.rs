@@ -1,6 +1,6 @@
-//! A conversation over a WebSocket (RFC 6455): the first words of a realtime API, and an echo.
+//! A conversation over a WebSocket (RFC 6455): the first message of a realtime API, then an echo.
 //!
-//! Every message comes back as it arrived, text as text and binary as binary, until the client closes.
+//! Every message is sent back unchanged, text as text and binary as binary, until the client closes.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -13,12 +13,12 @@ use tokio_tungstenite::{
 /// A conversation over a WebSocket.
 #[derive(Debug)]
 pub(super) struct Conversation {
-    /// Said before the client says anything.
+    /// The message that the server sends first.
     pub(super) greeting: Option<String>,
 }
 
 impl Conversation {
-    /// Ends when the client does; a connection that fails has told it.
+    /// Runs the conversation until the client ends. Errors of the connection are ignored: the client sees them.
     pub(super) async fn hold(self, upgrade: OnUpgrade) {
         let Ok(connection) = upgrade.await else { return };
         let socket = WebSocketStream::from_raw_socket(TokioIo::new(connection), Role::Server, None).await;

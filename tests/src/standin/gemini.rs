@@ -63,13 +63,13 @@ fn chunk(request: &Received, text: &str, last: bool) -> Value {
     })
 }
 
-/// The model is in the path: `…/models/{model}:{verb}`.
+/// Returns the model in the path `…/models/{model}:{verb}`.
 fn model(request: &Received) -> &str {
     let name = request.path().rsplit_once('/').map_or("", |(_, name)| name);
     name.split_once(':').map_or(name, |(model, _)| model)
 }
 
-/// Events with `alt=sse`, else one JSON array.
+/// Returns a stream: events with `alt=sse`, else one JSON array.
 fn stream(request: &Received) -> Content {
     let pieces = pieces(&greeting(request));
     let last = pieces.len().saturating_sub(1);

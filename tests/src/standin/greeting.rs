@@ -1,8 +1,8 @@
-//! The greeting: the credentials that reached the stand-in, so that a reader sees the swap.
+//! The greeting of the stand-in, which names the credentials that reached it.
 
 use super::received::Received;
 
-/// Returns the text that the assistant says in answer to a request.
+/// Returns the assistant's text in the answer to a request.
 pub(super) fn greeting(request: &Received) -> String {
     let credentials = request.credentials();
     if credentials.is_empty() {

@@ -34,7 +34,7 @@ fn model_card(id: &str) -> Value {
     json!({"id": id, "object": "model", "created": CREATED, "owned_by": "stand-in"})
 }
 
-/// The tool that the request wants to see called, which is then called with the greeting as `text`.
+/// Returns the tool that the request forces. The answer calls it with the greeting as `text`.
 fn forced_tool(request: &Received) -> Option<String> {
     request.json().pointer("/tool_choice/function/name").and_then(Value::as_str).map(str::to_owned)
 }
@@ -186,7 +186,7 @@ fn response_stream(request: &Received) -> Content {
     Content::Events { events, first_text: 4 }
 }
 
-/// Adds what every event, or every event about an item, carries.
+/// Adds the members that every event has, and those of every event about an item.
 fn numbered(number: usize, mut event: Value) -> String {
     event["sequence_number"] = json!(number);
     let of_item = event.get("response").is_none();
@@ -200,7 +200,7 @@ fn numbered(number: usize, mut event: Value) -> String {
     named_event(&event)
 }
 
-/// The SDKs ask for base64 unless their caller says otherwise.
+/// Returns embeddings, in base64 or as numbers: the SDKs request base64 by default.
 fn embeddings(request: &Received) -> Value {
     let vector = [0.5_f32, -0.25, 0.125];
     let embedding = if request.json().get("encoding_format") == Some(&json!("base64")) {

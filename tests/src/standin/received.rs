@@ -11,14 +11,14 @@ use serde_json::Value;
 const CREDENTIAL_HEADERS: [&str; 6] =
     ["authorization", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key", "cf-aig-authorization"];
 
-/// One request as it arrived. Header names are in lower case, values and the target are untouched.
+/// A received request. Header names are in lower case; values and the target are unchanged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The server name that the TLS client asked for.
+    /// The server name of the TLS client (SNI).
     pub sni: String,
     /// The method.
     pub method: String,
-    /// Path and query.
+    /// The path and the query.
     pub target: String,
     /// The headers in the order of their first occurrence, `host` among them.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -29,38 +29,38 @@ pub struct Received {
 }
 
 impl Received {
-    /// The value of the first header of that name, if there is one and it is text.
+    /// Returns the first header of that name, `None` if it is absent or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(header, _)| header == name);
         values.next().and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 
-    /// How many headers of that name arrived.
+    /// Returns the number of headers of that name.
     pub fn header_count(&self, name: &str) -> usize {
         self.headers.iter().filter(|(header, _)| header == name).count()
     }
 
-    /// The path without the query.
+    /// Returns the path without the query.
     pub fn path(&self) -> &str {
         self.target.split_once('?').map_or(&self.target, |(path, _)| path)
     }
 
-    /// The body as JSON; `null` if it is not JSON.
+    /// Returns the body as JSON, `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The model that the body names.
+    /// Returns the model that the body names.
     pub(super) fn model(&self) -> String {
         self.json().get("model").and_then(Value::as_str).unwrap_or("stand-in").to_owned()
     }
 
-    /// Returns whether the body asks for a stream.
+    /// Returns true if the body asks for a stream.
     pub(super) fn wants_stream(&self) -> bool {
         self.json().get("stream").and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// Every credential that a service would find in this request, as `name: value`.
+    /// Returns every credential that a service would read from the request, as `name: value`.
     pub fn credentials(&self) -> Vec<String> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
         let in_query =
@@ -73,7 +73,7 @@ impl Received {
         in_headers.chain(in_query).collect()
     }
 
-    /// Returns whether `needle` occurs anywhere in the request.
+    /// Returns true if `needle` occurs in any part of the request.
     pub fn contains(&self, needle: &str) -> bool {
         let fields = self.headers.iter().chain(&self.trailers);
         let mut parts = fields.flat_map(|(name, value)| [name.as_bytes(), value]).chain([
@@ -98,7 +98,7 @@ impl fmt::Debug for Received {
 
 type Watcher = Box<dyn Fn(&Received) + Send + Sync>;
 
-/// The memory of a stand-in.
+/// The record of a stand-in.
 #[derive(Default)]
 pub(super) struct Record {
     requests: Mutex<Vec<Received>>,
@@ -142,7 +142,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// A watcher that panicked has nothing half-written here.
+/// Locks a mutex. A watcher that panics leaves no partial state, so a poisoned lock is usable.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

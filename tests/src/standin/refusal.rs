@@ -1,4 +1,4 @@
-//! Refusals that a test asks for.
+//! Refusals that a test configures.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::received::Received;
 
-/// An answer in the place of a service's own.
+/// An answer in place of the service's own.
 #[derive(Clone, Debug, Default)]
 pub struct Refusal {
     /// The status.
@@ -17,5 +17,5 @@ pub struct Refusal {
     pub body: Value,
 }
 
-/// A rule that says which requests are refused, and how.
+/// A rule that returns the refusal of a request, `None` to answer it.
 pub(super) type Refuses = Arc<dyn Fn(&Received) -> Option<Refusal> + Send + Sync>;

@@ -1,6 +1,6 @@
-//! The stand-in's connections: TLS, HTTP/1.1, the record of what arrives, and streams that can be held.
+//! The stand-in's connections: TLS, HTTP/1.1, the record of requests, and held streams.
 //!
-//! What a WebSocket carries is in the record's bytes, not among its requests.
+//! The messages of a WebSocket are in the record's bytes, not among its requests.
 
 use std::{
     fmt, io,
@@ -73,9 +73,9 @@ impl Server {
         }
     }
 
-    /// A connection that fails has told its client; what it sent until then is in the record.
+    /// Serves a connection. Errors are ignored: the client sees them, and the record has all bytes until then.
     async fn serve(self, connection: TcpStream) {
-        // Events leave at once, not together with the next.
+        // Without Nagle's algorithm events are sent at once.
         let _ = connection.set_nodelay(true);
         let Ok(tls) = self.tls.accept(connection).await else { return };
         let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
@@ -103,7 +103,7 @@ impl Server {
         let connection = Tap { inner: connection, record: Arc::clone(&self.record) };
         let service = service_fn(|request| self.respond(&side, request));
         let mut http = http1::Builder::new();
-        // What Envoy lets through is never refused here.
+        // The limits exceed Envoy's, so the stand-in refuses no request that Envoy forwards.
         http.max_headers(4096).max_buf_size(4 << 20);
         let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
     }
@@ -156,7 +156,7 @@ impl Server {
     }
 }
 
-/// Ends early when the client has gone.
+/// Sends events. Ends early if the client disconnects.
 async fn send_events(
     mut sender: Sender<Bytes>,
     events: Vec<String>,
@@ -173,17 +173,17 @@ async fn send_events(
     }
 }
 
-/// The side that a listener stands for.
+/// The upstream that a listener replaces.
 #[derive(Clone)]
 struct Side {
-    /// The name that the client asked for.
+    /// The host name of the upstream.
     name: String,
-    /// Its own address, where the name is one that clients do not know.
+    /// The listener's address, for a plain listener: clients use it in place of the name.
     address: Option<String>,
 }
 
 impl Side {
-    /// The header lines as they would be had the client asked for the name.
+    /// Returns the header lines, with the listener's address replaced by the name.
     fn fields(&self, map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
         let mut fields = fields(map);
         let is_own = |value: &[u8]| self.address.as_ref().is_some_and(|own| own.as_bytes() == value);
@@ -211,7 +211,7 @@ fn fields(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
 }
 
-/// Copies what is read into the record.
+/// A stream that copies all read bytes into the record.
 struct Tap<T> {
     inner: T,
     record: Arc<Record>,

@@ -1,7 +1,6 @@
-//! The services: which of them a request is for, and what the stand-in answers in its place.
+//! The services: the service of a request, and the stand-in's answer for it.
 //!
-//! A request may ask for a refusal: `x-standin-status: 429` is answered with that status, in the words of the
-//! service.
+//! A request may ask for a refusal: `x-standin-status: 429` is answered with that status, in the format of the service.
 
 use hyper::{
     HeaderMap,
@@ -18,7 +17,7 @@ enum Dialect {
     Gemini,
 }
 
-/// Returns the answer of the service that the request is for.
+/// Returns the answer of the request's service.
 pub(super) fn answer(request: &Received) -> Answer {
     let dialect = dialect(request);
     if let Some(status) = request.header("x-standin-status").and_then(|status| status.parse().ok()) {
@@ -63,7 +62,7 @@ fn refusal(dialect: Dialect, status: u16) -> Answer {
     Answer { status, headers: headers(dialect), content: body.into() }
 }
 
-/// Returns the headers that the services send with every answer, and a cookie that no caller should be given.
+/// Returns the headers of every answer, with a cookie that must not reach callers.
 fn headers(dialect: Dialect) -> HeaderMap {
     let request_id = match dialect {
         Dialect::Anthropic => "request-id",

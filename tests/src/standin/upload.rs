@@ -1,6 +1,6 @@
-//! Gemini's resumable uploads: the start goes through Keyswap, the bytes go to the URL that its answer names.
+//! Gemini's resumable uploads: the start goes through Keyswap, the bytes go to the URL in its answer.
 //!
-//! That URL is the stand-in's own address, so that tests see what a client sends past Keyswap.
+//! The URL is the stand-in's own address, so tests see the requests that a client sends past Keyswap.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,10 @@ use super::{
     received::Received,
 };
 
-/// The part of a URL that makes it one of an upload under way.
+/// The part of a URL that identifies a running upload.
 const SESSION: &str = "upload_id=standin";
 
-/// The answer to either leg; `None` for what is no upload.
+/// Returns the answer to either request of an upload, `None` for other requests.
 pub(super) fn answer(request: &Received, address: SocketAddr) -> Option<Answer> {
     let path = request.path();
     if !path.starts_with("/upload/") {

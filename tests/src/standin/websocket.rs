@@ -1,4 +1,4 @@
-//! The upgrade of a connection to a WebSocket (RFC 6455) at the stand-in.
+//! The upgrade of a connection to a WebSocket (RFC 6455).
 
 use hyper::{
     HeaderMap,
@@ -14,12 +14,12 @@ use super::{
     received::Received,
 };
 
-/// Returns whether the request asks for a WebSocket.
+/// Returns true if the request asks for a WebSocket.
 pub(super) fn is_asked_for(request: &Received) -> bool {
     request.header("upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
 }
 
-/// Returns the 101, with the first of the subprotocols that the client offers.
+/// Returns the answer 101, with the first of the client's subprotocols.
 pub(super) fn accept(request: &Received, mut headers: HeaderMap) -> Answer {
     let key = request.header("sec-websocket-key").unwrap_or_default();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -35,7 +35,7 @@ pub(super) fn accept(request: &Received, mut headers: HeaderMap) -> Answer {
     Answer { status: 101, headers, content: Content::WebSocket(conversation) }
 }
 
-/// OpenAI's realtime API speaks first, at its own path and at the gateway's.
+/// Returns the first message of OpenAI's realtime API, at its own path and at the gateway's. `None` for other paths.
 fn session_created(request: &Received) -> Option<String> {
     let is_realtime = ["/realtime", "/openai"].iter().any(|end| request.path().ends_with(end));
     let session = json!({

@@ -1,4 +1,4 @@
-//! The engine without any host around it: what every host is compared with.
+//! The engine without a host, the reference for every host.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,13 +12,13 @@ use keyswap_tests::{Request, Standin};
 
 use crate::seen::{Seen, answered, at_any_moment};
 
-/// The engine with what it needs around it.
+/// The engine with its environment.
 pub(crate) struct Core {
     host: CaseHost,
     standin: Standin,
 }
 
-/// A decision of the engine, and both ends of the request.
+/// A decision of the engine, with the views of the upstream and the caller.
 pub(crate) struct Decided {
     found: Found,
     pub(crate) seen: Seen,
@@ -44,7 +44,7 @@ impl Core {
         Ok(Decided { found, seen })
     }
 
-    /// Returns what the caller would get of the stand-in's answer, where the request is forwarded.
+    /// Returns the stand-in's answer as the caller would receive it, `None` if the request is not forwarded.
     fn ask_upstream(&self, decision: &Decision<'_>, head: &RequestHead<'_>) -> Result<Option<Answered>> {
         let Verdict::Forward(rewrite) = &decision.verdict else { return Ok(None) };
         let method = str::from_utf8(head.method)?;
@@ -62,7 +62,7 @@ impl Core {
 }
 
 impl Decided {
-    /// Fails where this is not what the file says.
+    /// Compares the decision with the expectation of the file.
     pub(crate) fn check(&self, case: &Case) -> Result<()> {
         let differences: Vec<String> = case.compare(&self.found).iter().map(ToString::to_string).collect();
         ensure!(differences.is_empty(), "{}\n found: {:?}", differences.join("\n"), self.seen);

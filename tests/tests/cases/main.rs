@@ -1,5 +1,5 @@
-//! Runs the case corpus in every host, which must agree with the file and with each other: in what the upstream sees, and
-//! in status, headers and body of what the caller gets.
+//! The case corpus in every host. All hosts must agree with the file and with each other: in the upstream's request,
+//! and in the status, headers and body of the caller's answer.
 
 mod core_host;
 mod seen;
@@ -52,7 +52,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         let names: Vec<&str> = UPSTREAM_HOSTS.into_iter().chain(hosts.iter().copied()).collect();
         let standin = Standin::start_with(0, &names)?;
         let registry = scripted_registry(&suite)?;
-        // Names with an underscore reach the filter here, so that its own stripping is what is tested.
+        // Envoy lets names with underscores pass here, so that the filter's own stripping is tested.
         let mut setup = Envoy::with(policy).upstream_hosts(hosts).upstream(&standin).registry(registry.address()).tweak(|bootstrap| {
             let options = bootstrap.pointer_mut(
                 "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/common_http_protocol_options",
@@ -135,12 +135,12 @@ fn component(suite: &Suite, standin: &Standin, registry: &Scripted) -> Result<Wa
     Ok(suite.env.iter().flatten().fold(setup, |setup, (name, value)| setup.env(name, value)))
 }
 
-/// Every suite of the corpus, with its place.
+/// Returns every suite of the corpus, with its place.
 fn suites() -> Result<Vec<(String, Suite)>> {
     Ok(corpus()?.into_iter().map(|it| (it.place, it.suite)).collect())
 }
 
-/// Those that say so, and no others, are refused where the component runs.
+/// Returns the suites for the component. The component must refuse exactly the suites that are `only_in_envoy`.
 fn for_the_component() -> Result<Vec<(String, Suite)>> {
     let mut suites = suites()?;
     for (file, suite) in &suites {
@@ -152,7 +152,7 @@ fn for_the_component() -> Result<Vec<(String, Suite)>> {
     Ok(suites)
 }
 
-/// Ensures that the events in a host are those that core decides, of both of whose answers an error tells.
+/// Ensures that a host behaves like the engine. An error shows both answers.
 fn same(received: &[Received], response: &Response, core: &Core, head: &OwnedHead) -> Result<()> {
     let (found, expected) = (Seen::in_host(received, response)?, core.decide(head)?.seen);
     ensure!(found == expected, "decided otherwise:\n host: {found:?}\n core: {expected:?}");
@@ -166,7 +166,7 @@ fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
     let replies = cases.flat_map(|case| case.reply.iter().chain(&case.without_upgrades));
     let covered: Vec<&str> = replies.filter_map(|reply| reply.reason.as_deref()).collect();
     for reason in Reason::ALL {
-        // No head brings these about: the host must fail.
+        // No request causes these reasons: the host must fail.
         let of_host =
             matches!(reason, Reason::HostFailure | Reason::RateLimitUnavailable | Reason::PolicyUnavailable);
         ensure!(of_host || covered.contains(&reason.code()), "no case for `{reason}`");
@@ -200,7 +200,7 @@ fn every_built_in_provider_has_a_row_and_is_in_the_documents() -> Result<()> {
     Ok(())
 }
 
-/// All services of a suite, as one server.
+/// Starts one server for all services of a suite.
 fn scripted_registry(suite: &Suite) -> Result<Scripted> {
     let services = Services::of(suite);
     Scripted::start(move |call| match services.answer(&call.target, &call.body, now()) {
@@ -209,7 +209,7 @@ fn scripted_registry(suite: &Suite) -> Result<Scripted> {
     })
 }
 
-/// Serves a request, and returns what the upstream and the caller see of it.
+/// Sends a request to a host. Returns the upstream's requests and the caller's answer.
 fn serve(host: &Server, standin: &Standin, head: &OwnedHead) -> Result<(Vec<Received>, Response)> {
     let mut request = Request::new(&head.method, &head.target);
     for (name, value) in &head.fields {

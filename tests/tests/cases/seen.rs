@@ -1,20 +1,20 @@
-//! Both ends of a request, in whichever host, in a form that can be compared to the byte.
+//! The views of the upstream and the caller in any host, in a form that can be compared byte for byte.
 
 use anyhow::{Result, ensure};
 use keyswap_cases::{Answered, Forwarded};
 use keyswap_tests::{Received, Response};
 
-/// The view that an upstream and a caller had of a request.
+/// The views of the upstream and the caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// The request as the upstream saw it; `None` where it saw none.
+    /// The upstream's request. `None` if it got none.
     pub(crate) upstream: Option<Forwarded>,
-    /// The answer as the caller saw it.
+    /// The caller's answer.
     pub(crate) caller: Answered,
 }
 
 impl Seen {
-    /// Returns what the stand-in and the caller of a host saw.
+    /// Returns the views of the stand-in and of a host's caller.
     pub(crate) fn in_host(received: &[Received], response: &Response) -> Result<Self> {
         let caller = answered(response.status, &response.headers, response.text());
         let [request] = received else {
@@ -30,16 +30,16 @@ impl Seen {
     }
 }
 
-/// Returns an answer as a caller sees it.
+/// Returns the caller's view of an answer.
 pub(crate) fn answered(status: u16, lines: &[(String, Vec<u8>)], body: String) -> Answered {
     at_any_moment(&Answered::of(status, lines.iter().map(|(name, value)| (name, value)), body))
 }
 
-/// Returns the answer without what differs from one connection or one moment to the next.
+/// Returns the answer without parts that depend on the connection or the time.
 pub(crate) fn at_any_moment(answer: &Answered) -> Answered {
     let mut answer = answer.clone();
     answer.headers.retain(|name, _| !is_of_connection(name));
-    // What counts the seconds differs from one moment to the next.
+    // Numbers of seconds depend on the time.
     for name in ["retry-after", "ratelimit"] {
         answer.headers.entry(name.to_owned()).and_modify(|value| "…".clone_into(value));
     }

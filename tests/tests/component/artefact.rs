@@ -1,4 +1,4 @@
-//! The parts of the component, and its needs at start.
+//! The imports and exports of the component, and its requirements at start.
 
 use std::{collections::BTreeSet, fs};
 
@@ -10,7 +10,7 @@ use wit_parser::decoding::{DecodedWasm, decode};
 
 use crate::{KEY, chat, models, policy, setup};
 
-/// The interfaces that a component imports and exports.
+/// Returns the interfaces that a component imports and exports.
 fn interfaces(wasm: &[u8]) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     let DecodedWasm::Component(resolve, world) = decode(wasm)? else { bail!("this is no component") };
     let names = |items: &wit_parser::IndexMap<wit_parser::WorldKey, wit_parser::WorldItem>| {
@@ -20,8 +20,8 @@ fn interfaces(wasm: &[u8]) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     Ok((names(&world.imports), names(&world.exports)))
 }
 
-/// What Spin 3 and 4, Wasmtime from 36 on and wash have: the interfaces of WASI 0.2, and nothing of another version, of
-/// a draft or of our own. Hosts take a patch release for another.
+/// Spin 3 and 4, Wasmtime 36 and later, and wash support the interfaces of WASI 0.2, not other versions, drafts or
+/// custom interfaces. Hosts treat patch releases as equal.
 #[test]
 fn the_component_imports_nothing_but_what_every_host_of_wasi_0_2_has() -> Result<()> {
     let (imports, exports) = interfaces(&fs::read(COMPONENT.path()?)?)?;

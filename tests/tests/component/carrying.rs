@@ -1,4 +1,4 @@
-//! Requests and answers on their way: bodies, events, trailers, and connections that end early.
+//! The transfer of requests and answers: bodies, events, trailers, and connections that end early.
 
 use std::{
     io::{BufRead, BufReader, Read as _, Write as _},
@@ -54,7 +54,7 @@ fn an_answer_that_is_cut_off_is_cut_off_for_the_caller() -> Result<()> {
         let (mut connection, _) = listener.accept()?;
         skip_head(&mut BufReader::new(connection.try_clone()?))?;
         connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"id\":")?;
-        // Were it to leave at once, the host might learn of that before the caller has the head.
+        // If the upstream closed at once, the host might notice before the caller has the head.
         Ok(may_go.recv()?)
     });
     let wasmtime = in_front_of(address)?;
@@ -69,7 +69,7 @@ fn an_answer_that_is_cut_off_is_cut_off_for_the_caller() -> Result<()> {
 fn an_upstream_to_which_no_connection_comes_about_is_given_up_after_five_seconds() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    // One connection may wait to be accepted, and does; the system answers no other.
+    // The queue of the listener holds one connection. With a full queue the system answers no other.
     rustix::net::listen(&listener, 0)?;
     let _waiting = TcpStream::connect(address)?;
     let wasmtime = in_front_of(address)?;
@@ -121,7 +121,7 @@ fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> 
         skip_head(&mut reader)?;
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
         connection.write_all(format!("{head}c\r\ndata: first\n\r\n").as_bytes())?;
-        // Nothing more is said. The other side hangs up.
+        // The caller sends nothing more, and the other side disconnects.
         connection.set_read_timeout(Some(Duration::from_secs(20)))?;
         left.send(matches!(reader.read(&mut [0]), Ok(0) | Err(_)))?;
         Ok(())
@@ -146,7 +146,7 @@ fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> 
 
 #[test]
 fn both_directions_move_at_once() -> Result<()> {
-    // An upstream that answers each line as it comes, and a caller that sends the next one when it has the answer.
+    // The upstream answers each line at once. The caller sends a line after the answer to the previous one.
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     thread::spawn(move || -> Result<()> {
@@ -184,7 +184,7 @@ fn both_directions_move_at_once() -> Result<()> {
     Ok(())
 }
 
-/// Reads up to the empty line.
+/// Reads a head up to the empty line.
 fn skip_head(reader: &mut impl BufRead) -> Result<()> {
     let mut line = String::new();
     while reader.read_line(&mut line)? > 2 {
@@ -249,7 +249,7 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
     );
     let same = ask("GET", "/v1/same")?;
     ensure!(same.status == 304 && same.header("etag") == Some("\"a\"") && same.body.is_empty(), "{same:?}");
-    // A request without a body stays one, and one with an empty body too.
+    // Requests without a body, and with an empty body, are forwarded without a change of framing.
     for call in upstream.calls().iter().filter(|call| call.method != "POST") {
         let framing = |name: &str| call.headers.iter().any(|(header, _)| header == name);
         ensure!(!framing("transfer-encoding") && !framing("content-length"), "{call:?}");
@@ -275,7 +275,7 @@ fn half_a_request_is_none() -> Result<()> {
     caller.write_all(head.as_bytes())?;
     until("the beginning has arrived", || Ok(!standin.wire().is_empty()))?;
     drop(caller);
-    // The instance serves others again.
+    // The instance serves other requests afterwards.
     ensure!(wasmtime.send(&models())?.status == 200);
     until("the good one has arrived", || Ok(standin.received().iter().any(|it| it.target == "/v1/models")))?;
     ensure!(standin.take().iter().all(|it| it.target == "/v1/models"), "half a request was taken for one");

@@ -1,4 +1,4 @@
-//! How hosts are told to run it: the command in the book, the manifest for Spin and the configuration of wash.
+//! The shipped configurations of hosts: the command in the book, the manifest for Spin, the configuration of wash.
 
 use std::{
     env, fs,
@@ -20,10 +20,10 @@ fn shipped_policy() -> Result<Policy> {
     Ok(policy)
 }
 
-/// The page of the book that says how to run the component in Wasmtime.
+/// The page of the book about the component in Wasmtime.
 const PAGE: &str = "docs/deploy/wasmtime.md";
 
-/// The command on the page that begins with these words, on one line.
+/// Returns the command on the page that begins with these words, on one line.
 fn command_of_the_page(begins: &str) -> Result<String> {
     let page = fs::read_to_string(tools::project_root().join(PAGE))?;
     let start = page.find(&format!("\n{begins}")).with_context(|| format!("no `{begins}` in {PAGE}"))?;
@@ -88,7 +88,7 @@ fn the_manifest_for_spin_names_what_is_there_and_lets_out_to_what_the_policy_nee
     Ok(())
 }
 
-/// The real credentials, by their variables.
+/// The upstream credentials, by their variables.
 const CREDENTIALS: [(&str, &str); 2] =
     [("OPENAI_API_KEY", "sk-openai-0123456789"), ("ANTHROPIC_API_KEY", "sk-ant-0123456789")];
 
@@ -130,7 +130,7 @@ fn wash_carries_requests_with_the_real_credential_to_the_hosts_that_it_is_told_o
     let received = received.first().context("nothing arrived at the upstream")?;
     ensure!(received.header("authorization") == Some("Bearer sk-openai-0123456789"), "{received:?}");
 
-    // The shipped configuration lets out to the providers only, and the stand-in is none.
+    // The shipped configuration permits calls to the providers only, not to the stand-in.
     let wash = Wash::start(&shipped, &policy, &CREDENTIALS)?;
     let answer = wash.send(&request)?;
     ensure!(answer.status == 502 && standin.take().is_empty(), "{answer:?} {}", wash.log());

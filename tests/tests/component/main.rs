@@ -1,5 +1,4 @@
-//! The component under `wasmtime serve`: what it is made of, and what it promises beside the decisions that it shares
-//! with every host (`cases`).
+//! The component on `wasmtime serve`: its parts, and its behaviour other than the decisions, which `cases` tests.
 
 mod artefact;
 mod carrying;
@@ -32,7 +31,7 @@ fn setup() -> WasmtimeSetup {
     Wasmtime::with(&policy()).env("OPENAI_API_KEY", KEY)
 }
 
-/// With an upstream of a test's own.
+/// Starts the component in front of another upstream.
 fn in_front_of(upstream: SocketAddr) -> Result<Wasmtime> {
     let mut policy = policy();
     policy["providers"] = json!({"openai": {"url": format!("http://{upstream}")}});

@@ -1,5 +1,4 @@
-//! Policies that are tried, and policies that are fetched, in a host whose instances share nothing and may serve one request
-//! only.
+//! Candidates, and fetched policies, in a host whose instances share no memory and may serve only one request.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{KEY, models, policy};
 
-/// The policy of these tests, whose one token may not call OpenAI any more.
+/// Returns the policy of these tests, changed so that its token may not call OpenAI.
 fn strict() -> Value {
     let mut policy = policy();
     policy["tokens"][0]["providers"] = json!(["anthropic"]);
@@ -18,7 +17,7 @@ fn strict() -> Value {
     policy
 }
 
-/// With the upstream that tests have in the place of OpenAI.
+/// Replaces OpenAI's address in a policy with the stand-in's.
 fn at(mut policy: Value, standin: &Standin) -> Result<Value> {
     policy["providers"] = json!({"openai": {"url": format!("http://{}", standin.plain("api.openai.com")?)}});
     Ok(policy)
@@ -96,7 +95,7 @@ fn what_this_host_cannot_do_for_a_rollout_is_an_error() -> Result<()> {
     Ok(())
 }
 
-/// A registry that has one policy, in a revision.
+/// Returns the answer of a registry with one revision of a policy.
 fn publish(key: &SigningKey, revision: u64, policy: &Value) -> Result<Script> {
     let mut header = key.header();
     header["typ"] = json!(BUNDLE_TYPE);
@@ -127,7 +126,7 @@ fn a_policy_is_fetched_replaced_and_reported() -> Result<()> {
     let forged = publish(&other, 2, &at(strict(), &standin)?)?;
     registry.now(move |_| forged.clone());
     until("another is refused", || {
-        // Where the host makes another instance meanwhile, that one has no policy yet.
+        // A new instance of the host has no policy yet.
         let found = ask()?;
         ensure!(found == "200" || found == "503 policy_unavailable", "what nobody signed decides: {found}");
         Ok(wasmtime.log().contains("no key of the configuration has signed it"))
@@ -159,7 +158,7 @@ fn where_an_instance_serves_one_request_the_policy_is_the_fetched_one_too() -> R
         ensure!(wasmtime.send(&models())?.verdict() == "200");
     }
     ensure!(registry.count("/v1/policies/prod") >= 3, "an instance served more than one request");
-    // Where it cannot be had, what stands in meanwhile does.
+    // Without the registry the initial policy decides.
     drop(registry);
     ensure!(wasmtime.send(&models())?.verdict() == "403 provider_not_allowed");
     standin.take().first().map(drop).context("nothing was forwarded")

@@ -1,4 +1,4 @@
-//! The SDKs through Wasmtime: unmodified, by their base URL and a proxy token.
+//! The unmodified SDKs through Wasmtime, with their base URL and a proxy token.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use keyswap_tests::{
@@ -9,10 +9,10 @@ use keyswap_tests::{
     },
 };
 
-/// The SDKs that the issuers of these APIs publish themselves.
+/// The SDKs that the providers publish themselves.
 const SDKS: [&str; 5] = ["openai", "anthropic", "google-genai", "@anthropic-ai/sdk", "@google/genai"];
 
-/// The rows of the matrix that are theirs, in both languages.
+/// Returns the rows of these SDKs, in both languages.
 fn rows() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(|row| SDKS.contains(&row.library.package) && row.with.is_none())
 }
@@ -21,7 +21,7 @@ fn start() -> Result<Testbed<Wasmtime>> {
     Testbed::with(|standin| Testbed::wasmtime(standin).start())
 }
 
-/// Ensures that the request that arrived is the right one, and that the token is nowhere in it.
+/// Ensures that the expected request has arrived, without the token.
 fn arrived(bed: &Testbed<Wasmtime>, row: &Row, target: &str) -> Result<()> {
     let received = bed.take_clean().with_context(|| row.library.to_string())?;
     received.iter().try_for_each(|request| row.provider.check_credentials(request))?;

@@ -1,5 +1,4 @@
-//! Registries and issuers that are down, slow or talk nonsense: the answers are those of the filter in Envoy
-//! (`lookups`, `issuer_keys`).
+//! Faulty registries and issuers: the component answers like the filter in Envoy (`lookups`, `issuer_keys`).
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ fn record(digest: &str) -> Vec<u8> {
     record.to_string().into_bytes()
 }
 
-/// A registry that knows every token.
+/// Answers like a registry that knows every token.
 fn healthy(call: &Call) -> Script {
     match call.target.strip_prefix("/v1/tokens/") {
         Some(digest) => Script::answer(200, record(digest)),
@@ -51,7 +50,7 @@ fn is_unavailable(response: &Response) -> bool {
     response.verdict() == "503 token_store_unavailable" && response.header("retry-after") == Some("1")
 }
 
-/// Whom an instance knows, it lets in; how many there are is the host's to say.
+/// Cached tokens stay accepted. The number of instances, each with its own cache, is up to the host.
 #[test]
 fn a_registry_that_is_of_no_help_lets_nobody_new_in() -> Result<()> {
     let standin = Standin::start()?;
@@ -92,7 +91,7 @@ fn a_registry_that_is_not_there_is_answered_at_once() -> Result<()> {
     Ok(())
 }
 
-/// One entry of `issuers`, whose keys are where `server` is.
+/// Returns an entry of `issuers` whose keys are at `server`.
 fn issuer(name: &str, server: &Scripted) -> Value {
     json!({
         "name": name, "preset": "oidc", "issuer": url(name), "audiences": ["keyswap"], "principals": "any",

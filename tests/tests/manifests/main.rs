@@ -1,4 +1,4 @@
-//! The manifests in `envoy/`: Kubernetes' schemas know every field of them, and what runs has no more than it needs.
+//! The manifests in `envoy/`: all fields are in the schemas, and containers have only the rights that they need.
 
 mod schemas;
 

@@ -1,4 +1,4 @@
-//! Kubernetes' objects, held against the schemas in `tests/crds`: what a schema does not know is an error.
+//! Validation of Kubernetes objects with the schemas in `tests/crds`. An unknown field is an error.
 
 use std::{collections::BTreeMap, fs};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const METADATA: &str = "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 
-/// The schemas of all kinds that are known.
+/// The schemas, by API version and kind.
 #[derive(Debug)]
 pub(crate) struct Schemas(BTreeMap<(String, String), Validator>);
 
@@ -42,7 +42,7 @@ impl Schemas {
         Ok(Self(schemas))
     }
 
-    /// Everything that is wrong with an object.
+    /// Validates an object. The error lists all violations.
     pub(crate) fn check(&self, object: &Value) -> Result<()> {
         let name = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
         let key = (name("apiVersion"), name("kind"));
@@ -79,7 +79,7 @@ fn validator(schema: &Value, definitions: &Value) -> Result<Validator> {
     jsonschema::validator_for(&schema).map_err(|error| anyhow::anyhow!("a schema is none: {error}"))
 }
 
-/// An object that has properties has no others, unless its schema keeps them.
+/// Forbids unknown properties in a schema, unless it preserves them.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -96,7 +96,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// A field of an object may itself be named `properties`.
+/// Returns true for a map of properties: a field may itself be named `properties`.
 fn is_map_of_properties(members: &Map<String, Value>) -> bool {
     members.get("type").is_none_or(|kind| !kind.is_string() && !kind.is_array())
         && !members.contains_key("$defs")

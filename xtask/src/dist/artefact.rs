@@ -1,22 +1,22 @@
-//! The Wasm modules that a release has: a row each.
+//! The Wasm modules of a release, one row each.
 
 use anyhow::Result;
 use keyswap_tests::wasm_opt;
 
-/// A Wasm module that users get.
+/// A Wasm module of a release.
 #[derive(Debug)]
 pub(crate) struct Artefact {
-    /// The package that it is built from.
+    /// The package of the module.
     pub(crate) package: &'static str,
-    /// The target that it is built for.
+    /// The compilation target.
     pub(crate) target: &'static str,
-    /// The step that makes it smaller.
+    /// The optimisation after the build.
     pub(crate) finish: fn(&[u8]) -> Result<Vec<u8>>,
-    /// True if it comes as images that Istio and Envoy Gateway pull.
+    /// Set if the release has images of the module for Istio and Envoy Gateway.
     pub(crate) has_images: bool,
 }
 
-/// All of them.
+/// All modules of a release.
 pub(crate) const ARTEFACTS: [Artefact; 2] = [
     Artefact {
         package: "keyswap-filter",
@@ -33,7 +33,7 @@ pub(crate) const ARTEFACTS: [Artefact; 2] = [
 ];
 
 impl Artefact {
-    /// The name of its file.
+    /// Returns the name of the module's file.
     pub(crate) fn file(&self) -> String {
         format!("{}.wasm", self.package.replace('-', "_"))
     }

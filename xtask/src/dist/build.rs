@@ -1,4 +1,4 @@
-//! Builds a module of a release: as the tests build what they run, and the same wherever it is built.
+//! The build of a release's module: the same as for the tests, and with the same bytes on every machine.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use keyswap_tests::build_module;
 
 use super::artefact::Artefact;
 
-/// Builds it from the workspace in `root`.
+/// Builds a module from the workspace in `root`.
 pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
     let module = build_module(root, artefact.package, artefact.target)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
     use crate::dist::artefact::ARTEFACTS;
 
-    /// The sources in another folder, with a name of another length.
+    /// Copies the sources to another folder, whose name has another length.
     fn sources(folder: &Path) -> Result<()> {
         let root = tools::project_root();
         let skipped = ["target", ".tools", ".git"];
@@ -52,7 +52,7 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let elsewhere = folder.path().join("a-folder-with-another-name/keyswap");
         sources(&elsewhere)?;
-        // One stands for all: they differ in names only. Here it is what the tests run.
+        // One module suffices: the builds differ in names only. The build in this folder is the one that the tests run.
         for artefact in ARTEFACTS.iter().filter(|artefact| artefact.has_images) {
             let here = fs::read(FILTER.path()?)?;
             let there = build(artefact, &elsewhere)?;

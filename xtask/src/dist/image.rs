@@ -1,7 +1,7 @@
-//! Images with a module in them, in the two forms that Istio and Envoy Gateway pull.
+//! Images of a module, in the two forms that Istio and Envoy Gateway pull.
 //!
-//! The artefact has the module as it is, in a layer of a type of its own. Registries and tools that know nothing of it take
-//! the compatible form: a usual image of one layer, with the module as `plugin.wasm`.
+//! The artefact form has the module itself in a layer with a media type for Wasm. The compatible form is for registries
+//! and tools that do not know this type: a usual image of one layer, with the module as `plugin.wasm`.
 
 use anyhow::Result;
 use flate2::{Compression, GzBuilder};
@@ -10,16 +10,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::artefact::Artefact;
 
-/// The version of everything in the workspace.
+/// The version of the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The type of manifests.
+/// The media type of manifests.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const WASM_CONFIG: &str = "application/vnd.module.wasm.config.v1+json";
 const WASM_LAYER: &str = "application/vnd.module.wasm.content.layer.v1+wasm";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// Bytes with their type and digest.
+/// Bytes with their media type and digest.
 #[derive(Clone)]
 pub(crate) struct Blob {
     pub(crate) media_type: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Blob {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// A manifest with what it names.
+/// A manifest with the blobs that it names.
 pub(crate) struct Image {
     pub(crate) name: &'static str,
     pub(crate) tag: String,
@@ -36,7 +36,7 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Both forms of an artefact that has images.
+    /// Returns both forms of an artefact's image, nothing for an artefact without images.
     pub(crate) fn all(artefact: &Artefact, module: &[u8]) -> Result<Vec<Self>> {
         if !artefact.has_images {
             return Ok(Vec::new());
@@ -55,7 +55,7 @@ impl Image {
         Ok(Self::of(name, VERSION.to_owned(), Blob::json(CONFIG, &config), vec![layer]))
     }
 
-    /// Pullers look for exactly two layers, of which one is the configuration.
+    /// Returns the artefact form. Clients expect exactly two layers, one of which is the configuration.
     fn artefact(name: &'static str, module: &[u8]) -> Self {
         let config = Blob::json(WASM_CONFIG, &json!({"type": "envoy_proxy"}));
         let layers = vec![config.clone(), Blob::of(WASM_LAYER, module.to_vec())];
@@ -88,13 +88,13 @@ impl Blob {
         Self::of(media_type, value.to_string().into_bytes())
     }
 
-    /// As others name it.
+    /// Returns the descriptor by which manifests name the blob.
     pub(crate) fn descriptor(&self) -> Value {
         json!({"mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len()})
     }
 }
 
-/// In hexadecimal digits.
+/// Returns the SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::image::Image;
 
-/// Writes a layout per name of an image, with a manifest for each tag.
+/// Writes a layout for each image name, with a manifest for each tag.
 pub(crate) fn write(folder: &Path, images: &[Image]) -> Result<()> {
     let mut names: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for image in images {

@@ -1,4 +1,4 @@
-//! Pushes images to a registry. It is reached by TLS, unless it is on this machine.
+//! Pushing images to a registry, over TLS unless the registry is on this machine.
 
 use std::{env, net::IpAddr};
 
@@ -11,9 +11,9 @@ use oci_client::{
 
 use super::image::{Image, MANIFEST};
 
-/// Pushes them below `registry`, and makes sure that the registry has them under the digests that they have here.
+/// Pushes images below `registry`, and checks that the registry reports the same digests.
 pub(crate) fn push(registry: &str, images: &[Image]) -> Result<()> {
-    // It is there already where another part of the process has installed it.
+    // An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -14,7 +14,7 @@ use keyswap_tests::tools;
 
 use super::artefact::Artefact;
 
-/// The document, as JSON of `CycloneDX` 1.5.
+/// Returns the document in JSON of `CycloneDX` 1.5.
 pub(crate) fn of(artefact: &Artefact) -> Result<Vec<u8>> {
     let metadata = metadata(artefact)?;
     let checksums = checksums()?;
@@ -30,7 +30,7 @@ pub(crate) fn of(artefact: &Artefact) -> Result<Vec<u8>> {
         dependencies: linked.get(id).into_iter().flatten().map(|id| reference(&metadata[*id])).collect(),
     });
     let document = Bom {
-        // Neither a time nor a random number: the same sources make the same document.
+        // Without a time or a random number, the same sources result in the same document.
         serial_number: None,
         metadata: Some(cyclonedx_bom::prelude::Metadata {
             component: Some(component(Classification::Application, root, &checksums)?),
@@ -55,7 +55,7 @@ fn metadata(artefact: &Artefact) -> Result<Metadata> {
         .context("`cargo metadata` failed")
 }
 
-/// Returns the packages that each package links: neither those of its tests nor those of its build scripts.
+/// Returns the packages that each package links, without dependencies of tests and of build scripts.
 fn linked(metadata: &Metadata) -> BTreeMap<&PackageId, Vec<&PackageId>> {
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes).map(|node| {
         let linked = node
@@ -80,7 +80,7 @@ fn reached<'m>(
     reached
 }
 
-/// A package URL. Not cargo's own name, which has the path of the repository in it.
+/// Returns the package URL. Cargo's own id of a package contains the path of the repository.
 fn reference(package: &Package) -> String {
     format!("pkg:cargo/{}@{}", package.name, package.version)
 }
@@ -93,7 +93,7 @@ fn component(
     let (name, version) = (package.name.to_string(), package.version.to_string());
     let mut component = Component::new(kind, &name, &version, Some(reference(package)));
     component.purl = Some(Purl::new("cargo", &name, &version)?);
-    // Old packages separate licences by a slash, which SPDX does not know.
+    // Old packages separate licences by a slash, which is not valid in SPDX.
     let license = package.license.as_deref().unwrap_or_default().replace('/', " OR ");
     component.licenses = Some(Licenses(vec![LicenseChoice::expression(&license)]));
     component.hashes = checksums.get(&(name, version)).map(|checksum| {
@@ -103,7 +103,7 @@ fn component(
     Ok(component)
 }
 
-/// The checksums in `Cargo.lock`, which cargo has checked. Packages of the workspace have none.
+/// Returns the checksums in `Cargo.lock`, which cargo has verified. Packages of the workspace have none.
 fn checksums() -> Result<BTreeMap<(String, String), String>> {
     let lock = std::fs::read_to_string(tools::project_root().join("Cargo.lock"))?;
     let field = |entry: &str, name: &str| {

@@ -1,4 +1,4 @@
-//! Counts, where they were made, and how others compare to them.
+//! A baseline of instruction counts, and the comparison with it.
 
 use std::{collections::BTreeMap, env, fmt, fmt::Write as _, process::Command};
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::tools;
 use serde::{Deserialize, Serialize};
 
-/// So much more than the baseline, in percent, is too much; so much less is worth a new baseline.
+/// The tolerance in percent. A greater increase is an error, a greater decrease calls for a new baseline.
 const TOLERANCE: f64 = 3.0;
 
-/// The instructions of each decision.
+/// The instruction counts of all decisions, with their compiler and architecture.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Baseline {
@@ -17,11 +17,11 @@ pub(super) struct Baseline {
     rustc: String,
     /// The architecture.
     architecture: String,
-    /// Instructions, by the name of the decision.
+    /// The counts, by the name of the decision.
     instructions: BTreeMap<String, u64>,
 }
 
-/// A decision that takes more or less than the baseline says.
+/// The count of a decision and the baseline's count.
 #[derive(Debug)]
 pub(super) struct Change {
     name: String,
@@ -30,7 +30,7 @@ pub(super) struct Change {
 }
 
 impl Baseline {
-    /// Counts that were made on this machine.
+    /// Returns counts of this machine, with its compiler and architecture.
     pub(super) fn made_here(instructions: BTreeMap<String, u64>) -> Result<Self> {
         let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let mut version = Command::new(rustc);
@@ -49,7 +49,7 @@ impl Baseline {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
-    /// How these counts differ from a baseline, which must have been made in the same way and know the same decisions.
+    /// Compares the counts with a baseline. Another compiler, architecture or set of decisions is an error.
     pub(super) fn changes(&self, baseline: &Self) -> Result<Vec<Change>> {
         let made = |counts: &Self| (counts.rustc.clone(), counts.architecture.clone());
         let (here, there) = (made(self), made(baseline));
@@ -63,7 +63,7 @@ impl Baseline {
             .collect())
     }
 
-    /// The counts, beside those of a baseline.
+    /// Returns a table of the counts, beside those of a baseline.
     pub(super) fn table(&self, baseline: Option<&Self>) -> String {
         let mut table = format!("{:<20}{:>14}{:>14}{:>10}", "decision", "instructions", "baseline", "change");
         for (name, now) in &self.instructions {

@@ -1,4 +1,4 @@
-//! Runs the program of `core/benches/instructions.rs` in Valgrind's Callgrind, once for each decision.
+//! Runs of `core/benches/instructions.rs` in Valgrind's Callgrind, one for each decision.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +10,14 @@ use std::{
 use anyhow::{Context as _, Result};
 use keyswap_tests::tools::{self, project_root};
 
-/// The function of the program that is counted, with all that it calls.
+/// The counted function of the program. Functions that it calls are included.
 const COUNTED: &str = "*keyswap_counted*";
-/// The C library copies and compares in the way that every machine has, whatever else this one could.
+/// The setting that makes the C library use its baseline routines, so that the counts do not depend on the CPU.
 const TUNABLES: (&str, &str) =
     ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX,-AVX2,-BMI1,-BMI2,-ERMS,-FSRM,-AVX_Fast_Unaligned_Load");
 
-/// The instructions of every decision, by its name. What was counted in which function is left in `target/instructions`,
-/// for `callgrind_annotate`.
+/// Counts the instructions of every decision, by name. The counts by function stay in `target/instructions`, for
+/// `callgrind_annotate`.
 pub(super) fn count(valgrind: &Path, program: &Path) -> Result<BTreeMap<String, u64>> {
     let folder = project_root().join("target/instructions");
     fs::create_dir_all(&folder)?;
@@ -27,7 +27,7 @@ pub(super) fn count(valgrind: &Path, program: &Path) -> Result<BTreeMap<String, 
 
 fn count_one(valgrind: &Path, program: &Path, name: &str, folder: &Path) -> Result<u64> {
     let out: PathBuf = folder.join(format!("{name}.out"));
-    // Nothing of this environment may move the stack or choose another way through the program.
+    // The environment's size moves the stack, and its variables may change the program's path.
     let mut command = Command::new(valgrind);
     command
         .env_clear()
@@ -43,7 +43,7 @@ fn count_one(valgrind: &Path, program: &Path, name: &str, folder: &Path) -> Resu
     counted(&text).with_context(|| format!("Valgrind counted nothing for `{name}`"))
 }
 
-/// The line `totals:` of a file of Callgrind's.
+/// Returns the line `totals:` of Callgrind's output, `None` if it is absent or 0.
 fn counted(text: &str) -> Option<u64> {
     let total = text.lines().find_map(|line| line.strip_prefix("totals: "))?;
     total.trim().parse().ok().filter(|count| *count > 0)

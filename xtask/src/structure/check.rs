@@ -1,4 +1,4 @@
-//! The check of a house of crates, each by the rules that hold for it.
+//! The check of several crates, each by its rules.
 
 use std::path::Path;
 
@@ -7,25 +7,25 @@ use anyhow::Result;
 use super::report::Violation;
 use super::{circles, floors, resolve, sizes, tree};
 
-/// The rules that hold for one crate. No circles, and no file or function that is too long, hold for each.
+/// The rules of one crate, in addition to those of all crates: no circles, no long files, no long functions.
 pub(super) struct Rules {
-    /// The folder of its sources, from the root of the repository.
+    /// The folder of the sources, from the root of the repository.
     pub(super) sources: &'static str,
-    /// True if the order of `mod` declarations in the root file is that of floors, ground up.
+    /// Set if the `mod` declarations of the root file are in the order of floors, ground up.
     pub(super) has_floors: bool,
-    /// True if a `mod.rs` only declares and re-exports.
+    /// Set if a `mod.rs` may only declare and re-export.
     pub(super) has_bare_mod_files: bool,
-    /// How many files and folders there may be in the folder of its sources.
+    /// The largest number of files and folders in the folder of the sources. `None` for no limit.
     pub(super) max_entries: Option<usize>,
 }
 
 impl Rules {
-    /// The rules for a crate that is laid out in floors.
+    /// Returns the rules for a crate with floors.
     pub(super) const fn in_floors(sources: &'static str) -> Self {
         Self { sources, has_floors: true, has_bare_mod_files: true, max_entries: None }
     }
 
-    /// The rules for a crate without an order of its modules.
+    /// Returns the rules for a crate whose modules have no order.
     pub(super) const fn without_circles(sources: &'static str) -> Self {
         Self { sources, has_floors: false, has_bare_mod_files: false, max_entries: None }
     }

@@ -1,4 +1,4 @@
-//! Circles of imports: among the files of a crate, and among the files and folders that stand side by side.
+//! Circles of imports, among the files of a crate and among files and folders side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::report::{Step, Violation};
 use super::resolve::{Arrow, Arrows};
 use super::tree::{File, Tree};
 
-/// Finds the circles of files first, then the circles of rooms that are not the same circles again.
+/// Finds the circles of files, then the circles of rooms that are not covered by them.
 pub(super) fn find(tree: &Tree, arrows: &Arrows) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut shown = BTreeSet::new();
@@ -35,7 +35,7 @@ pub(super) fn find(tree: &Tree, arrows: &Arrows) -> Vec<Violation> {
     found
 }
 
-/// Returns circles that share no arrow, so that each needs a cut of its own, until none is left.
+/// Returns circles that share no arrow, so that each needs its own cut. Without their arrows the graph has no circle.
 fn all_knots<N: Ord + Clone>(mut graph: Graph<N>) -> Vec<Knot<N>> {
     let mut found = Vec::new();
     loop {
@@ -63,10 +63,10 @@ fn around<N: Clone>(circle: &[N]) -> impl Iterator<Item = (N, N)> {
     circle.iter().cloned().zip(circle.iter().cycle().skip(1).cloned())
 }
 
-/// A file, or a folder with the file of its name, by that name: what stands beside others in a folder.
+/// An entry of a folder: a file, or a subfolder together with the file of the same name. It is identified by this name.
 type Room = String;
 
-/// The arrows of files that lead from a room to another, by the folder in which both stand.
+/// The arrows between the files of two rooms, by the folder that contains both rooms.
 type Rooms = BTreeMap<String, BTreeMap<(Room, Room), Vec<Arrow>>>;
 
 fn rooms(tree: &Tree, arrows: &Arrows) -> Rooms {
@@ -78,11 +78,11 @@ fn rooms(tree: &Tree, arrows: &Arrows) -> Rooms {
     rooms
 }
 
-/// Returns the innermost folder that holds both files of an arrow, and the two rooms in it.
+/// Returns the innermost folder that contains both files of an arrow, and the files' rooms in it.
 fn between_rooms(tree: &Tree, (from, to): Arrow) -> (String, Room, Room) {
     let (from, to) = (&tree.files[from], &tree.files[to]);
     let shared = from.place.iter().zip(&to.place).take_while(|(from, to)| from == to).count();
-    // The file of the folder itself is a room as well, named by its path.
+    // The folder's own file is a room too, named by its path.
     let room = |file: &File| file.place.get(shared).unwrap_or(&file.path).clone();
     (from.place[..shared].join("/"), room(from), room(to))
 }

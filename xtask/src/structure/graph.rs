@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The arrows of a graph: from each node, the nodes that it points to.
+/// A graph: for each node, the nodes that it points to.
 pub(super) type Graph<N> = BTreeMap<N, BTreeSet<N>>;
 
-/// Nodes that all reach each other.
+/// A set of nodes that all reach each other.
 pub(super) struct Knot<N> {
     /// A shortest circle through the knot, in the order of its arrows.
     pub(super) circle: Vec<N>,
-    /// How many nodes the knot has.
+    /// The number of nodes in the knot.
     pub(super) size: usize,
 }
 
-/// Finds every knot of two or more nodes. The answer depends on the graph alone.
+/// Finds every knot of two or more nodes. The order of the result depends on the graph alone.
 pub(super) fn knots<N: Ord + Clone>(graph: &Graph<N>) -> Vec<Knot<N>> {
     let reached: BTreeMap<_, _> = graph.keys().map(|node| (node, reach(graph, node))).collect();
     let mut knots = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn knots<N: Ord + Clone>(graph: &Graph<N>) -> Vec<Knot<N>> {
     knots
 }
 
-/// Returns all nodes to which arrows lead from this one. It is one of them only if it stands in a circle.
+/// Returns the nodes that are reachable from a node. The node itself is included only if it is in a circle.
 fn reach<N: Ord + Clone>(graph: &Graph<N>, from: &N) -> BTreeSet<N> {
     let mut reached = BTreeSet::new();
     let mut next = vec![from];
@@ -42,7 +42,7 @@ fn reach<N: Ord + Clone>(graph: &Graph<N>, from: &N) -> BTreeSet<N> {
     reached
 }
 
-/// Returns a shortest way from the node back to itself, which ends before it.
+/// Returns a shortest circle through the node, `None` if it is in no circle.
 fn shortest_circle<N: Ord + Clone>(graph: &Graph<N>, start: &N) -> Option<Vec<N>> {
     let mut came_from = BTreeMap::new();
     let mut next = VecDeque::from([start]);

@@ -1,6 +1,6 @@
 //! Reads the facts of a file from its syntax.
 //!
-//! Attributes and documentation are skipped, because a link in a comment is no import.
+//! Attributes and documentation are skipped: a link in a comment is not an import.
 
 use std::mem;
 
@@ -16,10 +16,10 @@ use syn::{
 use super::facts::{Child, Code, FileFacts, Function, Import, Mention, ModuleFacts, Path};
 use super::tokens;
 
-/// A line comment that begins so, above a function, gives the reason for its length.
+/// The beginning of a line comment that gives the reason for a function's length.
 const REASON: &str = "// Long:";
 
-/// Reads the facts of the file with this text.
+/// Reads the facts of a file from its text.
 pub(super) fn read(text: &str) -> Result<FileFacts> {
     let file =
         syn::parse_file(text).map_err(|error| anyhow!("line {}: {error}", error.span().start().line))?;
@@ -34,7 +34,7 @@ pub(super) fn read(text: &str) -> Result<FileFacts> {
     })
 }
 
-/// Returns the item as code, unless it is a declaration of a module or a re-export.
+/// Returns the item as code, `None` for a module declaration or a re-export.
 fn code(item: &Item) -> Option<Code> {
     let is_private_use = match item {
         Item::Mod(module) if module.content.is_none() => return None,
@@ -102,8 +102,7 @@ impl Reader<'_> {
     }
 }
 
-/// Returns whether a line gives a reason: one from the first attribute to the function, or a comment directly above
-/// them.
+/// Returns true if a line gives a reason: among the function's attributes, or in the comment directly above them.
 fn has_reason(lines: &[&str], first: usize, function: usize) -> bool {
     let (above, from) = lines.split_at(first.saturating_sub(1));
     let above = above.iter().rev().take_while(|line| line.trim_start().starts_with("//"));
@@ -164,7 +163,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 }
 
-/// Returns the names that an item defines in its module. Modules and imports are read by themselves.
+/// Returns the names that an item defines in its module. Modules and imports are read separately.
 fn defined(item: &Item) -> Vec<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,

@@ -1,11 +1,11 @@
-//! Violations in words: both files, the name that is taken, and what to do.
+//! The text of violations: both files, the name that is taken, and the remedy.
 
 use std::fmt::{self, Display, Formatter};
 
 use super::resolve::{Arrow, Arrows};
 use super::tree::Tree;
 
-/// A place where the sources break a rule.
+/// A violation of a rule by the sources.
 pub(super) enum Violation {
     Upward { step: Step, floor: String, above: String },
     Circle { of: String, steps: Vec<Step>, size: usize },
@@ -16,13 +16,13 @@ pub(super) enum Violation {
     ManyEntries { folder: String, entries: usize, most: usize },
 }
 
-/// An arrow as it is shown: a file takes names from another.
+/// An arrow in a report: a file takes names from another.
 pub(super) struct Step {
     pub(super) from: String,
     pub(super) line: usize,
     pub(super) to: String,
     pub(super) names: Vec<String>,
-    /// How many more files of the same folder do the same.
+    /// The number of further files of the same folder with such an arrow.
     pub(super) more: usize,
 }
 

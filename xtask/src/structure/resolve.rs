@@ -1,7 +1,7 @@
-//! The arrows between the files of a crate: an import or a path in one file of a name that another file defines.
+//! The arrows between the files of a crate: imports and paths of names that another file defines.
 //!
-//! A path is followed through re-exports and globs to the file that defines the name. A path that leads out of the crate
-//! makes no arrow, and neither does one that stays in its file.
+//! A path is followed through re-exports and globs to the file that defines the name. Paths that leave the crate, or
+//! that stay in their file, make no arrow.
 
 use std::{collections::BTreeMap, iter};
 
@@ -11,7 +11,7 @@ use super::tree::{FileId, ModuleId, Name, Tree};
 /// The file that takes a name, and the file that defines it.
 pub(super) type Arrow = (FileId, FileId);
 
-/// The names that each arrow takes, and the first line that takes each.
+/// The names that each arrow takes, with the first line of each.
 pub(super) type Arrows = BTreeMap<Arrow, BTreeMap<String, usize>>;
 
 /// Finds all arrows of the crate.
@@ -33,7 +33,7 @@ fn add(arrows: &mut Arrows, tree: &Tree, from: FileId, mention: &Mention, found:
         Found::Item { file, name } => (file, name),
         Found::Module(id) => {
             let module = &tree.modules[id];
-            // A name alone may be a variable's. A module with files below it is a way: what is taken there counts.
+            // A single name may be a variable. A module with files below it is only a step of a path to a name in them.
             if mention.path.len() < 2 || module.has_files_below {
                 return;
             }
@@ -47,7 +47,7 @@ fn add(arrows: &mut Arrows, tree: &Tree, from: FileId, mention: &Mention, found:
     *first = mention.line.min(*first);
 }
 
-/// The end of a path within the crate.
+/// The target of a path within the crate.
 enum Found {
     Item { file: FileId, name: String },
     Module(ModuleId),
@@ -56,12 +56,12 @@ enum Found {
 /// Follows one path.
 struct Resolver<'t> {
     tree: &'t Tree,
-    /// The names that are being followed. None is followed twice, so that re-exports in a circle end.
+    /// The names that are being followed. A name is not followed twice, so circles of re-exports end.
     open: Vec<(ModuleId, String)>,
 }
 
 impl Resolver<'_> {
-    /// Returns the ends of a path that is written in this module; none for one that leads out of the crate.
+    /// Returns the targets of a path in this module, none if the path leaves the crate.
     fn path(&mut self, module: ModuleId, path: &[String]) -> Vec<Found> {
         let Some((first, rest)) = path.split_first() else {
             return Vec::new();
@@ -73,7 +73,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Returns the ends of a path that goes on within this module.
+    /// Returns the targets of the rest of a path within this module.
     fn within(&mut self, module: Option<ModuleId>, path: &[String]) -> Vec<Found> {
         let Some(module) = module else {
             return Vec::new();
@@ -84,14 +84,14 @@ impl Resolver<'_> {
         match first.as_str() {
             "self" => self.within(Some(module), rest),
             "super" => self.within(self.tree.modules[module].parent, rest),
-            // A name that is not in the source is defined by a macro.
+            // A macro defines a name that is not in the source.
             name => self.name(module, name, rest).unwrap_or_else(|| {
                 vec![Found::Item { file: self.tree.modules[module].file, name: name.to_owned() }]
             }),
         }
     }
 
-    /// Returns the ends of what this name means in the module, and of `rest` from there on; `None` if it means nothing.
+    /// Returns the targets of a name in the module, followed by `rest`; `None` if the module has no such name.
     fn name(&mut self, module: ModuleId, name: &str, rest: &[String]) -> Option<Vec<Found>> {
         let this = &self.tree.modules[module];
         let Some(meanings) = this.names.get(name) else {
@@ -123,7 +123,7 @@ impl Resolver<'_> {
         })?
     }
 
-    /// Follows a name, unless it is being followed already.
+    /// Follows a name. Returns `None` if the name is being followed already.
     fn follow<T>(&mut self, module: ModuleId, name: &str, follow: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let key = (module, name.to_owned());
         if self.open.contains(&key) {

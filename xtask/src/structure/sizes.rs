@@ -1,4 +1,4 @@
-//! The shape and the size of single files.
+//! The sizes of files and functions, and the content of each `mod.rs`.
 
 use std::{fs, path::Path};
 
@@ -35,7 +35,7 @@ fn long_functions(file: &File) -> impl Iterator<Item = Violation> {
     })
 }
 
-/// Finds each `mod.rs` that does more than declare and re-export.
+/// Finds each `mod.rs` with other items than declarations and re-exports.
 pub(super) fn find_code_in_mod_files(tree: &Tree) -> Vec<Violation> {
     tree.files.iter().filter(|file| file.path.ends_with("/mod.rs")).filter_map(code).collect()
 }
@@ -50,7 +50,7 @@ fn code(file: &File) -> Option<Violation> {
     }
 }
 
-/// Finds a folder with too many files and folders in it.
+/// Checks that a folder has at most `most` files and folders.
 pub(super) fn find_many_entries(root: &Path, folder: &str, most: usize) -> Result<Option<Violation>> {
     let entries = fs::read_dir(root.join(folder)).with_context(|| format!("cannot read {folder}"))?.count();
     Ok((entries > most).then(|| Violation::ManyEntries { folder: folder.to_owned(), entries, most }))

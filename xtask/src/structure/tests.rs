@@ -1,4 +1,4 @@
-//! The rules, shown on small crates that break one each; and the repository, which breaks none.
+//! Tests of each rule with small crates that break it, and the check of this repository.
 
 use std::{fmt::Write as _, fs};
 
@@ -7,7 +7,7 @@ use keyswap_tests::tools;
 
 use super::{HOUSE, Rules, check};
 
-/// Returns the violations of a crate in floors with these files.
+/// Returns the violations of a crate with floors and these files.
 fn violations(files: &[(&str, &str)]) -> Result<Vec<String>> {
     by_rules(&Rules::in_floors("src"), files)
 }
@@ -23,7 +23,7 @@ fn by_rules(rules: &Rules, files: &[(&str, &str)]) -> Result<Vec<String>> {
     Ok(outcome.violations.iter().map(ToString::to_string).collect())
 }
 
-/// Ensures that there is one violation, with each of these parts.
+/// Ensures that there is exactly one violation, which contains these parts.
 fn ensure_one(violations: &[String], parts: &[&str]) -> Result<()> {
     let [violation] = violations else {
         anyhow::bail!("{} violations: {violations:#?}", violations.len());
@@ -33,7 +33,7 @@ fn ensure_one(violations: &[String], parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Ensures the violation where code in `low.rs`, below `high`, takes `Thing` from `high/thing.rs` in the third line.
+/// Ensures that code in `low.rs`, on a floor below `high`, violates the order of floors in its third line.
 fn ensure_upward(low: &str) -> Result<()> {
     let violations = violations(&[
         ("lib.rs", "mod low;\n\nmod high;\n"),

@@ -9,7 +9,7 @@ use super::facts::{Mention, Path};
 
 /// Returns every path of two or more names.
 ///
-/// A path that begins with `::` or with a variable of `macro_rules!` is left out: neither names a module of the crate.
+/// Paths that begin with `::` or with a variable of `macro_rules!` are left out: they name no module of the crate.
 pub(super) fn paths(tokens: TokenStream) -> Vec<Mention> {
     let mut found = Vec::new();
     collect(tokens, &mut found);
@@ -46,7 +46,7 @@ fn collect(tokens: TokenStream, found: &mut Vec<Mention>) {
     }
 }
 
-/// Reads the path that begins with this name. Returns the tokens after it too.
+/// Reads the path that begins with this name. Returns the path and the tokens after it.
 fn path<'t>(first: &Ident, mut rest: &'t [TokenTree]) -> (Path, &'t [TokenTree]) {
     let mut path = vec![first.unraw().to_string()];
     while let [colon, second, TokenTree::Ident(name), after @ ..] = rest

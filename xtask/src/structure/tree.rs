@@ -1,4 +1,4 @@
-//! The files of a crate, and the tree of its modules, from the root file down.
+//! The files and the module tree of a crate, from the root file down.
 
 use std::{collections::BTreeMap, fs, mem, path};
 
@@ -24,13 +24,13 @@ pub(super) struct Tree {
 pub(super) struct File {
     /// The path from the root of the repository.
     pub(super) path: String,
-    /// The path of its module in the crate; empty for the root file.
+    /// The path of the file's module in the crate, empty for the root file.
     pub(super) place: Path,
     pub(super) facts: FileFacts,
 }
 
 impl File {
-    /// The name of its module; of the root file, its path.
+    /// Returns the name of the file's module, for the root file its path.
     pub(super) fn name(&self) -> String {
         self.place.last().unwrap_or(&self.path).clone()
     }
@@ -40,7 +40,7 @@ impl File {
 pub(super) struct Module {
     pub(super) file: FileId,
     pub(super) parent: Option<ModuleId>,
-    /// True if a file is declared in this module.
+    /// Set if the module declares a module with a file.
     pub(super) has_files_below: bool,
     pub(super) names: BTreeMap<String, Vec<Name>>,
     pub(super) imports: Vec<Import>,
@@ -55,7 +55,7 @@ pub(super) enum Name {
     Import(Path),
 }
 
-/// Reads the crate whose sources are in this folder below `root`: its library, its program, or both.
+/// Reads the library and the program of the crate whose sources are in `folder`, below `root`.
 pub(super) fn read(root: &path::Path, folder: &str) -> Result<Tree> {
     let mut reading = Reading { root, files: Vec::new(), modules: Vec::new() };
     let mut order = Vec::new();
@@ -82,7 +82,7 @@ struct Place {
 }
 
 impl Reading<'_> {
-    /// Reads a file and the files below it. Returns the modules that it declares, in order.
+    /// Reads a file and the files of its modules. Returns the modules that the file declares, in order.
     fn file(&mut self, path: &str, place: &Place) -> Result<Vec<String>> {
         let text = fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))?;
         let mut facts = reader::read(&text).with_context(|| format!("cannot read {path}"))?;
@@ -93,7 +93,7 @@ impl Reading<'_> {
         Ok(declared)
     }
 
-    /// Adds a module of a file, and the modules below it, whose files are in `folder`.
+    /// Adds a module of a file and its submodules, whose files are in `folder`.
     fn module(&mut self, facts: ModuleFacts, file: FileId, folder: &str, place: &Place) -> Result<()> {
         let mut names = BTreeMap::<_, Vec<_>>::new();
         for item in facts.items {
@@ -129,7 +129,7 @@ impl Reading<'_> {
     }
 }
 
-/// Returns the folder in which the modules are that this file declares.
+/// Returns the folder of the modules that a file declares.
 fn folder_of_children(path: &str) -> String {
     let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
     match name.strip_suffix(".rs") {

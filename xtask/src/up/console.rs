@@ -1,4 +1,4 @@
-//! The output while things start, and a line for each request that the stand-in receives.
+//! The progress of the start, and the requests that the stand-in receives.
 
 use std::{
     io::Write as _,
@@ -10,12 +10,12 @@ use std::{
 use anyhow::Result;
 use keyswap_tests::Received;
 
-/// How often a step that takes long says that it still runs.
+/// The interval at which a long step reports that it still runs.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of a body is shown.
+/// The largest part of a request that is shown, in characters.
 const SHOWN: usize = 2000;
 
-/// Numbers the steps, and says how long each took.
+/// The numbered steps of the start, with their durations.
 pub(super) struct Progress {
     step: usize,
     steps: usize,
@@ -34,7 +34,7 @@ impl Progress {
         let (done, running) = mpsc::channel::<()>();
         let ticker = thread::spawn(move || {
             while running.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                print(&format!("      still at it after {} s\n", started.elapsed().as_secs()));
+                print(&format!("      still running after {} s\n", started.elapsed().as_secs()));
             }
         });
         let result = work();
@@ -47,13 +47,13 @@ impl Progress {
     }
 }
 
-/// Prints at once. Nobody may be reading any more, and that ends nothing.
+/// Prints and flushes. Errors are ignored: a closed output must not end the program.
 pub(super) fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// A request as the stand-in received it.
+/// Returns the text of a request that the stand-in received.
 pub(super) fn request(received: &Received) -> String {
     let text = format!("{received:?}");
     let shown: String = text.chars().take(SHOWN).collect();

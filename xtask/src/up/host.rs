@@ -1,4 +1,4 @@
-//! The hosts that Keyswap can run in.
+//! The hosts that `cargo xtask up` can start.
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -22,7 +22,7 @@ impl Host {
         }
     }
 
-    /// Returns the name of what runs in it.
+    /// Returns the name of the artefact that runs in the host.
     pub(super) const fn artefact(self) -> &'static str {
         match self {
             Self::Envoy => "filter",

@@ -1,4 +1,4 @@
-//! Commands to try, as text that a shell runs as it stands: titles are comments.
+//! Commands to try, as a text that a shell can run: titles are comments.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use keyswap_tests::Registry;
 
 use super::{proxy::Proxy, upstream::Upstream};
 
-/// The releases that the end-to-end tests use, so that what is printed is what was tested.
+/// The SDK releases of the end-to-end tests, so that the printed commands are tested ones.
 const PYTHON_SDKS: &str = include_str!("../../../tests/clients/python/requirements.in");
 const NODE_SDKS: &str = include_str!("../../../tests/clients/node/package.json");
 
-/// One thing to try. `needs` is the provider without which it cannot work.
+/// A command to try. `needs` are the providers that it requires.
 struct Snippet {
     title: &'static str,
     needs: &'static [&'static str],
@@ -44,9 +44,9 @@ const SNIPPETS: [Snippet; 8] = [
   -d '{"contents": [{"parts": [{"text": "Say hello."}]}]}'"#,
     },
     Snippet {
-        title: "curl: a token that nobody minted is refused",
+        title: "curl: an unknown token is refused",
         needs: &[],
-        script: "curl -i {url}/v1/models -H 'Authorization: Bearer ptk_nobody'",
+        script: "curl -i {url}/v1/models -H 'Authorization: Bearer ptk_unknown'",
     },
     Snippet {
         title: "Python: get the SDKs",
@@ -112,13 +112,13 @@ pub(super) fn text(proxy: &Proxy, registry: &Registry, upstream: &Upstream, toke
     for (name, fact) in facts.into_iter().chain(proxy.facts()) {
         let _ = writeln!(text, "  {name:<13}{fact}");
     }
-    text.push_str("\nWhat to try, from another terminal:\n");
+    text.push_str("\nCommands to try in another terminal:\n");
     for snippet in SNIPPETS.iter().filter(|snippet| snippet.works_with(upstream.providers())) {
         let script = fill(snippet.script, &proxy.url(), token);
         let _ = write!(text, "\n# --- {}\n{script}\n", snippet.title);
     }
     text.push_str("\n# --- Ctrl-C ends everything");
-    text.push_str(if upstream.is_real() { ".\n" } else { ". What the stand-in receives is shown below.\n" });
+    text.push_str(if upstream.is_real() { ".\n" } else { ". Requests to the stand-in are shown below.\n" });
     text
 }
 

@@ -9,25 +9,25 @@ use anyhow::{Context as _, Result, bail};
 
 use super::host::Host;
 
-/// The options of `cargo xtask up`. Port 0 is any free port.
+/// The options of `cargo xtask up`. Port 0 selects a free port.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The host that Keyswap runs in.
+    /// Host that runs Keyswap.
     #[arg(long, value_enum, default_value_t)]
     pub(super) host: Host,
-    /// The port on which Keyswap listens.
+    /// Port that Keyswap listens on.
     #[arg(long, default_value_t = 10000)]
     pub(super) port: u16,
-    /// The port of Envoy's admin interface; Wasmtime has none.
+    /// Port of Envoy's admin interface; Wasmtime has none.
     #[arg(long, default_value_t = 9901)]
     pub(super) admin_port: u16,
-    /// The port of the stand-in gateway [default: any free port].
+    /// Port of the stand-in gateway [default: any free port].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub(super) gateway_port: u16,
 }
 
 impl Options {
-    /// Fails where a port is taken. This comes before anything is built, so that no user waits for the error.
+    /// Returns an error if a port is taken. The check runs before the builds, so that the error comes at once.
     pub(super) fn check_ports(&self) -> Result<()> {
         let admin = matches!(self.host, Host::Envoy).then_some(("--admin-port", self.admin_port));
         let ports = [("--port", self.port), ("--gateway-port", self.gateway_port)];

@@ -1,4 +1,4 @@
-//! The running host, with Keyswap in it.
+//! The host that runs Keyswap.
 
 use std::ops::{Deref, DerefMut};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{host::Host, options::Options, upstream::Upstream};
 
-/// A running host.
+/// A host that runs.
 pub(super) enum Proxy {
     Envoy(Envoy),
     Wasmtime(Wasmtime),
@@ -45,7 +45,7 @@ impl Proxy {
         }
     }
 
-    /// Returns the facts that an operator may look at.
+    /// Returns facts for the user: labels and values.
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let folder = self.log_folder().display();
         match self {

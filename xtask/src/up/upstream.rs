@@ -1,4 +1,4 @@
-//! Where requests go: to the real Cloudflare AI Gateway if the environment says which, else to the stand-in.
+//! The upstream of requests: the Cloudflare AI Gateway that the environment names, else the stand-in.
 
 use std::{collections::BTreeMap, env};
 
@@ -12,16 +12,16 @@ const GATEWAY_VARIABLES: [&str; 3] = ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "
 const PROVIDERS: [(&str, &str); 3] =
     [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY"), ("gemini", "GEMINI_API_KEY")];
 
-/// The upstream behind Envoy.
+/// The upstream behind the host.
 pub(super) struct Upstream {
     real: Option<Real>,
-    /// Said to the user before anything else.
+    /// The description of the upstream for the user.
     remark: String,
     providers: Vec<&'static str>,
     environment: BTreeMap<&'static str, String>,
 }
 
-/// The gateway of a user.
+/// The user's gateway.
 struct Real {
     account: String,
     gateway: String,
@@ -51,7 +51,8 @@ impl Upstream {
         Self { real: None, remark, providers: PROVIDERS.map(|(provider, _)| provider).to_vec(), environment }
     }
 
-    /// Provider keys that are set are used, and then only their providers can be; without one, Cloudflare bills.
+    /// Returns the user's gateway. With provider keys in the environment, only their providers are available; without
+    /// any, Cloudflare bills.
     fn real(
         token: String,
         account: String,
@@ -82,17 +83,17 @@ impl Upstream {
         self.real.is_some()
     }
 
-    /// The providers that can be reached.
+    /// Returns the available providers.
     pub(super) fn providers(&self) -> &[&'static str] {
         &self.providers
     }
 
-    /// Returns the variables of Envoy's environment.
+    /// Returns the environment of the host.
     pub(super) fn environment(&self) -> &BTreeMap<&'static str, String> {
         &self.environment
     }
 
-    /// Returns the step that is shown while it starts.
+    /// Returns the title of the step that starts the upstream.
     pub(super) fn step(&self) -> &'static str {
         if self.is_real() { "using the real gateway" } else { "starting the stand-in gateway" }
     }
@@ -101,7 +102,7 @@ impl Upstream {
         if self.is_real() { Ok(None) } else { start_standin(port).map(Some) }
     }
 
-    /// The shipped policy, with this gateway in it.
+    /// Returns the policy of the shipped bootstrap, with the user's gateway.
     pub(super) fn policy(&self) -> Result<Value> {
         let mut policy = Bootstrap::shipped()?.policy()?;
         let Some(real) = &self.real else { return Ok(policy) };
@@ -118,13 +119,13 @@ impl Upstream {
     }
 }
 
-/// Starts the stand-in; the port was free a moment ago.
+/// Starts the stand-in. The port may have been taken since it was checked.
 fn start_standin(port: u16) -> Result<Standin> {
     Standin::start_with(port, &UPSTREAM_HOSTS)
         .with_context(|| format!("cannot start the stand-in on port {port}"))
 }
 
-/// Why it is the stand-in: nothing was said of a gateway, or not all.
+/// Returns the reason for using the stand-in: some or all variables of the gateway are missing.
 fn remark_without(values: &[Option<String>; 3]) -> String {
     let missing = GATEWAY_VARIABLES.iter().zip(values).filter(|(_, value)| value.is_none());
     let missing: Vec<_> = missing.map(|(variable, _)| *variable).collect();

@@ -12,7 +12,7 @@ use crate::registry::{
     Revision, Rotation, Source, Status, Token, User, UserPatch,
 };
 
-/// An open database.
+/// An open database, with the runtime that its operations run on.
 pub(in crate::command) struct Local {
     runtime: Runtime,
     registry: Registry,

@@ -1,4 +1,4 @@
-//! The registry that a subcommand works on: a database, or a server.
+//! The registry that a subcommand works on: a database or a server.
 
 pub(super) mod operations;
 

@@ -1,4 +1,4 @@
-//! The operations of a registry that subcommands call. They do not know whether it is a database or a server.
+//! The operations of a registry that subcommands call, the same for a database and for a server.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::registry::{
     Token, User, UserPatch,
 };
 
-/// A registry, wherever it is. Errors are for the user of the command.
+/// A registry: a database or a server. Errors are worded for the user of the command.
 pub(in crate::command) trait Operations {
     fn create_token(&self, source: Source, new: NewToken) -> anyhow::Result<Created>;
-    /// Imports tokens, all of them or none. Returns those that were not there yet.
+    /// Imports all of the tokens or none. Returns the tokens that are new to the registry.
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>>;
     fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
     fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
@@ -29,12 +29,12 @@ pub(in crate::command) trait Operations {
     /// Returns the newest revision of every policy.
     fn policies(&self) -> anyhow::Result<Vec<Revision>>;
     fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
-    /// Returns the text of a revision.
+    /// Returns the signed bundle of a revision.
     fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
     fn publish(&self, bundle: &str) -> anyhow::Result<Revision>;
 }
 
-/// Returns the items that `next_page` gives, `most` at most.
+/// Collects items from as many pages as needed, at most `most` items.
 pub(in crate::command) fn collect<T>(
     mut listing: Listing,
     most: usize,

@@ -1,4 +1,4 @@
-//! The registry that a command works on: a database, or a server.
+//! The arguments that name the registry: a database or a server.
 
 use std::env;
 use std::time::Duration;
@@ -17,26 +17,26 @@ use crate::registry::DatabaseUrl;
 const DATABASE: &str = "KEYSWAP_DATABASE";
 const SERVER: &str = "KEYSWAP_SERVER";
 
-/// The registry, and the form of the output.
+/// The registry and the output format.
 #[derive(Args)]
 pub(in crate::command) struct Target {
-    /// Where the registry is kept: `sqlite://FILE` or `postgres://…`; else what `KEYSWAP_DATABASE` says
+    /// Database of the registry: `sqlite://FILE` or `postgres://…` (default: `KEYSWAP_DATABASE`)
     ///
-    /// Others can read the arguments of a process: give an address with a password in the environment.
+    /// Other users of a machine can read the arguments of a process. Pass a URL with a password in the environment.
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     database: Option<String>,
-    /// The address of the registry's server, such as `https://keyswap.example.com`; else what `KEYSWAP_SERVER` says
+    /// Address of the registry's server, such as `https://keyswap.example.com` (default: `KEYSWAP_SERVER`)
     ///
-    /// The password is the one in `KEYSWAP_ADMIN_PASSWORD`, or in the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names.
+    /// The password is read from `KEYSWAP_ADMIN_PASSWORD`, or from the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// Send the password to a server that has no TLS
+    /// Send the password to a server without TLS
     #[arg(long)]
     allow_plaintext: bool,
-    /// How long to wait for each of the server's answers
+    /// Time to wait for each answer of the server, from `1s` to `1h`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = rate::parse_timeout)]
     timeout: Duration,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(in crate::command) format: Format,
 }
@@ -48,12 +48,12 @@ enum Place {
 }
 
 impl Target {
-    /// Returns true if a registry is named.
+    /// Returns true if the arguments or the environment name a registry.
     pub(in crate::command) fn is_named(&self) -> anyhow::Result<bool> {
         self.place().map(|place| place.is_some())
     }
 
-    /// Opens the registry, which is made if it is a file that is not there yet.
+    /// Opens the registry. A missing SQLite file is created.
     pub(in crate::command) fn open_or_make(&self) -> anyhow::Result<Box<dyn Operations>> {
         match self.require()? {
             Place::Database(url) => Ok(Box::new(Local::open(&url.parse()?)?)),
@@ -61,14 +61,14 @@ impl Target {
         }
     }
 
-    /// Opens the registry. A file that is not there is an error: it is a slip of the pen, and not an empty registry.
+    /// Opens the registry. A missing SQLite file is an error: its name is more likely mistyped than the registry empty.
     pub(in crate::command) fn open(&self) -> anyhow::Result<Box<dyn Operations>> {
         if let Place::Database(url) = self.require()?
             && let DatabaseUrl::Sqlite(path) = url.parse()?
             && !path.exists()
         {
             let path = visible(&path.display().to_string());
-            bail!("there is no database `{path}`: `keyswap serve` and `keyswap token create` make one");
+            bail!("no database at `{path}`: `keyswap serve` and `keyswap token create` create one");
         }
         self.open_or_make()
     }
@@ -81,11 +81,11 @@ impl Target {
 
     fn require(&self) -> anyhow::Result<Place> {
         self.place()?.context(
-            "which registry? Name it with `--database` or `--server`, or in `KEYSWAP_DATABASE` or `KEYSWAP_SERVER`",
+            "no registry given: pass `--database` or `--server`, or set `KEYSWAP_DATABASE` or `KEYSWAP_SERVER`",
         )
     }
 
-    /// Returns the place. An argument goes before the environment.
+    /// Returns the place, `None` if none is named. Arguments override the environment.
     fn place(&self) -> anyhow::Result<Option<Place>> {
         let (database, server) = match (&self.database, &self.server) {
             (None, None) => (variable(DATABASE)?, variable(SERVER)?),
@@ -93,13 +93,13 @@ impl Target {
         };
         ensure!(
             database.is_none() || server.is_none(),
-            "both `{DATABASE}` and `{SERVER}` are set: say `--database` or `--server`"
+            "both `{DATABASE}` and `{SERVER}` are set: pass `--database` or `--server`"
         );
         Ok(database.map(Place::Database).or(server.map(Place::Server)))
     }
 }
 
-/// Returns a variable that is set and not empty.
+/// Returns the value of a variable, `None` if it is unset or empty.
 fn variable(name: &'static str) -> anyhow::Result<Option<String>> {
     match env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),

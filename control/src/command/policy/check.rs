@@ -1,4 +1,4 @@
-//! `keyswap policy check`: all that is wrong with a policy, before a data plane says so.
+//! `keyswap policy check`: all errors of a policy, before it reaches a data plane.
 
 use std::path::PathBuf;
 
@@ -16,31 +16,31 @@ use crate::command::terminal::output::{self, Format};
 
 /// Check a policy and print all of its errors
 ///
-/// They are the ones that a data plane would log when it refuses the policy, one a line, on standard output. The
-/// secrets that a policy names are not needed, unless `--with-env` asks for them. A rollout, and where a policy is fetched
-/// from, are checked as well.
+/// Prints one error a line, in the words that a data plane logs when it refuses the policy. Needs none of the secrets
+/// that the policy names, unless `--with-env` is given. Accepts rollouts (`keyswap-rollout/v1`) and bundle sources
+/// (`keyswap-bundle/v1`) as well.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy check policy.yaml\n  keyswap policy check --format json - < policy.json"
 ))]
 pub(crate) struct Check {
-    /// The policy, in YAML or JSON; `-` is standard input
+    /// Policy to check, in YAML or JSON; `-` reads standard input
     ///
-    /// The extension tells which (`.json`, `.yaml`, `.yml`); without one, a text that begins with `{` is JSON.
+    /// The extension selects the syntax (`.json`, `.yaml`, `.yml`). Without one, a text that begins with `{` is JSON.
     #[arg(value_name = "FILE")]
     policy: PathBuf,
-    /// Check also that the environment has the variables that the policy names, with usable values
+    /// Also check that the environment has a usable value for every variable that the policy names
     #[arg(long)]
     with_env: bool,
-    /// Where the policy is to be used
+    /// Host that runs the policy
     #[arg(long, value_enum, default_value_t)]
     host: Host,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// The kinds of hosts, which do not offer all the same.
+/// The kinds of hosts. Their capabilities differ.
 #[derive(Clone, Copy, Default, ValueEnum)]
 enum Host {
     /// Envoy with the filter
@@ -142,7 +142,7 @@ fn summary_of_policy(policy: &Policy) -> String {
     tokens + &parts.into_iter().flatten().collect::<String>()
 }
 
-/// Returns the members of the policy; where there are others, those of the others beside them.
+/// Returns the summary as JSON: the members of the stable policy, with `candidate` and `bundle` where present.
 fn as_json(configuration: &Configuration) -> Value {
     let members = match configuration {
         Configuration::Policy(rollout) => rollout_as_json(rollout),
@@ -180,7 +180,7 @@ fn policy_as_json(policy: &Policy) -> Map<String, Value> {
     names.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The environment that the command runs in.
+/// The environment of this process.
 struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {

@@ -1,6 +1,6 @@
-//! `keyswap policy explain`: what a policy decides about a request, and every check on the way.
+//! `keyswap policy explain`: a policy's decision on a request, with every check on the way.
 //!
-//! No real secret is looked up: a placeholder stands for each. The caller's credential is never shown.
+//! No secret is read: a placeholder stands for each. The caller's credential is never shown.
 
 use std::path::PathBuf;
 
@@ -23,27 +23,27 @@ use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format};
 use crate::text::mask::Mask;
 
-/// Envoy takes 60 KiB unless told otherwise.
+/// Envoy's own limit for request headers is 60 KiB by default.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
-/// Explain what a policy decides about a request
+/// Explain a policy's decision on a request
 ///
-/// The request is not sent, and no secret is looked up: `<OPENAI_API_KEY>` stands for the value of that variable.
-/// The caller's token is never shown.
+/// The request is not sent, and no secret is read: `<OPENAI_API_KEY>` stands for the value of that variable. The
+/// caller's token is never shown. Tokens of a registry are not looked up.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy explain policy.yaml request.txt\n  \
      printf 'GET /v1/models HTTP/1.1\\nAuthorization: Bearer %s\\n' \"$TOKEN\" | keyswap policy explain policy.yaml -"
 ))]
 pub(crate) struct Explain {
-    /// The policy, in YAML or JSON; `-` is standard input
+    /// Policy to judge by, in YAML or JSON; `-` reads standard input
     policy: PathBuf,
-    /// The head of a request as HTTP/1.1 has it: request line and headers; `-` is standard input
+    /// Head of the request as in HTTP/1.1: request line and headers; `-` reads standard input
     request: PathBuf,
-    /// Judge as of this time, such as `2027-06-30T00:00:00Z`, and not as of now
+    /// Time to judge as of, such as `2027-06-30T00:00:00Z` (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -51,13 +51,13 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         if input::is_stdin(&self.policy) && input::is_stdin(&self.request) {
-            bail!("policy and request cannot both be `-`: name a file for one of them");
+            bail!("policy and request cannot both be `-`: pass a path for one of them");
         }
         let now = time(self.at.as_deref())?;
         let file = PolicyFile::read(&self.policy)?;
         let text = input::read(&self.request, MAX_REQUEST_BYTES)?;
         let compile = |policy: Policy| {
-            // A policy in shadow mode is explained as what it will decide.
+            // A policy in shadow mode is explained as if it were enforced.
             let policy = RolloutPolicy::of(policy.enforced());
             Worker::of(policy, Box::new(Placeholders), Box::new(PureRust), Capabilities::ENVOY)
         };
@@ -67,8 +67,8 @@ impl Explain {
         }
     }
 
-    /// Nothing is fetched here: a token that only the registry knows is refused, and the explanation says so. A limit that
-    /// it keeps counts as unspent.
+    /// Judges the request and prints the explanation. Makes no fetches: a token that only the registry knows is
+    /// refused, and the explanation says so. Rate limits that the registry counts are taken as unspent.
     fn explain(&self, worker: &Worker, text: &[u8], now: Moment) -> anyhow::Result<Exit> {
         let owned = parse_head(text)?;
         let lines = owned.lines();

@@ -1,4 +1,4 @@
-//! A decision as data, for programs, and as text, for people. Both hold the same, and no credential.
+//! A decision as data, for programs, and as text, for people. Both have the same content and no credential.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -54,11 +54,11 @@ enum Outcome {
         headers: Vec<Field>,
         body: String,
     },
-    /// It goes on as it is.
+    /// The request passes unchanged: the policy is in shadow mode.
     Pass {},
 }
 
-/// A header. It has no value where that would be the caller's own.
+/// A header. `value` is `None` where it derives from the caller's own header.
 #[derive(Serialize)]
 struct Field {
     name: String,
@@ -106,7 +106,7 @@ impl CheckMade {
 impl Outcome {
     fn forward(rewrite: &Rewrite<'_>, mask: &Mask) -> Self {
         let set = |(name, value): &(&str, FieldValue<'_>)| {
-            // What is kept of the subprotocols is the caller's own; every other value is the policy's.
+            // The remaining subprotocols are the caller's own; every other value comes from the policy.
             let is_ours = !mask::is_subprotocol(name.as_bytes());
             Field { name: (*name).to_owned(), value: is_ours.then(|| mask.apply(value)) }
         };
@@ -164,7 +164,7 @@ impl Display for Outcome {
                 remove.iter().try_for_each(|name| writeln!(f, "  remove {name}"))?;
                 set.iter().try_for_each(|field| writeln!(f, "  set {field}"))
             }
-            Self::Pass {} => writeln!(f, "goes on as it is: the policy is in shadow mode"),
+            Self::Pass {} => writeln!(f, "passed unchanged: the policy is in shadow mode"),
             Self::Reply { status, headers, body } => {
                 writeln!(f, "answered with:")?;
                 writeln!(f, "  status: {status}")?;

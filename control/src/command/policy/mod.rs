@@ -1,5 +1,4 @@
-//! `keyswap policy`: what is wrong with a policy, what a right one decides, what a change of it changes; and how it gets to
-//! data planes.
+//! `keyswap policy`: checking, explaining, testing and comparing policies, and publishing them to data planes.
 mod report;
 mod time;
 mod variables;

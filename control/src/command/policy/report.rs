@@ -1,4 +1,4 @@
-//! Telling what is wrong with a policy, and how much of something there is.
+//! Output of a policy's errors, and counts with their nouns.
 
 use keyswap_core::policy::PolicyErrors;
 use serde_json::json;
@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format};
 
-/// Writes the errors of a policy where they are not what was asked for, so they do not go where an answer would.
+/// Reports the errors of a policy, for commands other than `policy check`. Human-readable errors go to standard error,
+/// since they are not the command's answer.
 pub(in crate::command) fn report_invalid(
     name: &str,
     errors: &PolicyErrors,
@@ -22,8 +23,8 @@ pub(in crate::command) fn report_invalid(
     Ok(Exit::Invalid)
 }
 
-/// Returns every error on a line of its own, in the words that the filter logs. They are printable as they come from the
-/// engine; a parser may quote a character that is not, and no error may write to the terminal but text.
+/// Returns the errors, one a line, in the words that the filter logs. Control characters are escaped: a parser's
+/// message may quote one.
 pub(super) fn error_lines(errors: &PolicyErrors) -> String {
     let lines: Vec<String> = errors.0.iter().map(|error| output::visible(&error.to_string())).collect();
     lines.join("\n")
@@ -40,7 +41,7 @@ pub(super) fn note_count(name: &str, errors: &PolicyErrors) {
     output::note(&format!("{name}: {}", count(errors.0.len(), "error")));
 }
 
-/// Returns a number with its noun.
+/// Returns a number with its noun, in the plural unless the number is 1.
 pub(super) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

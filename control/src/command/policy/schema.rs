@@ -1,20 +1,20 @@
 //! `keyswap policy schema`: the form of a policy as JSON Schema, for editors.
 //!
-//! The engine's reader is the judge of a policy. The schema is held to it by a test, and is laxer where a schema cannot
-//! say what the reader knows: what names something else in the document, and what is told by arithmetic.
+//! The engine's reader decides if a policy is valid; a test compares the schema with it. The schema is laxer where JSON
+//! Schema cannot express a rule: references within the document, and arithmetic.
 
 use clap::Args;
 
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output;
 
-/// JSON Schema, draft 2020-12.
+/// The schema, in JSON Schema draft 2020-12.
 const SCHEMA: &str = include_str!("schema.json");
 
 /// Print the JSON Schema of policies
 ///
-/// With it an editor completes and checks a policy as it is written: put `# yaml-language-server: $schema=FILE` in its
-/// first line. `policy check` says all that is wrong.
+/// Editors use it to complete and check a policy: put `# yaml-language-server: $schema=FILE` into its first line. Some
+/// rules cannot be expressed in a schema; `policy check` checks all of them.
 #[derive(Args)]
 #[command(after_help = exit::help("  keyswap policy schema > policy.schema.json"))]
 pub(crate) struct Schema {}

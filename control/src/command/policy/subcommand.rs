@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{check, diff, explain, import, lint, release, schema, test};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Check a policy, explain what it decides, test it, compare it with another; publish it, step by step
+/// Check, explain, test, compare and publish policies
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap policy check policy.yaml\n  keyswap policy explain policy.yaml request.txt\n  \

@@ -1,4 +1,4 @@
-//! The variables that a configuration reads, by starting it.
+//! The variables that a configuration reads, found by starting it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use keyswap_core::host::{Capabilities, Environment};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::worker::Worker;
 
-/// Has what it was asked for before, and notes what it is asked for now.
+/// An environment with the variables of earlier runs. It records every variable that is read.
 #[derive(Clone, Default)]
 struct Asked {
     before: BTreeSet<String>,
@@ -22,10 +22,10 @@ impl Environment for Asked {
     }
 }
 
-/// Returns the variables whose values the configuration, in JSON, makes secrets of.
+/// Returns the variables that the configuration, in JSON, reads secrets from.
 ///
-/// It does not start for want of values, and asks for all that it lacks there and then. What that was it has the next time,
-/// until nothing new is asked for: a bundle's registry needs its credential before there is a policy.
+/// A start with missing variables fails and records them. The next start has them, until a start reads no new variable:
+/// a bundle's registry credential is read before the policy is.
 pub(crate) fn variables(configuration: &[u8]) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     loop {

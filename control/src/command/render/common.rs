@@ -1,4 +1,4 @@
-//! The arguments of all renderings, and the files that they write.
+//! The arguments that all renderings share, and the files that they write.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,33 +15,33 @@ use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format};
 
-/// The arguments of all renderings.
+/// The arguments that all renderings share.
 #[derive(Args)]
 pub(super) struct Common {
-    /// The configuration of the filter, in YAML or JSON: a policy, a rollout, or where it fetches one; `-` is standard input
+    /// Configuration of the filter, in YAML or JSON: a policy, a rollout or a bundle source; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// An upstream that is reached beside those of the policy, for policies to come, such as `openai=https://api.openai.com`
+    /// Upstream to add to those of the policy, for later policies, such as `openai=https://api.openai.com`; repeatable
     #[arg(long, value_name = "NAME=URL")]
     upstream: Vec<Named>,
-    /// A cluster beside those that the policy names; of the same name, it is where that one leads
+    /// Cluster to add to those of the policy; replaces a cluster of the same name; repeatable
     #[arg(long, value_name = "NAME=URL")]
     cluster: Vec<Named>,
-    /// A variable that the filter may read beside those of the policy
+    /// Variable that the filter may read in addition to those of the policy; repeatable
     #[arg(long, value_name = "NAME", value_parser = variable)]
     env: Vec<String>,
-    /// The folder to write to; everything goes to standard output unless this is said
+    /// Folder to write to (default: standard output)
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
 
-/// One of the files that are written.
+/// A file of the output.
 pub(super) struct File {
     pub(super) name: &'static str,
     pub(super) text: String,
 }
 
-/// A server from which something is fetched, with the whole address.
+/// The URL of a download, with its server.
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) url: String,
@@ -49,7 +49,7 @@ pub(super) struct Remote {
 }
 
 impl Common {
-    /// Reads the configuration, has it rendered, and writes the files.
+    /// Reads the configuration and writes the files that `files` renders. An invalid configuration is reported.
     pub(super) fn render(
         &self,
         files: impl FnOnce(Plan) -> anyhow::Result<Vec<File>>,
@@ -59,7 +59,7 @@ impl Common {
             Ok(configuration) => configuration,
             Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
         };
-        // It was read before, so it is there.
+        // The same text was parsed above, so this does not fail.
         let document = file.document().map_err(anyhow::Error::msg)?;
         let plan = Plan::of(&configuration, document, &self.upstream, &self.cluster, &self.env)?;
         self.write(&files(plan)?)?;
@@ -72,7 +72,7 @@ impl Common {
             return output::print(&texts.join("\n---\n"));
         };
         fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make `{}`", output::visible(&folder.display().to_string())))?;
+            .with_context(|| format!("cannot create `{}`", output::visible(&folder.display().to_string())))?;
         for file in files {
             let path = folder.join(file.name);
             fs::write(&path, &file.text).with_context(|| {
@@ -92,7 +92,7 @@ impl FromStr for Remote {
     }
 }
 
-/// Reads a SHA-256 in hexadecimal digits.
+/// Parses a SHA-256 of 64 lower-case hexadecimal digits.
 pub(super) fn digest(text: &str) -> Result<String, String> {
     let is_digest =
         text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
@@ -101,7 +101,7 @@ pub(super) fn digest(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected 64 hexadecimal digits, in lower case".to_owned())
 }
 
-/// Reads the name of a variable.
+/// Parses the name of an environment variable.
 pub(super) fn variable(text: &str) -> Result<String, String> {
     let is_name = !text.starts_with(|first: char| first.is_ascii_digit())
         && !text.is_empty()

@@ -1,4 +1,4 @@
-//! `keyswap render envoy`: a complete configuration for an Envoy that runs by itself.
+//! `keyswap render envoy`: a complete bootstrap for a standalone Envoy.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Write a configuration for Envoy
+/// Write a bootstrap configuration for Envoy
 ///
-/// It has a listener, the filter with the policy, and for each upstream a virtual host and a cluster. The credentials come
-/// from Envoy's environment.
+/// The configuration has a listener, the filter with the policy, and a virtual host and a cluster for each upstream.
+/// Envoy reads the credentials from its environment.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap render envoy --policy policy.yaml > bootstrap.yaml\n  \
@@ -24,16 +24,16 @@ use crate::command::terminal::exit::{self, Exit};
 pub(crate) struct RenderEnvoy {
     #[command(flatten)]
     common: Common,
-    /// The address to listen on
+    /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// The port to listen on
+    /// Port to listen on
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     port: u16,
-    /// The port of the admin interface, on the loopback address
+    /// Port of the admin interface, on the loopback address
     #[arg(long, value_name = "PORT", default_value_t = 9901)]
     admin_port: u16,
-    /// The file with the filter
+    /// File of the filter
     #[arg(long, value_name = "PATH", default_value = "/etc/keyswap/keyswap_filter.wasm")]
     module_file: PathBuf,
     #[command(flatten)]
@@ -42,10 +42,10 @@ pub(crate) struct RenderEnvoy {
 
 #[derive(Args)]
 struct RemoteModule {
-    /// Where Envoy fetches the filter from, in place of a file
+    /// URL that Envoy fetches the filter from, in place of a file
     #[arg(long, value_name = "URL", requires = "module_sha256", conflicts_with = "module_file")]
     module_url: Option<Remote>,
-    /// The SHA-256 of the filter that is fetched: no other is run
+    /// SHA-256 of the fetched filter; Envoy runs no other
     #[arg(long, value_name = "HEX", requires = "module_url", value_parser = super::common::digest)]
     module_sha256: Option<String>,
 }
@@ -78,7 +78,7 @@ impl RenderEnvoy {
         Ok(File { name: "bootstrap.yaml", text })
     }
 
-    /// Returns the source of the filter's code, and the cluster that this takes.
+    /// Returns the source of the filter's code, and the cluster to fetch it from, if it is fetched.
     fn code(&self) -> (String, Option<Named>) {
         let (Some(remote), Some(sha256)) = (&self.module.module_url, &self.module.module_sha256) else {
             let file = quoted(&self.module_file.to_string_lossy());

@@ -1,7 +1,7 @@
 //! `keyswap render envoy-gateway`: the filter on a Gateway of Envoy Gateway, and the routes to its upstreams.
 //!
-//! What the filter asks itself, it asks by the names of clusters. Envoy Gateway names its own otherwise, so these are put
-//! into the proxy's bootstrap, where all names are free.
+//! The filter makes its callouts by the names of clusters. Envoy Gateway gives its clusters names of its own, so the
+//! callouts' clusters are patched into the proxy's bootstrap, where any name is possible.
 
 use anyhow::ensure;
 use clap::Args;
@@ -16,8 +16,9 @@ use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Envoy Gateway
 ///
-/// A Gateway with its `EnvoyProxy`, whose environment comes from a Secret, the filter on it (`EnvoyExtensionPolicy`), and for
-/// each upstream an `HTTPRoute`, a `Backend` and a `BackendTLSPolicy`. Envoy Gateway must have `enableBackend: true`.
+/// Writes a Gateway with its `EnvoyProxy`, whose environment comes from a Secret, the filter (`EnvoyExtensionPolicy`),
+/// and for each upstream an `HTTPRoute`, a `Backend` and a `BackendTLSPolicy`. Envoy Gateway needs `enableBackend:
+/// true`.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap render envoy-gateway --policy policy.yaml --image registry.example.com/keyswap-filter@sha256:… \\\n    \
@@ -28,10 +29,10 @@ pub(crate) struct RenderEnvoyGateway {
     common: Common,
     #[command(flatten)]
     kubernetes: Kubernetes,
-    /// The `GatewayClass` that Envoy Gateway looks after
+    /// `GatewayClass` that Envoy Gateway manages
     #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::kubernetes::label)]
     gateway_class: String,
-    /// The namespace in which Envoy Gateway runs its proxies, from where the registry is asked
+    /// Namespace in which Envoy Gateway runs its proxies; the registry accepts calls from it
     #[arg(
         long,
         value_name = "NAME",
@@ -99,7 +100,7 @@ impl RenderEnvoyGateway {
         for upstream in &plan.upstreams {
             ensure!(
                 !upstream.site.is_address(),
-                "Envoy Gateway needs a name in place of {}: give it one",
+                "Envoy Gateway needs a host name in place of the address {}",
                 upstream.site
             );
             objects.push(self.upstream(upstream));
@@ -123,10 +124,10 @@ impl RenderEnvoyGateway {
     }
 }
 
-/// Adds a cluster to a bootstrap.
+/// Returns a patch that adds a callout's cluster to a bootstrap.
 fn cluster_patch(callout: &Callout) -> String {
     let cluster = parts::callout(callout);
-    // As an item of a list it is indented, below a comment.
+    // The template is an indented list item below a comment; the patch needs the item alone.
     let lines = cluster.lines().filter(|line| !line.starts_with('#'));
     let lines: Vec<&str> = lines.map(|line| line.get(2..).unwrap_or_default()).collect();
     let cluster = lines.join("\n");

@@ -1,6 +1,6 @@
-//! `keyswap render istio`: the filter in an Istio gateway, and what its egress takes.
+//! `keyswap render istio`: the filter in an Istio gateway, and the objects for its egress.
 //!
-//! Clusters are Istio's here, so the document that the filter gets names them as Istio does.
+//! Istio creates the clusters, so the filter's configuration uses Istio's names for them.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -18,8 +18,8 @@ use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Istio
 ///
-/// A gateway of its own with the credentials from a Secret, the filter in it (`WasmPlugin`), and for each upstream a
-/// `ServiceEntry`, a `DestinationRule` that speaks TLS, and a `VirtualService`.
+/// Writes a gateway with the credentials from a Secret, the filter (`WasmPlugin`), and for each upstream a
+/// `ServiceEntry`, a `DestinationRule` for TLS and a `VirtualService`.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap render istio --policy policy.yaml --image registry.example.com/keyswap-filter@sha256:… --output istio/\n  \
@@ -30,7 +30,7 @@ pub(crate) struct RenderIstio {
     common: Common,
     #[command(flatten)]
     kubernetes: Kubernetes,
-    /// Use a gateway that is there, whose pods have this label, in place of one of its own
+    /// Label of an existing gateway's pods, to use it in place of a new gateway
     #[arg(long, value_name = "KEY=VALUE")]
     selector: Option<Selector>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct RenderIstio {
 #[derive(Clone)]
 struct Selector(String);
 
-/// The pods of the gateway that is rendered.
+/// The label of the rendered gateway's pods.
 const OWN_PODS: &str = "istio: keyswap-gateway";
 
 impl RenderIstio {
@@ -100,7 +100,8 @@ impl RenderIstio {
         File { name: "gateway.yaml", text }
     }
 
-    /// Returns every host outside of the mesh once, with the way there, and a route where requests go to it.
+    /// Returns the objects of every host outside of the mesh, each host once: `ServiceEntry`, `DestinationRule`, and a
+    /// route for upstreams.
     fn hosts(&self, plan: &Plan) -> anyhow::Result<File> {
         let mut known = BTreeSet::new();
         let upstreams = plan.upstreams.iter().map(|upstream| (&upstream.site, true));
@@ -109,7 +110,7 @@ impl RenderIstio {
         for (site, is_upstream) in upstreams.chain(callouts) {
             ensure!(
                 !site.is_address(),
-                "Istio needs a name in place of {site}: give it one, or name another by `--cluster`"
+                "Istio needs a host name in place of the address {site}: set one, or override the cluster with `--cluster`"
             );
             if known.insert(site.object_name()) {
                 objects.push(self.host(site, is_upstream));
@@ -144,7 +145,7 @@ impl RenderIstio {
     }
 }
 
-/// Istio's name for the way to a host.
+/// Returns Istio's name for the cluster of a host.
 fn cluster(site: &Site) -> String {
     format!("outbound|{}||{}", site.port, site.host)
 }
@@ -159,7 +160,7 @@ impl FromStr for Selector {
         };
         ensure!(
             is_part(key, b"-_./") && is_part(value, b"-_."),
-            "expected a label, such as `istio=ingressgateway`"
+            "expected a label such as `istio=ingressgateway`"
         );
         Ok(Self(format!("{key}: {}", quoted(value))))
     }

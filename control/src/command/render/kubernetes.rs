@@ -1,4 +1,4 @@
-//! The parts of both meshes: names, the filter's code, secrets by reference, the registry.
+//! The parts that Istio and Envoy Gateway share: names, the filter's code, references to Secrets, the registry.
 
 use std::str::FromStr;
 
@@ -9,53 +9,53 @@ use super::common::{File, Remote};
 use super::plan::Plan;
 use super::text::{fill, quoted, scalar};
 
-/// The arguments of the manifests for both meshes.
+/// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
 pub(super) struct Kubernetes {
-    /// The namespace of all objects
+    /// Namespace of all objects
     #[arg(long, value_name = "NAME", default_value = "keyswap", value_parser = label)]
     pub(super) namespace: String,
     #[command(flatten)]
     module: Module,
-    /// The Secret that has the credentials, each under the name of its variable
+    /// Secret that holds the credentials, each under the name of its variable
     #[arg(long, value_name = "NAME", default_value = "keyswap-credentials", value_parser = label)]
     credentials_secret: String,
-    /// The Secret with the certificate that callers see
+    /// Secret with the certificate that the gateway presents to callers
     #[arg(long, value_name = "NAME", default_value = "keyswap-tls", value_parser = label)]
     pub(super) tls_secret: String,
-    /// The port that callers connect to
+    /// Port that callers connect to
     #[arg(long, value_name = "PORT", default_value_t = 443)]
     pub(super) port: u16,
-    /// How many proxies, and how many servers of the registry, there are
+    /// Number of proxies, and of registry servers
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(super) replicas: u16,
-    /// Deploy the registry, too, from this image, which is pinned by its digest
+    /// Image of the registry to deploy as well, pinned by its digest
     #[arg(long, value_name = "IMAGE")]
     registry_image: Option<Image>,
 }
 
-/// The source of the filter's code. Either way its digest is known.
+/// The source of the filter's code: an image or a URL, pinned by a digest.
 #[derive(Args)]
 struct Module {
-    /// The image with the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
+    /// Image of the filter, pinned by its digest: `registry.example.com/keyswap-filter@sha256:…`
     #[arg(long, value_name = "IMAGE", required_unless_present = "url", conflicts_with = "url")]
     image: Option<Image>,
-    /// Where the filter is fetched from by HTTP, in place of an image
+    /// URL to fetch the filter from, in place of an image
     #[arg(id = "url", long = "module-url", value_name = "URL", requires = "sha256")]
     url: Option<Remote>,
-    /// The SHA-256 of the filter that is fetched: no other is run
+    /// SHA-256 of the fetched filter; no other is run
     #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::common::digest)]
     sha256: Option<String>,
 }
 
-/// An image by its digest: a tag can be moved to another one.
+/// An image pinned by its digest. A tag could be moved to another image.
 #[derive(Clone)]
 pub(super) struct Image {
     name: String,
     digest: String,
 }
 
-/// The source of the filter's code, for a mesh.
+/// The source of the filter's code, for a manifest.
 pub(super) enum Code<'c> {
     Image { name: &'c str, digest: &'c str },
     Http { url: &'c str, sha256: &'c str },
@@ -66,12 +66,12 @@ impl Kubernetes {
         match (&self.module.image, &self.module.url, &self.module.sha256) {
             (Some(image), ..) => Code::Image { name: &image.name, digest: &image.digest },
             (None, Some(remote), Some(sha256)) => Code::Http { url: &remote.url, sha256 },
-            // Clap lets nothing else through.
+            // Clap requires an image or both other arguments.
             _ => Code::Image { name: "", digest: "" },
         }
     }
 
-    /// Returns the variables of the proxy's container.
+    /// Returns the variables of the proxy's container, as references to the Secret.
     pub(super) fn environment(&self, plan: &Plan) -> String {
         let variable = |name: &String| {
             let secret = self.credentials_secret.as_str();
@@ -80,7 +80,8 @@ impl Kubernetes {
         plan.variables.iter().map(variable).collect()
     }
 
-    /// Returns the registry, if it is to be deployed. `labels` are those of its pods, `peer` is who may ask it.
+    /// Returns the manifest of the registry, `None` without `--registry-image`. `labels` are the labels of its pods,
+    /// `peer` selects the pods that may call it.
     pub(super) fn registry(&self, labels: &str, peer: &str) -> Option<File> {
         let image = self.registry_image.as_ref()?;
         let text = fill(
@@ -112,7 +113,7 @@ impl FromStr for Image {
     }
 }
 
-/// Reads a name that Kubernetes takes for a label of DNS (RFC 1123).
+/// Parses a DNS label (RFC 1123), the form of names in Kubernetes.
 pub(super) fn label(text: &str) -> Result<String, String> {
     let is_label = (1..=63).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

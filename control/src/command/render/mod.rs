@@ -1,7 +1,7 @@
-//! `keyswap render`: what runs the filter, written from the policy that it runs, for Envoy, Istio and Envoy Gateway.
+//! `keyswap render`: configurations that run the filter, derived from its policy, for Envoy, Istio and Envoy Gateway.
 //!
-//! A policy names hosts, clusters and variables; whatever runs it must have them under these names. Written by hand in two
-//! places they drift apart. No secret is read or written: they are named, and the deployment brings them.
+//! A policy names hosts, clusters and variables, and the configuration that runs it must define them under these names.
+//! Deriving one from the other keeps them equal. No secret is read or written: the output refers to secrets by name.
 mod common;
 mod envoy;
 mod envoy_gateway;

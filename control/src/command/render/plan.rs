@@ -1,5 +1,5 @@
-//! The needs of a configuration in the proxy around it: the upstreams that requests go to, the servers that the filter asks
-//! itself, the variables that it reads.
+//! The parts of a proxy that a filter's configuration requires: upstreams of requests, clusters of callouts, and
+//! environment variables.
 
 use std::collections::BTreeSet;
 
@@ -10,31 +10,32 @@ use serde_json::{Value, json};
 use super::site::{Named, Site};
 use crate::command::policy::variables;
 
-/// The parts of every rendering.
+/// The input of every rendering.
 pub(super) struct Plan {
-    /// The configuration of the filter.
+    /// The filter's configuration.
     pub(super) document: Value,
     pub(super) upstreams: Vec<Named>,
     pub(super) callouts: Vec<Callout>,
-    /// The environment of the filter.
+    /// The variables that the filter reads.
     pub(super) variables: BTreeSet<String>,
 }
 
-/// A server that the filter asks, by the name of a cluster.
+/// A cluster that the filter makes callouts to, and its server.
 pub(super) struct Callout {
     pub(super) cluster: String,
     pub(super) site: Site,
-    /// The places of the document that name the cluster, or would, as JSON pointers.
+    /// The objects of the document whose `cluster` names it, explicitly or by default, as JSON pointers (RFC 6901).
     places: Vec<String>,
 }
 
-/// Gateways have many providers, so none gives them its name.
+/// The hosts of gateways, with the names of their clusters. A gateway serves many providers, so its cluster is not
+/// named after one.
 const GATEWAYS: [(&str, &str); 2] =
     [("gateway.ai.cloudflare.com", "cloudflare-ai-gateway"), ("ai-gateway.vercel.sh", "vercel-ai-gateway")];
 
 impl Plan {
-    /// `upstreams`, `clusters` and `variables` are what is to be there beside what the configuration names; a cluster of
-    /// the same name is reached where `clusters` says.
+    /// Collects the requirements of a configuration. `upstreams`, `clusters` and `variables` are added to them; an
+    /// entry of `clusters` overrides the server of the cluster with its name. Conflicting names are an error.
     pub(super) fn of(
         configuration: &Configuration,
         document: Value,
@@ -102,7 +103,7 @@ impl Plan {
         match self.callouts.iter_mut().find(|callout| callout.cluster == found.cluster) {
             Some(known) if known.site == site => known.places.push(place),
             Some(known) => bail!(
-                "the cluster `{}` is to reach both {} and {}: give one another `cluster`",
+                "the cluster `{}` has two servers, {} and {}: set another `cluster` for one of them",
                 found.cluster,
                 known.site,
                 site
@@ -115,26 +116,26 @@ impl Plan {
         Ok(())
     }
 
-    /// Upstreams and callouts are clusters of one Envoy.
+    /// Checks that all names are distinct: upstreams and callouts are clusters of one Envoy.
     fn check_names(&self) -> anyhow::Result<()> {
         let mut names = BTreeSet::new();
         let upstreams = self.upstreams.iter().map(|upstream| &upstream.name);
         for name in upstreams.chain(self.callouts.iter().map(|callout| &callout.cluster)) {
             ensure!(
                 names.insert(name),
-                "two clusters are named `{name}`: name one otherwise, by `--upstream NAME=URL` or its `cluster`"
+                "two clusters are named `{name}`: rename one with `--upstream NAME=URL` or its `cluster`"
             );
         }
         Ok(())
     }
 }
 
-/// Returns the place in a document as a JSON pointer.
+/// Converts a place such as `a.b` to a JSON pointer (RFC 6901).
 fn pointer(place: &str) -> String {
     place.split('.').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect()
 }
 
-/// Returns the variables that the configuration reads, and more.
+/// Returns the variables that the configuration reads, with those in `more`.
 fn all_variables(document: &Value, more: &[String]) -> BTreeSet<String> {
     let mut all = variables(document.to_string().as_bytes());
     all.extend(more.iter().cloned());
@@ -146,7 +147,7 @@ fn shared_name(site: &Site) -> String {
     gateway.map_or_else(|| site.authority.clone(), |(_, name)| (*name).to_owned())
 }
 
-/// Writes the name of a cluster. Its parent may be absent: an issuer needs no `jwks`.
+/// Sets `cluster` in the object at `place`, which is created if absent: an issuer needs no `jwks`.
 fn set_cluster(document: &mut Value, place: &str, cluster: &str) {
     if document.pointer(place).is_none()
         && let Some((parent, name)) = place.rsplit_once('/')
@@ -162,7 +163,7 @@ fn set_cluster(document: &mut Value, place: &str, cluster: &str) {
 impl std::str::FromStr for Named {
     type Err = anyhow::Error;
 
-    /// Reads `NAME=URL`.
+    /// Parses `NAME=URL`.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let (name, url) = text.split_once('=').context("expected `NAME=URL`")?;
         let is_name = (1..=63).contains(&name.len())

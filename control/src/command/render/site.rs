@@ -1,4 +1,4 @@
-//! The place of a server: scheme, host and port, of which the host may be a name or an address.
+//! The site of a server: scheme, host and port. The host is a name or an IP address.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, ensure};
 
-/// Scheme and authority of a URL.
+/// The scheme and authority of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Site {
-    /// As requests name it: without the port that the scheme implies.
+    /// The authority as in the URL: host and, if given, port.
     pub(super) authority: String,
-    /// Without brackets.
+    /// The host, without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) is_tls: bool,
 }
 
-/// A site with the name that a configuration has for it.
+/// A site with its name in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) name: String,
@@ -25,17 +25,17 @@ pub(super) struct Named {
 }
 
 impl Site {
-    /// Returns true for a name that Kubernetes gives a service, which no entry of the mesh needs to tell of.
+    /// Returns true if the host is a Kubernetes service, which needs no `ServiceEntry`.
     pub(super) fn is_of_kubernetes(&self) -> bool {
         [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
     }
 
-    /// Returns true if the host is an address already.
+    /// Returns true if the host is an IP address.
     pub(super) fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
     }
 
-    /// Returns the name of an object in Kubernetes for it.
+    /// Returns the name of the site's objects in Kubernetes.
     pub(super) fn object_name(&self) -> String {
         let default = if self.is_tls { 443 } else { 80 };
         let host = self.host.replace([':', '_'], "-").to_ascii_lowercase();

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{envoy, envoy_gateway, istio};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Write what runs the filter with a policy: for Envoy, Istio or Envoy Gateway
+/// Write the configuration that runs the filter in Envoy, Istio or Envoy Gateway
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap render envoy --policy policy.yaml > bootstrap.yaml\n  \

@@ -1,8 +1,8 @@
-//! The text of what is rendered: templates with values put in, and documents as JSON and YAML that people can read.
+//! The text of renderings: filled templates, and documents as readable JSON and YAML.
 //!
-//! A template's `{{name}}` becomes the value of that name. A value of several lines that stands alone on its line gets the
-//! indentation of its place. What is put in is either checked where it comes from or written by this module, so that no
-//! value can end the scalar that it stands in.
+//! A template's `{{name}}` is replaced with the value of that name. A placeholder alone on its line passes its
+//! indentation to all lines of the value. Values are validated where they are parsed or quoted by this module, so no
+//! value ends the scalar that it is in.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use serde_saphyr::{DoubleQuoted, FlowSeq};
 
-/// Fills a template. A name without a value, and a value without a place, is a defect of this program.
+/// Fills a template. Every placeholder must have a value.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len());
     for line in template.lines() {
@@ -28,7 +28,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     text
 }
 
-/// Fills the places from left to right, once: what is put in has no places.
+/// Fills the placeholders from left to right. Placeholders in values are not filled.
 fn put_filled(text: &mut String, line: &str, values: &[(&str, &str)]) {
     let mut rest = line;
     while let Some((before, (name, after))) =
@@ -36,7 +36,7 @@ fn put_filled(text: &mut String, line: &str, values: &[(&str, &str)]) {
     {
         text.push_str(before);
         let value = values.iter().find(|(known, _)| *known == name);
-        debug_assert!(value.is_some(), "a place without a value: {name}");
+        debug_assert!(value.is_some(), "a placeholder without a value: {name}");
         text.push_str(value.map_or("", |(_, value)| value));
         rest = after;
     }
@@ -52,7 +52,7 @@ fn put_indented(text: &mut String, indent: &str, value: &str) {
     }
 }
 
-/// A document for people: its version stands first, whatever the alphabet says, and short lists are on one line.
+/// A document in readable form: `version` comes first, and lists of scalars are on one line.
 struct Readable<'d>(&'d Value);
 
 impl Serialize for Readable<'_> {
@@ -76,12 +76,12 @@ impl Serialize for Readable<'_> {
     }
 }
 
-/// Returns the document as JSON in ASCII, as a block of YAML can hold it.
+/// Returns the document as JSON in ASCII, to be embedded in a YAML block.
 pub(super) fn json(document: &Value) -> anyhow::Result<String> {
     Ok(ascii(&serde_json::to_string_pretty(&Readable(document))?))
 }
 
-/// Escapes what is not ASCII, which in JSON stands in strings only: YAML breaks lines at more characters than JSON.
+/// Escapes characters outside of ASCII, which JSON has in strings only. YAML treats some of them as line breaks.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for char in json.chars() {
@@ -96,7 +96,7 @@ fn ascii(json: &str) -> String {
     text
 }
 
-/// Returns the document as YAML in blocks. Text is quoted unless readers of YAML 1.1 and of 1.2 take it for text.
+/// Returns the document as YAML in block style. A string is quoted unless YAML 1.1 and 1.2 both read it as a string.
 pub(super) fn yaml(document: &Value) -> anyhow::Result<String> {
     Ok(serde_saphyr::to_string_with_options(
         &Readable(document),
@@ -104,7 +104,8 @@ pub(super) fn yaml(document: &Value) -> anyhow::Result<String> {
     )?)
 }
 
-/// Returns a text as a scalar of YAML, also for lists and maps on one line: in quotes unless every reader takes it for text.
+/// Returns a text as a YAML scalar that is valid in flow style too. It is quoted unless YAML 1.1 and 1.2 both read it
+/// as a string.
 pub(super) fn scalar(text: &str) -> String {
     // Texts are never refused.
     let list = serde_saphyr::to_string(&FlowSeq([text])).unwrap_or_default();
@@ -112,7 +113,7 @@ pub(super) fn scalar(text: &str) -> String {
     list.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or_default().to_owned()
 }
 
-/// Returns a text as a scalar of YAML in quotes.
+/// Returns a text as a double-quoted YAML scalar.
 pub(super) fn quoted(text: &str) -> String {
     // Texts are never refused.
     serde_saphyr::to_string(&DoubleQuoted(text)).unwrap_or_default().trim_end().to_owned()

@@ -1,17 +1,17 @@
-//! Exit codes: the contract with scripts. They are stable, and no other code is ever used.
+//! Exit codes: the contract with scripts. The codes are stable, and no others are used.
 
 use std::process::ExitCode;
 
 /// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done, and the answer is yes.
+    /// Success.
     Ok,
-    /// It could not be done: wrong usage, an unreadable file, a malformed request.
+    /// Failure: wrong usage, an unreadable file, a malformed request.
     Failure,
     /// `policy explain`: the request is refused.
     Refused,
-    /// `policy test`, `policy diff`, `policy lint`: something is not as it was to be.
+    /// `policy test`, `policy diff`, `policy lint`: a case differs, policies differ, or there is a finding.
     Differs,
     /// The policy, or a file with its cases, is invalid.
     Invalid,
@@ -19,13 +19,13 @@ pub(crate) enum Exit {
 
 const CODES: &str = "\
 Exit codes:
-  0  done; `policy explain`: the request is forwarded
-  1  it could not be done: wrong usage, an unreadable file, a malformed request
+  0  success; `policy explain`: the request is forwarded
+  1  failure: wrong usage, an unreadable file, a malformed request
   2  `policy explain`: the request is refused; `policy test`: a case differs; `policy diff`: something changes;
      `policy lint --deny-warnings`: there is a finding
   3  the policy, or a file with its cases, is invalid";
 
-/// Returns the end of a command's help: an example, and what its exit code means.
+/// Returns the end of a command's help: examples and exit codes.
 pub(crate) fn help(examples: &str) -> String {
     format!("Examples:\n{examples}\n\n{CODES}")
 }

@@ -1,4 +1,4 @@
-//! Reading files and standard input, with a limit: a wrong path may be a device without an end.
+//! Reading files and standard input, up to a limit: a wrong path may name an endless device.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 
 use super::output::visible;
 
-/// Reads a file, or standard input for `-`. More than `limit` bytes are refused.
+/// Reads a file, or standard input for `-`. More than `limit` bytes are an error.
 pub(crate) fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     let read = if is_stdin(path) {
         read_limited(io::stdin().lock(), limit)
@@ -27,7 +27,7 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Returns the name of the input in messages.
+/// Returns the name of the input for messages.
 pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) {
         "standard input".to_owned()

@@ -1,4 +1,4 @@
-//! The terminal of the subcommands: files, standard streams, exit codes.
+//! The subcommands' input and output: files, standard streams, exit codes.
 
 pub(super) mod exit;
 pub(super) mod output;

@@ -1,4 +1,4 @@
-//! Writing to the terminal or a pipe. A reader that goes away (`| head`) ends the output, not in an error.
+//! Output to the terminal or a pipe. A closed pipe, as with `| head`, is not an error.
 
 use std::io::{self, ErrorKind, Write as _};
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Serialize;
 
-/// The form of the output.
+/// The output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Text for people
@@ -31,14 +31,14 @@ pub(crate) fn print_json(answer: &impl Serialize) -> anyhow::Result<()> {
     print(&serde_json::to_string_pretty(answer)?)
 }
 
-/// Writes to standard error what is said beside the answer.
+/// Writes a note to standard error, so that standard output holds the answer only.
 pub(crate) fn note(text: &str) {
-    // There is no other place to tell that this cannot be written.
+    // An error of the last output stream has no place to be reported.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Escapes control characters: what comes from a file or a request moves no cursor, starts no
-/// line of its own and turns none around.
+/// Escapes control characters, line and paragraph separators, and bidirectional controls. Text from a file or a request
+/// then cannot move the cursor, start a line or reverse one.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,6 +1,6 @@
-//! Tables for people: aligned columns, or a paragraph a row where the terminal is too narrow for them.
+//! Tables for people: aligned columns, or a paragraph for each row where the terminal is too narrow.
 //!
-//! Nothing gets to the terminal but text: see [`visible`].
+//! Values are escaped with [`visible`].
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::output::visible;
 
-/// The sign for a value that is absent.
+/// The text of an absent value.
 pub(in crate::command) const NONE: &str = "-";
 
-/// Rows under the names of their columns.
+/// A table: the names of its columns, and its rows.
 pub(in crate::command) struct Table {
     columns: &'static [&'static str],
     rows: Vec<Vec<String>>,
@@ -22,12 +22,12 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row: a value for each column.
+    /// Adds a row, with one value for each column.
     pub(in crate::command) fn add(&mut self, values: impl IntoIterator<Item = String>) {
         self.rows.push(values.into_iter().map(|value| visible(&value)).collect());
     }
 
-    /// Returns the table as wide as the terminal allows; as wide as it is where there is no terminal.
+    /// Returns the table as text that fits the terminal's width. Without a terminal the width is not limited.
     pub(in crate::command) fn to_text(&self) -> String {
         self.fit(terminal_width())
     }
@@ -56,7 +56,7 @@ impl Table {
         text.join("\n")
     }
 
-    /// Returns every row as a paragraph of its own, a value a line.
+    /// Returns each row as a paragraph, with one value a line.
     pub(in crate::command) fn as_paragraphs(&self) -> String {
         let width = self.columns.iter().map(|name| name.width() + 2).max().unwrap_or(0);
         let mut text = String::new();
@@ -77,7 +77,7 @@ fn padded(value: &str, width: usize) -> String {
     format!("{value}{}", " ".repeat(missing))
 }
 
-/// Returns the width. `COLUMNS` goes before what the terminal says.
+/// Returns the width in columns, from `COLUMNS` or else from the terminal; `None` without either.
 fn terminal_width() -> Option<usize> {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     told.or_else(|| terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0)))

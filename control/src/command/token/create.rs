@@ -1,4 +1,4 @@
-//! `keyswap token create`: a new proxy token, shown once, and its record: in a registry, or for a policy.
+//! `keyswap token create`: a new proxy token, shown once, and its record in a registry or for a policy.
 
 use clap::Args;
 use keyswap_core::base::Digest;
@@ -12,12 +12,12 @@ use crate::command::terminal::output::{self, Format};
 use crate::registry::policy_token::{Draft, PolicyToken};
 use crate::registry::{NewToken, RateLimit, SecretText, Source};
 
-/// Mint a proxy token
+/// Create a proxy token
 ///
-/// The token is printed once and kept nowhere; it is known by its SHA-256. With `--database` or `--server` its record goes into the
-/// registry. Without, standard error gets the record to paste under `tokens:` in a policy; the words around it are
-/// YAML comments. Standard output gets the token alone, so that it can be piped or captured. `--format json` prints
-/// all on standard output: `{"token", "sha256", "record"}`.
+/// The token is printed once and not stored; its record holds its SHA-256. With `--database` or `--server` the record
+/// is added to the registry. Otherwise the record is printed on standard error, as YAML to paste under `tokens:` in a
+/// policy. Standard output has the token alone, to be piped or captured. `--format json` prints `{"token", "sha256",
+/// "record"}` on standard output.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap token create --label <LABEL> --provider <NAME>... [OPTIONS]",
@@ -27,25 +27,25 @@ use crate::registry::{NewToken, RateLimit, SecretText, Source};
     )
 )]
 pub(crate) struct Create {
-    /// What people call the token: 1 to 64 characters
+    /// Label of the token: 1 to 64 characters
     #[arg(long)]
     label: Option<String>,
-    /// A provider that the token is for, by its name in the policy; repeat it, or separate names by commas
+    /// Provider that the token may call, by its name in the policy; repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<String>,
-    /// The email address of the person who answers for the token
+    /// Email address of the token's owner
     #[arg(long, value_name = "EMAIL")]
     owner: Option<String>,
-    /// When the token ends, such as `2027-06-30T00:00:00Z`; without it the token does not expire
+    /// Expiry of the token, such as `2027-06-30T00:00:00Z` (default: no expiry)
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
-    /// A model that the token is for, in a registry; all unless some are named
+    /// Model that the token may use, in a registry (default: all); repeatable, or separated by commas
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
-    /// How often the token may be used, in a registry: requests and a time, such as `60/1m`
+    /// Rate limit of the token, in a registry: requests and a period, such as `60/1m`
     #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
-    /// Read the token from standard input, and mint none: 12 characters or more
+    /// Read the token from standard input, at least 12 characters, in place of a generated one
     #[arg(long)]
     stdin: bool,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        // What is wrong is told in full, and before standard input is read.
+        // All errors are reported together, before standard input is read.
         let draft = self.record(Digest::of(b""))?;
         if self.target.is_named()? { self.keep(draft) } else { self.mint() }
     }
@@ -69,7 +69,7 @@ impl Create {
         Ok(PolicyToken::new(digest, draft)?)
     }
 
-    /// Puts the token into the registry.
+    /// Adds the token to the registry and prints it.
     fn keep(self, draft: PolicyToken) -> anyhow::Result<Exit> {
         let new = NewToken {
             label: draft.label,
@@ -84,7 +84,7 @@ impl Create {
         let token = created.token.as_ref().map(SecretText::expose).unwrap_or_default();
         let record = &created.record;
         match self.target.format {
-            Format::Human => print_human(token, "# It is in the registry:", &view::details(record))?,
+            Format::Human => print_human(token, "# Its record in the registry:", &view::details(record))?,
             Format::Json => output::print_json(
                 &json!({"token": token, "sha256": record.digest.to_hex(), "record": record}),
             )?,
@@ -92,11 +92,11 @@ impl Create {
         Ok(Exit::Ok)
     }
 
-    /// Mints a token for a policy.
+    /// Creates a token for a policy and prints it with its record.
     fn mint(self) -> anyhow::Result<Exit> {
         anyhow::ensure!(
             self.models.is_empty() && self.rate_limit.is_none() && !self.stdin,
-            "`--model`, `--rate-limit` and `--stdin` need a registry: name it with `--database` or `--server`"
+            "`--model`, `--rate-limit` and `--stdin` need a registry: pass `--database` or `--server`"
         );
         let token = SecretText::mint()?;
         let token = token.expose();
@@ -118,7 +118,7 @@ impl Create {
 }
 
 fn print_human(token: &str, words: &str, record: &str) -> anyhow::Result<()> {
-    output::note("# The token is shown once and never again: keep it now.");
+    output::note("# The token is shown only once: store it now.");
     output::print(token)?;
     output::note(words);
     output::note(record);

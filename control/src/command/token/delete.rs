@@ -1,4 +1,4 @@
-//! `keyswap token delete`: takes a token out of a registry, for good.
+//! `keyswap token delete`: removes a token from a registry permanently.
 
 use clap::Args;
 use serde_json::json;
@@ -9,13 +9,13 @@ use crate::command::terminal::confirm::confirm;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
 
-/// Take a token out of the registry, for good
+/// Delete a token from the registry permanently
 #[derive(Args)]
 #[command(after_help = exit::help("  keyswap token delete alice-laptop --yes --database sqlite://keyswap.db"))]
 pub(crate) struct Delete {
     #[command(flatten)]
     selector: Selector,
-    /// Do not ask
+    /// Delete without asking for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

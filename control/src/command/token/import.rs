@@ -15,24 +15,24 @@ use crate::command::terminal::output::{self, Format, visible};
 use crate::registry::{KnownToken, NewToken, RateLimit, Status};
 use crate::text::object::Object;
 
-/// Bring the tokens of a policy into the registry
+/// Import the tokens of a policy into the registry
 ///
-/// They are known by their digests, so whoever holds them notices nothing. All come in or none does; those that are
-/// in the registry already stay as they are there, so an import can be repeated.
+/// Tokens are imported by their digests, so clients keep their tokens. All tokens are imported or none. Tokens that the
+/// registry has already stay unchanged, so an import can be repeated.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap token import policy.yaml --database sqlite://keyswap.db\n  \
      keyswap policy import litellm config.yaml --keys keys.json | keyswap token import - --database sqlite://keyswap.db"
 ))]
 pub(crate) struct Import {
-    /// A policy, or a document with its `tokens` only, in YAML or JSON; `-` is standard input
+    /// Policy, or a document with its `tokens` only, in YAML or JSON; `-` reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     target: Target,
 }
 
-/// A record as policies have it.
+/// An entry of a policy's `tokens`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -52,16 +52,16 @@ impl Import {
         let added = self.target.open_or_make()?.import_tokens(tokens)?;
         let known = count - added.len();
         match self.target.format {
-            Format::Human => output::print(&format!("{} imported, {known} there already", added.len()))?,
+            Format::Human => output::print(&format!("{} imported, {known} already present", added.len()))?,
             Format::Json => output::print_json(&json!({"imported": added, "known": known}))?,
         }
         Ok(Exit::Ok)
     }
 }
 
-/// Reads the tokens of the document. An error names the place and repeats nothing of what stands there.
+/// Reads the tokens of the document. Errors name the place and do not quote its content.
 fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
-    // A whole policy holds as a whole; a document with tokens only is read token by token.
+    // A whole policy must be valid. A document with tokens only is validated token by token.
     let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
     if document.get("version").is_some()
         && let Err(errors) = file.policy()

@@ -6,7 +6,7 @@ use super::view;
 use crate::command::list;
 use crate::command::terminal::exit::{self, Exit};
 
-/// List tokens, the newest first
+/// List tokens, newest first
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap token list --search alice --database sqlite://keyswap.db\n  \

@@ -1,4 +1,4 @@
-//! `keyswap token rotate`: a successor with the same rights, shown once; the old token works a while longer.
+//! `keyswap token rotate`: a successor with the same rights, shown once; the old token works for a grace period.
 
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 use crate::registry::SecretText;
 
-/// Replace a token: the new one is printed once, the old one works until the grace is over
+/// Replace a token with a new one that has the same rights
 ///
-/// Standard output gets the new token alone; `--format json` prints `{"token", "sha256", "record", "retiring"}`.
+/// The new token is printed once. The old token works until the grace period is over. Standard output has the new token
+/// alone; `--format json` prints `{"token", "sha256", "record", "retiring"}`.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  TOKEN=$(keyswap token rotate alice-laptop --grace 24h --database sqlite://keyswap.db)"
@@ -23,7 +24,7 @@ use crate::registry::SecretText;
 pub(crate) struct Rotate {
     #[command(flatten)]
     selector: Selector,
-    /// How long the old token works on: `0s`, `10m`, `24h`, `7d`; a year at most
+    /// Grace period of the old token, such as `0s`, `10m`, `24h` or `7d`, at most one year
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = rate::parse_grace)]
     grace: Duration,
     #[command(flatten)]
@@ -39,7 +40,7 @@ impl Rotate {
         let token = rotation.successor.token.as_ref().map(SecretText::expose).unwrap_or_default();
         match self.target.format {
             Format::Human => {
-                output::note("# The new token is shown once and never again: keep it now.");
+                output::note("# The new token is shown only once: store it now.");
                 output::print(token)?;
                 output::note(&view::details(record));
                 output::note(&format!(

@@ -1,4 +1,4 @@
-//! Naming a token without saying it.
+//! The argument that selects a token, without the token itself on the command line.
 
 use std::fmt::Write as _;
 
@@ -11,24 +11,25 @@ use crate::command::connection::operations::{Operations, collect};
 use crate::command::terminal::output::visible;
 use crate::registry::{Listing, RegistryError, Token};
 
-/// The fewest digits of a SHA-256 that name a token.
+/// The fewest digits of a SHA-256 that select a token.
 const MIN_DIGITS: usize = 8;
 
 /// The most matches that an error lists.
 const MAX_LISTED: usize = 10;
 
-/// The token that a subcommand is about.
+/// The argument that selects the token of a subcommand.
 #[derive(Args)]
 pub(super) struct Selector {
-    /// The token: its label, the beginning of its label, or 8 digits or more of its SHA-256
+    /// Label of the token, the beginning of its label, or the first 8 or more digits of its SHA-256
     ///
-    /// With `-`, the token itself is read from standard input. It is not taken as an argument, which others could read.
+    /// `-` reads the token itself from standard input. It is not accepted as an argument, which other users could read.
     #[arg(value_name = "TOKEN")]
     token: String,
 }
 
 impl Selector {
-    /// Finds the one token that is meant. No error repeats what was given: it may be a token.
+    /// Returns the selected token. No match, or more than one, is an error. Errors do not quote the argument: it may be
+    /// a token.
     pub(super) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
         if self.token == "-" {
             let token = stdin::read_token()?;
@@ -36,16 +37,18 @@ impl Selector {
             return registry.token(&digest);
         }
         if self.token.starts_with("ptk_") {
-            bail!("others can read the arguments of a process: give a token on standard input, and `-` here");
+            bail!(
+                "other users can read a process's arguments: pass the token on standard input, and `-` here"
+            );
         }
         if self.token.trim().is_empty() {
-            bail!("which token? Give its label or digits of its SHA-256");
+            bail!("no token given: pass its label or digits of its SHA-256");
         }
         if let Some(digest) = Digest::from_hex(&self.token.to_ascii_lowercase()) {
             return registry.token(&digest);
         }
         let mut candidates = self.candidates(registry)?;
-        // A whole label goes before longer ones that begin with it.
+        // A token whose whole label matches is preferred to longer labels.
         if candidates.iter().any(|token| token.label == self.token) {
             candidates.retain(|token| token.label == self.token);
         }
@@ -73,7 +76,7 @@ impl Selector {
 }
 
 fn ambiguous(matches: &[Token]) -> String {
-    let mut text = format!("{} tokens match: name one by digits of its SHA-256", matches.len());
+    let mut text = format!("{} tokens match: select one by digits of its SHA-256", matches.len());
     for token in matches.iter().take(MAX_LISTED) {
         let _ = write!(text, "\n{}  {}  {}", token.id(), view::status(token), visible(&token.label));
     }

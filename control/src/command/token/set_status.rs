@@ -1,4 +1,4 @@
-//! `keyswap token disable` takes a token back, `keyswap token enable` gives it again.
+//! `keyswap token disable` and `keyswap token enable`: the status of a token.
 
 use clap::Args;
 
@@ -8,7 +8,7 @@ use crate::command::connection::target::Target;
 use crate::command::terminal::exit::Exit;
 use crate::registry::Status;
 
-/// A token of a registry.
+/// The arguments of `token disable` and `token enable`.
 #[derive(Args)]
 pub(in crate::command) struct SetStatus {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `keyswap token show`: all that is known of a token.
+//! `keyswap token show`: the record of a token.
 
 use clap::Args;
 
@@ -7,7 +7,7 @@ use super::view;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 
-/// Show all that is known of a token
+/// Show the record of a token
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap token show alice-laptop --database sqlite://keyswap.db\n  \

@@ -1,4 +1,4 @@
-//! A raw token from standard input, where no list of processes shows it.
+//! A raw token from standard input, which process lists do not show.
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use anyhow::{Context as _, ensure};
 use crate::command::terminal::input;
 use crate::registry::SecretText;
 
-/// The longest token, and a line break.
+/// The longest token and a line break.
 const MAX_BYTES: usize = 8 * 1024 + 2;
 
-/// Reads a token; a line break after it is not part of it.
+/// Reads a token. A line break at the end is removed. Empty input is an error.
 pub(super) fn read_token() -> anyhow::Result<SecretText> {
     let bytes = input::read(Path::new("-"), MAX_BYTES)?;
     let mut text = String::from_utf8(bytes).ok().context("standard input is not UTF-8")?;
@@ -20,6 +20,6 @@ pub(super) fn read_token() -> anyhow::Result<SecretText> {
             text.pop();
         }
     }
-    ensure!(!text.is_empty(), "there is no token on standard input");
+    ensure!(!text.is_empty(), "no token on standard input");
     Ok(SecretText::new(text))
 }

@@ -6,7 +6,7 @@ use super::{create, delete, import, list, rotate, set_status, show};
 use crate::command::terminal::exit::{self, Exit};
 use crate::registry::Status;
 
-/// Mint proxy tokens, and look after those in a registry
+/// Create proxy tokens, and manage the tokens of a registry
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap token create --label alice-laptop --provider openai\n  \
@@ -17,10 +17,10 @@ pub(in crate::command) enum Command {
     List(list::List),
     Show(show::Show),
     Rotate(rotate::Rotate),
-    /// Take a token back, until it is enabled again
+    /// Disable a token: requests with it are refused until it is enabled
     #[command(after_help = exit::help("  keyswap token disable alice-laptop --database sqlite://keyswap.db"))]
     Disable(set_status::SetStatus),
-    /// Give a disabled token again
+    /// Enable a disabled token
     #[command(after_help = exit::help("  keyswap token enable alice-laptop --database sqlite://keyswap.db"))]
     Enable(set_status::SetStatus),
     Delete(delete::Delete),

@@ -1,4 +1,4 @@
-//! Tokens as people see them.
+//! Tokens in human-readable output.
 
 use crate::command::terminal::output::{self, Format};
 use crate::command::terminal::table::{NONE, Table};
@@ -22,7 +22,7 @@ const DETAILS: &[&str] = &[
     "last used",
 ];
 
-/// Returns the state of a token in a word.
+/// Returns the state of a token: its status, `expired` after its expiry, or `retiring` if it has a successor.
 pub(super) fn status(token: &Token) -> &'static str {
     match token.status {
         Status::Disabled => "disabled",
@@ -50,7 +50,7 @@ pub(super) fn table(tokens: &[Token]) -> Table {
     table
 }
 
-/// Prints all that is known of a token.
+/// Prints the record of a token.
 pub(super) fn print(token: &Token, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => output::print_json(token),
@@ -58,7 +58,7 @@ pub(super) fn print(token: &Token, format: Format) -> anyhow::Result<()> {
     }
 }
 
-/// Returns all that is known of a token, a line each.
+/// Returns the record of a token, with one field a line.
 pub(super) fn details(token: &Token) -> String {
     let mut table = Table::new(DETAILS);
     table.add([

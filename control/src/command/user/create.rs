@@ -1,4 +1,4 @@
-//! `keyswap user create`: a user in a registry.
+//! `keyswap user create`: a new user in a registry.
 
 use clap::Args;
 
@@ -8,24 +8,24 @@ use crate::command::rate;
 use crate::command::terminal::exit::{self, Exit};
 use crate::registry::{NewUser, RateLimit};
 
-/// Put a user into the registry
+/// Create a user in the registry
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap user create alice@example.com --provider openai --database sqlite://keyswap.db"
 ))]
 pub(crate) struct Create {
-    /// The user's email address
+    /// Email address of the user
     email: String,
-    /// What people call the user
+    /// Label of the user
     #[arg(long)]
     label: Option<String>,
-    /// A provider that the user may call; repeat it, or separate names by commas
+    /// Provider that the user may call; repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<String>,
-    /// A model that the user may call; all unless some are named
+    /// Model that the user may use (default: all); repeatable, or separated by commas
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
-    /// How often the user may call: requests and a time, such as `60/1m`
+    /// Rate limit of the user: requests and a period, such as `60/1m`
     #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
     #[command(flatten)]

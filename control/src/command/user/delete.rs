@@ -1,4 +1,4 @@
-//! `keyswap user delete`: takes a user out of a registry, for good.
+//! `keyswap user delete`: removes a user from a registry permanently.
 
 use clap::Args;
 use serde_json::json;
@@ -8,13 +8,13 @@ use crate::command::terminal::confirm::confirm;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
 
-/// Take a user out of the registry, for good
+/// Delete a user from the registry permanently
 #[derive(Args)]
 #[command(after_help = exit::help("  keyswap user delete alice@example.com --yes --database sqlite://keyswap.db"))]
 pub(crate) struct Delete {
-    /// The user's email address
+    /// Email address of the user
     email: String,
-    /// Do not ask
+    /// Delete without asking for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use super::view;
 use crate::command::list;
 use crate::command::terminal::exit::{self, Exit};
 
-/// List users, the newest first
+/// List users, newest first
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap user list --status disabled --database sqlite://keyswap.db\n  \

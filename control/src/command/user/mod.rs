@@ -1,4 +1,4 @@
-//! `keyswap user`: people who sign in elsewhere and are known by their email address.
+//! `keyswap user`: users of a registry. They sign in at an identity provider and are identified by their email address.
 mod create;
 mod delete;
 mod list;

@@ -1,4 +1,4 @@
-//! `keyswap user show`: all that is known of a user.
+//! `keyswap user show`: the record of a user.
 
 use clap::Args;
 
@@ -6,11 +6,11 @@ use super::view;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 
-/// Show all that is known of a user
+/// Show the record of a user
 #[derive(Args)]
 #[command(after_help = exit::help("  keyswap user show alice@example.com --database sqlite://keyswap.db"))]
 pub(crate) struct Show {
-    /// The user's email address
+    /// Email address of the user
     email: String,
     #[command(flatten)]
     target: Target,

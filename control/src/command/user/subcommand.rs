@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{create, delete, list, show, update};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Look after the users in a registry
+/// Manage the users of a registry
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap user create alice@example.com --provider openai --database sqlite://keyswap.db"

@@ -1,4 +1,4 @@
-//! `keyswap user update`: other rights, another label, another status.
+//! `keyswap user update`: changes to a user's rights, label, status and rate limit.
 
 use clap::Args;
 
@@ -9,30 +9,30 @@ use crate::command::rate;
 use crate::command::terminal::exit::{self, Exit};
 use crate::registry::{RateLimit, Status, UserPatch};
 
-/// Change a user: what is not named stays as it is
+/// Change a user; fields without an option stay unchanged
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap user update alice@example.com --status disabled --database sqlite://keyswap.db"
 ))]
 pub(crate) struct Update {
-    /// The user's email address
+    /// Email address of the user
     email: String,
-    /// What people call the user; an empty one takes the label away
+    /// New label of the user; an empty text removes the label
     #[arg(long)]
     label: Option<String>,
-    /// All providers that the user may call from now on; repeat it, or separate names by commas
+    /// Provider that the user may call, replacing all present ones; repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Option<Vec<String>>,
-    /// All models that the user may call from now on; `*` is all
+    /// Model that the user may use, replacing all present ones; `*` permits all; repeatable, or separated by commas
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Option<Vec<String>>,
-    /// Whether the user may call at all
+    /// New status of the user
     #[arg(long, value_enum)]
     status: Option<StatusName>,
-    /// How often the user may call: requests and a time, such as `60/1m`
+    /// New rate limit of the user: requests and a period, such as `60/1m`
     #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse, conflicts_with = "no_rate_limit")]
     rate_limit: Option<RateLimit>,
-    /// Take the rate limit away
+    /// Remove the rate limit
     #[arg(long)]
     no_rate_limit: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Users as people see them.
+//! Users in human-readable output.
 
 use crate::command::terminal::output::{self, Format};
 use crate::command::terminal::table::{NONE, Table};
@@ -23,7 +23,7 @@ pub(super) fn table(users: &[User]) -> Table {
     table
 }
 
-/// Prints all that is known of a user.
+/// Prints the record of a user.
 pub(super) fn print(user: &User, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => output::print_json(user),

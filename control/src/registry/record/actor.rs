@@ -1,8 +1,8 @@
-//! Actors, as the audit log has them.
+//! The actors of the audit log.
 
 use std::fmt;
 
-/// The longest name that is kept of an actor.
+/// The longest name of an actor.
 const MAX_NAME_CHARS: usize = 254;
 
 /// The author of a change: `admin`, `command line`, or the address of an administrator.
@@ -10,7 +10,7 @@ const MAX_NAME_CHARS: usize = 254;
 pub struct Actor(String);
 
 impl Actor {
-    /// Returns an actor by its name. Control characters and what exceeds 254 characters are dropped.
+    /// Returns an actor by its name. Control characters are dropped, and the name is truncated to 254 characters.
     pub fn new(name: &str) -> Self {
         Self(name.chars().filter(|char| !char.is_control()).take(MAX_NAME_CHARS).collect())
     }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-/// The kind of thing that changed.
+/// The kind of the changed object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
-    /// A token, by its digest.
+    /// A token, identified by its SHA-256.
     Token,
-    /// A user, by their address.
+    /// A user, identified by the email address.
     User,
 }
 
@@ -25,25 +25,25 @@ impl Subject {
     }
 }
 
-/// A token or user that changed, came or went.
+/// A token or user that was created, changed or deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Change {
-    /// Its kind.
+    /// The kind of the object.
     pub kind: Subject,
-    /// Its digest or address.
+    /// The token's SHA-256 in hexadecimal digits, or the user's email address.
     pub key: String,
-    /// The number of its newest change.
+    /// The sequence number of the object's newest change.
     pub sequence: i64,
 }
 
 /// A part of the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Feed {
-    /// The number to go on from.
+    /// The sequence number to continue from.
     pub sequence: i64,
-    /// The reader is ahead of the database, which was put back to an earlier state: what the reader knows may be
-    /// wrong, and this part begins at the beginning.
+    /// Set if the reader is ahead of the database, which was restored from a backup. The reader must discard all
+    /// that it has cached; the changes start from the first.
     pub reset: bool,
-    /// The changes, the oldest first.
+    /// The changes, oldest first.
     pub changes: Vec<Change>,
 }

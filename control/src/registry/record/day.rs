@@ -1,4 +1,4 @@
-//! Days in UTC: as exact as the last use of a token is known.
+//! Days in UTC, the precision of a token's last use.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl Day {
         Self(at.0.div_euclid(SECONDS))
     }
 
-    /// Reads `2026-11-01`.
+    /// Parses a day such as `2026-11-01`.
     pub fn parse(text: &str) -> Option<Self> {
         (text.len() == 10).then(|| UnixTime::from_rfc3339(&format!("{text}T00:00:00Z")).map(Self::of))?
     }

@@ -1,6 +1,6 @@
-//! Requests to put something into the registry, and the rules for it.
+//! New tokens and users, changes to them, and their validation.
 //!
-//! What makes a label, an owner, a provider and an expiry is the engine's to say: see [`super::policy_token`].
+//! The engine validates labels, owners, providers and expiries: see [`super::policy_token`].
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::policy_token::{Draft, Field, PolicyToken};
 use super::rate_limit::RateLimit;
 use super::secret_text::SecretText;
 
-/// The fewest characters of a custom token, and the most bytes of one.
+/// The bounds of a custom token: a token below the minimum can be guessed.
 const MIN_TOKEN_CHARS: usize = 12;
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -21,86 +21,86 @@ const MAX_MODEL_BYTES: usize = 128;
 /// The source of a new token.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// It is made here.
+    /// The registry generates the token.
     Mint,
-    /// It is this one.
+    /// The caller supplies the token.
     Custom(SecretText),
-    /// It is known by its digest only, as in a policy.
+    /// The caller supplies the token's digest, as in a policy.
     Digest(Digest),
 }
 
-/// A new token, as it is asked for.
+/// A new token, before validation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewToken {
-    /// Its label.
+    /// The label.
     pub label: String,
-    /// The email address of who answers for it.
+    /// The email address of the owner.
     pub owner: Option<String>,
-    /// The names of the providers it is for.
+    /// The names of the providers that the token may call.
     pub providers: Vec<String>,
-    /// The models it is for; all unless some are named.
+    /// The models that the token may use. An empty list permits all.
     pub models: Vec<String>,
-    /// The expiry: a time with an offset. Absent or empty is never.
+    /// The expiry: a time with an offset (RFC 3339). `None` or an empty text means no expiry.
     pub expires_at: Option<String>,
     /// The rate limit.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// A token that exists elsewhere, such as in a policy, and is known by its digest.
+/// A token that exists elsewhere, such as in a policy, identified by its digest.
 #[derive(Clone, Debug)]
 pub struct KnownToken {
-    /// Its SHA-256.
+    /// The SHA-256 of the token.
     pub digest: Digest,
-    /// Its record.
+    /// The record.
     pub new: NewToken,
-    /// Its status.
+    /// The status.
     pub status: Status,
 }
 
-/// A change of a token: what is `None` stays as it is.
+/// A change of a token. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct TokenPatch {
-    /// Its status.
+    /// The status.
     pub status: Option<Status>,
-    /// The expiry: a time with an offset; `Some(None)` is never.
+    /// The expiry: a time with an offset (RFC 3339). `Some(None)` removes the expiry.
     pub expires_at: Option<Option<String>>,
-    /// The rate limit; `Some(None)` takes it away.
+    /// The rate limit. `Some(None)` removes the limit.
     pub rate_limit: Option<Option<RateLimit>>,
 }
 
-/// A new user, as it is asked for.
+/// A new user, before validation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewUser {
-    /// The address.
+    /// The email address.
     pub email: String,
     /// The user's label.
     pub label: Option<String>,
     /// The names of the providers that the user may call.
     pub providers: Vec<String>,
-    /// The models that the user may call; all unless some are named.
+    /// The models that the user may use. An empty list permits all.
     pub models: Vec<String>,
     /// The rate limit.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// A change of a user: what is `None` stays as it is.
+/// A change of a user. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct UserPatch {
-    /// The label; an empty one takes it away.
+    /// The label. An empty text removes the label.
     pub label: Option<String>,
-    /// All providers that the user may call from now on.
+    /// The providers that the user may call, in place of the present ones.
     pub providers: Option<Vec<String>>,
-    /// All models that the user may call from now on.
+    /// The models that the user may use, in place of the present ones.
     pub models: Option<Vec<String>>,
     /// The user's status.
     pub status: Option<Status>,
-    /// The rate limit; `Some(None)` takes it away.
+    /// The rate limit. `Some(None)` removes the limit.
     pub rate_limit: Option<Option<RateLimit>>,
 }
 
-/// A new token that may be put into the registry.
+/// A new token, after validation.
 #[derive(Debug)]
 pub(in crate::registry) struct ValidToken {
     pub(in crate::registry) label: String,
@@ -112,7 +112,8 @@ pub(in crate::registry) struct ValidToken {
 }
 
 impl Source {
-    /// Returns the token where it is known, its digest and its last four characters.
+    /// Returns the token, its digest and its last four characters. For a digest alone the token is `None` and the text
+    /// is empty.
     pub(in crate::registry) fn take(self) -> Result<(Option<SecretText>, Digest, String), RegistryError> {
         let token = match self {
             Self::Mint => SecretText::mint()?,
@@ -123,7 +124,7 @@ impl Source {
         if text.chars().count() < MIN_TOKEN_CHARS {
             return Err(RegistryError::TokenTooShort);
         }
-        // Anything else could not be sent in every slot.
+        // Other characters cannot be sent in every auth slot.
         if text.len() > MAX_TOKEN_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RegistryError::Invalid {
                 field: "token",
@@ -139,7 +140,7 @@ impl Source {
 }
 
 impl NewToken {
-    /// Checks that it may be put into the registry.
+    /// Checks that the token is acceptable for a registry.
     pub fn validate(&self) -> Result<(), RegistryError> {
         self.clone().check().map(drop)
     }
@@ -163,7 +164,7 @@ impl NewToken {
 }
 
 impl NewUser {
-    /// Returns the user with the address in lower case and everything else as it will be kept.
+    /// Validates the user. Returns it in normal form: the address in lower case, `*` for no models.
     pub(in crate::registry) fn check(self) -> Result<Self, RegistryError> {
         let label = self.label.filter(|label| !label.trim().is_empty());
         let record = check(Draft {
@@ -182,14 +183,14 @@ impl NewUser {
     }
 }
 
-/// Reads a time with an offset; empty is never.
+/// Parses a time with an offset (RFC 3339). Returns `None` for no expiry or an empty text.
 pub(in crate::registry) fn check_expiry(text: Option<&str>) -> Result<Option<UnixTime>, RegistryError> {
     let text = text.filter(|text| !text.is_empty());
     text.map(|text| UnixTime::from_rfc3339(text).ok_or(RegistryError::InvalidExpiry)).transpose()
 }
 
 fn check(draft: Draft) -> Result<PolicyToken, RegistryError> {
-    // What the digest is does not matter to what is checked here.
+    // The checked fields do not depend on the digest.
     PolicyToken::new(Digest::of(b""), draft).map_err(|errors| {
         let Some(error) = errors.first() else { return RegistryError::Corrupt("draft") };
         let invalid = |field| RegistryError::Invalid { field, expected: error.message.clone() };

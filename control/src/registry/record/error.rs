@@ -1,79 +1,79 @@
-//! Errors of a registry, each with a code that programs can rely on.
+//! Errors of a registry, each with a stable code for programs.
 //!
-//! Messages never repeat a value that was sent, so that a token in the wrong field goes no further.
+//! Messages never contain a value of the request: a token in the wrong field must not reach a log.
 
 use std::fmt;
 
-/// Why an operation was not done. Nothing of it was.
+/// A failed operation. The operation had no effect.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// A token needs a label.
+    /// A token without a label.
     LabelRequired,
-    /// A token or a user needs a provider.
+    /// A token or a user without a provider.
     ProvidersRequired,
-    /// A custom token has less than 12 characters.
+    /// A custom token of fewer than 12 characters.
     TokenTooShort,
-    /// Not a time with an offset.
+    /// An expiry that is not a time with an offset (RFC 3339).
     InvalidExpiry,
-    /// A field does not hold what it should.
+    /// A field with an invalid value.
     Invalid {
-        /// The field's name.
+        /// The name of the field.
         field: &'static str,
-        /// The values that are allowed.
+        /// The values that are valid.
         expected: String,
     },
-    /// There is such a token already.
+    /// A token that is in the registry already.
     DuplicateToken,
-    /// There is such a user already.
+    /// A user that is in the registry already.
     DuplicateUser,
-    /// There is no such token.
+    /// A token that is not in the registry.
     UnknownToken,
-    /// There is no such user.
+    /// A user that is not in the registry.
     UnknownUser,
-    /// The token has a successor already.
+    /// A rotation of a token that has a successor already.
     AlreadyRotated,
-    /// A disabled token gets no successor.
+    /// A rotation of a disabled token.
     TokenDisabled,
-    /// An expired token gets no successor.
+    /// A rotation of an expired token.
     TokenExpired,
-    /// Neither the token nor the request says how much is allowed.
+    /// A request to count against a limit that neither the token nor the request has.
     NoRateLimit,
-    /// Not a signed policy, or not one that holds: a word on why.
+    /// A malformed bundle, or a bundle with an invalid policy. The text is the code of the reason.
     InvalidBundle(&'static str),
-    /// A revision that is not newer than all others.
+    /// A revision number that is not greater than all others of the policy.
     StaleRevision,
-    /// There is no such policy, or no such revision of it.
+    /// A policy or a revision that is not in the registry.
     UnknownPolicy,
-    /// The database's address is wrong.
+    /// An invalid address of a database.
     DatabaseUrl(&'static str),
-    /// The database cannot be asked.
+    /// A failed query or connection.
     Database(sqlx::Error),
-    /// The database's tables cannot be brought up to date.
+    /// A failed migration of the tables.
     Migration(sqlx::migrate::MigrateError),
-    /// A file cannot be made or locked.
+    /// A file of the database that cannot be created or locked.
     File(std::io::Error),
-    /// The machine has no randomness to give.
+    /// A failure of the system's random number generator.
     Randomness(getrandom::Error),
-    /// A row cannot be read; the database was changed by something else.
+    /// A row that cannot be read: another program changed the database.
     Corrupt(&'static str),
 }
 
-/// The kind of an error: what the caller can do about it.
+/// The kind of an error, by the remedy that the caller has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Ask for something else: the request is not acceptable.
+    /// The request is invalid.
     Invalid,
-    /// It is not there.
+    /// The object does not exist.
     Unknown,
-    /// It does not fit what is there.
+    /// The request conflicts with the present state.
     Conflict,
-    /// Ask again later: the registry cannot answer now.
+    /// The registry cannot answer now: retry later.
     Unavailable,
 }
 
 impl RegistryError {
-    /// Returns a stable name of the error.
+    /// Returns the stable code of the error.
     pub fn code(&self) -> &'static str {
         match self {
             Self::LabelRequired => "label_required",
@@ -142,20 +142,20 @@ impl fmt::Display for RegistryError {
             Self::AlreadyRotated => f.write_str("the token has a successor already"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenExpired => f.write_str("the token has expired"),
-            Self::NoRateLimit => f.write_str("the token has no rate limit: say `requests` and `per`"),
+            Self::NoRateLimit => f.write_str("the token has no rate limit: send `requests` and `per`"),
             Self::InvalidBundle(why) => {
-                write!(f, "this is no signed policy that a data plane could take: {why}")
+                write!(f, "not a signed policy that a data plane accepts: {why}")
             }
             Self::StaleRevision => {
-                f.write_str("there is a revision that is as new: get the newest, and try again")
+                f.write_str("a revision with this or a greater number exists: fetch the newest and try again")
             }
             Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),
             Self::Database(error) => write!(f, "the database does not answer: {error}"),
-            Self::Migration(error) => write!(f, "the database cannot be brought up to date: {error}"),
-            Self::File(error) => write!(f, "the database's files cannot be used: {error}"),
+            Self::Migration(error) => write!(f, "cannot migrate the database: {error}"),
+            Self::File(error) => write!(f, "cannot use the database's files: {error}"),
             Self::Randomness(error) => write!(f, "no random numbers: {error}"),
-            Self::Corrupt(what) => write!(f, "the database holds what is no {what}"),
+            Self::Corrupt(what) => write!(f, "the database holds an invalid {what}"),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! A use of a token, to the day.
+//! The use of a token on a day.
 
 use keyswap_core::base::Digest;
 
 use super::day::Day;
 
-/// A token was used on a day.
+/// The use of a token on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    /// The token.
+    /// The SHA-256 of the token.
     pub digest: Digest,
     /// The day.
     pub day: Day,

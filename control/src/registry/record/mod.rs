@@ -1,4 +1,4 @@
-//! The values of the registry: records and requests. No database, no HTTP.
+//! The values of the registry: records, new records and changes. This module uses no database and no HTTP.
 
 pub(super) mod actor;
 pub(super) mod change;

@@ -1,4 +1,4 @@
-//! Tokens, users, entries of the audit log; and pages of them.
+//! Tokens, users, entries of the audit log, and pages of lists.
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,9 +10,9 @@ use super::rate_limit::RateLimit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It may.
+    /// Requests are accepted.
     Active,
-    /// It was taken back, for now or for good.
+    /// Requests are refused.
     Disabled,
 }
 
@@ -30,65 +30,66 @@ impl Status {
     }
 }
 
-/// The record of a proxy token. The token itself is not in it.
+/// The record of a proxy token. It does not contain the token.
 ///
-/// As JSON it is its [`TokenRecord`] with `last4` and `last_used`.
+/// The JSON form is the [`TokenRecord`] with `last4` and `last_used`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its SHA-256.
+    /// The SHA-256 of the token.
     pub digest: Digest,
-    /// Its label.
+    /// The label.
     pub label: String,
-    /// The email address of its owner.
+    /// The email address of the owner.
     pub owner: Option<String>,
-    /// Its last four characters, to tell it from others; empty if it came as a digest.
+    /// The last four characters of the token, to recognise it by. Empty for a token that was imported by its digest.
     pub last4: String,
-    /// The names of the providers it is for.
+    /// The names of the providers that the token may call.
     pub providers: Vec<String>,
-    /// The models it is for; `*` is all.
+    /// The models that the token may use. `*` permits all.
     pub models: Vec<String>,
-    /// Its status.
+    /// The status.
     pub status: Status,
-    /// The time at which it came into the registry.
+    /// The time at which the token was added to the registry.
     pub created_at: UnixTime,
-    /// The expiry it was given; see [`Token::expires_at`] for the one that counts.
+    /// The expiry that was set. [`Token::expires_at`] returns the effective one.
     pub own_expiry: Option<UnixTime>,
-    /// The rate limit, where that differs from the policy.
+    /// The rate limit, if it differs from the policy's.
     pub rate_limit: Option<RateLimit>,
-    /// The token that takes its place.
+    /// The SHA-256 of the token's successor, after a rotation.
     pub successor: Option<Digest>,
-    /// The time at which it makes place for its successor.
+    /// The end of the grace period of a rotation.
     pub retires_at: Option<UnixTime>,
-    /// The day of its last use.
+    /// The day of the last use.
     pub last_used: Option<Day>,
-    /// The number of its last change.
+    /// The sequence number of the last change.
     pub version: i64,
 }
 
 impl Token {
-    /// Returns the time from which it is refused: its expiry or the end of its rotation, whichever comes first.
+    /// Returns the time from which the token is refused: the earlier of its expiry and the end of its rotation's grace
+    /// period.
     pub fn expires_at(&self) -> Option<UnixTime> {
         [self.own_expiry, self.retires_at].into_iter().flatten().min()
     }
 
-    /// Returns true if it may be used at `now`.
+    /// Returns true if the token is accepted at `now`.
     pub fn is_active(&self, now: UnixTime) -> bool {
         self.status == Status::Active && self.expires_at().is_none_or(|at| at > now)
     }
 
-    /// Returns true if it may be used now, by this machine's clock.
+    /// Returns true if the token is accepted now, by this machine's clock.
     pub fn is_active_now(&self) -> bool {
         self.is_active(super::clock::now())
     }
 
-    /// Returns a stable name that cannot be used as a token: the first 16 digits of its digest, as in logs and metrics.
+    /// Returns the token's id for logs and metrics: the first 16 digits of its SHA-256.
     pub fn id(&self) -> String {
         let mut id = self.digest.to_hex();
         id.truncate(16);
         id
     }
 
-    /// Returns the token as data planes get it.
+    /// Returns the record that data planes receive.
     pub fn record(&self) -> TokenRecord<'_> {
         TokenRecord {
             sha256: self.digest.to_hex(),
@@ -107,21 +108,33 @@ impl Token {
     }
 }
 
-/// A token as data planes get it. It changes only when [`Token::version`] does.
+/// The record of a token that data planes receive. It changes only together with [`Token::version`].
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct TokenRecord<'a> {
+    /// The SHA-256 of the token, in hexadecimal digits.
     sha256: String,
+    /// The label.
     label: &'a str,
+    /// The email address of the owner.
     owner: Option<&'a str>,
+    /// The status.
     status: Status,
+    /// The names of the providers that the token may call.
     providers: &'a [String],
+    /// The models that the token may use. `*` permits all.
     models: &'a [String],
+    /// The time at which the token was added to the registry, in UTC (RFC 3339).
     created_at: String,
+    /// The effective expiry, in UTC (RFC 3339).
     expires_at: Option<String>,
+    /// The rate limit, if it differs from the policy's.
     #[schema(value_type = Option<super::rate_limit::Text>)]
     rate_limit: Option<RateLimit>,
+    /// The SHA-256 of the token's successor, after a rotation.
     successor: Option<String>,
+    /// The end of the grace period of a rotation, in UTC (RFC 3339).
     retires_at: Option<String>,
+    /// The sequence number of the last change.
     version: i64,
 }
 
@@ -138,7 +151,7 @@ impl Serialize for Token {
     }
 }
 
-/// Reads what a registry said of a token. Its own expiry is not told apart from the one that counts.
+/// Reads a token in the JSON form. That form has only the effective expiry, which becomes `own_expiry`.
 impl<'de> Deserialize<'de> for Token {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -179,10 +192,10 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
-/// A person who signs in elsewhere and is known here by an email address.
+/// A user that signs in at an identity provider and is identified by an email address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
-    /// The address, in lower case.
+    /// The email address, in lower case.
     pub email: String,
     /// The user's label.
     pub label: Option<String>,
@@ -190,23 +203,23 @@ pub struct User {
     pub status: Status,
     /// The names of the providers that the user may call.
     pub providers: Vec<String>,
-    /// The models that the user may call; `*` is all.
+    /// The models that the user may use. `*` permits all.
     pub models: Vec<String>,
-    /// The time at which the user came into the registry.
+    /// The time at which the user was added to the registry.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
-    /// The rate limit, where that differs from the policy.
+    /// The rate limit, if it differs from the policy's.
     #[schema(value_type = Option<super::rate_limit::Text>)]
     pub rate_limit: Option<RateLimit>,
-    /// The number of the user's last change.
+    /// The sequence number of the user's last change.
     pub version: i64,
 }
 
-/// A line of the audit log: who did what. There is no secret in it.
+/// An entry of the audit log: actor, action and subject. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
-    /// Larger ones are newer.
+    /// The number of the entry. Greater numbers are newer.
     pub id: i64,
     /// The time.
     #[serde(serialize_with = "rfc3339")]
@@ -215,23 +228,23 @@ pub struct AuditEntry {
     pub actor: String,
     /// The action, such as `token.create`.
     pub action: String,
-    /// The subject: a digest, an email address.
+    /// The subject: a token's SHA-256, a user's email address, a policy's name or a client's address.
     pub subject: String,
-    /// Details.
+    /// The details of the action, as a JSON object.
     pub detail: serde_json::Value,
 }
 
-/// The part of a list that is asked for. The newest come first.
+/// The requested part of a list. Lists are sorted newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Only what has this text in its label, owner, address, digest or last four characters, in any case.
-    /// The audit log is searched by subject, exactly.
+    /// A text that the label, owner, address, digest or last four characters must contain, ignoring case. In the audit
+    /// log the subject must equal the text.
     pub search: Option<String>,
-    /// Only what has this status; the audit log has none.
+    /// The status of the entries. The audit log ignores it.
     pub status: Option<Status>,
-    /// Go on after the page whose [`Page::next`] this is.
+    /// The [`Page::next`] of the previous page.
     pub after: Option<i64>,
-    /// At most so many, at most 200; 50 by default.
+    /// The largest number of entries, from 1 to 200; 50 by default.
     pub limit: Option<u32>,
 }
 
@@ -240,7 +253,7 @@ impl Listing {
         self.limit.unwrap_or(50).clamp(1, 200)
     }
 
-    /// Returns the number of rows to read: the row after the page tells whether there is more.
+    /// Returns the number of rows to read: one more than the page, to detect a next page.
     pub(in crate::registry) fn size_and_one(&self) -> i64 {
         i64::from(self.size()) + 1
     }
@@ -249,16 +262,17 @@ impl Listing {
 /// A part of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// The part.
+    /// The entries of this page.
     pub items: Vec<T>,
-    /// The place to go on from, if there is more.
+    /// The position to continue from. `None` on the last page.
     pub next: Option<i64>,
     /// The number of entries on all pages.
     pub total: i64,
 }
 
 impl<T> Page<T> {
-    /// Returns the page of the rows that were asked for by [`Listing::size_and_one`]; `place` is what [`Listing::after`] means.
+    /// Returns a page from as many rows as [`Listing::size_and_one`] requests. `place` returns a row's position, as in
+    /// [`Listing::after`].
     pub(in crate::registry) fn of<Row, E>(
         mut rows: Vec<Row>,
         listing: &Listing,

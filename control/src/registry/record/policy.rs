@@ -5,62 +5,62 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{rfc3339, time};
 
-/// A revision of a policy, without its text.
+/// A revision of a policy, without its bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
-    /// The policy's name.
+    /// The name of the policy.
     pub name: String,
-    /// Its number: larger ones are newer.
+    /// The number of the revision. Greater numbers are newer.
     pub revision: i64,
     /// The SHA-256 of the document, in hexadecimal digits.
     pub sha256: String,
-    /// The share in percent for which a candidate decides, where one is tried.
+    /// The share of principals that the candidate decides for, in percent. `None` without a candidate.
     pub percent: Option<u8>,
-    /// The time at which it was published.
+    /// The time of publication.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub published_at: UnixTime,
-    /// The actor.
+    /// The actor that published the revision.
     pub published_by: String,
 }
 
 /// The last report of a data plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plane {
-    /// Its own name.
+    /// The name that the data plane reports.
     pub plane: String,
-    /// The revision in force there, if there is one.
+    /// The revision that the data plane runs, `None` if it runs none.
     pub revision: Option<i64>,
-    /// The revision that it refuses, if it is one of this registry's.
+    /// The revision that the data plane refuses, if the registry has it.
     pub refused: Option<i64>,
-    /// The problem with the refused revision, in a word.
+    /// The code of the problem with the refused revision.
     pub problem: Option<String>,
-    /// The same in a sentence.
+    /// The problem in words.
     pub detail: Option<String>,
     /// The time of the report.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub seen_at: UnixTime,
 }
 
-/// A policy: its newest revisions, the newest first, and the data planes that ask for it.
+/// The status of a policy: its newest revisions, newest first, and the data planes that fetch it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PolicyStatus {
     /// The revisions.
     pub revisions: Vec<Revision>,
-    /// The data planes, by name.
+    /// The data planes, in the order of their names.
     pub planes: Vec<Plane>,
 }
 
-/// A report that comes with a data plane's request.
+/// A report that a data plane sends with its request for a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Its own name.
+    /// The name of the data plane.
     pub plane: String,
-    /// The revision in force there.
+    /// The revision that it runs, `None` if it runs none.
     pub running: Option<i64>,
-    /// The SHA-256 of what it refuses.
+    /// The SHA-256 of the bundle that it refuses.
     pub refused: Option<Digest>,
-    /// The problem with that, in a word.
+    /// The code of the problem with the refused bundle.
     pub problem: Option<String>,
-    /// The same in a sentence.
+    /// The problem in words.
     pub detail: Option<String>,
 }

@@ -1,7 +1,7 @@
-//! Records of new tokens, in the shape that a policy has them.
+//! Records of new tokens, in the form of a policy's `tokens`.
 //!
-//! The rules are the engine's: a draft is read as part of a small policy, and its errors are told in the words of
-//! the command line.
+//! The engine's rules apply: a draft is read as part of a small policy, and the errors are reworded for the command
+//! line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use keyswap_core::policy::{Policy, PolicyError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// A new token, as it is asked for.
+/// A new token, before validation.
 pub(crate) struct Draft {
     pub(crate) label: String,
     pub(crate) owner: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct Draft {
     pub(crate) expires_at: Option<String>,
 }
 
-/// The record of a token: the token itself is not in it.
+/// The record of a token, without the token.
 #[derive(Serialize)]
 pub(crate) struct PolicyToken {
     pub(crate) sha256: String,
@@ -31,7 +31,7 @@ pub(crate) struct PolicyToken {
     pub(crate) expires_at: Option<String>,
 }
 
-/// All that is wrong with a draft: in the words of the command line, one a line.
+/// All errors of a draft, worded for the command line. `Display` writes one a line.
 #[derive(Debug)]
 pub(crate) struct DraftErrors(Vec<DraftError>);
 
@@ -42,7 +42,7 @@ pub(crate) struct DraftError {
     pub(crate) message: String,
 }
 
-/// The field that is wrong, or missing.
+/// The field that is invalid or missing.
 #[derive(Debug)]
 pub(crate) enum Field {
     NoLabel,
@@ -52,7 +52,7 @@ pub(crate) enum Field {
     Provider(String),
     ExpiresAt,
     Other(String),
-    /// Somewhere in the small policy; the message names the place.
+    /// Another place of the small policy. The message names the place.
     Elsewhere,
 }
 
@@ -65,7 +65,7 @@ impl PolicyToken {
             label: draft.label.trim().to_owned(),
             owner: draft.owner.map(|owner| owner.trim().to_owned()),
             providers: draft.providers.into_iter().filter(is_new).collect(),
-            // In UTC, as every time of ours is shown; what is no time stays, and is refused below.
+            // Times are stored in UTC. A text that is not a time is refused below.
             expires_at: draft
                 .expires_at
                 .map(|text| UnixTime::from_rfc3339(&text).map_or(text, |time| time.to_string())),
@@ -83,7 +83,8 @@ impl PolicyToken {
         Ok(lines.join("\n"))
     }
 
-    /// Returns the smallest policy that has this token and its providers, wherever they may be.
+    /// Returns the smallest policy with this token. Its providers have placeholder URLs, since the real policy may
+    /// define any.
     fn policy(&self) -> Value {
         let provider = json!({"url": "https://provider.invalid", "credential": "upstream"});
         let providers: BTreeMap<&str, &Value> =
@@ -116,7 +117,7 @@ impl PolicyToken {
 }
 
 impl DraftErrors {
-    /// Returns the first in the order of the fields.
+    /// Returns the first error in the order of the fields.
     pub(crate) fn first(&self) -> Option<&DraftError> {
         self.0.iter().min_by_key(|error| match error.field {
             Field::NoLabel | Field::Label => 0,

@@ -1,4 +1,4 @@
-//! Rate limits as people and JSON write them. The bounds, and how requests are counted, are the engine's.
+//! Rate limits in text and JSON. The engine defines the bounds and counts the requests.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::error::RegistryError;
 use crate::text::object::Object;
 
-/// A number of requests in a time.
+/// A rate limit: a number of requests in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Object<Text>", into = "Text")]
 pub struct RateLimit(keyswap_core::limit::RateLimit);
 
 impl RateLimit {
-    /// Makes a limit of 1 to 1,000,000 requests in 1 second to 1 day.
+    /// Returns a limit of 1 to 1,000,000 requests in 1 second to 1 day; values out of these bounds are an error.
     pub fn new(requests: u32, seconds: u32) -> Result<Self, RegistryError> {
         keyswap_core::limit::RateLimit::new(requests, seconds).map(Self).ok_or_else(|| {
             RegistryError::Invalid {
@@ -23,7 +23,7 @@ impl RateLimit {
         })
     }
 
-    /// Reads the time as in a policy: `60s`, `10m`, `1h`, `1d`.
+    /// Parses the period as in a policy: `60s`, `10m`, `1h`, `1d`.
     pub fn parse(requests: u32, per: &str) -> Result<Self, RegistryError> {
         Self::new(requests, seconds(per).unwrap_or(0))
     }
@@ -33,7 +33,7 @@ impl RateLimit {
         self.0.requests()
     }
 
-    /// Returns the number of seconds.
+    /// Returns the period in seconds.
     pub fn seconds(self) -> u32 {
         self.0.seconds()
     }
@@ -51,7 +51,7 @@ impl fmt::Display for RateLimit {
     }
 }
 
-/// Reads a time as policies have it: `60s`, `10m`, `1h`, `1d`.
+/// Parses a duration as in a policy, `60s`, `10m`, `1h` or `1d`, to seconds. Returns `None` for other texts.
 pub(crate) fn seconds(text: &str) -> Option<u32> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit {
@@ -65,14 +65,14 @@ pub(crate) fn seconds(text: &str) -> Option<u32> {
     digits.then(|| number.parse::<u32>().ok()?.checked_mul(unit))?
 }
 
-/// The form in JSON.
+/// A rate limit: a number of requests in a period.
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RateLimit)]
 pub(in crate::registry) struct Text {
     /// The number of requests.
     requests: u32,
-    /// In which time, such as `60s`.
+    /// The period, such as `60s`, `10m` or `1h`.
     per: String,
 }
 

@@ -1,4 +1,4 @@
-//! Text that is never shown by accident: raw tokens, passwords, the data planes' credential.
+//! Text that must not be shown: raw tokens, passwords, the data planes' credential.
 
 use std::fmt;
 
@@ -6,31 +6,31 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-/// A secret. It has no `Display` and no `Serialize`, its `Debug` hides it, and it is wiped when dropped.
+/// A secret. The type has no `Display` and no `Serialize`, its `Debug` hides the text, and the text is wiped on drop.
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes the text in.
+    /// Wraps a text.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// Mints a proxy token: 192 random bits behind a prefix that people and secret scanners recognise.
+    /// Generates a proxy token: 192 random bits after a prefix that secret scanners recognise.
     pub(crate) fn mint() -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new([0; 24]);
         getrandom::fill(&mut *random)?;
         Ok(Self::new(format!("ptk_{}", BASE64_URL_SAFE_NO_PAD.encode(*random))))
     }
 
-    /// Makes 256 random bits as text: a password, the secret of a session.
+    /// Generates 256 random bits as text, for a password or the secret of a session.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *random)?;
         Ok(Self::new(BASE64_URL_SAFE_NO_PAD.encode(*random)))
     }
 
-    /// Returns the text itself. The caller sees to it that it goes nowhere else.
+    /// Returns the text. The caller must not log or store it.
     pub fn expose(&self) -> &str {
         &self.0
     }

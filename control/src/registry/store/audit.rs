@@ -1,4 +1,4 @@
-//! The audit log's rows. They are added in [`super::write::Write::audit`], and the database refuses to change them.
+//! The audit log's rows. [`super::write::Write::audit`] adds them, and triggers of the database refuse to change them.
 
 use keyswap_core::base::UnixTime;
 

@@ -12,13 +12,13 @@ struct Row {
 }
 
 impl Store {
-    /// Returns the number of the newest change. All changes up to it can be seen.
+    /// Returns the sequence number of the newest change. All changes up to it are committed.
     pub(in crate::registry) async fn sequence(&self) -> Result<i64, RegistryError> {
         let value = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_one(&self.reader).await?;
         Ok(value)
     }
 
-    /// Returns the first `limit` changes after `since`, the oldest first.
+    /// Returns the first `limit` changes after `since`, oldest first.
     pub(in crate::registry) async fn changes(
         &self,
         since: i64,

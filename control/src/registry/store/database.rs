@@ -13,14 +13,14 @@ use crate::registry::record::error::RegistryError;
 /// An open database.
 pub(in crate::registry) struct Store {
     pub(super) reader: AnyPool,
-    /// The same as `reader` with PostgreSQL. With SQLite one connection: writers queue here in the order in which
-    /// they come, and not in the database, where they would poll.
+    /// The same pool as `reader` with PostgreSQL. With SQLite a pool of one connection: writers queue here in their
+    /// order of arrival; in the database they would poll for the lock.
     pub(super) writer: AnyPool,
     pub(super) dialect: Dialect,
     pub(super) wake: Wake,
-    /// The time at which rate limits with a full budget were last forgotten, in seconds since 1970.
+    /// The time of the last deletion of full rate limits, in seconds since 1970.
     pub(in crate::registry) forgotten_at: AtomicU64,
-    /// Announces what others change in the database.
+    /// The task that announces changes of other processes.
     pub(super) _listener: Background,
 }
 
@@ -39,7 +39,7 @@ impl Store {
         self.wake.waiter()
     }
 
-    /// Begins a change.
+    /// Begins a transaction for a change.
     pub(in crate::registry) async fn write(&self) -> Result<Write, RegistryError> {
         Write::begin(&self.writer, self.dialect, self.wake.clone()).await
     }

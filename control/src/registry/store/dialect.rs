@@ -3,12 +3,12 @@
 /// The statements that differ between the two databases.
 #[derive(Clone, Copy)]
 pub(super) struct Dialect {
-    /// Begins a transaction that changes something.
+    /// The statement that begins a writing transaction.
     pub(super) begin: &'static str,
-    /// Reads the change sequence and keeps all others from changing anything until the transaction's end.
+    /// The statement that reads the change sequence and blocks other changes until the transaction ends.
     pub(super) lock: &'static str,
-    /// Keeps all others from a key of the rate limits until the transaction's end, where beginning did not.
+    /// The statement that locks a key until the transaction ends. `None` where `begin` locks the whole database.
     pub(super) lock_key: Option<&'static str>,
-    /// Tells the other replicas, when the transaction is committed, that it was.
+    /// The statement that notifies other replicas on commit. `None` where processes poll.
     pub(super) notify: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! The rate limits' rows: one number per key.
+//! The rate limits' rows: the theoretical arrival time (GCRA) of each key.
 
 use keyswap_core::base::Digest;
 use keyswap_core::limit::{Gcra, Taken};
@@ -7,8 +7,8 @@ use super::database::Store;
 use crate::registry::record::error::RegistryError;
 
 impl Store {
-    /// Takes one request, if there is one. Another that asks for the same key at the same time comes before or after, and
-    /// the clock is read in between, so times never go back from one to the next on one machine.
+    /// Takes one request from a key's limit, if one remains. Requests for one key are serialized, and the clock is read
+    /// under the lock, so on one machine times do not go back between requests.
     pub(in crate::registry) async fn take(
         &self,
         key: &Digest,
@@ -39,7 +39,7 @@ impl Store {
         Ok(taken)
     }
 
-    /// Forgets the keys whose budget is full: a key that is not there has a full one.
+    /// Deletes the keys whose budget is full: an absent key has a full budget.
     pub(in crate::registry) async fn forget_full(&self, now: i64) -> Result<(), RegistryError> {
         sqlx::query("DELETE FROM rate_limits WHERE tat < $1").bind(now).execute(&self.writer).await?;
         Ok(())

@@ -1,6 +1,6 @@
-//! The database: connections, transactions that change something, and the SQL.
+//! The database: connections, writing transactions, and SQL.
 //!
-//! One text of SQL serves SQLite and PostgreSQL; only opening, migrating and hearing of others' changes differ.
+//! SQLite and PostgreSQL share the SQL. Opening, migrating and the notification of changes differ.
 
 pub(super) mod database;
 pub(super) mod url;

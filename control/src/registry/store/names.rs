@@ -1,4 +1,4 @@
-//! Lists of names as a column has them.
+//! Lists of names, stored as JSON in a column.
 
 use crate::registry::record::error::RegistryError;
 

@@ -1,4 +1,4 @@
-//! Pages of tokens and of users: what is searched, the newest first.
+//! Pages of tokens and users that match a search, newest first.
 
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
@@ -7,13 +7,13 @@ use super::database::Store;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::model::{Listing, Page, Status};
 
-/// The statements of a table whose rows are searched by `search` and `status`, and are in the order of `ordinal`.
+/// The statements that read pages of a table. The table has the columns `search`, `status` and `ordinal`, its sort key.
 pub(super) struct Pages {
     pub(super) rows: &'static str,
     pub(super) count: &'static str,
 }
 
-/// The [`Pages`] of a table with these columns.
+/// Builds the [`Pages`] of a table with these columns.
 macro_rules! pages {
     ($table:literal, $($columns:tt)+) => {
         $crate::registry::store::page::Pages {
@@ -32,7 +32,7 @@ macro_rules! pages {
 pub(super) use pages;
 
 impl Store {
-    /// Reads a page. `place` is the ordinal of a row.
+    /// Reads a page. `place` returns a row's ordinal.
     pub(super) async fn page<Row, T>(
         &self,
         pages: &Pages,
@@ -58,7 +58,7 @@ impl Store {
     }
 }
 
-/// Returns a pattern for `LIKE … ESCAPE '!'` that matches what contains `text`; nothing for no text.
+/// Returns a pattern for `LIKE … ESCAPE '!'` that matches values with `text` in them, an empty pattern for no text.
 fn containing(text: Option<&str>) -> String {
     let text = text.map(str::trim).unwrap_or_default().to_lowercase();
     if text.is_empty() {

@@ -8,9 +8,9 @@ use super::write::Write;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::policy::{Plane, Revision};
 
-/// Reports of more data planes than that are not kept, of any one policy.
+/// The largest number of data planes per policy whose reports are stored.
 const MAX_PLANES: i64 = 1000;
-/// A data plane that was not heard of for so many seconds is forgotten when a new one comes.
+/// The age of a data plane's last report after which it may be deleted, when a new data plane reports.
 const PLANE_RETENTION_SECONDS: i64 = 7 * 86_400;
 
 macro_rules! revision {
@@ -60,7 +60,7 @@ impl Store {
         rows.into_iter().map(Revision::try_from).collect()
     }
 
-    /// Returns revisions, the newest first.
+    /// Returns at most `limit` revisions, newest first.
     pub(in crate::registry) async fn revisions(
         &self,
         name: &str,
@@ -85,7 +85,7 @@ impl Store {
         Ok(sqlx::query_scalar(NEWEST).bind(name).fetch_one(&self.reader).await?)
     }
 
-    /// Returns the number and the text of a revision, or of the newest.
+    /// Returns the number and the bundle of a revision. `None` selects the newest revision.
     pub(in crate::registry) async fn bundle(
         &self,
         name: &str,
@@ -102,7 +102,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Returns the number of the revision whose text has this digest.
+    /// Returns the number of the revision whose bundle has this SHA-256.
     pub(in crate::registry) async fn revision_of(
         &self,
         name: &str,
@@ -146,8 +146,8 @@ impl Store {
         Ok(row.map(Plane::from))
     }
 
-    /// Keeps the report of a data plane; of one that was not known only where there is room. It is no change that a reader
-    /// waits for.
+    /// Stores the report of a data plane. A new data plane is stored only below [`MAX_PLANES`]. Reports are not part of
+    /// the change feed.
     pub(in crate::registry) async fn keep_plane(
         &self,
         name: &str,

@@ -1,7 +1,7 @@
-//! PostgreSQL: for several replicas of the server.
+//! PostgreSQL, for several replicas of the server.
 //!
-//! Replicas that start together bring the tables up to date one after the other, behind an advisory lock. They tell
-//! each other of changes by LISTEN and NOTIFY.
+//! An advisory lock serializes the migrations of replicas that start together. Replicas notify each other of changes
+//! with LISTEN and NOTIFY.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const CHANNEL: &str = "keyswap_changes";
 
 const CONNECTIONS: u32 = 16;
 
-/// The pause after a server that does not answer.
+/// The pause before the listener reconnects to a server that does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
@@ -39,7 +39,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         .acquire_timeout(Duration::from_secs(10))
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // A process that hangs in a transaction does not keep all others waiting for ever.
+                // A process that hangs in a transaction must not block all others for ever.
                 connection.execute("SET idle_in_transaction_session_timeout = '30s'").await?;
                 connection.execute("SET lock_timeout = '10s'").await?;
                 connection.execute("SET synchronous_commit = on").await?;
@@ -61,8 +61,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
     })
 }
 
-/// Announces what is notified. A connection that was lost and is back may have missed something, so that is
-/// announced as well.
+/// Announces every notification, and every lost connection, during which notifications may have been missed.
 async fn listen(mut listener: PgListener, wake: Wake) {
     loop {
         match listener.try_recv().await {

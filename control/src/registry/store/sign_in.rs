@@ -1,4 +1,4 @@
-//! The rows that signing in needs: the hash of the password, the tries, and the sessions.
+//! The rows of sign-in: the hash of the password, attempts, and sessions.
 
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
@@ -45,7 +45,7 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Removes a session, and all that are over.
+    /// Deletes a session, and all expired ones.
     pub(in crate::registry) async fn delete_session(
         &self,
         id: &Digest,
@@ -59,8 +59,8 @@ impl Store {
         Ok(())
     }
 
-    /// Counts a try, if there were fewer than `most` in the window before it; else answers in how many milliseconds
-    /// there will have been. A client that tries at the same time comes before or after.
+    /// Counts an attempt if the window before it has fewer than `most`. Otherwise returns the milliseconds until an
+    /// attempt is permitted. Concurrent attempts are serialized.
     pub(in crate::registry) async fn count_try(
         &self,
         client: &str,
@@ -70,17 +70,17 @@ impl Store {
     ) -> Result<Option<u64>, RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         if let Some(lock_key) = self.dialect.lock_key {
-            // One for all, since the old tries of all clients are forgotten below.
+            // One lock for all clients, since old attempts of all clients are deleted below.
             sqlx::query(lock_key).bind("sign-in").execute(&mut *transaction).await?;
         }
         let now = clock();
-        // A time far ahead is from a clock that was put back since; it must keep no client out for longer.
+        // A time in the far future comes from a clock that was set back since; it must not block a client.
         sqlx::query("DELETE FROM sign_in_tries WHERE at <= $1 OR at > $2")
             .bind(now.saturating_sub(window))
             .bind(now.saturating_add(window))
             .execute(&mut *transaction)
             .await?;
-        // The one that has to be forgotten before the next may come, if there are so many.
+        // The attempt that must leave the window before the next is permitted, if `most` are in it.
         let oldest: Option<i64> = sqlx::query_scalar(
             "SELECT at FROM sign_in_tries WHERE client = $1 ORDER BY at DESC LIMIT 1 OFFSET $2",
         )
@@ -106,7 +106,7 @@ impl Store {
 }
 
 impl Write {
-    /// Keeps the hash if there is none yet. True if it was kept.
+    /// Stores the hash unless there is one. Returns true if it was stored.
     pub(in crate::registry) async fn insert_password_hash(
         &mut self,
         hash: &str,
@@ -121,7 +121,7 @@ impl Write {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Replaces the hash, and ends what was begun with another password.
+    /// Replaces the hash and deletes all sessions.
     pub(in crate::registry) async fn replace_password_hash(
         &mut self,
         hash: &str,

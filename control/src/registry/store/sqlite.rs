@@ -1,7 +1,7 @@
 //! SQLite: one file, one writer at a time, readers that never wait.
 //!
-//! An acknowledged write is on the disk: the log is flushed at every commit (`synchronous=FULL`). Changes that other
-//! processes make, such as the command line beside a server, are noticed by polling, and only while a handler waits.
+//! An acknowledged write is on the disk: every commit flushes the log (`synchronous=FULL`). Changes of other processes,
+//! such as the command line beside a server, are detected by polling, only while a handler waits.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -29,15 +29,15 @@ const DIALECT: Dialect = Dialect {
     notify: None,
 };
 
-/// The time that a writer waits for another process.
+/// The longest wait of a writer for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The interval in which changes of other processes are looked for.
+/// The interval between polls for changes of other processes.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 const MAX_READERS: u32 = 4;
 
-/// The characters of a file's name that would mean something else in an address.
+/// The characters of a path that are percent-encoded in the pool's URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
 pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
@@ -59,7 +59,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
 async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
     let options = AnyPoolOptions::new()
         .max_connections(size)
-        // A file does not go away between two statements.
+        // A file's connection does not break between two statements.
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
@@ -74,7 +74,7 @@ async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
     Ok(options.connect(url).await?)
 }
 
-/// Makes the file and its tables, one process at a time. The connection is for [`watch`].
+/// Creates the file and migrates its tables, one process at a time. Returns the connection for [`watch`].
 async fn prepare(path: &Path) -> Result<SqliteConnection, RegistryError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -82,7 +82,7 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, RegistryError> {
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // The polls would drown everything else.
+        // Statements of the polls would flood the log.
         .disable_statement_logging();
     let lock = lock(path.to_owned()).await?;
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
@@ -91,14 +91,14 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, RegistryError> {
     Ok(pool.acquire().await?.detach())
 }
 
-/// Takes the lock beside the database. SQLite's own locks do not cover the switch to write-ahead logging.
+/// Locks the file beside the database. SQLite's own locks do not cover the switch to write-ahead logging.
 async fn lock(path: PathBuf) -> Result<File, RegistryError> {
     let take = move || {
         let mut beside = path.clone().into_os_string();
         beside.push("-lock");
         let lock = private(Path::new(&beside))?;
         lock.lock()?;
-        // SQLite gives its other files the permissions of this one.
+        // SQLite creates its other files with the permissions of this one.
         private(&path)?;
         Ok(lock)
     };
@@ -108,7 +108,7 @@ async fn lock(path: PathBuf) -> Result<File, RegistryError> {
     }
 }
 
-/// Opens a file, and makes it, for its owner alone, if it is not there.
+/// Opens a file. A missing file is created with access for its owner only.
 fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -117,15 +117,15 @@ fn private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// Returns the file as the address that the pool takes, whatever characters are in it.
+/// Returns the pool's URL of a file. A path that is not UTF-8 is an error.
 fn url_of(path: &Path) -> Result<String, RegistryError> {
     let text = path.to_str().ok_or(RegistryError::DatabaseUrl("the file's name is not UTF-8"))?;
     let path = utf8_percent_encode(text, ESCAPED);
     Ok(format!("sqlite://{path}?mode=rw"))
 }
 
-/// Announces what any connection but this one writes. The version is remembered from one wait to the next, so a
-/// change in between is announced, too.
+/// Announces changes of all other connections while a handler waits. The data version is kept between waits, so a
+/// change between two waits is announced as well.
 async fn watch(mut connection: SqliteConnection, wake: Wake) {
     let mut known: Option<i64> = None;
     loop {

@@ -58,7 +58,7 @@ impl Store {
         self.page(&PAGES, listing, |row: &Row| row.ordinal).await
     }
 
-    /// Marks tokens as used, each on its day at the latest; unknown ones are left out.
+    /// Advances the last use of tokens to the marks' days. A later last use stays, and unknown tokens are ignored.
     pub(in crate::registry) async fn mark_used(&self, marks: &[Mark]) -> Result<(), RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         for Mark { digest, day } in marks {
@@ -82,7 +82,7 @@ impl Write {
         row.ok_or(RegistryError::UnknownToken)?.try_into()
     }
 
-    /// Adds a token, unless it is there.
+    /// Adds a token, an error if it exists.
     pub(in crate::registry) async fn insert_token(&mut self, token: &Token) -> Result<(), RegistryError> {
         let hex = token.digest.to_hex();
         let search =
@@ -112,7 +112,7 @@ impl Write {
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
     }
 
-    /// Writes what may change of a token.
+    /// Updates the changeable columns of a token.
     pub(in crate::registry) async fn update_token(&mut self, token: &Token) -> Result<(), RegistryError> {
         let (requests, seconds) = split(token.rate_limit);
         let done = sqlx::query::<Any>(
@@ -165,12 +165,12 @@ impl TryFrom<Row> for Token {
     }
 }
 
-/// Returns a rate limit as its two columns.
+/// Splits a rate limit into its two columns.
 pub(super) fn split(limit: Option<RateLimit>) -> (Option<i64>, Option<i64>) {
     (limit.map(|limit| limit.requests().into()), limit.map(|limit| limit.seconds().into()))
 }
 
-/// Returns a rate limit from its two columns.
+/// Joins two columns to a rate limit.
 pub(super) fn join(requests: Option<i64>, seconds: Option<i64>) -> Result<Option<RateLimit>, RegistryError> {
     let corrupt = || RegistryError::Corrupt("rate limit");
     let number = |value: i64| u32::try_from(value).map_err(|_| corrupt());

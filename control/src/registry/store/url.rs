@@ -1,6 +1,6 @@
 //! The address of a database.
 //!
-//! It may hold a password, so no error and no `Debug` shows it.
+//! An address may hold a password, so errors and `Debug` do not show it.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use std::str::FromStr;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::secret_text::SecretText;
 
-/// The place of the registry's database.
+/// The address of the registry's database.
 #[derive(Clone, Debug)]
 pub enum DatabaseUrl {
-    /// `sqlite://keyswap.db`, `sqlite:///var/lib/keyswap/keyswap.db`: a file.
+    /// A file: `sqlite://keyswap.db`, `sqlite:///var/lib/keyswap/keyswap.db`.
     Sqlite(PathBuf),
-    /// `postgres://…`: a PostgreSQL database, for several replicas.
+    /// A PostgreSQL database, for several replicas: `postgres://…`.
     Postgres(SecretText),
 }
 
@@ -29,9 +29,9 @@ impl FromStr for DatabaseUrl {
             .or_else(|| url.strip_prefix("sqlite:"))
             .ok_or(RegistryError::DatabaseUrl("expected `sqlite://FILE` or `postgres://…`"))?;
         match path {
-            "" => Err(RegistryError::DatabaseUrl("`sqlite://` needs the name of a file")),
+            "" => Err(RegistryError::DatabaseUrl("`sqlite://` needs a file name")),
             ":memory:" => {
-                Err(RegistryError::DatabaseUrl("a database in memory is gone when the command ends"))
+                Err(RegistryError::DatabaseUrl("a database in memory would be lost when the command ends"))
             }
             path if path.contains('?') => {
                 Err(RegistryError::DatabaseUrl("`sqlite://FILE` takes no parameters"))

@@ -55,7 +55,7 @@ impl Write {
         row.ok_or(RegistryError::UnknownUser)?.try_into()
     }
 
-    /// Adds a user, unless they are there.
+    /// Adds a user, an error if the user exists.
     pub(in crate::registry) async fn insert_user(&mut self, user: &User) -> Result<(), RegistryError> {
         let (requests, seconds) = split(user.rate_limit);
         let done = sqlx::query::<Any>(
@@ -79,7 +79,7 @@ impl Write {
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateUser)
     }
 
-    /// Writes what may change of a user.
+    /// Updates the changeable columns of a user.
     pub(in crate::registry) async fn update_user(&mut self, user: &User) -> Result<(), RegistryError> {
         let (requests, seconds) = split(user.rate_limit);
         let done = sqlx::query::<Any>(

@@ -1,19 +1,19 @@
-//! Wakes those who wait for a change.
+//! Wake-ups of handlers that wait for a change.
 //!
-//! A wake may come without a change, so a waiter that is woken looks again; a change never goes by without a wake.
+//! Every change wakes all waiters. A wake-up may come without a change, so a waiter queries the database again.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A place where changes are announced and waited for.
+/// A channel on which changes are announced.
 #[derive(Clone)]
 pub(super) struct Wake {
     changed: Arc<watch::Sender<()>>,
     waiting: Arc<watch::Sender<usize>>,
 }
 
-/// A handler that waits. A change that is announced after this was made is not missed.
+/// A subscription of a waiting handler. It misses no change that is announced after its creation.
 pub(in crate::registry) struct Waiter {
     changed: watch::Receiver<()>,
     waiting: Arc<watch::Sender<usize>>,
@@ -34,15 +34,15 @@ impl Wake {
         Waiter { changed: self.changed.subscribe(), waiting: Arc::clone(&self.waiting) }
     }
 
-    /// Returns when there is a waiter.
+    /// Waits until there is a waiter.
     pub(super) async fn until_somebody_waits(&self) {
-        // The sender lives as long as this does, so the wait ends in one way only.
+        // `self` holds the sender, so the wait ends only with a waiter.
         let _ = self.waiting.subscribe().wait_for(|count| *count > 0).await;
     }
 }
 
 impl Waiter {
-    /// Returns at the next announcement. The announcing side lives as long as the store.
+    /// Waits for the next announcement. The sender lives as long as the store.
     pub(in crate::registry) async fn changed(&mut self) {
         let _ = self.changed.changed().await;
     }

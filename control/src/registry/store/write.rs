@@ -1,7 +1,7 @@
-//! A transaction that changes something.
+//! A writing transaction.
 //!
-//! It holds the change sequence from its beginning to its end, so changes are made one after the other, are
-//! committed in the order of their numbers, and see all that was committed before. Dropped, it leaves nothing.
+//! It holds the lock on the change sequence from beginning to end. Changes are therefore serialized, are committed in
+//! the order of their numbers, and see all earlier commits. A dropped transaction is rolled back.
 
 use serde_json::Value;
 use sqlx::{Any, AnyConnection, AnyPool};
@@ -13,7 +13,7 @@ use crate::registry::record::actor::Actor;
 use crate::registry::record::change::Subject;
 use crate::registry::record::error::RegistryError;
 
-/// A change that is being made.
+/// An open writing transaction.
 pub(in crate::registry) struct Write {
     transaction: Transaction<'static, Any>,
     dialect: Dialect,
@@ -31,7 +31,7 @@ impl Write {
         &mut self.transaction
     }
 
-    /// Takes the next number for a change of `key`.
+    /// Records a change of `key` in the change feed, and returns its sequence number.
     pub(in crate::registry) async fn change(
         &mut self,
         subject: Subject,
@@ -53,7 +53,7 @@ impl Write {
         Ok(sequence)
     }
 
-    /// Writes a line into the audit log.
+    /// Adds an entry to the audit log.
     pub(in crate::registry) async fn audit(
         &mut self,
         actor: &Actor,
@@ -72,7 +72,7 @@ impl Write {
         Ok(())
     }
 
-    /// Makes the change durable and wakes all that wait for one.
+    /// Commits the transaction, then notifies other replicas and wakes all waiters.
     pub(in crate::registry) async fn commit(mut self) -> Result<(), RegistryError> {
         if let Some(notify) = self.dialect.notify {
             self.transaction.execute(notify).await?;

@@ -1,4 +1,4 @@
-//! The administrator that a JWT of Access names.
+//! The administrator that a Cloudflare Access JWT names.
 
 use std::collections::BTreeSet;
 
@@ -22,13 +22,14 @@ pub struct Access {
 }
 
 impl Access {
-    /// Fetches nothing yet.
+    /// Returns sign-in with these settings, an error if they are invalid. Keys are fetched on the first request.
     pub fn new(settings: &AccessSettings) -> anyhow::Result<Self> {
         let issuer = settings.issuer()?;
         Ok(Self { admins: settings.admins()?, keys: Keys::new(&issuer)?, issuer })
     }
 
-    /// Returns the administrator that a request's JWT names; `None` for a request without one.
+    /// Returns the administrator that a request's JWT names, `None` for a request without a JWT. An invalid JWT, or one
+    /// of another user, is a problem.
     pub(in crate::server) async fn actor(&self, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
         let lines: Vec<Header<'_>> = headers
             .iter()
@@ -36,7 +37,7 @@ impl Access {
             .collect();
         let head = RequestHead::new(b"", b"", &lines);
         let found = find_identity(self.issuer.slots(), &head).map_err(|slot| {
-            tracing::debug!(%slot, "not exactly one token of Cloudflare Access");
+            tracing::debug!(%slot, "expected exactly one token of Cloudflare Access");
             invalid()
         })?;
         let Some(credential) = found else { return Ok(None) };
@@ -46,7 +47,7 @@ impl Access {
     }
 
     async fn verify(&self, credential: &IdentityCredential<'_, '_>) -> Result<VerifiedIdentity, Problem> {
-        // What says that it is another's leads to no fetch.
+        // A token of another issuer or audience causes no fetch.
         self.parse(credential).map_err(refused)?;
         let keys = self.keys.current().await?;
         match self.judge(credential, &keys) {
@@ -91,7 +92,7 @@ fn invalid() -> Problem {
 }
 
 fn no_administrator() -> Problem {
-    let detail = "whoever signed in at Cloudflare Access is no administrator here: see `--access-admin`";
+    let detail = "this user of Cloudflare Access is not an administrator: see `--access-admin`";
     Problem::new(StatusCode::FORBIDDEN, "not_an_administrator", detail)
 }
 

@@ -1,7 +1,7 @@
-//! The issuer's keys: fetched over HTTPS, kept as long as the policy's rules say, and by one fetch at a time.
+//! The issuer's keys, fetched over HTTPS by one fetch at a time, and cached for the policy's `cache_duration`.
 //!
-//! No redirect is followed, no longer answer is read than a key set may be, and nothing of a token leads anywhere. While
-//! no newer set can be had, the old one is used for `stale_if_error`.
+//! Redirects are not followed, the length of the answer is limited, and no part of a token determines the URL. If a
+//! refresh fails, the old set is used for `stale_if_error` longer.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,7 +25,7 @@ struct Shared {
     remote: RemoteKeys,
     client: Client,
     kept: RwLock<Option<Kept>>,
-    /// Held during a fetch.
+    /// The limit on fetches. The lock is held during a fetch.
     pace: Mutex<Pace>,
 }
 
@@ -35,7 +35,7 @@ struct Kept {
     since: Instant,
 }
 
-/// An error: there are no keys that could be used, or no newer ones could be had.
+/// A failed fetch of keys, without a cached set to fall back to.
 #[derive(Debug)]
 pub(super) struct KeysUnavailableError;
 
@@ -47,7 +47,7 @@ impl fmt::Display for KeysUnavailableError {
 
 impl std::error::Error for KeysUnavailableError {}
 
-/// The purpose of a fetch.
+/// The purpose of a fetch: a fresh set, or a set other than the given one.
 enum Want {
     Fresh,
     Other(Arc<JwkSet>),
@@ -65,7 +65,7 @@ impl Keys {
         })))
     }
 
-    /// Returns a set that is fresh, or the newest there is.
+    /// Returns a fresh set. If fetching fails, returns the cached set during `stale_if_error`.
     pub(super) async fn current(&self) -> Result<Arc<JwkSet>, KeysUnavailableError> {
         let Shared { remote, .. } = &*self.0;
         if let Some(set) = self.0.kept_for(remote.cache_duration) {
@@ -76,7 +76,7 @@ impl Keys {
         stale.ok_or(fetched.err().unwrap_or(KeysUnavailableError))
     }
 
-    /// Returns a set that came after `known`, in which a key is missing; `None` if none did and it is too soon to ask again.
+    /// Returns a set newer than `known`, in which a key is missing. Returns `None` during the cooldown of refetches.
     pub(super) async fn newer(
         &self,
         known: &Arc<JwkSet>,
@@ -85,7 +85,7 @@ impl Keys {
         Ok(self.0.kept().map(|kept| kept.set).filter(|set| !Arc::ptr_eq(set, known)))
     }
 
-    /// Fetches in a task of its own: a caller that goes away takes no fetch with it.
+    /// Fetches in a separate task, so that a cancelled request does not cancel the fetch.
     async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let shared = Arc::clone(&self.0);
         tokio::spawn(async move { shared.fetch(want).await }).await.unwrap_or(Err(KeysUnavailableError))
@@ -96,7 +96,7 @@ impl Shared {
     async fn fetch(&self, want: Want) -> Result<(), KeysUnavailableError> {
         let mut pace = self.pace.lock().await;
         let start = match want {
-            // Another request was faster.
+            // Another request has fetched while this one waited for the lock.
             Want::Fresh if self.kept_for(self.remote.cache_duration).is_some() => return Ok(()),
             Want::Other(known) if !self.kept().is_some_and(|kept| Arc::ptr_eq(&kept.set, &known)) => {
                 return Ok(());
@@ -142,14 +142,14 @@ impl Shared {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the set, if it is no older than `time`.
+    /// Returns the cached set if it is younger than `time`.
     fn kept_for(&self, time: Duration) -> Option<Arc<JwkSet>> {
         self.kept().filter(|kept| kept.since.elapsed() < time).map(|kept| kept.set)
     }
 }
 
 fn client(url: &Url, timeout: Duration) -> anyhow::Result<Client> {
-    // The one that the rest of the command uses; set already is set as well.
+    // An error means that this provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = Client::builder()
         .redirect(redirect::Policy::none())

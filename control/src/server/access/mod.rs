@@ -1,7 +1,7 @@
-//! Sign-in by Cloudflare Access: who asks is what the JWT says that Access puts into each request.
+//! Sign-in by Cloudflare Access: the JWT that Access adds to each request names the administrator.
 //!
-//! The JWT is found, verified and judged by the engine, with the rules of its preset `cloudflare_access`. Of those who are
-//! verified, the administrators come in. A request that has a JWT is judged by that alone.
+//! The engine finds and verifies the JWT, with the rules of its preset `cloudflare_access`. The verified email address
+//! must be one of the administrators. A request with a JWT is judged by the JWT alone, without its session.
 
 mod actor;
 mod keys;

@@ -1,8 +1,8 @@
-//! A limit on fetches of keys, whatever arrives.
+//! A limit on fetches of keys, independent of the requests that arrive.
 
 use std::time::{Duration, Instant};
 
-/// The times that decide when a fetch may begin.
+/// The times that determine when the next fetch may start.
 #[derive(Debug)]
 pub(super) struct Pace {
     cooldown: Duration,
@@ -14,29 +14,29 @@ pub(super) struct Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     Now,
-    /// It was done a moment ago, and what came of it counts.
+    /// A refetch ended within the cooldown: its result applies.
     TooSoon,
-    /// It failed a moment ago.
+    /// A fetch failed within the cooldown.
     Failing,
 }
 
-/// The pause after a failed fetch while there are no keys at all.
+/// The cooldown after a failed fetch while there are no keys.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Pace {
-    /// Allows at most one fetch per `cooldown` because of unknown keys, and after one that failed while there are
-    /// others.
+    /// Returns a limit of one refetch per `cooldown` for unknown keys. While there are keys, `cooldown` also follows a
+    /// failed fetch.
     pub(super) fn new(cooldown: Duration) -> Self {
         Self { cooldown, failed_at: None, refetched_at: None }
     }
 
-    /// Asks for a fetch of a set that is missing or old.
+    /// Decides on a fetch of a missing or old set.
     pub(super) fn fetch(&self, has_keys: bool, now: Instant) -> Start {
         let rest = if has_keys { self.cooldown } else { RETRY };
         if is_within(self.failed_at, rest, now) { Start::Failing } else { Start::Now }
     }
 
-    /// Asks for a fetch because a key is not in the set.
+    /// Decides on a refetch because of a key that the set lacks, and counts it if it may start.
     pub(super) fn refetch(&mut self, now: Instant) -> Start {
         match self.fetch(true, now) {
             Start::Now if is_within(self.refetched_at, self.cooldown, now) => Start::TooSoon,

@@ -1,7 +1,7 @@
-//! Settings of the sign-in by Cloudflare Access.
+//! Settings of sign-in by Cloudflare Access.
 //!
-//! The rules are the engine's: the issuer is read as part of a small policy, and its errors are told in the words of the
-//! command line.
+//! The engine's rules apply: the issuer is read as part of a small policy, and the errors are reworded for the command
+//! line.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,16 +12,16 @@ use keyswap_core::policy::{Policy, PolicyErrors};
 use reqwest::Url;
 use serde_json::{Map, json};
 
-/// The tokens of Cloudflare Access that are accepted, and the administrators.
+/// The accepted tokens of Cloudflare Access, and the administrators.
 #[derive(Debug)]
 pub struct AccessSettings {
     /// The domain of the team, such as `https://acme.cloudflareaccess.com`.
     pub issuer: String,
     /// The audience tags of the application.
     pub audiences: Vec<String>,
-    /// The email addresses of those who may administer.
+    /// The email addresses of the administrators.
     pub admins: Vec<String>,
-    /// The address of the keys, if it is not the issuer's.
+    /// The URL of the keys, if it is not the issuer's.
     pub keys_url: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl AccessSettings {
             ("preset", json!("cloudflare_access")),
             ("issuer", json!(self.issuer)),
             ("audiences", json!(self.audiences)),
-            // Which of them may administer is told by their address, here and not in the policy.
+            // The email addresses select the administrators, outside of this policy.
             ("principals", json!("any")),
         ];
         let jwks = self.keys_url.as_ref().map(|url| ("jwks", json!({"url": url})));
@@ -43,7 +43,7 @@ impl AccessSettings {
         policy.issuers().first().cloned().context("the policy has no issuer")
     }
 
-    /// As the issuer's addresses are compared: in lower case, as a whole.
+    /// Returns the administrators' addresses in lower case. No address, or an invalid one, is an error.
     pub(super) fn admins(&self) -> anyhow::Result<BTreeSet<String>> {
         let is_address = |text: &str| text.contains('@') && !text.chars().any(char::is_whitespace);
         let read = |text: &String| {
@@ -52,21 +52,21 @@ impl AccessSettings {
             Ok(email)
         };
         let admins = self.admins.iter().map(read).collect::<anyhow::Result<BTreeSet<_>>>()?;
-        ensure!(!admins.is_empty(), "name whoever may administer with `--access-admin`");
+        ensure!(!admins.is_empty(), "name at least one administrator with `--access-admin`");
         Ok(admins)
     }
 }
 
-/// Returns the address of the issuer's keys: reached by TLS, or on this machine.
+/// Returns the URL of the issuer's keys. Plain HTTP to another than a loopback address is an error.
 pub(super) fn source(issuer: &Issuer) -> anyhow::Result<(Url, &RemoteKeys)> {
     let (KeySource::Jwks(remote) | KeySource::Discovery(remote)) = issuer.keys() else {
-        return Err(anyhow!("the keys of the issuer are at no address"));
+        return Err(anyhow!("the issuer has no URL for its keys"));
     };
     let scheme = if remote.endpoint.https { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{}{}", remote.endpoint.authority, remote.endpoint.path))
         .context("invalid `--access-keys-url`")?;
     let expected =
-        "invalid `--access-keys-url`: expected `https://…`, since others could replace keys on their way";
+        "invalid `--access-keys-url`: expected `https://…`, since plain HTTP lets others replace the keys";
     ensure!(remote.endpoint.https || is_loopback(&url), expected);
     Ok((url, remote))
 }
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Returns the address of the keys, or what is wrong.
+    /// Returns the URL of the keys, or the text of the error.
     fn keys(settings: &AccessSettings) -> String {
         let issuer = settings.issuer();
         let found = issuer.and_then(|issuer| source(&issuer).map(|(url, _)| url.to_string()));

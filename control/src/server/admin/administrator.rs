@@ -1,4 +1,4 @@
-//! The administrator who signs in with the password.
+//! The administrator that signs in with the password.
 
 use crate::registry::Actor;
 

@@ -1,4 +1,4 @@
-//! From where a request comes, as far as the administration cares: whose tries are counted, and over what it came.
+//! The client of a request: the name under which sign-in attempts are counted, and if the connection is local.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 /// The client of a connection.
 pub(super) struct Client {
     address: Option<IpAddr>,
-    /// The request came without TLS, and no further than from this machine.
+    /// Set if the request came without TLS from this machine, so that its cookie needs no `Secure`.
     pub(super) is_local: bool,
 }
 
@@ -28,7 +28,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
 }
 
 impl Client {
-    /// Returns the address whose tries are counted together: of IPv6 the network, since one client has all of it.
+    /// Returns the name under which attempts are counted: the IPv4 address, or the IPv6 /64 network, which one client
+    /// controls.
     pub(super) fn name(&self) -> String {
         match self.address {
             None => "unknown".to_owned(),
@@ -41,7 +42,7 @@ impl Client {
     }
 }
 
-/// Returns the authority that the client asked for.
+/// Returns the `Host` header, empty if it is absent or not text.
 pub(super) fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! The administration: signing in, the API under `/admin/api/`, the dashboard under `/admin`.
+//! The administration: sign-in, the API under `/admin/api/`, the dashboard under `/admin`.
 //!
-//! Everything but the sign-in needs an administrator, and nothing is done for another site's page.
+//! Everything except the sign-in requires an administrator, and requests from other sites' pages are refused.
 
 mod administrator;
 mod client;

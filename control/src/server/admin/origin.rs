@@ -1,8 +1,8 @@
-//! Requests that change something come from our own pages, or from a program that says it is one.
+//! Protection against cross-site requests: unsafe methods are accepted from the dashboard's pages and from programs.
 //!
-//! Browsers say from where a request comes in `Sec-Fetch-Site`, and older ones in `Origin`; pages cannot write
-//! either. Programs say `x-keyswap-client`, with any value: a page of another site can send no header of its own
-//! without asking first (CORS), and is never allowed to. What says nothing is refused.
+//! Browsers send a request's origin in `Sec-Fetch-Site`, older ones in `Origin`; pages cannot set either. Programs send
+//! `x-keyswap-client`, with any value: a page of another site can send a custom header only after a CORS preflight,
+//! which is never granted. A request without these headers is refused.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,14 +12,14 @@ use axum::response::{IntoResponse as _, Response};
 use super::client::host;
 use crate::server::problem::Problem;
 
-/// The header of programs.
+/// The header that programs send.
 pub(crate) const CLIENT: &str = "x-keyswap-client";
 
 pub(super) async fn require_own(request: Request, next: Next) -> Response {
     if request.method().is_safe() || is_own(request.headers()) {
         return next.run(request).await;
     }
-    let detail = "this request comes from another site's page, or does not say whence: programs send the header \
+    let detail = "the request comes from another site's page, or has no origin: programs must send the header \
                   `x-keyswap-client`";
     Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail).into_response()
 }

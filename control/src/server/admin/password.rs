@@ -1,7 +1,6 @@
-//! The administrator's password: kept as an argon2id hash, and nothing else of it.
+//! The administrator's password, stored only as an Argon2id hash.
 //!
-//! A hash takes 19 MiB and some milliseconds on purpose, so it is computed off the threads that answer requests, and
-//! two at a time at most.
+//! A hash takes 19 MiB and some milliseconds on purpose, so it is computed on blocking threads, at most two at a time.
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -13,8 +12,8 @@ use crate::registry::{Actor, Registry, RegistryError, SecretText};
 
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
-/// Sees to it that there is a password. One from the environment counts from now on, and ends all sessions if it is
-/// a new one. Without it and without an older one, the first password is made, and returned this once.
+/// Ensures that there is a password. A new password from the environment replaces the old one and ends all sessions.
+/// Without any password, the first is generated and returned; it is not stored.
 pub(in crate::server) async fn prepare(
     registry: &Registry,
     given: Option<&SecretText>,
@@ -33,7 +32,7 @@ pub(in crate::server) async fn prepare(
                 return Ok(None);
             }
             let hash = hash(given.clone()).await?;
-            // Another replica may have been first.
+            // Another replica may have set the first password meanwhile.
             if kept.is_some() || !registry.set_first_password(&hash, &actor).await? {
                 registry.replace_password(&hash, &actor).await?;
             }
@@ -42,12 +41,12 @@ pub(in crate::server) async fn prepare(
     }
 }
 
-/// Returns true if the password is the one of the hash. Without a hash none is.
+/// Returns true if the password matches the hash, false without a hash.
 pub(super) async fn is_right(password: SecretText, hash: Option<String>) -> Result<bool, RegistryError> {
     let Some(hash) = hash else { return Ok(false) };
     off_the_threads(move || {
         let hash = PasswordHash::new(&hash).map_err(|_| RegistryError::Corrupt("hash of a password"))?;
-        // The digests are compared in constant time.
+        // The comparison takes constant time.
         Ok(Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
     })
     .await

@@ -1,4 +1,4 @@
-//! The routes of the administration, and the headers of all its answers.
+//! The routes of the administration, and the security headers of all answers.
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -9,7 +9,7 @@ use axum::routing::post;
 use super::{api, dashboard, origin, sign_in, who};
 use crate::server::state::State;
 
-/// Nothing is loaded, framed, or sent to elsewhere.
+/// The Content-Security-Policy: pages load from, and send forms to, this origin only, and cannot be framed.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 

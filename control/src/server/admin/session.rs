@@ -1,4 +1,4 @@
-//! Sessions of the administrator: a cookie with a random secret, of which the database has the SHA-256.
+//! Sessions of the administrator: a cookie with a random secret, whose SHA-256 is in the database.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use keyswap_core::base::Digest;
@@ -8,17 +8,17 @@ use crate::registry::{Registry, RegistryError, SecretText};
 
 const COOKIE: &str = "keyswap_session";
 
-/// The lifetime of a session.
+/// The lifetime of a session: one day.
 const LIFETIME_SECONDS: u32 = 86_400;
 
-/// Begins a session, and returns the `Set-Cookie` of it.
+/// Starts a session, and returns its `Set-Cookie`.
 pub(super) async fn begin(registry: &Registry, client: &Client) -> Result<HeaderValue, RegistryError> {
     let secret = SecretText::random()?;
     registry.begin_session(&Digest::of(secret.expose().as_bytes()), LIFETIME_SECONDS).await?;
     set_cookie(secret.expose(), LIFETIME_SECONDS, client)
 }
 
-/// Ends the session of a request, if there is one, and returns the `Set-Cookie` that removes the cookie.
+/// Ends the session of a request, if any, and returns the `Set-Cookie` that removes the cookie.
 pub(super) async fn end(
     registry: &Registry,
     headers: &HeaderMap,

@@ -1,7 +1,7 @@
-//! Signing in and out: 10 tries a minute from one address, each in the audit log.
+//! Signing in and out: 10 attempts a minute from one address, each in the audit log.
 //!
-//! Tries are counted before the password is looked at, and in the database, so that neither many connections nor
-//! many replicas give more of them. The right password gives them back.
+//! Attempts are counted in the database before the password is checked, so that neither many connections nor many
+//! replicas permit more. The right password resets the count.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -23,13 +23,13 @@ pub(super) struct Credential {
     password: String,
 }
 
-/// The result of a try to sign in.
+/// The result of a sign-in attempt.
 pub(super) enum Try {
-    /// It was right; this is the `Set-Cookie` of the session.
+    /// The password is right. The value is the `Set-Cookie` of the session.
     Right(HeaderValue),
-    /// It was wrong.
+    /// The password is wrong.
     Wrong,
-    /// There were too many; ask again in so many seconds.
+    /// Too many attempts. The value is the number of seconds to wait.
     TooMany(u32),
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn sign_in(
             Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", "the password is wrong").into_response()
         }
         Try::TooMany(seconds) => {
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many tries");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", "too many attempts");
             ([(header::RETRY_AFTER, HeaderValue::from(seconds))], problem).into_response()
         }
     })
@@ -62,7 +62,7 @@ pub(super) async fn sign_out(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// Tries a password. It does not help a request with a JWT that is refused.
+/// Attempts to sign in with a password. A request with a refused Cloudflare Access JWT is refused here too.
 pub(super) async fn attempt(
     state: &State,
     client: &Client,
@@ -86,7 +86,7 @@ pub(super) async fn attempt(
     Ok(Try::Right(cookie))
 }
 
-/// Ends the session of a request.
+/// Ends the session of a request, and returns the `Set-Cookie` that removes the cookie.
 pub(super) async fn leave(
     registry: &Registry,
     actor: &Actor,

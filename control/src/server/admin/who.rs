@@ -1,7 +1,7 @@
-//! The administrator of a request: one that Cloudflare Access vouches for, or the one of a session.
+//! The administrator of a request, from a Cloudflare Access JWT or from a session.
 //!
-//! A request with a JWT of Access is judged by that, and has no other way in. Handlers find the [`Actor`] among the
-//! extensions of the request.
+//! A request with a JWT of Access is judged by the JWT alone. Handlers read the [`Actor`] from the request's
+//! extensions.
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,7 +14,7 @@ use crate::registry::Actor;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-/// Lets only administrators through; others get a problem.
+/// Passes requests of administrators on. Other requests are answered with a problem.
 pub(super) async fn require(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     match who(&state, request.headers()).await {
         Ok(Some(actor)) => next.run(with_actor(request, actor)).await,
@@ -23,7 +23,8 @@ pub(super) async fn require(Extract(state): Extract<State>, request: Request, ne
     }
 }
 
-/// Returns the administrator that a JWT of Cloudflare Access names, where such are accepted and there is one.
+/// Returns the administrator that a JWT of Cloudflare Access names, `None` without a JWT or if Access is not
+/// configured.
 pub(super) async fn by_access(state: &State, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     match &state.options().access {
         Some(access) => access.actor(headers).await,
@@ -31,7 +32,7 @@ pub(super) async fn by_access(state: &State, headers: &HeaderMap) -> Result<Opti
     }
 }
 
-/// Returns the administrator that a request is from, if there is one.
+/// Returns the administrator of a request, `None` if the request is not signed in.
 pub(super) async fn who(state: &State, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
     if let Some(actor) = by_access(state, headers).await? {
         return Ok(Some(actor));
@@ -39,7 +40,7 @@ pub(super) async fn who(state: &State, headers: &HeaderMap) -> Result<Option<Act
     Ok(session::is_open(state.registry(), headers).await?.then(by_password))
 }
 
-/// Returns the request with its actor, for handlers.
+/// Adds the actor to the request's extensions.
 pub(super) fn with_actor(mut request: Request, actor: Actor) -> Request {
     request.extensions_mut().insert(actor);
     request

@@ -1,5 +1,5 @@
-//! `GET /v1/changes?since=N[&wait=SECONDS]`: what changed after N, or a wait until something does. Without `since` it
-//! tells the number to begin with, and no change.
+//! `GET /v1/changes?since=N[&wait=SECONDS]`: the changes after N, or a wait for the next one. Without `since` it
+//! answers the newest sequence number and no changes.
 
 use std::time::Duration;
 
@@ -21,16 +21,16 @@ const MAX_WAIT_SECONDS: u64 = 60;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Since {
-    /// The number that the last answer gave; left out at first
+    /// The sequence number of the last answer; absent in the first request
     #[param(minimum = 0)]
     since: Option<i64>,
-    /// How many seconds to wait
+    /// The longest wait for a change, in seconds
     #[serde(default)]
     #[param(maximum = 60)]
     wait: u64,
 }
 
-/// What changed after a number, or a wait until something does
+/// List the changes after a sequence number, or wait for the next one
 #[utoipa::path(
     get,
     path = "/v1/changes",
@@ -38,7 +38,7 @@ pub(super) struct Since {
     params(Since),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "What changed", body = Feed),
+        (status = 200, description = "The changes", body = Feed),
         Refused,
     )
 )]

@@ -1,9 +1,9 @@
-//! Answers that a client may have already (RFC 9110, 13.1.2): the `ETag` is a version.
+//! Conditional answers (RFC 9110, section 13.1.2). The `ETag` is a version.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// Returns true if the client has this version.
+/// Returns true if `If-None-Match` lists this version.
 pub(super) fn has_version(headers: &HeaderMap, version: i64) -> bool {
     let etag = tag(version);
     headers
@@ -15,7 +15,7 @@ pub(super) fn has_version(headers: &HeaderMap, version: i64) -> bool {
         .any(|told| told == "*" || told.strip_prefix("W/").unwrap_or(told) == etag)
 }
 
-/// Returns the answer, or 304 if the client has it in this version.
+/// Returns the answer with its `ETag`, or status 304 if the client has this version.
 pub(super) fn conditional(headers: &HeaderMap, version: i64, answer: impl IntoResponse) -> Response {
     let mut response = if has_version(headers, version) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -1,6 +1,6 @@
-//! `POST /introspect`: token introspection (RFC 7662), for consumers that are not data planes of ours.
+//! `POST /introspect`: token introspection (RFC 7662), for consumers other than data planes.
 //!
-//! Of a token that may not be used it says nothing but that: whether it is unknown, disabled or expired is not told.
+//! The answer for an unknown, disabled or expired token is the same: `active` is false, without other members.
 
 use axum::Json;
 use axum::extract::State as Extract;
@@ -15,14 +15,14 @@ use crate::server::extract::Form;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-/// Parameters that are not known, `token_type_hint` among them, are ignored, as the RFC has it.
+/// A request for introspection. Unknown parameters and `token_type_hint` are ignored (RFC 7662, section 2.1).
 #[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Question {
-    /// The token
+    /// The token to introspect
     token: String,
 }
 
-/// Whether a token may be used (RFC 7662)
+/// Introspect a token (RFC 7662)
 #[utoipa::path(
     post,
     path = "/introspect",
@@ -30,7 +30,7 @@ pub(super) struct Question {
     request_body(content = Question, content_type = "application/x-www-form-urlencoded"),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "Whether it may", body = Introspection),
+        (status = 200, description = "The state of the token", body = Introspection),
         Refused,
         BodyRefused,
     )
@@ -49,25 +49,34 @@ pub(super) async fn introspect(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// The members of RFC 7662, section 2.2, and three of our own. Only `active` is there if it is false.
+/// The state of a token: members of RFC 7662, section 2.2, with `label`, `providers` and `models`. If `active` is
+/// false, the other members are absent.
 #[derive(Default, Serialize, utoipa::ToSchema)]
 struct Introspection {
-    /// Whether the token may be used
+    /// Set if requests with the token are accepted
     active: bool,
+    /// The type of the token: `Bearer`
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
+    /// The id of the token: the first 16 digits of its SHA-256
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
+    /// The email address of the owner
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
+    /// The time of creation, in seconds since 1970
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
+    /// The expiry, in seconds since 1970
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
+    /// The label of the token
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    /// The names of the providers that the token may call
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<Vec<String>>,
+    /// The models that the token may use; `*` permits all
     #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<Vec<String>>,
 }

@@ -1,7 +1,7 @@
-//! `POST /v1/limits`: takes one request from a rate limit, atomically, for hosts that share no memory.
+//! `POST /v1/limits`: takes one request from a rate limit, atomically, for hosts whose workers share no memory.
 //!
-//! The token's own limit counts, else the one in the question: `requests` in `per`, the policy's. The answer is 200
-//! whether or not the request is allowed; it is an answer, and not a limit on who asks.
+//! The token's own limit applies, else the policy's, which the request carries as `requests` and `per`. The answer has
+//! status 200 even if the limit is exceeded: the data plane refuses its caller, not the registry the data plane.
 
 use axum::Json as Answer;
 use axum::extract::State as Extract;
@@ -19,14 +19,14 @@ use crate::server::state::State;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Take {
-    /// The SHA-256 of the token, or of whatever else is counted
+    /// The SHA-256 of the token, or of another key to count under
     #[serde(deserialize_with = "read_digest")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     sha256: Digest,
-    /// How many requests, where the token has no limit of its own
+    /// The number of requests, for a token without a limit of its own
     #[schema(minimum = 1, maximum = 1_000_000)]
     requests: Option<u32>,
-    /// In which time: `60s`, `10m`, `1h`, `1d`; belongs to `requests`
+    /// The period, such as `60s`, `10m`, `1h` or `1d`; required with `requests`
     #[schema(pattern = "^[0-9]+[smhd]$")]
     per: Option<String>,
 }
@@ -39,8 +39,8 @@ pub(super) struct Take {
     request_body = Take,
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "Whether the request is allowed", body = Taken),
-        (status = 404, description = "There is no such token, and no limit in the question", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 200, description = "The state of the limit, and if the request is allowed", body = Taken),
+        (status = 404, description = "The token is unknown, and the request has no limit", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
         BodyRefused,
         Misfit,
@@ -54,7 +54,7 @@ pub(super) async fn limits(
         (None, None) => None,
         (Some(requests), Some(per)) => Some(RateLimit::parse(requests, &per)?),
         _ => {
-            let detail = "`requests` and `per` belong together";
+            let detail = "`requests` and `per` must be sent together";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };

@@ -1,7 +1,7 @@
-//! `GET /v1/tokens/{sha256}` and `GET /v1/principals/{email}`: what is known of a token, of a user.
+//! `GET /v1/tokens/{sha256}` and `GET /v1/principals/{email}`: the records of tokens and users.
 //!
-//! The `ETag` is the version, so a cached record is checked without sending it again. Each answer says what it is
-//! of, so that a data plane can compare it with what it asked for.
+//! The `ETag` is the version, so a cached record is revalidated without sending it again. Each record contains its key,
+//! so that a data plane can compare it with its request.
 
 use axum::Json;
 use axum::extract::State as Extract;
@@ -16,20 +16,20 @@ use crate::server::extract::Segment;
 use crate::server::problem::{Problem, ProblemBody};
 use crate::server::state::State;
 
-/// What is known of a token
+/// Look up a token
 #[utoipa::path(
     get,
     path = "/v1/tokens/{sha256}",
     tag = "lookups",
     params(
         ("sha256" = String, Path, description = "The SHA-256 of the token", pattern = "^[0-9a-f]{64}$"),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of a record that the client has"),
-    ),
-    security(("registry_token" = [])),
-    responses(
-        (status = 200, description = "The record", body = TokenRecord<'static>, headers(("ETag" = String, description = "The version of the record"))),
-        (status = 304, description = "The client has this version"),
-        (status = 404, description = "There is no such token", body = ProblemBody<'static>, content_type = "application/problem+json"),
+            ("If-None-Match" = Option<String>, Header, description = "The ETag of the cached record"),
+        ),
+        security(("registry_token" = [])),
+        responses(
+            (status = 200, description = "The record", body = TokenRecord<'static>, headers(("ETag" = String, description = "The version of the record"))),
+            (status = 304, description = "The cached record is current"),
+            (status = 404, description = "The token is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
     )
 )]
@@ -42,20 +42,20 @@ pub(super) async fn token(
     Ok(conditional(&headers, token.version, Json(&token.record())))
 }
 
-/// What is known of a user
+/// Look up a user
 #[utoipa::path(
     get,
     path = "/v1/principals/{email}",
     tag = "lookups",
     params(
-        ("email" = String, Path, description = "The address, in any case"),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of a record that the client has"),
+        ("email" = String, Path, description = "The email address, ignoring case"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the cached record"),
     ),
     security(("registry_token" = [])),
     responses(
         (status = 200, description = "The user", body = User, headers(("ETag" = String, description = "The version of the record"))),
-        (status = 304, description = "The client has this version"),
-        (status = 404, description = "There is no such user", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 304, description = "The cached record is current"),
+        (status = 404, description = "The user is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
     )
 )]

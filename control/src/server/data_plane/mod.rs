@@ -1,6 +1,6 @@
-//! The API of data planes: lookups, changes, limits, policies, introspection; and reports of uses and of policies that run.
+//! The API for data planes: lookups, changes, limits, policies and introspection, and reports of usage.
 //!
-//! All of it needs the data planes' credential, except for the description of it all.
+//! Every route except the OpenAPI document requires the data planes' credential.
 
 mod changes;
 mod conditional;

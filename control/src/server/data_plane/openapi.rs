@@ -1,4 +1,4 @@
-//! `GET /v1/openapi.json`: the description of this API, generated from the handlers. It needs no credential.
+//! `GET /v1/openapi.json`: the OpenAPI document of this API, generated from the handlers. It needs no credential.
 
 use axum::Router;
 use axum::http::header;
@@ -8,12 +8,12 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use crate::server::state::State;
 
-/// Returns all but the paths, which the router adds.
+/// Returns the document without its paths, which the router adds.
 pub(super) fn document() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(info(
         title = "Keyswap registry, data-plane API",
-        description = "What data planes ask of a token registry, and what they report."
+        description = "Lookups, changes, rate limits and signed policies for data planes, and their reports of usage."
     ))]
     struct Document;
 
@@ -23,7 +23,7 @@ pub(super) fn document() -> OpenApi {
     document
 }
 
-/// Serves the document, which does not change while the server runs.
+/// Returns the route of the document, which is constant while the server runs.
 pub(super) fn router(api: &OpenApi) -> Router<State> {
     let text = serde_json::to_string(api).unwrap_or_default();
     let answer = ([(header::CONTENT_TYPE, "application/json")], text);

@@ -1,6 +1,6 @@
-//! `GET /v1/policies/{name}`: the newest signed policy of a name, and what the data plane that asks tells of itself.
+//! `GET /v1/policies/{name}`: the newest signed policy of a name. The query has the data plane's report on itself.
 //!
-//! The `ETag` is the revision. The text is signed; who may sign is the data plane's to know.
+//! The `ETag` is the revision. Data planes verify the signature with the keys of their own configuration.
 
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, header};
@@ -21,36 +21,36 @@ use crate::server::state::State;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PlaneReport {
-    /// What the data plane calls itself; without it nothing is kept of what it tells
+    /// The name of the data plane; without it the report is not stored
     plane: Option<String>,
-    /// The revision in force there
+    /// The revision that the data plane runs
     #[param(minimum = 1)]
     running: Option<i64>,
-    /// The SHA-256 of the text that it refuses
+    /// The SHA-256 of the bundle that the data plane refuses
     #[serde(default, deserialize_with = "some_digest")]
     #[param(value_type = Option<String>, pattern = "^[0-9a-f]{64}$")]
     refused: Option<Digest>,
-    /// What is wrong with that, in a word
+    /// The code of the problem with the refused bundle
     problem: Option<String>,
-    /// The same in a sentence
+    /// The problem in words
     detail: Option<String>,
 }
 
-/// The newest signed policy of a name
+/// Fetch the newest signed policy of a name
 #[utoipa::path(
     get,
     path = "/v1/policies/{name}",
     tag = "policies",
     params(
         ("name" = String, Path, description = "The name of the policy"),
-        ("If-None-Match" = Option<String>, Header, description = "The ETag of the revision that the client has"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the cached revision"),
         PlaneReport,
     ),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The policy, signed (RFC 7515, compact)", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
-        (status = 304, description = "The client has this revision"),
-        (status = 404, description = "There is no such policy", body = ProblemBody<'static>, content_type = "application/problem+json"),
+        (status = 200, description = "The policy as a compact JWS (RFC 7515)", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
+        (status = 304, description = "The cached revision is the newest"),
+        (status = 404, description = "The policy is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
     )
 )]

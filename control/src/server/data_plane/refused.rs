@@ -1,10 +1,10 @@
-//! Refusals of requests from data planes, as the description of the API has them.
+//! Refusals of requests from data planes, for the OpenAPI document.
 
 use utoipa::IntoResponses;
 
 use crate::server::problem::ProblemBody;
 
-/// The refusals that every request may get.
+/// The refusals of any request.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]
 pub(super) enum Refused {
@@ -14,12 +14,12 @@ pub(super) enum Refused {
     /// The data planes' credential is missing or wrong
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemBody<'static>),
-    /// The registry cannot answer now
+    /// The registry is unavailable
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody<'static>),
 }
 
-/// The refusals that a request with a body may get.
+/// The refusals of a request with a body.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]
 pub(super) enum BodyRefused {
@@ -29,16 +29,16 @@ pub(super) enum BodyRefused {
     /// The body is too large
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemBody<'static>),
-    /// The body has another type
+    /// The body has another media type
     #[response(status = 415, content_type = "application/problem+json")]
     OtherType(ProblemBody<'static>),
 }
 
-/// The refusal that a request with a body in JSON may get.
+/// The refusal of a request with a JSON body that does not fit the schema.
 #[derive(IntoResponses)]
 #[response(
     status = 422,
-    description = "The body does not hold what it should",
+    description = "The body does not match the schema",
     content_type = "application/problem+json"
 )]
 #[expect(dead_code, reason = "it describes what a `Problem` becomes, and is never made")]

@@ -1,4 +1,4 @@
-//! The routes for data planes.
+//! The routes of the API for data planes.
 
 use axum::Router;
 use axum::middleware;

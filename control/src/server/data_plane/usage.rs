@@ -1,4 +1,4 @@
-//! `POST /v1/usage`: the days on which tokens were used, many at once.
+//! `POST /v1/usage`: the days on which tokens were used, in batches.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::text::object::Object;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Usage {
-    /// The uses
+    /// The uses of tokens, at most 500
     #[schema(value_type = Vec<Use>, max_items = 500)]
     marks: Vec<Object<Use>>,
 }
@@ -28,7 +28,7 @@ struct Use {
     #[serde(deserialize_with = "read_digest")]
     #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     sha256: Digest,
-    /// The day in UTC, tomorrow at the latest
+    /// The day in UTC, at the latest tomorrow
     #[schema(value_type = String, format = Date)]
     day: Day,
 }
@@ -41,7 +41,7 @@ struct Use {
     request_body = Usage,
     security(("registry_token" = [])),
     responses(
-        (status = 204, description = "Noted; unknown tokens are left out"),
+        (status = 204, description = "Stored; unknown tokens are ignored"),
         Refused,
         BodyRefused,
         Misfit,

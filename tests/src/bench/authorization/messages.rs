@@ -1,4 +1,4 @@
-//! The parts of Envoy's messages (`envoy.service.auth.v3`) that are needed here.
+//! The used parts of Envoy's messages (`envoy.service.auth.v3`).
 
 use std::collections::HashMap;
 
@@ -81,7 +81,7 @@ struct Header {
 }
 
 impl CheckRequest {
-    /// A header of the request that is judged.
+    /// Returns a header of the request to judge.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let http = self.attributes.as_ref()?.request.as_ref()?.http.as_ref()?;
         http.headers.get(name).map(String::as_str)
@@ -89,7 +89,7 @@ impl CheckRequest {
 }
 
 impl CheckResponse {
-    /// It passes, with these headers set and those removed.
+    /// Returns a response that admits the request, with headers to set and to remove.
     pub(super) fn admit(set: &[(&'static str, String)], remove: &[&'static str]) -> Self {
         const OVERWRITE_IF_EXISTS_OR_ADD: i32 = 2;
         let headers = set.iter().map(|(name, value)| HeaderOption {
@@ -101,7 +101,7 @@ impl CheckResponse {
         Self { status: Some(RpcStatus::default()), denied: None, admitted: Some(admitted) }
     }
 
-    /// It is answered with this status.
+    /// Returns a response that refuses the request with this status.
     pub(super) fn refuse(code: i32) -> Self {
         const UNAUTHENTICATED: i32 = 16;
         let denied = Denied { status: Some(HttpStatus { code }) };

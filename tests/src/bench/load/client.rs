@@ -1,4 +1,4 @@
-//! A client: one connection to a proxy, on which requests follow each other.
+//! A client: one connection to a proxy, with one request after the other.
 
 use std::{io, net::SocketAddr};
 
@@ -19,7 +19,7 @@ impl Client {
         Ok(Self { address, connection: Connection::new(TcpStream::connect(address).await?)? })
     }
 
-    /// Sends the next request and reads its answer, on a new connection if the proxy closes this one afterwards.
+    /// Sends the next request and reads its answer. Reconnects if the proxy closes the connection afterwards.
     pub(super) async fn exchange(&mut self, requests: &Requests) -> Result<()> {
         let stream = &mut self.connection.stream;
         stream.write_all(requests.next()).await?;

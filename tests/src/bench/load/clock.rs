@@ -1,4 +1,4 @@
-//! A clock that ticks on time: tokio's own is a millisecond coarse, which is many requests.
+//! A precise timer. Tokio's has a resolution of a millisecond, in which many requests are due.
 
 use std::{os::fd::OwnedFd, time::Duration};
 
@@ -8,7 +8,7 @@ use rustix::time::{
 };
 use tokio::io::unix::AsyncFd;
 
-/// Ticks with one period.
+/// A timer that ticks with a fixed period.
 pub(super) struct Clock(AsyncFd<OwnedFd>);
 
 impl Clock {
@@ -19,12 +19,12 @@ impl Clock {
         let spec = Itimerspec { it_interval: period, it_value: period };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
         #[expect(unsafe_code, reason = "tokio cannot tell that a descriptor stays open")]
-        // SAFETY: the timer is owned, so its descriptor is open until it is dropped, and always the same.
+        // SAFETY: the timer owns its descriptor, which stays open and the same until the timer is dropped.
         let timer = unsafe { AsyncFd::register(timer)? };
         Ok(Self(timer))
     }
 
-    /// Waits for the next tick. Ticks that were missed are one.
+    /// Waits for the next tick. Missed ticks count as one.
     pub(super) async fn tick(&self) -> Result<()> {
         loop {
             let mut ready = self.0.readable().await?;

@@ -1,4 +1,4 @@
-//! The thread of the load: it serves connections, and does what it is given.
+//! The thread of the load, which serves connections and runs tasks.
 
 use std::{
     io,
@@ -16,10 +16,10 @@ use tokio::{
 
 use crate::bench::cores::Cores;
 
-/// A thread off the proxies' core, for all that has to be cheap and at once.
+/// A thread off the proxies' core, for the load and the services.
 pub(crate) struct Loader {
     handle: runtime::Handle,
-    /// Dropped, it ends the thread.
+    /// The sender whose drop ends the thread.
     _stop: oneshot::Sender<()>,
 }
 
@@ -39,7 +39,7 @@ impl Loader {
         Ok(Self { handle, _stop: stop })
     }
 
-    /// Serves the connections to a free port.
+    /// Serves connections on a free port. Returns the address.
     pub(crate) fn serve<F>(&self, serve: impl Fn(TcpStream) -> F + Send + 'static) -> Result<SocketAddr>
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
@@ -50,7 +50,7 @@ impl Loader {
         self.handle.spawn(async move {
             let listener = TcpListener::from_std(listener)?;
             loop {
-                // A connection that fails is the proxy's to tell of.
+                // The proxy reports a connection that fails.
                 if let Ok((stream, _)) = listener.accept().await {
                     tokio::spawn(serve(stream));
                 }
@@ -61,7 +61,7 @@ impl Loader {
         Ok(address)
     }
 
-    /// Does something on the thread and waits for its end.
+    /// Runs a task on the thread and waits for its end.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,7 +1,7 @@
-//! A slice of load: requests for a while, as fast as they are answered or at a fixed rate.
+//! A slice of load: requests for some time, as fast as they are answered or at a fixed rate.
 //!
-//! At a fixed rate a request is *due* at its time, whether or not others were answered. It goes out on a connection that
-//! is free; where none is, it waits, and its latency counts from when it was due.
+//! At a fixed rate a request is *due* at its time, independent of other answers. It is sent on a free connection.
+//! Without one it waits, and its latency counts from the time that it was due.
 
 use std::{
     collections::VecDeque,
@@ -19,44 +19,44 @@ use tokio::{sync::Semaphore, task::JoinSet, time};
 use super::{client::Client, clock::Clock, requests::Requests};
 use crate::Meter;
 
-/// How long answers may take after the last request was due.
+/// The time for outstanding answers after the last request was due.
 const GRACE: Duration = Duration::from_secs(2);
 const SHORTEST_TICK: Duration = Duration::from_micros(50);
 
-/// When the next request is sent.
+/// The pace at which requests are sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// When the last one on the connection was answered.
+    /// A request follows the previous answer on its connection.
     Saturating,
-    /// So many times a second, come what may.
+    /// A fixed number of requests a second, independent of answers.
     PerSecond(f64),
 }
 
-/// A slice of load that is to be sent.
+/// A slice of load to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Arc<Requests>,
     pub(crate) connections: usize,
     pub(crate) pace: Pace,
-    /// How long it is not measured yet.
+    /// The time before the measurement.
     pub(crate) warm_up: Duration,
-    /// How long it is measured.
+    /// The time of the measurement.
     pub(crate) window: Duration,
 }
 
 /// The measurements of a slice.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// How many requests were answered in the window.
+    /// The number of requests that were answered in the window.
     pub(crate) requests: u64,
-    /// How many were answered in all.
+    /// The number of all answered requests.
     pub(crate) all: u64,
-    /// How long it was in fact.
+    /// The actual length of the window.
     pub(crate) window: Duration,
-    /// The processor time of the proxy in it.
+    /// The proxy's CPU time in the window.
     pub(crate) processor: Duration,
-    /// How long those took that were due in it, sorted; nothing is noted while saturating.
+    /// The latencies of requests that were due in the window, sorted. Empty while saturating.
     pub(crate) latencies: Vec<Duration>,
 }
 
@@ -66,7 +66,7 @@ struct Shared {
     is_over: AtomicBool,
     answered: AtomicU64,
     due: Mutex<VecDeque<Instant>>,
-    /// As many as are due, while they are.
+    /// A permit for each request that is due and not yet sent.
     permits: Semaphore,
     window: Mutex<Option<Instant>>,
     latencies: Mutex<Vec<Duration>>,
@@ -134,7 +134,7 @@ impl Shared {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Sends on one connection until it is over.
+    /// Sends requests on one connection until the slice is over.
     async fn keep(self: Arc<Self>, mut client: Client, pace: Pace) {
         let done = match pace {
             Pace::Saturating => self.saturate(&mut client).await,
@@ -166,7 +166,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes requests due, each at its time.
+    /// Adds a permit for each request at its time.
     async fn make_due(self: Arc<Self>, rate: f64) {
         let period = Duration::from_secs_f64(1.0 / rate);
         let ticking = async {
@@ -196,8 +196,8 @@ impl Shared {
         }
     }
 
-    /// Ends the slice: requests that are due are still sent, for a while; one that was not sent by then has waited at
-    /// least so long.
+    /// Ends the slice. Requests that are due are still sent for [`GRACE`]; the latency of an unsent one is at least its
+    /// wait.
     async fn end(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         let end = Instant::now();
@@ -212,7 +212,7 @@ impl Shared {
 }
 
 impl Taken {
-    /// How long so many in a hundred took at most.
+    /// Returns the latency that `hundredths` percent of the requests did not exceed.
     pub(crate) fn percentile(&self, hundredths: f64) -> Result<Duration> {
         let count = self.latencies.len();
         #[expect(
@@ -225,20 +225,20 @@ impl Taken {
         self.latencies.get(place).copied().ok_or_else(|| anyhow!("no request was due"))
     }
 
-    /// The processor time for each request, in microseconds.
+    /// Returns the CPU time for each request, in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
     pub(crate) fn processor_each(&self) -> f64 {
         self.processor.as_secs_f64() * 1e6 / self.requests.max(1) as f64
     }
 
-    /// Requests a second.
+    /// Returns the number of requests a second.
     #[expect(clippy::cast_precision_loss, reason = "far less than 2^52")]
     pub(crate) fn rate(&self) -> f64 {
         self.requests as f64 / self.window.as_secs_f64()
     }
 }
 
-/// Nothing that holds one of these can fail.
+/// Locks a mutex. No holder panics, so a poisoned lock is usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -255,7 +255,8 @@ mod tests {
     const RATE: f64 = 1000.0;
     const STALL: Duration = Duration::from_millis(200);
 
-    /// A server that answers with this status, but nobody during a stall, which begins so long after the first request.
+    /// Starts a server that answers with this status, except during a stall that begins `before_stall` after the first
+    /// request.
     fn server(loader: &Loader, status: u16, before_stall: Duration) -> Result<SocketAddr> {
         let began = Arc::<OnceLock<Instant>>::default();
         loader.serve(move |stream| {
@@ -286,8 +287,8 @@ mod tests {
         let address = server(&loader, 200, Duration::from_millis(100))?;
         let slice = slice(address, Pace::PerSecond(RATE), Duration::from_millis(600));
         let taken = loader.run(slice.run(Meter::own()))?;
-        // Of the two hundred that are due in the stall, those of its first half wait for a hundred milliseconds or more. A
-        // client that waited for its four answers before it sent more would have seen four of them.
+        // Of the two hundred requests that are due in the stall, those of its first half wait a hundred milliseconds or
+        // more. A client that waits for its four answers before sending more would see four slow requests.
         let slow = taken.latencies.iter().filter(|latency| **latency >= STALL / 2).count();
         assert!(slow >= 80, "{slow} of {}", taken.latencies.len());
         assert!(taken.latencies.len() >= 550, "{} were due", taken.latencies.len());
@@ -307,7 +308,7 @@ mod tests {
         })?;
         let slice = slice(slow, Pace::PerSecond(RATE), Duration::from_millis(100));
         let taken = loader.run(slice.run(Meter::own()))?;
-        // Four connections send some twenty of the hundred, until nobody waits for them any more.
+        // Four connections send about twenty of the hundred requests until the grace is over.
         let unsent = taken.latencies.iter().filter(|latency| **latency >= GRACE).count();
         assert!(unsent >= 60, "{unsent} of {}", taken.latencies.len());
         Ok(())

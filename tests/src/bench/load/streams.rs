@@ -1,4 +1,4 @@
-//! Event streams that are held open, and read as they come.
+//! Event streams that are held open and read continuously.
 
 use std::{
     net::SocketAddr,
@@ -15,13 +15,13 @@ use tokio::{io::AsyncWriteExt as _, time};
 use super::{client::Client, requests::Requests};
 use crate::{Meter, bench::numbers::megabytes};
 
-/// Streams that are to be held.
+/// The streams to hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Arc<Requests>,
     pub(crate) count: usize,
-    /// How long they are held and not measured yet, and how long they are measured.
+    /// The time before the measurement, and the time of the measurement.
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
 }
@@ -29,11 +29,11 @@ pub(crate) struct Streams {
 /// The measurements of held streams.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// The bytes that came in the window.
+    /// The bytes that arrived in the window.
     pub(crate) bytes: u64,
-    /// The processor time of the proxy in it.
+    /// The proxy's CPU time in the window.
     pub(crate) processor: Duration,
-    /// The memory of the proxy while they were open, in megabytes.
+    /// The proxy's memory while the streams were open, in megabytes.
     pub(crate) memory: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Envoy's `ext_authz`, in front of the smallest server that does the job.
+//! Envoy's `ext_authz`, with a minimal authorization server.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! The component on `wasmtime serve`, and a component that only forwards the same request, which is its baseline.
+//! The component on `wasmtime serve`, and its baseline: a component that only forwards the same request.
 
 use std::rc::Rc;
 
@@ -23,7 +23,7 @@ use crate::{
 const TOKEN_FORWARDED: &str = "passthrough-token";
 const JWT_FORWARDED: &str = "passthrough-jwt";
 
-/// All of them, each behind its baseline.
+/// The set-ups on Wasmtime, each after its baseline.
 pub const COMPONENT_SET_UPS: [SetUp; 4] = [
     SetUp {
         name: TOKEN_FORWARDED,
@@ -76,7 +76,7 @@ fn jwt(stage: &Stage, _workers: u32) -> Result<Running> {
     keyswap(stage, &json!({ "issuers": issuers }), &stage.jwt()?, stage.forged_jwt()?)
 }
 
-/// Keyswap with these changes to its policy, straight to the provider: `good` is let through, `bad` is not.
+/// Starts Keyswap with a changed policy, without a gateway. The credential `good` is accepted, `bad` is refused.
 fn keyswap(stage: &Stage, changes: &Value, good: &str, bad: String) -> Result<Running> {
     let policy = crate::with(
         &json!({
@@ -100,7 +100,7 @@ fn keyswap(stage: &Stage, changes: &Value, good: &str, bad: String) -> Result<Ru
     Ok(Running::new(host, requests, proof))
 }
 
-/// Starts a Wasmtime on the core for proxies.
+/// Starts Wasmtime on the core for proxies.
 fn start(stage: &Stage, setup: WasmtimeSetup) -> Result<Rc<Wasmtime>> {
     stage.cores.proxy(1, || setup.start()).map(Rc::new)
 }

@@ -1,4 +1,4 @@
-//! Hosts: the proxies that can be measured.
+//! The proxies that can be measured.
 
 use std::{net::SocketAddr, ops::Deref};
 
@@ -8,11 +8,11 @@ use crate::{Answer, Meter, Server};
 
 /// A proxy that can be measured.
 pub(in crate::bench) trait Host {
-    /// Returns the address on which it listens.
+    /// Returns the address that the proxy listens on.
     fn address(&self) -> SocketAddr;
-    /// Returns the meter of what it uses.
+    /// Returns the meter of the proxy's resources.
     fn meter(&self) -> Meter;
-    /// Sends what is given, and returns when the head of the answer is there.
+    /// Sends a request. Returns when the head of the answer has arrived.
     fn open(&self, request: &[u8]) -> Result<Answer>;
 }
 

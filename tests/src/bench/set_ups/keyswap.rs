@@ -1,4 +1,4 @@
-//! Keyswap, with the token of a registry or the JWT of an issuer, good or bad.
+//! Keyswap, with valid and invalid tokens of a registry and JWTs of an issuer.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// The filter's count of lookups, by where they were answered from.
+/// The filter's counter of lookups, by the source of the answer.
 const LOOKUPS: &str = "wasmcustom.keyswap.lookups.from";
-/// The filter's count of calls to the registry for a token.
+/// The filter's counter of calls to the registry for a token.
 const FETCHES: &str = "wasmcustom.keyswap.fetches.kind.token.outcome";
 
 pub(super) fn token(stage: &Stage, workers: u32) -> Result<Running> {
@@ -28,7 +28,7 @@ pub(super) fn token(stage: &Stage, workers: u32) -> Result<Running> {
     keyswap(stage, workers, registry, &Stage::policy(registry)?, [token.to_owned()])
 }
 
-/// Keyswap with this registry, policy, and tokens, which the registry or the policy knows.
+/// Starts Keyswap with this registry, policy and tokens, which the registry or the policy knows.
 pub(in crate::bench) fn keyswap(
     stage: &Stage,
     workers: u32,
@@ -40,7 +40,7 @@ pub(in crate::bench) fn keyswap(
     keyswap_with(stage, workers, registry, policy, Requests::new(requests, 200))
 }
 
-/// The same with these requests, of which the first is as the SDK sends it.
+/// Starts Keyswap with these requests. The first has the form of the SDK's requests.
 pub(in crate::bench) fn keyswap_with(
     stage: &Stage,
     workers: u32,
@@ -52,7 +52,7 @@ pub(in crate::bench) fn keyswap_with(
     let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
     let from_registry = policy.get("tokens").is_none();
     let proof = move |stage: &Stage| {
-        // One more than there are workers, so that one of them is asked twice.
+        // One request more than workers, so that one worker judges twice.
         is_counted(stage, &own, &first, workers + 1)?;
         refuses(stage, &*own, Stage::request("ptk_nobody-0123456789abcdefghijkl").as_bytes())?;
         let warm = own.stat(&format!("{LOOKUPS}.worker"))? + own.stat(&format!("{LOOKUPS}.process"))?;
@@ -98,7 +98,7 @@ pub(super) fn refused_malformed(stage: &Stage, workers: u32) -> Result<Running> 
     refusing(stage, workers, "short")
 }
 
-/// A token that is refused, and that the registry is asked for now and then or never.
+/// Starts Keyswap for requests with a refused token. The registry is asked for it rarely or never.
 fn refusing(stage: &Stage, workers: u32, token: &str) -> Result<Running> {
     let (registry, good) = stage.registry()?;
     let envoy = envoy(stage, workers, registry, &Stage::policy(registry)?)?;
@@ -132,7 +132,7 @@ fn with_environment(setup: crate::Setup, registry: &Registry) -> crate::Setup {
         .registry(registry.address())
 }
 
-/// So many requests are forwarded with all that belongs to them, and are taken from a budget.
+/// Ensures that requests are forwarded correctly and are taken from a budget.
 fn is_counted(stage: &Stage, envoy: &Envoy, request: &[u8], times: u32) -> Result<()> {
     for _ in 0..times {
         let answer = forwards(stage, envoy, request, Job::Metadata)?;

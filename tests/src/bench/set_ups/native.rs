@@ -36,14 +36,14 @@ pub(super) fn empty_filter(stage: &Stage, workers: u32) -> Result<Running> {
     let requests = Requests::new([Stage::request(TOKEN)], 200);
     let (passes, own) = (passes(&envoy, &requests), Rc::clone(&envoy));
     let proof = move |stage: &Stage| {
-        // One of the main thread, and one of each worker.
+        // The main thread and each worker have an instance.
         counts(&own, "wasm.envoy.wasm.runtime.v8.active", 2..)?;
         passes(stage)
     };
     Ok(Running::new(envoy, requests, proof))
 }
 
-/// Requests go on as they came.
+/// Returns the proof that requests are forwarded unchanged.
 fn passes(envoy: &Rc<Envoy>, requests: &Arc<Requests>) -> impl Fn(&Stage) -> Result<()> + 'static {
     let (envoy, requests) = (Rc::clone(envoy), Arc::clone(requests));
     move |stage| forwards(stage, &*envoy, requests.first(), Job::Nothing).map(drop)
@@ -117,18 +117,18 @@ pub(super) fn lua(stage: &Stage, workers: u32) -> Result<Running> {
     Ok(Running::new(envoy, Requests::new([Stage::request(TOKEN)], 200), proof))
 }
 
-/// One token is good, another is not.
+/// Ensures that the right token is forwarded and another one refused.
 pub(super) fn judges(stage: &Stage, envoy: &Envoy, job: Job) -> Result<()> {
     forwards(stage, envoy, Stage::request(TOKEN).as_bytes(), job)?;
     refuses(stage, envoy, Stage::request("ptk_nobody").as_bytes())
 }
 
-/// The value of `authorization` of the good one.
+/// Returns the value of `authorization` with [`TOKEN`].
 pub(super) fn authorization() -> String {
     format!("Bearer {TOKEN}")
 }
 
-/// A request with it.
+/// Returns requests with [`TOKEN`].
 pub(super) fn requests() -> Arc<Requests> {
     Requests::new([Stage::request(TOKEN)], 200)
 }

@@ -1,4 +1,4 @@
-//! Envoys of parts: the files of `tests/bench`, and what stands in the place of the names in them.
+//! Envoy configurations from the parts in `tests/bench`, with replaced names.
 
 use std::rc::Rc;
 
@@ -17,7 +17,8 @@ pub(super) const LUA: &str = include_str!("../../../bench/lua.yaml");
 pub(super) const EXT_AUTHZ_GRPC: &str = include_str!("../../../bench/ext_authz_grpc.yaml");
 pub(super) const EXT_AUTHZ_HTTP: &str = include_str!("../../../bench/ext_authz_http.yaml");
 
-/// An Envoy of these parts, with `$NAME` in them replaced. The access log is left out everywhere: it costs all alike.
+/// Starts an Envoy with these parts, in which `$NAME` is replaced. No set-up has an access log, which costs all the
+/// same.
 pub(super) fn envoy(
     stage: &Stage,
     workers: u32,

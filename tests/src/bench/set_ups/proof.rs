@@ -1,4 +1,4 @@
-//! The proof that the upstream saw what it must see, and not what it must not.
+//! The proof that the upstream gets the expected request, without the caller's credential.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -11,17 +11,17 @@ use crate::{
 /// The change that a set-up makes to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Job {
-    /// It goes on as it came.
+    /// The request is forwarded unchanged.
     Nothing,
-    /// The caller's credential goes, the provider's key comes, and the path stays.
+    /// The caller's credential is replaced with the provider's key. The path stays.
     Key,
-    /// The caller's credential goes, the real ones come; host and path are the gateway's.
+    /// The caller's credential is replaced with the upstream credentials. Host and path are the gateway's.
     Credentials,
-    /// The gateway is also told who it was.
+    /// Like `Credentials`, with the caller's metadata for the gateway.
     Metadata,
 }
 
-/// The request is forwarded as the job says; returns the answer.
+/// Ensures that a request is forwarded as the job requires. Returns the answer.
 pub(super) fn forwards(stage: &Stage, host: &dyn Host, request: &[u8], job: Job) -> Result<Response> {
     let (answer, heads) = stage.upstream.watch(|| host.open(request)?.finish())?;
     ensure!(answer.status == 200, "answered {}: {}", answer.status, answer.text());
@@ -30,7 +30,7 @@ pub(super) fn forwards(stage: &Stage, host: &dyn Host, request: &[u8], job: Job)
     Ok(answer)
 }
 
-/// The request is refused with 401, and the upstream sees nothing of it.
+/// Ensures that a request is refused with 401 and does not reach the upstream.
 pub(super) fn refuses(stage: &Stage, host: &dyn Host, request: &[u8]) -> Result<()> {
     let (answer, heads) = stage.upstream.watch(|| host.open(request)?.finish())?;
     ensure!(answer.status == 401, "answered {}: {}", answer.status, answer.text());
@@ -38,14 +38,14 @@ pub(super) fn refuses(stage: &Stage, host: &dyn Host, request: &[u8]) -> Result<
     Ok(())
 }
 
-/// A statistic of Envoy's is in this range.
+/// Ensures that a statistic of Envoy is in this range.
 pub(super) fn counts(envoy: &Envoy, name: &str, range: impl std::ops::RangeBounds<u64>) -> Result<()> {
     let value = envoy.stat(name)?;
     ensure!(range.contains(&value), "`{name}` is {value}:\n{}", envoy.last_lines());
     Ok(())
 }
 
-/// Returns the credential that the caller sent behind `Bearer`.
+/// Returns the credential in the request's `authorization: Bearer`.
 fn credential(request: &[u8]) -> Result<&str> {
     let line = str::from_utf8(request)?.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
     line.context("the request has no credential")

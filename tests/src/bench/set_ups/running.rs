@@ -1,4 +1,4 @@
-//! A set-up that runs, with its requests and the proof that it works.
+//! A running set-up, with its requests and its proof.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -7,18 +7,18 @@ use anyhow::Result;
 use super::host::Host;
 use crate::bench::{load::Requests, stage::Stage};
 
-/// A set-up that runs.
+/// A running set-up.
 pub struct Running {
     pub(in crate::bench) host: Rc<dyn Host>,
     pub(in crate::bench) requests: Arc<Requests>,
     proof: Proof,
 }
 
-/// A check that fails where a set-up does not do what it is said to do.
+/// A check that a set-up works as described.
 type Proof = Box<dyn Fn(&Stage) -> Result<()>>;
 
 impl Running {
-    /// Returns a set-up on this host. What the proof holds ends with it.
+    /// Returns a set-up on this host. Values that the proof owns live as long as the set-up.
     pub(super) fn new(
         host: Rc<dyn Host>,
         requests: Arc<Requests>,
@@ -27,7 +27,7 @@ impl Running {
         Self { host, requests, proof: Box::new(proof) }
     }
 
-    /// Fails where it does not do what it is said to do.
+    /// Checks that the set-up works as described.
     pub fn prove(&self, stage: &Stage) -> Result<()> {
         (self.proof)(stage)
     }

@@ -1,4 +1,4 @@
-//! A set-up: a proxy with its configuration, under a name.
+//! A set-up: a named proxy with its configuration.
 
 use anyhow::{Context as _, Result};
 
@@ -7,17 +7,17 @@ use crate::bench::stage::Stage;
 
 /// A set-up.
 pub struct SetUp {
-    /// Its name on the command line and in results.
+    /// The name on the command line and in results.
     pub name: &'static str,
-    /// Its title, for people.
+    /// The title in tables.
     pub title: &'static str,
-    /// The set-up whose cost is not its own.
+    /// The name of the set-up whose cost is subtracted.
     pub baseline: &'static str,
     pub(super) start: fn(&Stage, workers: u32) -> Result<Running>,
 }
 
 impl SetUp {
-    /// Starts it with so many workers, and makes sure that it does what it is said to do.
+    /// Starts the set-up with `workers` workers, and checks its proof.
     pub fn start(&self, stage: &Stage, workers: u32) -> Result<Running> {
         let started = (self.start)(stage, workers).and_then(|running| {
             running.prove(stage)?;

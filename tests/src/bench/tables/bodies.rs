@@ -1,4 +1,4 @@
-//! Requests and answers with bodies, both of one size.
+//! Requests and answers with bodies of equal size.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const SIZES: [(usize, &str); 4] =
     [(1_000, "1 KB"), (100_000, "100 KB"), (1_000_000, "1 MB"), (10_000_000, "10 MB")];
-/// Few, so that what is on its way at once stays in the caches of no machine and in the memory of every.
+/// The number of connections: few, so that the bodies in flight exceed every cache and fit into every memory.
 const CONNECTIONS: usize = 4;
 
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
@@ -43,7 +43,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
     Ok(Kind::Bodies.table(rows))
 }
 
-/// The head of the usual request, for a body of this size and an answer of the same.
+/// Returns the head of the usual request, for a body and an answer of this size.
 fn request(usual: &[u8], size: usize) -> Result<String> {
     let (head, body) = str::from_utf8(usual)?.split_once("\r\n\r\n").context("a request has a head")?;
     let length = format!("content-length: {}", body.len());

@@ -1,12 +1,12 @@
-//! The set-ups that tables of growth compare.
+//! The set-ups that the tables of growth compare.
 
 use anyhow::{Context as _, Result};
 
 use crate::bench::set_ups::{BARE, SET_UPS, SetUp};
 
-/// The three that tables of growth compare: Envoy alone, a filter that does nothing, Keyswap with a token.
+/// The compared set-ups: Envoy alone, an empty filter, Keyswap with a token.
 pub(super) const COMPARED: [&str; 3] = [BARE, "empty-filter", KEYSWAP];
-/// Keyswap with a token of the registry.
+/// The name of Keyswap's set-up with a token of the registry.
 pub(super) const KEYSWAP: &str = "keyswap-token";
 
 /// Returns the set-up of this name.

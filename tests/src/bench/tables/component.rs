@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
     watch.at("compiling the components", 0.0)?;
-    // Wasmtime keeps what it compiled; compiling takes memory, so nobody does it who is measured.
+    // Compiling takes memory. Started once before, the measured processes use Wasmtime's cache.
     COMPONENT_SET_UPS.iter().try_for_each(|set_up| set_up.start(stage, 1).map(drop))?;
     let mut entries = Vec::new();
     for set_up in &COMPONENT_SET_UPS {
@@ -28,7 +28,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
         samples.push((Metric::MemoryMegabytes, entry.memory()?));
         Ok(samples)
     })?;
-    // They still do what they did before.
+    // The set-ups must still work after the measurement.
     entries.iter().try_for_each(|entry| entry.running.prove(stage).with_context(|| entry.name()))?;
     Ok(Kind::Component.table(rows))
 }

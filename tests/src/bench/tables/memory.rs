@@ -1,4 +1,4 @@
-//! The memory of a proxy over many requests, and over many tokens that come once each.
+//! The memory of a proxy over many requests, and over many tokens that are used once each.
 
 use anyhow::Result;
 
@@ -16,7 +16,7 @@ use crate::{
     figures::{Metric, Row, Table},
 };
 
-/// How often memory is looked at.
+/// The number of memory samples.
 const SAMPLES: usize = 10;
 const IN_USE: usize = 10;
 
@@ -40,7 +40,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
     Ok(Kind::Memory.table(rows))
 }
 
-/// Sends so many requests, and looks at the memory each time a tenth of them was answered.
+/// Sends requests, and samples the memory after each tenth of them.
 fn over(
     stage: &Stage,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! The cost of a request in each set-up, its time at a fixed rate, and the memory of the proxy.
+//! The cost of a request in each set-up, latencies at a fixed rate, and the memory of the proxy.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
         samples.push((Metric::MemoryMegabytes, entry.memory()?));
         Ok(samples)
     })?;
-    // They still do what they did before.
+    // The set-ups must still work after the measurement.
     entries.iter().try_for_each(|entry| entry.running.prove(stage).with_context(|| entry.name()))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far less than 2^32")]
     Ok(Table { rate: Some(rate as u32), idle_percent: Some(idle), ..Kind::SetUps.table(rows) })
@@ -49,7 +49,7 @@ fn start(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Vec<Entry>
     Ok(entries)
 }
 
-/// Returns the use of all of them together while no request comes, in percent of a core.
+/// Returns the CPU use of all idle proxies together, in percent of a core.
 fn idle_percent(entries: &[Entry], time: Duration) -> Result<f64> {
     let used =
         || entries.iter().map(|entry| entry.running.host.meter().processor_time()).sum::<Result<Duration>>();
@@ -59,11 +59,11 @@ fn idle_percent(entries: &[Entry], time: Duration) -> Result<f64> {
     Ok((percent * 100.0).round() / 100.0)
 }
 
-/// Half of what Keyswap with a token can do, or Envoy alone where that is not measured; in whole hundreds.
+/// Returns half of the maximal rate of Keyswap with a token, or else of Envoy alone, in whole hundreds.
 fn half_of_saturation(stage: &Stage, plan: &Plan, entries: &[Entry]) -> Result<f64> {
     let keyswap = entries.iter().find(|entry| entry.set_up == KEYSWAP).or(entries.first());
     let entry = keyswap.context("there is nothing to measure")?;
-    // Once to warm up.
+    // The first run only warms up.
     entry.saturated(stage, plan.slice)?;
     let samples = entry.saturated(stage, plan.slice)?;
     let rate = samples.iter().find(|(metric, _)| *metric == Metric::RequestsPerSecond);

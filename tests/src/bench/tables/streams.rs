@@ -1,4 +1,4 @@
-//! Many event streams at once: what each of their events costs, and the memory of a stream.
+//! Many concurrent event streams: the cost of an event, and the memory of a stream.
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     figures::{Metric, Table},
 };
 
-/// Milliseconds between two events of a stream.
+/// The milliseconds between two events of a stream.
 const PAUSE: u32 = 100;
 
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
@@ -31,7 +31,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
         let requests = Requests::new([request(running.requests.first())?], 200);
         entries.push(Entry { requests, ..Entry::new(set_up, format!("{count} streams"), running) });
     }
-    // What a proxy has freed it keeps for the next time: so memory is counted from before the first.
+    // A proxy keeps freed memory for later, so memory is counted from before the first streams.
     let first: RefCell<BTreeMap<&str, f64>> = RefCell::default();
     let rows = take_turns("streams", plan, watch, &entries, |entry| {
         let before = *first.borrow_mut().entry(entry.set_up).or_insert(entry.memory()?);
@@ -54,7 +54,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
     Ok(Kind::Streams.table(rows))
 }
 
-/// The usual request, asking for events.
+/// Returns the usual request, with a header that asks for events.
 fn request(usual: &[u8]) -> Result<String> {
     let (line, rest) = str::from_utf8(usual)?.split_once("\r\n").context("a request has a head")?;
     Ok(format!("{line}\r\nx-bench-events: {PAUSE}\r\n{rest}"))

@@ -1,5 +1,4 @@
-//! The effect of the number of tokens that the registry or the policy knows, while ten of them are in use; and all in
-//! use.
+//! The effect of the number of tokens in the registry or the policy, with ten of them in use and with all in use.
 
 use anyhow::Result;
 use serde_json::json;
@@ -25,7 +24,7 @@ pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Resu
     let tokens = || (0..IN_USE).map(numbered_token);
     let bare = set_up(BARE)?;
     let mut entries = vec![Entry::new(bare, "", bare.start(stage, 1)?)];
-    // Registries outlast the proxies that ask them.
+    // Registries must outlive the proxies that call them.
     let mut registries = Vec::new();
     for count in counts {
         watch.at(&format!("tokens: a registry with {count}"), 0.0)?;

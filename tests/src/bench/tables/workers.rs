@@ -1,4 +1,4 @@
-//! One worker on a core of its own, and two that share what they know, on all cores together with the load.
+//! One worker on its own core, and two workers with shared data on all cores together with the load.
 
 use anyhow::Result;
 
@@ -14,7 +14,7 @@ use crate::{
     figures::{Metric, Table},
 };
 
-/// For each worker.
+/// The number of connections for each worker.
 const CONNECTIONS: usize = 16;
 
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {

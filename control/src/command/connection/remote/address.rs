@@ -1,4 +1,4 @@
-//! The address of a server to which an administrator's password may be sent.
+//! The address of a server that receives an administrator's password.
 
 use std::net::IpAddr;
 
@@ -7,17 +7,17 @@ use reqwest::Url;
 
 const EXPECTED: &str = "expected the address of a server, such as `https://keyswap.example.com`";
 
-/// A server: a scheme, a host and a port. Nothing of it is a secret.
+/// A server: scheme, host and port. It holds no secret.
 #[derive(Clone, Debug)]
 pub(in crate::command) struct Address(Url);
 
 impl Address {
-    /// Reads the address. Without TLS only this machine is acceptable, unless `allow_plaintext` says otherwise.
+    /// Parses the address. Plain HTTP is accepted only for a loopback address, or for any with `allow_plaintext`.
     pub(in crate::command) fn parse(text: &str, allow_plaintext: bool) -> anyhow::Result<Self> {
-        // What is wrong is told without the text: it may hold a password.
+        // Errors do not repeat the text: it may hold a password.
         let url = Url::parse(text).ok().with_context(|| format!("invalid `--server`: {EXPECTED}"))?;
         let is_plain = url.username().is_empty() && url.password().is_none();
-        ensure!(is_plain, "invalid `--server`: a password does not belong into the address");
+        ensure!(is_plain, "invalid `--server`: the address must not contain a user name or password");
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         ensure!(is_bare && url.host_str().is_some(), "invalid `--server`: {EXPECTED}");
         let address = Self(url);
@@ -25,26 +25,26 @@ impl Address {
             "https" => Ok(address),
             "http" if allow_plaintext || address.is_loopback() => Ok(address),
             "http" => bail!(
-                "{address} has no TLS, so others could read the password on its way: use `https://`, or say \
-                 `--allow-plaintext` if nobody else can be on that network"
+                "{address} has no TLS, so the password could be read in transit: use `https://`, or pass \
+                 `--allow-plaintext` if you trust the network"
             ),
             _ => bail!("invalid `--server`: {EXPECTED}"),
         }
     }
 
-    /// Returns true if what is sent there leaves this machine.
+    /// Returns true if requests to the address do not leave this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         host == "localhost" || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Returns true if it is reached by way of TLS.
+    /// Returns true if the scheme is `https`.
     pub(super) fn has_tls(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Returns the URL of a path; each segment is escaped.
+    /// Returns the URL of a path. Each segment is percent-encoded.
     pub(super) fn at(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {

@@ -1,6 +1,6 @@
-//! A session with a server: signing in, asking, signing out.
+//! A session with a server: sign-in, requests, sign-out.
 //!
-//! The password goes to one address and nowhere else: redirects are not followed, and without TLS no proxy is used.
+//! The password is sent to one address only: redirects are not followed, and without TLS no proxy is used.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -17,10 +17,10 @@ use super::response::{self, NotKeyswapError, Success};
 use crate::registry::{Listing, Page, SecretText};
 use crate::server::admin::origin::CLIENT;
 
-/// The time limit of signing out, which is only good manners.
+/// The time limit of signing out. Sign-out is best effort: a session expires by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A server that took the password.
+/// A signed-in session with a server.
 pub(in crate::command) struct Remote {
     runtime: Runtime,
     client: Client,
@@ -87,7 +87,7 @@ impl Remote {
         self.address.at(&[&["admin", "api"], path].concat())
     }
 
-    /// Sends a request, with a body unless it is null.
+    /// Sends a request, with a JSON body unless `body` is null.
     fn send(&self, method: Method, url: Url, body: &Value) -> anyhow::Result<Success> {
         let mut request = self.client.request(method, url).header(CLIENT, "command line");
         if !self.cookie.is_empty() {
@@ -105,20 +105,20 @@ impl Remote {
 }
 
 impl Drop for Remote {
-    /// Ends the session: it is not needed any more, and is not to be found open.
+    /// Signs out, so that no unused session stays valid.
     fn drop(&mut self) {
         if self.cookie.is_empty() {
             return;
         }
         let url = self.address.at(&["admin", "session"]);
         let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, &self.cookie);
-        // What is not ended ends by itself in a day.
+        // A failure is ignored: the session expires after a day.
         drop(self.runtime.block_on(async { request.timeout(FAREWELL).send().await }));
     }
 }
 
 fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
-    // The one that the rest of the command uses; set already is set as well.
+    // An error means that this provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = Client::builder()
         .redirect(redirect::Policy::none())
@@ -128,14 +128,14 @@ fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
         client = client.no_proxy();
     }
     if address.is_loopback() {
-        // Whatever a resolver says of the name. Port 0 leaves the address's own.
+        // The resolver may map the name elsewhere. Port 0 keeps the port of the address.
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         client = client.resolve_to_addrs("localhost", &here.map(|ip| SocketAddr::new(ip, 0)));
     }
     client.build().context("cannot use TLS")
 }
 
-/// Returns the cookie that the sign-in gave.
+/// Returns the session cookie of a sign-in's response, `None` if the response has none.
 fn session(answer: &Success) -> Option<HeaderValue> {
     let pair = answer.cookie.as_deref()?.split(';').next()?;
     let is_session = pair.strip_prefix("keyswap_session=").is_some_and(|secret| !secret.is_empty());

@@ -1,4 +1,4 @@
-//! A registry behind `keyswap serve`, by way of its administration's API.
+//! A registry behind `keyswap serve`, through its administration API.
 mod address;
 mod client;
 mod operations;

@@ -1,4 +1,4 @@
-//! The operations of a registry, as requests to its server.
+//! The operations of a registry, as requests to its administration API.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::registry::{
     Source, Status, Token, User, UserPatch,
 };
 
-/// A token that is asked for.
+/// The body of a request for a new token.
 #[derive(Serialize)]
 struct New<'a> {
     #[serde(flatten)]
@@ -26,7 +26,7 @@ struct New<'a> {
     sha256: Option<String>,
 }
 
-/// A new token and its record, and what a rotation answers beside them.
+/// The response to a request for a new token: the token, shown once, and its record.
 #[derive(Deserialize)]
 struct Issued {
     token: Option<String>,
@@ -140,7 +140,7 @@ impl Operations for Remote {
     }
 }
 
-/// A change of a user: a field that stays as it is is not sent.
+/// The body of a user's update. Unchanged fields are left out.
 #[derive(Serialize)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 struct Patch {
@@ -164,7 +164,7 @@ impl From<UserPatch> for Patch {
 }
 
 impl Issued {
-    /// Checks that a token that is shown is the one of its record, and nothing but visible text.
+    /// Checks that the token matches the digest of its record and consists of visible ASCII characters.
     fn check(self) -> anyhow::Result<Created> {
         let token = self.token.map(SecretText::new);
         if let Some(token) = &token {

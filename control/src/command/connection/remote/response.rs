@@ -1,4 +1,4 @@
-//! Responses of a server, read with care: it may be another server than was meant, and slow, large or hostile.
+//! Responses of a server. The address may be wrong, so a response is treated as slow, large or hostile.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use serde::Deserialize;
 use super::address::Address;
 use crate::command::terminal::output::visible;
 
-/// The most bytes of a response.
+/// The longest response that is read.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// The most characters of another's text in an error.
+/// The longest text of a server that an error quotes.
 const MAX_TEXT_CHARS: usize = 300;
 
-/// An error: the server's response is none of Keyswap's.
+/// A response that `keyswap serve` does not give.
 #[derive(Debug)]
 pub(super) struct NotKeyswapError;
 
 impl fmt::Display for NotKeyswapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the server does not answer as `keyswap serve` does: is the address right, and is it up to date?",
+            "the server does not answer like `keyswap serve`: check the address and the server's version",
         )
     }
 }
 
 impl std::error::Error for NotKeyswapError {}
 
-/// An error as Keyswap tells it (RFC 9457).
+/// An error of the server (RFC 9457, problem details).
 #[derive(Deserialize)]
 struct Problem {
     status: u16,
@@ -37,19 +37,19 @@ struct Problem {
     detail: String,
 }
 
-/// A response that is a success.
+/// A successful response.
 pub(super) struct Success {
     pub(super) status: StatusCode,
     pub(super) cookie: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// Reads a response. One that is no success is an error for people.
+/// Reads a response. A redirect or an error status becomes an error worded for the user.
 pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::Result<Success> {
     let status = response.status();
     ensure!(
         !status.is_redirection(),
-        "{address} redirects{}; the password is sent nowhere else: give the address of `keyswap serve` itself",
+        "{address} redirects{}, where the password is not sent: pass the address of `keyswap serve` itself",
         destination(&response)
     );
     let retry_after = text(&response, &header::RETRY_AFTER).and_then(|seconds| seconds.parse::<u32>().ok());
@@ -73,32 +73,32 @@ pub(super) async fn read(mut response: Response, address: &Address) -> anyhow::R
     Err(in_words(&problem, retry_after, address))
 }
 
-/// Returns the problem in words, with what can be done about it.
+/// Returns the error for the user, with a remedy where the code of the problem implies one.
 fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> anyhow::Error {
     match problem.code.as_str() {
         "wrong_password" => {
             anyhow!(
-                "{address} refuses the password: is it the one in `KEYSWAP_ADMIN_PASSWORD` of that server?"
+                "{address} refused the password: check that it equals `KEYSWAP_ADMIN_PASSWORD` of that server"
             )
         }
         "too_many_tries" => {
             let seconds = retry_after.unwrap_or(60);
-            anyhow!("{address} has had too many tries to sign in: try again in {seconds} seconds")
+            anyhow!("{address} got too many sign-in attempts: try again in {seconds} seconds")
         }
-        "unauthorized" => anyhow!("{address} has ended the session, perhaps for a new password: try again"),
+        "unauthorized" => anyhow!("{address} ended the session, perhaps after a password change: try again"),
         "database_unavailable" => {
-            anyhow!("{address} cannot answer now, since its database does not: try again later")
+            anyhow!("{address} cannot reach its database: try again later")
         }
         _ => anyhow!(cut(&problem.detail)),
     }
 }
 
-/// Returns the error of a request that got no response.
+/// Returns the error for a request that got no complete response.
 pub(super) fn unreachable(error: &reqwest::Error, address: &Address) -> anyhow::Error {
     if error.is_timeout() {
-        return anyhow!("{address} does not answer in time: is it the address of `keyswap serve`?");
+        return anyhow!("{address} did not answer in time: check that it is the address of `keyswap serve`");
     }
-    // The innermost error says it in the fewest words; none of them has the request in it.
+    // The innermost error is the shortest. No error in the chain contains the request.
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
@@ -106,10 +106,10 @@ pub(super) fn unreachable(error: &reqwest::Error, address: &Address) -> anyhow::
     let cause = cut(&cause.to_string());
     if error.is_connect() {
         let remedy = if address.has_tls() {
-            "is `keyswap serve` reached there by way of TLS, with a certificate that this machine trusts \
-             (`SSL_CERT_FILE` names more)?"
+            "check that `keyswap serve` answers there over TLS, with a certificate that this machine trusts \
+             (`SSL_CERT_FILE` adds more)"
         } else {
-            "is `keyswap serve` running there?"
+            "check that `keyswap serve` is running there"
         };
         return anyhow!("cannot reach {address}: {cause}: {remedy}");
     }
@@ -124,12 +124,12 @@ fn text<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Returns a text of the server, cut to a length and without control characters.
+/// Truncates a text of the server to [`MAX_TEXT_CHARS`] and escapes its control characters.
 fn cut(text: &str) -> String {
     visible(&text.chars().take(MAX_TEXT_CHARS).collect::<String>())
 }
 
-/// Reads JSON that Keyswap answers.
+/// Parses a JSON response of `keyswap serve`.
 pub(super) fn json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> anyhow::Result<T> {
     serde_json::from_slice(body).ok().context(NotKeyswapError)
 }

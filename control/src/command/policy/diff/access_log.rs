@@ -1,6 +1,6 @@
-//! Envoy's access log as envoy/bootstrap.yaml writes it: one JSON object a line, among lines that others wrote.
+//! Envoy's access log as envoy/bootstrap.yaml writes it: one JSON object a line, possibly among other lines.
 //!
-//! It is read as a stream, line by line, and a line that is too long is skipped: the size of a log is no matter.
+//! The log is streamed line by line, and over-long lines are skipped, so memory does not grow with the log.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use crate::command::terminal::input;
 
-/// Envoy's longest line has a head of 60 KiB in it.
+/// Envoy's longest line contains a request head of 60 KiB.
 const MAX_LINE_BYTES: usize = 256 * 1024;
 
-/// The fields of a line that matter. Envoy writes null or `-` for a field that a request has not.
+/// The fields of a line that replaying needs. Envoy writes null or `-` for an absent field.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Entry {
@@ -40,13 +40,13 @@ pub(super) struct Logged<'l> {
 /// A line of a log.
 pub(super) enum Line<'l> {
     Request(Logged<'l>),
-    /// JSON, and no request that the filter decided about.
+    /// A JSON object without a request that the filter decided.
     Incomplete,
-    /// Something else.
+    /// A line that is not JSON, or is too long.
     Foreign,
 }
 
-/// Reads a log, with its progress on the terminal. `now` is when requests came whose time is not told.
+/// Reads a log and shows the progress on the terminal. `now` is the time of requests that have none in the log.
 pub(super) fn read(path: &Path, now: UnixTime, mut each: impl FnMut(Line<'_>)) -> anyhow::Result<()> {
     let failed = || format!("cannot read {}", input::name(path));
     let (from, length): (Box<dyn Read>, Option<u64>) = if input::is_stdin(path) {
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path, now: UnixTime, mut each: impl FnMut(Line<'_>)) -
     Ok(())
 }
 
-/// Returns a progress bar. It draws nothing where standard error is no terminal.
+/// Returns a progress bar. It draws only on a terminal.
 fn progress(length: Option<u64>) -> ProgressBar {
     let (progress, template) = match length {
         Some(length) => (ProgressBar::new(length), "{bar:40} {bytes}/{total_bytes} {eta}"),
@@ -82,7 +82,7 @@ fn progress(length: Option<u64>) -> ProgressBar {
     }
 }
 
-/// Reads up to the next line break: whether the line fits, `None` at the end. Of one that does not the rest is skipped.
+/// Reads the next line. Returns false if the line exceeds [`MAX_LINE_BYTES`], and skips its rest; `None` at the end.
 fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
@@ -127,7 +127,7 @@ impl Entry {
     }
 }
 
-/// Returns the value of a field, if it has one.
+/// Returns the value of a field, `None` if it is absent, empty or `-`.
 fn text(field: Option<&String>) -> Option<&str> {
     field.map(String::as_str).filter(|text| !matches!(*text, "" | "-"))
 }

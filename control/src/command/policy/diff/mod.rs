@@ -1,4 +1,4 @@
-//! `keyswap policy diff`: what a change of policy changes, in words, or for the requests of an access log.
+//! `keyswap policy diff`: the differences between two policies, by field or for the requests of an access log.
 mod access_log;
 mod requests;
 mod structure;

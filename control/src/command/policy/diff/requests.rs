@@ -1,4 +1,4 @@
-//! The requests of an access log that a new policy decides otherwise, equal ones together.
+//! The requests of an access log that a new policy decides differently, grouped by change.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -12,7 +12,7 @@ use super::access_log::{self, Line, Logged};
 use crate::command::policy::report::count;
 use crate::command::terminal::output::visible;
 
-/// The most kinds of change that are listed: the rest are counted together.
+/// The largest number of groups in the report. Changes beyond it are only counted.
 const MAX_GROUPS: usize = 1000;
 
 /// The results for the requests of a log.
@@ -21,14 +21,14 @@ pub(super) struct Report {
     judged: usize,
     changed: usize,
     groups: BTreeMap<Group, Members>,
-    /// Changes that are in no group, since there were too many.
+    /// The number of changes beyond [`MAX_GROUPS`].
     ungrouped: usize,
     unjudged: BTreeMap<NotReplayable, usize>,
     incomplete: usize,
     foreign: usize,
 }
 
-/// Requests that change alike.
+/// Requests of one label with the same change.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
     before: ReplayVerdict,
@@ -57,7 +57,7 @@ pub(super) fn replay(before: &ReplayPolicy, after: &ReplayPolicy, log: &Path) ->
 }
 
 impl Report {
-    /// Returns true if a recorded request is decided otherwise.
+    /// Returns true if the policies decide a recorded request differently.
     pub(super) fn changes(&self) -> bool {
         self.changed > 0
     }
@@ -96,16 +96,16 @@ impl Report {
         groups
     }
 
-    /// Returns the reasons why lines were not judged, with how many.
+    /// Returns the number of lines that were not judged by reason: count, code, words.
     fn left(&self) -> impl Iterator<Item = (usize, &'static str, &'static str)> {
         let of_policies = self.unjudged.iter().map(|(why, count)| (*count, why.code(), why.message()));
         let of_log = [
             (
                 self.incomplete,
                 "incomplete",
-                "lines without a method, a path, a provider or a reason: the filter did not decide",
+                "lines without method, path, provider or reason: not decided by the filter",
             ),
-            (self.foreign, "foreign", "lines that are no entries of the access log"),
+            (self.foreign, "foreign", "lines that are not entries of the access log"),
         ];
         of_policies.chain(of_log).filter(|(count, ..)| *count > 0)
     }
@@ -115,8 +115,8 @@ impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {} judged, {} changed", count(self.read(), "line"), self.judged, self.changed)?;
         for (group, Members { count, example }) in self.sorted() {
-            let who = if group.label.is_empty() { "(no label)".to_owned() } else { visible(&group.label) };
-            writeln!(f, "  {count:>8}  {who}, {group}")?;
+            let label = if group.label.is_empty() { "(no label)".to_owned() } else { visible(&group.label) };
+            writeln!(f, "  {count:>8}  {label}, {group}")?;
             writeln!(f, "            such as {}", visible(example))?;
         }
         if self.ungrouped > 0 {

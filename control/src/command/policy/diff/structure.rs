@@ -1,7 +1,7 @@
-//! Two outlines of policies, compared field by field, and the difference in words.
+//! A comparison of two policy outlines, field by field, and its wording.
 //!
-//! The effect of a change is told where it is plain: a scope with one provider more is wider. Where it depends on the rest,
-//! nothing is claimed.
+//! A change is marked wider or narrower where the field alone shows it: a scope with one more provider is wider. A
+//! change has no mark where its effect depends on other fields.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::command::terminal::output::visible;
 
-/// The sections in the order in which they are told, those first whose members have names of the user's own.
+/// The sections in the order of the report. The members of the first [`NAMED`] sections have names from the policy.
 const SECTIONS: [&str; 12] = [
     "tokens",
     "principals",
@@ -30,17 +30,17 @@ const SECTIONS: [&str; 12] = [
 ];
 const NAMED: usize = 5;
 
-/// Something that is not as it was.
+/// One difference between the policies.
 #[derive(Serialize)]
 pub(super) struct Change {
     section: String,
-    /// The entry of the section: a token's id, the name of an issuer.
+    /// The entry of the section: a token's id, an issuer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Its label, where that is another name.
+    /// The label of the entry, where it differs from the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// The field; none where the whole entry came or went.
+    /// The field. `None` where the whole entry was added or removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     kind: Kind,
@@ -58,7 +58,7 @@ enum Kind {
     Changed,
 }
 
-/// The effect of a change on what callers may do.
+/// The effect of a change on the requests that callers may make.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Effect {
@@ -69,17 +69,17 @@ enum Effect {
 /// The order of the values of a field.
 #[derive(Clone, Copy)]
 enum Scale {
-    /// A list: one element more is wider.
+    /// A list: one more element is wider.
     Set,
-    /// The same, where none at all is everything.
+    /// A list: one more element is wider, and an absent list is the widest.
     SetOrAll,
-    /// A time: later is wider, never the widest.
+    /// A time: later is wider, and an absent time is the widest.
     Until,
-    /// Requests in a time.
+    /// A rate limit: more requests in any period are wider.
     Rate,
-    /// The last is the widest.
+    /// Ranked values: the last is the widest.
     Ranks(&'static [&'static str]),
-    /// The effect depends on the rest.
+    /// A field without an order: its effect depends on other fields.
     None,
 }
 
@@ -99,7 +99,7 @@ fn scale(section: &str, field: &str) -> Scale {
     }
 }
 
-/// Returns the effect of a new entry.
+/// Returns the effect of adding an entry to the section, `None` if it depends on other fields.
 fn effect_of_coming(section: &str) -> Option<Effect> {
     match section {
         "tokens" | "principals" | "issuers" | "registry" => Some(Effect::Wider),
@@ -214,7 +214,7 @@ fn effect(scale: Scale, before: &Value, after: &Value) -> Option<Effect> {
     }
 }
 
-/// Returns true if the second is a wider set; none where each has something of its own.
+/// Compares two lists as sets: `Greater` if `after` is wider, `None` if each has an element that the other lacks.
 fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
     let is_all = |value: &Value| texts(value).contains("*");
     match (is_all(before), is_all(after)) {
@@ -231,7 +231,8 @@ fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
     }
 }
 
-/// Returns true if the second lets more requests pass in any time. Without a limit of its own the policy's holds, whatever it is.
+/// Compares two rate limits: `Greater` if `after` lets more requests pass in any period. Returns `None` if the order
+/// depends on the period, or if a limit is absent: the policy's own limit then applies.
 fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
     let rate = |value: &Value| {
         let per: u64 = value.get("per")?.as_str()?.strip_suffix('s')?.parse().ok()?;
@@ -246,7 +247,7 @@ fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
     }
 }
 
-/// Returns the changes, a section after the other.
+/// Returns the changes as text, grouped by section.
 pub(super) fn in_words(changes: &[Change]) -> String {
     let mut text = String::new();
     let mut section = "";
@@ -289,7 +290,7 @@ impl Change {
     }
 }
 
-/// Returns the entry that came or went, in a few words.
+/// Returns a short text for an entry that was added or removed.
 fn summary(entry: &Value) -> String {
     let of_scope = entry.get("providers").map(|providers| format!("for {}", show(providers)));
     let until = entry.get("expires_at").and_then(Value::as_str).map(|at| format!(" until {at}"));
@@ -303,7 +304,7 @@ fn summary(entry: &Value) -> String {
     }
 }
 
-/// Returns the difference: of lists what came and went, of all else both values.
+/// Returns the text of a difference: added and removed elements for lists, both values otherwise.
 fn difference(before: &Value, after: &Value) -> String {
     let is_plain = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
     if is_plain(before) && is_plain(after) {

@@ -1,4 +1,4 @@
-//! The arguments, and which of the two comparisons they ask for.
+//! The arguments of `policy diff`, and the choice between its two comparisons.
 
 use std::path::PathBuf;
 
@@ -18,30 +18,31 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format};
 
-/// Tell what a new policy changes
+/// Show the differences between two policies
 ///
-/// Without `--requests`: who may call what from now on, and how, in words. What only looks different is no change.
+/// Without `--requests`, lists the changed fields and marks changes that permit more or less. Differences of form only,
+/// such as another order of fields, are not listed.
 ///
-/// With `--requests`: which requests of an access log the new policy decides otherwise. The log is the one that
-/// envoy/bootstrap.yaml writes while the old policy is in use. It holds no credential, so that a caller is known by the
-/// token's id, and a request is judged in every way in which it may have been asked. Budgets are left out, and real
-/// credentials count as there. What cannot be judged is counted.
+/// With `--requests`, replays an access log and lists the requests that the policies decide differently. The log is the
+/// one that envoy/bootstrap.yaml writes, recorded under the old policy. It holds no credentials: callers are known by
+/// their token's id, and each request is judged in every way in which it can have been sent. Rate limits are not
+/// applied, and upstream credentials count as available. Requests that cannot be judged are counted.
 ///
-/// The exit code is 2 where something changes: with `--requests`, a recorded request.
+/// Exits with 2 if there is a difference; with `--requests`, if a recorded request is decided differently.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy diff old.yaml new.yaml\n  keyswap policy diff old.yaml new.yaml --requests access.log\n  \
      kubectl logs deploy/gateway | keyswap policy diff old.yaml new.yaml --requests -"
 ))]
 pub(in crate::command) struct Diff {
-    /// The policy that is in use, in YAML or JSON; `-` is standard input
+    /// Policy in force, in YAML or JSON; `-` reads standard input
     old: PathBuf,
-    /// The policy that is to come
+    /// Policy to compare with it
     new: PathBuf,
-    /// An access log of Envoy, one JSON object a line; `-` is standard input
+    /// Access log of Envoy to replay, one JSON object a line; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -50,7 +51,7 @@ impl Diff {
     pub(in crate::command) fn run(self) -> anyhow::Result<Exit> {
         let files = [Some(&self.old), Some(&self.new), self.requests.as_ref()];
         if files.into_iter().flatten().filter(|path| input::is_stdin(path)).count() > 1 {
-            bail!("only one file can be `-`: name the others");
+            bail!("only one file can be `-`: pass a path for the others");
         }
         let (old, new) = (PolicyFile::read(&self.old)?, PolicyFile::read(&self.new)?);
         let (before, after) = (old.policy(), new.policy());
@@ -77,7 +78,7 @@ impl Diff {
     fn compare(&self, before: &Policy, after: &Policy) -> anyhow::Result<Exit> {
         let changes = structure::compare(&before.outline(), &after.outline());
         match self.format {
-            Format::Human if changes.is_empty() => output::print("no change")?,
+            Format::Human if changes.is_empty() => output::print("no changes")?,
             Format::Human => output::print(&structure::in_words(&changes))?,
             Format::Json => output::print_json(&serde_json::json!({"changes": changes}))?,
         }

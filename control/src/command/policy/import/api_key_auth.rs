@@ -17,43 +17,43 @@ use crate::command::terminal::input;
 use crate::text::yaml;
 
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// A shorter key can be guessed.
+/// The length in bytes below which a key is reported as guessable.
 const SHORT: usize = 12;
 
-/// Make a policy from a list of API keys
+/// Create a policy from a list of API keys
 ///
-/// It reads Envoy's `api_key_auth` filter in any configuration, Envoy Gateway's SecurityPolicy with the Secrets that it
-/// names, and Higress' `key-auth` plugin, in YAML or JSON, several documents in a file. Each key becomes a token with the
-/// client's name as its label; the keys themselves are written nowhere.
+/// Reads Envoy's `api_key_auth` filter in any configuration, Envoy Gateway's SecurityPolicy with the Secrets that it
+/// names, and Higress' `key-auth` plugin, in YAML or JSON, also several documents in a file. Each key becomes a token
+/// with the client's name as its label. The keys themselves are not written.
 ///
-/// Such a list does not say what the keys are for, so `--provider` does. What is not taken over is told on standard error,
-/// a line each. `keyswap token import` brings the tokens of the result into a registry.
+/// Such lists do not name providers, so `--provider` is required. Settings that have no counterpart are listed on
+/// standard error, one a line. `keyswap token import` imports the resulting tokens into a registry.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy import api-key-auth envoy.yaml --provider openai --provider anthropic > policy.yaml\n  \
      kubectl get securitypolicy,secret -o yaml | keyswap policy import api-key-auth - --provider openai"
 ))]
 pub(crate) struct ApiKeyAuth {
-    /// The configuration or the manifests; `-` is standard input
+    /// Configurations or manifests to read; `-` reads standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// A provider that every key is for
+    /// Provider that every key may call; repeatable
     #[arg(long = "provider", value_name = "PROVIDER", required = true)]
     providers: Vec<String>,
 }
 
-/// Keys, with the place that they were found at.
+/// A key, with its client and its place in the document.
 struct Found {
     place: String,
     client: String,
     key: String,
 }
 
-/// The findings in the documents.
+/// The keys found in the documents.
 #[derive(Default)]
 struct Search {
     found: Vec<Found>,
-    /// The Secrets, with their places; which of them hold keys is known at the end.
+    /// All Secrets: path, name, object. The SecurityPolicies that select among them may come later.
     secrets: Vec<(String, String, Value)>,
     /// The names of Secrets that a SecurityPolicy refers to.
     named: BTreeSet<String>,
@@ -75,7 +75,7 @@ impl ApiKeyAuth {
         search.take_secrets();
         if search.found.is_empty() {
             bail!(
-                "no list of keys was found: expected `api_key_auth`, a SecurityPolicy with its Secrets, or `key-auth`"
+                "no list of keys found: expected `api_key_auth`, a SecurityPolicy with its Secrets, or `key-auth`"
             );
         }
         let mut draft = Draft::default();
@@ -84,7 +84,8 @@ impl ApiKeyAuth {
         }
         for provider in &self.providers {
             draft.credential(provider, &variable(provider));
-            draft.note(provider, format!("its real key is to be in the variable {}", variable(provider)));
+            draft
+                .note(provider, format!("set the provider's own key in the variable {}", variable(provider)));
         }
         for found in search.found {
             let key = bearer(found.key.trim());
@@ -93,7 +94,8 @@ impl ApiKeyAuth {
                 continue;
             }
             if key.len() < SHORT {
-                draft.note(&found.place, "the key is short enough to be guessed: mint a token in its place");
+                draft
+                    .note(&found.place, "the key is short enough to be guessed: replace it with a new token");
             }
             let digest = Digest::of(key.as_bytes());
             draft.add(&found.place, Token::new(&digest, &found.client, self.providers.clone()));
@@ -127,7 +129,7 @@ impl Search {
         }
     }
 
-    /// Reads `envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth`, and what routes put in its place.
+    /// Reads `envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth` and its per-route overrides.
     fn envoy(&mut self, value: &Value, path: &str) {
         let credentials = list(value, "credentials");
         let credentials: Vec<&Value> = credentials.filter(|it| it.get("client").is_some()).collect();
@@ -146,12 +148,12 @@ impl Search {
             }
         }
         if list(value, "allowed_clients").next().is_some() {
-            let message = "which clients may take which route is not taken over: narrow `providers` by hand";
+            let message = "not imported: which clients may use which route; narrow `providers` by hand";
             self.notes.push((format!("{path}.allowed_clients"), message.to_owned()));
         }
     }
 
-    /// Reads Higress' `key-auth`: consumers, and the rules for them.
+    /// Reads Higress' `key-auth`: its consumers and their rules.
     fn higress(&mut self, value: &Value, path: &str) {
         let consumers: Vec<&Value> = list(value, "consumers").collect();
         for (index, consumer) in consumers.iter().enumerate() {
@@ -177,8 +179,7 @@ impl Search {
             }
         }
         if list(value, "allow").next().is_some() {
-            let message =
-                "which consumers may take which route is not taken over: narrow `providers` by hand";
+            let message = "not imported: which consumers may use which route; narrow `providers` by hand";
             self.notes.push((format!("{path}.allow"), message.to_owned()));
         }
     }
@@ -203,12 +204,12 @@ impl Search {
         self.secrets.push((path.to_owned(), name.to_owned(), value.clone()));
     }
 
-    /// Takes the Secrets that hold keys: those that are named, or all where nothing names any.
+    /// Reads the keys of the Secrets that a SecurityPolicy names, or of all Secrets where there is no SecurityPolicy.
     fn take_secrets(&mut self) {
         for (path, name, secret) in std::mem::take(&mut self.secrets) {
             let place = format!("Secret {name}");
             if self.has_policy && !self.named.contains(&name) {
-                self.notes.push((place, "no SecurityPolicy takes keys from it: left out".to_owned()));
+                self.notes.push((place, "no SecurityPolicy refers to it: left out".to_owned()));
                 continue;
             }
             let plain = secret.get("stringData").and_then(Value::as_object);
@@ -233,7 +234,7 @@ impl Search {
         }
     }
 
-    /// Callers must send their key in a slot of ours.
+    /// Notes a field that callers send their key in, unless it is an auth slot of Keyswap.
     fn note_source(&mut self, place: &str, kind: &str, name: &str) {
         let slot = match kind {
             "header" => name.to_ascii_lowercase(),
@@ -242,7 +243,7 @@ impl Search {
         };
         if Slot::ALL.iter().all(|known| known.name() != slot) {
             let message =
-                format!("callers send their key in `{slot}`, where it is not looked for: they must move it");
+                format!("callers send their key in `{slot}`, which Keyswap does not read: they must move it");
             let note = (place.to_owned(), message);
             if !self.notes.contains(&note) {
                 self.notes.push(note);
@@ -251,7 +252,7 @@ impl Search {
     }
 }
 
-/// Returns true if something says in which fields keys come.
+/// Returns true if the object is a `key-auth` configuration that names the fields of keys.
 fn is_key_auth(value: &Value) -> bool {
     list(value, "keys").all(Value::is_string)
         && ["in_header", "in_query", "consumers", "credential", "credentials"]
@@ -263,7 +264,7 @@ fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Returns the credential behind the scheme, where the list has the whole of an `Authorization`.
+/// Strips the scheme `Bearer`, for lists that hold whole `Authorization` values.
 fn bearer(key: &str) -> &str {
     match key.split_at_checked("Bearer ".len()) {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer ") => rest.trim(),
@@ -271,7 +272,7 @@ fn bearer(key: &str) -> &str {
     }
 }
 
-/// Returns the variable that a provider's key is usually in.
+/// Returns the usual variable for a provider's key.
 fn variable(provider: &str) -> String {
     format!("{}_API_KEY", provider.to_ascii_uppercase().replace('-', "_"))
 }

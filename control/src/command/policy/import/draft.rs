@@ -1,4 +1,4 @@
-//! The policy that is made, and what could not be taken over.
+//! The resulting policy, and notes on settings that were not imported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::command::terminal::output::{self, visible};
 /// The longest label that a policy takes.
 const LABEL_CHARS: usize = 64;
 
-/// A policy in the making.
+/// A policy under construction.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) credentials: BTreeMap<String, Value>,
@@ -24,7 +24,7 @@ pub(super) struct Draft {
     notes: Vec<String>,
 }
 
-/// A token as policies have it.
+/// An entry of a policy's `tokens`.
 #[derive(Serialize)]
 pub(super) struct Token {
     sha256: String,
@@ -59,14 +59,14 @@ impl Token {
         Self { sha256, label, owner: None, providers, expires_at: None, rate_limit: None, status: None }
     }
 
-    /// Disables the token: it comes in, and may not be used until it is enabled.
+    /// Imports the token as disabled: it is refused until an operator enables it.
     pub(super) fn disable(&mut self) {
         self.status = Some("disabled");
     }
 }
 
 impl Draft {
-    /// Notes what could not be taken over, or must be done by hand. `place` is where that stands in the file.
+    /// Notes a setting that is not imported, or a step to do by hand. `place` is the path in the file.
     pub(super) fn note(&mut self, place: &str, message: impl AsRef<str>) {
         self.notes.push(visible(&format!("{place}: {}", message.as_ref())));
     }
@@ -75,16 +75,16 @@ impl Draft {
         if self.digests.insert(token.sha256.clone()) {
             self.tokens.push(token);
         } else {
-            self.note(place, "the same key stands here again: left out");
+            self.note(place, "duplicate key: left out");
         }
     }
 
-    /// Adds a credential from an environment variable, under a name for each variable.
+    /// Adds a credential that is read from an environment variable.
     pub(super) fn credential(&mut self, name: &str, variable: &str) {
         self.credentials.insert(name.to_owned(), json!([{"env": variable}]));
     }
 
-    /// Writes the policy, and to standard error what is not in it. A policy that would not hold is not written.
+    /// Writes the policy to standard output and the notes to standard error. An invalid policy is an error.
     pub(super) fn finish(self, provenance: &str) -> anyhow::Result<Exit> {
         let document = Document {
             version: "keyswap/v1",
@@ -96,11 +96,11 @@ impl Draft {
             output::note(note);
         }
         if let Err(errors) = Policy::from_json(serde_json::to_string(&document)?.as_bytes()) {
-            bail!("what was read makes no policy that holds:\n{}", visible_lines(&errors.to_string()));
+            bail!("the result is not a valid policy:\n{}", visible_lines(&errors.to_string()));
         }
         let yaml = serde_saphyr::to_string(&document)?;
         output::print(&format!(
-            "# From {provenance}. The tokens are known by their SHA-256.\n{}",
+            "# Imported from {provenance}. Tokens are stored as SHA-256 digests.\n{}",
             yaml.trim_end()
         ))?;
         output::note(&format!(

@@ -15,27 +15,28 @@ use crate::text::yaml;
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Make a policy from a LiteLLM proxy's configuration
+/// Create a policy from a LiteLLM proxy's configuration
 ///
-/// The providers of `model_list` come with their credentials, by the names of their variables. `--keys` has the virtual
-/// keys: the answer of `GET /key/list?return_full_object=true`, of `GET /key/info`, or the rows of the table
-/// `LiteLLM_VerificationToken` as JSON. LiteLLM keeps the SHA-256 of a key, as a policy does, so callers keep their keys.
+/// Imports the providers of `model_list` and their credentials, by the names of their variables. `--keys` adds the
+/// virtual keys: the answer of `GET /key/list?return_full_object=true` or of `GET /key/info`, or the rows of the table
+/// `LiteLLM_VerificationToken` as JSON. LiteLLM stores the SHA-256 of a key, as a policy does, so callers keep their
+/// keys.
 ///
-/// What is not taken over is told on standard error, a line each: budgets, limits by tokens, routing. A key that was
-/// restricted to models comes in disabled, since a policy looks at providers and not at models.
+/// Settings that have no counterpart, such as budgets, token limits and routing, are listed on standard error, one a
+/// line. A key that is restricted to models is imported as disabled, since policies restrict providers, not models.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml > policy.yaml\n  \
      keyswap policy import litellm config.yaml --keys keys.json --widen-models > policy.yaml"
 ))]
 pub(crate) struct Litellm {
-    /// LiteLLM's `config.yaml`; `-` is standard input
+    /// LiteLLM's `config.yaml`; `-` reads standard input
     #[arg(value_name = "FILE")]
     config: PathBuf,
-    /// Virtual keys, as JSON
+    /// Virtual keys, in JSON
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// Let a key that was for some models have all models of their providers
+    /// Allow a key that is restricted to models all models of their providers
     #[arg(long)]
     widen_models: bool,
 }
@@ -43,7 +44,7 @@ pub(crate) struct Litellm {
 impl Litellm {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         if input::is_stdin(&self.config) && self.keys.as_deref().is_some_and(input::is_stdin) {
-            bail!("configuration and keys cannot both be `-`: name a file for one of them");
+            bail!("configuration and keys cannot both be `-`: pass a path for one of them");
         }
         let name = input::name(&self.config);
         let config = yaml::parse(&input::read(&self.config, MAX_BYTES)?)
@@ -51,7 +52,7 @@ impl Litellm {
         let mut draft = Draft::default();
         let models = Models::read(config.get("model_list").unwrap_or(&Value::Null), &mut draft);
         if models.providers().is_empty() {
-            bail!("{name} has no `model_list` with a provider that a policy has");
+            bail!("{name} has no `model_list` with a supported provider");
         }
         note_settings(&config, &mut draft);
         if let Some(keys) = &self.keys {
@@ -61,7 +62,7 @@ impl Litellm {
     }
 }
 
-/// Reads JSON documents, one after the other. An error repeats nothing of them.
+/// Reads a sequence of JSON documents. Errors do not quote them: they hold keys.
 fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let documents: Result<Vec<Value>, _> = Deserializer::from_slice(&bytes).into_iter().collect();
@@ -70,20 +71,17 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-/// Notes the settings in the rest of the configuration.
+/// Notes the settings outside of `model_list` that are not imported.
 fn note_settings(config: &Value, draft: &mut Draft) {
     if config.pointer("/general_settings/master_key").is_some() {
-        draft.note(
-            "general_settings.master_key",
-            "not taken over: `keyswap serve` has administrators of its own",
-        );
+        draft.note("general_settings.master_key", "not imported: `keyswap serve` has its own administrators");
     }
     let others = [
-        ("router_settings", "routing and retries are not taken over"),
-        ("litellm_settings", "callbacks, caching and fallbacks are not taken over"),
-        ("environment_variables", "values are not taken over: set the variables where the filter runs"),
-        ("guardrails", "not taken over"),
-        ("mcp_servers", "not taken over"),
+        ("router_settings", "not imported: routing and retries"),
+        ("litellm_settings", "not imported: callbacks, caching and fallbacks"),
+        ("environment_variables", "not imported: set the variables where the filter runs"),
+        ("guardrails", "not imported"),
+        ("mcp_servers", "not imported"),
     ];
     for (name, message) in others {
         if config.get(name).is_some_and(|it| !it.is_null()) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::draft::Draft;
 
-/// A provider: its name in LiteLLM, its name in a policy, and the variable in which LiteLLM looks for its key by default.
+/// The providers: name in LiteLLM, name in a policy, variable of the key that LiteLLM reads by default.
 const PROVIDERS: [(&str, &str, &str); 22] = [
     ("openai", "openai", "OPENAI_API_KEY"),
     ("text-completion-openai", "openai", "OPENAI_API_KEY"),
@@ -32,20 +32,20 @@ const PROVIDERS: [(&str, &str, &str); 22] = [
     ("workers_ai", "workers-ai", "CLOUDFLARE_API_KEY"),
 ];
 
-/// Kinds of servers that speak OpenAI's dialect at an address of the team's own.
+/// Kinds of servers that speak OpenAI's dialect at an address of the operator's own.
 const SELF_HOSTED: [&str; 6] =
     ["openai", "openai_like", "hosted_vllm", "ollama", "ollama_chat", "litellm_proxy"];
 
-/// The providers of each model of the proxy.
+/// The models of a LiteLLM proxy, each with its providers.
 #[derive(Default)]
 pub(super) struct Models {
     by_name: BTreeMap<String, BTreeSet<String>>,
-    /// The variables of each provider, with how many deployments use them.
+    /// The variables of each provider's keys, with the number of deployments that use each.
     keys: BTreeMap<String, Vec<(String, u32)>>,
 }
 
 impl Models {
-    /// Reads `model_list`, and puts what it needs into the draft.
+    /// Reads `model_list`, and adds its providers and credentials to the draft.
     pub(super) fn read(list: &Value, draft: &mut Draft) -> Self {
         let mut models = Self::default();
         for (index, entry) in list.as_array().into_iter().flatten().enumerate() {
@@ -62,7 +62,8 @@ impl Models {
         self.keys.keys().cloned().collect()
     }
 
-    /// Returns the providers of a model as a key names it: by its name, by a provider's prefix, or all.
+    /// Returns the providers of a model, by the model's name or by a provider's prefix such as `openai/`. Returns
+    /// `None` for a model of no imported provider.
     pub(super) fn of(&self, name: &str) -> Option<BTreeSet<String>> {
         if let Some(providers) = self.by_name.get(name) {
             return Some(providers.clone());
@@ -93,14 +94,14 @@ impl Models {
             if params.get(unused).is_some() {
                 draft.note(
                     &format!("{place}.litellm_params.{unused}"),
-                    "limits of a deployment are not taken over",
+                    "not imported: limits of a deployment",
                 );
             }
         }
     }
 }
 
-/// Returns the provider that LiteLLM assumes for a model whose name says none.
+/// Returns the prefix of a model's name, else the provider that LiteLLM assumes for the name.
 fn kind_of(model: &str) -> &str {
     match model.split_once('/') {
         Some((kind, _)) => kind,
@@ -109,13 +110,14 @@ fn kind_of(model: &str) -> &str {
     }
 }
 
-/// Returns the policy's provider, and the variable that its key is in unless another is said.
+/// Returns the policy's provider and the default variable of its key. Returns `None`, with a note, if it has no
+/// counterpart.
 fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> Option<(String, String)> {
     let place_of_base = format!("{place}.litellm_params.api_base");
     if base.is_some_and(|base| base.starts_with("os.environ/") || base.contains('@')) {
         draft.note(
             &place_of_base,
-            "an address from the environment, or with a password, is not taken over: left out, write it as `url`",
+            "the address comes from the environment or holds a password: left out, write it as `url`",
         );
         return None;
     }
@@ -129,7 +131,7 @@ fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> O
         return Some((id.clone(), format!("{}_API_KEY", id.to_ascii_uppercase().replace('-', "_"))));
     }
     let Some((_, id, variable)) = PROVIDERS.iter().find(|(name, ..)| *name == kind).copied() else {
-        draft.note(place, format!("the provider `{kind}` is none of a policy's: left out"));
+        draft.note(place, format!("the provider `{kind}` is not supported: left out"));
         return None;
     };
     match (id, base) {
@@ -137,7 +139,7 @@ fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> O
             set_url(id, &format!("{base}/openai/deployments"), &place_of_base, draft);
         }
         ("azure-openai", None) => {
-            draft.note(place, "an Azure resource is known by its address only: add `api_base`");
+            draft.note(place, "an Azure resource needs its address: add `api_base`");
             return None;
         }
         ("vercel" | "workers-ai", _) => {
@@ -150,19 +152,16 @@ fn provider(kind: &str, base: Option<&str>, place: &str, draft: &mut Draft) -> O
     Some((id.to_owned(), variable.to_owned()))
 }
 
-/// Sets the address of a built-in provider, of which it has one.
+/// Sets the address of a built-in provider. A provider has one address, so a second one is only noted.
 fn set_url(id: &str, url: &str, place: &str, draft: &mut Draft) {
     let entry = draft.providers.entry(id.to_owned()).or_default();
     let known = entry.entry("url").or_insert_with(|| json!(url));
     if known != url {
-        draft.note(
-            place,
-            format!("`{id}` has another address already: add a provider of your own for this one"),
-        );
+        draft.note(place, format!("`{id}` already has another address: add a custom provider for this one"));
     }
 }
 
-/// Returns a name for a server at this address: letters, digits and `-`.
+/// Returns a provider name for a server's address: letters, digits and `-`.
 fn name_of_host(url: &str) -> String {
     let host = url.split("://").nth(1).unwrap_or(url);
     let host = host.split(['/', '?']).next().unwrap_or_default();
@@ -171,18 +170,18 @@ fn name_of_host(url: &str) -> String {
     format!("at-{}", name.trim_matches('-'))
 }
 
-/// Returns the variable that holds a key; a literal key is told, and written nowhere.
+/// Returns the variable that holds a key. A literal key is noted and not written.
 fn variable(key: Option<&str>, default: &str, place: &str, draft: &mut Draft) -> String {
     if let Some(variable) = key.and_then(|key| key.strip_prefix("os.environ/")) {
         return variable.to_owned();
     }
     if key.is_some() {
-        draft.note(place, format!("a literal key is not taken over: put it into the variable {default}"));
+        draft.note(place, format!("a literal key is not imported: set it in the variable {default}"));
     }
     default.to_owned()
 }
 
-/// Writes one credential, or several by how many deployments use each.
+/// Adds a provider's credentials to the draft. Several share the load, weighted by the number of deployments.
 fn write_credentials(provider: &str, keys: &[(String, u32)], draft: &mut Draft) {
     let mut weights = serde_json::Map::new();
     for (index, (variable, count)) in keys.iter().enumerate() {

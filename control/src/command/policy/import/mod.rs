@@ -1,7 +1,7 @@
-//! `keyswap policy import`: a policy from what another gateway is configured with.
+//! `keyswap policy import`: a policy from another gateway's configuration.
 //!
-//! Keys become digests at once: no key is written anywhere. What a policy does not have is said, and a key that was
-//! restricted by it comes in disabled, never wider than it was.
+//! Keys become digests at once: no key is written. Settings without a counterpart are noted. A key that such a setting
+//! restricts is imported as disabled, so that it never permits more than before.
 mod api_key_auth;
 mod draft;
 mod litellm;

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{api_key_auth, litellm};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Make a policy from the configuration of another gateway
+/// Create a policy from another gateway's configuration
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml --keys keys.json > policy.yaml\n  \

@@ -1,4 +1,4 @@
-//! Findings in Envoy configurations and manifests that break the promises of a policy.
+//! Findings in Envoy configurations and manifests: settings that weaken the policy that they run.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::command::policy::variables::variables;
 use crate::command::terminal::{input, output};
 use crate::text::yaml;
 
-/// A manifest, or a bootstrap with a policy in it.
+/// The largest file: a manifest, or a bootstrap that contains a policy.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A kind of finding.
@@ -53,21 +53,23 @@ impl EnvoyLint {
 
     pub(super) const fn about(self) -> &'static str {
         match self {
-            Self::FailOpen => "requests pass without a check while the filter cannot run",
+            Self::FailOpen => "requests pass unchecked while the filter cannot run",
             Self::LiteralVariable => {
-                "a secret's value stands in the configuration, which `/config_dump` shows"
+                "the configuration contains a secret's value, which `/config_dump` shows"
             }
-            Self::VariableMissing => "the filter does not get a variable that the policy names",
-            Self::CodeUnpinned => "the filter's code is fetched, and any code would be taken for it",
-            Self::Precompiled => "machine code in the module is run, whoever compiled it",
-            Self::PolicyDiffers => "the configuration holds another policy",
+            Self::VariableMissing => "a variable that the policy names is not passed to the filter",
+            Self::CodeUnpinned => "the filter's code is fetched without a check of its digest",
+            Self::Precompiled => {
+                "precompiled machine code in the module is run without a check of its origin"
+            }
+            Self::PolicyDiffers => "the configuration contains another policy",
         }
     }
 
     pub(super) const fn remedy(self) -> &'static str {
         match self {
             Self::FailOpen => {
-                "set `failure_policy`, or Istio's `failStrategy`, to `FAIL_RELOAD`, and no `failOpen`"
+                "set `failure_policy`, or Istio's `failStrategy`, to `FAIL_RELOAD`, and remove `failOpen`"
             }
             Self::LiteralVariable => {
                 "pass it from the host's environment: `host_env_keys`, `valueFrom: HOST`, `hostKeys`"
@@ -75,13 +77,13 @@ impl EnvoyLint {
             Self::VariableMissing => "add it to `host_env_keys`, `vmConfig.env` or `hostKeys`",
             Self::CodeUnpinned => "set `sha256`, or name an image by its digest",
             Self::Precompiled => "remove `allow_precompiled`",
-            Self::PolicyDiffers => "put this policy into it, or lint the one that is there",
+            Self::PolicyDiffers => "update the configuration, or lint the policy that it contains",
         }
     }
 }
 
-/// Looks at every plugin of a file whose configuration is one of ours. There must be one. `configuration` is the one that
-/// it should have, in JSON.
+/// Lints every Wasm plugin of a file that runs Keyswap. `configuration` is the expected configuration, in JSON. A file
+/// without such a plugin is an error.
 pub(super) fn lint(path: &Path, configuration: &[u8]) -> anyhow::Result<Vec<Warning>> {
     let bytes = input::read(path, MAX_BYTES)?;
     let name =
@@ -93,7 +95,7 @@ pub(super) fn lint(path: &Path, configuration: &[u8]) -> anyhow::Result<Vec<Warn
     }
     plugins.retain(Plugin::is_ours);
     if plugins.is_empty() {
-        bail!("{name} runs no filter with a policy: is it the right file?");
+        bail!("{name} does not run the filter with a policy: is it the right file?");
     }
     Ok(plugins.iter().flat_map(|plugin| lint_plugin(plugin, configuration, &name)).collect())
 }
@@ -128,7 +130,7 @@ fn lint_plugin(plugin: &Plugin, configuration: &[u8], file: &str) -> Vec<Warning
     warnings
 }
 
-/// Returns true if a plugin holds this configuration: where a mesh names the clusters, but for their names.
+/// Returns true if the plugin has this configuration. Names of clusters are ignored where a mesh assigns them.
 fn is_same(plugin: &Plugin, configuration: Option<Value>) -> bool {
     let name = |it: Option<Value>| if plugin.mesh_names_clusters { it.map(without_clusters) } else { it };
     name(plugin.configuration.clone()) == name(configuration)
@@ -139,7 +141,7 @@ fn without_clusters(value: Value) -> Value {
         Value::Object(members) => {
             let members = members.into_iter().filter(|(name, _)| name != "cluster");
             let members = members.map(|(name, value)| (name, without_clusters(value)));
-            // `jwks` with nothing but a cluster is one that was left out.
+            // A `jwks` that holds only a cluster equals an absent `jwks`.
             members.filter(|(name, value)| name != "jwks" || *value != json!({})).collect()
         }
         Value::Array(items) => items.into_iter().map(without_clusters).collect(),
@@ -147,7 +149,7 @@ fn without_clusters(value: Value) -> Value {
     }
 }
 
-/// The environment that a plugin has. What the values are is no matter.
+/// The environment of a plugin. Every variable has the same dummy value: only its presence counts.
 struct Passed(BTreeSet<String>);
 
 impl Passed {

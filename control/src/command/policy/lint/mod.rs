@@ -1,4 +1,4 @@
-//! `keyswap policy lint`: what holds in a policy, or in what hands it to Envoy, and is still worth a second look.
+//! `keyswap policy lint`: valid but risky settings, in a policy or in the configuration that runs it in Envoy.
 mod envoy;
 mod plugin;
 mod subcommand;

@@ -1,30 +1,30 @@
-//! The filter as a configuration runs it, whatever kind of configuration that is.
+//! The settings that run the filter, in one form for Envoy, Istio and Envoy Gateway.
 
 use serde_json::Value;
 
 /// A Wasm plugin of a configuration.
 #[derive(Default)]
 pub(super) struct Plugin {
-    /// Its path in its document.
+    /// The path of the plugin in its document.
     pub(super) path: String,
-    /// Its configuration.
+    /// The configuration of the plugin, `None` if it is absent or not JSON.
     pub(super) configuration: Option<Value>,
-    /// True if clusters have the names that a mesh gives them, not the policy's.
+    /// Set where the mesh names the clusters, so that these names differ from the policy's.
     pub(super) mesh_names_clusters: bool,
-    /// The paths of settings that let requests pass while the filter cannot run.
+    /// The path of the setting that lets requests pass while the filter cannot run.
     pub(super) fails_open: Option<String>,
-    /// Variables whose values stand in the configuration, with their places.
+    /// Variables whose values the configuration contains, with their paths.
     pub(super) literals: Vec<(String, String)>,
-    /// Variables that are passed on from the environment.
+    /// Variables that are passed from the host's environment.
     pub(super) passed: Vec<String>,
-    /// The paths of code that is fetched and that nothing pins.
+    /// The path of code that is fetched without a digest.
     pub(super) unpinned: Option<String>,
-    /// The paths of settings that accept precompiled machine code.
+    /// The path of the setting that accepts precompiled machine code.
     pub(super) precompiled: Option<String>,
 }
 
 impl Plugin {
-    /// Returns true if it runs Keyswap, which its configuration tells.
+    /// Returns true if the plugin runs Keyswap, as the `version` of its configuration shows.
     pub(super) fn is_ours(&self) -> bool {
         let version = self.configuration.as_ref().and_then(|document| document.get("version")?.as_str());
         let kind = version.and_then(|version| version.split_once('/')).map(|(kind, _)| kind);
@@ -32,7 +32,7 @@ impl Plugin {
     }
 }
 
-/// Finds every Wasm plugin of a document: of an Envoy configuration, at any depth, or of a manifest.
+/// Finds every Wasm plugin of a document, at any depth: of an Envoy configuration or a Kubernetes manifest.
 pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
     match document {
         Value::Object(members) => {
@@ -64,7 +64,7 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
     }
 }
 
-/// Envoy's `PluginConfig` (envoy.extensions.wasm.v3).
+/// Reads Envoy's `PluginConfig` (envoy.extensions.wasm.v3).
 fn envoy(plugin: &Value, path: &str) -> Plugin {
     let at = |name: &str| Some(join(path, name));
     let vm = plugin.get("vm_config").unwrap_or(&Value::Null);
@@ -103,7 +103,7 @@ fn envoy(plugin: &Value, path: &str) -> Plugin {
     }
 }
 
-/// Istio's `WasmPlugin`.
+/// Reads the `spec` of Istio's `WasmPlugin`.
 fn istio(spec: &Value, path: &str) -> Plugin {
     let at = |name: &str| Some(join(path, name));
     let variables = spec.pointer("/vmConfig/env").and_then(Value::as_array);
@@ -122,7 +122,7 @@ fn istio(spec: &Value, path: &str) -> Plugin {
             plugin.literals.push((name, join(path, &format!("vmConfig.env[{index}]"))));
         }
     }
-    // An image is pinned by its digest, a file by the one beside it.
+    // An image is pinned by the digest in its URL, other code by `sha256`. A local file needs neither.
     let url = spec.get("url").and_then(Value::as_str).unwrap_or_default();
     let is_pinned = url.starts_with("file://") || url.contains("@sha256:") || !is_blank(spec.get("sha256"));
     plugin.unpinned = (!is_pinned).then(|| join(path, "url"));

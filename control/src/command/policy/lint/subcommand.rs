@@ -1,4 +1,4 @@
-//! The arguments, the list of all kinds of findings, and the report.
+//! The arguments of `policy lint`, the list of all kinds of findings, and the report.
 
 use std::path::PathBuf;
 
@@ -16,41 +16,41 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format, visible};
 
-/// Find what is worth a second look in a policy that holds
+/// Warn about valid but risky settings
 ///
-/// What is wrong whatever was meant is an error of `policy check`; what may be meant is a finding here, with a code that
-/// stays the same. `--envoy` looks also at Envoy bootstraps and Kubernetes manifests (Istio's WasmPlugin, Envoy Gateway's
-/// EnvoyExtensionPolicy) at how they run the filter.
+/// `policy check` reports errors; `policy lint` reports settings that are valid and may be intended. Each kind of
+/// finding has a stable code. `--envoy` also checks how an Envoy bootstrap or a Kubernetes manifest (Istio's
+/// WasmPlugin, Envoy Gateway's EnvoyExtensionPolicy) runs the filter.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy lint policy.yaml\n  keyswap policy lint policy.yaml --envoy bootstrap.yaml --deny-warnings\n  \
      keyswap policy lint --list"
 ))]
 pub(in crate::command) struct LintPolicy {
-    /// The policy, in YAML or JSON; `-` is standard input
+    /// Policy to lint, in YAML or JSON; `-` reads standard input
     #[arg(required_unless_present = "list", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// An Envoy configuration or a Kubernetes manifest that runs the filter with the policy
+    /// Envoy configuration or Kubernetes manifest that runs the filter with the policy
     #[arg(long, value_name = "FILE", num_args = 1..)]
     envoy: Vec<PathBuf>,
-    /// End with 2 if there is a finding
+    /// Exit with 2 if there is a finding
     #[arg(long)]
     deny_warnings: bool,
-    /// Do not report this kind of finding
+    /// Code of a kind of finding to ignore; repeatable
     #[arg(long, value_name = "CODE")]
     allow: Vec<String>,
-    /// Judge expiries as of this time, and not as of now
+    /// Time to judge expiries as of, such as `2027-06-30T00:00:00Z` (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// Print every kind of finding as a Markdown table, and what to do about it
+    /// Print all kinds of findings and their remedies as a Markdown table
     #[arg(long, exclusive = true)]
     list: bool,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-/// Returns every kind: its code, what it is, and what to do about it.
+/// Returns every kind of finding: code, description, remedy.
 fn kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let of_policy = Lint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy()));
     of_policy.chain(EnvoyLint::ALL.into_iter().map(|it| (it.code(), it.about(), it.remedy())))
@@ -62,10 +62,10 @@ impl LintPolicy {
         if let Some(unknown) =
             self.allow.iter().find(|code| kinds().all(|(known, ..)| known != code.as_str()))
         {
-            bail!("there is no finding `{}`: `--list` has them all", visible(unknown));
+            bail!("unknown kind of finding `{}`: `--list` prints all kinds", visible(unknown));
         }
         if self.envoy.iter().chain([path]).filter(|path| input::is_stdin(path)).count() > 1 {
-            bail!("only one file can be `-`: name the others");
+            bail!("only one file can be `-`: pass a path for the others");
         }
         let now = time(self.at.as_deref())?.unix();
         let file = PolicyFile::read(path)?;
@@ -106,7 +106,7 @@ impl LintPolicy {
 }
 
 fn list() -> anyhow::Result<Exit> {
-    let mut table = "| code | what it is | what to do |\n|---|---|---|".to_owned();
+    let mut table = "| code | finding | remedy |\n|---|---|---|".to_owned();
     for (code, about, remedy) in kinds() {
         table.extend(["\n| `", code, "` | ", about, " | ", remedy, " |"]);
     }

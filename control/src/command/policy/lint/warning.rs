@@ -1,11 +1,11 @@
-//! Findings, whatever they were found in.
+//! Findings of `policy lint`, in a policy or in a configuration that runs it.
 
 use keyswap_core::policy::Finding;
 use serde::Serialize;
 
 use crate::command::terminal::output::visible;
 
-/// A finding, wherever it is.
+/// A finding with its place.
 #[derive(Serialize)]
 pub(super) struct Warning {
     pub(super) code: &'static str,

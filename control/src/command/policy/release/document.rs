@@ -1,4 +1,4 @@
-//! The document of a revision: a policy, or a policy and a candidate; and what becomes of it, step by step.
+//! The document of a revision: a policy, or a policy and a candidate; and the steps of a rollout.
 
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
@@ -12,38 +12,38 @@ use crate::registry::RateLimit;
 /// The version of a document with a candidate.
 const VERSION: &str = "keyswap-rollout/v1";
 
-/// A document that holds, read as far as it is changed here.
+/// A valid document, parsed as far as a step of a rollout changes it.
 #[derive(Clone)]
 pub(super) struct Document {
     /// The policy in force.
     pub(super) stable: Value,
-    /// The candidate that is tried beside it.
+    /// The candidate, if one is tried.
     pub(super) candidate: Option<Trial>,
 }
 
-/// A candidate, and how it is tried.
+/// A candidate and the settings of its trial.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Trial {
     #[serde(rename = "candidate")]
     pub(super) policy: Value,
-    /// The share of principals for which it decides.
+    /// The share of principals that the candidate decides for, in percent.
     #[serde(default)]
     pub(super) percent: u8,
-    /// The share of requests that both decide.
+    /// The share of requests that both policies judge, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) compare: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fallback: Option<Fallback>,
 }
 
-/// The number of refusals in a time that takes a candidate back.
+/// The number of refusals in a period after which data planes fall back to the stable policy.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Fallback {
     refusals: u32,
     per: String,
 }
 
-/// A document with the version of a rollout.
+/// A document of the version `keyswap-rollout/v1`.
 #[derive(Serialize, Deserialize)]
 struct Rollout {
     version: String,
@@ -64,7 +64,7 @@ impl From<RateLimit> for Fallback {
 }
 
 impl Document {
-    /// Reads a document that the engine has read before.
+    /// Reads a document that the engine has accepted.
     pub(super) fn of(document: Value) -> anyhow::Result<Self> {
         if document.get("version").and_then(Value::as_str) != Some(VERSION) {
             return Ok(Self { stable: document, candidate: None });
@@ -74,9 +74,9 @@ impl Document {
         Ok(Self { stable, candidate })
     }
 
-    /// Returns the document that was signed. Data planes check the signature.
+    /// Returns the document in a bundle, without verifying the signature: data planes verify it.
     pub(super) fn of_bundle(bundle: &str) -> anyhow::Result<Self> {
-        const CORRUPT: &str = "the registry has a revision that cannot be read";
+        const CORRUPT: &str = "the registry holds a revision that cannot be read";
         if bundle.len() > MAX_BUNDLE_BYTES || SignedBundle::peek(bundle.as_bytes()).is_err() {
             bail!(CORRUPT);
         }
@@ -86,46 +86,46 @@ impl Document {
         Self::of(policy)
     }
 
-    /// As data planes read it.
+    /// Returns the document as data planes read it.
     pub(super) fn into_value(self) -> Value {
         let Self { stable, candidate } = self;
         if candidate.is_none() {
             return stable;
         }
         let rollout = Rollout { version: VERSION.to_owned(), stable, candidate };
-        // There is nothing in it that JSON has not.
+        // All members come from JSON, so serializing does not fail.
         serde_json::to_value(rollout).unwrap_or_default()
     }
 
-    /// Returns the policy in force, and another beside it.
+    /// Returns the stable policy with another candidate.
     pub(super) fn with_candidate(self, trial: Trial) -> Self {
         Self { candidate: Some(trial), ..self }
     }
 
-    /// Returns the same with another share for its candidate.
+    /// Returns the document with another share for its candidate, an error if there is no candidate.
     pub(super) fn with_percent(self, percent: u8) -> anyhow::Result<Self> {
         let candidate = self
             .candidate
-            .context("no candidate is tried: `keyswap policy publish --candidate` begins with one")?;
+            .context("no candidate is published: start with `keyswap policy publish --candidate`")?;
         Ok(Self { candidate: Some(Trial { percent, ..candidate }), ..self })
     }
 
-    /// Returns the candidate alone.
+    /// Returns the candidate as the only policy, an error if there is no candidate.
     pub(super) fn promoted(self) -> anyhow::Result<Self> {
-        let candidate = self.candidate.context("no candidate is tried, so there is none to promote")?;
+        let candidate = self.candidate.context("no candidate is published: nothing to promote")?;
         Ok(Self { stable: candidate.policy, candidate: None })
     }
 
-    /// Returns the policy in force alone.
+    /// Returns the stable policy without a candidate.
     pub(super) fn without_candidate(self) -> Self {
         Self { candidate: None, ..self }
     }
 
-    /// Returns a summary for people.
+    /// Returns a summary for the command's output.
     pub(super) fn summary(&self) -> String {
         match &self.candidate {
             Some(Trial { percent, .. }) => format!("a candidate decides for {percent} % of principals"),
-            None => "one policy decides for all".to_owned(),
+            None => "one policy decides for all principals".to_owned(),
         }
     }
 }

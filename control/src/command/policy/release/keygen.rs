@@ -1,4 +1,4 @@
-//! `keyswap policy keygen`: a key that signs policies, and the part of it that data planes get.
+//! `keyswap policy keygen`: a key that signs policies, and its public part for data planes.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -15,23 +15,23 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, visible};
 
-/// Make a key that signs policies, and print what data planes need of it
+/// Generate a key that signs policies, and print its public key
 ///
-/// The private key goes into a file that only its owner can read; a file that is there is never overwritten. The public
-/// key is printed as a set (RFC 7517) for `keys` in a data plane's `keyswap-bundle/v1`. To replace a key, give data
-/// planes both, sign with the new one, and take the old one out.
+/// Writes the private key to a new file that only its owner can read, and never overwrites a file. Prints the public
+/// key as a JWK Set (RFC 7517), for `keys` in a data plane's `keyswap-bundle/v1`. To replace a key, configure both
+/// public keys in the data planes, sign with the new key, then remove the old one.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy keygen policy.key > policy-keys.json\n  keyswap policy keygen policy.key --show"
 ))]
 pub(crate) struct Keygen {
-    /// Where the private key is to be, in PKCS#8; with `--show`, where it is
+    /// File for the private key, in PKCS#8; with `--show`, an existing one
     #[arg(value_name = "FILE")]
     key: PathBuf,
-    /// The sort of key
+    /// Signature algorithm
     #[arg(long, value_enum, default_value_t)]
     algorithm: Algorithm,
-    /// Make none, and print the public key of the one that is there; OpenSSL's do as well
+    /// Print the public key of an existing private key, such as one from OpenSSL
     #[arg(long, conflicts_with = "algorithm")]
     show: bool,
 }
@@ -49,7 +49,7 @@ impl Keygen {
 
     fn write(&self) -> anyhow::Result<()> {
         if input::is_stdin(&self.key) {
-            bail!("name a file for the key: it is not printed");
+            bail!("pass a file name for the key: it is not printed");
         }
         let name = visible(&self.key.display().to_string());
         let pem = self.algorithm.generate()?;
@@ -57,7 +57,7 @@ impl Keygen {
         let written = file.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
         written.with_context(|| format!("cannot write `{name}`"))?;
         output::note(&format!(
-            "# `{name}` signs policies: keep it where only those can read it who may publish."
+            "# `{name}` signs policies: keep it readable only for those who may publish them."
         ));
         Ok(())
     }

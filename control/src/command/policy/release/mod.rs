@@ -1,7 +1,7 @@
-//! Policies that data planes fetch: signing them here, with a key that no server has, and publishing them in a registry.
+//! Policies that data planes fetch: signed by this command, with a key that no server has, and published in a registry.
 //!
-//! A revision is never changed. Widening a candidate's share, promoting it and taking a policy back are revisions of
-//! their own, so that data planes only ever go forward.
+//! A revision is immutable. Each step of a rollout (widening a candidate's share, promoting it, rolling back) is a new
+//! revision, so data planes only move to greater numbers.
 mod document;
 mod keygen;
 mod next_revision;

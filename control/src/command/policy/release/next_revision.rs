@@ -19,15 +19,15 @@ use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format, visible};
 use crate::registry::Revision;
 
-/// A key in PEM is some hundred bytes.
+/// The largest file of a key. A key in PEM has a few hundred bytes.
 pub(super) const MAX_KEY_BYTES: usize = 16 * 1024;
 
-/// The policy that gets another revision, the key that signs it, and the registry.
+/// The arguments of a new revision: the policy's name, the signing key, the registry.
 #[derive(Args)]
 pub(super) struct Release {
-    /// The name that data planes know the policy by: 1 to 64 letters, digits, `-` or `_`
+    /// Name of the policy in data planes: 1 to 64 letters, digits, `-` or `_`
     pub(super) name: String,
-    /// The private key that signs: a PKCS#8 file as `policy keygen` writes it; `-` is standard input
+    /// Private key to sign with: a PKCS#8 file as `policy keygen` writes it; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(super) key: PathBuf,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(super) struct Release {
     pub(super) target: Target,
 }
 
-/// A policy in a registry that is about to have another revision.
+/// An open registry, the signing key, and the newest revision of the policy.
 pub(super) struct Opened {
     pub(super) key: SigningKey,
     pub(super) registry: Box<dyn Operations>,
@@ -52,7 +52,7 @@ impl Release {
         Ok(Opened { key, registry, newest })
     }
 
-    /// Signs a document and publishes it as the next revision; `number` is another than that.
+    /// Signs a document and publishes it as the next revision, or as the revision `number`.
     pub(super) fn publish(
         &self,
         opened: &Opened,
@@ -66,7 +66,7 @@ impl Release {
         };
         let summary = document.summary();
         let document = document.into_value();
-        // Whatever else made this document, what data planes would refuse is not signed.
+        // A document that data planes would refuse is not signed.
         if let Err(errors) = RolloutPolicy::from_json(document.to_string().as_bytes()) {
             return report_invalid(&visible(&self.name), &errors, self.target.format);
         }
@@ -90,10 +90,10 @@ impl Release {
 }
 
 impl Opened {
-    /// Returns the document of the newest revision.
+    /// Returns the document of the newest revision, an error if there is no revision.
     pub(super) fn newest(&self) -> anyhow::Result<Document> {
         let Some(newest) = &self.newest else {
-            bail!("there is no such policy in the registry: `keyswap policy publish` makes one");
+            bail!("the registry has no such policy: `keyswap policy publish` creates it");
         };
         document(&*self.registry, &newest.name, newest.revision)
     }
@@ -104,7 +104,7 @@ pub(super) fn document(registry: &dyn Operations, name: &str, revision: i64) -> 
     Document::of_bundle(&registry.bundle(name, revision)?)
 }
 
-/// Reads the document in a file. If it does not hold, returns how the command ends.
+/// Reads the document in a file. If it is invalid, reports its errors and returns the exit code.
 pub(super) fn read(path: &Path, format: Format) -> anyhow::Result<Result<Document, Exit>> {
     let file = PolicyFile::read(path)?;
     if let Err(errors) = file.rollout() {

@@ -1,13 +1,13 @@
-//! `keyswap policy promote`: a candidate decides for more, and at last for all.
+//! `keyswap policy promote`: a greater share for a candidate, or its promotion to the stable policy.
 
 use clap::Args;
 
 use super::next_revision::Release;
 use crate::command::terminal::exit::{self, Exit};
 
-/// Let the candidate decide for a greater share, or put it in the place of the policy in force
+/// Promote the candidate to the policy in force, or change its share
 ///
-/// With `--percent` it goes on being a candidate. Who was in a smaller share is in the greater one, too.
+/// With `--percent` it stays a candidate, with another share of principals. Raising the share only adds principals.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy promote <NAME> --key <FILE> [OPTIONS]",
@@ -18,7 +18,7 @@ use crate::command::terminal::exit::{self, Exit};
 pub(crate) struct Promote {
     #[command(flatten)]
     release: Release,
-    /// The share of principals for which the candidate decides from now on, from 0 to 100
+    /// New share of principals that the candidate decides for, from 0 to 100
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: Option<u8>,
 }

@@ -1,4 +1,4 @@
-//! `keyswap policy publish`: another policy for the data planes, or a candidate beside the one they have.
+//! `keyswap policy publish`: a new policy for data planes, or a candidate beside the policy in force.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,12 @@ use crate::command::rate;
 use crate::command::terminal::exit::{self, Exit};
 use crate::registry::RateLimit;
 
-/// Sign a policy and put it in force, or try it beside the one that is
+/// Sign and publish a policy, or a candidate to compare with the policy in force
 ///
-/// Data planes with `keyswap-bundle/v1` fetch it within seconds, check the signature, and keep what they have if it does
-/// not hold. With `--candidate` the policy in force stays; the candidate decides for a share of principals, and both are
-/// compared, so that metrics tell whom the change would break: `keyswap_divergences`.
+/// Data planes with `keyswap-bundle/v1` fetch the policy within seconds and verify its signature. They keep their
+/// current policy if the new one is not valid. With `--candidate` the policy in force stays: the candidate decides for
+/// a share of principals, and both policies are compared. The metric `keyswap_divergences` counts the requests that
+/// they decide differently.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy publish <NAME> <FILE> --key <FILE> [OPTIONS]",
@@ -27,25 +28,27 @@ use crate::registry::RateLimit;
 pub(crate) struct Publish {
     #[command(flatten)]
     release: Release,
-    /// The policy, in YAML or JSON; `-` is standard input
+    /// Policy to publish, in YAML or JSON; `-` reads standard input
     #[arg(value_name = "FILE")]
     policy: PathBuf,
-    /// Try it beside the policy in force, in place of a candidate that is tried already
+    /// Publish it as a candidate beside the policy in force, replacing the present candidate
     #[arg(long)]
     candidate: bool,
-    /// The share of principals for which the candidate decides, from 0 to 100
+    /// Share of principals that the candidate decides for, from 0 to 100
     #[arg(long, value_name = "PERCENT", requires = "candidate", default_value_t = 0,
           value_parser = clap::value_parser!(u8).range(0..=100))]
     percent: u8,
-    /// The share of requests that both decide, to compare them: 100 unless this says less
+    /// Share of requests that both policies judge, to compare them, from 0 to 100 (default: 100)
     #[arg(long, value_name = "PERCENT", requires = "candidate", value_parser = clap::value_parser!(u8).range(0..=100))]
     compare: Option<u8>,
-    /// So many requests that only the candidate refuses, in such a time, take it back until the next revision: `20/5m`
+    /// Number of requests in a period, such as `20/5m`, that only the candidate refuses before it is disabled
+    ///
+    /// The policy in force then decides for all principals until the next revision.
     #[arg(long, value_name = "REFUSALS/TIME", requires = "candidate", value_parser = rate::parse)]
     fall_back: Option<RateLimit>,
-    /// Another number than the next; it must be greater than all there were, in data planes also
+    /// Revision number to use in place of the next; must be greater than all earlier numbers, in data planes also
     ///
-    /// For a registry that was put back to an earlier state: data planes refuse what is older than what they have.
+    /// For a registry that was restored from a backup: data planes refuse revisions that are older than their own.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
     revision: Option<u64>,
 }
@@ -59,7 +62,7 @@ impl Publish {
         let opened = self.release.open()?;
         let document = if self.candidate {
             if policy.candidate.is_some() {
-                bail!("a rollout cannot be a candidate: publish it as it is, or name a policy");
+                bail!("a rollout cannot be a candidate: publish it without `--candidate`, or pass a policy");
             }
             opened.newest()?.with_candidate(Trial {
                 policy: policy.stable,

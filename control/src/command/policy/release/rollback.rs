@@ -1,4 +1,4 @@
-//! `keyswap policy rollback`: what was in force before is in force again, as a revision of its own.
+//! `keyswap policy rollback`: a return to an earlier policy, as a new revision.
 
 use anyhow::Context as _;
 use clap::Args;
@@ -7,10 +7,10 @@ use super::document::Document;
 use super::next_revision::{Opened, Release, document};
 use crate::command::terminal::exit::{self, Exit};
 
-/// Take a candidate back, or else put the policy in force that was before
+/// Remove the candidate, or roll back to an earlier policy
 ///
-/// Without `--to`: a candidate that is tried is taken away; where there is none, the newest policy in force that differs
-/// from the present one is again.
+/// Without `--to`, removes the candidate. Without a candidate, rolls back to the newest earlier policy that differs
+/// from the one in force. Either way the result is a new revision.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy rollback <NAME> --key <FILE> [OPTIONS]",
@@ -21,7 +21,7 @@ use crate::command::terminal::exit::{self, Exit};
 pub(crate) struct Rollback {
     #[command(flatten)]
     release: Release,
-    /// The revision whose policy is to be in force again, with its candidate if it had one
+    /// Revision to roll back to, with its candidate if it has one
     #[arg(long, value_name = "REVISION")]
     to: Option<i64>,
 }
@@ -45,6 +45,6 @@ impl Rollback {
                 return Ok(document.without_candidate());
             }
         }
-        None.context("no other policy was in force before: `--to` names a revision")
+        None.context("there is no earlier policy that differs: pass a revision with `--to`")
     }
 }

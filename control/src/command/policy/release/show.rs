@@ -8,7 +8,7 @@ use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 
-/// Print the document of a revision
+/// Print the policy document of a revision
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy show <NAME> [OPTIONS]",
@@ -18,9 +18,9 @@ use crate::command::terminal::output::{self, Format};
     )
 )]
 pub(crate) struct Show {
-    /// The name of the policy
+    /// Name of the policy
     name: String,
-    /// Another revision than the newest
+    /// Revision to print (default: the newest)
     #[arg(long, value_name = "NUMBER")]
     revision: Option<i64>,
     #[command(flatten)]
@@ -32,7 +32,9 @@ impl Show {
         let registry = self.target.open()?;
         let revision = match self.revision {
             Some(revision) => revision,
-            None => registry.policy(&self.name)?.revisions.first().context("there is no revision")?.revision,
+            None => {
+                registry.policy(&self.name)?.revisions.first().context("no revision is published")?.revision
+            }
         };
         let document = document(&*registry, &self.name, revision)?.into_value();
         match self.target.format {

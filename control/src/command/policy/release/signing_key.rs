@@ -1,5 +1,5 @@
-//! The key that signs policies: Ed25519, or ECDSA with P-256 (RFC 7518, RFC 8037). It is a file, and stays with whoever
-//! publishes.
+//! The key that signs policies: Ed25519, or ECDSA with P-256 (RFC 7518, RFC 8037). The key is a file of the operator
+//! that publishes; no server has it.
 
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
@@ -21,7 +21,7 @@ pub(super) enum SigningKey {
     Es256(EcdsaKeyPair),
 }
 
-/// A public key as data planes take it (RFC 7517).
+/// A public key in the form that data planes read (RFC 7517).
 #[derive(Serialize)]
 pub(super) struct Jwk {
     #[serde(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct Jwk {
     r#use: &'static str,
 }
 
-/// The members of a key that its thumbprint is of.
+/// The required members of a JWK, from which the thumbprint is computed (RFC 7638).
 #[derive(Serialize)]
 struct Point {
     crv: &'static str,
@@ -52,26 +52,26 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Makes a new key in PKCS#8, in PEM.
+    /// Generates a private key in PKCS#8, in PEM.
     pub(super) fn generate(self) -> anyhow::Result<Zeroizing<String>> {
         let random = SystemRandom::new();
         let document = match self {
             Self::Ed25519 => Ed25519KeyPair::generate_pkcs8(&random),
             Self::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
         };
-        let document = document.map_err(|_| anyhow!("the machine has no randomness to give"))?;
+        let document = document.map_err(|_| anyhow!("the system's random number generator failed"))?;
         Ok(to_pem(document.as_ref()))
     }
 }
 
 impl SigningKey {
-    /// Reads a key in PKCS#8, in PEM.
+    /// Reads a private key in PKCS#8, in PEM.
     pub(super) fn read(pem: &[u8]) -> anyhow::Result<Self> {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| {
             anyhow!("expected a private key in PKCS#8, in PEM: `-----BEGIN PRIVATE KEY-----`")
         })?;
         let der = der.secret_pkcs8_der();
-        // OpenSSL leaves the public key out.
+        // A key from OpenSSL lacks the public key, which the checked variant requires.
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
             return Ok(Self::Ed25519(pair));
         }
@@ -80,7 +80,7 @@ impl SigningKey {
             .map_err(|_| anyhow!("expected a key for Ed25519 or for ECDSA with P-256"))
     }
 
-    /// Returns the public key; its `kid` is its thumbprint (RFC 7638).
+    /// Returns the public key. Its `kid` is the thumbprint (RFC 7638).
     pub(super) fn public(&self) -> Jwk {
         let (point, alg) = match self {
             Self::Ed25519(pair) => {
@@ -99,7 +99,8 @@ impl SigningKey {
         Jwk { point, kid, alg, r#use: "sig" }
     }
 
-    /// Returns a bundle: the document, under a name and a number, signed (RFC 7515, compact).
+    /// Returns a bundle: the document with a name and a revision number, as a compact JWS (RFC 7515). A bundle of more
+    /// than [`MAX_BUNDLE_BYTES`] is an error.
     pub(super) fn sign(&self, name: &str, revision: u64, document: &Value) -> anyhow::Result<String> {
         let Jwk { alg, kid, .. } = self.public();
         let header = json!({"alg": alg, "kid": kid, "typ": BUNDLE_TYPE});
@@ -115,13 +116,14 @@ impl SigningKey {
             Self::Ed25519(pair) => pair.sign(text.as_bytes()).as_ref().to_vec(),
             Self::Es256(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), text.as_bytes());
-                signature.ok().context("the machine has no randomness to give")?.as_ref().to_vec()
+                signature.ok().context("the system's random number generator failed")?.as_ref().to_vec()
             }
         };
         let bundle = format!("{text}.{}", BASE64URL.encode(signature));
         anyhow::ensure!(
             bundle.len() <= MAX_BUNDLE_BYTES,
-            "signed it has {} bytes, and data planes take {MAX_BUNDLE_BYTES}: keep its tokens in a registry",
+            "the signed bundle has {} bytes, more than the {MAX_BUNDLE_BYTES} that data planes accept: move its tokens to a \
+             registry",
             bundle.len()
         );
         Ok(bundle)
@@ -129,14 +131,15 @@ impl SigningKey {
 }
 
 impl Point {
-    /// Returns the digest of RFC 7638: the members in the order of their names, which is how they are declared.
+    /// Returns the thumbprint of RFC 7638. It hashes the members in alphabetical order, which is their order of
+    /// declaration.
     fn thumbprint(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
         BASE64URL.encode(digest(&SHA256, text.as_bytes()))
     }
 }
 
-/// Returns the PEM (RFC 7468) of a private key.
+/// Encodes a private key as PEM (RFC 7468).
 fn to_pem(der: &[u8]) -> Zeroizing<String> {
     let text = Zeroizing::new(base64::prelude::BASE64_STANDARD.encode(der));
     let mut pem = Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());

@@ -1,4 +1,4 @@
-//! `keyswap policy status`: which policies there are, and which data planes run which revision.
+//! `keyswap policy status`: the published policies, and the revision that each data plane runs.
 
 use clap::Args;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::command::terminal::output::{self, Format};
 use crate::command::terminal::table::{NONE, Table};
 use crate::registry::{Plane, PolicyStatus, Revision};
 
-/// Show the revisions of a policy and the data planes that run them
+/// Show the revisions of a policy and the data planes that run it
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy status [NAME] [OPTIONS]",
@@ -18,7 +18,7 @@ use crate::registry::{Plane, PolicyStatus, Revision};
     )
 )]
 pub(crate) struct Status {
-    /// The name of the policy; without it all are listed
+    /// Name of the policy (default: list all policies)
     name: Option<String>,
     #[command(flatten)]
     target: Target,
@@ -38,7 +38,7 @@ impl Status {
         match self.target.format {
             Format::Json => output::print_json(&json!({"items": policies})),
             Format::Human if policies.is_empty() => {
-                output::note("there is no policy: `keyswap policy publish` makes one");
+                output::note("no policies: `keyswap policy publish` creates one");
                 Ok(())
             }
             Format::Human => output::print(&revisions(policies).to_text()),
@@ -52,7 +52,7 @@ impl Status {
                 let text = revisions(&policy.revisions).to_text();
                 if policy.planes.is_empty() {
                     output::print(&text)?;
-                    output::note("no data plane has asked for it");
+                    output::note("no data plane has fetched it");
                     return Ok(());
                 }
                 output::print(&format!("{text}\n\n{}", planes(&policy.planes).to_text()))

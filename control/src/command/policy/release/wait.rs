@@ -1,4 +1,4 @@
-//! `--wait`: until the data planes run what was published.
+//! `--wait`: waits until the data planes run the published revision.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use crate::command::rate;
 use crate::command::terminal::output::{self, visible};
 use crate::registry::{self, Plane, Revision};
 
-/// A data plane asks every few seconds; one that was not heard of for so long is not waited for.
+/// The age in seconds of a data plane's last request beyond which it is ignored. A data plane asks every few seconds.
 const HEARD_WITHIN: i64 = 60;
 const PACE: Duration = Duration::from_millis(500);
 
-/// The time to wait for the data planes.
+/// The argument that sets the time to wait for the data planes.
 #[derive(Args)]
 pub(super) struct Wait {
-    /// Wait for the data planes that asked in the last minute to run it, and fail if one refuses it or is late
+    /// Time to wait until the data planes that asked in the last minute run it; fails if one refuses it or is late
     #[arg(long = "wait", value_name = "TIME", value_parser = rate::parse_timeout)]
     limit: Option<Duration>,
 }
@@ -37,18 +37,18 @@ impl Wait {
             }
             let refusing = behind.iter().find(|plane| plane.refused == Some(published.revision));
             if let Some(plane) = refusing {
-                bail!("it is published, and the data plane {} refuses it: {}", name(plane), reason(plane));
+                bail!("published, but the data plane {} refuses it: {}", name(plane), reason(plane));
             }
             if started.elapsed() >= limit {
                 let names: Vec<String> = behind.iter().map(|plane| name(plane)).collect();
-                bail!("it is published, and these data planes do not run it yet: {}", names.join(", "));
+                bail!("published, but these data planes do not run it yet: {}", names.join(", "));
             }
             thread::sleep(PACE);
         }
     }
 }
 
-/// Returns those that asked a short while ago.
+/// Returns the data planes that asked within [`HEARD_WITHIN`] seconds.
 fn heard(planes: Vec<Plane>) -> Vec<Plane> {
     let now = registry::now().0;
     planes.into_iter().filter(|plane| now - plane.seen_at.0 <= HEARD_WITHIN).collect()

@@ -1,4 +1,4 @@
-//! `keyswap policy test`: whether a policy decides as its cases say.
+//! `keyswap policy test`: cases of a policy, compared with its decisions.
 mod subcommand;
 
 pub(super) use subcommand::Test;

@@ -1,4 +1,4 @@
-//! Reading the files, judging their cases, and telling which of them differ.
+//! Reading the files of cases, judging the cases, and reporting differences.
 
 use std::path::{Path, PathBuf};
 
@@ -17,32 +17,32 @@ use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format, visible};
 
-/// Test a policy with cases: requests, and what must become of them
+/// Test a policy with cases: requests and their expected decisions
 ///
-/// The cases of `policy.yaml` are in `policy.tests.yaml` beside it, unless files or folders are named. A case is a
-/// request with one of `forward`, `reply` and `answer`, each with as much as matters; `provider`, `principal` (the label)
-/// and `credential` (the name of the upstream's) are looked at where they are given.
+/// The cases of `policy.yaml` are in `policy.tests.yaml` beside it, unless files or folders are passed. A case is a
+/// request with one of `forward`, `reply` and `answer`, of which only the given members are compared. `provider`,
+/// `principal` (the label) and `credential` (the name of the upstream credential) are compared where given.
 ///
-/// Nobody needs a real token or identity: `{{token:alice-laptop}}` in a request is a made-up token that stands for the one
-/// with that label, and `identity: {issuer: access, email: alice@example.com}` is a JWT of that issuer with these claims,
-/// signed by a made-up key that stands for the issuer's. Claims are judged as ever.
+/// Cases need no real tokens or identities. `{{token:alice-laptop}}` in a request is a generated token that replaces
+/// the one with that label. `identity: {issuer: access, email: alice@example.com}` is a JWT of that issuer with these
+/// claims, signed by a generated key that replaces the issuer's. Claims are verified as usual.
 ///
-/// The cases of a file are judged in order by one data plane, which remembers what it was told and counts what was used.
+/// One data plane judges the cases of a file in order: it keeps its caches and rate limit counts from case to case.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy test\n  keyswap policy test policy.yaml\n  \
      keyswap policy test policy.yaml cases/ --at 2027-06-30T00:00:00Z --format json"
 ))]
 pub(in crate::command) struct Test {
-    /// The policy, in YAML or JSON; or a file of cases with its own `policy`
+    /// Policy to test, in YAML or JSON; or a file of cases with its own `policy`
     #[arg(default_value = "policy.yaml")]
     policy: PathBuf,
-    /// Files of cases, or folders with such files; `policy.tests.yaml` beside the policy unless named
+    /// Files of cases, or folders with such files (default: `policy.tests.yaml` beside the policy)
     cases: Vec<PathBuf>,
-    /// Judge as of this time where neither a case nor its file says another, and not as of now
+    /// Time to judge as of, unless a case or its file has its own `at` (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// The form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -54,12 +54,12 @@ struct Outcome {
     name: String,
     holds: bool,
     differences: Vec<Difference>,
-    /// Every check that was made.
+    /// The checks of the decision, if the case differs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<String>,
 }
 
-/// A file of cases that can be judged.
+/// A valid file of cases.
 struct Loaded {
     file: String,
     suite: Suite,
@@ -74,9 +74,9 @@ impl Test {
             Ok(document) => document,
             Err(error) => return self.report_invalid(&[(first.name, SuiteErrors::whole(error))]),
         };
-        // A file that has cases brings its policy along.
+        // A file with `cases` contains its own policy.
         let has_cases = document.get("cases").is_some();
-        // As the engine reads it: a document may be read in more lenient ways.
+        // The engine's reader is stricter than the parser of the document.
         if let (false, Err(errors)) = (has_cases, first.policy()) {
             return self.report_invalid(&[(first.name, errors.into())]);
         }
@@ -99,7 +99,7 @@ impl Test {
         }
         let outcomes: Vec<Outcome> = loaded.iter().flat_map(|it| it.judge(now)).collect();
         if outcomes.is_empty() {
-            bail!("there are no cases");
+            bail!("no cases found");
         }
         self.report(&outcomes)
     }
@@ -123,7 +123,7 @@ impl Test {
         Ok(if differ == 0 { Exit::Ok } else { Exit::Differs })
     }
 
-    /// Reports the errors of the policy or of files of cases. They are not what was asked for, so they go where errors go.
+    /// Reports the errors of the policy or of files of cases. Human-readable errors go to standard error.
     fn report_invalid(&self, files: &[(String, SuiteErrors)]) -> anyhow::Result<Exit> {
         let of_file = |(file, errors): &(String, SuiteErrors)| {
             let line = |it: &SuiteError| format!("{file}: {}", visible(&it.to_string()));
@@ -173,20 +173,20 @@ fn load(file: &PolicyFile, policy: Option<&Value>) -> Result<(Suite, CaseHost), 
     Ok((suite, host))
 }
 
-/// The cases of a policy: `policy.tests.yaml` of `policy.yaml`.
+/// Returns the file of a policy's cases: `policy.tests.yaml` for `policy.yaml`.
 fn beside(policy: &Path) -> anyhow::Result<PathBuf> {
     if input::is_stdin(policy) {
-        bail!("name the cases of a policy from standard input");
+        bail!("the policy is read from standard input: pass a file of cases");
     }
     let stem = policy.file_stem().unwrap_or_default().to_string_lossy();
     let cases = policy.with_file_name(format!("{stem}.tests.yaml"));
     if !cases.exists() {
-        bail!("there are no cases at {}: write them there, or name their file", input::name(&cases));
+        bail!("no cases at {}: write them there, or pass their file", input::name(&cases));
     }
     Ok(cases)
 }
 
-/// The files, and those in folders, by name.
+/// Reads the files, and those in folders in the order of their names.
 fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<PolicyFile>> {
     let mut files = Vec::new();
     for path in paths {

@@ -1,4 +1,4 @@
-//! `GET /admin/api/audit`: who did what, the newest first.
+//! `GET /admin/api/audit`: the audit log, newest first.
 
 use axum::Json;
 use axum::extract::State as Extract;

@@ -1,4 +1,4 @@
-//! The administration as JSON: what the dashboard does, for programs.
+//! The administration API: the actions of the dashboard, as JSON for programs.
 
 mod audit;
 mod parameters;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::registry::{Listing, Status};
 
-/// The part of a list that a request asks for.
+/// The query parameters that select a part of a list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
@@ -21,7 +21,7 @@ impl From<Wanted> for Listing {
     }
 }
 
-/// Reads a field that may be there as `null`: `Some(None)`, which is not the same as not being there.
+/// Reads a field that may be `null`: `Some(None)`. An absent field is `None`.
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,

@@ -1,5 +1,5 @@
-//! `/admin/api/policies`: signed policies, and which data planes run them. None is made here: the key that signs is with
-//! whoever publishes.
+//! `/admin/api/policies`: signed policies, and the data planes that run them. The server has no signing key: policies
+//! are signed where they are published.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! The routes of the API.
+//! The routes of the administration API.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -7,10 +7,10 @@ use axum::routing::{get, post};
 use super::{audit, policies, tokens, users};
 use crate::server::state::State;
 
-/// The most bytes of an import: what the largest policy needs.
+/// The largest body of an import: the tokens of the largest policy.
 const MAX_IMPORT_BYTES: usize = 8 * 1024 * 1024;
 
-/// The most bytes that hold a signed policy: data planes take none that is longer.
+/// The largest body with a signed policy. Data planes refuse longer bundles.
 const MAX_BUNDLE_BODY_BYTES: usize = keyswap_core::services::MAX_BUNDLE_BYTES + 1024;
 
 pub(in crate::server::admin) fn router() -> Router<State> {

@@ -1,4 +1,4 @@
-//! `/admin/api/tokens`: proxy tokens. A token itself is in the answer that made it, and in no other.
+//! `/admin/api/tokens`: proxy tokens. Only the answer that creates a token contains it.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -17,7 +17,7 @@ use crate::server::problem::Problem;
 use crate::server::state::State;
 use crate::text::object::Object;
 
-/// A new token: minted here, unless it is there as text or as a digest.
+/// A new token: generated, unless `token` or `sha256` is given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
@@ -34,7 +34,7 @@ pub(super) struct New {
     sha256: Option<String>,
 }
 
-/// A change: a field that is absent stays as it is.
+/// A change of a token. An absent field leaves the token's field unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
@@ -46,7 +46,7 @@ pub(super) struct Change {
     rate_limit: Option<Option<RateLimit>>,
 }
 
-/// Tokens as a policy has them.
+/// Tokens to import, in the form of a policy's `tokens`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Import {
@@ -88,7 +88,7 @@ pub(super) async fn create(
         (Some(token), None) => Source::Custom(token),
         (None, Some(sha256)) => Source::Digest(digest::parse(&sha256)?),
         (Some(_), Some(_)) => {
-            let detail = "`token` and `sha256` do not belong together";
+            let detail = "`token` and `sha256` exclude each other";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };
@@ -116,7 +116,7 @@ pub(super) async fn change(
     Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
 }
 
-/// Imports tokens, all of them or none. Returns those that were not there yet.
+/// Imports tokens, all of them or none. Answers with the tokens that are new to the registry.
 pub(super) async fn import(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,

@@ -1,4 +1,4 @@
-//! `/admin/api/users`: people who sign in elsewhere.
+//! `/admin/api/users`: the users of the registry.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -11,7 +11,7 @@ use crate::server::extract::{Json, Parameters, Segment};
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-/// A change: a field that is absent stays as it is.
+/// A change of a user. An absent field leaves the user's field unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]

@@ -1,4 +1,4 @@
-//! The one stylesheet and the one script.
+//! The stylesheet and the script.
 
 use axum::http::header;
 use axum::response::IntoResponse;

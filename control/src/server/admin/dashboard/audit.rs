@@ -1,4 +1,4 @@
-//! The audit log: who did what, the newest first.
+//! The page of the audit log, newest first.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -30,7 +30,7 @@ pub(super) async fn list(
     let audit = state.registry().audit(&listing).await?;
     let list = List {
         names: ("entry", "entries"),
-        columns: &["When (UTC)", "Who", "What", "Subject", "Detail"],
+        columns: &["Time (UTC)", "Actor", "Action", "Subject", "Detail"],
         rows: audit.items.iter().map(row).collect(),
         total: None,
         address: "/admin/audit",
@@ -40,7 +40,7 @@ pub(super) async fn list(
     };
     let content = html! {
         form .filter method="get" action="/admin/audit" role="search" {
-            label { "Subject" span .hint { "a digest or an address" }
+            label { "Subject" span .hint { "a digest, an email address or a policy" }
                 input type="search" name="subject" value=(wanted.subject); }
             button { "Show" }
         }
@@ -53,15 +53,15 @@ fn row(entry: &AuditEntry) -> Markup {
     html! {
         tr {
             th scope="row" { (time::shown(entry.at)) }
-            td data-label="Who" { (entry.actor) }
-            td data-label="What" { (entry.action) }
+            td data-label="Actor" { (entry.actor) }
+            td data-label="Action" { (entry.action) }
             td .long data-label="Subject" { code { (entry.subject) } }
             td .long data-label="Detail" { (words(&entry.detail)) }
         }
     }
 }
 
-/// Returns the detail of an entry in words; null members are left out.
+/// Returns the detail of an entry as text. Null members are left out.
 fn words(detail: &Value) -> String {
     match detail {
         Value::Null => String::new(),

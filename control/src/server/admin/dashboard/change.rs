@@ -1,4 +1,4 @@
-//! Changes that administrators ask for by forms.
+//! Changes that administrators make with forms.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -10,10 +10,10 @@ use crate::registry::{Actor, RegistryError};
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-/// A form about something that the path names.
+/// A submitted form, with the subject from the path.
 pub(super) struct Change<Subject> {
     pub(super) state: State,
-    /// The administrator who sent the form.
+    /// The administrator that sent the form.
     pub(super) actor: Actor,
     pub(super) subject: Subject,
     pub(super) fields: Fields,
@@ -27,7 +27,7 @@ where
 
     async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
-        // The guard of the pages puts it there.
+        // The guard of the pages sets it.
         let actor = parts.extensions.get::<Actor>().cloned();
         let actor =
             actor.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first"))?;
@@ -37,7 +37,7 @@ where
     }
 }
 
-/// Answers a form: with `done` where it was carried out, else with `again`, the form's page with the problem.
+/// Answers a form with `done` on success, else with `again`, the form's page with the problem.
 pub(super) async fn form_page<T>(
     result: Result<T, RegistryError>,
     done: impl FnOnce(T) -> Response,

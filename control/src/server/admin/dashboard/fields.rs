@@ -1,4 +1,4 @@
-//! The fields of a form: names and values, in which a name may stand more than once.
+//! The fields of a form: pairs of names and values. A name may occur more than once.
 
 use axum::extract::{FromRequest, Request};
 
@@ -20,17 +20,17 @@ impl FromRequest<State> for Fields {
 }
 
 impl Fields {
-    /// Returns the value of a field; empty if it is not there.
+    /// Returns the value of a field, empty if the field is absent.
     pub(super) fn text(&self, name: &str) -> &str {
         self.all(name).next().unwrap_or_default()
     }
 
-    /// Returns the value of a field, if it is there and not blank.
+    /// Returns the value of a field, `None` if the field is absent or blank.
     pub(super) fn some(&self, name: &str) -> Option<String> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    /// Returns the boxes with this name that were ticked.
+    /// Returns all values of a field, such as of ticked boxes.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -41,17 +41,17 @@ impl Fields {
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Returns the rate limit, if one is given.
+    /// Returns the rate limit, `None` if both fields are blank. Other invalid values are an error.
     pub(super) fn rate_limit(&self) -> Result<Option<RateLimit>, RegistryError> {
         let (requests, per) = (self.text("rate_requests").trim(), self.text("rate_per").trim());
         if requests.is_empty() && per.is_empty() {
             return Ok(None);
         }
-        // No number is no limit that there could be.
+        // 0 is not a valid limit, so a text that is not a number is refused.
         RateLimit::parse(requests.parse().unwrap_or(0), per).map(Some)
     }
 
-    /// Returns the status that a button sets.
+    /// Returns the status that the pressed button sets.
     pub(super) fn status(&self) -> Status {
         if self.text("status") == "active" { Status::Active } else { Status::Disabled }
     }

@@ -1,4 +1,4 @@
-//! Pages are for administrators.
+//! The guard of the pages, which only administrators may see.
 
 use axum::extract::{Request, State as Extract};
 use axum::middleware::Next;
@@ -8,7 +8,7 @@ use super::layout::PageError;
 use crate::server::admin::who::{who, with_actor};
 use crate::server::state::State;
 
-/// Lets only administrators through; others are led to the sign-in.
+/// Passes requests of administrators on. Other requests are redirected to the sign-in.
 pub(super) async fn require_on_page(
     Extract(state): Extract<State>,
     request: Request,

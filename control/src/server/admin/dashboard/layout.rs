@@ -1,4 +1,4 @@
-//! The frame of all pages, and the page of an error.
+//! The layout of all pages, and the page of an error.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) enum Place {
     Users,
     Policies,
     Audit,
-    /// Before signing in, and where nothing is.
+    /// A page outside of the navigation: the sign-in, and errors.
     Outside,
 }
 
@@ -27,7 +27,7 @@ const PLACES: [(Place, &str, &str); 4] = [
     (Place::Audit, "/admin/audit", "Audit log"),
 ];
 
-/// Returns a page.
+/// Returns a page as a response.
 pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Markup) -> Response {
     let document = html! {
         (DOCTYPE)
@@ -67,21 +67,21 @@ fn navigation(place: Place) -> Markup {
     }
 }
 
-/// Returns a message that something was not done.
+/// Returns an error message, nothing for `None`.
 pub(super) fn alert(message: Option<&str>) -> Markup {
     html! {
         @if let Some(message) = message {
-            div .alert role="alert" { strong { "Not done: " } (message) "." }
+            div .alert role="alert" { strong { "Failed: " } (message) "." }
         }
     }
 }
 
-/// Returns a word on whether something may be used.
+/// Returns a status as a badge.
 pub(super) fn badge(word: &str) -> Markup {
     html! { span class={ "badge " (word) } { (word) } }
 }
 
-/// Returns the button that disables, or enables again.
+/// Returns the button that disables an active subject, or enables a disabled one.
 pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
     let (value, word) = match status {
         Status::Active => ("disabled", "Disable"),
@@ -94,7 +94,7 @@ pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
     }
 }
 
-/// The error of a page that could not be made. It is answered as a page.
+/// A failed request for a page. The error is answered as a page.
 #[derive(Debug)]
 pub(super) struct PageError(Problem);
 
@@ -124,6 +124,6 @@ impl IntoResponse for PageError {
             (alert(Some(self.0.detail())))
             p { a href="/admin" { "Back to the tokens" } }
         };
-        page(self.0.status(), Place::Outside, "This did not work", &content)
+        page(self.0.status(), Place::Outside, "Request failed", &content)
     }
 }

@@ -1,11 +1,11 @@
-//! Lists: a search, a table that is kept current, the way to older entries.
+//! Lists: a search form, a table that the script refreshes, a link to older entries.
 
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::registry::{Listing, Status};
 
-/// The part of a list that a query asks for.
+/// The query parameters that select a part of a list.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wanted {
@@ -15,19 +15,19 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Returns the status that entries must have, if it is one.
+    /// Returns the status that entries must have, `None` for any.
     pub(super) fn status(&self) -> Option<Status> {
         [Status::Active, Status::Disabled].into_iter().find(|status| status.name() == self.status)
     }
 
-    /// Entries of any status.
+    /// Returns the listing, with entries of any status.
     pub(super) fn listing(&self) -> Listing {
         let search = Some(self.search.clone()).filter(|text| !text.is_empty());
         Listing { search, status: None, after: self.after, limit: None }
     }
 }
 
-/// Returns the form that narrows a list down; `more` are fields beside the search.
+/// Returns the search form of a list. `more` are fields beside the search.
 pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
     html! {
         form .filter method="get" action=(address) role="search" {
@@ -38,7 +38,7 @@ pub(super) fn filter(address: &str, search: &str, more: &Markup) -> Markup {
     }
 }
 
-/// Returns rows, each a `tr`, under the names of their columns.
+/// Returns a table. Each row is a `tr`.
 pub(super) fn table(columns: &[&str], rows: &[Markup]) -> Markup {
     html! {
         div .table {
@@ -50,18 +50,18 @@ pub(super) fn table(columns: &[&str], rows: &[Markup]) -> Markup {
     }
 }
 
-/// A list, which the script keeps current if it is `live`.
+/// A list. The script refreshes it if `live` is set.
 pub(super) struct List<'a> {
     /// The noun for an entry, in singular and plural.
     pub(super) names: (&'a str, &'a str),
     pub(super) columns: &'a [&'a str],
-    /// Rows as `tr`.
+    /// The rows, each a `tr`.
     pub(super) rows: Vec<Markup>,
-    /// The number of entries on all pages, where the page shows it.
+    /// The number of entries on all pages, `None` to hide it.
     pub(super) total: Option<i64>,
-    /// The address of this list without its end.
+    /// The path of the list's page.
     pub(super) address: &'a str,
-    /// The query of this list: names and values.
+    /// The query parameters of the list: names and values.
     pub(super) query: &'a [(&'a str, &'a str)],
     pub(super) next: Option<i64>,
     pub(super) live: bool,
@@ -72,7 +72,7 @@ impl List<'_> {
         html! {
             section #live aria-label={ "List of " (self.names.1) } data-live[self.live] {
                 @if self.rows.is_empty() {
-                    p .empty { "There are no " (self.names.1) " here." }
+                    p .empty { "No " (self.names.1) "." }
                 } @else {
                     @if let Some(total) = self.total {
                         p .count { (total) " " (if total == 1 { self.names.0 } else { self.names.1 }) }

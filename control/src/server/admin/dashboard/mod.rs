@@ -1,6 +1,6 @@
-//! The dashboard: pages in HTML that work without a script, and better with one.
+//! The dashboard: HTML pages that work without the script. The script copies tokens and refreshes lists.
 //!
-//! Pages are made on the server; what people typed is text in them, never markup. Nothing is loaded from elsewhere.
+//! The server renders the pages and escapes all values. Nothing is loaded from other hosts.
 
 mod assets;
 mod audit;

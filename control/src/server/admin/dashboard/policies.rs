@@ -1,5 +1,5 @@
-//! Policies that data planes fetch, and which of them run what. Nothing is published here: the key that signs is no
-//! server's.
+//! The pages of policies and of the data planes that run them. Policies cannot be published here: the server has no
+//! signing key.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -14,7 +14,8 @@ use crate::registry::{self, Plane, PolicyStatus, Revision};
 use crate::server::extract::Segment;
 use crate::server::state::State;
 
-/// A data plane asks every few seconds; after so many it is shown as silent.
+/// The age in seconds of a data plane's last report after which it is shown as silent. A data plane asks every few
+/// seconds.
 const SILENT_AFTER: i64 = 120;
 
 pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
@@ -30,7 +31,7 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Pag
         live: true,
     };
     let content = html! {
-        p { "Policies that data planes fetch from here. They are signed and published with "
+        p { "Data planes fetch these policies. To sign and publish a policy, run "
             code { "keyswap policy publish" } "." }
         (list.markup())
     };
@@ -63,7 +64,7 @@ pub(super) async fn show(
     Ok(page(StatusCode::OK, Place::Policies, &name, &content))
 }
 
-/// Returns a policy by its newest revision.
+/// Returns the row of a policy, with its newest revision.
 fn row(revision: &Revision) -> Markup {
     html! {
         tr {
@@ -87,7 +88,7 @@ fn revision_rows(revisions: &[Revision]) -> Vec<Markup> {
     revisions.iter().map(row).collect()
 }
 
-/// Returns the columns that both lists end with.
+/// Returns the last columns of both lists.
 fn published(revision: &Revision) -> Markup {
     html! {
         td data-label="Candidate" { (candidate(revision)) }

@@ -1,4 +1,4 @@
-//! The fields with the providers and models that a token or a user is for.
+//! The form fields for the providers and models of a token or a user.
 
 use maud::{Markup, html};
 
@@ -6,7 +6,7 @@ use super::fields::Fields;
 
 const BUILT_IN: [(&str, &str); 3] = [("openai", "OpenAI"), ("anthropic", "Anthropic"), ("gemini", "Gemini")];
 
-/// Returns the boxes and the fields, filled with what is there already.
+/// Returns the boxes and fields, filled with the present values.
 pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
     let others: Vec<&str> = providers
         .iter()
@@ -27,12 +27,12 @@ pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
         }
         label { "Other providers" span .hint { "names from your policy" }
             input name="other_providers" autocomplete="off" value=(others.join(", ")); }
-        label { "Models" span .hint { "all, unless some are named" }
+        label { "Models" span .hint { "empty: all" }
             input name="models" autocomplete="off" value=(if models == ["*"] { String::new() } else { models.join(", ") }); }
     }
 }
 
-/// Returns the providers that a form names.
+/// Returns the providers of a submitted form.
 pub(super) fn providers(fields: &Fields) -> Vec<String> {
     let mut all: Vec<String> = fields.all("provider").map(str::to_owned).collect();
     all.extend(fields.list("other_providers"));

@@ -1,4 +1,4 @@
-//! The fields of a rate limit.
+//! The form fields of a rate limit.
 
 use maud::{Markup, html};
 
@@ -10,12 +10,12 @@ pub(super) fn texts(limit: Option<RateLimit>) -> (String, String) {
     texts.unwrap_or_default()
 }
 
-/// Returns the two fields, filled with what is there already.
+/// Returns the two fields, filled with the present values.
 pub(super) fn inputs((requests, per): (&str, &str)) -> Markup {
     html! {
-        label { "Requests" span .hint { "at most; empty: as the policy has it" }
+        label { "Requests" span .hint { "maximum; empty: the policy's limit" }
             input name="rate_requests" inputmode="numeric" autocomplete="off" value=(requests); }
-        label { "In a time of" span .hint { "such as 60s, 10m, 1h" }
+        label { "Period" span .hint { "such as 60s, 10m, 1h" }
             input name="rate_per" autocomplete="off" value=(per); }
     }
 }

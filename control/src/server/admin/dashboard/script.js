@@ -1,4 +1,4 @@
-// The pages work without this. It copies tokens, and keeps lists current.
+// The pages work without this script. It copies tokens and refreshes lists.
 "use strict";
 
 for (const button of document.querySelectorAll("[data-copy]")) {
@@ -11,7 +11,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       status.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(source);
-      status.textContent = "The browser does not let this page copy; the token is selected.";
+      status.textContent = "The browser blocked copying. The token is selected.";
     }
   });
 }
@@ -28,10 +28,10 @@ async function refresh() {
     if (!response.ok) return;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const fresh = page.querySelector("[data-live]");
-    // Somebody may have begun to use the list meanwhile.
+    // The user may have moved the focus into the list meanwhile.
     if (fresh && !list.contains(document.activeElement)) list.replaceChildren(...fresh.childNodes);
   } catch {
-    // The server does not answer; the next try may.
+    // The server does not answer; the next refresh retries.
   }
 }
 

@@ -1,4 +1,4 @@
-//! The page that shows a new token, this once, with how to use it.
+//! The page that shows a new token once, with examples of its use.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,14 +15,14 @@ pub(super) fn answer(state: &State, status: StatusCode, title: &str, created: &C
     let content = html! {
         div .card {
             @if let Some(token) = &created.token {
-                p { strong { "Copy the token of “" (record.label) "” now. " } "It is not kept, and cannot be shown again." }
+                p { strong { "Copy the token of “" (record.label) "” now. " } "It is not stored and cannot be shown again." }
                 div .secret {
                     code #token tabindex="0" { (token.expose()) }
                     button .primary type="button" data-copy="token" hidden { "Copy" }
                 }
                 p role="status" #copied {}
             } @else {
-                p { "“" (record.label) "” is in the registry, by its digest." }
+                p { "“" (record.label) "” is in the registry, which has only its digest." }
             }
             p { a .button href={ "/admin/tokens/" (record.digest.to_hex()) } { "To the token" } " "
                 a .button href="/admin" { "To the list" } }

@@ -1,4 +1,4 @@
-//! The page to sign in.
+//! The sign-in page, and signing out.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -29,7 +29,7 @@ pub(super) async fn sign_in(
         Try::Right(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/admin")).into_response(),
         Try::Wrong => answer(StatusCode::UNAUTHORIZED, Some("the password is wrong")),
         Try::TooMany(seconds) => {
-            let message = format!("too many tries; wait {seconds} seconds");
+            let message = format!("too many attempts; wait {seconds} seconds");
             let retry = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
             (retry, answer(StatusCode::TOO_MANY_REQUESTS, Some(&message))).into_response()
         }
@@ -48,10 +48,11 @@ pub(super) async fn sign_out(
     Ok(([(header::SET_COOKIE, cookie)], next).into_response())
 }
 
-/// Returns the page for signing out of Cloudflare Access. It may lead on to another host, where a form must not go.
+/// Returns the page for signing out of Cloudflare Access. Its link may lead to another host, which `form-action`
+/// forbids to forms.
 fn farewell() -> Response {
     let content = html! {
-        p { "You signed in by Cloudflare Access, which goes on until you sign out there." }
+        p { "You signed in with Cloudflare Access. You stay signed in until you sign out there." }
         p { a href="/cdn-cgi/access/logout" { "Sign out of Cloudflare Access" } }
     };
     page(StatusCode::OK, Place::Outside, "Sign out", &content)

@@ -1,21 +1,21 @@
-//! Times as people read and type them: in UTC, and to the minute.
+//! Times in pages and forms: in UTC, with a precision of one minute.
 
 use keyswap_core::base::UnixTime;
 use maud::{Markup, html};
 
-/// Shows a time as `2026-11-22 20:30`, with the exact time for programs.
+/// Returns a time as `2026-11-22 20:30`, with the exact time in `datetime`.
 pub(super) fn shown(at: UnixTime) -> Markup {
     let exact = at.to_string();
     let text = exact.get(..16).unwrap_or(&exact).replace('T', " ");
     html! { time datetime=(exact) title=(exact) { (text) } }
 }
 
-/// Returns the value of an input for a date and a time.
+/// Returns a time as the value of a `datetime-local` input.
 pub(super) fn input(at: UnixTime) -> String {
     at.to_string().chars().take(16).collect()
 }
 
-/// Returns the time that such an input sends, which has no offset and is in UTC; any other text stays as it is.
+/// Adds the offset `Z` to the value of a `datetime-local` input. Any other text is returned unchanged.
 pub(super) fn typed(text: &str) -> String {
     let text = text.trim();
     match text.len() {

@@ -1,4 +1,4 @@
-//! One token, and what can be done with it.
+//! The page of one token, and its actions.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -74,7 +74,7 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin").into_response())
 }
 
-/// Leads to the token's page, or answers the page with what went wrong.
+/// Redirects to the token's page, or answers with the page and the problem.
 async fn to_token(
     change: &Change<DigestSegment>,
     updated: Result<Token, RegistryError>,
@@ -130,8 +130,8 @@ fn forms(token: &Token) -> Markup {
     html! {
         div .columns {
             section .card {
-                h2 { "Use" }
-                p { "A disabled token is refused until it is enabled again." }
+                h2 { "Status" }
+                p { "Requests with a disabled token are refused until it is enabled." }
                 (toggle(&format!("{address}/status"), token.status, &token.label))
             }
             section .card {
@@ -151,15 +151,15 @@ fn forms(token: &Token) -> Markup {
                     (rate_limit::inputs((&requests, &per)))
                     div .actions {
                         button { "Set rate limit" }
-                        button .quiet name="clear" value="yes" { "As the policy has it" }
+                        button .quiet name="clear" value="yes" { "Use the policy's limit" }
                     }
                 }
             }
             section .card {
                 h2 { "Rotation" }
-                p { "A new token with the same rights takes the place of this one." }
+                p { "Creates a token with the same rights, which replaces this one." }
                 form method="post" action={ (address) "/rotate" } {
-                    label { "Both work for" span .hint { "such as 0s, 30m, 24h, 7d" }
+                    label { "Both tokens work for" span .hint { "such as 0s, 30m, 24h, 7d" }
                         input name="grace" value="24h" required autocomplete="off"; }
                     div .actions { button { "Rotate" } }
                 }
@@ -168,8 +168,8 @@ fn forms(token: &Token) -> Markup {
                 h2 { "Deletion" }
                 details {
                     summary { "Delete this token…" }
-                    p { "It is refused from then on, and cannot be brought back." }
-                    form method="post" action={ (address) "/delete" } { button .danger { "Delete for good" } }
+                    p { "Requests with the token are refused. Deletion cannot be undone." }
+                    form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The list of tokens, and the form for a new one.
+//! The page with the list of tokens and the form for a new token.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -44,7 +44,7 @@ pub(super) async fn create(
         state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor).await
     };
     let done = |created: Created| shown_once::answer(&state, StatusCode::CREATED, "Token created", &created);
-    // What was typed is still there.
+    // The form keeps the values of the failed attempt.
     form_page(create().await, done, async |problem: Problem| {
         answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
     })
@@ -100,10 +100,10 @@ fn new_form(fields: &Fields) -> Markup {
             label { "Owner" span .hint { "an email address" }
                 input type="email" name="owner" autocomplete="off" value=(fields.text("owner")); }
             (provider::inputs(&provider::providers(fields), &fields.list("models")))
-            label { "Expires" span .hint { "in UTC; empty is never" }
+            label { "Expires" span .hint { "in UTC; empty: never" }
                 input type="datetime-local" name="expires_at" value=(fields.text("expires_at")); }
             (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
-            label { "Custom token" span .hint { "empty: a new one is made" }
+            label { "Custom token" span .hint { "empty: generate one" }
                 input type="password" name="token" autocomplete="off"; }
             div .actions { button .primary { "Create token" } }
         }
@@ -127,7 +127,7 @@ fn row(token: &Token) -> Markup {
     }
 }
 
-/// Returns the state of a token in one word.
+/// Returns the state of a token: its status, `expired` after its expiry, or `retiring` if it has a successor.
 pub(super) fn word(token: &Token) -> &'static str {
     match token.status {
         Status::Disabled => "disabled",

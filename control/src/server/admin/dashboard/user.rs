@@ -1,4 +1,4 @@
-//! One user, and what can be changed of them.
+//! The page of one user, and its actions.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -48,7 +48,7 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin/users").into_response())
 }
 
-/// Leads to the user's page, or answers the page with what went wrong.
+/// Redirects to the user's page, or answers with the page and the problem.
 async fn update(
     change: &Change<Segment>,
     patch: Result<UserPatch, RegistryError>,
@@ -66,7 +66,7 @@ async fn update(
     .await
 }
 
-/// Returns the address of a user's page.
+/// Returns the path of a user's page.
 pub(super) fn address(email: &str) -> String {
     format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
 }
@@ -82,7 +82,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             (toggle(&format!("{address}/status"), user.status, &user.email))
         }
         section .card {
-            h2 { "What the user may call" }
+            h2 { "Rights" }
             form .grid method="post" action=(address) {
                 label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
                 (provider::inputs(&user.providers, &user.models))
@@ -94,8 +94,8 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             h2 { "Deletion" }
             details {
                 summary { "Delete this user…" }
-                p { "The user is refused from then on." }
-                form method="post" action={ (address) "/delete" } { button .danger { "Delete for good" } }
+                p { "Requests of the user are refused." }
+                form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
             }
         }
     };

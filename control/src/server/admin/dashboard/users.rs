@@ -1,4 +1,4 @@
-//! The list of users, and the form for a new one.
+//! The page with the list of users and the form for a new user.
 
 use axum::Extension;
 use axum::extract::State as Extract;
@@ -64,7 +64,7 @@ async fn answer(
         live: status == StatusCode::OK,
     };
     let content = html! {
-        p { "People who sign in elsewhere, known here by their email address." }
+        p { "Users sign in at an identity provider and are identified by their email address." }
         (alert(message))
         details .card open[message.is_some()] {
             summary { "New user" }
