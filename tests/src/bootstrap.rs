@@ -121,7 +121,7 @@ impl Bootstrap {
         })
     }
 
-    /// Adds an upstream as in `envoy/README.md`: copies of the virtual host and the cluster of `openai`, renamed.
+    /// Adds an upstream as in `docs/deploy/envoy.md`: copies of the virtual host and the cluster of `openai`, renamed.
     pub fn add_upstream(&mut self, host: &str) -> Result<()> {
         let virtual_hosts = format!("{MANAGER}/route_config/virtual_hosts");
         for list in [virtual_hosts.as_str(), "/static_resources/clusters"] {

@@ -34,8 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// The first signal has the run end in good order, so that nothing is left behind; a second ends this process at once,
-/// and the kernel ends what it started.
+/// Handles signals: the first ends the run in good order, so that nothing is left behind. A second ends this process at
+/// once, and the kernel ends its children.
 fn end_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -87,7 +87,7 @@ function reply({ status, fields, body }, request, response) {
   response.end(request.method === "HEAD" ? undefined : body);
 }
 
-/** Sends the request upstream in the caller's place. Whoever leaves ends it for the other. */
+/** Sends the request upstream for the caller. If either side disconnects, the other side's connection ends too. */
 function forward({ https: isHttps, authority, target, fields, exchange }, request, response) {
   return new Promise((resolve, reject) => {
     // A body of unknown length must be framed again: what framed it was the caller's connection.

@@ -139,7 +139,7 @@ class Keyswap:
             return None
 
     async def forward(self, forward, scope, receive, send):
-        """Sends the request upstream in the caller's place. Whoever leaves ends it for the other."""
+        """Sends the request upstream for the caller. If one side disconnects, so does the other."""
         incoming = Incoming(receive)
         headers = [(b"host", forward.authority.encode()), *lines_of(forward.fields)]
         names = {name.lower() for name, _ in scope["headers"]}

@@ -8,10 +8,10 @@ use super::{
     targets::targets,
 };
 
-/// A proxy that uses less of its core, in percent, while it is asked as much as it can take, was waiting.
+/// The least use of its core, in percent, of a proxy that was not waiting for something slower.
 const SATURATED: f64 = 90.0;
 
-/// The set-ups of the short table: what else does the job, the parts of Envoy's own, and Keyswap.
+/// The set-ups of the short table: the alternatives, then Keyswap.
 const SHORT: [&str; 6] =
     ["ext-authz-grpc", "ext-authz-http", "lua", "jwt-authn", "keyswap-token", "keyswap-jwt"];
 
@@ -52,7 +52,7 @@ pub fn summary(report: &Report) -> String {
     text
 }
 
-/// Returns the targets with what was measured and whether each holds, for the output of the bench.
+/// Returns the targets with the measured figures and verdicts, for the output of the bench.
 pub fn judgement(report: &Report) -> String {
     let mut text = heading(&["target", "at most", "measured", ""]);
     for target in targets(report) {
@@ -128,7 +128,7 @@ fn set_ups(table: &Table) -> String {
     text
 }
 
-/// Which proxies were not saturated.
+/// Returns a sentence on the proxies that were not saturated.
 fn waiting(table: &Table) -> String {
     let waited = table.rows.iter().filter_map(|row| {
         let busy = row.spread(Metric::BusyPercent)?.median;
@@ -216,7 +216,7 @@ fn memory(table: &Table) -> String {
     text
 }
 
-/// The median; where a row is its own baseline nothing is added.
+/// Returns the median of what a row adds; empty where a row is its own baseline.
 fn added(table: &Table, row: &Row, metric: Metric, unit: &str) -> String {
     if row.set_up == row.baseline {
         return String::new();

@@ -11,34 +11,34 @@ const QUICK: Duration = Duration::from_millis(50);
 /// The options of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each set-up is measured. Many short rounds tell more than few long ones: the machine is alike within each.
+    /// Number of rounds. Many short rounds tell more than few long ones: the machine changes less within each
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
-    /// How long each time, in milliseconds.
+    /// Length of each measurement of a round, in milliseconds
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..))]
     pub(super) slice: u32,
-    /// At how many requests a second latencies are measured [default: half of what Keyswap can do].
+    /// Rate for latencies, in requests a second [default: half of what Keyswap can do]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
-    /// Compare these set-ups only, with Envoy alone; `--list` tells their names. Implies `--table set-ups`.
+    /// Set-ups to compare with Envoy alone; `--list` prints their names. Implies `--table set-ups`
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub(super) set_up: Vec<String>,
-    /// Measure these tables only: set-ups, component, tokens, workers, bodies, streams, memory.
+    /// Tables to measure: set-ups, component, tokens, workers, bodies, streams, memory [default: all]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub(super) table: Vec<Kind>,
-    /// Only make sure that everything works, in one short round: the figures say nothing.
+    /// Run one short round, only to see that everything works: the figures mean nothing
     #[arg(long)]
     pub(super) quick: bool,
-    /// Write every sample to this file, as JSON.
+    /// File for all samples, as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
-    /// Write the tables to this file, as Markdown.
+    /// File for the tables, as Markdown
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
-    /// Put the figures of a whole run into the repository and its documents.
+    /// Put the figures of a whole run into the repository and its documents
     #[arg(long)]
     pub(super) update_docs: bool,
-    /// Print the names of the set-ups and end.
+    /// Print the names of the set-ups and exit
     #[arg(long)]
     pub(super) list: bool,
 }

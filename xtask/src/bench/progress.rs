@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often that is, where it is no terminal.
+/// The interval of lines where the output is not a terminal.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Shows how far it is.
+/// The progress of a run.
 pub(super) struct Progress {
     began: Instant,
     in_terminal: bool,
@@ -22,7 +22,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Tells what is done next; `done` of all is done.
+    /// Shows the next step; `done` is the finished part of the run.
     pub(super) fn tell(&mut self, what: &str, done: f64) {
         let line = format!("[{:3.0} %{}] {what}", done * 100.0, remaining(self.began.elapsed(), done));
         let mut stderr = stderr().lock();
@@ -45,7 +45,7 @@ impl Progress {
     }
 }
 
-/// How long it will take yet, once that can be told.
+/// Returns the time left, or `None` while it cannot be estimated.
 fn remaining(elapsed: Duration, done: f64) -> String {
     if done < 0.02 {
         return String::new();
