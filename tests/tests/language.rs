@@ -1,6 +1,6 @@
 //! The language of the sources and documents: the rules of CONTRIBUTING.md that a program can check.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{docs, tools};
@@ -45,7 +45,9 @@ fn doc_comment_begins(line: &str, before: &str) -> Option<String> {
 fn every_doc_comment_begins_with_a_verb_or_a_noun_phrase() -> Result<()> {
     let mut wrong = Vec::new();
     for folder in FOLDERS {
-        let is_source = |path: &String| path.ends_with(".rs") || path.ends_with(".wit");
+        let is_source = |path: &String| {
+            Path::new(path).extension().is_some_and(|extension| extension == "rs" || extension == "wit")
+        };
         for path in tools::files_below(folder)?.into_iter().filter(is_source) {
             let path = format!("{folder}/{path}");
             let text = fs::read_to_string(tools::project_root().join(&path)).context(path.clone())?;

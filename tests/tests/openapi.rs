@@ -1,4 +1,4 @@
-//! The data planes' API conforms to its OpenAPI document, tested by a fuzzer.
+//! The data planes' API conforms to its `OpenAPI` document, tested by a fuzzer.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! WebSockets through Keyswap: the handshake is judged like any request, then every byte passes.
+//! `WebSockets` through Keyswap: the handshake is judged like any request, then every byte passes.
 
 use anyhow::{Context as _, Result};
 use keyswap_tests::{

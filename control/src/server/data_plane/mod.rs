@@ -1,6 +1,6 @@
 //! The API for data planes: lookups, changes, limits, policies and introspection, and reports of usage.
 //!
-//! Every route except the OpenAPI document requires the data planes' credential.
+//! Every route except the `OpenAPI` document requires the data planes' credential.
 
 mod changes;
 mod conditional;

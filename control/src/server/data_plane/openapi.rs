@@ -1,4 +1,4 @@
-//! `GET /v1/openapi.json`: the OpenAPI document of this API, generated from the handlers. It needs no credential.
+//! `GET /v1/openapi.json`: the `OpenAPI` document of this API, generated from the handlers. It needs no credential.
 
 use axum::Router;
 use axum::http::header;

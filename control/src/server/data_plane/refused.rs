@@ -1,4 +1,4 @@
-//! Refusals of requests from data planes, for the OpenAPI document.
+//! Refusals of requests from data planes, for the `OpenAPI` document.
 
 use utoipa::IntoResponses;
 

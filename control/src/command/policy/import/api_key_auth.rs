@@ -53,7 +53,7 @@ struct Found {
 #[derive(Default)]
 struct Search {
     found: Vec<Found>,
-    /// All Secrets: path, name, object. The SecurityPolicies that select among them may come later.
+    /// All Secrets: path, name, object. The `SecurityPolicies` that select among them may come later.
     secrets: Vec<(String, String, Value)>,
     /// The names of Secrets that a SecurityPolicy refers to.
     named: BTreeSet<String>,
