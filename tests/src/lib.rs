@@ -62,7 +62,7 @@ pub use builds::{
     AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build, build_module,
     build_workspace,
 };
-pub use embedding::Embedding;
+pub use embedding::{Embedding, Gate, asgi_scopes};
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};

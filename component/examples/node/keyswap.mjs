@@ -1,7 +1,8 @@
 // Keyswap as a middleware of Express, and of every server whose handlers take Node's request and response.
 //
 // The authorizer decides; this makes the calls that it asks for, forwards, and carries bodies as they come. It logs
-// nothing of a request but what the authorizer says, and forwards no trailer.
+// nothing of a request but what the authorizer says, and forwards no trailer. `guard` judges what reaches a server
+// beside requests: upgrades and CONNECT.
 import http from "node:http";
 import https from "node:https";
 
@@ -49,7 +50,36 @@ export function keyswap({ Engine, policy, variables = process.env, node = "node"
     });
   };
   middleware.close = () => clearInterval(round);
+  middleware.guard = (server) => guard(server, engine, tell);
   return middleware;
+}
+
+/**
+ * Judges upgrades and CONNECT before any listener of the server has them, also one that is added later. A listener gets
+ * those that pass. Without a listener, Node hands an upgrade to the middleware as a request, and closes a CONNECT.
+ */
+function guard(server, engine, tell) {
+  const emit = server.emit;
+  server.emit = function (event, ...args) {
+    if (event !== "upgrade" && event !== "connect") return emit.call(this, event, ...args);
+    const [request, socket] = args;
+    socket.on("error", () => socket.destroy());
+    judgeHandshake(engine, request, socket, () => emit.call(this, event, ...args)).then(tell, () => socket.destroy());
+    return true;
+  };
+}
+
+/** Answers a refusal on the socket itself, and ends it. */
+async function judgeHandshake(engine, request, socket, next) {
+  const step = await judge(engine, request);
+  if (step.tag === "pass") return pass(step.val, request, next);
+  // No ability to upgrade was claimed, so none is forwarded but one to another protocol, for which there is no way.
+  if (step.tag !== "reply") return socket.destroy();
+  const response = new http.ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.on("finish", () => socket.end());
+  response.assignSocket(socket);
+  reply(step.val, request, response);
 }
 
 function create(Engine, policy, variables, node) {
@@ -62,7 +92,8 @@ function create(Engine, policy, variables, node) {
   }
 }
 
-async function serve(engine, request, response, next) {
+/** Resolves to what to do with a request, after all calls that this takes. */
+async function judge(engine, request) {
   const head = {
     method: request.method,
     target: request.originalUrl ?? request.url,
@@ -70,14 +101,23 @@ async function serve(engine, request, response, next) {
   };
   let step = engine.judge(head, now());
   while (step.tag === "call") step = await make(step.val);
+  return step;
+}
+
+function pass({ field }, request, next) {
+  if (field) request.headers[field.name] = text(field.value);
+  return next();
+}
+
+async function serve(engine, request, response, next) {
+  const step = await judge(engine, request);
   switch (step.tag) {
     case "forward":
       return forward(step.val, request, response);
     case "reply":
       return reply(step.val, request, response);
     case "pass":
-      if (step.val.field) request.headers[step.val.field.name] = text(step.val.field.value);
-      return next();
+      return pass(step.val, request, next);
   }
 }
 

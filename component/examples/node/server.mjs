@@ -8,8 +8,10 @@ import { keyswap } from "./keyswap.mjs";
 const { authorizer } = await import(pathToFileURL(resolve(process.argv[2], "authorizer.js")));
 const app = express();
 app.disable("x-powered-by");
-app.use(keyswap({ Engine: authorizer.Engine, policy: process.env.KEYSWAP_POLICY }));
+const gate = keyswap({ Engine: authorizer.Engine, policy: process.env.KEYSWAP_POLICY });
+app.use(gate);
 
 const server = app.listen(Number(process.env.PORT ?? 8080), "127.0.0.1", () => {
   console.error(`listening on http://127.0.0.1:${server.address().port}`);
 });
+gate.guard(server);

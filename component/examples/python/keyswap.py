@@ -1,7 +1,8 @@
 """Keyswap as an ASGI middleware.
 
 The authorizer decides; this makes the calls that it asks for, forwards, and carries bodies as they come. It logs nothing of
-a request but what the authorizer says, and forwards no trailer. One event loop has one engine.
+a request but what the authorizer says, and forwards no trailer. One event loop has one engine. Every kind of connection is
+judged or refused: a WebSocket as the upgrade request that it began with.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ ABILITIES = {"counts": True, "upgrades": False, "injects-credentials": False, "p
 HEAD_SECONDS = 600
 CONNECT_SECONDS = 5
 ROUND_SECONDS = 1
+# RFC 6455 section 7.4.1. No caller sees it: a close before the accept is a 403.
+POLICY_VIOLATION = 1008
 
 log = logging.getLogger("keyswap")
 
@@ -84,22 +87,34 @@ class Keyswap:
         self.rounds = None
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+        match scope["type"]:
+            case "lifespan":
+                # The server's own: no caller is behind it.
+                await self.app(scope, receive, send)
+            case "http" | "websocket":
+                await self.serve(scope, receive, send)
+            case unknown:
+                # A kind of connection that this cannot judge never reaches `app`.
+                raise NotImplementedError(f"Keyswap does not judge connections of the type {unknown!r}")
+
+    async def serve(self, scope, receive, send):
         if self.rounds is None:
             self.rounds = asyncio.create_task(self.make_rounds())
         step = self.authorizer.call("[method]engine.judge", self.engine, head_of(scope), time.time_ns())
         while step.tag == "call":
             step = await self.make(step.payload)
         self.tell()
-        if step.tag == "forward":
-            await self.forward(step.payload, scope, receive, send)
-        elif step.tag == "reply":
-            await reply(step.payload, scope, send)
-        else:
+        is_websocket = scope["type"] == "websocket"
+        if step.tag == "pass":
             if step.payload.field is not None:
                 scope = {**scope, "headers": [*scope["headers"], *lines_of([step.payload.field])]}
             await self.app(scope, receive, send)
+        elif step.tag == "reply":
+            await (deny(step.payload, scope, receive, send) if is_websocket else reply(step.payload, scope, send))
+        elif is_websocket:
+            raise RuntimeError("a WebSocket is never forwarded: `upgrades` is not among the abilities")
+        else:
+            await self.forward(step.payload, scope, receive, send)
 
     def tell(self):
         for line in self.authorizer.call("[method]engine.log", self.engine):
@@ -181,7 +196,20 @@ class Keyswap:
 def head_of(scope):
     query = scope["query_string"]
     target = scope["raw_path"].split(b"?")[0] + (b"?" + query if query else b"")
-    return record(method=scope["method"], target=target.decode("latin-1"), fields=fields_of(scope["headers"]))
+    method, lines = scope.get("method"), list(scope["headers"])
+    if scope["type"] == "websocket":
+        # Whatever HTTP it came by: in HTTP/2 it is a CONNECT whose `:protocol` says the same (RFC 8441).
+        method = "GET"
+        lines += handshake_lines(scope, {name.lower() for name, _ in lines})
+    return record(method=method, target=target.decode("latin-1"), fields=fields_of(lines))
+
+
+def handshake_lines(scope, names):
+    """The lines of a handshake that a server may keep to itself: the engine must see that it is one, and every token."""
+    if b"upgrade" not in names:
+        yield b"upgrade", b"websocket"
+    if b"sec-websocket-protocol" not in names and scope.get("subprotocols"):
+        yield b"sec-websocket-protocol", ", ".join(scope["subprotocols"]).encode("latin-1")
 
 
 def outgoing(method, to, headers, body):
@@ -199,6 +227,18 @@ async def reply(reply, scope, send):
     headers = lines_of(reply.fields) + length
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def deny(reply, scope, receive, send):
+    """Refuses a WebSocket before it is accepted: by the reply itself, or by a bare 403 where a server can send no other."""
+    if (await receive())["type"] != "websocket.connect":
+        return
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+    body = reply.body.encode()
+    headers = [*lines_of(reply.fields), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 class Incoming:

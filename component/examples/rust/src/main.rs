@@ -28,7 +28,7 @@ fn main() -> Result<ExitCode> {
     let head = RequestHead {
         method: method.clone(),
         target: target.clone(),
-        fields: lines.iter().filter_map(|line| line.split_once(": ")).map(field).collect(),
+        fields: lines.iter().map(|line| field(line)).collect::<Result<_>>()?,
     };
     let mut keyswap = Keyswap::load(component, &fs::read_to_string(policy)?)?;
     let step = keyswap.judge(&head)?;
@@ -52,8 +52,10 @@ fn tell(step: &Step) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn field((name, value): (&str, &str)) -> Field {
-    Field { name: name.to_owned(), value: value.as_bytes().to_vec() }
+/// Reads a line of the head. A line that is left out would be hidden from the engine, so there is an error instead.
+fn field(line: &str) -> Result<Field> {
+    let (name, value) = line.split_once(':').ok_or_else(|| Error::msg("expected a line `NAME: VALUE`"))?;
+    Ok(Field { name: name.to_owned(), value: value.trim_ascii().as_bytes().to_vec() })
 }
 
 /// The authorizer with a policy.
