@@ -32,7 +32,7 @@ pub enum Embedding {
 pub enum Gate {
     /// Express on Node's server, with listeners for upgrades and CONNECT.
     Node,
-    /// uvicorn, with WebSockets by this package.
+    /// uvicorn, with this package for upgraded connections.
     Uvicorn(&'static str),
 }
 

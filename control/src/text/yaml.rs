@@ -21,26 +21,29 @@ pub(crate) struct YamlError(String);
 /// Parses one YAML document. An empty document is an error.
 pub(crate) fn parse(document: &[u8]) -> Result<Value, YamlError> {
     let text = text(document)?;
-    match serde_saphyr::from_str_with_options(text, strict()) {
+    match serde_saphyr::from_str_with_options(text, options(MergeKeyPolicy::Error)) {
         Ok(Value::Null) => Err(YamlError::empty()),
         Ok(value) => Ok(value),
         Err(error) => Err(YamlError::of(&error)),
     }
 }
 
-/// Parses several documents like [`parse`]. Empty documents are left out.
+/// Parses several documents of another program. Empty documents are left out.
+///
+/// It reads as [`parse`] does, and expands merge keys: what the program reads is read here.
 pub(crate) fn parse_all(documents: &[u8]) -> Result<Vec<Value>, YamlError> {
     let text = text(documents)?;
     let mut values: Vec<Value> =
-        serde_saphyr::from_multiple_with_options(text, strict()).map_err(|error| YamlError::of(&error))?;
+        serde_saphyr::from_multiple_with_options(text, options(MergeKeyPolicy::Merge))
+            .map_err(|error| YamlError::of(&error))?;
     values.retain(|value| !value.is_null());
     if values.is_empty() { Err(YamlError::empty()) } else { Ok(values) }
 }
 
-fn strict() -> Options {
+fn options(merge_keys: MergeKeyPolicy) -> Options {
     serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::Error,
-        merge_keys: MergeKeyPolicy::Error,
+        merge_keys: merge_keys,
         non_finite_float_policy: NonFiniteFloatPolicy::Reject,
         strict_booleans: true,
         reject_unsupported_tags: true,

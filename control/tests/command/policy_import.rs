@@ -9,6 +9,10 @@ fn sha256(token: &str) -> String {
     Digest::of(token.as_bytes()).to_hex()
 }
 
+/// Configurations of other programs, each with its policy and its lines.
+const LITELLM: &str = include_str!("imports/litellm.yaml");
+const API_KEYS: &str = include_str!("imports/api-keys.yaml");
+
 /// Returns the written policy, which must be valid and must not contain `SENTINEL`.
 fn policy(run: &Run) -> Value {
     assert_eq!(run.code, 0, "{}", run.all());
@@ -17,12 +21,6 @@ fn policy(run: &Run) -> Value {
     let checked = keyswap_with(&["policy", "check", "-"], run.stdout.as_bytes(), &[]);
     assert_eq!(checked.code, 0, "{}\n{}", checked.all(), run.stdout);
     serde_saphyr::from_str(&run.stdout).unwrap()
-}
-
-fn assert_notes(run: &Run, notes: &[&str]) {
-    for note in notes {
-        assert!(run.stderr.lines().any(|line| line.contains(note)), "{note}\n---\n{}", run.stderr);
-    }
 }
 
 fn litellm(config: &str, keys: Option<&Value>, args: &[&str]) -> Run {
@@ -38,114 +36,75 @@ fn litellm(config: &str, keys: Option<&Value>, args: &[&str]) -> Run {
     keyswap(&args)
 }
 
-const CONFIG: &str = r#"
-model_list:
-  - model_name: gpt
-    litellm_params: {model: openai/gpt-5, api_key: os.environ/OPENAI_KEY_A, rpm: 5}
-  - model_name: gpt
-    litellm_params: {model: gpt-5-mini, api_key: os.environ/OPENAI_KEY_B}
-  - model_name: gpt
-    litellm_params: {model: openai/gpt-5, api_key: os.environ/OPENAI_KEY_A}
-  - model_name: claude
-    litellm_params: {model: claude-sonnet-5, api_key: sk-ant-SENTINELsentinelSENTINEL}
-  - model_name: azure
-    litellm_params: {model: azure/gpt, api_base: https://acme.openai.azure.com/, api_key: os.environ/AZURE}
-  - model_name: local
-    litellm_params: {model: openai/llama, api_base: http://vllm.internal:8000/v1, api_key: none-SENTINEL}
-  - model_name: nova
-    litellm_params: {model: bedrock/nova}
-  - {model_name: broken}
-  - model_name: secret
-    litellm_params: {model: openai/x, api_base: "https://user:SENTINEL@host/v1"}
-  - model_name: elsewhere
-    litellm_params: {model: azure/x, api_base: os.environ/AZURE_BASE}
-general_settings: {master_key: sk-SENTINELmaster, database_url: postgres://SENTINEL}
-litellm_settings: {callbacks: [x]}
-environment_variables: {OPENAI_KEY_A: SENTINEL}
-"#;
+const CONFIG: &str = "model_list: [{model_name: gpt, litellm_params: {model: openai/gpt-5}}]";
 
-#[test]
-fn the_models_of_litellm_become_providers_with_the_names_of_their_keys() {
-    let run = litellm(CONFIG, None, &[]);
-    let policy = policy(&run);
-    let expect = json!({
-        "openai": [{"env": "OPENAI_KEY_A"}],
-        "openai-2": [{"env": "OPENAI_KEY_B"}],
-        "anthropic": [{"env": "ANTHROPIC_API_KEY"}],
-        "azure-openai": [{"env": "AZURE"}],
-        "at-vllm-internal-8000": [{"env": "AT_VLLM_INTERNAL_8000_API_KEY"}],
-    });
-    assert_eq!(policy["credentials"], expect);
-    let expect = json!({
-        "openai": {"credentials": {"openai": 2, "openai-2": 1}},
-        "azure-openai": {"url": "https://acme.openai.azure.com/openai/deployments"},
-        "at-vllm-internal-8000": {"url": "http://vllm.internal:8000/v1"},
-    });
-    assert_eq!((&policy["providers"], &policy["tokens"]), (&expect, &json!([])));
-    assert_notes(
-        &run,
-        &[
-            "model_list[0].litellm_params.rpm: not imported: limits of a deployment",
-            "model_list[3].litellm_params.api_key: a literal key is not imported: set it in the variable ANTHROPIC_API_KEY",
-            "model_list[6]: the provider `bedrock` is not supported: left out",
-            "model_list[7]: no `model_name` or no `litellm_params.model`: left out",
-            "model_list[8].litellm_params.api_base: the address comes from the environment or holds a password",
-            "model_list[9].litellm_params.api_base: the address comes from the environment",
-            "general_settings.master_key: not imported",
-            "litellm_settings: ",
-            "environment_variables: ",
-        ],
-    );
+/// Runs each case of a table with the arguments that `args` gives for it in a folder, and compares policy and lines whole.
+fn check_table(table: &str, args: impl Fn(&Value, &Folder) -> Vec<String>) {
+    let cases: Vec<Value> = serde_saphyr::from_str(table).unwrap();
+    for case in cases {
+        let folder = Folder::new();
+        let args = args(&case, &folder);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let run = keyswap(&[&["policy", "import"][..], &args].concat());
+        let context = format!("{}\n{}", case["name"], run.all());
+        assert!(!run.all().contains("SENTINEL"), "{context}");
+        let mut lines: Vec<String> = run.stderr.lines().map(|line| without_folder(line, &folder)).collect();
+        if case["code"] == json!(1) {
+            assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{context}");
+        } else {
+            let summary = lines.pop().unwrap();
+            assert!(summary.ends_with(&format!(", {} notes", lines.len())), "{context}");
+            let policy = policy(&run);
+            let part = |name: &str| policy.get(name).cloned().unwrap_or(Value::Null);
+            assert_eq!(part("credentials"), credentials(&case["credentials"]), "{context}");
+            assert_eq!(part("providers"), case["providers"], "{context}");
+            assert_eq!(part("tokens"), tokens(&case["tokens"]), "{context}");
+        }
+        assert_eq!(json!(lines), case["lines"], "{context}");
+    }
+}
+
+fn without_folder(line: &str, folder: &Folder) -> String {
+    line.replace(&format!("{}/", folder.path("").display().to_string().trim_end_matches('/')), "")
+}
+
+/// Returns credentials as a policy has them, from the variable of each.
+fn credentials(expected: &Value) -> Value {
+    let members = expected.as_object().unwrap();
+    members.iter().map(|(name, variable)| (name.clone(), json!([{"env": variable}]))).collect()
+}
+
+/// Returns tokens as a policy has them, from those with a `key`.
+fn tokens(expected: &Value) -> Value {
+    let with_digest = |token: &Value| {
+        let mut token = token.clone();
+        let key = token.as_object_mut().unwrap().remove("key").unwrap();
+        token["sha256"] = json!(sha256(key.as_str().unwrap()));
+        token
+    };
+    expected.as_array().into_iter().flatten().map(with_digest).collect()
 }
 
 #[test]
-fn virtual_keys_come_by_their_hash_and_never_wider_than_they_were() {
-    let keys = json!({"keys": [
-        {"token": sha256("sk-1"), "key_name": "sk-...SENTINEL", "key_alias": "alice", "user_id": "alice@acme.example",
-         "models": [], "rpm_limit": 60, "expires": "2027-06-30T00:00:00", "blocked": null, "spend": 1.5, "metadata": {}},
-        {"token": sha256("sk-2"), "models": ["gpt"], "max_budget": 10.0, "user_id": "default_user_id"},
-        {"token": sha256("sk-3"), "models": ["all-proxy-models"], "blocked": true, "expires": "2027-06-30 00:00:00+02:00"},
-        {"token": "sk-SENTINELplaintext", "key_alias": "plain", "models": ["openai/*"]},
-        {"token": sha256("sk-4"), "models": ["nova"]},
-        {"token": sha256("sk-5"), "key_alias": "routes", "allowed_routes": ["/chat/completions"], "rpm_limit": 0},
-        {"token": sha256("sk-6"), "key_alias": "odd", "expires": "soon"},
-        {"token": sha256("sk-7"), "key_alias": "admin", "key_type": "management"},
-        {"token": sha256("sk-1"), "key_alias": "again"},
-        {"key_alias": "nothing"},
-        sha256("sk-8"),
-    ]});
-    let run = litellm(CONFIG, Some(&keys), &[]);
-    let all = json!(["anthropic", "at-vllm-internal-8000", "azure-openai", "openai"]);
-    let expect = json!([
-        {"sha256": sha256("sk-1"), "label": "alice", "owner": "alice@acme.example", "providers": all,
-         "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 60, "per": "60s"}},
-        {"sha256": sha256("sk-2"), "label": format!("key-{}", &sha256("sk-2")[..8]), "providers": ["openai"], "status": "disabled"},
-        {"sha256": sha256("sk-3"), "label": format!("key-{}", &sha256("sk-3")[..8]), "providers": all,
-         "expires_at": "2027-06-29T22:00:00Z", "status": "disabled"},
-        {"sha256": sha256("sk-SENTINELplaintext"), "label": "plain", "providers": ["openai"]},
-        {"sha256": sha256("sk-5"), "label": "routes", "providers": all, "status": "disabled"},
-        {"sha256": sha256("sk-6"), "label": "odd", "providers": all, "status": "disabled"},
-        {"sha256": sha256("sk-7"), "label": "admin", "providers": all, "status": "disabled"},
-    ]);
-    assert_eq!(policy(&run)["tokens"], expect);
-    assert_notes(
-        &run,
-        &[
-            "keys[1]: restricted to models",
-            "keys[1]: `max_budget` is not imported",
-            "keys[4]: the model `nova` belongs to no imported provider",
-            "keys[4]: no model of an imported provider: left out",
-            "keys[5] (routes): `allowed_routes` is a restriction",
-            "keys[5] (routes): `rpm_limit` is not a valid rate limit",
-            "keys[6] (odd): `expires` is not a time: disabled",
-            "keys[7] (admin): a key for administering LiteLLM: disabled",
-            "keys[8] (again): duplicate key: left out",
-            "keys[9] (nothing): no `token`",
-            "keys[10]: hash without a record",
-        ],
-    );
-    let widened = policy(&litellm(CONFIG, Some(&keys), &["--widen-models"]));
-    assert_eq!(widened["tokens"][1].get("status"), None);
+fn litellms_models_and_keys_are_imported_rightly_or_disabled_with_a_line() {
+    check_table(LITELLM, |case, folder| {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut args = vec!["litellm".to_owned(), folder.file("config.yaml", text(&case["config"]))];
+        for name in ["keys", "teams", "users"].into_iter().filter(|name| case.get(*name).is_some()) {
+            args.extend([format!("--{name}"), folder.file(&format!("{name}.json"), case[name].to_string())]);
+        }
+        args.extend(case["args"].as_array().into_iter().flatten().map(text));
+        args
+    });
+}
+
+#[test]
+fn lists_of_api_keys_are_imported_rightly_or_disabled_with_a_line() {
+    check_table(API_KEYS, |case, folder| {
+        let files = case["files"].as_array().unwrap().iter().enumerate();
+        let files = files.map(|(index, file)| folder.file(&format!("{index}.yaml"), file.to_string()));
+        ["api-key-auth", "--provider", "openai"].into_iter().map(str::to_owned).chain(files).collect()
+    });
 }
 
 #[test]
@@ -173,148 +132,6 @@ fn virtual_keys_come_from_every_form_of_export() {
         "{}",
         run.stderr
     );
-}
-
-fn api_keys(files: &[&str]) -> Run {
-    let folder = Folder::new();
-    let files: Vec<String> =
-        files.iter().enumerate().map(|(index, text)| folder.file(&format!("{index}.yaml"), text)).collect();
-    let files = files.iter().map(String::as_str);
-    let args: Vec<&str> = ["policy", "import", "api-key-auth", "--provider", "openai", "--provider", "groq"]
-        .into_iter()
-        .chain(files)
-        .collect();
-    keyswap(&args)
-}
-
-/// Returns the labels and digests of a policy's tokens.
-fn tokens(policy: &Value) -> Vec<(String, String)> {
-    let text = |token: &Value, name: &str| token[name].as_str().unwrap().to_owned();
-    policy["tokens"].as_array().unwrap().iter().map(|it| (text(it, "label"), text(it, "sha256"))).collect()
-}
-
-fn expected(tokens: &[(&str, &str)]) -> Vec<(String, String)> {
-    tokens.iter().map(|(label, key)| ((*label).to_owned(), sha256(key))).collect()
-}
-
-#[test]
-fn the_key_list_of_envoys_filter_becomes_tokens() {
-    let run = api_keys(&[r#"
-static_resources:
-  listeners:
-    - filter_chains:
-        - filters:
-            - typed_config:
-                http_filters:
-                  - name: api_key_auth
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth
-                      credentials:
-                        - {key: one-key-SENTINEL, client: one}
-                        - {key: another-key-SENTINEL, client: another}
-                        - {key: one-key-SENTINEL, client: twice}
-                        - {key: short, client: short}
-                        - {key: "", client: empty}
-                      key_sources: [{header: Authorization}, {query: api_key}]
-                route_config:
-                  virtual_hosts:
-                    - routes:
-                        - typed_per_filter_config:
-                            api_key_auth:
-                              "@type": type.googleapis.com/envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute
-                              allowed_clients: [one]
-                              key_sources: [{cookie: k}]
-"#]);
-    let policy = policy(&run);
-    let expect =
-        expected(&[("one", "one-key-SENTINEL"), ("another", "another-key-SENTINEL"), ("short", "short")]);
-    assert_eq!(tokens(&policy), expect);
-    assert_eq!(policy["tokens"][0]["providers"], json!(["openai", "groq"]));
-    assert_eq!(
-        policy["credentials"],
-        json!({"openai": [{"env": "OPENAI_API_KEY"}], "groq": [{"env": "GROQ_API_KEY"}]})
-    );
-    assert_notes(
-        &run,
-        &[
-            "duplicate key: left out",
-            "the key is short enough to be guessed",
-            "the key is empty: left out",
-            "callers send their key in `query:api_key`, which Keyswap does not read",
-            "callers send their key in `cookie:k`",
-            "not imported: which clients may use which route",
-            "openai: set the provider's own key in the variable OPENAI_API_KEY",
-        ],
-    );
-}
-
-#[test]
-fn the_secrets_that_envoy_gateway_takes_keys_from_become_tokens() {
-    // `data` is `data-key-SENTINEL` and a line break, in base64.
-    let secrets = "
-apiVersion: v1
-kind: Secret
-metadata: {name: keys}
-stringData: {plain: plain-key-SENTINEL}
-data: {encoded: ZGF0YS1rZXktU0VOVElORUwK}
----
-kind: Secret
-metadata: {name: other}
-stringData: {no: other-key-SENTINEL}
-";
-    let security = "
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: SecurityPolicy
-spec:
-  apiKeyAuth:
-    credentialRefs: [{group: '', kind: Secret, name: keys}]
-    extractFrom: [{headers: [x-api-key, x-team-key]}]
-";
-    let run = api_keys(&[security, secrets]);
-    let expect = expected(&[("plain", "plain-key-SENTINEL"), ("encoded", "data-key-SENTINEL")]);
-    assert_eq!(tokens(&policy(&run)), expect);
-    assert_notes(
-        &run,
-        &["Secret other: no SecurityPolicy refers to it", "in `x-team-key`, which Keyswap does not read"],
-    );
-
-    let list = json!({"kind": "List", "items": [
-        {"kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"plain": "plain-key-SENTINEL"}},
-    ]});
-    let run = api_keys(&[&list.to_string()]);
-    assert_eq!(tokens(&policy(&run)), expected(&[("plain", "plain-key-SENTINEL")]));
-}
-
-#[test]
-fn the_consumers_of_higress_become_tokens_without_the_scheme_of_a_header() {
-    let run = api_keys(&["
-apiVersion: extensions.higress.io/v1alpha1
-kind: WasmPlugin
-metadata: {name: key-auth}
-spec:
-  defaultConfig:
-    global_auth: false
-    consumers:
-      - {name: app1, credential: Bearer bearer-key-SENTINEL}
-      - {name: app2, credentials: [first-key-SENTINEL, second-key-SENTINEL], keys: [apikey], in_query: true, in_header: false}
-    keys: [Authorization, x-api-key]
-    in_header: true
-    in_query: false
-  matchRules:
-    - config: {allow: [app1]}
-      ingress: [httpbin]
-"]);
-    let expect = expected(&[
-        ("app1", "bearer-key-SENTINEL"),
-        ("app2", "first-key-SENTINEL"),
-        ("app2", "second-key-SENTINEL"),
-    ]);
-    assert_eq!(tokens(&policy(&run)), expect);
-    assert_notes(
-        &run,
-        &["in `query:apikey`, which Keyswap does not read", "which consumers may use which route"],
-    );
-    assert!(!run.stderr.contains("`authorization`") && !run.stderr.contains("`x-api-key`"), "{}", run.stderr);
 }
 
 #[test]

@@ -9,5 +9,5 @@ pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
 pub(crate) use self::route::Route;
 pub use self::route::RoutedBy;
-pub use self::table::Dialect;
 pub(crate) use self::table::{AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider};
+pub use self::table::{Dialect, own_host};

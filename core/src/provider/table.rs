@@ -267,6 +267,12 @@ pub(crate) const GEMINI_LIVE: [&str; 2] = [
     "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
 ];
 
+/// Returns the host of a built-in provider's API; `None` where each customer has another, or none exists.
+#[must_use]
+pub fn own_host(id: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|row| row.id == id)?.host
+}
+
 impl BuiltIn {
     pub(crate) fn auth(&self) -> AuthStyle {
         self.header.map_or(AuthStyle::Authorization(self.scheme), |name| AuthStyle::Header(name.to_owned()))

@@ -12,7 +12,7 @@ pub(crate) fn is_line(text: &str, longest: usize) -> bool {
 }
 
 /// Returns whether this is an email address, as far as its form can be told without sending to it.
-pub(crate) fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     text.len() <= 254
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !text.chars().any(|char| char.is_whitespace() || moves_text(char))

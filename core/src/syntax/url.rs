@@ -4,18 +4,18 @@ use super::path::RequestPath;
 
 /// An `https` or `http` URL without credentials, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BaseUrl {
+pub struct BaseUrl {
     /// Set where the scheme is `https`.
-    pub(crate) https: bool,
+    pub https: bool,
     /// Host and port in lower case, as `:authority` has them: without the scheme's default port.
-    pub(crate) authority: String,
+    pub authority: String,
     /// Empty, or `/…` without a slash at the end.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl BaseUrl {
     /// Returns scheme and authority, as allow-lists of hosts have them.
-    pub(crate) fn site(&self) -> String {
+    pub fn site(&self) -> String {
         site(self.https, &self.authority)
     }
 
@@ -28,7 +28,10 @@ impl BaseUrl {
     }
 
     /// Reads a URL. The error says what is wrong, and never repeats the URL.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// A URL that no upstream can have. The error does not quote the URL.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (https, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
             (_, Some(rest)) => (false, rest),

@@ -14,14 +14,17 @@ use crate::command::terminal::output::{self, visible};
 /// The longest label that a policy takes.
 const LABEL_CHARS: usize = 64;
 
-/// A policy under construction.
+/// A policy under construction, and the lines about settings that are not in it.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) credentials: BTreeMap<String, Value>,
     pub(super) providers: BTreeMap<String, Map<String, Value>>,
     tokens: Vec<Token>,
-    digests: BTreeSet<String>,
-    notes: Vec<String>,
+    /// The index of each token by its digest.
+    digests: BTreeMap<String, usize>,
+    notes: usize,
+    /// Lines that are written only once.
+    once: BTreeSet<String>,
 }
 
 /// An entry of a policy's `tokens`.
@@ -38,6 +41,8 @@ pub(super) struct Token {
     pub(super) rate_limit: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    #[serde(skip)]
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -56,26 +61,86 @@ impl Token {
         let sha256 = digest.to_hex();
         let label =
             if label.is_empty() { format!("key-{}", sha256.get(..8).unwrap_or_default()) } else { label };
-        Self { sha256, label, owner: None, providers, expires_at: None, rate_limit: None, status: None }
+        Self {
+            sha256,
+            label,
+            owner: None,
+            providers,
+            expires_at: None,
+            rate_limit: None,
+            status: None,
+            notes: Vec::new(),
+        }
     }
 
-    /// Imports the token as disabled: it is refused until an operator enables it.
-    pub(super) fn disable(&mut self) {
+    /// Notes a setting of the key that is not imported.
+    pub(super) fn note(&mut self, message: impl Into<String>) {
+        self.notes.push(message.into());
+    }
+
+    /// Imports the token as disabled: it is refused until an operator enables it. The reason becomes a note.
+    pub(super) fn disable(&mut self, reason: impl AsRef<str>) {
         self.status = Some("disabled");
+        self.notes.push(format!("disabled: {}", reason.as_ref()));
+    }
+
+    /// Returns whether both permit the same. Labels and owners permit nothing.
+    fn permits_as(&self, other: &Self) -> bool {
+        (&self.providers, &self.expires_at, &self.rate_limit, self.status)
+            == (&other.providers, &other.expires_at, &other.rate_limit, other.status)
     }
 }
 
 impl Draft {
-    /// Notes a setting that is not imported, or a step to do by hand. `place` is the path in the file.
+    /// Writes a line about a setting that is not imported, or a step to do by hand. `place` is the path in the file.
+    ///
+    /// The line is written at once, so an error that ends the import later hides none.
     pub(super) fn note(&mut self, place: &str, message: impl AsRef<str>) {
-        self.notes.push(visible(&format!("{place}: {}", message.as_ref())));
+        let line = format!("{place}: {}", message.as_ref());
+        output::note(&visible(line.trim_start_matches([':', ' '])));
+        self.notes = self.notes.saturating_add(1);
     }
 
+    /// Writes a line as [`Self::note`] does, unless the same line was written by this before.
+    pub(super) fn note_once(&mut self, place: &str, message: impl AsRef<str>) {
+        if self.once.insert(format!("{place}: {}", message.as_ref())) {
+            self.note(place, message);
+        }
+    }
+
+    /// Notes the members of an object that the import does not read.
+    pub(super) fn note_rest(&mut self, place: &str, object: &Value, read: &[&str]) {
+        let members = object.as_object().into_iter().flatten();
+        let names: Vec<String> = members
+            .filter(|(name, value)| !read.contains(&name.as_str()) && !is_empty(value))
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        if !names.is_empty() {
+            self.note(place, format!("not imported: {}", names.join(", ")));
+        }
+    }
+
+    /// Adds a token with its notes, each under its place and label. A key that comes twice permits the less: where the
+    /// settings differ, the token is disabled.
     pub(super) fn add(&mut self, place: &str, token: Token) {
-        if self.digests.insert(token.sha256.clone()) {
+        let named = |label: &str| format!("{place} ({label})").trim_start().to_owned();
+        for note in &token.notes {
+            self.note(&named(&token.label), note);
+        }
+        let Some(index) = self.digests.get(&token.sha256) else {
+            self.digests.insert(token.sha256.clone(), self.tokens.len());
             self.tokens.push(token);
-        } else {
-            self.note(place, "duplicate key: left out");
+            return;
+        };
+        let Some(first) = self.tokens.get_mut(*index) else { return };
+        let differs = !first.permits_as(&token);
+        if differs {
+            first.status = Some("disabled");
+        }
+        let first = first.label.clone();
+        self.note(&named(&token.label), format!("duplicate of the key `{first}`: left out"));
+        if differs {
+            self.note(&named(&first), "disabled: the key stands here again with other settings");
         }
     }
 
@@ -92,9 +157,6 @@ impl Draft {
             credentials: &self.credentials,
             providers: &self.providers,
         };
-        for note in &self.notes {
-            output::note(note);
-        }
         if let Err(errors) = Policy::from_json(serde_json::to_string(&document)?.as_bytes()) {
             bail!("the result is not a valid policy:\n{}", visible_lines(&errors.to_string()));
         }
@@ -107,7 +169,7 @@ impl Draft {
             "{} tokens, {} credentials, {} notes",
             self.tokens.len(),
             self.credentials.len(),
-            self.notes.len()
+            self.notes
         ));
         Ok(Exit::Ok)
     }
@@ -115,4 +177,16 @@ impl Draft {
 
 fn visible_lines(text: &str) -> String {
     text.lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns whether a setting has no effect: absent, empty, zero or false.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_set) => !is_set,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
 }

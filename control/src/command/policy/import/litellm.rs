@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::{Deserializer, Value};
 
 use super::draft::Draft;
-use super::litellm_keys;
+use super::litellm_keys::Keys;
 use super::litellm_models::Models;
+use super::litellm_owners::Owners;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;
@@ -22,8 +23,11 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// `LiteLLM_VerificationToken` as JSON. LiteLLM stores the SHA-256 of a key, as a policy does, so callers keep their
 /// keys.
 ///
+/// A key may use no more than before. `--teams` and `--users` have the models of those that keys belong to. A key that
+/// is restricted in a way that policies do not have, such as to models, is imported as disabled, with the reason.
+///
 /// Settings that have no counterpart, such as budgets, token limits and routing, are listed on standard error, one a
-/// line. A key that is restricted to models is imported as disabled, since policies restrict providers, not models.
+/// line.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml > policy.yaml\n  \
@@ -36,6 +40,12 @@ pub(crate) struct Litellm {
     /// Virtual keys, in JSON
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// Teams of the keys, in JSON: the answer of `GET /team/list`
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    teams: Option<PathBuf>,
+    /// Users of the keys, in JSON: the answer of `GET /user/list`
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    users: Option<PathBuf>,
     /// Allow a key that is restricted to models all models of their providers
     #[arg(long)]
     widen_models: bool,
@@ -43,20 +53,30 @@ pub(crate) struct Litellm {
 
 impl Litellm {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        if input::is_stdin(&self.config) && self.keys.as_deref().is_some_and(input::is_stdin) {
-            bail!("configuration and keys cannot both be `-`: pass a path for one of them");
+        let files = [Some(&self.config), self.keys.as_ref(), self.teams.as_ref(), self.users.as_ref()];
+        if files.into_iter().flatten().filter(|file| input::is_stdin(file)).count() > 1 {
+            bail!("only one of the files can be `-`: pass a path for the others");
         }
         let name = input::name(&self.config);
-        let config = yaml::parse(&input::read(&self.config, MAX_BYTES)?)
+        let documents = yaml::parse_all(&input::read(&self.config, MAX_BYTES)?)
             .map_err(|error| anyhow!("{name}: {error}"))?;
+        let [config] = documents.as_slice() else { bail!("{name}: expected one document") };
         let mut draft = Draft::default();
-        let models = Models::read(config.get("model_list").unwrap_or(&Value::Null), &mut draft);
-        if models.providers().is_empty() {
+        let models = Models::read(config, &mut draft);
+        note_settings(config, &mut draft);
+        if models.all(None).is_empty() {
             bail!("{name} has no `model_list` with a supported provider");
         }
-        note_settings(&config, &mut draft);
         if let Some(keys) = &self.keys {
-            litellm_keys::read(&read_json(keys)?, &models, self.widen_models, &mut draft);
+            draft.note("model_list", "policies restrict providers, not models: a key for all of these models may use every model of their providers");
+            let owners = |file: Option<&PathBuf>, kind: &str, draft: &mut Draft| {
+                let documents = file.map(|file| read_json(file)).transpose()?.unwrap_or_default();
+                anyhow::Ok(Owners::read(&documents, kind, draft))
+            };
+            let teams = owners(self.teams.as_ref(), "team", &mut draft)?;
+            let users = owners(self.users.as_ref(), "user", &mut draft)?;
+            let keys_of = Keys { models: &models, teams, users, widen: self.widen_models };
+            keys_of.read(&read_json(keys)?, &mut draft);
         }
         draft.finish("LiteLLM")
     }
@@ -71,21 +91,24 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     })
 }
 
-/// Notes the settings outside of `model_list` that are not imported.
+/// Notes each setting outside of the models: none is imported.
 fn note_settings(config: &Value, draft: &mut Draft) {
-    if config.pointer("/general_settings/master_key").is_some() {
-        draft.note("general_settings.master_key", "not imported: `keyswap serve` has its own administrators");
-    }
-    let others = [
-        ("router_settings", "not imported: routing and retries"),
-        ("litellm_settings", "not imported: callbacks, caching and fallbacks"),
-        ("environment_variables", "not imported: set the variables where the filter runs"),
-        ("guardrails", "not imported"),
-        ("mcp_servers", "not imported"),
-    ];
-    for (name, message) in others {
-        if config.get(name).is_some_and(|it| !it.is_null()) {
-            draft.note(name, message);
+    let read = ["model_list", "credential_list"];
+    let sections = config.as_object().into_iter().flatten();
+    for (section, value) in
+        sections.filter(|(name, value)| !read.contains(&name.as_str()) && !value.is_null())
+    {
+        let Some(members) = value.as_object() else {
+            draft.note(section, "not imported");
+            continue;
+        };
+        for name in members.keys().filter(|name| *name != "model_group_alias") {
+            let hint = match (section.as_str(), name.as_str()) {
+                ("general_settings", "master_key") => ": `keyswap serve` has its own administrators",
+                ("environment_variables", _) => ": set the variable where Keyswap runs",
+                _ => "",
+            };
+            draft.note(&format!("{section}.{name}"), format!("not imported{hint}"));
         }
     }
 }

@@ -1,164 +1,221 @@
 //! The virtual keys of a LiteLLM proxy, from its API or its database, identified by their SHA-256.
-
-use std::collections::BTreeSet;
+//!
+//! A key permits what it permitted, or less: whatever else restricted it, or is not known, imports it as disabled.
 
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::limit::RateLimit;
+use keyswap_core::syntax::is_email;
 use serde_json::{Value, json};
 
-use super::draft::{Draft, Token};
+use super::draft::{Draft, Token, is_empty};
+use super::list::texts;
 use super::litellm_models::Models;
+use super::litellm_owners::{Owners, Scope, is_false, note_pages};
 
-/// Limits of LiteLLM that a policy does not have. A key is imported without them.
-const UNCOUNTED: [&str; 7] = [
-    "max_budget",
-    "soft_budget",
-    "tpm_limit",
-    "max_parallel_requests",
-    "model_max_budget",
-    "budget_id",
+/// The members of a key that the import reads.
+const READ: [&str; 15] = [
+    "token",
+    "key_alias",
+    "models",
+    "aliases",
     "team_id",
+    "team_models",
+    "team_blocked",
+    "user_id",
+    "user_models",
+    "user",
+    "user_email",
+    "expires",
+    "rpm_limit",
+    "blocked",
+    "key_type",
 ];
-/// Restrictions of LiteLLM that a policy does not have. A key with one is imported as disabled: without the restriction
-/// it would permit more than before.
-const RESTRICTING: [&str; 4] = ["allowed_routes", "permissions", "guardrails", "allowed_cache_controls"];
-/// Model names that stand for every model.
-const EVERYTHING: [&str; 2] = ["all-proxy-models", "*"];
+/// The members of a key that permit and restrict nothing: its history, and names of what it belongs to.
+const DESCRIBING: [&str; 26] = [
+    "key_name",
+    "api_key",
+    "spend",
+    "model_spend",
+    "team_spend",
+    "team_member_spend",
+    "user_spend",
+    "created_at",
+    "created_by",
+    "created_by_user",
+    "updated_at",
+    "updated_by",
+    "settings_updated_at",
+    "last_active",
+    "last_refreshed_at",
+    "last_rotation_at",
+    "key_rotation_at",
+    "rotation_count",
+    "team_alias",
+    "organization_alias",
+    "project_alias",
+    "soft_budget_cooldown",
+    "budget_reset_at",
+    "user_role",
+    "request_route",
+    "is_session_token",
+];
+/// The members of a key that a policy does not have and that restrict it in nothing, beside limits.
+const UNSUPPORTED: [&str; 8] = [
+    "metadata",
+    "tags",
+    "team_metadata",
+    "team_model_aliases",
+    "auto_rotate",
+    "rotation_interval",
+    "router_settings",
+    "organization_metadata",
+];
+/// The members of `metadata` by which LiteLLM restricts a key.
+const RESTRICTING: [&str; 5] = [
+    "guardrails",
+    "policies",
+    "enforced_params",
+    "allowed_vector_store_indexes",
+    "allowed_passthrough_routes",
+];
 
-/// Adds every key in the documents to the draft.
-pub(super) fn read(documents: &[Value], models: &Models, widen: bool, draft: &mut Draft) {
-    for document in documents {
-        match document {
-            Value::Array(items) => add_all(items, "", models, widen, draft),
-            Value::Object(members) => match (members.get("keys"), members.get("info")) {
-                (Some(Value::Array(items)), _) => add_all(items, "keys", models, widen, draft),
-                // `GET /key/info` returns the key beside `info`.
-                (_, Some(info)) => add(info, members.get("key"), "info", models, widen, draft),
-                _ => add(document, None, "", models, widen, draft),
-            },
-            _ => draft.note("keys", "not a key or a list of keys: left out"),
+/// Adds the keys of an export to a draft.
+pub(super) struct Keys<'m> {
+    pub(super) models: &'m Models,
+    pub(super) teams: Owners,
+    pub(super) users: Owners,
+    /// Set to permit a key that is restricted to models all models of their providers.
+    pub(super) widen: bool,
+}
+
+impl Keys<'_> {
+    /// Adds every key in the documents to the draft.
+    pub(super) fn read(&self, documents: &[Value], draft: &mut Draft) {
+        note_pages(documents, "keys", draft);
+        for document in documents {
+            match document {
+                Value::Array(items) => self.add_all(items, "keys", draft),
+                Value::Object(members) => match (members.get("keys"), members.get("info")) {
+                    (Some(Value::Array(items)), _) => self.add_all(items, "keys", draft),
+                    // `GET /key/info` returns the key beside `info`.
+                    (_, Some(info)) => self.add(info, members.get("key"), "keys", draft),
+                    _ => self.add(document, None, "keys", draft),
+                },
+                _ => draft.note("keys", "neither a key nor a list of keys: left out"),
+            }
         }
     }
+
+    fn add_all(&self, items: &[Value], path: &str, draft: &mut Draft) {
+        for (index, item) in items.iter().enumerate() {
+            self.add(item, None, &format!("{path}[{index}]"), draft);
+        }
+    }
+
+    fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
+        let text = |name: &str| key.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if key.is_string() {
+            return draft
+                .note(path, "a hash without its record: left out; list keys with `return_full_object=true`");
+        }
+        let alias = text("key_alias").unwrap_or_default();
+        let Some(digest) = text("token").or_else(|| beside?.as_str()).map(digest) else {
+            return draft.note(&format!("{path} ({alias})"), "no `token`: left out");
+        };
+        let scope = Scope::of(key, self.models, &self.teams, &self.users);
+        let mut token = Token::new(&digest, alias, scope.providers.iter().cloned().collect());
+        let email = key.pointer("/user/user_email").and_then(Value::as_str);
+        let owner = [text("user_email"), email, text("user_id")];
+        token.owner = owner.into_iter().flatten().find(|it| is_email(it)).map(str::to_owned);
+        scope.notes.iter().for_each(|note| token.note(note));
+        scope.faults.iter().for_each(|fault| token.disable(fault));
+        if let Some(reason) = scope.restriction(self.widen) {
+            token.disable(reason);
+        }
+        read_state(key, &mut token);
+        note_rest(key, &mut token);
+        draft.add(path, token);
+    }
 }
 
-fn add_all(items: &[Value], path: &str, models: &Models, widen: bool, draft: &mut Draft) {
-    for (index, item) in items.iter().enumerate() {
-        add(item, None, &format!("{path}[{index}]"), models, widen, draft);
-    }
-}
-
-fn add(key: &Value, beside: Option<&Value>, path: &str, models: &Models, widen: bool, draft: &mut Draft) {
-    let text = |name: &str| key.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let place = match text("key_alias") {
-        Some(alias) => format!("{path} ({alias})"),
-        None => path.to_owned(),
-    };
-    if key.is_string() {
-        return draft.note(&place, "hash without a record: list the keys with `return_full_object=true`");
-    }
-    let Some(digest) = text("token").or_else(|| beside?.as_str()).map(digest) else {
-        return draft.note(&place, "no `token`: left out");
-    };
-    let (providers, is_restricted) = scope(key, models, &place, widen, draft);
-    if providers.is_empty() {
-        return draft.note(&place, "no model of an imported provider: left out");
-    }
-    let mut token = Token::new(&digest, text("key_alias").unwrap_or_default(), providers);
-    token.owner = [text("user_email"), text("user_id")]
-        .into_iter()
-        .flatten()
-        .find(|it| it.contains('@'))
-        .map(str::to_owned);
-    token.rate_limit = rate_limit(key, &place, draft);
-    let expiry = expiry(text("expires"), &place, draft);
-    let is_blocked = key.get("blocked").is_some_and(|it| *it == true);
-    let is_other = text("key_type").is_some_and(|kind| kind != "llm_api" && kind != "default");
-    if is_other {
-        draft.note(&place, "a key for administering LiteLLM: disabled");
-    }
-    let is_narrower = notes(key, &place, draft);
-    if is_restricted || is_blocked || is_other || is_narrower || expiry.is_err() {
-        token.disable();
-    }
-    token.expires_at = expiry.unwrap_or_default();
-    draft.add(&place, token);
-}
-
-/// Returns the digest of a `token`: the value itself if it is a SHA-256, else the SHA-256 of the plain key.
+/// Parses a hash. Any other text is a key in plain text, and is hashed.
 fn digest(token: &str) -> Digest {
     Digest::from_hex(&token.to_ascii_lowercase()).unwrap_or_else(|| Digest::of(token.as_bytes()))
 }
 
-/// Returns the providers of a key's models, and true if the key is restricted to some of their models.
-fn scope(key: &Value, models: &Models, place: &str, widen: bool, draft: &mut Draft) -> (Vec<String>, bool) {
-    let names: Vec<&str> = list(key, "models").filter_map(Value::as_str).collect();
-    if names.is_empty() || names.iter().any(|name| EVERYTHING.contains(name)) {
-        return (models.providers(), false);
+/// Reads expiry, limit and the reasons for which LiteLLM refuses the key itself.
+fn read_state(key: &Value, token: &mut Token) {
+    match key.get("expires").filter(|it| !it.is_null()).map(expiry) {
+        None => {}
+        Some(Some(time)) => token.expires_at = Some(time.to_string()),
+        Some(None) => token.disable("`expires` is not a time"),
     }
-    let mut providers = BTreeSet::new();
-    for name in &names {
-        match models.of(name) {
-            Some(of_model) => providers.extend(of_model),
-            None => draft.note(place, format!("the model `{name}` belongs to no imported provider")),
+    match key.get("rpm_limit").filter(|it| !it.is_null()).map(rate_limit) {
+        None => {}
+        Some(Some(limit)) => {
+            token.rate_limit = Some(json!({"requests": limit.requests(), "per": "60s"}));
+        }
+        Some(None) => token.disable("`rpm_limit` is not a valid rate limit"),
+    }
+    for (flag, reason) in [("blocked", "it is blocked"), ("team_blocked", "its team is blocked")] {
+        if key.get(flag).is_some_and(|it| !is_false(it)) {
+            token.disable(reason);
         }
     }
-    let whole = |name: &&str| name.ends_with("/*");
-    let is_restricted = !names.iter().all(whole) && !widen;
-    if is_restricted {
-        draft.note(
-            place,
-            "restricted to models, which a policy cannot express: disabled; `--widen-models` allows all models of their \
-             providers",
-        );
+    if key.get("key_type").is_some_and(|it| !is_empty(it) && *it != "llm_api" && *it != "default") {
+        token.disable("it is a key for LiteLLM's administration");
     }
-    (providers.into_iter().collect(), is_restricted)
-}
-
-fn rate_limit(key: &Value, place: &str, draft: &mut Draft) -> Option<Value> {
-    let requests = key.get("rpm_limit").filter(|it| !it.is_null())?;
-    let requests = requests.as_u64().or_else(|| requests.as_str()?.parse().ok());
-    let fits = requests.and_then(|it| RateLimit::new(u32::try_from(it).ok()?, 60));
-    if fits.is_none() {
-        draft.note(place, "`rpm_limit` is not a valid rate limit: left out");
-    }
-    fits.map(|limit| json!({"requests": limit.requests(), "per": "60s"}))
-}
-
-/// Returns the expiry in UTC, `None` if the key has none; an error if the text is not a time.
-fn expiry(text: Option<&str>, place: &str, draft: &mut Draft) -> Result<Option<String>, ()> {
-    let Some(text) = text else { return Ok(None) };
-    let iso = text.trim().replacen(' ', "T", 1);
-    // Times from the database are in UTC and have no offset.
-    let time = UnixTime::from_rfc3339(&iso).or_else(|| UnixTime::from_rfc3339(&format!("{iso}Z")));
-    if time.is_none() {
-        draft.note(place, "`expires` is not a time: disabled");
-    }
-    time.map(|time| Some(time.to_string())).ok_or(())
-}
-
-/// Notes the fields that are not imported. Returns true if one of them is a restriction.
-fn notes(key: &Value, place: &str, draft: &mut Draft) -> bool {
-    let has = |name: &&&str| key.get(**name).is_some_and(|value| !is_empty(value));
-    for name in UNCOUNTED.iter().filter(has) {
-        draft.note(place, format!("`{name}` is not imported"));
-    }
-    let restricting: Vec<&str> = RESTRICTING.iter().filter(has).copied().collect();
-    for name in &restricting {
-        draft.note(place, format!("`{name}` is a restriction that a policy cannot express: disabled"));
-    }
-    !restricting.is_empty()
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        _ => false,
+    let number = |name: &str| key.get(name).and_then(Value::as_f64);
+    if number("spend").zip(number("max_budget")).is_some_and(|(spend, budget)| spend >= budget) {
+        token.disable("its budget is used up");
     }
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
-    value.get(name).and_then(Value::as_array).into_iter().flatten()
+/// Returns the expiry in UTC; `None` for an invalid time.
+fn expiry(value: &Value) -> Option<UnixTime> {
+    let iso = value.as_str()?.trim().replacen(' ', "T", 1);
+    // Times in the database are UTC without an offset.
+    UnixTime::from_rfc3339(&iso).or_else(|| UnixTime::from_rfc3339(&format!("{iso}Z")))
+}
+
+fn rate_limit(value: &Value) -> Option<RateLimit> {
+    let requests = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    RateLimit::new(u32::try_from(requests).ok()?, 60)
+}
+
+/// Notes every other setting. One that restricts the key, or that the import does not know, disables it.
+fn note_rest(key: &Value, token: &mut Token) {
+    let (mut unsupported, mut restricting) = (Vec::new(), Vec::new());
+    for (name, value) in key.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            name if READ.contains(&name) || DESCRIBING.contains(&name) => {}
+            "allowed_routes"
+                if texts(value).is_some_and(|it| it.iter().all(|it| *it == "llm_api_routes")) => {}
+            name if is_limit(name) => match value.as_f64() {
+                // Nothing at all may pass such a limit, but a soft one only warns.
+                Some(0.0) if !name.contains("soft") => restricting.push(format!("`{name}`")),
+                _ if is_empty(value) => {}
+                _ => unsupported.push(format!("`{name}`")),
+            },
+            _ if is_empty(value) => {}
+            name if UNSUPPORTED.contains(&name) => unsupported.push(format!("`{name}`")),
+            name => restricting.push(format!("`{name}`")),
+        }
+    }
+    let metadata = |name: &&&str| key.pointer(&format!("/metadata/{name}")).is_some_and(|it| !is_empty(it));
+    restricting.extend(RESTRICTING.iter().filter(metadata).map(|name| format!("`metadata.{name}`")));
+    if !unsupported.is_empty() {
+        token.note(format!("not imported: {}", unsupported.join(", ")));
+    }
+    if !restricting.is_empty() {
+        let names = restricting.join(", ");
+        token.disable(format!("not supported, and may restrict it: {names}"));
+    }
+}
+
+/// Returns whether a member limits amounts: of money, tokens, or requests at once.
+fn is_limit(name: &str) -> bool {
+    ["_limit", "_budget", "_per_model"].iter().any(|end| name.ends_with(end))
+        || name.starts_with("budget_")
+        || ["max_parallel_requests", "litellm_budget_table"].contains(&name)
 }

@@ -1,12 +1,20 @@
 //! `keyswap policy import`: a policy from another gateway's configuration.
 //!
 //! Keys become digests at once: no key is written. Settings without a counterpart are noted. A key that such a setting
-//! restricts is imported as disabled, so that it never permits more than before.
+//! restricts is imported as disabled, so that it never permits more than before. A key is bound only to the host that the
+//! configuration names for it.
+mod api_key;
 mod api_key_auth;
+mod api_key_lists;
+mod api_key_secrets;
 mod draft;
+mod list;
 mod litellm;
+mod litellm_deployment;
+mod litellm_hosts;
 mod litellm_keys;
 mod litellm_models;
+mod litellm_owners;
 
 mod subcommand;
 
