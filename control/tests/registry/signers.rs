@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use keyswap::registry::{Registry, RegistryError, SIGNERS_TYPE, SignerKeys};
+use keyswap::registry::{Registry, RegistryError, Report, SIGNERS_TYPE, SignerKeys};
 use keyswap_core::base::Digest;
 use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::SigningKey;
@@ -138,7 +138,19 @@ async fn what_another_writer_put_into_the_database_bricks_no_name(database: &Dat
     insert(database, 1 << 62, &forge(&forged)).await;
     insert(database, i64::MAX, &forged).await;
     let upon = |revision, number, text: &str| sign(&key, &payload(revision, &follows(number, text)));
+    let report = Report {
+        plane: "edge".to_owned(),
+        running: Some(2),
+        refused: Some(Digest::of(forged.as_bytes())),
+        problem: Some("bad_signature".to_owned()),
+        ..Report::default()
+    };
+    registry.report("prod", report).await.unwrap();
+    assert!(registry.policy("prod").await.unwrap().planes[0].refused.is_some());
     assert_eq!(publish(&registry, &upon(3, 2, &second), &own).await, Ok(3));
+    // The number is used again: a data plane that refused the other one does not refuse this one.
+    let plane = registry.policy("prod").await.unwrap().planes.remove(0);
+    assert_eq!((plane.revision, plane.refused, plane.problem), (Some(2), None, None));
     let revisions = registry.policy("prod").await.unwrap().revisions;
     assert_eq!(revisions.iter().map(|it| it.revision).collect::<Vec<_>>(), [3, 2, 1]);
     insert(database, i64::MAX, &forged).await;

@@ -216,16 +216,19 @@ impl Write {
         Ok(found)
     }
 
+    /// Deletes the revisions after this one, and the reports on them: their numbers are used again.
     pub(in crate::registry) async fn delete_revisions_after(
         &mut self,
         name: &str,
         revision: i64,
     ) -> Result<(), RegistryError> {
-        sqlx::query::<Any>("DELETE FROM policy_revisions WHERE name = $1 AND revision > $2")
-            .bind(name)
-            .bind(revision)
-            .execute(self.connection())
-            .await?;
+        for statement in [
+            "DELETE FROM policy_revisions WHERE name = $1 AND revision > $2",
+            "UPDATE policy_planes SET refused = NULL, problem = NULL, detail = NULL
+             WHERE name = $1 AND refused > $2",
+        ] {
+            sqlx::query::<Any>(statement).bind(name).bind(revision).execute(self.connection()).await?;
+        }
         Ok(())
     }
 
