@@ -59,12 +59,13 @@ impl From<RateLimit> for Fallback {
 impl Trial {
     /// Returns the settings of the trial in words.
     pub(super) fn summary(&self) -> String {
-        let mut words =
-            format!("decides for {} %, compared for {} %", self.percent, self.compare.unwrap_or(100));
-        if let Some(Fallback { refusals, per }) = &self.fallback {
-            words.push_str(&format!(", ends after {refusals} refusals in {}", visible(per)));
+        let words = format!("decides for {} %, compared for {} %", self.percent, self.compare.unwrap_or(100));
+        match &self.fallback {
+            Some(Fallback { refusals, per }) => {
+                format!("{words}, ends after {refusals} refusals in {}", visible(per))
+            }
+            None => words,
         }
-        words
     }
 }
 

@@ -30,6 +30,24 @@ pub(super) struct Bundle<'a> {
     pub(super) policy: &'a Value,
 }
 
+#[derive(Serialize)]
+struct Payload<'a> {
+    name: &'a str,
+    revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<Base>,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    policy: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Base {
+    revision: u64,
+    sha256: String,
+}
+
 /// A public key in the form that data planes read (RFC 7517).
 #[derive(Serialize)]
 pub(super) struct Jwk {
@@ -110,18 +128,15 @@ impl SigningKey {
 
     /// Returns a signed bundle. A bundle of more than [`MAX_BUNDLE_BYTES`] is an error.
     pub(super) fn bundle(&self, bundle: &Bundle<'_>) -> anyhow::Result<String> {
-        let mut payload = json!({
-            "name": bundle.name,
-            "revision": bundle.revision,
-            "created_at": crate::registry::now().to_string(),
-            "policy": bundle.policy,
-        });
-        if let Some(before) = bundle.follows {
-            payload["follows"] = json!({"revision": before.revision, "sha256": before.digest.to_hex()});
-        }
-        if let Some(at) = bundle.expires_at {
-            payload["expires_at"] = json!(at.to_string());
-        }
+        let base = |it: Follows| Base { revision: it.revision, sha256: it.digest.to_hex() };
+        let payload = serde_json::to_value(Payload {
+            name: bundle.name,
+            revision: bundle.revision,
+            follows: bundle.follows.map(base),
+            created_at: crate::registry::now().to_string(),
+            expires_at: bundle.expires_at.map(|at| at.to_string()),
+            policy: bundle.policy,
+        })?;
         let bundle = self.sign(BUNDLE_TYPE, &payload)?;
         anyhow::ensure!(
             bundle.len() <= MAX_BUNDLE_BYTES,

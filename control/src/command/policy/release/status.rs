@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -67,31 +67,27 @@ impl Status {
         let keys = self.keys.as_deref().map(read_public).transpose()?;
         let registry = self.target.open()?;
         let verify = |revisions| list(&*registry, keys.as_ref(), revisions);
-        let unsigned = match &self.name {
-            Some(name) => {
-                let PolicyStatus { revisions, planes, signers } = registry.policy(name)?;
-                let shown = Shown { revisions: verify(revisions)?, planes, signers };
-                self.show(&shown)?;
-                unsigned_of(&shown.revisions)
-            }
-            None => {
-                let policies = verify(registry.policies()?)?;
-                self.list(&policies)?;
-                unsigned_of(&policies)
-            }
+        let unsigned = if let Some(name) = &self.name {
+            let PolicyStatus { revisions, planes, signers } = registry.policy(name)?;
+            let shown = Shown { revisions: verify(revisions)?, planes, signers };
+            self.show(&shown)?;
+            unsigned_of(&shown.revisions)
+        } else {
+            let policies = verify(registry.policies()?)?;
+            self.list(&policies)?;
+            unsigned_of(&policies)
         };
         if keys.is_none() {
             output::note(
                 "the signatures were not verified: pass the public keys of the signers with `--keys`",
             );
         }
-        match unsigned.is_empty() {
-            true => Ok(Exit::Ok),
-            false => bail!(
-                "{}: pass the keys of all signers with `--keys`, or see if another party has written to the registry",
-                unsigned.join("; ")
-            ),
-        }
+        ensure!(
+            unsigned.is_empty(),
+            "{}: pass the keys of all signers with `--keys`, or see if another party has written to the registry",
+            unsigned.join("; ")
+        );
+        Ok(Exit::Ok)
     }
 
     fn list(&self, policies: &[Listed]) -> anyhow::Result<()> {

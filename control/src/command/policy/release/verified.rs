@@ -49,13 +49,12 @@ impl Verified {
         let text = registry.bundle(name, revision)?;
         let bundle = match SignedBundle::open(text.as_bytes(), name, keys.set(), &PureRust) {
             Ok(bundle) if i64::try_from(bundle.revision) == Ok(revision) => bundle,
-            Ok(_) => return Ok(None),
             Err(BundleError::Policy(errors)) => bail!(
                 "revision {revision} of `{}` is signed, but this command does not accept its policy:\n{}",
                 visible(name),
                 error_lines(&errors)
             ),
-            Err(_) => return Ok(None),
+            Ok(_) | Err(_) => return Ok(None),
         };
         let payload = verified_payload(text.as_bytes(), BUNDLE_TYPE, keys.set(), &PureRust)?;
         let Payload { policy } = serde_json::from_slice(&payload).context("the revision cannot be read")?;
