@@ -5,7 +5,7 @@ mod support;
 
 use keyswap_core::host::MemoryStore;
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, registry_policy};
+use support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy};
 use support::{NOW, Signer, claims, oidc, with};
 
 const MINUTE: i64 = 60;
@@ -90,6 +90,36 @@ fn keys_are_used_for_long_only_where_newer_ones_could_not_be_had() {
         worker.ask(&store, &token(&signer, later), at(later), &publishes(&signer));
         let seen = worker.ask(&store, &token(&signer, later), at(later), &fails);
         assert_eq!((seen, worker.calls()), (200, 1), "{stale_if_error} after {later} s");
+    }
+}
+
+#[test]
+fn a_guest_who_claims_the_address_of_a_known_person_is_not_that_person() {
+    let signer = Signer::new(1, "k1");
+    let issuer = oidc(&json!([signer.jwk()]));
+    let policy = |issuer: Value| {
+        registry_policy(&json!({
+            "registry": null, "issuers": [issuer],
+            "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+        }))
+    };
+    let strict = Worker::new(&policy(issuer.clone()));
+    let lax = Worker::new(&policy(with(&issuer, &json!({"unverified_email": "allow"}))));
+    for (verified, strictly, laxly) in [
+        (json!(true), 200, 200),
+        (json!("true"), 200, 200),
+        (json!(null), 403, 200),
+        (json!(false), 403, 403),
+        (json!("false"), 403, 403),
+    ] {
+        let token = signer.sign(&with(&claims(), &json!({"sub": "guest", "email_verified": verified})));
+        for (worker, expect) in [(&strict, strictly), (&lax, laxly)] {
+            // The second time it comes from the cache.
+            for _ in 0..2 {
+                let status = worker.ask(&MemoryStore::default(), &token, at(0), &nobody_is_asked);
+                assert_eq!(status, expect, "email_verified is {verified}");
+            }
+        }
     }
 }
 

@@ -146,6 +146,14 @@ fn rows() -> Vec<Row> {
             &[("/issuers", json!([issuer(&json!({}))]))],
         ),
         row(
+            "email-unverified issuers[0].unverified_email",
+            &[
+                ("/principals", person("openai")),
+                ("/issuers", json!([issuer(&json!({"principals": "known", "unverified_email": "allow"}))])),
+            ],
+            &[("/issuers", json!([issuer(&json!({"unverified_email": "allow"}))]))],
+        ),
+        row(
             "issuer-shadowed issuers[1].audiences",
             &[("/issuers", json!([issuer(&json!({})), second]))],
             &[("/issuers", json!([issuer(&json!({"audiences": ["b"]})), second]))],

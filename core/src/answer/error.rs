@@ -40,6 +40,8 @@ pub enum CheckError<'a> {
     KeysUnavailable(&'a str),
     /// Neither the policy nor the registry knows the address that the JWT vouches for.
     PersonUnknown,
+    /// The JWT has an address that would name a person, and the issuer does not vouch for the address.
+    EmailUnverified,
     /// The person is known, but disabled.
     PersonDisabled,
     /// The provider is not in the token's scope, or the policy does not enable it.
@@ -78,7 +80,7 @@ impl CheckError<'_> {
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
-            Self::PersonUnknown | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled => Reason::PrincipalUnknown,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
@@ -109,6 +111,7 @@ impl CheckError<'_> {
             | Self::Jwt(_)
             | Self::KeysUnavailable(_)
             | Self::PersonUnknown
+            | Self::EmailUnverified
             | Self::PersonDisabled
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
@@ -162,6 +165,9 @@ impl fmt::Display for CheckError<'_> {
             Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` does not hold exactly one token"),
             Self::KeysUnavailable(issuer) => write!(f, "no usable keys for the issuer `{issuer}`"),
             Self::PersonUnknown => f.write_str("the token's person is not known"),
+            Self::EmailUnverified => {
+                f.write_str("the issuer does not say that the address is verified (`email_verified`)")
+            }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }

@@ -36,6 +36,8 @@ pub enum Lint {
     IssuerWithoutPeople,
     /// An issuer admits all its subjects, to every provider.
     IssuerOpen,
+    /// An issuer names known people by addresses that are not marked as verified.
+    EmailUnverified,
     /// An issuer's tokens are judged by another entry.
     IssuerShadowed,
     /// Tokens count that were issued for another service.
@@ -76,7 +78,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -84,6 +86,7 @@ impl Lint {
         Self::PersonWithoutScope,
         Self::IssuerWithoutPeople,
         Self::IssuerOpen,
+        Self::EmailUnverified,
         Self::IssuerShadowed,
         Self::AudienceOpen,
         Self::CorsOpen,
@@ -103,6 +106,7 @@ impl Lint {
             Self::PersonWithoutScope => "person-without-scope",
             Self::IssuerWithoutPeople => "issuer-without-people",
             Self::IssuerOpen => "issuer-open",
+            Self::EmailUnverified => "email-unverified",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
             Self::CorsOpen => "cors-open",
@@ -125,6 +129,9 @@ impl Lint {
             Self::PersonWithoutScope => "no issuer lets this person call any of their providers",
             Self::IssuerWithoutPeople => "an issuer admits known people, and no person is known",
             Self::IssuerOpen => "every subject of the issuer may call every provider",
+            Self::EmailUnverified => {
+                "an address names a person without the issuer's word that it is theirs: a guest may have chosen it"
+            }
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
             Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
@@ -149,6 +156,9 @@ impl Lint {
             }
             Self::IssuerWithoutPeople => "add people to `principals`, add a `registry`, or remove the issuer",
             Self::IssuerOpen => "list `providers` at the issuer, or admit `known` people only",
+            Self::EmailUnverified => {
+                "have the issuer send `email_verified`, and remove `unverified_email`; or let no guests into the tenant"
+            }
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
             Self::AudienceOpen => "list `audiences`",
             Self::CorsOpen => {
@@ -246,6 +256,9 @@ impl Policy {
                     findings.add(Lint::IssuerWithoutPeople, &path);
                 }
                 _ => {}
+            }
+            if issuer.takes_unmarked_email() && issuer.principals() == Principals::Known {
+                findings.add(Lint::EmailUnverified, format!("{path}.unverified_email"));
             }
             // Auth slots carry the tokens of every issuer, so that there the first entry always comes first.
             let earlier = self.issuers.iter().take(index).enumerate();

@@ -110,9 +110,10 @@ fn status(status: StatusPolicy) -> Value {
 }
 
 fn issuer(issuer: &Issuer) -> Value {
-    let services = match &issuer.subjects {
-        Subjects::CloudflareAccess { service_tokens } => json!(service_tokens),
-        Subjects::OpenId => json!([]),
+    let (services, unverified_email) = match &issuer.subjects {
+        Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None),
+        Subjects::OpenId { takes_unmarked_email: true } => (json!([]), Some("allow")),
+        Subjects::OpenId { takes_unmarked_email: false } => (json!([]), Some("refuse")),
     };
     let claim = |(name, values): &(String, Vec<ClaimValue>)| {
         let values = values.iter().map(|value| match value {
@@ -129,6 +130,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "algorithms": issuer.algorithms().iter().map(|it| Algorithm::name(*it)).collect::<Vec<_>>(),
         "names_keys": issuer.names_keys,
         "service_tokens": services,
+        "unverified_email": unverified_email,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.providers(),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),

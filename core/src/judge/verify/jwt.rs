@@ -37,6 +37,9 @@ impl Authenticator {
             (Principals::Any, _) => None,
             (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
             (Principals::Known, None) if verified.identity.is_service() => None,
+            (Principals::Known, None) if verified.identity.claimed_email().is_some() => {
+                return Err(CheckError::EmailUnverified.into());
+            }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
         Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))

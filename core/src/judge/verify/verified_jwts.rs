@@ -59,7 +59,7 @@ impl VerifiedJwts {
     }
 
     pub(super) fn keep(&self, token: Digest, verified: &Rc<VerifiedJwt>) {
-        let names = [Some(verified.identity.subject()), verified.identity.email()];
+        let names = [Some(verified.identity.subject()), verified.identity.claimed_email()];
         if names.into_iter().flatten().any(|name| name.len() > MAX_NAME_BYTES) {
             return;
         }
