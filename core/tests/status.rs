@@ -36,6 +36,7 @@ fn policy(allow: &Value) -> Value {
 
 fn nobody(path: &str) -> Answer {
     match path {
+        "/v1/principals/alice%40example.com" => Answer::unknown(),
         "/t" => Answer(200, json!({"t": "sentinel-fetched", "in": 3600}).to_string()),
         path => panic!("{path} was asked for"),
     }

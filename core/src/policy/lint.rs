@@ -236,8 +236,7 @@ impl Policy {
             self.lint_scope(&person.providers, "principals", findings);
             let lets_in = |issuer: &Issuer| {
                 let scope = issuer.providers();
-                issuer.principals() == Principals::Known
-                    && person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
+                person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
             };
             if !self.issuers.iter().any(lets_in) {
                 findings.add_with(Lint::PersonWithoutScope, "principals", &format!("`{email}`"));

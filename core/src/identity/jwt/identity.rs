@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, TokenStatus, person_digest};
 use crate::syntax::{is_email, moves_text};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -28,11 +28,19 @@ pub struct VerifiedIdentity {
 
 /// The address in a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Email {
+pub(crate) struct Email {
     /// The address, trimmed and in lower case.
-    address: String,
+    pub(crate) address: String,
+    /// The digest that identifies the person of this address.
+    pub(crate) digest: Digest,
     /// Set where the issuer vouches that the address is the subject's.
     is_verified: bool,
+}
+
+impl Email {
+    fn new(address: String, is_verified: bool) -> Self {
+        Self { digest: person_digest(&address), address, is_verified }
+    }
 }
 
 /// An error of valid claims that name no acceptable subject.
@@ -92,13 +100,13 @@ impl VerifiedIdentity {
             Subjects::CloudflareAccess { .. } => {
                 // The issuer itself has sent a code to the address, or has it from the team's identity provider.
                 let address = email(claims)?.ok_or(IdentityError::Email)?;
-                Ok(identity(subject(claims)?, Some(Email { address, is_verified: true }), false))
+                Ok(identity(subject(claims)?, Some(Email::new(address, true)), false))
             }
             Subjects::OpenId { takes_unmarked_email } => {
                 let is_verified = claims.get("email_verified").map_or(*takes_unmarked_email, says_true);
                 // An address that names nobody need not be one.
                 let address = if is_verified { email(claims)? } else { email(claims).unwrap_or_default() };
-                let email = address.map(|address| Email { address, is_verified });
+                let email = address.map(|address| Email::new(address, is_verified));
                 Ok(identity(subject(claims)?, email, false))
             }
         }
@@ -116,12 +124,17 @@ impl VerifiedIdentity {
 
     /// Returns the email address, trimmed and in lower case; `None` where the issuer vouches for none.
     pub fn email(&self) -> Option<&str> {
-        self.email.as_ref().filter(|email| email.is_verified).map(|email| email.address.as_str())
+        self.verified_email().map(|email| email.address.as_str())
     }
 
-    /// Returns the address that stands in the token, verified or not. An unverified address gives no rights.
-    pub(crate) fn claimed_email(&self) -> Option<&str> {
-        self.email.as_ref().map(|email| email.address.as_str())
+    /// Returns the address that the issuer vouches for.
+    pub(crate) fn verified_email(&self) -> Option<&Email> {
+        self.email.as_ref().filter(|email| email.is_verified)
+    }
+
+    /// Returns the address in the token, verified or not. An unverified address gives no rights.
+    pub(crate) fn claimed_email(&self) -> Option<&Email> {
+        self.email.as_ref()
     }
 
     /// Returns whether this is a service that the policy names, not a person.

@@ -33,8 +33,12 @@ impl Authenticator {
         };
         let (issuer, _) = self.issuer(verified.issuer)?;
         progress.checks.push(Check::IdentityVerified(issuer.name()));
-        let person = match (issuer.principals(), verified.identity.email()) {
-            (Principals::Any, _) => None,
+        let person = match (issuer.principals(), verified.identity.verified_email()) {
+            // An address that is not verified may be somebody else's, so it takes rights away and gives none.
+            (Principals::Any, _) => match verified.identity.claimed_email() {
+                Some(email) => self.find_bounds(email, context, progress)?,
+                None => None,
+            },
             (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
             (Principals::Known, None) if verified.identity.is_service() => None,
             (Principals::Known, None) if verified.identity.claimed_email().is_some() => {
@@ -111,7 +115,8 @@ impl Authenticator {
         Ok((issuer, ring))
     }
 
-    /// Makes the record of a caller: limits and ids are the person's, whichever issuer vouches for them.
+    /// Makes the record of a caller. Limits and ids are the person's, whichever issuer vouches for the address; an
+    /// address that no issuer vouches for only narrows the record.
     fn record(
         &self,
         issuer: &Issuer,
@@ -120,11 +125,13 @@ impl Authenticator {
     ) -> CallerRecord {
         let mut record = identity.record(self.scope(issuer, person));
         if let Some(person) = person {
-            record.digest = person.digest;
-            record.label.clone_from(&person.label);
             record.models.clone_from(&person.models);
-            record.rate_limit = person.rate_limit;
             record.expires_at = person.expires_at;
+            if identity.email().is_some() {
+                record.digest = person.digest;
+                record.label.clone_from(&person.label);
+                record.rate_limit = person.rate_limit;
+            }
         }
         record
     }
