@@ -4,9 +4,11 @@
 mod support;
 
 use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Decision;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 use support::worker::{Answer, Worker, at, introspection, nobody_is_asked, registry_policy};
-use support::{NOW, Signer, claims, oidc, with};
+use support::{NOW, Signer, access, claims, oidc, vercel, with};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -119,6 +121,84 @@ fn a_guest_who_claims_the_address_of_a_known_person_is_not_that_person() {
                 let status = worker.ask(&MemoryStore::default(), &token, at(0), &nobody_is_asked);
                 assert_eq!(status, expect, "email_verified is {verified}");
             }
+        }
+    }
+}
+
+#[test]
+fn an_identity_that_browsers_send_by_themselves_is_of_no_use_to_another_sites_page() {
+    const APPLICATION: &str = "4714c1358e65";
+    let signer = Signer::new(1, "k1");
+    let keys = json!({"inline": {"keys": [signer.jwk()]}});
+    let access = with(
+        &access(),
+        &json!({
+            "jwks": keys, "algorithms": ["ES256"], "service_tokens": ["robot.access"], "providers": ["openai"],
+        }),
+    );
+    let slots = json!(["cookie:session", "header:x-id"]);
+    let own = with(&oidc(&json!([signer.jwk()])), &json!({"slots": slots, "principals": "any"}));
+    let vercel = with(&vercel(), &json!({"jwks": keys, "algorithms": ["ES256"]}));
+    let policy = with(
+        &registry_policy(&json!({
+            "registry": null, "issuers": [access, own, vercel],
+            "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+        })),
+        &json!({"cors": {"allow_origins": ["https://app.example"]}}),
+    );
+    let worker = Worker::new(&policy);
+    let person = with(
+        &claims(),
+        &json!({"iss": "https://acme.cloudflareaccess.com", "aud": [APPLICATION], "type": "app"}),
+    );
+    let service = with(&person, &json!({"common_name": "robot.access", "sub": "", "email": null}));
+    let function = with(
+        &claims(),
+        &json!({
+            "iss": "https://oidc.vercel.com/acme", "aud": "https://vercel.com/acme", "email": null,
+            "project_id": "prj_123", "environment": "production",
+        }),
+    );
+    let [person, service, function, id] =
+        [&person, &service, &function, &claims()].map(|claims| signer.sign(claims));
+    let evil = ("origin", "https://evil.example");
+    let websocket = ("upgrade", "websocket");
+    for (header, value, is_of_browsers) in [
+        ("cf-access-jwt-assertion", person.clone(), true),
+        ("cookie", format!("CF_Authorization={person}"), true),
+        ("cookie", format!("a=b; session={id}"), true),
+        // A proxy may make it of a cookie.
+        ("x-id", id.clone(), true),
+        ("cf-access-token", person.clone(), false),
+        ("cf-access-jwt-assertion", service, false),
+        ("x-vercel-oidc-token", function, false),
+        ("authorization", format!("Bearer {person}"), false),
+        ("authorization", format!("Bearer {id}"), false),
+        ("x-api-key", id, false),
+    ] {
+        for (lines, is_page_refused) in [
+            (&[][..], false),
+            (&[("origin", "https://app.example")], false),
+            (&[("origin", "https://llm.example")], false),
+            (&[websocket, ("origin", "https://app.example")], false),
+            (&[("sec-fetch-site", "same-origin")], false),
+            (&[evil], true),
+            (&[websocket, evil], true),
+            (&[websocket], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+        ] {
+            let lines = [&[(header, value.as_str())], lines].concat();
+            let headers: Vec<Header<'_>> = lines
+                .iter()
+                .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+                .collect();
+            let head = RequestHead::new(b"POST", b"/openai/v1/chat/completions", &headers);
+            let head = RequestHead { authority: b"llm.example", ..head };
+            let reason = |decision: &Decision<'_>| decision.reason_code();
+            let reason = worker.decide(&MemoryStore::default(), &head, at(0), &nobody_is_asked, reason);
+            let is_refused = is_of_browsers && is_page_refused;
+            let expect = if is_refused { "origin_not_allowed" } else { "allowed" };
+            assert_eq!(reason, expect, "{header}: {:?}", &lines[1..]);
         }
     }
 }

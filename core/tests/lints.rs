@@ -90,7 +90,6 @@ fn rows() -> Vec<Row> {
     };
     let person = |provider: &str| json!([{"email": "p@b.c", "providers": [provider]}]);
     let known = issuer(&json!({"principals": "known"}));
-    let cookie = json!([issuer(&json!({"slots": ["cookie:id"]}))]);
     let sources = |second: &Value| json!([{"env": "A"}, second]);
     let second = issuer(&json!({"name": "second", "providers": ["anthropic"]}));
     let added = |slug: &str| json!({"own": {"url": "https://own", "credential": "openai", "slug": slug}});
@@ -162,11 +161,6 @@ fn rows() -> Vec<Row> {
             "audience-open registry.introspection",
             &[("/registry", introspection(&Value::Null))],
             &[("/registry", introspection(&json!(["a"])))],
-        ),
-        row(
-            "cors-open cors",
-            &[("/issuers", cookie.clone())],
-            &[("/issuers", cookie), ("/cors", json!({"allow_origins": ["https://app.example"]}))],
         ),
         row(
             "source-repeated credentials.openai[1]",

@@ -44,6 +44,8 @@ pub enum CheckError<'a> {
     EmailUnverified,
     /// The person is known, but disabled.
     PersonDisabled,
+    /// The identity is one that browsers send by themselves, and the request comes from another site's page.
+    OriginNotAllowed(&'a IdentitySlot),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The gateway's universal endpoint, which the policy does not open.
@@ -81,6 +83,7 @@ impl CheckError<'_> {
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
             Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
@@ -113,6 +116,7 @@ impl CheckError<'_> {
             | Self::PersonUnknown
             | Self::EmailUnverified
             | Self::PersonDisabled
+            | Self::OriginNotAllowed(_)
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
             | Self::ModelsRestricted
@@ -169,6 +173,9 @@ impl fmt::Display for CheckError<'_> {
                 f.write_str("the issuer does not say that the address is verified (`email_verified`)")
             }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
+            Self::OriginNotAllowed(slot) => {
+                write!(f, "browsers fill `{slot}` by themselves, and no page of this host or of `cors.allow_origins` asks")
+            }
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

@@ -11,12 +11,11 @@ use super::document::Policy;
 use super::gateway::GatewayMode;
 use super::registry::Protocol;
 use super::status::StatusPolicy;
-use crate::answer::Origins;
 use crate::base::UnixTime;
 use crate::identity::jwt::{Issuer, Principals};
 use crate::identity::{CallerRecord, TokenStatus};
 use crate::provider::{EndpointKind, Provider, table};
-use crate::request::{IdentitySlot, Slot};
+use crate::request::Slot;
 
 /// A kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +41,6 @@ pub enum Lint {
     IssuerShadowed,
     /// Tokens count that were issued for another service.
     AudienceOpen,
-    /// Any page may call, and browsers send an identity along.
-    CorsOpen,
     /// A source repeats one before it, so that it is never asked.
     SourceRepeated,
     /// No slot in which a provider's SDKs send their key is judged.
@@ -78,7 +75,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -89,7 +86,6 @@ impl Lint {
         Self::EmailUnverified,
         Self::IssuerShadowed,
         Self::AudienceOpen,
-        Self::CorsOpen,
         Self::SourceRepeated,
         Self::SlotLeftOut,
         Self::ProviderShadowed,
@@ -109,7 +105,6 @@ impl Lint {
             Self::EmailUnverified => "email-unverified",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
-            Self::CorsOpen => "cors-open",
             Self::SourceRepeated => "source-repeated",
             Self::SlotLeftOut => "slot-left-out",
             Self::ProviderShadowed => "provider-shadowed",
@@ -134,7 +129,6 @@ impl Lint {
             }
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
-            Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
             Self::SourceRepeated => "a source stands twice in a chain: the second is never asked",
             Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
             Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
@@ -161,9 +155,6 @@ impl Lint {
             }
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
             Self::AudienceOpen => "list `audiences`",
-            Self::CorsOpen => {
-                "list the pages in `cors.allow_origins`, or take the cookie out of the issuer's `slots`"
-            }
             Self::SourceRepeated => "remove the second",
             Self::SlotLeftOut => "add one of its slots to `slots`",
             Self::ProviderShadowed => "give one of them another name or `slug`",
@@ -195,7 +186,6 @@ impl Policy {
         self.lint_people(&mut findings);
         self.lint_issuers(&mut findings);
         self.lint_registry(&mut findings);
-        self.lint_cors(&mut findings);
         self.lint_credentials(&mut findings);
         self.lint_slots(&mut findings);
         self.lint_providers(&mut findings);
@@ -277,13 +267,6 @@ impl Policy {
                 findings.add(Lint::AudienceOpen, "registry.introspection");
             }
             self.lint_scope(providers, "registry.introspection.providers", findings);
-        }
-    }
-
-    fn lint_cors(&self, findings: &mut Findings) {
-        let is_cookie = |slot: &IdentitySlot| matches!(slot, IdentitySlot::Cookie(_));
-        if self.origins == Origins::Any && self.issuers.iter().flat_map(Issuer::slots).any(is_cookie) {
-            findings.add(Lint::CorsOpen, "cors");
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::authenticator::Authenticator;
 use super::verified_jwts::VerifiedJwt;
 use super::verified_token::digest_of_sent;
-use crate::answer::CheckError;
+use crate::answer::{CheckError, cors};
 use crate::base::Digest;
 use crate::identity::CallerRecord;
 use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
@@ -22,7 +22,7 @@ impl Authenticator {
     pub(super) fn authenticate_jwt<'a>(
         &'a self,
         token: &[u8],
-        slot: Option<&IdentitySlot>,
+        slot: Option<&'a IdentitySlot>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
@@ -33,6 +33,7 @@ impl Authenticator {
         };
         let (issuer, _) = self.issuer(verified.issuer)?;
         progress.checks.push(Check::IdentityVerified(issuer.name()));
+        self.check_page(slot, &verified.identity, context)?;
         let person = match (issuer.principals(), verified.identity.verified_email()) {
             // An address that is not verified may be somebody else's, so it takes rights away and gives none.
             (Principals::Any, _) => match verified.identity.claimed_email() {
@@ -47,6 +48,20 @@ impl Authenticator {
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
         Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))
+    }
+
+    /// Checks that no page of another site uses an identity that the browser sent by itself. A service has no browser.
+    fn check_page<'a>(
+        &self,
+        slot: Option<&'a IdentitySlot>,
+        identity: &VerifiedIdentity,
+        context: &Context<'a, '_>,
+    ) -> Result<(), CheckError<'a>> {
+        let slot = slot.filter(|slot| slot.is_filled_by_browsers() && !identity.is_service());
+        match slot.filter(|_| !cors::may_use_identity(&self.policy.origins, context.head)) {
+            Some(slot) => Err(CheckError::OriginNotAllowed(slot)),
+            None => Ok(()),
+        }
     }
 
     /// Returns a token that was verified before, if it still holds.
