@@ -16,7 +16,8 @@ pub type Field<'a> = (&'a [u8], &'a [u8]);
 /// Other fields that are not forwarded: the authority is the upstream's, and the host has answered an expectation (RFC
 /// 9110 section 10.1.1).
 const NOT_SENT: [&str; 2] = ["expect", "host"];
-const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+/// Prefixes of fields in which proxies and hosts describe a request; Spin adds `spin-path-info` and its like.
+const OF_PROXIES_PREFIXES: [&str; 3] = ["spin-", "x-envoy-", "x-forwarded-"];
 /// Fields in which an upstream speaks for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
@@ -151,12 +152,15 @@ mod tests {
             ("Via", "1.1 a"),
             ("X.Real.IP", "1.2.3.4"),
             ("CF-Connecting-IP", "1.2.3.4"),
+            ("spin-client-addr", "1.2.3.4:5"),
+            ("Spin-Path-Info", "/v1"),
+            ("spinner", "stays"),
             ("Content-Length", "7"),
             ("x-forwarded", "stays"),
             ("Accept", "a"),
             ("accept", "b"),
         ];
-        let expect = ["Content-Length: 7", "x-forwarded: stays", "Accept: a", "accept: b"];
+        let expect = ["spinner: stays", "Content-Length: 7", "x-forwarded: stays", "Accept: a", "accept: b"];
         assert_eq!(sent(&[], &[], &lines), expect);
     }
 
