@@ -46,6 +46,7 @@ fn whole() -> Value {
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback"]},
+        "answers": {"pass": ["limits"]},
         "slots": ["authorization"],
     })
 }
@@ -140,6 +141,9 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/resource/url", json!("https://other.example")),
         ("/resource/sign_in", Value::Null),
         ("/status/allow", json!(["tokens"])),
+        ("/answers/pass", json!([])),
+        ("/answers", Value::Null),
+        ("/answers/pass", json!(["limits", "account"])),
         ("/slots", json!(["authorization", "x-api-key"])),
     ] {
         assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");

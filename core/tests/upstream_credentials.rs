@@ -630,6 +630,98 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
 }
 
 #[test]
+fn what_an_upstream_tells_of_its_account_is_for_callers_only_where_the_policy_says_so() {
+    let upstreams: [(&[u8], &[u8]); 5] = [
+        (b"content-type", b"application/json"),
+        (b"x-ratelimit-remaining-tokens", b"9"),
+        (b"openai-organization", b"org-1"),
+        (b"retry-after", b"1"),
+        (b"location", b"/v1/models?key=1"),
+    ];
+    for (pass, expect) in [
+        (None, "content-type retry-after location"),
+        (Some(json!([])), "content-type retry-after location"),
+        (Some(json!(["limits"])), "content-type x-ratelimit-remaining-tokens retry-after location"),
+        (Some(json!(["account"])), "content-type openai-organization retry-after location"),
+        (
+            Some(json!(["account", "limits"])),
+            "content-type x-ratelimit-remaining-tokens openai-organization retry-after location",
+        ),
+    ] {
+        let mut document = json!({
+            "version": "keyswap/v1",
+            "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+            "credentials": {"openai": [{"env": "A"}]},
+        });
+        if let Some(pass) = &pass {
+            document["answers"] = json!({ "pass": pass });
+        }
+        let worker = Worker::within(&document, Variables(&[("A", "a")]));
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead::new(b"GET", b"/v1/models", &headers);
+        let (_, exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, carried);
+        let names = exchange.response().fields(&upstreams).map(|(name, _)| str::from_utf8(name).unwrap());
+        assert_eq!(names.collect::<Vec<_>>().join(" "), expect, "{pass:?}");
+        assert_eq!(exchange.response().replaces(Some(b"404")), None);
+    }
+}
+
+#[test]
+fn an_upstream_whose_target_held_the_key_shows_it_to_nobody() {
+    let document = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["gemini"]}],
+        "credentials": {"gemini": [{"env": "G"}]},
+        "answers": {"pass": ["limits", "account"]},
+    });
+    let worker = Worker::within(&document, Variables(&[("G", "real-key")]));
+    let path =
+        format!("/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key={TOKEN}");
+    let headers = [
+        Header { name: b"upgrade", value: b"websocket" },
+        Header { name: b"origin", value: b"https://app.example" },
+    ];
+    let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
+    let (_, exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, |_| ());
+    let response = exchange.response();
+    let upstreams: [(&[u8], &[u8]); 6] = [
+        (b"upgrade", b"websocket"),
+        (b"sec-websocket-accept", b"x"),
+        (b"Location", b"/ws?key=real-key"),
+        (b"www-authenticate", b"Bearer"),
+        (b"x-debug", b"GET /ws?Key=real-key"),
+        (b"x-trace", b"1"),
+    ];
+    let names = response.fields(&upstreams).map(|(name, _)| str::from_utf8(name).unwrap());
+    let expect = [
+        "sec-websocket-accept",
+        "x-trace",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "vary",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), expect);
+    assert_eq!(response.replaces(Some(b"101")), None);
+    for (status, expect) in [
+        (&b"200"[..], 502),
+        (b"302", 502),
+        (b"400", 400),
+        (b"401", 401),
+        (b"429", 429),
+        (b"503", 503),
+        (b"", 502),
+        (b"99999", 502),
+    ] {
+        let reply = response.replaces(Some(status)).unwrap();
+        assert_eq!(reply.status, expect, "{status:?}");
+        assert!(reply.body.contains("upstream_refused"), "{}", reply.body);
+        assert!(reply.headers.iter().any(|(name, _)| *name == "access-control-allow-origin"));
+    }
+    assert_eq!(response.replaces(None).unwrap().status, 502);
+}
+
+#[test]
 fn a_callers_own_identity_that_is_refused_rests_nobodys_key() {
     let signer = Signer::new(1, "k");
     let issuer = with(

@@ -160,6 +160,7 @@ fn whole() -> Value {
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback", "tokens"]},
+        "answers": {"pass": ["limits", "account"]},
         "slots": ["authorization", "query:key"],
     })
 }

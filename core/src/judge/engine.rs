@@ -14,7 +14,7 @@ use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
 use super::verify::{Authenticator, VerifiedToken};
-use crate::answer::{CheckError, LocalReply, Resource, cors, is_forwarded};
+use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
@@ -199,6 +199,9 @@ impl Engine {
         let counted = count(&unlocked, rule, self.limit_store, registry, context)?;
         let grant = unlocked.admit(rule, counted)?;
         self.note_budget(&grant, progress);
+        let passed = self.policy.answers;
+        progress.response.hidden =
+            Hidden { limits: !passed.limits, account: !passed.account, key: grant.key_parameter() };
 
         let original = Original {
             head,

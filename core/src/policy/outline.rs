@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::answers::AnswersPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
@@ -43,6 +44,7 @@ impl Policy {
             }},
             "resource": self.resource.as_ref().map(Resource::outline),
             "status": {"allow": self.status.map(status)},
+            "answers": {"pass": answers(self.answers)},
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }
@@ -107,6 +109,11 @@ fn status(status: StatusPolicy) -> Value {
     let StatusPolicy { loopback, tokens } = status;
     let allowed = [("loopback", loopback), ("tokens", tokens)];
     allowed.into_iter().filter(|(_, allowed)| *allowed).map(|(name, _)| name).collect()
+}
+
+fn answers(AnswersPolicy { limits, account }: AnswersPolicy) -> Value {
+    let passed = [("limits", limits), ("account", account)];
+    passed.into_iter().filter(|(_, passed)| *passed).map(|(name, _)| name).collect()
 }
 
 fn issuer(issuer: &Issuer) -> Value {

@@ -79,6 +79,11 @@ impl Target {
         self.key.is_some()
     }
 
+    /// Returns the parameter that carries the provider's key, where one does.
+    pub(crate) fn key_parameter(&self) -> Option<&'static str> {
+        self.key.map(|QueryKey(name)| name)
+    }
+
     /// Returns the target, with the key in its query where it belongs there.
     pub(crate) fn with_key(&self, key: Option<&[u8]>) -> Vec<u8> {
         let mut bytes = self.bytes.clone();

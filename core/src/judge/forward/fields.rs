@@ -63,9 +63,12 @@ impl ResponseHeaders {
         let connection = answer.iter().filter(|(name, _)| is(name, "connection"));
         let connection: Vec<&[u8]> = connection.map(|(_, value)| *value).collect();
         let is_replaced = |name: &[u8]| self.set.iter().any(|(other, _)| is(name, other));
-        answer.iter().map(move |(name, _)| {
+        answer.iter().map(move |(name, value)| {
             let is_of_upstream = OF_UPSTREAM.iter().chain(self.remove).any(|other| is(name, other));
-            !(is_of_upstream || is_of_connection(name, &connection) || is_replaced(name))
+            !(is_of_upstream
+                || self.hides(name, value)
+                || is_of_connection(name, &connection)
+                || is_replaced(name))
         })
     }
 
@@ -108,6 +111,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::answer::Hidden;
     use crate::judge::forward::FieldValue;
     use crate::request::Header;
 
@@ -186,8 +190,10 @@ mod tests {
             remove: &["access-control-allow-origin"],
             set: vec![("ratelimit", Cow::Borrowed("r"))],
             add: vec![("vary", Cow::Borrowed("Origin"))],
+            hidden: Hidden { limits: true, ..Hidden::default() },
         };
-        let answer: [(&str, &str); 12] = [
+        let answer: [(&str, &str); 13] = [
+            ("X-RateLimit-Remaining-Tokens", "9"),
             ("Set-Cookie", "a=b"),
             ("Alt-Svc", "h3"),
             ("Strict-Transport-Security", "max-age=1"),
