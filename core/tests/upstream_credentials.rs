@@ -683,7 +683,7 @@ fn an_upstream_whose_target_held_the_key_shows_it_to_nobody() {
         Header { name: b"origin", value: b"https://app.example" },
     ];
     let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
-    let (_, exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, |_| ());
+    let ((), exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, |_| ());
     let response = exchange.response();
     let upstreams: [(&[u8], &[u8]); 6] = [
         (b"upgrade", b"websocket"),

@@ -156,7 +156,7 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
             }
         }
     }
-    // A key that is used too much by two callers, so that one rests for all; the token's record and its budget, so that memory is shared.
+    // A key that is rate-limited for two callers starts a cooldown for all. Lookups and budgets fill the shared data.
     bed.standin.refuse_if(|_| Some(Refusal { status: 429, body: json!({}), ..Refusal::default() }));
     for request in [
         Request::get("/v1/models").bearer(REGISTERED),

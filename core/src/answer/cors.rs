@@ -2,7 +2,7 @@
 //! that they may read.
 //!
 //! A page may always use a token that it was given, so every origin is allowed unless the policy lists origins. An
-//! identity that the browser sends by itself (a cookie) is another matter. Forms, uploads and WebSockets of any page
+//! identity that the browser sends by itself (a cookie) is another matter. Forms, uploads and sockets of any page
 //! carry one, and no answer header holds them up. Such an identity counts only for pages that are named, or our own.
 
 use std::borrow::Cow;

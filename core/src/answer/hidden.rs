@@ -19,7 +19,7 @@ const ACCOUNT_WORDS: [&str; 9] =
     ["account", "bill", "developer", "org", "organisation", "organization", "project", "team", "workspace"];
 /// Last words of a name that tells a limit.
 const LAST_WORDS_OF_LIMITS: [&str; 3] = ["limit", "remaining", "reset"];
-/// Other names that tell a limit, of which the words do not say so (ElevenLabs).
+/// Other names that tell a limit, of which the words do not say so.
 const OTHER_LIMITS: [&str; 2] = ["current-concurrent-requests", "maximum-concurrent-requests"];
 /// Headers that hold a URL, or text in which one may stand.
 const OF_URLS: [&str; 5] = ["content-location", "link", "location", "refresh", "www-authenticate"];
