@@ -4,9 +4,11 @@
 mod support;
 
 use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Decision;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, registry_policy};
-use support::{NOW, Signer, claims, oidc, with};
+use support::worker::{Answer, Worker, at, introspection, nobody_is_asked, registry_policy};
+use support::{NOW, Signer, access, claims, oidc, vercel, with};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -90,6 +92,229 @@ fn keys_are_used_for_long_only_where_newer_ones_could_not_be_had() {
         worker.ask(&store, &token(&signer, later), at(later), &publishes(&signer));
         let seen = worker.ask(&store, &token(&signer, later), at(later), &fails);
         assert_eq!((seen, worker.calls()), (200, 1), "{stale_if_error} after {later} s");
+    }
+}
+
+#[test]
+fn a_guest_who_claims_the_address_of_a_known_person_is_not_that_person() {
+    let signer = Signer::new(1, "k1");
+    let issuer = oidc(&json!([signer.jwk()]));
+    let policy = |issuer: Value| {
+        registry_policy(&json!({
+            "registry": null, "issuers": [issuer],
+            "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+        }))
+    };
+    let strict = Worker::new(&policy(issuer.clone()));
+    let lax = Worker::new(&policy(with(&issuer, &json!({"unverified_email": "allow"}))));
+    for (verified, strictly, laxly) in [
+        (json!(true), 200, 200),
+        (json!("true"), 200, 200),
+        (json!(null), 403, 200),
+        (json!(false), 403, 403),
+        (json!("false"), 403, 403),
+    ] {
+        let token = signer.sign(&with(&claims(), &json!({"sub": "guest", "email_verified": verified})));
+        for (worker, expect) in [(&strict, strictly), (&lax, laxly)] {
+            // The second time it comes from the cache.
+            for _ in 0..2 {
+                let status = worker.ask(&MemoryStore::default(), &token, at(0), &nobody_is_asked);
+                assert_eq!(status, expect, "email_verified is {verified}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_identity_that_browsers_send_by_themselves_is_of_no_use_to_another_sites_page() {
+    const APPLICATION: &str = "4714c1358e65";
+    let signer = Signer::new(1, "k1");
+    let keys = json!({"inline": {"keys": [signer.jwk()]}});
+    let access = with(
+        &access(),
+        &json!({
+            "jwks": keys, "algorithms": ["ES256"], "service_tokens": ["robot.access"], "providers": ["openai"],
+        }),
+    );
+    let slots = json!(["cookie:session", "header:x-id"]);
+    let own = with(&oidc(&json!([signer.jwk()])), &json!({"slots": slots, "principals": "any"}));
+    let vercel = with(&vercel(), &json!({"jwks": keys, "algorithms": ["ES256"]}));
+    let policy = with(
+        &registry_policy(&json!({
+            "registry": null, "issuers": [access, own, vercel],
+            "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+        })),
+        &json!({"cors": {"allow_origins": ["https://app.example"]}}),
+    );
+    let worker = Worker::new(&policy);
+    let person = with(
+        &claims(),
+        &json!({"iss": "https://acme.cloudflareaccess.com", "aud": [APPLICATION], "type": "app"}),
+    );
+    let service = with(&person, &json!({"common_name": "robot.access", "sub": "", "email": null}));
+    let function = with(
+        &claims(),
+        &json!({
+            "iss": "https://oidc.vercel.com/acme", "aud": "https://vercel.com/acme", "email": null,
+            "project_id": "prj_123", "environment": "production",
+        }),
+    );
+    let [person, service, function, id] =
+        [&person, &service, &function, &claims()].map(|claims| signer.sign(claims));
+    let evil = ("origin", "https://evil.example");
+    let websocket = ("upgrade", "websocket");
+    for (header, value, is_of_browsers) in [
+        ("cf-access-jwt-assertion", person.clone(), true),
+        ("cookie", format!("CF_Authorization={person}"), true),
+        ("cookie", format!("a=b; session={id}"), true),
+        // A proxy may make it of a cookie.
+        ("x-id", id.clone(), true),
+        ("cf-access-token", person.clone(), false),
+        ("cf-access-jwt-assertion", service, false),
+        ("x-vercel-oidc-token", function, false),
+        ("authorization", format!("Bearer {person}"), false),
+        ("authorization", format!("Bearer {id}"), false),
+        ("x-api-key", id, false),
+    ] {
+        for (lines, is_page_refused) in [
+            (&[][..], false),
+            (&[("origin", "https://app.example")], false),
+            (&[("origin", "https://llm.example")], false),
+            (&[websocket, ("origin", "https://app.example")], false),
+            (&[("sec-fetch-site", "same-origin")], false),
+            (&[evil], true),
+            (&[websocket, evil], true),
+            (&[websocket], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+        ] {
+            let lines = [&[(header, value.as_str())], lines].concat();
+            let headers: Vec<Header<'_>> = lines
+                .iter()
+                .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+                .collect();
+            let head = RequestHead::new(b"POST", b"/openai/v1/chat/completions", &headers);
+            let head = RequestHead { authority: b"llm.example", ..head };
+            let reason = |decision: &Decision<'_>| decision.reason_code();
+            let reason = worker.decide(&MemoryStore::default(), &head, at(0), &nobody_is_asked, reason);
+            let is_refused = is_of_browsers && is_page_refused;
+            let expect = if is_refused { "origin_not_allowed" } else { "allowed" };
+            assert_eq!(reason, expect, "{header}: {:?}", &lines[1..]);
+        }
+    }
+}
+
+/// Returns a policy with an issuer that admits all its subjects.
+fn open(signer: &Signer, changes: &Value) -> Value {
+    let issuer = with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any"}));
+    with(&registry_policy(&json!({"issuers": [issuer]})), changes)
+}
+
+#[test]
+fn where_all_are_admitted_a_persons_own_record_narrows_what_they_may() {
+    let signer = Signer::new(1, "k1");
+    let all = json!(["openai", "gemini"]);
+    let person = |changes: Value| {
+        let known = json!({"email": "alice@example.com", "providers": all, "version": 1});
+        Answer(200, with(&known, &changes).to_string())
+    };
+    for (verified, answer, expect) in [
+        (true, person(json!({})), 200),
+        (true, person(json!({"providers": ["gemini"]})), 403),
+        (true, person(json!({"status": "disabled"})), 403),
+        (true, person(json!({"models": ["gpt-4o"]})), 403),
+        (true, Answer::unknown(), 200),
+        // It fails closed, like all that the registry decides.
+        (true, Answer(500, String::new()), 503),
+        (true, Answer(0, String::new()), 503),
+        // Whoever claims the address of a disabled person gets no further than that person.
+        (false, person(json!({})), 200),
+        (false, person(json!({"providers": ["gemini"]})), 403),
+        (false, person(json!({"status": "disabled"})), 403),
+        (false, Answer::unknown(), 200),
+    ] {
+        let worker = Worker::new(&open(&signer, &json!({})));
+        let token = signer.sign(&with(&claims(), &json!({"email_verified": verified})));
+        let registry = |path: &str| {
+            assert_eq!(path, "/v1/principals/alice%40example.com");
+            Answer(answer.0, answer.1.clone())
+        };
+        let status = worker.ask(&MemoryStore::default(), &token, at(0), &registry);
+        assert_eq!((status, worker.calls()), (expect, 1), "{verified}, {}", answer.1);
+    }
+    let in_policy = json!({
+        "registry": null, "principals": [{"email": "alice@example.com", "providers": ["gemini"]}],
+    });
+    let worker = Worker::new(&open(&signer, &in_policy));
+    for (email, expect) in [("alice@example.com", 403), ("bob@example.com", 200)] {
+        let token = signer.sign(&with(&claims(), &json!({"email": email})));
+        let status = worker.ask(&MemoryStore::default(), &token, at(0), &nobody_is_asked);
+        assert_eq!(status, expect, "{email}");
+    }
+}
+
+#[test]
+fn the_address_of_another_gives_neither_their_budget_nor_their_name() {
+    let signer = Signer::new(1, "k1");
+    let people = json!({
+        "registry": null, "rate_limit": {"requests": 1, "per": "60s"},
+        "principals": [{
+            "email": "alice@example.com", "providers": ["openai"], "rate_limit": {"requests": 3, "per": "60s"},
+        }],
+    });
+    let (worker, store) = (Worker::new(&open(&signer, &people)), MemoryStore::default());
+    for (changes, statuses) in [
+        (json!({"sub": "guest", "email_verified": false}), vec![200, 429]),
+        (json!({}), vec![200, 200, 200, 429]),
+    ] {
+        let token = signer.sign(&with(&claims(), &changes));
+        let ask = |_: &u16| worker.ask(&store, &token, at(0), &nobody_is_asked);
+        assert_eq!(statuses.iter().map(ask).collect::<Vec<_>>(), statuses, "{changes}");
+    }
+}
+
+#[test]
+fn a_person_without_a_record_costs_one_call_and_renewals_that_nobody_waits_for() {
+    let signer = Signer::new(1, "k1");
+    let (worker, store) = (Worker::new(&open(&signer, &json!({}))), MemoryStore::default());
+    let token = signer.sign(&with(&claims(), &json!({"exp": NOW + HOUR})));
+    // An absence is kept as long as a record: for a minute, and renewed behind a request after half of it.
+    for (second, calls) in [(0, 1), (1, 0), (11, 0), (29, 0), (30, 1), (31, 0), (59, 0), (60, 1), (300, 1)] {
+        let status = worker.ask(&store, &token, at(second), &|_| Answer::unknown());
+        assert_eq!((status, worker.calls()), (200, calls), "after {second} s");
+    }
+    // The registry is gone: the absence holds for its minute, like a record.
+    for (second, expect) in [(301, 200), (359, 200), (361, 503)] {
+        assert_eq!(worker.ask(&store, &token, at(second), &fails), expect, "after {second} s");
+    }
+    // The feed tells of a person that is created disabled.
+    let worker = Worker::new(&open(&signer, &json!({})));
+    worker.hear(&store, at(0), &json!({"sequence": 1, "reset": false, "changes": []}));
+    assert_eq!(worker.ask(&store, &token, at(1), &|_| Answer::unknown()), 200);
+    let change = json!({"kind": "user", "key": "alice@example.com", "sequence": 2});
+    worker.hear(&store, at(2), &json!({"sequence": 2, "reset": false, "changes": [change]}));
+    let disabled = |_: &str| {
+        let person =
+            json!({"email": "alice@example.com", "providers": [], "status": "disabled", "version": 2});
+        Answer(200, person.to_string())
+    };
+    assert_eq!(worker.ask(&store, &token, at(3), &disabled), 403);
+}
+
+#[test]
+fn a_server_that_knows_tokens_only_is_asked_for_no_person() {
+    let signer = Signer::new(1, "k1");
+    let issuer = |principals: &str| with(&oidc(&json!([signer.jwk()])), &json!({"principals": principals}));
+    for (principals, expect) in [("any", 200), ("known", 403)] {
+        let policy = with(
+            &introspection(),
+            &json!({
+                "issuers": [issuer(principals)],
+                "principals": [{"email": "bob@example.com", "providers": ["openai"]}],
+            }),
+        );
+        let worker = Worker::new(&policy);
+        let status = worker.ask(&MemoryStore::default(), &signer.sign(&claims()), at(0), &nobody_is_asked);
+        assert_eq!(status, expect, "{principals}");
     }
 }
 

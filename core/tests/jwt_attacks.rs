@@ -348,17 +348,48 @@ fn j15_a_preview_is_no_production_at_vercel() {
 
 #[test]
 fn j15_an_email_that_the_issuer_does_not_vouch_for_is_none() {
-    let policy = trusted();
-    for (verified, email) in [
-        (json!(true), true),
-        (json!(false), false),
-        (json!("true"), false),
-        (json!(1), false),
-        (json!(null), true),
+    let keys = json!([signer().jwk()]);
+    let allows = json!({"name": "allows", "issuer": "https://allows.example", "unverified_email": "allow"});
+    // Google's proxy signs in each person, and sends no such claim.
+    let iap = json!({"name": "iap", "issuer": "https://cloud.google.com/iap"});
+    let strict_iap = with(&iap, &json!({"unverified_email": "refuse"}));
+    let issuers =
+        |iap: &Value| policy(&json!([oidc(&keys), with(&oidc(&keys), &allows), with(&oidc(&keys), iap)]));
+    let (policy, strict) = (issuers(&iap), issuers(&strict_iap));
+    let vouches = |policy: &Policy, issuer: &str, verified: &Value| {
+        let token = signer().sign(&with(&claims(), &json!({"iss": issuer, "email_verified": verified})));
+        verify(policy, &token).unwrap().email().is_some()
+    };
+    // JSON null here takes the claim out.
+    for (verified, strictly, if_allowed) in [
+        (json!(true), true, true),
+        (json!("true"), true, true),
+        (json!(null), false, true),
+        (json!(false), false, false),
+        (json!("false"), false, false),
+        (json!("True"), false, false),
+        (json!("true "), false, false),
+        (json!(""), false, false),
+        (json!(1), false, false),
+        (json!([true]), false, false),
+        (json!({"true": true}), false, false),
     ] {
-        let token = signer().sign(&with(&claims(), &json!({"email_verified": verified})));
-        assert_eq!(verify(&policy, &token).unwrap().email().is_some(), email, "{verified}");
+        for (issuer, policy, expect) in [
+            ("https://id.example", &policy, strictly),
+            ("https://allows.example", &policy, if_allowed),
+            ("https://cloud.google.com/iap", &policy, if_allowed),
+            ("https://cloud.google.com/iap", &strict, strictly),
+        ] {
+            assert_eq!(vouches(policy, issuer, &verified), expect, "{issuer}: {verified}");
+        }
     }
+    let null = format!("{}", with(&claims(), &json!({"email_verified": 0})))
+        .replace(r#"verified":0"#, r#"verified":null"#);
+    let token = signer().sign_raw(&signer().header().to_string(), null);
+    assert_eq!(verify(&policy, &token).unwrap().email(), None);
+    // An address that names nobody need not be one.
+    let token = signer().sign(&with(&claims(), &json!({"email": "alice", "email_verified": false})));
+    assert_eq!(verify(&policy, &token).unwrap().email(), None);
     // A Kelvin sign does not make another person Alice.
     let token = signer().sign(&with(&claims(), &json!({"email": "\u{212a}im@example.com"})));
     assert_eq!(verify(&policy, &token).unwrap().email(), Some("\u{212a}im@example.com"));

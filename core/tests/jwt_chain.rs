@@ -22,11 +22,12 @@ const RSA: &str = include_str!("../../tests/vectors/rfc7520/jws/4_1.rsa_v15_sign
 #[derive(Serialize, Deserialize)]
 struct Custom {
     email: String,
+    email_verified: bool,
 }
 
 fn of_alice() -> JWTClaims<Custom> {
     let at = |offset: i64| Some(UnixTimeStamp::from_secs(u64::try_from(NOW + offset).unwrap()));
-    let custom = Custom { email: "Alice@example.com".to_owned() };
+    let custom = Custom { email: "Alice@example.com".to_owned(), email_verified: true };
     let mut claims = Claims::with_custom_claims(custom, Duration::from_secs(300))
         .with_issuer("https://id.example")
         .with_audience("keyswap")

@@ -90,7 +90,6 @@ fn rows() -> Vec<Row> {
     };
     let person = |provider: &str| json!([{"email": "p@b.c", "providers": [provider]}]);
     let known = issuer(&json!({"principals": "known"}));
-    let cookie = json!([issuer(&json!({"slots": ["cookie:id"]}))]);
     let sources = |second: &Value| json!([{"env": "A"}, second]);
     let second = issuer(&json!({"name": "second", "providers": ["anthropic"]}));
     let added = |slug: &str| json!({"own": {"url": "https://own", "credential": "openai", "slug": slug}});
@@ -146,6 +145,14 @@ fn rows() -> Vec<Row> {
             &[("/issuers", json!([issuer(&json!({}))]))],
         ),
         row(
+            "email-unverified issuers[0].unverified_email",
+            &[
+                ("/principals", person("openai")),
+                ("/issuers", json!([issuer(&json!({"principals": "known", "unverified_email": "allow"}))])),
+            ],
+            &[("/issuers", json!([issuer(&json!({"unverified_email": "allow"}))]))],
+        ),
+        row(
             "issuer-shadowed issuers[1].audiences",
             &[("/issuers", json!([issuer(&json!({})), second]))],
             &[("/issuers", json!([issuer(&json!({"audiences": ["b"]})), second]))],
@@ -154,11 +161,6 @@ fn rows() -> Vec<Row> {
             "audience-open registry.introspection",
             &[("/registry", introspection(&Value::Null))],
             &[("/registry", introspection(&json!(["a"])))],
-        ),
-        row(
-            "cors-open cors",
-            &[("/issuers", cookie.clone())],
-            &[("/issuers", cookie), ("/cors", json!({"allow_origins": ["https://app.example"]}))],
         ),
         row(
             "source-repeated credentials.openai[1]",

@@ -17,6 +17,9 @@ fn whole() -> Value {
             "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"]},
             "service_tokens": ["s"], "principals": "known", "slots": ["cookie:CF_Authorization"], "providers": ["openai"],
             "jwks": {"cluster": "c", "timeout": "5s", "cache_duration": "5m", "stale_if_error": "24h", "refetch_cooldown": "30s"},
+        }, {
+            "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
+            "unverified_email": "allow",
         }],
         "credentials": {
             "openai": [{"env": "A"}, {"http": {
@@ -43,6 +46,7 @@ fn whole() -> Value {
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback"]},
+        "answers": {"pass": ["limits"]},
         "slots": ["authorization"],
     })
 }
@@ -99,6 +103,7 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/issuers/0/principals", json!("any")),
         ("/issuers/0/slots", json!(["header:x-id"])),
         ("/issuers/0/providers", Value::Null),
+        ("/issuers/1/unverified_email", Value::Null),
         ("/issuers/0/jwks/cluster", json!("d")),
         ("/issuers/0/jwks/url", json!("https://keys/jwks")),
         ("/issuers/0/jwks/stale_if_error", json!("1h")),
@@ -137,6 +142,9 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/resource/url", json!("https://other.example")),
         ("/resource/sign_in", Value::Null),
         ("/status/allow", json!(["tokens"])),
+        ("/answers/pass", json!([])),
+        ("/answers", Value::Null),
+        ("/answers/pass", json!(["limits", "account"])),
         ("/slots", json!(["authorization", "x-api-key"])),
         ("/mode", json!("shadow")),
     ] {

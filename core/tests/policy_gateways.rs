@@ -102,7 +102,7 @@ fn what_a_gateway_cannot_mean_is_an_error() {
         ),
         (
             json!({"client_headers": ["cache-key", "metadata"]}),
-            "error at `gateway.cloudflare.client_headers[0]`: expected one of `cache-ttl`, `skip-cache`, `request-timeout`",
+            "error at `gateway.cloudflare.client_headers[0]`: expected one of `request-timeout`, `max-attempts`, `retry-delay`, `backoff`, `cache-ttl`",
         ),
         (
             json!({"client_headers": ["cache-ttl", "cache-ttl"]}),

@@ -174,6 +174,18 @@ fn what_is_missing_or_cannot_be_meant_is_an_error() {
             "error at `issuers[0].principals`: people are known by their email, and a Vercel token has none: write `any`",
         ),
         (
+            json!([with(&access(), &json!({"unverified_email": "refuse"}))]),
+            "error at `issuers[0].unverified_email`: the preset knows which addresses are verified: remove it",
+        ),
+        (
+            json!([with(&vercel(), &json!({"unverified_email": "allow"}))]),
+            "error at `issuers[0].unverified_email`: the preset knows which addresses are verified: remove it",
+        ),
+        (
+            json!([with(&generic(), &json!({"unverified_email": true}))]),
+            "error at `issuers[0].unverified_email`: expected one of `refuse`, `allow`",
+        ),
+        (
             json!([with(&generic(), &json!({"issuer": "https://id.example/?a"}))]),
             "error at `issuers[0].issuer`: a URL here has no query",
         ),

@@ -166,14 +166,33 @@ fn a_candidate_that_refuses_too_much_decides_for_nobody_any_more() {
     for _ in 0..50 {
         plane.ask(&store, "ptk_nobody-0123456789", OPENAI, at(0), &nobody);
     }
-    let refused = (0..100).filter(|number| ask(&plane, &store, *number, at(0)) != FORWARD).count();
-    assert_eq!(refused, 5);
+    // One caller has one vote, however often it is refused.
+    let all = || (0..100).filter(|number| ask(&plane, &store, *number, at(0)) != FORWARD);
+    let first = all().next().unwrap();
+    let of_one = (0..50).filter(|_| ask(&plane, &store, first, at(0)) != FORWARD).count();
+    assert_eq!(of_one, 50);
+    assert!(!plane.metrics().contains(&"keyswap.fallbacks".to_owned()));
+    assert_eq!(all().count(), 5);
     assert_eq!(plane.metrics().iter().filter(|metric| *metric == "keyswap.fallbacks").count(), 1);
     // The other worker takes the failure over with its next round.
     other.work(&store, at(1), &nobody);
     assert!((0..100).all(|number| ask(&other, &store, number, at(1)) == FORWARD));
     // A difference is still reported.
     assert!(other.metrics().iter().any(|metric| metric.starts_with("keyswap.divergences.")));
+}
+
+#[test]
+fn one_caller_over_its_new_limit_ends_no_trial() {
+    let limit = |requests: u32| json!({"rate_limit": {"requests": requests, "per": "60s"}});
+    let (stable, candidate) = (policy(2, &["openai"], &limit(100)), policy(2, &["openai"], &limit(3)));
+    let more = json!({"percent": 100, "fallback": {"refusals": 2, "per": "60s"}});
+    let plane = Plane::new(&rollout(&stable, &candidate, &more));
+    let store = MemoryStore::default();
+    let fallbacks = |number: usize| {
+        (0..20).for_each(|_| _ = ask(&plane, &store, number, at(0)));
+        plane.metrics().iter().filter(|metric| *metric == "keyswap.fallbacks").count()
+    };
+    assert_eq!((fallbacks(0), fallbacks(0), fallbacks(1)), (0, 0, 1));
 }
 
 #[test]
@@ -317,10 +336,10 @@ fn errors_of_both_policies_are_told_with_their_places() {
         (
             rollout(&bad, &bad, &json!({"percent": 101, "x": 1})),
             "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, `slots`, \
-             `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `mode`, `shadow`, `issuers`, \
+             `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `answers`, `mode`, `shadow`, `issuers`, \
              `principals`\n\
              error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, \
-             `slots`, `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `mode`, `shadow`, `issuers`, \
+             `slots`, `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `answers`, `mode`, `shadow`, `issuers`, \
              `principals`\n\
              error at `percent`: expected a number from 0 to 100\n\
              error at `x`: unknown field; expected `version`, `stable`, `candidate`, `percent`, `compare`, `fallback`",
@@ -332,7 +351,7 @@ fn errors_of_both_policies_are_told_with_their_places() {
         (json!({"version": "keyswap-rollout/v1"}), "error: the field `stable` is missing"),
         (
             rollout(&good, &good, &json!({"fallback": {"refusals": 0, "per": "0s"}})),
-            "error at `fallback.refusals`: expected a number from 1 to 1000000\n\
+            "error at `fallback.refusals`: expected a number from 1 to 1000\n\
              error at `fallback.per`: expected a duration from `1s` to `24h`",
         ),
         (

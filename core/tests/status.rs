@@ -36,6 +36,7 @@ fn policy(allow: &Value) -> Value {
 
 fn nobody(path: &str) -> Answer {
     match path {
+        "/v1/principals/alice%40example.com" => Answer::unknown(),
         "/t" => Answer(200, json!({"t": "sentinel-fetched", "in": 3600}).to_string()),
         path => panic!("{path} was asked for"),
     }
@@ -164,9 +165,15 @@ fn an_identity_may_ask_only_where_its_issuer_names_the_status() {
 fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
     let worker = Worker::new(&policy(&json!(["loopback"])));
     let store = MemoryStore::default();
-    let authorization = format!("Bearer {CALLER}");
-    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-    for path in [&b"/groq/models"[..], b"/openai/models"] {
+    // Both keys refuse one caller, and one of them another caller, too.
+    for (token, path) in [
+        (CALLER, &b"/groq/models"[..]),
+        (CALLER, b"/openai/models"),
+        (CALLER, b"/openai/models"),
+        (OPERATOR, b"/openai/models"),
+    ] {
+        let authorization = format!("Bearer {token}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
         let head = RequestHead { method: b"GET", path, authority: b"", headers: &headers, peer: UNKNOWN };
         let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
         answered(&store, &sent, at(0), &[(":status", "429")]);

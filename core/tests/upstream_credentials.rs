@@ -3,7 +3,7 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::{Capabilities, Environment, MemoryStore};
@@ -527,7 +527,11 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
         (&[(":status", "429")], 30),
         (&[(":status", "429"), ("retry-after", "7")], 7),
         (&[(":status", "429"), ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], 30),
-        (&[(":status", "429"), ("retry-after", "999999")], 3600),
+        // At most ten times what the policy says.
+        (&[(":status", "429"), ("retry-after", "300")], 300),
+        (&[(":status", "429"), ("retry-after", "301")], 300),
+        (&[(":status", "429"), ("retry-after", "999999")], 300),
+        (&[(":status", "429"), ("retry-after", "0")], 1),
         (&[(":status", "401"), ("retry-after", "7")], 30),
     ] {
         let pool = Pool::new();
@@ -554,27 +558,25 @@ fn a_key_that_was_refused_rests_and_nobody_else_moves() {
 }
 
 #[test]
-fn one_caller_who_asks_for_what_a_key_is_not_for_does_not_have_it_rest_for_others() {
-    let pool = Pool::new();
-    let before = pool.keys(0, at(0));
-    let others: Vec<&String> = pool
-        .tokens
-        .iter()
-        .zip(&before)
-        .filter(|(_, key)| **key == before[0])
-        .map(|(token, _)| token)
-        .collect();
-    for _ in 0..20 {
-        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
-        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
-        pool.refuse(0, others[1], at(0), &[(":status", "200")]);
+fn one_caller_however_often_refused_moves_nobody_but_itself() {
+    for status in ["401", "429"] {
+        let pool = Pool::new();
+        let before = pool.keys(0, at(0));
+        let answer = [(":status", status), ("retry-after", "30")];
+        for _ in 0..20 {
+            // Its requests go by one key after the other, until each is refused to it.
+            pool.refuse(0, &pool.tokens[0], at(0), &answer);
+        }
+        for worker in [0, 1] {
+            pool.workers[worker].work(&pool.store, at(0), &nobody);
+            let after = pool.keys(worker, at(0));
+            assert_eq!(after[1..], before[1..], "{status}, worker {worker}");
+        }
+        let pool = Pool::new();
+        pool.refuse(0, &pool.tokens[0], at(0), &answer);
+        assert_ne!(pool.ask(0, &pool.tokens[0], at(0)).0, before[0], "{status}: it has another key at once");
+        assert_eq!(pool.ask(0, &pool.tokens[0], at(30)).0, before[0], "{status}");
     }
-    assert_eq!(pool.keys(0, at(0)), before);
-    // Where no other caller's request says otherwise, three are enough.
-    for _ in 0..3 {
-        pool.refuse(0, others[0], at(0), &[(":status", "401")]);
-    }
-    assert_ne!(pool.keys(0, at(0)), before);
 }
 
 #[test]
@@ -591,13 +593,9 @@ fn other_answers_leave_a_key_in_use() {
 fn where_every_key_rests_the_one_is_used_that_would_be_anyway() {
     let pool = Pool::new();
     let before = pool.keys(0, at(0));
-    let refused: RefCell<BTreeSet<String>> = RefCell::default();
-    for token in &pool.tokens {
-        let key = pool.refuse(0, token, at(0), &[(":status", "429")]);
-        refused.borrow_mut().insert(key);
-        if refused.borrow().len() == 3 {
-            break;
-        }
+    let sent: Vec<Exchange> = pool.tokens.iter().map(|token| pool.ask(0, token, at(0)).1).collect();
+    for sent in sent {
+        answered(&pool.store, &sent, at(0), &[(":status", "429")]);
     }
     assert_eq!(pool.keys(0, at(0)), before);
 }
@@ -624,13 +622,103 @@ fn a_value_that_was_refused_late_says_nothing_of_its_successor() {
     }
     assert_eq!(send(at(52), &nobody).0, "Bearer second");
     // The new one is refused as well: then it rests, until there is another.
-    for _ in 0..3 {
-        let (_, new) = send(at(53), &nobody);
-        answered(&store, &new, at(53), &[(":status", "401")]);
-    }
+    let (_, new) = send(at(53), &nobody);
+    answered(&store, &new, at(53), &[(":status", "401")]);
     assert_eq!(send(at(54), &nobody).0, "Bearer b");
     worker.work(&store, at(101), &|_| token("third", 60));
     assert_eq!(send(at(102), &nobody).0, "Bearer third");
+}
+
+#[test]
+fn what_an_upstream_tells_of_its_account_is_for_callers_only_where_the_policy_says_so() {
+    let upstreams: [(&[u8], &[u8]); 5] = [
+        (b"content-type", b"application/json"),
+        (b"x-ratelimit-remaining-tokens", b"9"),
+        (b"openai-organization", b"org-1"),
+        (b"retry-after", b"1"),
+        (b"location", b"/v1/models?key=1"),
+    ];
+    for (pass, expect) in [
+        (None, "content-type retry-after location"),
+        (Some(json!([])), "content-type retry-after location"),
+        (Some(json!(["limits"])), "content-type x-ratelimit-remaining-tokens retry-after location"),
+        (Some(json!(["account"])), "content-type openai-organization retry-after location"),
+        (
+            Some(json!(["account", "limits"])),
+            "content-type x-ratelimit-remaining-tokens openai-organization retry-after location",
+        ),
+    ] {
+        let mut document = json!({
+            "version": "keyswap/v1",
+            "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai"]}],
+            "credentials": {"openai": [{"env": "A"}]},
+        });
+        if let Some(pass) = &pass {
+            document["answers"] = json!({ "pass": pass });
+        }
+        let worker = Worker::within(&document, Variables(&[("A", "a")]));
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead::new(b"GET", b"/v1/models", &headers);
+        let (_, exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, carried);
+        let names = exchange.response().fields(&upstreams).map(|(name, _)| str::from_utf8(name).unwrap());
+        assert_eq!(names.collect::<Vec<_>>().join(" "), expect, "{pass:?}");
+        assert_eq!(exchange.response().replaces(Some(b"404")), None);
+    }
+}
+
+#[test]
+fn an_upstream_whose_target_held_the_key_shows_it_to_nobody() {
+    let document = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256(TOKEN), "label": "l", "providers": ["gemini"]}],
+        "credentials": {"gemini": [{"env": "G"}]},
+        "answers": {"pass": ["limits", "account"]},
+    });
+    let worker = Worker::within(&document, Variables(&[("G", "real-key")]));
+    let path =
+        format!("/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent?key={TOKEN}");
+    let headers = [
+        Header { name: b"upgrade", value: b"websocket" },
+        Header { name: b"origin", value: b"https://app.example" },
+    ];
+    let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
+    let ((), exchange) = worker.send(&MemoryStore::default(), &head, at(0), &nobody, |_| ());
+    let response = exchange.response();
+    let upstreams: [(&[u8], &[u8]); 6] = [
+        (b"upgrade", b"websocket"),
+        (b"sec-websocket-accept", b"x"),
+        (b"Location", b"/ws?key=real-key"),
+        (b"www-authenticate", b"Bearer"),
+        (b"x-debug", b"GET /ws?Key=real-key"),
+        (b"x-trace", b"1"),
+    ];
+    let names = response.fields(&upstreams).map(|(name, _)| str::from_utf8(name).unwrap());
+    let expect = [
+        "sec-websocket-accept",
+        "x-trace",
+        "access-control-allow-origin",
+        "access-control-expose-headers",
+        "vary",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), expect);
+    assert_eq!(response.replaces(Some(b"101")), None);
+    for (status, expect) in [
+        (&b"200"[..], 502),
+        (b"302", 502),
+        (b"400", 400),
+        (b"401", 401),
+        (b"429", 429),
+        (b"503", 503),
+        (b"", 502),
+        (b"99999", 502),
+    ] {
+        let reply = response.replaces(Some(status)).unwrap();
+        assert_eq!(reply.status, expect, "{status:?}");
+        assert!(reply.body.contains("upstream_refused"), "{}", reply.body);
+        assert!(reply.headers.iter().any(|(name, _)| *name == "access-control-allow-origin"));
+    }
+    assert_eq!(response.replaces(None).unwrap().status, 502);
 }
 
 #[test]

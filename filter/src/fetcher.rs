@@ -23,6 +23,9 @@ const MAX_QUEUED: usize = 2048;
 const MAX_WAITERS: usize = 8192;
 /// The most requests that wait for one key, so that there is room for those of other keys.
 const MAX_WAITERS_PER_KEY: usize = 4096;
+/// The most bytes of heads that are kept for judgements in the background. A head may have 60 KiB, and nobody waits for
+/// these: one more is not judged.
+const MAX_BACKGROUND_BYTES: usize = 4 << 20;
 /// The time after which a queued call is not made at all.
 const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -41,6 +44,8 @@ pub(crate) struct Fetcher {
     fetching: BTreeSet<FetchKey>,
     waiting: BTreeMap<FetchKey, Vec<Waiter>>,
     waiters: usize,
+    /// The bytes of the heads among them that are kept for judgements in the background.
+    background_bytes: usize,
     period: u32,
 }
 
@@ -68,6 +73,14 @@ impl Waiter {
         matches!(self, Self::Request(other, _) if Rc::ptr_eq(other, request))
     }
 
+    /// Returns the bytes of the head that is kept.
+    fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Request(..) => 0,
+            Self::Background(map, _) => map.size(),
+        }
+    }
+
     fn into_ticket(self) -> Ticket {
         match self {
             Self::Request(_, ticket) | Self::Background(_, ticket) => ticket,
@@ -80,7 +93,10 @@ impl Fetcher {
     pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Ticket> {
         let is_new = !self.fetching.contains(&fetch.key);
         let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
-        if self.waiters >= MAX_WAITERS
+        let kept_bytes = waiter.kept_bytes();
+        let background_bytes = self.background_bytes.saturating_add(kept_bytes);
+        if (kept_bytes > 0 && background_bytes > MAX_BACKGROUND_BYTES)
+            || self.waiters >= MAX_WAITERS
             || beside >= MAX_WAITERS_PER_KEY
             || (is_new && self.queue.len() >= MAX_QUEUED)
         {
@@ -91,6 +107,7 @@ impl Fetcher {
         }
         self.waiting.entry(fetch.key.clone()).or_default().push(waiter);
         self.waiters = self.waiters.saturating_add(1);
+        self.background_bytes = background_bytes;
         if is_new {
             self.push(fetch, now);
         }
@@ -139,6 +156,8 @@ impl Fetcher {
         self.fetching.remove(key);
         let waiters = self.waiting.remove(key).unwrap_or_default();
         self.waiters = self.waiters.saturating_sub(waiters.len());
+        let kept_bytes: usize = waiters.iter().map(Waiter::kept_bytes).sum();
+        self.background_bytes = self.background_bytes.saturating_sub(kept_bytes);
         waiters
     }
 

@@ -33,6 +33,11 @@ impl HeaderMap {
         if pairs == count && can_be { Ok(Self { bytes, pairs }) } else { Err(Malformed) }
     }
 
+    /// Returns the size of the map in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.pairs
     }

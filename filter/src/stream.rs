@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use keyswap_core::answer::LocalReply;
+use keyswap_core::answer::{LocalReply, ResponseHeaders};
 use keyswap_core::judge::{AnswerHead, Decision, Request as Judged, Rewrite, Verdict};
 use keyswap_core::request::{HeadFields, RequestHead};
 use keyswap_core::services::Resolution;
@@ -82,9 +82,20 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
         let exchange = self.request.exchange.borrow();
         let response = exchange.response();
+        if exchange.has_to_learn()
+            && let Ok(now) = host::now()
+        {
+            exchange.answered(&Answer, now, &SharedData);
+        }
+        if response.hides_any()
+            && let Some(local_reply) = hide(response, count)
+        {
+            reply(&local_reply);
+            return Action::Pause;
+        }
         for name in response.remove {
             complain(host::remove(Map::ResponseHeaders, name.as_bytes()));
         }
@@ -93,11 +104,6 @@ impl HttpContext for Stream {
         }
         for (name, value) in &response.add {
             complain(host::add(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
-        }
-        if exchange.has_to_learn()
-            && let Ok(now) = host::now()
-        {
-            exchange.answered(&Answer, now, &SharedData);
         }
         Action::Continue
     }
@@ -237,6 +243,34 @@ fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
     let decision = in_force.host_failure();
     shared.metrics.count(&decision);
     conclude(request, &decision)
+}
+
+/// Removes the headers of an upstream's answer that are not for the caller. Returns the reply to give in place of an answer
+/// that must not be seen. What Envoy answers itself passes.
+fn hide(response: &ResponseHeaders, count: usize) -> Option<LocalReply> {
+    let hidden = host::header_map(Map::ResponseHeaders, count).and_then(|lines| {
+        let mut hidden: Vec<Vec<u8>> = Vec::new();
+        for line in lines.iter() {
+            let (name, value) = line?;
+            if response.hides(name, value) {
+                hidden.push(name.to_vec());
+            }
+        }
+        Ok(hidden)
+    });
+    let replaced = response.replaces(Answer.value(":status").as_deref());
+    if (replaced.is_none() && matches!(&hidden, Ok(names) if names.is_empty())) || !Answer.is_of_upstream() {
+        return None;
+    }
+    if replaced.is_some() {
+        return replaced;
+    }
+    let removed =
+        hidden.and_then(|names| names.iter().try_for_each(|name| host::remove(Map::ResponseHeaders, name)));
+    removed.err().map(|error| {
+        log::error!("an answer could not be read: {error}");
+        LocalReply::host_failure()
+    })
 }
 
 /// Ends the stream here. Where even that fails, the stream stays paused: it is never forwarded.

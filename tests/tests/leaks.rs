@@ -156,10 +156,12 @@ fn tokens_and_credentials_stay_out_of_logs_stats_dumps_shared_data_and_replies()
             }
         }
     }
-    // A rate-limited key starts a cooldown. Lookups and budgets fill the shared data.
+    // A key that is rate-limited for two callers starts a cooldown for all. Lookups and budgets fill the shared data.
     bed.standin.refuse_if(|_| Some(Refusal { status: 429, body: json!({}), ..Refusal::default() }));
     for request in [
         Request::get("/v1/models").bearer(REGISTERED),
+        Request::get("/v1/models").bearer(REGISTERED),
+        Request::get("/v1/models").bearer(TOKEN),
         Request::get("/mistral/v1/models").header("x-platform-token", &sentinels.jwt),
         Request::get("/groq/models").bearer(REGISTERED),
     ] {

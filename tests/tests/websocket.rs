@@ -1,8 +1,8 @@
 //! `WebSockets` through Keyswap: the handshake is judged like any request, then every byte passes.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    TOKEN, Testbed,
+    Refusal, Request, TOKEN, Testbed,
     clients::{
         Call, Event, Failure, Mode,
         matrix::{Provider, WS},
@@ -157,6 +157,52 @@ fn an_upgrade_that_the_upstream_refuses_is_answered_in_its_words() -> Result<()>
     assert_eq!(body, json!({ "error": error }));
     assert_eq!(failure.headers.get("x-keyswap-reason"), None);
     Provider::OpenAi.check(&testbed.take_last()?)
+}
+
+/// Google's API takes the key in the URL, which an upstream may show.
+#[test]
+fn an_upgrade_whose_target_held_the_key_is_refused_in_our_words() -> Result<()> {
+    let testbed = Testbed::start()?;
+    let shown = format!("{LIVE}&key=real-gemini-key");
+    let request = Request::get(format!("{LIVE}&key={TOKEN}"))
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    for (status, expect) in [(400, 400), (429, 429), (500, 500), (302, 502), (200, 502)] {
+        let (shown, body) = (shown.clone(), json!({"error": shown}));
+        testbed.standin.refuse_if(move |_| {
+            let headers =
+                ["location", "link", "x-debug", "www-authenticate"].map(|name| (name, shown.clone()));
+            Some(Refusal { status, headers: headers.to_vec(), body: body.clone() })
+        });
+        let answer = testbed.host.send(&request)?;
+        ensure!(answer.status == expect, "{status}: {answer:?}");
+        let all = format!("{:?} {}", answer.headers, answer.text());
+        ensure!(all.contains("upstream_refused") && !all.contains("real-gemini-key"), "{status}: {all}");
+        ensure!(testbed.take_last()?.target.contains("real-gemini-key"), "{status}");
+    }
+    Ok(())
+}
+
+/// The limits and the names of the account are the operator's to know.
+#[test]
+fn what_an_upstream_tells_of_its_account_does_not_reach_callers() -> Result<()> {
+    let testbed = Testbed::start()?;
+    testbed.standin.refuse_if(|_| {
+        let names =
+            ["x-ratelimit-remaining-tokens", "openai-organization", "anthropic-organization-id", "x-other"];
+        Some(Refusal {
+            status: 200,
+            headers: names.map(|name| (name, "1".to_owned())).to_vec(),
+            body: json!({}),
+        })
+    });
+    let answer = testbed.host.send(&Request::get("/v1/models").bearer(TOKEN))?;
+    ensure!(answer.status == 200 && answer.header("x-other") == Some("1"), "{answer:?}");
+    let shown = format!("{:?}", answer.headers);
+    ensure!(!shown.contains("ratelimit-remaining") && !shown.contains("organization"), "{shown}");
+    Ok(())
 }
 
 fn url(testbed: &Testbed, target: &str) -> String {

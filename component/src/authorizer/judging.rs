@@ -97,6 +97,11 @@ impl wit::GuestExchange for Exchange {
         self.inner.response().fields(&fields).map(convert::field).collect()
     }
 
+    fn instead(&self, status: u16) -> Option<wit::Reply> {
+        let reply = self.inner.response().replaces(Some(status.to_string().as_bytes()))?;
+        Some(convert::reply(self.facts.clone(), &reply))
+    }
+
     fn failed(&self, why: wit::Failure) -> wit::Reply {
         let reply = LocalReply::upstream(match why {
             wit::Failure::Unreachable => UpstreamFailure::Unreachable,

@@ -11,6 +11,8 @@ use keyswap_core::worker::{Background, Ticket, Worker};
 
 /// The most log lines and due calls that are kept: a program that never asks loses the oldest.
 const MAX_KEPT: usize = 1024;
+/// The most bytes of heads that are kept for judgements in the background. Nobody waits for these: one more is not judged.
+const MAX_BACKGROUND_BYTES: usize = 4 << 20;
 
 pub(super) struct Shared {
     pub(super) worker: Worker,
@@ -54,6 +56,13 @@ impl Shared {
     /// Keeps a judgement in the background, with the call that it needs.
     pub(super) fn keep_background(&self, background: Option<Background>, head: OwnedHead, now: Moment) {
         if let Some(Background { fetch, ticket }) = background {
+            let kept_bytes = self.due.try_borrow().map_or(usize::MAX, |due| {
+                let heads = due.iter().filter_map(|due| due.background.as_ref());
+                heads.fold(head.size(), |sum, (head, _)| sum.saturating_add(head.size()))
+            });
+            if kept_bytes > MAX_BACKGROUND_BYTES {
+                return self.worker.abandon(&fetch.key, now);
+            }
             self.keep_due([Due { fetch: *fetch, background: Some((head, ticket)) }], now);
         }
     }

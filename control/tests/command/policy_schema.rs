@@ -124,6 +124,10 @@ fn whole() -> Value {
                 "audiences": ["https://vercel.com/acme"], "claims": {"project_id": ["prj_1"]}, "principals": "any",
                 "slots": ["header:x-vercel-oidc-token"],
             },
+            {
+                "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
+                "unverified_email": "allow", "providers": ["openai"],
+            },
         ],
         "credentials": {
             "openai": [{"env": "A"}, {"http": {
@@ -156,6 +160,7 @@ fn whole() -> Value {
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback", "tokens"]},
+        "answers": {"pass": ["limits", "account"]},
         "slots": ["authorization", "query:key"],
     })
 }

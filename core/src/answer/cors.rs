@@ -1,8 +1,9 @@
 //! Cross-origin resource sharing by the Fetch standard: the pages that may call from a browser, and the answer headers
 //! that they may read.
 //!
-//! Credentials in the standard's sense (cookies) are never allowed. So every origin is allowed unless the policy lists
-//! origins.
+//! A page may always use a token that it was given, so every origin is allowed unless the policy lists origins. An
+//! identity that the browser sends by itself (a cookie) is another matter. Forms, uploads and sockets of any page
+//! carry one, and no answer header holds them up. Such an identity counts only for pages that are named, or our own.
 
 use std::borrow::Cow;
 
@@ -20,7 +21,15 @@ impl Origins {
     fn allow(&self, origin: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::These(origins) => origins.iter().any(|allowed| allowed.as_bytes() == origin),
+            Self::These(_) => self.lists(origin),
+        }
+    }
+
+    /// Returns whether the policy names this origin; `*` names none.
+    fn lists(&self, origin: &[u8]) -> bool {
+        match self {
+            Self::Any => false,
+            Self::These(origins) => origins.iter().any(|listed| listed.as_bytes() == origin),
         }
     }
 }
@@ -51,6 +60,34 @@ fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
     let is_plain = (1..=256).contains(&origin.len())
         && origin.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     (is_plain && origins.next().is_none()).then_some(origin)
+}
+
+/// Returns whether a request may use an identity that browsers send by themselves: it comes from a page that the policy
+/// lists, from a page of this very host, or from no page.
+///
+/// `Origin` tells the page (RFC 6454 section 7), and `Sec-Fetch-Site` its relation to this host (Fetch Metadata Request
+/// Headers). Browsers send neither with some requests, but `Origin` with every WebSocket (RFC 6455 section 4.1). So a
+/// WebSocket needs one.
+pub(crate) fn may_use_identity(origins: &Origins, head: &RequestHead<'_>) -> bool {
+    let is_near =
+        || head.values("sec-fetch-site").all(|site| matches!(site.trim_ascii(), b"same-origin" | b"none"));
+    match origin(head) {
+        Some(origin) => origins.lists(origin.as_bytes()) || (is_own(origin, head.authority) && is_near()),
+        None => head.values("origin").next().is_none() && !head.is_websocket_upgrade() && is_near(),
+    }
+}
+
+/// Returns whether an origin is that of the request itself. The scheme is not compared: the host may stand behind a
+/// proxy that ends TLS.
+fn is_own(origin: &str, authority: &[u8]) -> bool {
+    let https = origin.strip_prefix("https://").map(|host| (host, ":443"));
+    let Some((host, port)) = https.or_else(|| origin.strip_prefix("http://").map(|host| (host, ":80")))
+    else {
+        return false;
+    };
+    let without_port = |authority| str::strip_suffix(authority, port).unwrap_or(authority);
+    let authority = str::from_utf8(authority).unwrap_or_default();
+    !host.is_empty() && without_port(host).eq_ignore_ascii_case(without_port(authority))
 }
 
 /// Returns the headers that are added to every reply to a request with an origin; none for an origin that is not
@@ -114,6 +151,65 @@ fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
 mod tests {
     use super::*;
     use crate::answer::reason::METHODS;
+    use crate::request::Header;
+
+    fn may_use(origins: &Origins, authority: &str, lines: &[(&str, &str)]) -> bool {
+        let headers: Vec<Header<'_>> = lines
+            .iter()
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
+        let head = RequestHead::new(b"POST", b"/", &headers);
+        may_use_identity(origins, &RequestHead { authority: authority.as_bytes(), ..head })
+    }
+
+    #[test]
+    fn an_identity_of_browsers_is_for_pages_that_are_listed_for_ones_own_and_for_none() {
+        let (any, app) = (Origins::Any, Origins::These(vec!["https://app.example".to_owned()]));
+        let websocket = ("upgrade", "websocket");
+        // In a policy that lists `https://app.example`, and in one that lists none.
+        for (lines, if_listed, if_any) in [
+            (&[][..], true, true),
+            (&[("origin", "https://app.example")], true, false),
+            (&[("Origin", "https://app.example"), ("sec-fetch-site", "cross-site")], true, false),
+            (&[("origin", "https://llm.example")], true, true),
+            (&[("origin", "http://llm.example")], true, true),
+            (&[("origin", "https://LLM.example")], true, true),
+            (&[("origin", "https://llm.example:443")], true, true),
+            (&[("origin", "https://llm.example"), ("sec-fetch-site", "same-origin")], true, true),
+            (&[("origin", "https://llm.example"), ("sec-fetch-site", "same-site")], false, false),
+            (&[("origin", "https://llm.example:80")], false, false),
+            (&[("origin", "https://llm.example:8443")], false, false),
+            (&[("origin", "https://llm.example.evil.example")], false, false),
+            (&[("origin", "https://evil.example")], false, false),
+            (&[("origin", "https://evil.example"), ("sec-fetch-site", "none")], false, false),
+            (&[("origin", "https://app.example.evil.example")], false, false),
+            (&[("origin", "https://")], false, false),
+            (&[("origin", "llm.example")], false, false),
+            (&[("origin", "null")], false, false),
+            (&[("origin", "*")], false, false),
+            (&[("origin", "")], false, false),
+            (&[("origin", "https://app.example"), ("origin", "https://app.example")], false, false),
+            (&[("origin", "https://app.example, https://evil.example")], false, false),
+            (&[("sec-fetch-site", "same-origin")], true, true),
+            (&[("sec-fetch-site", "none")], true, true),
+            (&[("sec-fetch-site", "same-site")], false, false),
+            (&[("Sec-Fetch-Site", "cross-site")], false, false),
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], false, false),
+            (&[("sec-fetch-site", "")], false, false),
+            (&[websocket], false, false),
+            (&[websocket, ("sec-fetch-site", "same-origin")], false, false),
+            (&[websocket, ("origin", "https://app.example")], true, false),
+            (&[websocket, ("origin", "https://llm.example")], true, true),
+            (&[websocket, ("origin", "https://evil.example")], false, false),
+        ] {
+            assert_eq!(may_use(&app, "llm.example", lines), if_listed, "listed: {lines:?}");
+            assert_eq!(may_use(&any, "llm.example", lines), if_any, "any: {lines:?}");
+        }
+        // A host that cannot tell the authority has no pages of its own.
+        assert!(!may_use(&app, "", &[("origin", "https://llm.example")]));
+        assert!(may_use(&any, "llm.example:8443", &[("origin", "https://llm.example:8443")]));
+        assert!(may_use(&any, "llm.example:443", &[("origin", "https://llm.example")]));
+    }
 
     #[test]
     fn pages_may_use_the_methods_that_are_forwarded() {

@@ -40,8 +40,12 @@ pub enum CheckError<'a> {
     KeysUnavailable(&'a str),
     /// Neither the policy nor the registry knows the address that the JWT vouches for.
     PersonUnknown,
+    /// The JWT has an address that would name a person, and the issuer does not vouch for the address.
+    EmailUnverified,
     /// The person is known, but disabled.
     PersonDisabled,
+    /// The identity is one that browsers send by themselves, and the request comes from another site's page.
+    OriginNotAllowed(&'a IdentitySlot),
     /// The provider is not in the token's scope, or the policy does not enable it.
     OutOfScope(&'a str),
     /// The gateway's universal endpoint, which the policy does not open.
@@ -78,7 +82,8 @@ impl CheckError<'_> {
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
-            Self::PersonUnknown | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
@@ -109,7 +114,9 @@ impl CheckError<'_> {
             | Self::Jwt(_)
             | Self::KeysUnavailable(_)
             | Self::PersonUnknown
+            | Self::EmailUnverified
             | Self::PersonDisabled
+            | Self::OriginNotAllowed(_)
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
             | Self::ModelsRestricted
@@ -162,7 +169,13 @@ impl fmt::Display for CheckError<'_> {
             Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` does not hold exactly one token"),
             Self::KeysUnavailable(issuer) => write!(f, "no usable keys for the issuer `{issuer}`"),
             Self::PersonUnknown => f.write_str("the token's person is not known"),
+            Self::EmailUnverified => {
+                f.write_str("the issuer does not say that the address is verified (`email_verified`)")
+            }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
+            Self::OriginNotAllowed(slot) => {
+                write!(f, "browsers fill `{slot}` by themselves, and no page of this host or of `cors.allow_origins` asks")
+            }
             Self::OutOfScope(provider) => write!(f, "the token is not for `{provider}`"),
         }
     }

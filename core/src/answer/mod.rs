@@ -2,6 +2,7 @@
 
 pub(crate) mod cors;
 mod error;
+mod hidden;
 mod reason;
 mod reply;
 mod resource;
@@ -9,6 +10,7 @@ mod stage;
 
 pub(crate) use self::cors::Origins;
 pub use self::error::CheckError;
+pub(crate) use self::hidden::Hidden;
 
 pub use self::reason::Reason;
 pub(crate) use self::reason::is_forwarded;

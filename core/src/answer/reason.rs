@@ -47,6 +47,8 @@ pub enum Reason {
     RateLimitUnavailable,
     /// The identity is valid, but its subject is not known.
     PrincipalUnknown,
+    /// The identity came from a browser by itself, for a page that is neither our own nor listed.
+    OriginNotAllowed,
     /// The issuer's keys are not at hand, so the identity cannot be verified now.
     IssuerKeysUnavailable,
     /// The registry cannot be asked, so the token cannot be looked up now.
@@ -61,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -71,6 +73,7 @@ impl Reason {
         Self::TokenExpired,
         Self::TokenStoreUnavailable,
         Self::IssuerKeysUnavailable,
+        Self::OriginNotAllowed,
         Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
         Self::ModelNotAllowed,
@@ -100,6 +103,7 @@ impl Reason {
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
             Self::PrincipalUnknown => "principal_unknown",
+            Self::OriginNotAllowed => "origin_not_allowed",
             Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
             Self::UpstreamCredentialUnavailable => "upstream_credential_unavailable",
@@ -115,6 +119,7 @@ impl Reason {
             Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::PrincipalUnknown
+            | Self::OriginNotAllowed
             | Self::ProviderNotAllowed
             | Self::EndpointNotAllowed
             | Self::ModelNotAllowed => 403,
@@ -164,6 +169,9 @@ impl Reason {
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
             Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
+            Self::OriginNotAllowed => {
+                "page not allowed: your browser sent your identity along for a page that may not use it; ask your platform team to allow the page, or send a token"
+            }
             Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
             Self::UpstreamCredentialUnavailable => "upstream credential unavailable: try again",
@@ -182,6 +190,7 @@ impl Reason {
             | Self::PathInvalid
             | Self::EndpointNotAllowed
             | Self::UpgradeUnsupported
+            | Self::OriginNotAllowed
             | Self::RateLimited
             | Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::error::CheckError;
+use super::hidden::Hidden;
 use super::reason::{METHODS, Reason};
 use crate::limit::Taken;
 use crate::provider::Dialect;
@@ -22,9 +23,31 @@ pub struct ResponseHeaders {
     pub set: Vec<ResponseHeader>,
     /// Lines to add to those that are there.
     pub add: Vec<ResponseHeader>,
+    /// The lines that are hidden from the caller, see [`ResponseHeaders::hides`].
+    pub(crate) hidden: Hidden,
 }
 
 impl ResponseHeaders {
+    /// Returns whether lines of the upstream's answer may be hidden, so that each must be looked at.
+    pub fn hides_any(&self) -> bool {
+        self.hidden.is_any()
+    }
+
+    /// Returns whether a line of the upstream's answer is not for the caller.
+    pub fn hides(&self, name: &[u8], value: &[u8]) -> bool {
+        self.hidden.hides(name, value)
+    }
+
+    /// Returns the answer to give in place of an upstream's with this status; `None` where the upstream's may pass.
+    ///
+    /// Where the target of a request held the credential, an upstream that does not open the WebSocket may show the target
+    /// in its answer.
+    pub fn replaces(&self, status: Option<&[u8]>) -> Option<LocalReply> {
+        let status = str::from_utf8(status.unwrap_or_default()).ok().and_then(|status| status.parse().ok());
+        let is_replaced = self.hidden.key.is_some() && status != Some(SWITCHING_PROTOCOLS);
+        is_replaced.then(|| LocalReply::withheld(status.unwrap_or_default(), self))
+    }
+
     /// Adds the headers that show the rest of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
@@ -56,6 +79,9 @@ fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> 
     }
     text.into()
 }
+
+/// The status of an upstream that opens a WebSocket (RFC 6455 section 4.2.2).
+const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// A failure of an upstream to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +116,18 @@ impl LocalReply {
             UpstreamFailure::Unreachable => (502, "upstream_unreachable", "upstream request failed"),
             UpstreamFailure::TooSlow => (504, "upstream_unavailable", "upstream overloaded or too slow"),
         };
+        Self::of_upstream(status, code, message)
+    }
+
+    /// Returns the reply in place of an answer that may hold the credential. The status of an error stays.
+    fn withheld(status: u16, response: &ResponseHeaders) -> Self {
+        let status = if matches!(status, 400..=599) { status } else { 502 };
+        let mut reply = Self::of_upstream(status, "upstream_refused", "upstream did not open the WebSocket");
+        reply.headers.extend(response.set.iter().chain(&response.add).cloned());
+        reply
+    }
+
+    fn of_upstream(status: u16, code: &str, message: &str) -> Self {
         let error = json!({"type": "api_error", "code": code, "message": message, "param": null});
         let body = json!({"type": "error", "error": error}).to_string();
         Self { status, headers: vec![("content-type", "application/json".into())], body }

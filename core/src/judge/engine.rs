@@ -14,7 +14,7 @@ use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
 use super::verify::{Authenticator, VerifiedToken};
-use crate::answer::{CheckError, LocalReply, Resource, cors, is_forwarded};
+use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
@@ -198,7 +198,7 @@ impl Engine {
         let registry = self.authenticator.registry().map(|registry| &**registry);
         let counted = count(&unlocked, rule, self.limit_store, registry, context)?;
         let grant = unlocked.admit(rule, counted)?;
-        self.note_budget(&grant, progress);
+        self.note_grant(&grant, progress);
 
         let original = Original {
             head,
@@ -265,7 +265,11 @@ impl Engine {
         }
     }
 
-    fn note_budget<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
+    /// Notes the rest of the budget, and the parts of the answer that are not for the caller.
+    fn note_grant<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
+        let passed = self.policy.answers;
+        progress.response.hidden =
+            Hidden { limits: !passed.limits, account: !passed.account, key: grant.key_parameter() };
         if let Some(taken) = grant.taken() {
             progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
             progress.response.budget(taken);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::answers::AnswersPolicy;
 use super::credentials::CredentialPolicy;
 use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
@@ -85,6 +86,7 @@ struct Members<'d> {
     origins: Origins,
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
+    answers: AnswersPolicy,
     shadow: Option<ShadowPolicy>,
     unresolved: Unresolved<'d>,
 }
@@ -153,6 +155,7 @@ impl<'d> Members<'d> {
         let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
         let resource = fields.optional("resource").and_then(|node| resource::read(&node));
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
+        let answers = fields.optional("answers").map(|node| AnswersPolicy::read(&node)).unwrap_or_default();
         let shadow = ShadowPolicy::read(fields);
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
         Self {
@@ -166,6 +169,7 @@ impl<'d> Members<'d> {
             origins: origins.unwrap_or(Origins::Any),
             resource,
             status,
+            answers,
             shadow,
             unresolved: Unresolved { tokens, registry, issuers, people },
         }
@@ -184,6 +188,7 @@ impl<'d> Members<'d> {
                 origins: self.origins,
                 resource: self.resource,
                 status,
+                answers: self.answers,
                 shadow: self.shadow,
                 issuers: Vec::new(),
                 people: BTreeMap::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::answers::AnswersPolicy;
 use super::credentials::CredentialPolicy;
 use super::gateway::{Gateway, GatewayMode};
 use super::issuers;
@@ -29,6 +30,7 @@ pub struct Policy {
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
+    pub(crate) answers: AnswersPolicy,
     /// The shadow mode, with its reports; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,

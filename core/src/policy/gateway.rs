@@ -192,12 +192,12 @@ fn read_controls(fields: &mut Fields<'_>, mode: Option<GatewayMode>) -> Vec<(&'s
 /// The gateway's headers that a policy may leave to clients, with their older names: they steer a client's own request.
 /// The gateway's other headers choose the key, the account that is billed, or what the cache serves to another caller.
 const CLIENT_HEADERS: [(&str, &[&str]); 12] = [
-    ("cache-ttl", &["cf-aig-cache-ttl", "cf-cache-ttl"]),
-    ("skip-cache", &["cf-aig-skip-cache", "cf-skip-cache"]),
     ("request-timeout", &["cf-aig-request-timeout"]),
     ("max-attempts", &["cf-aig-max-attempts"]),
     ("retry-delay", &["cf-aig-retry-delay"]),
     ("backoff", &["cf-aig-backoff"]),
+    ("cache-ttl", &["cf-aig-cache-ttl", "cf-cache-ttl"]),
+    ("skip-cache", &["cf-aig-skip-cache", "cf-skip-cache"]),
     ("collect-log", &["cf-aig-collect-log"]),
     ("collect-log-payload", &["cf-aig-collect-log-payload"]),
     ("event-id", &["cf-aig-event-id"]),
@@ -206,8 +206,9 @@ const CLIENT_HEADERS: [(&str, &[&str]); 12] = [
     ("zdr", &["cf-aig-zdr"]),
 ];
 
-/// The number of them that are left to clients by default, from the first: cache, timeout, retries.
-const DEFAULT_CLIENT_HEADERS: usize = 6;
+/// The number of them that are left to clients by default, from the first: timeout and retries. The cache is shared by all
+/// callers, so one that keeps an answer for long, or has it made anew, does so for the others, too.
+const DEFAULT_CLIENT_HEADERS: usize = 4;
 
 fn read_client_headers(node: &Node<'_>) -> Vec<&'static str> {
     let mut headers = Vec::new();

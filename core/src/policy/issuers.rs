@@ -50,6 +50,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     });
     let claims = fields.optional("claims");
     let service_tokens = fields.optional("service_tokens");
+    let unverified_email = fields.optional("unverified_email");
     let principals = fields.optional("principals");
     let slots = fields.optional("slots").map(|node| read_slots(&node));
     let providers = fields.optional("providers").map(|node| read_providers(&node, why_not));
@@ -60,7 +61,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let preset = preset?;
     let url = url.and_then(|node| preset.read_url(&node));
     let required = preset.read_claims(node, claims.as_ref());
-    let subjects = preset.read_subjects(service_tokens.as_ref());
+    let subjects = preset.read_subjects(url.as_deref(), service_tokens.as_ref(), unverified_email.as_ref());
     let principals = preset.read_principals(principals.as_ref());
     let keys = keys::read(jwks.as_ref(), preset, url.as_deref());
     Some(Issuer {

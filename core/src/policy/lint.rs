@@ -11,12 +11,11 @@ use super::document::Policy;
 use super::gateway::GatewayMode;
 use super::registry::Protocol;
 use super::status::StatusPolicy;
-use crate::answer::Origins;
 use crate::base::UnixTime;
 use crate::identity::jwt::{Issuer, Principals};
 use crate::identity::{CallerRecord, TokenStatus};
 use crate::provider::{EndpointKind, Provider, table};
-use crate::request::{IdentitySlot, Slot};
+use crate::request::Slot;
 
 /// A kind of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,12 +35,12 @@ pub enum Lint {
     IssuerWithoutPeople,
     /// An issuer admits all its subjects, to every provider.
     IssuerOpen,
+    /// An issuer names known people by addresses that are not marked as verified.
+    EmailUnverified,
     /// An issuer's tokens are judged by another entry.
     IssuerShadowed,
     /// Tokens count that were issued for another service.
     AudienceOpen,
-    /// Any page may call, and browsers send an identity along.
-    CorsOpen,
     /// A source repeats one before it, so that it is never asked.
     SourceRepeated,
     /// No slot in which a provider's SDKs send their key is judged.
@@ -84,9 +83,9 @@ impl Lint {
         Self::PersonWithoutScope,
         Self::IssuerWithoutPeople,
         Self::IssuerOpen,
+        Self::EmailUnverified,
         Self::IssuerShadowed,
         Self::AudienceOpen,
-        Self::CorsOpen,
         Self::SourceRepeated,
         Self::SlotLeftOut,
         Self::ProviderShadowed,
@@ -103,9 +102,9 @@ impl Lint {
             Self::PersonWithoutScope => "person-without-scope",
             Self::IssuerWithoutPeople => "issuer-without-people",
             Self::IssuerOpen => "issuer-open",
+            Self::EmailUnverified => "email-unverified",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
-            Self::CorsOpen => "cors-open",
             Self::SourceRepeated => "source-repeated",
             Self::SlotLeftOut => "slot-left-out",
             Self::ProviderShadowed => "provider-shadowed",
@@ -125,9 +124,11 @@ impl Lint {
             Self::PersonWithoutScope => "no issuer lets this person call any of their providers",
             Self::IssuerWithoutPeople => "an issuer admits known people, and no person is known",
             Self::IssuerOpen => "every subject of the issuer may call every provider",
+            Self::EmailUnverified => {
+                "an address names a person without the issuer's word that it is theirs: a guest may have chosen it"
+            }
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
-            Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
             Self::SourceRepeated => "a source stands twice in a chain: the second is never asked",
             Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
             Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
@@ -149,11 +150,11 @@ impl Lint {
             }
             Self::IssuerWithoutPeople => "add people to `principals`, add a `registry`, or remove the issuer",
             Self::IssuerOpen => "list `providers` at the issuer, or admit `known` people only",
+            Self::EmailUnverified => {
+                "have the issuer send `email_verified`, and remove `unverified_email`; or let no guests into the tenant"
+            }
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
             Self::AudienceOpen => "list `audiences`",
-            Self::CorsOpen => {
-                "list the pages in `cors.allow_origins`, or take the cookie out of the issuer's `slots`"
-            }
             Self::SourceRepeated => "remove the second",
             Self::SlotLeftOut => "add one of its slots to `slots`",
             Self::ProviderShadowed => "give one of them another name or `slug`",
@@ -185,7 +186,6 @@ impl Policy {
         self.lint_people(&mut findings);
         self.lint_issuers(&mut findings);
         self.lint_registry(&mut findings);
-        self.lint_cors(&mut findings);
         self.lint_credentials(&mut findings);
         self.lint_slots(&mut findings);
         self.lint_providers(&mut findings);
@@ -226,8 +226,7 @@ impl Policy {
             self.lint_scope(&person.providers, "principals", findings);
             let lets_in = |issuer: &Issuer| {
                 let scope = issuer.providers();
-                issuer.principals() == Principals::Known
-                    && person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
+                person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
             };
             if !self.issuers.iter().any(lets_in) {
                 findings.add_with(Lint::PersonWithoutScope, "principals", &format!("`{email}`"));
@@ -247,6 +246,9 @@ impl Policy {
                 }
                 _ => {}
             }
+            if issuer.takes_unmarked_email() && issuer.principals() == Principals::Known {
+                findings.add(Lint::EmailUnverified, format!("{path}.unverified_email"));
+            }
             // Auth slots carry the tokens of every issuer, so that there the first entry always comes first.
             let earlier = self.issuers.iter().take(index).enumerate();
             let mut same = earlier.filter(|(_, other)| other.url() == issuer.url());
@@ -265,13 +267,6 @@ impl Policy {
                 findings.add(Lint::AudienceOpen, "registry.introspection");
             }
             self.lint_scope(providers, "registry.introspection.providers", findings);
-        }
-    }
-
-    fn lint_cors(&self, findings: &mut Findings) {
-        let is_cookie = |slot: &IdentitySlot| matches!(slot, IdentitySlot::Cookie(_));
-        if self.origins == Origins::Any && self.issuers.iter().flat_map(Issuer::slots).any(is_cookie) {
-            findings.add(Lint::CorsOpen, "cors");
         }
     }
 

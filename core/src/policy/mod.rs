@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). Defaults are the strict choice.
 
+mod answers;
 mod assembly;
 mod bundle;
 mod cors;

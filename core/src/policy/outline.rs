@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::answers::AnswersPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
@@ -49,6 +50,7 @@ impl Policy {
             }},
             "resource": self.resource.as_ref().map(Resource::outline),
             "status": {"allow": self.status.map(status)},
+            "answers": {"pass": answers(self.answers)},
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }
@@ -115,10 +117,16 @@ fn status(status: StatusPolicy) -> Value {
     allowed.into_iter().filter(|(_, allowed)| *allowed).map(|(name, _)| name).collect()
 }
 
+fn answers(AnswersPolicy { limits, account }: AnswersPolicy) -> Value {
+    let passed = [("limits", limits), ("account", account)];
+    passed.into_iter().filter(|(_, passed)| *passed).map(|(name, _)| name).collect()
+}
+
 fn issuer(issuer: &Issuer) -> Value {
-    let services = match &issuer.subjects {
-        Subjects::CloudflareAccess { service_tokens } => json!(service_tokens),
-        Subjects::OpenId => json!([]),
+    let (services, unverified_email) = match &issuer.subjects {
+        Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None),
+        Subjects::OpenId { takes_unmarked_email: true } => (json!([]), Some("allow")),
+        Subjects::OpenId { takes_unmarked_email: false } => (json!([]), Some("refuse")),
     };
     let claim = |(name, values): &(String, Vec<ClaimValue>)| {
         let values = values.iter().map(|value| match value {
@@ -135,6 +143,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "algorithms": issuer.algorithms().iter().map(|it| Algorithm::name(*it)).collect::<Vec<_>>(),
         "names_keys": issuer.names_keys,
         "service_tokens": services,
+        "unverified_email": unverified_email,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.providers(),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),

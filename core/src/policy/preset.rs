@@ -15,6 +15,9 @@ pub(super) enum Preset {
     Oidc,
 }
 
+/// Issuers that vouch for every address in their tokens, and send no `email_verified`: Google's Identity-Aware Proxy.
+const VOUCHING_ISSUERS: [&str; 1] = ["https://cloud.google.com/iap"];
+
 /// Claims that have a field of their own, or are judged without one.
 const JUDGED_CLAIMS: [&str; 5] = ["aud", "exp", "iat", "iss", "nbf"];
 
@@ -83,15 +86,27 @@ impl Preset {
         claims
     }
 
-    pub(super) fn read_subjects(self, service_tokens: Option<&Node<'_>>) -> Subjects {
+    /// Reads how the issuer of this `iss` names its subjects.
+    pub(super) fn read_subjects(
+        self,
+        issuer: Option<&str>,
+        service_tokens: Option<&Node<'_>>,
+        unverified_email: Option<&Node<'_>>,
+    ) -> Subjects {
         let names = service_tokens.map(|node| read_texts(node, "`common_name` of a service token"));
+        let takes_unmarked_email =
+            unverified_email.and_then(|node| node.choice(&[("refuse", false), ("allow", true)]));
+        if let Some(node) = unverified_email.filter(|_| self != Self::Oidc) {
+            node.fail("the preset knows which addresses are verified: remove it");
+        }
         if self == Self::CloudflareAccess {
             return Subjects::CloudflareAccess { service_tokens: names.unwrap_or_default() };
         }
         if let Some(node) = service_tokens {
             node.fail("only `cloudflare_access` has service tokens: remove it");
         }
-        Subjects::OpenId
+        let vouches = || issuer.is_some_and(|url| VOUCHING_ISSUERS.contains(&url));
+        Subjects::OpenId { takes_unmarked_email: takes_unmarked_email.unwrap_or_else(vouches) }
     }
 
     pub(super) fn read_principals(self, node: Option<&Node<'_>>) -> Option<Principals> {

@@ -3,6 +3,7 @@
 //! A policy alone is a rollout of itself. Errors of the policies in it keep their own places, behind `stable.` and
 //! `candidate.`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -40,11 +41,14 @@ pub struct CandidatePolicy {
     pub(crate) fallback: Option<Fallback>,
 }
 
+/// The bounds of the number: each principal takes eight bytes of shared memory.
+const PRINCIPALS: RangeInclusive<u32> = 1..=1000;
+
 /// The condition under which the stable policy decides for all again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fallback {
-    /// The number of requests that the candidate refused and the stable policy would have forwarded …
-    pub(crate) refusals: u32,
+    /// The number of principals of which the candidate refused a request that the stable policy would have forwarded …
+    pub(crate) principals: u32,
     /// … within this time.
     pub(crate) window: Duration,
 }
@@ -139,15 +143,15 @@ fn read_percent(node: &Node<'_>) -> Option<u8> {
 
 fn read_fallback(node: &Node<'_>) -> Option<Fallback> {
     let mut fields = node.fields()?;
-    let refusals = fields.required("refusals").and_then(|node| {
+    let principals = fields.required("refusals").and_then(|node| {
         let number = node.number()?;
-        let number = u32::try_from(number).ok().filter(|number| (1..=1_000_000).contains(number));
-        node.check(number, "expected a number from 1 to 1000000")
+        let number = u32::try_from(number).ok().filter(|number| PRINCIPALS.contains(number));
+        node.check(number, "expected a number from 1 to 1000")
     });
     let window = fields.required("per").and_then(|node| {
         let range = Duration::from_secs(1)..=Duration::from_hours(24);
         duration_within(&node, range, "expected a duration from `1s` to `24h`")
     });
     fields.finish();
-    Some(Fallback { refusals: refusals?, window: window? })
+    Some(Fallback { principals: principals?, window: window? })
 }

@@ -68,6 +68,13 @@ impl OwnedHead {
         self.fields.iter().map(|(name, value)| Header { name: name.as_bytes(), value }).collect()
     }
 
+    /// Returns the bytes of the head.
+    pub fn size(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let line = [self.method.len(), self.target.len(), self.authority.len()];
+        fields.chain(line).fold(0, usize::saturating_add)
+    }
+
     /// Returns the head with its lines, as the engine judges it.
     pub fn with<'a>(&'a self, lines: &'a [Header<'a>]) -> RequestHead<'a> {
         let head = RequestHead::new(self.method.as_bytes(), self.target.as_bytes(), lines);

@@ -11,6 +11,10 @@ use std::fmt;
 use super::credential::{Ambiguous, only};
 use super::head::RequestHead;
 
+/// Identity headers that programs set, and no proxy makes of a cookie: of Cloudflare's command line, and of Vercel's
+/// functions.
+const SET_BY_CLIENTS: [&str; 2] = ["cf-access-token", "x-vercel-oidc-token"];
+
 /// A place in a request that carries an identity JWT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentitySlot {
@@ -26,6 +30,17 @@ impl IdentitySlot {
         match self {
             Self::Header(name) => name,
             Self::Cookie(_) => "cookie",
+        }
+    }
+
+    /// Returns whether a browser fills the slot by itself, for requests of any page: a cookie, or a header that a proxy
+    /// makes of one.
+    ///
+    /// A header counts as such a one, unless it is known that clients and platforms set it.
+    pub(crate) fn is_filled_by_browsers(&self) -> bool {
+        match self {
+            Self::Header(name) => !SET_BY_CLIENTS.contains(&name.as_str()),
+            Self::Cookie(_) => true,
         }
     }
 

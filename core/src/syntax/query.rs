@@ -1,9 +1,11 @@
-//! The `key` parameter of a query: an auth slot of Google's APIs.
+//! Parameters of a query that carry credentials or choose accounts; `key` among them is an auth slot of Google's APIs.
 //!
-//! The parameter is found in every spelling (`KEY`, `k%65y`, after `&` or `;`). Its removal changes no other byte: no
+//! A parameter is found in every spelling (`KEY`, `k%65y`, after `&` or `;`). Its removal changes no other byte: no
 //! decoding and encoding again, no sorting, no change of `%20` to `+`.
 
 use percent_encoding::percent_decode;
+
+use super::reserved::is_reserved_parameter;
 
 /// Returns the values of `key`, still encoded, in order.
 pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -15,9 +17,14 @@ pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
     without(query, is_key)
 }
 
-/// Returns the query without the parameters `name`, in every spelling; `None` where nothing is left of it.
-pub(crate) fn without_parameter(query: &[u8], name: &str) -> Option<Vec<u8>> {
-    without(query, |parameter| is_named(parameter, name))
+/// Returns whether a parameter is reserved, see [`super::reserved`].
+pub(crate) fn has_reserved(query: &[u8]) -> bool {
+    parameters(query).any(|(_, parameter)| is_reserved_parameter(name(parameter)))
+}
+
+/// Returns the query without its reserved parameters; `None` where nothing is left of it.
+pub(crate) fn without_reserved(query: &[u8]) -> Option<Vec<u8>> {
+    without(query, |parameter| is_reserved_parameter(name(parameter)))
 }
 
 fn without(query: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
@@ -45,14 +52,13 @@ fn parameters(query: &[u8]) -> impl Iterator<Item = (Option<u8>, &[u8])> {
     })
 }
 
+/// Returns whether this is `key`, whatever its case and escapes.
 fn is_key(parameter: &[u8]) -> bool {
-    is_named(parameter, "key")
+    percent_decode(name(parameter)).map(|byte| byte.to_ascii_lowercase()).eq(b"key".iter().copied())
 }
 
-/// Returns whether this is the parameter's name, whatever its case and escapes. `name` is in lower case.
-fn is_named(parameter: &[u8], name: &str) -> bool {
-    let found = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-    percent_decode(found).map(|byte| byte.to_ascii_lowercase()).eq(name.bytes())
+fn name(parameter: &[u8]) -> &[u8] {
+    parameter.split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 fn value(parameter: &[u8]) -> &[u8] {
@@ -88,9 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_goes_in_every_spelling() {
-        let query = b"API_KEY=a&model=m&api%5fkey=b&api_keys=c;api_key";
-        assert_eq!(without_parameter(query, "api_key").as_deref(), Some(&b"model=m&api_keys=c"[..]));
+    fn a_reserved_parameter_goes_in_every_spelling() {
+        let query = b"API_KEY=a&model=m&api%5fkey=b&api_keys=c;api_key&openai-project=p&QuotaUser=1&%24httpMethod=GET";
+        assert_eq!(without_reserved(query).as_deref(), Some(&b"model=m&api_keys=c"[..]));
+        assert!(has_reserved(query) && !has_reserved(b"model=m&api_keys=c&a=api_key"));
+        assert_eq!(without_reserved(b"access_token=t"), None);
     }
 
     #[test]

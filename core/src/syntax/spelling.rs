@@ -17,7 +17,7 @@ fn spells(name: &[u8], canonical: &str) -> bool {
 }
 
 #[inline]
-fn normal_byte(byte: u8) -> u8 {
+pub(super) fn normal_byte(byte: u8) -> u8 {
     match byte {
         b'_' | b'.' => b'-',
         _ => byte.to_ascii_lowercase(),

@@ -1,28 +1,34 @@
-//! WebSocket subprotocols that carry credentials: the auth slot of clients that cannot set headers.
+//! WebSocket subprotocols that carry credentials or choose accounts: the headers of clients that cannot set any.
 //!
-//! `Sec-WebSocket-Protocol` is a list; entries that hold a key are taken out whichever slot identified the
+//! `Sec-WebSocket-Protocol` is a list; entries that hold a reserved name are taken out whichever slot identified the
 //! caller, the others stay as they are.
+
+use super::reserved::is_reserved_subprotocol;
 
 /// The prefix of a caller's token (OpenAI's realtime API for browsers).
 const TOKEN_PREFIX: &str = "openai-insecure-api-key.";
 
-/// Prefixes of entries that hold a credential of some service.
-const KEY_PREFIXES: [&str; 4] = [TOKEN_PREFIX, "cf-aig-authorization.", "xi-api-key.", "fal-api-key."];
+/// Entries behind which the next one is a credential (Deepgram's API for browsers).
+const SCHEMES: [&str; 2] = ["token", "bearer"];
 
 /// Returns the proxy tokens among the entries of one header value.
 pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     entries(value).filter_map(|entry| entry.strip_prefix(TOKEN_PREFIX.as_bytes()))
 }
 
-/// Returns whether an entry of this header value holds a credential.
-pub(crate) fn has_key(value: &[u8]) -> bool {
-    entries(value).any(is_key)
+/// Returns whether an entry of this header value is not for an upstream.
+pub(crate) fn has_reserved(value: &[u8]) -> bool {
+    entries(value).any(|entry| is_scheme(entry) || is_reserved_subprotocol(entry))
 }
 
-/// Returns the entries that hold no credential, joined with `, `; `None` where none is left.
-pub(crate) fn without_keys<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
-    let kept: Vec<&[u8]> =
-        values.flat_map(entries).filter(|entry| !entry.is_empty() && !is_key(entry)).collect();
+/// Returns the entries that are for an upstream, joined with `, `; `None` where none is left.
+pub(crate) fn without_reserved<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let mut is_key = false;
+    let kept = values.flat_map(entries).filter(|entry| !entry.is_empty()).filter(|entry| {
+        let is_behind_scheme = std::mem::replace(&mut is_key, is_scheme(entry));
+        !(is_behind_scheme || is_key || is_reserved_subprotocol(entry))
+    });
+    let kept: Vec<&[u8]> = kept.collect();
     (!kept.is_empty()).then(|| kept.join(&b", "[..]))
 }
 
@@ -30,11 +36,8 @@ fn entries(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Returns whether a prefix stands anywhere in the entry: quotes and odd separators hide no key.
-fn is_key(entry: &[u8]) -> bool {
-    let has =
-        |prefix: &&str| entry.windows(prefix.len()).any(|part| part.eq_ignore_ascii_case(prefix.as_bytes()));
-    KEY_PREFIXES.iter().any(has)
+fn is_scheme(entry: &[u8]) -> bool {
+    SCHEMES.iter().any(|scheme| entry.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 #[cfg(test)]
@@ -52,10 +55,19 @@ mod tests {
             (&["OpenAI-Insecure-API-Key.t"], None),
             (&["cf-aig-authorization.t,xi-api-key.k , fal-api-key.k"], None),
             (&["a,,b"], Some("a, b")),
+            (
+                &["realtime, OpenAI-Organization.org-1, openai-project.proj_1, ai-gateway-team.dA"],
+                Some("realtime"),
+            ),
+            (&["token, key", "a"], Some("a")),
+            (&["a, Bearer, e.y.J, b"], Some("a, b")),
+            (&["a, token", "key, b"], Some("a, b")),
+            (&["token"], None),
+            (&["token, bearer, key, tokens"], Some("tokens")),
             (&["a, \"openai-insecure-api-key.t\", b openai-insecure-api-key.t"], Some("a")),
             (&["openai-insecure-api-key"], Some("openai-insecure-api-key")),
         ] {
-            let kept = without_keys(values.iter().map(|value| value.as_bytes()));
+            let kept = without_reserved(values.iter().map(|value| value.as_bytes()));
             assert_eq!(kept.as_deref(), expect.map(str::as_bytes), "{values:?}");
         }
     }
@@ -64,7 +76,7 @@ mod tests {
     fn the_token_is_found_behind_its_prefix() {
         let value = b"realtime, openai-insecure-api-key.ptk_1 ,xi-api-key.k";
         assert_eq!(tokens(value).collect::<Vec<_>>(), [b"ptk_1"]);
-        assert!(has_key(value));
-        assert!(!has_key(b"realtime"));
+        assert!(has_reserved(value));
+        assert!(!has_reserved(b"realtime"));
     }
 }

@@ -1,11 +1,12 @@
 //! Cooldowns of credentials: an upstream refused one (401) or found it too busy (429), so its callers use another for a
 //! while.
 //!
-//! A 429 holds for every caller. A 401 may be the doing of one caller, which asks for what the key is not for. So one
-//! caller's refusals count for little, and an answer of another kind takes them back.
+//! A refusal may be the doing of one caller, which asks for what the key is not for, or too often. So the credential
+//! rests for that caller. It rests for all once another caller was refused in the same way: by a 401 with no other
+//! answer in between, or by a 429 while the first caller's cooldown lasts.
 //!
-//! All workers of a process share a cooldown. Shared memory holds a name's digest and two times; garbage there can at
-//! worst make another key be used.
+//! All workers of a process share the cooldown for all. Shared memory holds a name's digest and two times; garbage there
+//! can at worst make another key be used. The cooldown of one caller is the worker's own.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -15,16 +16,31 @@ use crate::host::{SharedValue, SlotKind, Store, Update};
 
 /// The longest cooldown, whatever an upstream says.
 pub(crate) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
-/// The refusals of one caller, with no other answer in between, that are as good as those of two callers.
-const MAX_REFUSALS_OF_ONE: u8 = 3;
+
+/// The way in which an upstream refused a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The credential is not accepted (401).
+    Unauthorized,
+    /// The credential was used too often (429).
+    Busy,
+}
+
+/// The caller that was refused last, and its own cooldown.
+#[derive(Clone, Copy)]
+struct Refused {
+    principal: Digest,
+    refusal: Refusal,
+    since: Moment,
+    until: Moment,
+}
 
 pub(crate) struct Cooldown {
     /// The key of the credential in shared memory.
     digest: Digest,
-    /// The begin and the end of the cooldown.
+    /// The begin and the end of the cooldown for all.
     span: Cell<(Moment, Moment)>,
-    /// The caller whose requests were refused last, and the number in a row.
-    refused: Cell<Option<(Digest, u8)>>,
+    refused: Cell<Option<Refused>>,
 }
 
 impl Cooldown {
@@ -33,31 +49,48 @@ impl Cooldown {
         Self { digest, span: Cell::default(), refused: Cell::default() }
     }
 
-    /// Returns the begin and the end of the cooldown; `None` where none lasts now.
+    /// Returns the begin and the end of the cooldown for all; `None` where none lasts now.
     pub(super) fn now(&self, now: Moment) -> Option<(Moment, Moment)> {
-        let (since, until) = self.span.get();
-        // A clock that was put back does not prolong it.
-        (now < until && until <= now.after(MAX_COOLDOWN)).then_some((since, until))
+        Some(self.span.get()).filter(|span| lasts(*span, now))
     }
 
-    /// Notes that an upstream answered, and did not refuse the credential.
+    /// Returns the begin and the end of the cooldown for this caller, be it its own or that for all.
+    pub(super) fn of_caller(&self, principal: &Digest, now: Moment) -> Option<(Moment, Moment)> {
+        let own = self.refused.get().filter(|refused| refused.principal == *principal);
+        let own = own.map(|refused| (refused.since, refused.until)).filter(|span| lasts(*span, now));
+        self.now(now).or(own)
+    }
+
+    /// Notes that an upstream answered, and refused neither the credential nor the pace.
     pub(crate) fn accepted(&self) {
-        self.refused.set(None);
+        // A key that is too busy for one caller may have had room for another.
+        if self.refused.get().is_some_and(|refused| refused.refusal == Refusal::Unauthorized) {
+            self.refused.set(None);
+        }
     }
 
-    /// Notes that an upstream refused a request of this caller. Returns whether that is about the credential.
-    pub(crate) fn refused(&self, principal: Digest) -> bool {
-        let times = match self.refused.get() {
-            Some((other, times)) if other == principal => times.saturating_add(1),
-            Some(_) => MAX_REFUSALS_OF_ONE,
-            None => 1,
+    /// Notes that an upstream refused a request of this caller. The credential rests for the caller; for all, where it
+    /// was refused to another caller, too.
+    pub(crate) fn refused(
+        &self,
+        principal: Digest,
+        refusal: Refusal,
+        span: Duration,
+        now: Moment,
+        store: &dyn Store,
+    ) {
+        let is_of_another = |last: &Refused| {
+            let still_counts = refusal == Refusal::Unauthorized || lasts((last.since, last.until), now);
+            last.principal != principal && last.refusal == refusal && still_counts
         };
-        self.refused.set(Some((principal, times)));
-        times >= MAX_REFUSALS_OF_ONE
+        if self.refused.get().as_ref().is_some_and(is_of_another) {
+            return self.begin(span, now, store);
+        }
+        self.refused.set(Some(Refused { principal, refusal, since: now, until: now.after(span) }));
     }
 
-    /// Begins a cooldown, on every worker; a longer one stays.
-    pub(crate) fn begin(&self, span: Duration, now: Moment, store: &dyn Store) {
+    /// Begins a cooldown for all, on every worker; a longer one stays.
+    fn begin(&self, span: Duration, now: Moment, store: &dyn Store) {
         self.refused.set(None);
         let until = now.after(span);
         if self.now(now).is_none_or(|(_, present)| present < until) {
@@ -87,6 +120,11 @@ impl Cooldown {
         let [since, until] = SharedValue::numbers(value, &self.digest)?;
         Some((Moment(since), Moment(until)))
     }
+}
+
+/// Tells whether a cooldown lasts. A clock that was put back does not prolong it.
+fn lasts((_, until): (Moment, Moment), now: Moment) -> bool {
+    now < until && until <= now.after(MAX_COOLDOWN)
 }
 
 #[cfg(test)]
@@ -142,16 +180,42 @@ mod tests {
     }
 
     #[test]
-    fn one_callers_refusals_count_once_there_are_three_and_two_callers_at_once() {
-        let (alice, bob) = (Digest::of(b"alice"), Digest::of(b"bob"));
-        let rest = Cooldown::new("a");
-        assert!(!rest.refused(alice) && !rest.refused(alice) && rest.refused(alice));
-        let rest = Cooldown::new("a");
-        assert!(!rest.refused(alice) && rest.refused(bob));
-        let rest = Cooldown::new("a");
-        for _ in 0..10 {
-            assert!(!rest.refused(alice) && !rest.refused(alice));
-            rest.accepted();
+    fn one_caller_rests_a_credential_for_itself_and_two_for_all() {
+        let store = MemoryStore::default();
+        let [alice, bob, carol] = [&b"alice"[..], b"bob", b"carol"].map(Digest::of);
+        let span = Duration::from_mins(1);
+        let (unauthorized, busy) = (Refusal::Unauthorized, Refusal::Busy);
+        // Each step: the second, the caller, and the refusal; `None` is an answer of another kind.
+        for (steps, at, rests) in [
+            // Whether it rests for Alice, and for Carol who was never refused.
+            (&[(0, alice, Some(busy))][..], 59, (true, false)),
+            (&[(0, alice, Some(busy))], 60, (false, false)),
+            (&[(0, alice, Some(unauthorized))], 59, (true, false)),
+            (&[(0, alice, Some(busy)), (1, alice, Some(busy)), (2, alice, Some(busy))], 2, (true, false)),
+            (&[(0, alice, Some(unauthorized)); 5], 1, (true, false)),
+            (&[(0, alice, Some(busy)), (59, bob, Some(busy))], 118, (true, true)),
+            (&[(0, alice, Some(busy)), (60, bob, Some(busy))], 60, (false, false)),
+            (&[(0, alice, Some(unauthorized)), (600, bob, Some(unauthorized))], 600, (true, true)),
+            (
+                &[(0, alice, Some(unauthorized)), (1, bob, None), (2, bob, Some(unauthorized))],
+                2,
+                (false, false),
+            ),
+            // A busy key has room for some in between.
+            (&[(0, alice, Some(busy)), (1, bob, None), (2, bob, Some(busy))], 2, (true, true)),
+            // One of a kind says nothing of the other kind.
+            (&[(0, alice, Some(busy)), (1, bob, Some(unauthorized))], 1, (false, false)),
+        ] {
+            let cooldown = Cooldown::new(&format!("{steps:?}"));
+            for (second, principal, refusal) in steps {
+                match refusal {
+                    Some(refusal) => cooldown.refused(*principal, *refusal, span, later(*second), &store),
+                    None => cooldown.accepted(),
+                }
+            }
+            let rests_for = |principal| cooldown.of_caller(principal, later(at)).is_some();
+            assert_eq!((rests_for(&alice), rests_for(&carol)), rests, "{steps:?}");
+            assert_eq!(cooldown.now(later(at)).is_some(), rests.1, "{steps:?}");
         }
     }
 }

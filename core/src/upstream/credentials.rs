@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use super::cooldown::Cooldown;
-use crate::base::Moment;
+use crate::base::{Digest, Moment};
 use crate::host::Environment;
 use crate::identity::jwt;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
@@ -217,15 +217,25 @@ impl UpstreamCredential {
         &self.cooldown
     }
 
-    /// Returns the end of the cooldown; `None` where none lasts now. A value that was fetched since the cooldown began
-    /// has not been refused yet.
+    /// Returns the end of the cooldown for all callers; `None` where none lasts now.
     pub(crate) fn cools_until(&self, now: Moment) -> Option<Moment> {
         let (since, until) = self.cooldown.now(now)?;
+        (!self.is_newer_than(since, now)).then_some(until)
+    }
+
+    /// Tells whether the credential has a cooldown for this caller.
+    pub(super) fn rests_for(&self, principal: &Digest, now: Moment) -> bool {
+        let cooldown = self.cooldown.of_caller(principal, now);
+        cooldown.is_some_and(|(since, _)| !self.is_newer_than(since, now))
+    }
+
+    /// Tells whether the value was fetched since a cooldown began: it has not been refused yet.
+    fn is_newer_than(&self, since: Moment, now: Moment) -> bool {
         let newest = self.sources.iter().find_map(|source| match source {
             SourceState::Agent(agent) => agent.freshness(now).filter(|fresh| fresh.is_usable)?.fetched_at,
             _ => None,
         });
-        newest.is_none_or(|at| at <= since).then_some(until)
+        newest.is_some_and(|at| at > since)
     }
 
     /// Returns the sources, in the order of the chain.

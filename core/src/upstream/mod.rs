@@ -6,6 +6,7 @@ mod credentials;
 mod pool;
 
 pub(crate) use self::bound::{AuthHeader, Upstream, build_all};
+pub(crate) use self::cooldown::Refusal;
 pub(crate) use self::credentials::{
     CallerJwt, CredentialId, Credentials, KeyInHand, SourceInUse, UpstreamCredential, UsedKey,
 };

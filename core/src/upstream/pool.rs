@@ -1,8 +1,8 @@
 //! The choice of a principal's credential among several: always the same one while it works, each for as many
 //! principals as its weight says.
 //!
-//! A credential that an upstream refused (401) or found too busy (429) has a cooldown. Its principals then use the
-//! others; no other principal moves. Where all have one, the principal's own credential is used: the upstream's own
+//! A credential that an upstream refused (401) or found too busy (429) has a cooldown, see [`super::cooldown`]. Its
+//! principals then use the others; no other principal moves. Where all have one, the principal's own credential is used: the upstream's own
 //! answer says more than one of ours.
 
 use std::time::Duration;
@@ -10,6 +10,10 @@ use std::time::Duration;
 use super::cooldown::MAX_COOLDOWN;
 use super::credentials::{CredentialId, Credentials};
 use crate::base::{Digest, Moment};
+
+/// The most that a cooldown is prolonged where an upstream asks for more by `Retry-After`, as a multiple of the policy's.
+/// The upstream knows when a window of its own ends, and must not take a key away for longer.
+const MAX_PROLONGATION: u32 = 10;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
@@ -49,7 +53,7 @@ impl Pool {
         now: Moment,
     ) -> Vec<CredentialId> {
         let rests = |member: &Member| {
-            credentials.get(member.credential).is_none_or(|credential| credential.cools_until(now).is_some())
+            credentials.get(member.credential).is_none_or(|credential| credential.rests_for(principal, now))
         };
         let mut left = self.members.clone();
         let mut order = Vec::with_capacity(left.len());
@@ -71,7 +75,8 @@ impl Pool {
     /// Returns the length of a cooldown; `None` where the pool has no choice. `asked` is what the upstream asked for.
     pub(crate) fn cooldown_span(cooldown: Option<Duration>, asked: Option<Duration>) -> Option<Duration> {
         let cooldown = cooldown?;
-        Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(MAX_COOLDOWN))
+        let most = cooldown.saturating_mul(MAX_PROLONGATION).min(MAX_COOLDOWN);
+        Some(asked.unwrap_or(cooldown).max(Duration::from_secs(1)).min(most))
     }
 }
 

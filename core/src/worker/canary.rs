@@ -1,5 +1,7 @@
-//! The requests that a candidate policy decides: those of a share of all principals, always the same ones. After too
-//! many refusals that the stable policy would have forwarded, the candidate decides none.
+//! The requests that a candidate policy decides: those of a share of all principals, always the same ones. After it
+//! refused requests of too many principals that the stable policy would have forwarded, the candidate decides none.
+//!
+//! A principal has one vote within the window, however many of its requests are refused: no caller ends a trial alone.
 //!
 //! All workers of a process share that failure, which lasts until another document is in force.
 
@@ -19,17 +21,21 @@ pub(super) struct Canary {
     has_failed: Cell<bool>,
 }
 
-/// The refusals of a window, as workers share them.
+/// The bytes of a principal's digest that stand for it among the votes.
+const VOTE_BYTES: usize = 8;
+
+/// The votes of a window, as workers share them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
+struct Votes<'v> {
     since: Moment,
-    refusals: u64,
     has_failed: bool,
+    /// The beginnings of the digests of the principals, one after the other.
+    principals: &'v [u8],
 }
 
 impl Canary {
     pub(super) fn new(digest: Digest, percent: u8, compare: u8, fallback: Option<Fallback>) -> Self {
-        let digest = Digest::of(&[b"rollout\0", &digest.bytes()[..]].concat());
+        let digest = Digest::of(&[b"votes\0", &digest.bytes()[..]].concat());
         Self { digest, percent, compare, fallback, has_failed: Cell::default() }
     }
 
@@ -47,21 +53,25 @@ impl Canary {
         self.has_failed.get()
     }
 
-    /// Notes that the candidate refused a request that the stable policy would have forwarded. Returns whether that was
-    /// one too many.
-    pub(super) fn refused(&self, now: Moment, store: &dyn Store) -> bool {
+    /// Notes that the candidate refused a request of this principal that the stable policy would have forwarded. Returns
+    /// whether that was one principal too many.
+    pub(super) fn refused(&self, principal: &Digest, now: Moment, store: &dyn Store) -> bool {
         let Some(fallback) = self.fallback.filter(|_| !self.has_failed.get()) else { return false };
+        let (vote, _) = principal.bytes().split_at(VOTE_BYTES);
         let mut fails = false;
         let counted = store.update(&self.place(), &mut |value| {
             let stored = value.and_then(|value| self.decode(value)).unwrap_or_default();
             let is_current = now.is_within(fallback.window, stored.since);
-            let count = Count {
-                since: if is_current { stored.since } else { now },
-                refusals: if is_current { stored.refusals.saturating_add(1) } else { 1 },
-                has_failed: stored.has_failed,
-            };
-            fails = count.refusals >= u64::from(fallback.refusals);
-            Update::Set(self.encode(Count { has_failed: count.has_failed || fails, ..count }))
+            let votes = if is_current { stored } else { Votes { since: now, principals: &[], ..stored } };
+            let has_voted = votes.principals.chunks_exact(VOTE_BYTES).any(|other| other == vote);
+            let count = votes.count().saturating_add(usize::from(!has_voted));
+            fails = u32::try_from(count).is_ok_and(|count| count >= fallback.principals);
+            if has_voted && !fails {
+                return Update::Keep;
+            }
+            let principals = [votes.principals, if has_voted { &[] } else { vote }].concat();
+            let has_failed = votes.has_failed || fails;
+            Update::Set(self.encode(Votes { has_failed, principals: &principals, ..votes }))
         });
         // Refusals that cannot be counted might be too many.
         let fails = fails || counted.is_err();
@@ -73,7 +83,7 @@ impl Canary {
     pub(super) fn adopt_shared(&self, store: &dyn Store) {
         if self.fallback.is_some() && !self.has_failed.get() {
             let value = store.get(&self.place()).ok().flatten();
-            let stored = value.and_then(|value| self.decode(&value));
+            let stored = value.as_deref().and_then(|value| self.decode(value));
             self.has_failed.set(stored.is_some_and(|stored| stored.has_failed));
         }
     }
@@ -82,16 +92,24 @@ impl Canary {
         SlotKind::Rollout.key(&self.digest)
     }
 
-    fn encode(&self, count: Count) -> Vec<u8> {
-        let Count { since, refusals, has_failed } = count;
-        SharedValue::of([since.0, refusals, u64::from(has_failed)]).encode(&self.digest)
+    fn encode(&self, Votes { since, has_failed, principals }: Votes<'_>) -> Vec<u8> {
+        SharedValue { numbers: [since.0, u64::from(has_failed)], bytes: principals }.encode(&self.digest)
     }
 
-    fn decode(&self, value: &[u8]) -> Option<Count> {
-        let [since, refusals, has_failed @ (0 | 1)] = SharedValue::numbers(value, &self.digest)? else {
+    fn decode<'v>(&self, value: &'v [u8]) -> Option<Votes<'v>> {
+        let SharedValue { numbers: [since, has_failed @ (0 | 1)], bytes } =
+            SharedValue::decode(value, &self.digest)?
+        else {
             return None;
         };
-        Some(Count { since: Moment(since), refusals, has_failed: has_failed == 1 })
+        let is_whole = bytes.len().is_multiple_of(VOTE_BYTES);
+        is_whole.then_some(Votes { since: Moment(since), has_failed: has_failed == 1, principals: bytes })
+    }
+}
+
+impl Votes<'_> {
+    fn count(&self) -> usize {
+        self.principals.len() / VOTE_BYTES
     }
 }
 
@@ -112,17 +130,22 @@ mod tests {
         canary.share().includes(Some(&Digest::of(b"principal")), now)
     }
 
+    fn principal(name: &str) -> Digest {
+        Digest::of(name.as_bytes())
+    }
+
     #[test]
-    fn too_many_refusals_within_the_window_end_it_on_every_worker() {
-        let fallback = Some(Fallback { refusals: 3, window: Duration::from_mins(1) });
+    fn refusals_of_too_many_principals_within_the_window_end_it_on_every_worker() {
+        let fallback = Some(Fallback { principals: 3, window: Duration::from_mins(1) });
         let store = MemoryStore::default();
         let (one, other) = (canary(100, fallback), canary(100, fallback));
         let at = |seconds| NOW.after(Duration::from_secs(seconds));
-        assert!(!one.refused(at(0), &store) && !other.refused(at(1), &store));
+        let [a, b, c] = ["a", "b", "c"].map(principal);
+        assert!(!one.refused(&a, at(0), &store) && !other.refused(&b, at(1), &store));
         // The window is over: it begins anew.
-        assert!(!one.refused(at(60), &store) && !one.refused(at(61), &store));
+        assert!(!one.refused(&a, at(60), &store) && !one.refused(&b, at(61), &store));
         assert!(decides(&other, at(61)));
-        assert!(other.refused(at(62), &store), "the third within a minute");
+        assert!(other.refused(&c, at(62), &store), "the third within a minute");
         assert!(!decides(&other, at(62)));
         assert!(decides(&one, at(62)), "it has not heard yet");
         one.adopt_shared(&store);
@@ -137,8 +160,25 @@ mod tests {
     }
 
     #[test]
+    fn a_principal_has_one_vote_on_all_workers_together() {
+        let fallback = Some(Fallback { principals: 2, window: Duration::from_mins(1) });
+        let store = MemoryStore::default();
+        let (one, other) = (canary(100, fallback), canary(100, fallback));
+        for second in 0..50 {
+            let now = NOW.after(Duration::from_secs(second));
+            assert!(
+                !one.refused(&principal("a"), now, &store) && !other.refused(&principal("a"), now, &store)
+            );
+        }
+        assert!(other.refused(&principal("b"), NOW.after(Duration::from_secs(59)), &store));
+        // Where one is enough, the first refusal is.
+        let alone = canary(100, Some(Fallback { principals: 1, window: Duration::from_mins(1) }));
+        assert!(alone.refused(&principal("a"), NOW, &MemoryStore::default()));
+    }
+
+    #[test]
     fn garbage_in_shared_memory_counts_for_nothing() {
-        let fallback = Some(Fallback { refusals: 2, window: Duration::from_mins(1) });
+        let fallback = Some(Fallback { principals: 2, window: Duration::from_mins(1) });
         let store = MemoryStore::default();
         let canary = canary(100, fallback);
         let digest = canary.digest.bytes().to_vec();
@@ -146,13 +186,13 @@ mod tests {
             vec![],
             vec![0],
             vec![1; 56],
-            [digest.clone(), vec![1; 16], vec![2], vec![0; 7]].concat(),
-            [digest.clone(), vec![1; 16], vec![1], vec![0; 8]].concat(),
+            [digest.clone(), vec![1; 8], vec![2], vec![0; 7]].concat(),
+            [digest.clone(), vec![1; 8], vec![1], vec![0; 8]].concat(),
             [digest, vec![1; 14]].concat(),
         ] {
             store.update(&canary.place(), &mut |_| Update::Set(garbage.clone())).unwrap();
             canary.adopt_shared(&store);
-            assert!(!canary.has_failed() && !canary.refused(NOW, &store), "{garbage:?}");
+            assert!(!canary.has_failed() && !canary.refused(&principal("a"), NOW, &store), "{garbage:?}");
             store.update(&canary.place(), &mut |_| Update::Set(Vec::new())).unwrap();
         }
     }

@@ -141,7 +141,7 @@ impl Rollout {
         if !candidate_decides && !canary.compares(request.now) {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         }
-        let comparison = Comparison { stable: Outcome::of(&decision), candidate_decides };
+        let comparison = Comparison { stable: Outcome::of(&decision), principal, candidate_decides };
         let part = Part::of(candidate_decides);
         match engine.judge(FetchResults::default(), part, &self.facts(), request) {
             Ok(candidate) => {
@@ -233,7 +233,7 @@ fn observe(
     candidate: &Decision<'_>,
     request: &Request<'_, '_>,
 ) -> Vec<Observation> {
-    let Comparison { stable, candidate_decides } = comparison;
+    let Comparison { stable, principal, candidate_decides } = comparison;
     let mut observations = Vec::new();
     let outcome = Outcome::of(candidate);
     observations.push(Observation::compared(*stable == outcome, *candidate_decides));
@@ -241,8 +241,11 @@ fn observe(
         let head = request.head;
         observations.push(Observation::divergence(stable, &outcome, candidate, *candidate_decides, head));
     }
+    // The stable policy forwards for a principal only, so a refusal that is the candidate's alone has one.
     let is_refused = *candidate_decides && stable.is_forward() && !outcome.is_forward();
-    if is_refused && canary.refused(request.now, request.store) {
+    if let Some(principal) = principal.as_ref().filter(|_| is_refused)
+        && canary.refused(principal, request.now, request.store)
+    {
         observations.push(Observation::fallback());
     }
     observations

@@ -2,6 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
+use crate::base::Digest;
 use crate::judge::{Outcome, Suspended};
 use crate::services::Resolution;
 
@@ -36,6 +37,8 @@ pub(super) enum Stage {
 /// A request that the stable policy has judged, and the candidate judges.
 pub(super) struct Comparison {
     pub(super) stable: Outcome,
+    /// The principal, as the stable policy knows it.
+    pub(super) principal: Option<Digest>,
     /// Set where the candidate's decision is carried out.
     pub(super) candidate_decides: bool,
 }

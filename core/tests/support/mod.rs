@@ -102,7 +102,7 @@ pub(crate) fn vercel() -> Value {
 pub(crate) fn claims() -> Value {
     json!({
         "iss": "https://id.example", "aud": "keyswap", "sub": "u1", "email": "alice@example.com",
-        "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 300,
+        "email_verified": true, "iat": NOW - 10, "nbf": NOW - 10, "exp": NOW + 300,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, TokenStatus, person_digest};
 use crate::syntax::{is_email, moves_text};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -21,9 +21,26 @@ const MAX_LABEL_CHARS: usize = 64;
 pub struct VerifiedIdentity {
     issuer: String,
     subject: String,
-    email: Option<String>,
+    email: Option<Email>,
     is_service: bool,
     dates: Dates,
+}
+
+/// The address in a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Email {
+    /// The address, trimmed and in lower case.
+    pub(crate) address: String,
+    /// The digest that identifies the person of this address.
+    pub(crate) digest: Digest,
+    /// Set where the issuer vouches that the address is the subject's.
+    is_verified: bool,
+}
+
+impl Email {
+    fn new(address: String, is_verified: bool) -> Self {
+        Self { digest: person_digest(&address), address, is_verified }
+    }
 }
 
 /// An error of valid claims that name no acceptable subject.
@@ -53,8 +70,11 @@ impl fmt::Display for IdentityError {
 /// The way in which an issuer names the subjects of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subjects {
-    /// Subjects by `sub`, with `email` where the issuer vouches for that.
-    OpenId,
+    /// Subjects by `sub`, with `email` where the issuer vouches for that by `email_verified`.
+    OpenId {
+        /// Takes `email` also from a token without `email_verified`. A token that says `false` is not concerned.
+        takes_unmarked_email: bool,
+    },
     /// People by `sub` and `email`; services by `common_name`, those that the policy names.
     CloudflareAccess { service_tokens: Vec<String> },
 }
@@ -78,12 +98,15 @@ impl VerifiedIdentity {
                 Ok(identity(service(claims, service_tokens)?, None, true))
             }
             Subjects::CloudflareAccess { .. } => {
-                let email = email(claims)?.ok_or(IdentityError::Email)?;
-                Ok(identity(subject(claims)?, Some(email), false))
+                // The issuer itself has sent a code to the address, or has it from the team's identity provider.
+                let address = email(claims)?.ok_or(IdentityError::Email)?;
+                Ok(identity(subject(claims)?, Some(Email::new(address, true)), false))
             }
-            Subjects::OpenId => {
-                let vouched = claims.get("email_verified").is_none_or(|value| *value == Value::Bool(true));
-                let email = if vouched { email(claims)? } else { None };
+            Subjects::OpenId { takes_unmarked_email } => {
+                let is_verified = claims.get("email_verified").map_or(*takes_unmarked_email, says_true);
+                // An address that names nobody need not be one.
+                let address = if is_verified { email(claims)? } else { email(claims).unwrap_or_default() };
+                let email = address.map(|address| Email::new(address, is_verified));
                 Ok(identity(subject(claims)?, email, false))
             }
         }
@@ -101,7 +124,17 @@ impl VerifiedIdentity {
 
     /// Returns the email address, trimmed and in lower case; `None` where the issuer vouches for none.
     pub fn email(&self) -> Option<&str> {
-        self.email.as_deref()
+        self.verified_email().map(|email| email.address.as_str())
+    }
+
+    /// Returns the address that the issuer vouches for.
+    pub(crate) fn verified_email(&self) -> Option<&Email> {
+        self.email.as_ref().filter(|email| email.is_verified)
+    }
+
+    /// Returns the address in the token, verified or not. An unverified address gives no rights.
+    pub(crate) fn claimed_email(&self) -> Option<&Email> {
+        self.email.as_ref()
     }
 
     /// Returns whether this is a service that the policy names, not a person.
@@ -130,7 +163,7 @@ impl VerifiedIdentity {
         CallerRecord {
             digest: Digest::of(&principal),
             label: name.chars().take(MAX_LABEL_CHARS).collect(),
-            owner: self.email.clone(),
+            owner: self.email().map(str::to_owned),
             status: TokenStatus::Active,
             providers,
             models: CallerRecord::all_models(),
@@ -138,6 +171,11 @@ impl VerifiedIdentity {
             rate_limit: None,
         }
     }
+}
+
+/// Returns whether a claim is true. Apple and others send the word (`"true"`).
+fn says_true(value: &Value) -> bool {
+    value.as_bool().unwrap_or_else(|| value == "true")
 }
 
 fn subject(claims: &Claims) -> Result<&str, IdentityError> {

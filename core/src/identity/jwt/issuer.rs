@@ -145,6 +145,11 @@ impl Issuer {
         matches!(&self.subjects, Subjects::CloudflareAccess { service_tokens } if !service_tokens.is_empty())
     }
 
+    /// Returns whether the issuer's addresses count without the issuer's word that they are verified.
+    pub(crate) fn takes_unmarked_email(&self) -> bool {
+        matches!(self.subjects, Subjects::OpenId { takes_unmarked_email: true })
+    }
+
     /// Returns the algorithms with which the issuer's tokens may be signed.
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms

@@ -26,7 +26,7 @@ pub use self::claims::{ClaimRules, ClaimValue, ClaimsError, VerifiedClaims};
 pub use self::discovery::{DiscoveryError, MAX_DISCOVERY_BYTES, jwks_endpoint};
 pub use self::endpoint::Endpoint;
 pub use self::error::JwtError;
-pub(crate) use self::identity::Subjects;
+pub(crate) use self::identity::{Email, Subjects};
 pub use self::identity::{IdentityError, VerifiedIdentity};
 pub use self::issuer::{Issuer, KeySource, Principals, RemoteKeys};
 pub use self::jwk::{Jwk, JwkError};

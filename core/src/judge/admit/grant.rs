@@ -154,6 +154,11 @@ impl<'a> Grant<'a> {
         }
     }
 
+    /// Returns the parameter of the target that carries the provider's key, where one does.
+    pub(crate) fn key_parameter(&self) -> Option<&'static str> {
+        self.scoped.target.key_parameter()
+    }
+
     /// Writes the request target, with the provider's key where it belongs there.
     pub(crate) fn target(&self) -> Vec<u8> {
         let key = match &self.keys.provider {

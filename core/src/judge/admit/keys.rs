@@ -11,7 +11,9 @@ use crate::judge::progress::{AnswerHead, Check, Context, Exit, Progress, Sent, S
 use crate::judge::verify::Caller;
 use crate::request::IdentitySlot;
 use crate::services::Lookup;
-use crate::upstream::{CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Upstream, UpstreamCredential};
+use crate::upstream::{
+    CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Upstream, UpstreamCredential,
+};
 
 /// The upstream credentials of a policy.
 pub(crate) struct UpstreamKeys(Credentials);
@@ -112,29 +114,24 @@ impl UpstreamKeys {
         let status = answer.value(":status");
         for key in keys {
             match status.as_deref() {
-                Some(b"401") => self.note_refused(key, sent.principal, now, store),
+                Some(b"401") => self.note_unauthorized(key, sent.principal, now, store),
                 Some(b"429") => {
                     let span = Pool::cooldown_span(key.cooldown, retry_after(answer));
-                    self.cool_down(key, span, now, store);
+                    self.cool_down(key, sent.principal, Refusal::Busy, span, now, store);
                 }
                 _ => self.note_accepted(key),
             }
         }
     }
 
-    fn note_refused(&self, key: SentKey, principal: Option<Digest>, now: Moment, store: &dyn Store) {
+    fn note_unauthorized(&self, key: SentKey, principal: Option<Digest>, now: Moment, store: &dyn Store) {
         // Rotation makes an upstream refuse the old value, which says nothing of its successor.
         if !self.0.is_current(key.used) {
             return;
         }
         self.0.refused(key.used, now);
-        let credential = self.0.get(key.used.credential);
-        let is_about_the_key = principal
-            .zip(credential)
-            .is_some_and(|(principal, credential)| credential.cooldown().refused(principal));
-        if is_about_the_key {
-            self.cool_down(key, Pool::cooldown_span(key.cooldown, None), now, store);
-        }
+        let span = Pool::cooldown_span(key.cooldown, None);
+        self.cool_down(key, principal, Refusal::Unauthorized, span, now, store);
     }
 
     fn note_accepted(&self, key: SentKey) {
@@ -143,12 +140,21 @@ impl UpstreamKeys {
         }
     }
 
-    /// Begins the cooldown of a key, where its pool has another and it is not the caller's own.
-    fn cool_down(&self, key: SentKey, span: Option<Duration>, now: Moment, store: &dyn Store) {
-        if let (Some(span), Some(credential)) = (span, self.0.get(key.used.credential))
+    /// Notes the refusal of a key, where its pool has another and it is not the caller's own.
+    fn cool_down(
+        &self,
+        key: SentKey,
+        principal: Option<Digest>,
+        refusal: Refusal,
+        span: Option<Duration>,
+        now: Moment,
+        store: &dyn Store,
+    ) {
+        if let (Some(span), Some(principal), Some(credential)) =
+            (span, principal, self.0.get(key.used.credential))
             && !self.0.is_of_request(key.used)
         {
-            credential.cooldown().begin(span, now, store);
+            credential.cooldown().refused(principal, refusal, span, now, store);
         }
     }
 

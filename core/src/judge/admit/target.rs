@@ -1,5 +1,5 @@
 //! The request target that an upstream gets: the policy's prefix, the client's path, and its query without the
-//! parameters that carry keys.
+//! parameters that carry keys or choose accounts.
 //!
 //! The part in front of the client's path is the policy's alone, so a client chooses neither account nor gateway.
 //!
@@ -56,17 +56,20 @@ impl Target {
             _ => (&mapping.prefix, rest),
         };
         let key = live.and_then(|live| live.key);
-        let query = traits.query.and_then(|query| without_keys(query, key));
+        let mut query = traits.query.and_then(without_keys);
         let mut bytes = [prefix.as_bytes(), rest].concat();
         if bytes.is_empty() {
             bytes.push(b'/');
         }
-        if let Some(query) = &query {
-            bytes.push(b'?');
-            bytes.extend_from_slice(query);
-        }
+        let path_length = bytes.len();
+        append_query(&mut bytes, query.as_deref());
         if stands_in(&bytes, traits.token) {
             return Err(CheckError::TokenInTarget);
+        }
+        if query.as_deref().is_some_and(query::has_reserved) {
+            query = query.as_deref().and_then(query::without_reserved).map(Cow::Owned);
+            bytes.truncate(path_length);
+            append_query(&mut bytes, query.as_deref());
         }
         Ok(Self { bytes, has_query: query.is_some(), key })
     }
@@ -74,6 +77,11 @@ impl Target {
     /// Returns whether the provider's key stands in the query.
     pub(crate) fn takes_key(&self) -> bool {
         self.key.is_some()
+    }
+
+    /// Returns the parameter that carries the provider's key, where one does.
+    pub(crate) fn key_parameter(&self) -> Option<&'static str> {
+        self.key.map(|QueryKey(name)| name)
     }
 
     /// Returns the target, with the key in its query where it belongs there.
@@ -96,14 +104,17 @@ fn is_universal(route: &Route<'_>, upstream: &Upstream) -> bool {
     upstream.controls.is_some() && route.path == b"/" && route.by != RoutedBy::Segment
 }
 
-/// Returns the query without the parameters that carry keys; `None` where nothing is left of it.
-fn without_keys(query: &[u8], key: Option<QueryKey>) -> Option<Cow<'_, [u8]>> {
-    let query = match query::keys(query).next() {
-        None => Cow::Borrowed(query),
-        Some(_) => Cow::Owned(query::without_keys(query)?),
-    };
-    match key {
-        None => Some(query),
-        Some(QueryKey(name)) => query::without_parameter(&query, name).map(Cow::Owned),
+fn append_query(bytes: &mut Vec<u8>, query: Option<&[u8]>) {
+    if let Some(query) = query {
+        bytes.push(b'?');
+        bytes.extend_from_slice(query);
+    }
+}
+
+/// Returns the query without the slot that may carry the caller's token; `None` where nothing is left of it.
+fn without_keys(query: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match query::keys(query).next() {
+        None => Some(Cow::Borrowed(query)),
+        Some(_) => query::without_keys(query).map(Cow::Owned),
     }
 }

@@ -16,7 +16,8 @@ pub type Field<'a> = (&'a [u8], &'a [u8]);
 /// Other fields that are not forwarded: the authority is the upstream's, and the host has answered an expectation (RFC
 /// 9110 section 10.1.1).
 const NOT_SENT: [&str; 2] = ["expect", "host"];
-const OF_PROXIES_PREFIXES: [&str; 2] = ["x-envoy-", "x-forwarded-"];
+/// Prefixes of fields in which proxies and hosts describe a request; Spin adds `spin-path-info` and its like.
+const OF_PROXIES_PREFIXES: [&str; 3] = ["spin-", "x-envoy-", "x-forwarded-"];
 /// Fields in which an upstream speaks for its own host.
 const OF_UPSTREAM: [&str; 3] = ["alt-svc", "set-cookie", "strict-transport-security"];
 
@@ -62,9 +63,12 @@ impl ResponseHeaders {
         let connection = answer.iter().filter(|(name, _)| is(name, "connection"));
         let connection: Vec<&[u8]> = connection.map(|(_, value)| *value).collect();
         let is_replaced = |name: &[u8]| self.set.iter().any(|(other, _)| is(name, other));
-        answer.iter().map(move |(name, _)| {
+        answer.iter().map(move |(name, value)| {
             let is_of_upstream = OF_UPSTREAM.iter().chain(self.remove).any(|other| is(name, other));
-            !(is_of_upstream || is_of_connection(name, &connection) || is_replaced(name))
+            !(is_of_upstream
+                || self.hides(name, value)
+                || is_of_connection(name, &connection)
+                || is_replaced(name))
         })
     }
 
@@ -107,6 +111,7 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::answer::Hidden;
     use crate::judge::forward::FieldValue;
     use crate::request::Header;
 
@@ -151,12 +156,15 @@ mod tests {
             ("Via", "1.1 a"),
             ("X.Real.IP", "1.2.3.4"),
             ("CF-Connecting-IP", "1.2.3.4"),
+            ("spin-client-addr", "1.2.3.4:5"),
+            ("Spin-Path-Info", "/v1"),
+            ("spinner", "stays"),
             ("Content-Length", "7"),
             ("x-forwarded", "stays"),
             ("Accept", "a"),
             ("accept", "b"),
         ];
-        let expect = ["Content-Length: 7", "x-forwarded: stays", "Accept: a", "accept: b"];
+        let expect = ["spinner: stays", "Content-Length: 7", "x-forwarded: stays", "Accept: a", "accept: b"];
         assert_eq!(sent(&[], &[], &lines), expect);
     }
 
@@ -182,8 +190,10 @@ mod tests {
             remove: &["access-control-allow-origin"],
             set: vec![("ratelimit", Cow::Borrowed("r"))],
             add: vec![("vary", Cow::Borrowed("Origin"))],
+            hidden: Hidden { limits: true, ..Hidden::default() },
         };
-        let answer: [(&str, &str); 12] = [
+        let answer: [(&str, &str); 13] = [
+            ("X-RateLimit-Remaining-Tokens", "9"),
             ("Set-Cookie", "a=b"),
             ("Alt-Svc", "h3"),
             ("Strict-Transport-Security", "max-age=1"),

@@ -120,8 +120,8 @@ fn controls<'a>(
 fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
     let connection = original.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));
-    let kept = || subprotocol::without_keys(head.values(SUBPROTOCOL));
-    let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_key).then(kept).flatten();
+    let kept = || subprotocol::without_reserved(head.values(SUBPROTOCOL));
+    let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_reserved).then(kept).flatten();
     let subprotocols = subprotocols.filter(|kept| !stands_in(kept, original.token));
     connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
@@ -132,12 +132,18 @@ fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) ->
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let holds_credential = |name: &[u8], value: &[u8]| {
         original.protected.has(name)
-            || (is_spelling_of(name, SUBPROTOCOL) && subprotocol::has_key(value))
+            || (is_spelling_of(name, SUBPROTOCOL) && is_removed_subprotocol(name, value))
             || stands_in(value, original.token)
     };
     let headers = original.head.headers.iter();
     let removed = headers.filter(|header| holds_credential(header.name, header.value));
     removed.map(|header| header.name).filter(|name| !is_replaced(name)).collect()
+}
+
+/// Returns whether a line of subprotocols goes. A line in another spelling is no part of the list that is kept, so it
+/// always goes.
+fn is_removed_subprotocol(name: &[u8], value: &[u8]) -> bool {
+    !name.eq_ignore_ascii_case(SUBPROTOCOL.as_bytes()) || subprotocol::has_reserved(value)
 }
 
 impl fmt::Debug for Rewrite<'_> {

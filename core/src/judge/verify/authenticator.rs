@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::verified_jwts::VerifiedJwts;
 use super::verified_token::digest_of_sent;
 use crate::answer::CheckError;
-use crate::identity::jwt::{Issuer, is_jwt_shaped};
+use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
 use crate::identity::{CallerRecord, TokenStatus, TokenTable};
 use crate::judge::progress::{Check, Context, Exit, Progress};
 use crate::policy::Policy;
@@ -107,22 +107,43 @@ impl Authenticator {
         Ok(record)
     }
 
-    /// Finds the record of a person. The policy's own people come first.
+    /// Finds the record of a person who must be known. The policy's own people come first.
     pub(super) fn find_person<'a>(
         &'a self,
-        email: &str,
+        email: &Email,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        let record = match self.policy.people.get(email) {
+        let record =
+            self.record_of_person(LookupKey::Person(&email.address, email.digest), email, context, progress)?;
+        record.ok_or(CheckError::PersonUnknown.into())
+    }
+
+    /// Finds the record that bounds a person who is let in anyway; `None` where there is none.
+    pub(super) fn find_bounds<'a>(
+        &'a self,
+        email: &Email,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<Arc<CallerRecord>>, Exit<'a>> {
+        self.record_of_person(LookupKey::Bounds(&email.address, email.digest), email, context, progress)
+    }
+
+    fn record_of_person<'a>(
+        &'a self,
+        key: LookupKey<'_>,
+        email: &Email,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Option<Arc<CallerRecord>>, Exit<'a>> {
+        let record = match self.policy.people.get(&email.address) {
             Some(record) => Some(Arc::clone(record)),
-            None => self.look_up(LookupKey::Person(email), context, progress)?,
+            None => self.look_up(key, context, progress)?,
         };
-        let record = record.ok_or(CheckError::PersonUnknown)?;
-        if record.status == TokenStatus::Disabled {
-            return Err(CheckError::PersonDisabled.into());
+        match record {
+            Some(record) if record.status == TokenStatus::Disabled => Err(CheckError::PersonDisabled.into()),
+            record => Ok(record),
         }
-        Ok(record)
     }
 
     /// Finds a record in the registry.
@@ -140,7 +161,10 @@ impl Authenticator {
                 progress.checks.push(Check::LookedUp(source));
                 Ok(Some(record))
             }
-            Lookup::Ready(None, _) => Ok(None),
+            Lookup::Ready(None, renewal) => {
+                progress.refresh.extend(renewal);
+                Ok(None)
+            }
             Lookup::Fetch(fetch) => Err(Exit::Fetch(fetch)),
             Lookup::Unavailable => Err(CheckError::RegistryUnavailable.into()),
         }

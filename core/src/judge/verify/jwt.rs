@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::authenticator::Authenticator;
 use super::verified_jwts::VerifiedJwt;
 use super::verified_token::digest_of_sent;
-use crate::answer::CheckError;
+use crate::answer::{CheckError, cors};
 use crate::base::Digest;
 use crate::identity::CallerRecord;
 use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
@@ -22,7 +22,7 @@ impl Authenticator {
     pub(super) fn authenticate_jwt<'a>(
         &'a self,
         token: &[u8],
-        slot: Option<&IdentitySlot>,
+        slot: Option<&'a IdentitySlot>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
@@ -33,13 +33,35 @@ impl Authenticator {
         };
         let (issuer, _) = self.issuer(verified.issuer)?;
         progress.checks.push(Check::IdentityVerified(issuer.name()));
-        let person = match (issuer.principals(), verified.identity.email()) {
-            (Principals::Any, _) => None,
+        self.check_page(slot, &verified.identity, context)?;
+        let person = match (issuer.principals(), verified.identity.verified_email()) {
+            // An address that is not verified may be somebody else's, so it takes rights away and gives none.
+            (Principals::Any, _) => match verified.identity.claimed_email() {
+                Some(email) => self.find_bounds(email, context, progress)?,
+                None => None,
+            },
             (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
             (Principals::Known, None) if verified.identity.is_service() => None,
+            (Principals::Known, None) if verified.identity.claimed_email().is_some() => {
+                return Err(CheckError::EmailUnverified.into());
+            }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
         Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))
+    }
+
+    /// Checks that no page of another site uses an identity that the browser sent by itself. A service has no browser.
+    fn check_page<'a>(
+        &self,
+        slot: Option<&'a IdentitySlot>,
+        identity: &VerifiedIdentity,
+        context: &Context<'a, '_>,
+    ) -> Result<(), CheckError<'a>> {
+        let slot = slot.filter(|slot| slot.is_filled_by_browsers() && !identity.is_service());
+        match slot.filter(|_| !cors::may_use_identity(&self.policy.origins, context.head)) {
+            Some(slot) => Err(CheckError::OriginNotAllowed(slot)),
+            None => Ok(()),
+        }
     }
 
     /// Returns a token that was verified before, if it still holds.
@@ -108,7 +130,8 @@ impl Authenticator {
         Ok((issuer, ring))
     }
 
-    /// Makes the record of a caller: limits and ids are the person's, whichever issuer vouches for them.
+    /// Makes the record of a caller. Limits and ids are the person's, whichever issuer vouches for the address; an
+    /// address that no issuer vouches for only narrows the record.
     fn record(
         &self,
         issuer: &Issuer,
@@ -117,11 +140,13 @@ impl Authenticator {
     ) -> CallerRecord {
         let mut record = identity.record(self.scope(issuer, person));
         if let Some(person) = person {
-            record.digest = person.digest;
-            record.label.clone_from(&person.label);
             record.models.clone_from(&person.models);
-            record.rate_limit = person.rate_limit;
             record.expires_at = person.expires_at;
+            if identity.email().is_some() {
+                record.digest = person.digest;
+                record.label.clone_from(&person.label);
+                record.rate_limit = person.rate_limit;
+            }
         }
         record
     }

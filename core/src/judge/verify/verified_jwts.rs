@@ -59,7 +59,8 @@ impl VerifiedJwts {
     }
 
     pub(super) fn keep(&self, token: Digest, verified: &Rc<VerifiedJwt>) {
-        let names = [Some(verified.identity.subject()), verified.identity.email()];
+        let email = verified.identity.claimed_email().map(|email| email.address.as_str());
+        let names = [Some(verified.identity.subject()), email];
         if names.into_iter().flatten().any(|name| name.len() > MAX_NAME_BYTES) {
             return;
         }

@@ -65,7 +65,9 @@ impl Registry {
                 None => {}
             }
         }
-        if !key.is_plausible() {
+        let is_of_token = matches!(key, LookupKey::Token(..));
+        // An introspection server knows tokens only.
+        if !key.is_plausible() || !(is_of_token || self.policy.protocol == Protocol::Keyswap) {
             return Lookup::Ready(None, None);
         }
         // Nothing below calls back, so nothing else borrows it.
@@ -89,8 +91,15 @@ impl Registry {
             let renewal = if is_due { self.renewal(key, state, now, store) } else { None };
             return Lookup::Ready(Some((record, RecordSource::Worker)), renewal);
         }
-        if state.unknown.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
-            return Lookup::Ready(None, None);
+        if let Some(asked_at) = state.unknown.get(&digest).copied() {
+            // An absence that bounds nothing is used like a record, whose loss would be the same.
+            let (is_bound, positive) = (matches!(key, LookupKey::Bounds(..)), self.policy.positive);
+            let ttl = if is_bound { positive.max(self.policy.negative) } else { self.policy.negative };
+            if now.is_within(ttl, asked_at) {
+                let is_due =
+                    is_bound && !now.is_within(positive / 2, asked_at) && state.is_ready(&digest, now);
+                return Lookup::Ready(None, is_due.then(|| self.record_call(key, state, now)));
+            }
         }
         if state.unreadable.get(&digest).is_some_and(|at| now.is_within(self.policy.negative, *at)) {
             return Lookup::Unavailable;
