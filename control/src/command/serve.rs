@@ -14,7 +14,7 @@ use super::terminal::exit::{self, Exit};
 use super::terminal::output;
 use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::server::{self, Access, AccessSettings, Options, ProxyUrl, State};
+use crate::server::{self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State};
 
 /// Serve the token registry
 ///
@@ -45,7 +45,9 @@ pub(crate) struct Serve {
     /// URL at which callers reach the proxy, for the dashboard's examples
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
     proxy_url: ProxyUrl,
-    /// Time limit for a client to send the head of a request, and then its body
+    /// Time limit for a client to send the head of a request, then its body, and then to read the answer
+    ///
+    /// A connection on which no request arrives for this time is closed.
     #[arg(
         long,
         env = "KEYSWAP_CLIENT_TIMEOUT",
@@ -54,6 +56,20 @@ pub(crate) struct Serve {
         value_parser = rate::parse_timeout
     )]
     client_timeout: Duration,
+    /// Maximum number of open connections; further ones are closed at once
+    #[arg(
+        long,
+        env = "KEYSWAP_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 4096,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_connections: u32,
+    /// Maximum number of open connections from one IPv4 address or IPv6 /64 network; 0 for no limit
+    ///
+    /// Behind a proxy all clients have the proxy's address: set 0, and limit connections in the proxy.
+    #[arg(long, env = "KEYSWAP_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 1024)]
+    max_connections_per_address: u32,
     /// Log filter for standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -81,7 +97,15 @@ impl Serve {
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
             output::print(&format!("listening on http://{}", listener.local_addr()?))?;
-            let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout, access };
+            let options = Options {
+                proxy_url: self.proxy_url,
+                patience: self.client_timeout,
+                connections: ConnectionLimits {
+                    total: self.max_connections,
+                    per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
+                },
+                access,
+            };
             let state = State::new(registry, registry_token, admin_password, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::admin::password;
-use super::connections;
+use super::connections::serve;
 use super::router::router;
-use super::state::State;
+use super::state::{Options, State};
 use crate::registry::{RegistryError, SecretText};
 
 /// The longest wait of a shutdown for requests in progress.
@@ -31,8 +31,9 @@ pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output =
         tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     let service = router(state.clone());
+    let Options { patience, connections, .. } = *state.options();
     tokio::select! {
-        () = connections::serve(listener, service, state.options().patience, stopped) => {}
+        () = serve(listener, service, patience, connections, stopped) => {}
         () = drained => tracing::warn!("some requests did not finish in time"),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::connections::ConnectionLimits;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 
@@ -26,8 +27,10 @@ struct Shared {
 pub struct Options {
     /// The URL of the proxy in the dashboard's examples.
     pub proxy_url: ProxyUrl,
-    /// The time limit for a client to send the head of a request, and then its body.
+    /// The time limit for a client to send the head of a request, then its body, and then to read the answer.
     pub patience: Duration,
+    /// The largest numbers of open connections.
+    pub connections: ConnectionLimits,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
 }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod admin_errors;
 mod api;
+mod connections;
 mod crash;
 mod dashboard;
 mod feed;
