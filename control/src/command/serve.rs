@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,8 +18,8 @@ use crate::server::{self, Access, AccessSettings, ConnectionLimits, Options, Pro
 
 /// Serve the token registry
 ///
-/// Data planes authenticate with the credential in `KEYSWAP_REGISTRY_TOKEN`, or in the file that
-/// `KEYSWAP_REGISTRY_TOKEN_FILE` names. Administrators sign in with the password in `KEYSWAP_ADMIN_PASSWORD`, or in the
+/// Data planes authenticate with credentials that `keyswap credential create` makes, or with the one in
+/// `KEYSWAP_REGISTRY_TOKEN`, or in the file that `KEYSWAP_REGISTRY_TOKEN_FILE` names. Administrators sign in with the password in `KEYSWAP_ADMIN_PASSWORD`, or in the
 /// file that `KEYSWAP_ADMIN_PASSWORD_FILE` names. The server prints its address when it is ready. On SIGTERM and SIGINT
 /// it answers the requests in progress and stops.
 #[derive(Args)]
@@ -85,7 +85,7 @@ impl Serve {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
-        let registry_token = secret_variable::REGISTRY_TOKEN.require()?;
+        let registry_token = secret_variable::REGISTRY_TOKEN.read()?;
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let database: DatabaseUrl = self.database.parse()?;
@@ -93,6 +93,12 @@ impl Serve {
         runtime.block_on(async {
             let stop = stop()?;
             let registry = Registry::open(&database).await?;
+            if registry_token.is_none() && registry.credentials().await?.is_empty() {
+                bail!(
+                    "no data plane could authenticate: {}, or create a credential with `keyswap credential create`",
+                    secret_variable::REGISTRY_TOKEN.remedy()
+                );
+            }
             let listener = TcpListener::bind(self.listen)
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;

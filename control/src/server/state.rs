@@ -16,7 +16,7 @@ pub struct State(Arc<Shared>);
 
 struct Shared {
     registry: Registry,
-    registry_token: SecretText,
+    registry_token: Option<SecretText>,
     admin_password: Option<SecretText>,
     options: Options,
     stopping: watch::Sender<bool>,
@@ -36,11 +36,11 @@ pub struct Options {
 }
 
 impl State {
-    /// Returns a server's state. `registry_token` is the data planes' credential, `admin_password` the password from
-    /// the environment.
+    /// Returns a server's state. `registry_token` is the data planes' credential from the environment,
+    /// `admin_password` the password from there.
     pub fn new(
         registry: Registry,
-        registry_token: SecretText,
+        registry_token: Option<SecretText>,
         admin_password: Option<SecretText>,
         options: Options,
     ) -> Self {
@@ -63,9 +63,9 @@ impl State {
         self.0.admin_password.as_ref()
     }
 
-    /// Returns the data planes' credential.
-    pub(super) fn registry_token(&self) -> &SecretText {
-        &self.0.registry_token
+    /// Returns the data planes' credential from the environment, `None` if it is not set there.
+    pub(super) fn registry_token(&self) -> Option<&SecretText> {
+        self.0.registry_token.as_ref()
     }
 
     pub(super) fn options(&self) -> &Options {

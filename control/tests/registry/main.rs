@@ -6,6 +6,7 @@ mod admin_errors;
 mod api;
 mod connections;
 mod crash;
+mod credentials;
 mod dashboard;
 mod feed;
 mod key_server;
