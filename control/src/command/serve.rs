@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,7 +15,9 @@ use super::terminal::exit::{self, Exit};
 use super::terminal::output;
 use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::server::{self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State};
+use crate::server::{
+    self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State, Tls, TlsFiles,
+};
 
 /// Serve the token registry
 ///
@@ -74,6 +77,8 @@ pub(crate) struct Serve {
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
     #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
     access: AccessArgs,
 }
 
@@ -102,7 +107,11 @@ impl Serve {
             let listener = TcpListener::bind(self.listen)
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
-            output::print(&format!("listening on http://{}", listener.local_addr()?))?;
+            let files = self.tls.files();
+            let requires_client_certificate = files.as_ref().is_some_and(|files| files.client_ca.is_some());
+            let tls = files.map(Tls::new).transpose().context("cannot use TLS")?;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            output::print(&format!("listening on {scheme}://{}", listener.local_addr()?))?;
             let options = Options {
                 proxy_url: self.proxy_url,
                 patience: self.client_timeout,
@@ -110,15 +119,50 @@ impl Serve {
                     total: self.max_connections,
                     per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
                 },
+                requires_client_certificate,
                 access,
             };
             let state = State::new(registry, registry_token, admin_password, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
-            server::run(listener, state, stop).await;
+            server::run(listener, tls, state, stop).await;
             Ok(Exit::Ok)
         })
+    }
+}
+
+/// The files of TLS.
+#[derive(Args)]
+#[command(next_help_heading = "TLS")]
+struct TlsArgs {
+    /// File with the server's certificate and intermediate ones, in PEM; without it the server speaks plain HTTP
+    ///
+    /// The files are read again when they change, and on SIGHUP.
+    #[arg(long = "tls-cert", env = "KEYSWAP_TLS_CERT", value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// File with the private key of the certificate, in PEM
+    #[arg(
+        id = "key",
+        long = "tls-key",
+        env = "KEYSWAP_TLS_KEY",
+        value_name = "FILE",
+        requires = "certificate"
+    )]
+    key: Option<PathBuf>,
+    /// File with the authorities of client certificates, in PEM: the data-plane API then requires one
+    #[arg(
+        long = "tls-client-ca",
+        env = "KEYSWAP_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "certificate"
+    )]
+    client_ca: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    fn files(self) -> Option<TlsFiles> {
+        Some(TlsFiles { certificate: self.certificate?, key: self.key?, client_ca: self.client_ca })
     }
 }
 

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use keyswap_core::base::Digest;
 use subtle::ConstantTimeEq as _;
 
+use super::connections::Channel;
 use super::problem::Problem;
 use super::state::State;
 use crate::registry::{RegistryError, Role};
@@ -27,8 +28,13 @@ pub(super) async fn require_any(Extract(state): Extract<State>, request: Request
 }
 
 /// Passes requests with a credential of one of `roles` on. Requests with another credential get status 403, requests
-/// without one get status 401 with a challenge.
+/// without one get status 401 with a challenge. A client certificate does not replace a credential.
 async fn require(state: &State, roles: &[Role], request: Request, next: Next) -> Response {
+    let channel = request.extensions().get::<Channel>().copied().unwrap_or_default();
+    if state.options().requires_client_certificate && !channel.is_certified {
+        let detail = "a client certificate is required";
+        return Problem::new(StatusCode::FORBIDDEN, "client_certificate_required", detail).into_response();
+    }
     let Some(credential) = presented(request.headers()) else {
         return refuse(StatusCode::UNAUTHORIZED, "Bearer realm=\"keyswap\"");
     };

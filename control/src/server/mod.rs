@@ -26,7 +26,7 @@ mod router;
 mod run;
 
 pub use access::{Access, AccessSettings};
-pub use connections::ConnectionLimits;
+pub use connections::{ConnectionLimits, Tls, TlsFiles};
 pub use proxy_url::ProxyUrl;
 pub use router::router;
 pub use run::{first_password, run};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::admin::password;
-use super::connections::serve;
+use super::connections::{Tls, serve};
 use super::router::router;
 use super::state::{Options, State};
 use crate::registry::{RegistryError, SecretText};
@@ -19,7 +19,12 @@ pub async fn first_password(state: &State) -> Result<Option<SecretText>, Registr
 }
 
 /// Serves until `stop` completes, then answers waiting requests and finishes the requests in progress.
-pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output = ()> + Send + 'static) {
+pub async fn run(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    state: State,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
     let stopping = state.clone();
     let stopped = async move {
         stop.await;
@@ -33,7 +38,7 @@ pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output =
     let service = router(state.clone());
     let Options { patience, connections, .. } = *state.options();
     tokio::select! {
-        () = serve(listener, service, patience, connections, stopped) => {}
+        () = serve(listener, tls, service, patience, connections, stopped) => {}
         () = drained => tracing::warn!("some requests did not finish in time"),
     }
 }

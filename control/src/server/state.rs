@@ -31,6 +31,8 @@ pub struct Options {
     pub patience: Duration,
     /// The largest numbers of open connections.
     pub connections: ConnectionLimits,
+    /// Set if the data-plane API requires a client certificate.
+    pub requires_client_certificate: bool,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
 }

@@ -18,6 +18,7 @@ mod replicas;
 mod server;
 mod sign_in;
 mod support;
+mod tls_server;
 mod tokens;
 mod users;
 

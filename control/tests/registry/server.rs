@@ -97,6 +97,10 @@ impl Server {
         self.client.request(method, format!("{}/admin{path}", self.url)).header("cookie", cookie)
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Stops the server with SIGTERM.
     pub(crate) fn terminate(&self) {
         let kill = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();

@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
+use crate::server::connections::Channel;
 use crate::server::network::network;
 
 /// The client of a connection.
@@ -22,7 +23,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = info.map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        let is_local = address.is_some_and(|address| address.is_loopback())
+        let is_encrypted =
+            parts.extensions.get::<Channel>().is_some_and(|Channel { is_encrypted, .. }| *is_encrypted);
+        let is_local = !is_encrypted
+            && address.is_some_and(|address| address.is_loopback())
             && is_loopback(host(&parts.headers))
             && !parts.headers.contains_key("x-forwarded-proto");
         Ok(Self { address, is_local })
