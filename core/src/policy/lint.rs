@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bundle::Configuration;
 use super::credentials::Source;
 use super::document::Policy;
 use super::gateway::GatewayMode;
@@ -40,6 +41,8 @@ pub enum Lint {
     IssuerShadowed,
     /// Tokens count that were issued for another service.
     AudienceOpen,
+    /// A registry, an agent or a key set is asked without TLS.
+    PlaintextChannel,
     /// Any page may call, and browsers send an identity along.
     CorsOpen,
     /// A source repeats one before it, so that it is never asked.
@@ -76,7 +79,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -86,6 +89,7 @@ impl Lint {
         Self::IssuerOpen,
         Self::IssuerShadowed,
         Self::AudienceOpen,
+        Self::PlaintextChannel,
         Self::CorsOpen,
         Self::SourceRepeated,
         Self::SlotLeftOut,
@@ -105,6 +109,7 @@ impl Lint {
             Self::IssuerOpen => "issuer-open",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
+            Self::PlaintextChannel => "plaintext-channel",
             Self::CorsOpen => "cors-open",
             Self::SourceRepeated => "source-repeated",
             Self::SlotLeftOut => "slot-left-out",
@@ -127,6 +132,9 @@ impl Lint {
             Self::IssuerOpen => "every subject of the issuer may call every provider",
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
+            Self::PlaintextChannel => {
+                "a server is asked without TLS: whoever is on its network can read and replace what is sent"
+            }
             Self::CorsOpen => "any page may call, and browsers send the identity in the cookie along",
             Self::SourceRepeated => "a source stands twice in a chain: the second is never asked",
             Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
@@ -151,6 +159,9 @@ impl Lint {
             Self::IssuerOpen => "list `providers` at the issuer, or admit `known` people only",
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
             Self::AudienceOpen => "list `audiences`",
+            Self::PlaintextChannel => {
+                "use `https://`, and remove `plaintext`; where a mesh encrypts the network, allow it"
+            }
             Self::CorsOpen => {
                 "list the pages in `cors.allow_origins`, or take the cookie out of the issuer's `slots`"
             }
@@ -177,6 +188,23 @@ impl Findings {
     }
 }
 
+impl Configuration {
+    /// Returns the findings of the document and of the policies in it. `now` decides which tokens have expired.
+    pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
+        let mut findings = Findings(Vec::new());
+        if let Self::Bundle(source) = self
+            && source.url.is_exposed()
+        {
+            findings.add(Lint::PlaintextChannel, "plaintext");
+        }
+        let of_policy = |(place, policy): (&'static str, &Policy)| {
+            policy.lint(now).into_iter().map(move |finding| finding.within(place))
+        };
+        findings.0.extend(self.policies().into_iter().flat_map(of_policy));
+        findings.0
+    }
+}
+
 impl Policy {
     /// Returns the findings. `now` decides which tokens have expired.
     pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
@@ -185,6 +213,7 @@ impl Policy {
         self.lint_people(&mut findings);
         self.lint_issuers(&mut findings);
         self.lint_registry(&mut findings);
+        self.lint_channels(&mut findings);
         self.lint_cors(&mut findings);
         self.lint_credentials(&mut findings);
         self.lint_slots(&mut findings);
@@ -265,6 +294,25 @@ impl Policy {
                 findings.add(Lint::AudienceOpen, "registry.introspection");
             }
             self.lint_scope(providers, "registry.introspection.providers", findings);
+        }
+    }
+
+    fn lint_channels(&self, findings: &mut Findings) {
+        let mut add = |place: String| findings.add(Lint::PlaintextChannel, format!("{place}.plaintext"));
+        if self.registry.as_ref().is_some_and(|registry| registry.url.is_exposed()) {
+            add("registry".to_owned());
+        }
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            if issuer.keys().is_exposed() {
+                add(format!("issuers[{index}].jwks"));
+            }
+        }
+        for (name, chain) in self.credentials.chains() {
+            for (index, source) in chain.iter().enumerate() {
+                if matches!(source, Source::Http(source) if source.endpoint.is_exposed()) {
+                    add(format!("credentials.{name}[{index}].http"));
+                }
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod lint;
 mod literal;
 mod outline;
 mod places;
+mod plaintext;
 mod preset;
 mod providers;
 mod rate_limit;

@@ -14,4 +14,4 @@ pub use self::path::PathError;
 pub(crate) use self::path::RequestPath;
 pub(crate) use self::spelling::is_spelling_of;
 pub(crate) use self::text::{is_email, is_line, moves_text};
-pub(crate) use self::url::{BaseUrl, site};
+pub(crate) use self::url::{BaseUrl, is_exposed, site};
