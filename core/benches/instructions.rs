@@ -117,7 +117,7 @@ fn policy(changes: &Value) -> Value {
 fn registry() -> Value {
     policy(&json!({
         "tokens": null,
-        "registry": {"url": "http://registry.example:7070", "credential": {"env": "REGISTRY"}},
+        "registry": {"url": "http://registry.example:7070", "plaintext": "trusted_network", "credential": {"env": "REGISTRY"}},
         "rate_limit": {"requests": 100, "per": "60s"},
     }))
 }

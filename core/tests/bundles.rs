@@ -41,7 +41,7 @@ fn sign(signer: &Signer, revision: u64, policy: &Value) -> String {
 fn configuration(signer: &Signer, more: &Value) -> Value {
     let document = json!({
         "version": "keyswap-bundle/v1",
-        "url": "http://registry.example:7070",
+        "url": "http://registry.example:7070", "plaintext": "trusted_network",
         "credential": {"env": "REGISTRY"},
         "name": "prod",
         "keys": {"keys": [signer.jwk()]},
@@ -420,7 +420,7 @@ fn errors_of_the_configuration_are_told_with_their_places() {
         ),
         (
             json!({"x": 1}),
-            "error at `x`: unknown field; expected `version`, `url`, `cluster`, `credential`, `name`, `keys`, `poll`, \
+            "error at `x`: unknown field; expected `version`, `url`, `plaintext`, `cluster`, `credential`, `name`, `keys`, `poll`, \
              `timeout`, `minimum_revision`, `initial`",
         ),
     ] {

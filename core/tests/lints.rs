@@ -79,7 +79,7 @@ fn rows() -> Vec<Row> {
         bad: bad.to_vec(),
         mended: mended.to_vec(),
     };
-    let registry = json!({"url": "http://r", "credential": {"env": "R"}});
+    let registry = json!({"url": "https://r", "credential": {"env": "R"}});
     let introspection = |audiences: &Value| {
         let mut registry = registry.clone();
         registry["introspection"] = json!({"providers": ["openai"]});
@@ -87,6 +87,11 @@ fn rows() -> Vec<Row> {
             registry["introspection"]["audiences"] = audiences.clone();
         }
         registry
+    };
+    let plain = |url: &str| json!({"url": url, "plaintext": "trusted_network"});
+    let with_age = |mut source: Value| {
+        source["max_age"] = json!("1m");
+        source
     };
     let person = |provider: &str| json!([{"email": "p@b.c", "providers": [provider]}]);
     let known = issuer(&json!({"principals": "known"}));
@@ -161,6 +166,27 @@ fn rows() -> Vec<Row> {
             "audience-open registry.introspection",
             &[("/registry", introspection(&Value::Null))],
             &[("/registry", introspection(&json!(["a"])))],
+        ),
+        row(
+            "plaintext-channel registry.plaintext",
+            &[(
+                "/registry",
+                json!({"url": "http://r", "plaintext": "trusted_network", "credential": {"env": "R"}}),
+            )],
+            &[("/registry", json!({"url": "http://127.0.0.1:7070", "credential": {"env": "R"}}))],
+        ),
+        row(
+            "plaintext-channel issuers[0].jwks.plaintext",
+            &[("/issuers", json!([issuer(&json!({"jwks": plain("http://k/jwks")}))]))],
+            &[("/issuers", json!([issuer(&json!({"jwks": {"url": "https://k/jwks"}}))]))],
+        ),
+        row(
+            "plaintext-channel credentials.openai[1].http.plaintext",
+            &[("/credentials/openai", sources(&json!({"http": with_age(plain("http://agent/t"))})))],
+            &[(
+                "/credentials/openai",
+                sources(&json!({"http": {"url": "http://169.254.169.254/t", "max_age": "1m"}})),
+            )],
         ),
         row(
             "source-repeated credentials.openai[1]",

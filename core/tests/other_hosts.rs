@@ -139,8 +139,7 @@ fn a_refused_request_and_one_that_has_no_key_take_nothing() {
     let registry = Registry::default();
     let policy = limited(&json!({}));
     let mut unavailable = policy.clone();
-    unavailable["credentials"]["openai"] =
-        json!([{"http": {"url": "http://agent.example/key", "max_age": "1m"}}]);
+    unavailable["credentials"]["openai"] = json!([{"http": {"url": "http://agent.example/key", "plaintext": "trusted_network", "max_age": "1m"}}]);
     let down = |path: &str| if path == "/key" { Answer(500, String::new()) } else { registry.answer(path) };
     assert_eq!(component(&unavailable).ask(&Forgetful, TOKEN, at(0), &down), 503);
     assert_eq!(component(&policy).ask(&Forgetful, "undefined", at(0), &|path| registry.answer(path)), 401);

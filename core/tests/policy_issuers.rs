@@ -145,7 +145,7 @@ error at `issuers[0].principals`: expected one of `known`, `any`
 error at `issuers[0].jwks.url`: expected a URL that begins with `https://`
 error at `issuers[0].jwks.cluster`: expected the name of a cluster, without spaces
 error at `issuers[0].jwks.cache_duration`: expected a duration such as `500ms`, `60s`, `10m`, `1h` or `7d`
-error at `issuers[0].jwks.x`: unknown field; expected `inline`, `url`, `cluster`, `timeout`, `cache_duration`, `stale_if_error`, `refetch_cooldown`";
+error at `issuers[0].jwks.x`: unknown field; expected `inline`, `url`, `plaintext`, `cluster`, `timeout`, `cache_duration`, `stale_if_error`, `refetch_cooldown`";
     assert_eq!(errors(&json!([entry])), expect);
 }
 
@@ -204,7 +204,7 @@ fn where_nobody_can_be_known_it_is_an_error_to_ask_for_known_people() {
         });
         Policy::from_json(with(&policy, more).to_string().as_bytes())
     };
-    let registry = json!({"url": "http://r", "credential": {"env": "R"}});
+    let registry = json!({"url": "http://r", "plaintext": "trusted_network", "credential": {"env": "R"}});
     let introspection = with(&registry, &json!({"introspection": {"providers": ["openai"]}}));
     let people = json!([{"email": "a@b.c", "providers": ["openai"]}]);
     for (more, is_error) in [

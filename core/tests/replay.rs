@@ -270,7 +270,8 @@ fn what_cannot_be_known_is_not_said() {
         "issuers": [{"name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["a"]}],
         "principals": [{"email": "p@example.com", "providers": ["openai"]}],
     });
-    let with_registry = json!({"registry": {"url": "http://r", "credential": {"env": "R"}}});
+    let with_registry =
+        json!({"registry": {"url": "http://r", "plaintext": "trusted_network", "credential": {"env": "R"}}});
     let models = |who: &str, reason| line(who, "/v1/models", "openai", reason);
     for (old, new, line, why) in [
         (&old, &old, models(&id("ptk_nobody"), "allowed"), NotReplayable::UnknownPrincipal),
@@ -322,7 +323,8 @@ fn what_cannot_be_known_is_not_said() {
 
 #[test]
 fn a_token_of_the_registry_has_the_provider_that_it_was_forwarded_to() {
-    let registry = json!({"registry": {"url": "http://r", "credential": {"env": "R"}}});
+    let registry =
+        json!({"registry": {"url": "http://r", "plaintext": "trusted_network", "credential": {"env": "R"}}});
     let old = policy(&["openai"], &registry);
     let line = line(&id("ptk_registered"), "/v1/models", "openai", "allowed");
     let before = outlook("allowed", "openai");

@@ -225,7 +225,7 @@ fn asks_registry(url: &str) -> Value {
 
 #[test]
 fn both_policies_ask_one_registry_once_and_a_comparison_delays_nobody() {
-    let one = asks_registry("http://one.example");
+    let one = asks_registry("https://one.example");
     let stable = policy(0, &[], &one);
     let plane = Plane::new(&rollout(&stable, &policy(0, &[], &one), &json!({})));
     let store = MemoryStore::default();
@@ -237,7 +237,7 @@ fn both_policies_ask_one_registry_once_and_a_comparison_delays_nobody() {
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &counted), FORWARD);
     assert_eq!((calls.get(), plane.backgrounds.get()), (1, 0), "what one asked the other knows");
 
-    let other = policy(0, &[], &asks_registry("http://other.example"));
+    let other = policy(0, &[], &asks_registry("https://other.example"));
     let plane = Plane::new(&rollout(&stable, &other, &json!({})));
     let store = MemoryStore::default();
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), FORWARD);
@@ -278,7 +278,7 @@ fn a_policy_in_shadow_mode_refuses_nobody_waits_for_nothing_and_tells_what_it_wo
     );
     assert_eq!(lines.len(), 2);
 
-    let plane = Plane::new(&policy(0, &[], &with(&asks_registry("http://one.example"), &shadow)));
+    let plane = Plane::new(&policy(0, &[], &with(&asks_registry("https://one.example"), &shadow)));
     let store = MemoryStore::default();
     assert_eq!(plane.ask(&store, &token(0), OPENAI, at(0), &registry(&["openai"])), "pass: undecided");
     assert_eq!(plane.backgrounds.get(), 1);

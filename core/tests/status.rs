@@ -22,11 +22,11 @@ fn policy(allow: &Value) -> Value {
     json!({
         "version": "keyswap/v1",
         "tokens": [token(OPERATOR, scope), token(CALLER, &["openai", "groq"])],
-        "registry": {"url": "http://registry.example", "credential": {"env": "REGISTRY"}},
+        "registry": {"url": "http://registry.example", "plaintext": "trusted_network", "credential": {"env": "REGISTRY"}},
         "credentials": {
             "a": [{"env": "A"}],
             "b": [{"env": "B"}],
-            "groq": [{"request_header": "x-id"}, {"http": {"url": "http://agent/t", "value": "/t", "expires_in": "/in"}}],
+            "groq": [{"request_header": "x-id"}, {"http": {"url": "http://agent/t", "plaintext": "trusted_network", "value": "/t", "expires_in": "/in"}}],
         },
         "providers": {"openai": {"credentials": {"a": 3, "b": 1}}},
         "issuers": [with(&oidc(&json!([Signer::new(1, "k").jwk()])), &json!({"slots": ["header:x-id"], "principals": "any"}))],

@@ -35,7 +35,7 @@ fn policy(chain: &Value) -> Value {
 /// Returns an agent that is asked 10 seconds before a value expires.
 fn agent() -> Value {
     json!({"http": {
-        "url": "http://agent.internal/token", "value": "/token", "expires_in": "/in", "refresh_before": "10s",
+        "url": "http://agent.internal/token", "plaintext": "trusted_network", "value": "/token", "expires_in": "/in", "refresh_before": "10s",
     }})
 }
 
@@ -213,9 +213,10 @@ fn a_fresh_value_takes_the_place_of_one_that_would_last_longer() {
 
 #[test]
 fn a_clock_that_is_put_back_prolongs_no_value() {
-    for chain in
-        [json!([agent()]), json!([{"http": {"url": "http://agent.internal/token", "max_age": "60s"}}])]
-    {
+    for chain in [
+        json!([agent()]),
+        json!([{"http": {"url": "http://agent.internal/token", "plaintext": "trusted_network", "max_age": "60s"}}]),
+    ] {
         let worker = Worker::within(&policy(&chain), NOTHING);
         let value = |_: &str| {
             let is_document = chain.to_string().contains("expires_in");
@@ -394,7 +395,7 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
     let error =
         |path: &str, message: &str| Some(format!("error at `credentials.openai[0].http{path}`: {message}"));
     let pointer = "expected a JSON pointer such as `/data/token`";
-    let url = "http://agent/token";
+    let url = "https://agent/token";
     for (document, expect) in [
         (json!({"url": url, "max_age": "5m"}), None),
         (json!({"value": "/a"}), error("", "the field `url` is missing")),
@@ -406,7 +407,7 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
             error("", "where the answer is a document, `value` must point at the credential in it"),
         ),
         (
-            json!({"url": "http://agent/token?api_key=0123", "max_age": "5m"}),
+            json!({"url": "http://agent/token?api_key=0123", "plaintext": "trusted_network", "max_age": "5m"}),
             error(".url", "a parameter here may hold a secret: send it as the `credential`"),
         ),
         (

@@ -69,7 +69,7 @@ impl Desk {
     /// Returns the configuration of a data plane.
     fn source(&self) -> Value {
         json!({
-            "version": "keyswap-bundle/v1", "url": "http://keyswap-registry", "name": Self::NAME, "poll": "1s",
+            "version": "keyswap-bundle/v1", "url": "http://keyswap-registry", "plaintext": "trusted_network", "name": Self::NAME, "poll": "1s",
             "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "keys": self.keys,
         })
     }

@@ -33,14 +33,14 @@ pub const RENDERED: [Rendered; 3] = [
     },
     Rendered {
         place: "istio",
-        arguments: "istio --policy envoy/policy-registry.yaml \
+        arguments: "istio --policy envoy/policy-mesh.yaml \
                     --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
                     --image registry.example.com/keyswap-filter@sha256:0000000000000000000000000000000000000000000000000000000000000000 \
                     --registry-image registry.example.com/keyswap@sha256:0000000000000000000000000000000000000000000000000000000000000000",
     },
     Rendered {
         place: "gateway",
-        arguments: "envoy-gateway --policy envoy/policy-registry.yaml \
+        arguments: "envoy-gateway --policy envoy/policy-mesh.yaml \
                     --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
                     --image registry.example.com/keyswap-filter@sha256:0000000000000000000000000000000000000000000000000000000000000000 \
                     --registry-image registry.example.com/keyswap@sha256:0000000000000000000000000000000000000000000000000000000000000000",

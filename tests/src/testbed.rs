@@ -123,7 +123,7 @@ impl Testbed {
     /// Returns the section `registry` of a policy, with the names of the shipped bootstrap.
     pub fn registry() -> Value {
         json!({
-            "url": "http://registry.test", "cluster": "keyswap-registry",
+            "url": "http://registry.test", "plaintext": "trusted_network", "cluster": "keyswap-registry",
             "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
         })
     }

@@ -55,7 +55,7 @@ fn policy(jwks: &Value) -> Value {
             "gemini": [{"env": "GEMINI_API_KEY"}],
             "mistral": [{"request_header": "x-platform-token"}],
             "groq": [{"http": {
-                "url": "http://agent.test/token", "cluster": "keyswap-registry", "value": "/token",
+                "url": "http://agent.test/token", "plaintext": "trusted_network", "cluster": "keyswap-registry", "value": "/token",
                 "expires_in": "/in", "credential": {"env": "AGENT_TOKEN"},
             }}],
             "cf_aig": [{"env": "CF_AIG_TOKEN"}],

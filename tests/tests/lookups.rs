@@ -408,8 +408,7 @@ fn another_authorization_server_can_tell_of_tokens() -> Result<()> {
         }
     })?;
     let standin = Standin::start()?;
-    let introspection =
-        json!({"url": "http://idp.test/oauth2/introspect", "introspection": {"providers": ["openai"]}});
+    let introspection = json!({"url": "http://idp.test/oauth2/introspect", "plaintext": "trusted_network", "introspection": {"providers": ["openai"]}});
     let envoy = setup(&policy(&introspection), &standin).registry(registry.address()).start()?;
     ensure!(envoy.send(&models("opaque/token=1"))?.status == 200);
     ensure!(envoy.send(&models("opaque/token=1"))?.status == 200);

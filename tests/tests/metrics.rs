@@ -141,12 +141,12 @@ fn everything() -> Result<Vec<Sample>> {
     let narrow = json!({"tokens": [], "registry": at_registry(json!({}))?["registry"]});
     let issuer = json!({"issuers": [{"name": "i", "preset": "oidc", "issuer": "https://issuer.example", "audiences": ["a"],
         "principals": "any", "jwks": {"url": "https://issuer.example/keys", "cluster": "away"}}]});
-    let agent = json!({"credentials": {"openai": [{"http": {"url": "http://agent/", "cluster": "away", "max_age": "1m"}}]}});
+    let agent = json!({"credentials": {"openai": [{"http": {"url": "http://agent/", "plaintext": "trusted_network", "cluster": "away", "max_age": "1m"}}]}});
     let rollout = json!({"version": "keyswap-rollout/v1", "stable": at_registry(json!({}))?, "candidate": policy(narrow)?,
         "percent": 100, "fallback": {"refusals": 1, "per": "1m"}});
     let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
-    let bundle = json!({"version": "keyswap-bundle/v1", "url": "http://registry", "cluster": "away",
+    let bundle = json!({"version": "keyswap-bundle/v1", "url": "http://registry", "plaintext": "trusted_network", "cluster": "away",
         "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "name": "prod", "keys": {"keys": [key]}});
     let with = |policy: &Value| {
         Envoy::with(policy)

@@ -22,12 +22,13 @@ const STARTED_BY: [(&str, &str); 5] = [
 ];
 
 /// Files other than a proxy's configuration, with the test that reads each.
-const READ_BY: [(&str, &str); 6] = [
+const READ_BY: [(&str, &str); 7] = [
     ("grafana/dashboard.json", "metrics.rs"),
     ("prometheus/alerts.yaml", "metrics.rs"),
     ("policy.yaml", "docs.rs"),
     ("policy.tests.yaml", "docs.rs"),
     ("policy-registry.yaml", "render.rs"),
+    ("policy-mesh.yaml", "render.rs"),
     ("policy-credentials.yaml", "render.rs"),
 ];
 
@@ -123,7 +124,7 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
     };
     let fetched: &[&str] = &["--upstream", "groq=https://api.groq.com", "--env", "GROQ_API_KEY"];
     let listening: &[&str] = &["--listen", "::1", "--port", "0", "--cluster", "other=http://[::1]:9"];
-    let files = ["policy.yaml", "policy-registry.yaml", "policy-credentials.yaml"];
+    let files = ["policy.yaml", "policy-registry.yaml", "policy-mesh.yaml", "policy-credentials.yaml"];
     let mut configurations: Vec<(Value, &[&str])> = vec![
         (rollout.clone(), &[]),
         (bundle(None), fetched),
@@ -132,7 +133,7 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
     ];
     // Valid names that YAML reads as another type, or that end a scalar.
     configurations.push((
-        policy(json!({"registry": {"url": "http://r.example:7070", "cluster": "a\"b:#{{host}}",
+        policy(json!({"registry": {"url": "http://r.example:7070", "plaintext": "trusted_network", "cluster": "a\"b:#{{host}}",
             "credential": {"env": "NO"}}}))?,
         &["--upstream", "null=https://[::1]:8443"],
     ));
@@ -148,6 +149,31 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
         let log = setup.real_upstreams().validate()?;
         ensure!(!log.contains("[error]"), "{log}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_cluster_without_tls_needs_a_policy_that_trusts_the_network() -> Result<()> {
+    let registry = |url: &str, more: Value| {
+        let mut registry = json!({"url": url, "cluster": "r", "credential": {"env": "R"}});
+        registry.as_object_mut().context("an object")?.extend(more.as_object().cloned().unwrap_or_default());
+        policy(json!({"registry": registry}))
+    };
+    let strict = registry("https://r.example:7070", json!({}))?;
+    let trusting = registry("http://r.example:7070", json!({"plaintext": "trusted_network"}))?;
+    for (policy, server, accepted) in [
+        (&strict, "r=http://other.example:7070", false),
+        (&strict, "r=http://[2001:db8::1]:7070", false),
+        (&strict, "r=https://other.example:7070", true),
+        (&strict, "r=http://127.0.0.1:7070", true),
+        (&strict, "r=http://[::1]:7070", true),
+        (&strict, "unasked=http://other.example", true),
+        (&trusting, "r=http://other.example:7070", true),
+    ] {
+        let rendered = bootstrap(policy, &["--cluster", server]);
+        ensure!(rendered.is_ok() == accepted, "{server}: {rendered:?}");
+    }
+    ensure!(bootstrap(&strict, &[])?.contains("sni: \"r.example\""), "an https address gets TLS");
     Ok(())
 }
 
@@ -214,7 +240,7 @@ fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
     for mesh in ["istio", "gateway"] {
         let standin = Standin::start()?;
         let mut bootstrap = Bootstrap::shipped()?;
-        bootstrap.set_policy(&rendered::documents("policy-registry.yaml")?[0])?;
+        bootstrap.set_policy(&rendered::documents("policy-mesh.yaml")?[0])?;
         let json = bootstrap.json();
         json.as_object_mut().context("an object")?.remove("stats_config");
         if mesh == "istio" {

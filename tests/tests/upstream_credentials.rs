@@ -44,7 +44,7 @@ fn expiry(request: &Received) -> Option<u64> {
 fn with_agent(agent: &Scripted, standin: &Standin) -> Setup {
     let mut policy = Testbed::policy();
     policy["credentials"]["openai"] = json!([{"http": {
-        "url": "http://token-agent/token", "value": "/token", "expires_at": "/expires_at", "refresh_before": "1s",
+        "url": "http://token-agent/token", "plaintext": "trusted_network", "value": "/token", "expires_at": "/expires_at", "refresh_before": "1s",
         "timeout": "500ms",
     }}]);
     Testbed::setup_with(&policy, standin).cluster("token-agent", agent.address())

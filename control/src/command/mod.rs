@@ -10,6 +10,7 @@ mod connection;
 mod list;
 
 mod completions;
+mod credential;
 mod policy;
 mod render;
 mod serve;

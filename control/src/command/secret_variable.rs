@@ -53,10 +53,13 @@ impl Variable {
 
     /// Returns the secret, an error if it is not set.
     pub(super) fn require(self) -> anyhow::Result<SecretText> {
+        self.read()?.with_context(|| self.remedy())
+    }
+
+    /// Returns how to set the secret.
+    pub(super) fn remedy(self) -> String {
         let name = self.name;
-        self.read()?.with_context(|| {
-            format!("set `{name}`, or set `{name}_FILE` to the name of a file that holds it")
-        })
+        format!("set `{name}`, or set `{name}_FILE` to the name of a file that holds it")
     }
 
     fn check(self, place: &str, value: String) -> anyhow::Result<SecretText> {

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,12 +15,14 @@ use super::terminal::exit::{self, Exit};
 use super::terminal::output;
 use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::server::{self, Access, AccessSettings, Options, ProxyUrl, State};
+use crate::server::{
+    self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State, Tls, TlsFiles,
+};
 
 /// Serve the token registry
 ///
-/// Data planes authenticate with the credential in `KEYSWAP_REGISTRY_TOKEN`, or in the file that
-/// `KEYSWAP_REGISTRY_TOKEN_FILE` names. Administrators sign in with the password in `KEYSWAP_ADMIN_PASSWORD`, or in the
+/// Data planes authenticate with credentials that `keyswap credential create` makes, or with the one in
+/// `KEYSWAP_REGISTRY_TOKEN`, or in the file that `KEYSWAP_REGISTRY_TOKEN_FILE` names. Administrators sign in with the password in `KEYSWAP_ADMIN_PASSWORD`, or in the
 /// file that `KEYSWAP_ADMIN_PASSWORD_FILE` names. The server prints its address when it is ready. On SIGTERM and SIGINT
 /// it answers the requests in progress and stops.
 #[derive(Args)]
@@ -45,7 +48,9 @@ pub(crate) struct Serve {
     /// URL at which callers reach the proxy, for the dashboard's examples
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
     proxy_url: ProxyUrl,
-    /// Time limit for a client to send the head of a request, and then its body
+    /// Time limit for a client to send the head of a request, then its body, and then to read the answer
+    ///
+    /// A connection on which no request arrives for this time is closed.
     #[arg(
         long,
         env = "KEYSWAP_CLIENT_TIMEOUT",
@@ -54,9 +59,25 @@ pub(crate) struct Serve {
         value_parser = rate::parse_timeout
     )]
     client_timeout: Duration,
+    /// Maximum number of open connections; further ones are closed at once
+    #[arg(
+        long,
+        env = "KEYSWAP_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 4096,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    max_connections: u32,
+    /// Maximum number of open connections from one IPv4 address or IPv6 /64 network; 0 for no limit
+    ///
+    /// Behind a proxy all clients have the proxy's address: set 0, and limit connections in the proxy.
+    #[arg(long, env = "KEYSWAP_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 1024)]
+    max_connections_per_address: u32,
     /// Log filter for standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+    #[command(flatten)]
+    tls: TlsArgs,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -69,7 +90,7 @@ impl Serve {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
-        let registry_token = secret_variable::REGISTRY_TOKEN.require()?;
+        let registry_token = secret_variable::REGISTRY_TOKEN.read()?;
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let database: DatabaseUrl = self.database.parse()?;
@@ -77,18 +98,71 @@ impl Serve {
         runtime.block_on(async {
             let stop = stop()?;
             let registry = Registry::open(&database).await?;
+            if registry_token.is_none() && registry.credentials().await?.is_empty() {
+                bail!(
+                    "no data plane could authenticate: {}, or create a credential with `keyswap credential create`",
+                    secret_variable::REGISTRY_TOKEN.remedy()
+                );
+            }
             let listener = TcpListener::bind(self.listen)
                 .await
                 .with_context(|| format!("cannot listen on {}", self.listen))?;
-            output::print(&format!("listening on http://{}", listener.local_addr()?))?;
-            let options = Options { proxy_url: self.proxy_url, patience: self.client_timeout, access };
+            let files = self.tls.files();
+            let requires_client_certificate = files.as_ref().is_some_and(|files| files.client_ca.is_some());
+            let tls = files.map(Tls::new).transpose().context("cannot use TLS")?;
+            let scheme = if tls.is_some() { "https" } else { "http" };
+            output::print(&format!("listening on {scheme}://{}", listener.local_addr()?))?;
+            let options = Options {
+                proxy_url: self.proxy_url,
+                patience: self.client_timeout,
+                connections: ConnectionLimits {
+                    total: self.max_connections,
+                    per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
+                },
+                requires_client_certificate,
+                access,
+            };
             let state = State::new(registry, registry_token, admin_password, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
-            server::run(listener, state, stop).await;
+            server::run(listener, tls, state, stop).await;
             Ok(Exit::Ok)
         })
+    }
+}
+
+/// The files of TLS.
+#[derive(Args)]
+#[command(next_help_heading = "TLS")]
+struct TlsArgs {
+    /// File with the server's certificate and intermediate ones, in PEM; without it the server speaks plain HTTP
+    ///
+    /// The files are read again when they change, and on SIGHUP.
+    #[arg(long = "tls-cert", env = "KEYSWAP_TLS_CERT", value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// File with the private key of the certificate, in PEM
+    #[arg(
+        id = "key",
+        long = "tls-key",
+        env = "KEYSWAP_TLS_KEY",
+        value_name = "FILE",
+        requires = "certificate"
+    )]
+    key: Option<PathBuf>,
+    /// File with the authorities of client certificates, in PEM: the data-plane API then requires one
+    #[arg(
+        long = "tls-client-ca",
+        env = "KEYSWAP_TLS_CLIENT_CA",
+        value_name = "FILE",
+        requires = "certificate"
+    )]
+    client_ca: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    fn files(self) -> Option<TlsFiles> {
+        Some(TlsFiles { certificate: self.certificate?, key: self.key?, client_ca: self.client_ca })
     }
 }
 

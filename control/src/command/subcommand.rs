@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{completions, policy, render, serve, token, user};
+use super::{completions, credential, policy, render, serve, token, user};
 
 /// A subcommand.
 #[derive(Subcommand)]
@@ -14,6 +14,8 @@ pub(crate) enum Command {
     Token(token::Command),
     #[command(subcommand)]
     User(user::Command),
+    #[command(subcommand)]
+    Credential(credential::Command),
     #[command(subcommand)]
     Render(Box<render::Command>),
     Serve(serve::Serve),
@@ -27,6 +29,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::User(command) => command.run(),
+            Self::Credential(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Completions(command) => command.run(&mut program()),

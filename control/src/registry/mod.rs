@@ -12,6 +12,7 @@ mod store;
 
 mod handle;
 
+mod credentials;
 mod feed;
 mod limits;
 mod policies;
@@ -26,6 +27,7 @@ pub use limits::Taken;
 pub use record::actor::Actor;
 pub use record::change::{Change, Feed, Subject};
 pub(crate) use record::clock::now;
+pub use record::credential::{Credential, NewCredential, Role};
 pub use record::day::Day;
 pub use record::draft::{KnownToken, NewToken, NewUser, Source, TokenPatch, UserPatch};
 pub use record::error::{Kind, RegistryError};

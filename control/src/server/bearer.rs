@@ -1,4 +1,5 @@
-//! The data planes' credential: `Authorization: Bearer …` (RFC 6750), compared in constant time.
+//! Credentials of the data-plane API: `Authorization: Bearer …` (RFC 6750), compared in constant time or found by
+//! their digest.
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -7,17 +8,53 @@ use axum::response::{IntoResponse as _, Response};
 use keyswap_core::base::Digest;
 use subtle::ConstantTimeEq as _;
 
+use super::connections::Channel;
 use super::problem::Problem;
 use super::state::State;
+use crate::registry::{RegistryError, Role};
 
-/// Passes requests with the data planes' credential on. Other requests get status 401 with a challenge.
-pub(super) async fn require(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
-    let expected = state.registry_token().expose();
-    match presented(request.headers()) {
-        Some(token) if is_same(token, expected.as_bytes()) => next.run(request).await,
-        Some(_) => refuse("Bearer realm=\"keyswap\", error=\"invalid_token\""),
-        None => refuse("Bearer realm=\"keyswap\""),
+/// Passes requests with a data plane's credential on.
+pub(super) async fn require_data_plane(
+    Extract(state): Extract<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    require(&state, &[Role::DataPlane], request, next).await
+}
+
+/// Passes requests with a credential of any role on.
+pub(super) async fn require_any(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
+    require(&state, &[Role::DataPlane, Role::Introspection], request, next).await
+}
+
+/// Passes requests with a credential of one of `roles` on. Requests with another credential get status 403, requests
+/// without one get status 401 with a challenge. A client certificate does not replace a credential.
+async fn require(state: &State, roles: &[Role], request: Request, next: Next) -> Response {
+    let channel = request.extensions().get::<Channel>().copied().unwrap_or_default();
+    if state.options().requires_client_certificate && !channel.is_certified {
+        let detail = "a client certificate is required";
+        return Problem::new(StatusCode::FORBIDDEN, "client_certificate_required", detail).into_response();
     }
+    let Some(credential) = presented(request.headers()) else {
+        return refuse(StatusCode::UNAUTHORIZED, "Bearer realm=\"keyswap\"");
+    };
+    match role_of(state, credential).await {
+        Ok(Some(role)) if roles.contains(&role) => next.run(request).await,
+        Ok(Some(_)) => {
+            refuse(StatusCode::FORBIDDEN, "Bearer realm=\"keyswap\", error=\"insufficient_scope\"")
+        }
+        Ok(None) => refuse(StatusCode::UNAUTHORIZED, "Bearer realm=\"keyswap\", error=\"invalid_token\""),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Returns the role of a credential, `None` if it is unknown. The one from the environment is a data plane's.
+async fn role_of(state: &State, credential: &[u8]) -> Result<Option<Role>, RegistryError> {
+    let digest = Digest::of(credential);
+    if state.registry_token().is_some_and(|expected| is_same(&digest, expected.expose().as_bytes())) {
+        return Ok(Some(Role::DataPlane));
+    }
+    state.registry().role_of(&digest).await
 }
 
 /// Returns the Bearer credential of a request, `None` if the request has none or several `Authorization` headers.
@@ -29,17 +66,17 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Compares the digests in constant time, so that the duration reveals neither content nor length.
-fn is_same(presented: &[u8], expected: &[u8]) -> bool {
-    let digest = |text| Digest::of(text).to_hex();
-    digest(presented).as_bytes().ct_eq(digest(expected).as_bytes()).into()
+fn is_same(presented: &Digest, expected: &[u8]) -> bool {
+    presented.to_hex().as_bytes().ct_eq(Digest::of(expected).to_hex().as_bytes()).into()
 }
 
-fn refuse(challenge: &'static str) -> Response {
-    let problem = Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "the data planes' credential is required: `Authorization: Bearer …`",
-    );
+fn refuse(status: StatusCode, challenge: &'static str) -> Response {
+    let problem = if status == StatusCode::FORBIDDEN {
+        Problem::new(status, "insufficient_role", "the credential's role permits introspection only")
+    } else {
+        let detail = "a credential of a data plane is required: `Authorization: Bearer …`";
+        Problem::new(status, "unauthorized", detail)
+    };
     let mut response = problem.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response

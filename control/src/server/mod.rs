@@ -7,9 +7,11 @@ pub mod problem;
 
 mod access;
 mod access_log;
-mod connections;
 mod digest;
+mod network;
 mod proxy_url;
+
+mod connections;
 
 mod state;
 
@@ -24,6 +26,7 @@ mod router;
 mod run;
 
 pub use access::{Access, AccessSettings};
+pub use connections::{ConnectionLimits, Tls, TlsFiles};
 pub use proxy_url::ProxyUrl;
 pub use router::router;
 pub use run::{first_password, run};

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::admin::password;
-use super::connections;
+use super::connections::{Tls, serve};
 use super::router::router;
-use super::state::State;
+use super::state::{Options, State};
 use crate::registry::{RegistryError, SecretText};
 
 /// The longest wait of a shutdown for requests in progress.
@@ -19,7 +19,12 @@ pub async fn first_password(state: &State) -> Result<Option<SecretText>, Registr
 }
 
 /// Serves until `stop` completes, then answers waiting requests and finishes the requests in progress.
-pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output = ()> + Send + 'static) {
+pub async fn run(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    state: State,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
     let stopping = state.clone();
     let stopped = async move {
         stop.await;
@@ -31,8 +36,9 @@ pub async fn run(listener: TcpListener, state: State, stop: impl Future<Output =
         tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     let service = router(state.clone());
+    let Options { patience, connections, .. } = *state.options();
     tokio::select! {
-        () = connections::serve(listener, service, state.options().patience, stopped) => {}
+        () = serve(listener, tls, service, patience, connections, stopped) => {}
         () = drained => tracing::warn!("some requests did not finish in time"),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::connections::ConnectionLimits;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 
@@ -15,7 +16,7 @@ pub struct State(Arc<Shared>);
 
 struct Shared {
     registry: Registry,
-    registry_token: SecretText,
+    registry_token: Option<SecretText>,
     admin_password: Option<SecretText>,
     options: Options,
     stopping: watch::Sender<bool>,
@@ -26,18 +27,22 @@ struct Shared {
 pub struct Options {
     /// The URL of the proxy in the dashboard's examples.
     pub proxy_url: ProxyUrl,
-    /// The time limit for a client to send the head of a request, and then its body.
+    /// The time limit for a client to send the head of a request, then its body, and then to read the answer.
     pub patience: Duration,
+    /// The largest numbers of open connections.
+    pub connections: ConnectionLimits,
+    /// Set if the data-plane API requires a client certificate.
+    pub requires_client_certificate: bool,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
 }
 
 impl State {
-    /// Returns a server's state. `registry_token` is the data planes' credential, `admin_password` the password from
-    /// the environment.
+    /// Returns a server's state. `registry_token` is the data planes' credential from the environment,
+    /// `admin_password` the password from there.
     pub fn new(
         registry: Registry,
-        registry_token: SecretText,
+        registry_token: Option<SecretText>,
         admin_password: Option<SecretText>,
         options: Options,
     ) -> Self {
@@ -60,9 +65,9 @@ impl State {
         self.0.admin_password.as_ref()
     }
 
-    /// Returns the data planes' credential.
-    pub(super) fn registry_token(&self) -> &SecretText {
-        &self.0.registry_token
+    /// Returns the data planes' credential from the environment, `None` if it is not set there.
+    pub(super) fn registry_token(&self) -> Option<&SecretText> {
+        self.0.registry_token.as_ref()
     }
 
     pub(super) fn options(&self) -> &Options {

@@ -54,7 +54,7 @@ fn a_good_policy_is_summed_up_in_a_line() {
             "no tokens, provider openai\n",
         ),
         (
-            "version: keyswap/v1\ncredentials: {openai: [{env: K}]}\nregistry: {url: 'http://r:7070', credential: {env: R}}\nissuers: [{name: id, preset: oidc, issuer: 'https://id.example', audiences: [a]}]\n".to_owned(),
+            "version: keyswap/v1\ncredentials: {openai: [{env: K}]}\nregistry: {url: 'http://r:7070', plaintext: trusted_network, credential: {env: R}}\nissuers: [{name: id, preset: oidc, issuer: 'https://id.example', audiences: [a]}]\n".to_owned(),
             "no tokens, others at r:7070, identities of id, provider openai\n",
         ),
     ];

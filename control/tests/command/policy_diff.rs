@@ -33,7 +33,11 @@ fn a_change_is_told_in_words_with_what_it_does() {
             "issuers: [{{name: id, preset: oidc, issuer: 'https://id.example', audiences: [a], principals: any{more}}}]\n"
         )
     };
-    let registry = |more: &str| format!("registry: {{url: 'http://r:7070', credential: {{env: R}}{more}}}\n");
+    let registry = |more: &str| {
+        format!(
+            "registry: {{url: 'http://r:7070', plaintext: trusted_network, credential: {{env: R}}{more}}}\n"
+        )
+    };
     let cases = [
         (policy(""), policy(&bob), "tokens\n  + bob (abababababababab): for openai"),
         (policy(&bob), policy(""), "tokens\n  - bob (abababababababab): for openai"),

@@ -131,7 +131,7 @@ fn whole() -> Value {
         ],
         "credentials": {
             "openai": [{"env": "A"}, {"http": {
-                "url": "http://agent/credential?for=x", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
+                "url": "http://agent/credential?for=x", "plaintext": "trusted_network", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
                 "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
                 "max_age": "1h", "refresh_before": "10m",
             }}],
@@ -153,7 +153,7 @@ fn whole() -> Value {
             "client_headers": ["backoff"],
         }},
         "registry": {
-            "url": "http://r:7070", "cluster": "r", "credential": {"env": "R"}, "timeout": "500ms",
+            "url": "http://r:7070", "plaintext": "trusted_network", "cluster": "r", "credential": {"env": "R"}, "timeout": "500ms",
             "cache": {"positive": "60s", "negative": "10s"},
         },
         "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false, "store": "registry"},

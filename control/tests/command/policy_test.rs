@@ -198,11 +198,11 @@ fn a_registry_and_agents_answer_as_the_file_says() {
         "p.yaml",
         r#"
 version: keyswap/v1
-registry: {url: "http://registry:7070/base", credential: {env: R}}
+registry: {url: "http://registry:7070/base", plaintext: trusted_network, credential: {env: R}}
 issuers: [{name: id, preset: oidc, issuer: "https://id.example", audiences: [a]}]
 credentials:
-  openai: [{http: {url: "http://agent/credential", value: /value, max_age: 5m}}]
-  anthropic: [{http: {url: "http://agent/down", max_age: 5m}}]
+  openai: [{http: {url: "http://agent/credential", plaintext: trusted_network, value: /value, max_age: 5m}}]
+  anthropic: [{http: {url: "http://agent/down", plaintext: trusted_network, max_age: 5m}}]
 "#,
     );
     let cases = r#"
@@ -280,7 +280,7 @@ fn a_limit_that_the_registry_keeps_is_kept_for_the_cases_of_a_file() {
     let policy = folder.file(
         "policy.yaml",
         policy("    rate_limit: {requests: 1, per: 60s}\n")
-            + "registry: {url: 'http://r', credential: {env: R}}\nrate_limit: {store: registry}\n",
+            + "registry: {url: 'http://r', plaintext: trusted_network, credential: {env: R}}\nrate_limit: {store: registry}\n",
     );
     let request = "request: {method: GET, target: /v1/models, headers: {authorization: 'Bearer {{token:alice-laptop}}'}}";
     let cases = format!(

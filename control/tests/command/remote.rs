@@ -94,7 +94,9 @@ impl Side {
 }
 
 fn minted(word: &str) -> Option<String> {
-    (word.starts_with("ptk_") && word.len() == 36).then(|| word.to_owned())
+    let lengths = [("ptk_", 36), ("krc_", 47)];
+    let is_one = lengths.iter().any(|(prefix, length)| word.starts_with(prefix) && word.len() == *length);
+    is_one.then(|| word.to_owned())
 }
 
 /// Returns true for a time of now. Times that this test sets are in 2099.
@@ -116,6 +118,7 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "show", "ci"], "", 1),
         (&["user", "list"], "", 0),
         (&["user", "show", "a@acme.example"], "", 1),
+        (&["credential", "list"], "", 0),
         // Creation.
         (&["token", "create", "--label", "ci", "--provider", "openai,anthropic"], "", 0),
         (
@@ -195,6 +198,14 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["user", "delete", "alice+x@acme.example"], "", 1),
         (&["user", "delete", "alice+x@acme.example", "--yes"], "", 0),
         (&["user", "delete", "alice+x@acme.example", "--yes"], "", 1),
+        // Credentials.
+        (&["credential", "create", "istio"], "", 0),
+        (&["credential", "create", "billing", "--role", "introspection"], "", 0),
+        (&["credential", "create", "a/b"], "", 1),
+        (&["credential", "list"], "", 0),
+        (&["credential", "revoke", "istio"], "", 1),
+        (&["credential", "revoke", "istio", "--yes"], "", 0),
+        (&["credential", "revoke", "istio", "--yes"], "", 1),
     ];
     twins.run_all(cases);
 }

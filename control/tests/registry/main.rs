@@ -4,7 +4,9 @@ mod access;
 mod admin;
 mod admin_errors;
 mod api;
+mod connections;
 mod crash;
+mod credentials;
 mod dashboard;
 mod feed;
 mod key_server;
@@ -17,6 +19,7 @@ mod server;
 mod sign_in;
 mod signers;
 mod support;
+mod tls_server;
 mod tokens;
 mod users;
 

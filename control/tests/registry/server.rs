@@ -47,10 +47,18 @@ impl Server {
         Self::run(command().args(["serve"]), database)
     }
 
+    /// Starts a server that knows only the credentials of its database.
+    pub(crate) fn start_without_credential(database: &str) -> Self {
+        Self::run_in(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD).args(["serve"]), database)
+    }
+
     fn run(command: &mut Command, database: &str) -> Self {
+        Self::run_in(command.env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL), database)
+    }
+
+    fn run_in(command: &mut Command, database: &str) -> Self {
         let mut process = command
             .args(["--listen", "127.0.0.1:0", "--log", "trace", "--database", database])
-            .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -87,6 +95,10 @@ impl Server {
     /// Returns a request of the administrator.
     pub(crate) fn admin(&self, cookie: &str, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/admin{path}", self.url)).header("cookie", cookie)
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Stops the server with SIGTERM.

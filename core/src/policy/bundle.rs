@@ -9,6 +9,7 @@ use super::document::Policy;
 use super::error::PolicyErrors;
 use super::gateway::read_url;
 use super::keys::read_inline;
+use super::plaintext::Plaintext;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
 use crate::identity::jwt::{Algorithm, Jwk, JwkSet};
@@ -103,7 +104,9 @@ impl BundleSource {
 fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     let mut fields = root.fields()?;
     let _ = fields.required("version");
-    let url = fields.required("url").and_then(|node| read_url(&node));
+    let place = fields.required("url");
+    let url = place.as_ref().and_then(read_url);
+    let plaintext = Plaintext::read(&mut fields);
     let cluster = fields.optional("cluster").map(|node| node.cluster());
     let credential = fields.required("credential").and_then(|node| read_variable_source(&node));
     let name = fields.required("name").and_then(|node| node.name());
@@ -123,6 +126,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     });
     fields.finish();
     let url = url?;
+    plaintext.check(place.as_ref(), url.is_exposed());
     Some(BundleSource {
         cluster: cluster.unwrap_or_else(|| Some(url.host().to_owned()))?,
         url,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::error::PolicyError;
+use super::plaintext::Plaintext;
 use super::providers::read_auth;
 use super::reader::{Fields, HEADER_EXPECTED, NAME_EXPECTED, Node, is_header_name, is_name};
 use crate::host::Environment;
@@ -143,7 +144,9 @@ impl HttpSource {
     #[inline(never)]
     fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let endpoint = fields.required("url").and_then(|node| read_url(&node));
+        let place = fields.required("url");
+        let endpoint = place.as_ref().and_then(read_url);
+        let plaintext = Plaintext::read(&mut fields);
         let cluster = fields.optional("cluster").map(|node| node.cluster());
         let headers = fields.optional("headers").map(|node| read_headers(&node)).unwrap_or_default();
         let credential = fields.optional("credential").map(|node| read_variable_source(&node));
@@ -177,6 +180,7 @@ impl HttpSource {
             .map(|node| duration_within(&node, Duration::ZERO..=MAX_LIFE, "expected a duration up to `24h`"));
         fields.finish();
         let endpoint = endpoint?;
+        plaintext.check(place.as_ref(), endpoint.is_exposed());
         Some(Self {
             cluster: cluster.unwrap_or_else(|| Some(endpoint.host().to_owned()))?,
             endpoint,

@@ -42,7 +42,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
             ("oidc", Preset::Oidc),
         ])
     });
-    let url = fields.required("issuer");
+    let place = fields.required("issuer");
     let audiences = fields.required("audiences").map(|node| read_texts(&node, "audience"));
     let algorithms = fields.optional("algorithms").map(|node| read_algorithms(&node));
     let clock_skew = fields.optional("clock_skew").map_or(Some(DEFAULT_CLOCK_SKEW), |node| {
@@ -59,11 +59,11 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
 
     // The meaning of the other fields depends on the preset.
     let preset = preset?;
-    let url = url.and_then(|node| preset.read_url(&node));
+    let url = place.as_ref().and_then(|node| preset.read_url(node));
     let required = preset.read_claims(node, claims.as_ref());
     let subjects = preset.read_subjects(url.as_deref(), service_tokens.as_ref(), unverified_email.as_ref());
     let principals = preset.read_principals(principals.as_ref());
-    let keys = keys::read(jwks.as_ref(), preset, url.as_deref());
+    let keys = keys::read(jwks.as_ref(), preset, place.as_ref(), url.as_deref());
     Some(Issuer {
         name: name?,
         rules: ClaimRules { issuer: url?, audiences: audiences?, required, clock_skew: clock_skew? },

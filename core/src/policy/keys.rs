@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::plaintext::Plaintext;
 use super::preset::Preset;
 use super::reader::{Fields, Node};
 use crate::identity::jwt::{Endpoint, JwkSet, KeySource, RemoteKeys};
@@ -47,18 +48,29 @@ const REFETCH_COOLDOWN: Setting = Setting {
     expected: "expected a duration from `1s` to `7d`",
 };
 
-/// Reads `jwks` of the issuer at `url`, which is `None` where it could not be read.
+/// Reads `jwks` of the issuer at `url`, which is `None` where it could not be read. `place` is the place of that URL.
 #[inline(never)]
-pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -> Option<KeySource> {
+pub(super) fn read(
+    node: Option<&Node<'_>>,
+    preset: Preset,
+    place: Option<&Node<'_>>,
+    url: Option<&str>,
+) -> Option<KeySource> {
     let Some(node) = node else {
-        return remote(preset, url?, None, None, Settings::default());
+        let source = remote(preset, url?, None, None, Settings::default())?;
+        Plaintext::default().check(place, source.is_exposed());
+        return Some(source);
     };
     let mut fields = node.fields()?;
     let inline = fields.optional("inline");
-    let address = fields.optional("url").map(|node| node.endpoint());
+    let address = fields.optional("url");
+    // An address that the issuer's leads to is as safe as that.
+    let place = address.as_ref().or(place);
+    let address = address.as_ref().map(Node::endpoint);
+    let plaintext = Plaintext::read(&mut fields);
     let cluster = fields.optional("cluster").map(|node| node.cluster());
     let settings = Settings::read(&mut fields);
-    let is_alone = address.is_none() && cluster.is_none() && settings.is_default;
+    let is_alone = address.is_none() && cluster.is_none() && !plaintext.is_said() && settings.is_default;
     fields.finish();
     if let Some(inline) = inline {
         if !is_alone {
@@ -70,7 +82,9 @@ pub(super) fn read(node: Option<&Node<'_>>, preset: Preset, url: Option<&str>) -
     let address = address.map_or(Some(None), |address| address.map(Some))?;
     let cluster = cluster.map_or(Some(None), |cluster| cluster.map(Some))?;
     let source = remote(preset, url?, address, cluster, settings);
-    node.check(source, "the issuer's URL leads to no address of keys: name one in `url`")
+    let source = node.check(source, "the issuer's URL leads to no address of keys: name one in `url`")?;
+    plaintext.check(place, source.is_exposed());
+    Some(source)
 }
 
 fn remote(

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::bundle::Configuration;
 use super::credentials::Source;
 use super::document::Policy;
 use super::gateway::GatewayMode;
@@ -41,6 +42,8 @@ pub enum Lint {
     IssuerShadowed,
     /// Tokens count that were issued for another service.
     AudienceOpen,
+    /// A registry, an agent or a key set is asked without TLS.
+    PlaintextChannel,
     /// A source repeats one before it, so that it is never asked.
     SourceRepeated,
     /// No slot in which a provider's SDKs send their key is judged.
@@ -75,7 +78,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -86,6 +89,7 @@ impl Lint {
         Self::EmailUnverified,
         Self::IssuerShadowed,
         Self::AudienceOpen,
+        Self::PlaintextChannel,
         Self::SourceRepeated,
         Self::SlotLeftOut,
         Self::ProviderShadowed,
@@ -105,6 +109,7 @@ impl Lint {
             Self::EmailUnverified => "email-unverified",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
+            Self::PlaintextChannel => "plaintext-channel",
             Self::SourceRepeated => "source-repeated",
             Self::SlotLeftOut => "slot-left-out",
             Self::ProviderShadowed => "provider-shadowed",
@@ -129,6 +134,9 @@ impl Lint {
             }
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
+            Self::PlaintextChannel => {
+                "a server is asked without TLS: whoever is on its network can read and replace what is sent"
+            }
             Self::SourceRepeated => "a source stands twice in a chain: the second is never asked",
             Self::SlotLeftOut => "no slot in which a provider's SDKs send their key is judged",
             Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
@@ -155,6 +163,9 @@ impl Lint {
             }
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
             Self::AudienceOpen => "list `audiences`",
+            Self::PlaintextChannel => {
+                "use `https://`, and remove `plaintext`; where a mesh encrypts the network, allow it"
+            }
             Self::SourceRepeated => "remove the second",
             Self::SlotLeftOut => "add one of its slots to `slots`",
             Self::ProviderShadowed => "give one of them another name or `slug`",
@@ -178,6 +189,23 @@ impl Findings {
     }
 }
 
+impl Configuration {
+    /// Returns the findings of the document and of the policies in it. `now` decides which tokens have expired.
+    pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
+        let mut findings = Findings(Vec::new());
+        if let Self::Bundle(source) = self
+            && source.url.is_exposed()
+        {
+            findings.add(Lint::PlaintextChannel, "plaintext");
+        }
+        let of_policy = |(place, policy): (&'static str, &Policy)| {
+            policy.lint(now).into_iter().map(move |finding| finding.within(place))
+        };
+        findings.0.extend(self.policies().into_iter().flat_map(of_policy));
+        findings.0
+    }
+}
+
 impl Policy {
     /// Returns the findings. `now` decides which tokens have expired.
     pub fn lint(&self, now: UnixTime) -> Vec<Finding> {
@@ -186,6 +214,8 @@ impl Policy {
         self.lint_people(&mut findings);
         self.lint_issuers(&mut findings);
         self.lint_registry(&mut findings);
+        self.lint_channels(&mut findings);
+        self.lint_cors(&mut findings);
         self.lint_credentials(&mut findings);
         self.lint_slots(&mut findings);
         self.lint_providers(&mut findings);
@@ -267,6 +297,31 @@ impl Policy {
                 findings.add(Lint::AudienceOpen, "registry.introspection");
             }
             self.lint_scope(providers, "registry.introspection.providers", findings);
+        }
+    }
+
+    fn lint_channels(&self, findings: &mut Findings) {
+        let mut add = |place: String| findings.add(Lint::PlaintextChannel, format!("{place}.plaintext"));
+        if self.registry.as_ref().is_some_and(|registry| registry.url.is_exposed()) {
+            add("registry".to_owned());
+        }
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            if issuer.keys().is_exposed() {
+                add(format!("issuers[{index}].jwks"));
+            }
+        }
+        for (name, chain) in self.credentials.chains() {
+            for (index, source) in chain.iter().enumerate() {
+                if matches!(source, Source::Http(source) if source.endpoint.is_exposed()) {
+                    add(format!("credentials.{name}[{index}].http"));
+                }
+            }
+        }
+    }
+
+    fn lint_cors(&self, findings: &mut Findings) {
+        let is_cookie = |slot: &IdentitySlot| matches!(slot, IdentitySlot::Cookie(_));
+        if self.origins == Origins::Any && self.issuers.iter().flat_map(Issuer::slots).any(is_cookie) {
         }
     }
 

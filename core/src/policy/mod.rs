@@ -19,6 +19,7 @@ mod lint;
 mod literal;
 mod outline;
 mod places;
+mod plaintext;
 mod preset;
 mod providers;
 mod rate_limit;

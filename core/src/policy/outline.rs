@@ -162,6 +162,7 @@ fn keys(source: &KeySource) -> Value {
     };
     json!({
         kind: remote.endpoint.to_string(),
+        "plaintext": plaintext(remote.endpoint.is_exposed()),
         "cluster": remote.cluster,
         "timeout": duration(remote.timeout),
         "cache_duration": duration(remote.cache_duration),
@@ -207,6 +208,7 @@ fn http(source: &HttpSource) -> Value {
     };
     json!({
         "url": endpoint.to_string(),
+        "plaintext": plaintext(endpoint.is_exposed()),
         "cluster": cluster,
         // The values may be confidential, so the outline has digests of them.
         "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
@@ -245,6 +247,7 @@ fn registry(registry: &RegistryPolicy) -> Value {
     let RegistryPolicy { url, cluster, credential, timeout, positive, negative, protocol } = registry;
     json!({
         "url": show(url),
+        "plaintext": plaintext(url.is_exposed()),
         "cluster": cluster,
         "credential": credential.name(),
         "timeout": duration(*timeout),
@@ -256,6 +259,11 @@ fn registry(registry: &RegistryPolicy) -> Value {
             }
         },
     })
+}
+
+/// Returns what a policy has to say of an address that TLS does not protect.
+fn plaintext(is_exposed: bool) -> Option<&'static str> {
+    is_exposed.then_some("trusted_network")
 }
 
 fn auth(style: &AuthStyle) -> String {

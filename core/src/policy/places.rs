@@ -7,7 +7,7 @@ use super::credentials::Source;
 use super::document::Policy;
 use crate::identity::jwt::{Issuer, KeySource};
 use crate::provider::{EndpointKind, Provider};
-use crate::syntax::BaseUrl;
+use crate::syntax::{BaseUrl, is_exposed};
 
 /// A server that the data plane asks on its own account: the registry, an issuer's keys, a source of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +18,27 @@ pub struct Callout {
     pub cluster: String,
     /// Scheme and authority.
     pub site: String,
+    /// Set if the policy trusts the network between, so that the calls may go without TLS.
+    pub is_network_trusted: bool,
+}
+
+impl Callout {
+    /// Returns true if the policy lets the calls go to this server instead: with TLS, within the machine, or over a
+    /// network that it trusts.
+    pub fn may_go_to(&self, https: bool, host: &str) -> bool {
+        self.is_network_trusted || !is_exposed(https, host)
+    }
 }
 
 impl BundleSource {
     /// Returns the registry that has the policies.
     pub fn callout(&self) -> Callout {
-        Callout { place: String::new(), cluster: self.cluster.clone(), site: self.url.site() }
+        Callout {
+            place: String::new(),
+            cluster: self.cluster.clone(),
+            site: self.url.site(),
+            is_network_trusted: self.url.is_exposed(),
+        }
     }
 }
 
@@ -34,6 +49,7 @@ impl Policy {
             place: "/registry".to_owned(),
             cluster: registry.cluster.clone(),
             site: registry.url.site(),
+            is_network_trusted: registry.url.is_exposed(),
         });
         let issuers =
             self.issuers.iter().enumerate().filter_map(|(index, issuer)| match Issuer::keys(issuer) {
@@ -42,6 +58,7 @@ impl Policy {
                     place: format!("/issuers/{index}/jwks"),
                     cluster: keys.cluster.clone(),
                     site: keys.endpoint.site(),
+                    is_network_trusted: keys.endpoint.is_exposed(),
                 }),
             });
         let sources = self.credentials.chains().flat_map(|(name, chain)| {
@@ -50,6 +67,7 @@ impl Policy {
                     place: format!("/credentials/{name}/{index}/http"),
                     cluster: source.cluster.clone(),
                     site: source.endpoint.site(),
+                    is_network_trusted: source.endpoint.is_exposed(),
                 }),
                 _ => None,
             })
@@ -108,13 +126,13 @@ mod tests {
         };
         let mut policy = json!({
             "version": "keyswap/v1",
-            "registry": {"url": "http://registry.internal:7070/base", "credential": {"env": "R"}},
+            "registry": {"url": "http://registry.internal:7070/base", "plaintext": "trusted_network", "credential": {"env": "R"}},
             "issuers": [
                 issuer("discovered", &json!({"timeout": "1s"})),
                 issuer("elsewhere", &json!({"url": "https://keys.example:8443/jwks"})),
             ],
             "credentials": {
-                "openai": [{"env": "A"}, {"http": {"url": "http://agent:80/token", "max_age": "1m"}}],
+                "openai": [{"env": "A"}, {"http": {"url": "http://agent:80/token", "plaintext": "trusted_network", "max_age": "1m"}}],
                 "groq": [{"env": "B"}],
             },
         });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::credentials;
 use super::credentials::Variable;
 use super::gateway::read_url;
+use super::plaintext::Plaintext;
 use super::reader::{Node, read_texts};
 use crate::policy::duration::duration_within;
 use crate::syntax::BaseUrl;
@@ -42,7 +43,9 @@ impl RegistryPolicy {
     #[inline(never)]
     pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let url = fields.required("url").and_then(|node| read_url(&node));
+        let place = fields.required("url");
+        let url = place.as_ref().and_then(read_url);
+        let plaintext = Plaintext::read(&mut fields);
         let cluster = fields.optional("cluster").map(|node| node.cluster());
         let credential =
             fields.required("credential").and_then(|node| credentials::read_variable_source(&node));
@@ -54,6 +57,7 @@ impl RegistryPolicy {
         let introspection = fields.optional("introspection").map(|node| read_introspection(&node, why_not));
         fields.finish();
         let url = url?;
+        plaintext.check(place.as_ref(), url.is_exposed());
         let (positive, negative) = cache.unwrap_or(Some(DEFAULT_CACHE))?;
         Some(Self {
             cluster: cluster.unwrap_or_else(|| Some(url.host().to_owned()))?,

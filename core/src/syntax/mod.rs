@@ -18,4 +18,4 @@ pub(crate) use self::spelling::is_spelling_of;
 pub use self::text::is_email;
 pub(crate) use self::text::{is_line, moves_text};
 pub use self::url::BaseUrl;
-pub(crate) use self::url::site;
+pub(crate) use self::url::{is_exposed, site};

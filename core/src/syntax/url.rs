@@ -1,5 +1,7 @@
 //! The addresses of upstreams and gateways in a policy: scheme, host, port and a path in front of the client's.
 
+use std::net::IpAddr;
+
 use super::path::RequestPath;
 
 /// An `https` or `http` URL without credentials, query or fragment.
@@ -27,6 +29,11 @@ impl BaseUrl {
         }
     }
 
+    /// Returns true if others on the network can read and replace what is sent: see [`is_exposed`].
+    pub(crate) fn is_exposed(&self) -> bool {
+        is_exposed(self.https, self.host())
+    }
+
     /// Reads a URL. The error says what is wrong, and never repeats the URL.
     ///
     /// # Errors
@@ -48,6 +55,15 @@ impl BaseUrl {
 pub(crate) fn site(https: bool, authority: &str) -> String {
     let scheme = if https { "https" } else { "http" };
     format!("{scheme}://{authority}")
+}
+
+/// Returns true if requests to a host leave the machine without TLS. The metadata servers of clouds, which speak no TLS,
+/// answer on a link of the machine's own.
+pub(crate) fn is_exposed(https: bool, host: &str) -> bool {
+    const OWN: [&str; 3] = ["localhost", "169.254.169.254", "metadata.google.internal"];
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let is_loopback = address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    !https && !is_loopback && !OWN.contains(&host)
 }
 
 fn parse_authority(text: &str, default_port: &str) -> Result<String, &'static str> {
@@ -110,6 +126,35 @@ mod tests {
             let https = text.starts_with("https");
             let expect = BaseUrl { https, authority: authority.to_owned(), path: path.to_owned() };
             assert_eq!(BaseUrl::parse(text), Ok(expect), "{text}");
+        }
+    }
+
+    #[test]
+    fn tells_addresses_beyond_the_machine_without_tls() {
+        for (url, exposed) in [
+            ("https://registry.example", false),
+            ("http://registry.example", true),
+            ("http://registry.example:443", true),
+            ("http://registry", true),
+            ("http://127.0.0.1:7070", false),
+            ("http://127.9.9.9", false),
+            ("http://LOCALHOST:7070/base", false),
+            ("http://[::1]:7070", false),
+            ("http://[::ffff:127.0.0.1]:80", false),
+            ("http://169.254.169.254/latest", false),
+            ("http://metadata.google.internal", false),
+            ("http://169.254.169.253", true),
+            ("http://metadata.google.internal.example", true),
+            ("http://localhost.example", true),
+            ("http://my.localhost", true),
+            ("http://0.0.0.0:7070", true),
+            ("http://[::]:7070", true),
+            ("http://10.0.0.1", true),
+            ("http://127.1", true),
+            ("http://2130706433", true),
+            ("http://[fe80::1]:7070", true),
+        ] {
+            assert_eq!(BaseUrl::parse(url).map(|url| url.is_exposed()), Ok(exposed), "{url}");
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn registry_policy(changes: &Value) -> Value {
     let document = json!({
         "version": "keyswap/v1",
         "registry": {
-            "url": "http://registry.example:8200", "credential": {"env": "REGISTRY"},
+            "url": "http://registry.example:8200", "plaintext": "trusted_network", "credential": {"env": "REGISTRY"},
             "cache": {"positive": "60s", "negative": "10s"},
         },
         "credentials": {"openai": [{"env": "OPENAI"}], "gemini": [{"env": "GEMINI"}]},

@@ -92,7 +92,7 @@ fn istio_gets_its_own_names_of_clusters() -> Result<()> {
         "credentials": {"groq": [{"env": "GROQ_API_KEY"}], "own": [{"env": "OWN_KEY"}]},
         "providers": {"own": {"url": "https://llm.example.com:8443/v2"}},
         "issuers": [issuer],
-        "registry": {"url": "http://registry.keyswap.svc:7070", "cluster": "keyswap-registry", "credential": {"env": "R"}},
+        "registry": {"url": "http://registry.keyswap.svc:7070", "plaintext": "trusted_network", "cluster": "keyswap-registry", "credential": {"env": "R"}},
     });
     fs::write(&file, json!({"version": "keyswap-rollout/v1", "stable": policy}).to_string())?;
     let digest = "0".repeat(64);

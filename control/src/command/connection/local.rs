@@ -8,8 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Created, DatabaseUrl, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Registry,
-    Revision, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    self, Actor, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// An open database, with the runtime that its operations run on.
@@ -79,6 +78,18 @@ impl Operations for Local {
 
     fn delete_user(&self, email: &str) -> anyhow::Result<()> {
         self.wait(self.registry.delete_user(email, &self.actor))
+    }
+
+    fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential> {
+        self.wait(self.registry.create_credential(name, role, &self.actor))
+    }
+
+    fn credentials(&self) -> anyhow::Result<Vec<Credential>> {
+        self.wait(self.registry.credentials())
+    }
+
+    fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.wait(self.registry.revoke_credential(digest, &self.actor))
     }
 
     fn policies(&self) -> anyhow::Result<Vec<Revision>> {

@@ -5,8 +5,7 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SignerKeys,
-    Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -25,6 +24,10 @@ pub(in crate::command) trait Operations {
     fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>>;
     fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User>;
     fn delete_user(&self, email: &str) -> anyhow::Result<()>;
+
+    fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential>;
+    fn credentials(&self) -> anyhow::Result<Vec<Credential>>;
+    fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()>;
 
     /// Returns the newest revision of every policy.
     fn policies(&self) -> anyhow::Result<Vec<Revision>>;

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_variable_is_found_whatever_needs_another_first() {
-        let configuration = r#"{"version": "keyswap-bundle/v1", "url": "http://registry", "credential": {"env": "R"},
+        let configuration = r#"{"version": "keyswap-bundle/v1", "url": "http://registry", "plaintext": "trusted_network", "credential": {"env": "R"},
             "name": "prod", "keys": {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}, "initial": {"version": "keyswap/v1",
             "credentials": {"openai": [{"env": "A"}, {"env": "B"}], "groq": [{"env": "C"}]}}}"#;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail, ensure};
-use keyswap_core::policy::{Configuration, Policy};
+use keyswap_core::policy::{self, Configuration, Policy};
 use serde_json::{Value, json};
 
 use super::site::{Named, Site};
@@ -24,6 +24,8 @@ pub(super) struct Plan {
 pub(super) struct Callout {
     pub(super) cluster: String,
     pub(super) site: Site,
+    /// The call that the policy has it for, `None` if it has none.
+    asked: Option<policy::Callout>,
     /// The objects of the document whose `cluster` names it, explicitly or by default, as JSON pointers (RFC 6901).
     places: Vec<String>,
 }
@@ -57,10 +59,11 @@ impl Plan {
         }
         for cluster in clusters {
             match plan.callouts.iter_mut().find(|callout| callout.cluster == cluster.name) {
-                Some(callout) => callout.site.clone_from(&cluster.site),
+                Some(callout) => callout.go_to(&cluster.site)?,
                 None => plan.callouts.push(Callout {
                     cluster: cluster.name.clone(),
                     site: cluster.site.clone(),
+                    asked: None,
                     places: Vec::new(),
                 }),
             }
@@ -97,7 +100,7 @@ impl Plan {
         Ok(())
     }
 
-    fn add_callout(&mut self, place: &str, found: &keyswap_core::policy::Callout) -> anyhow::Result<()> {
+    fn add_callout(&mut self, place: &str, found: &policy::Callout) -> anyhow::Result<()> {
         let site: Site = found.site.parse()?;
         let place = format!("{place}{}", found.place);
         match self.callouts.iter_mut().find(|callout| callout.cluster == found.cluster) {
@@ -109,8 +112,8 @@ impl Plan {
                 site
             ),
             None => {
-                let places = vec![place];
-                self.callouts.push(Callout { cluster: found.cluster.clone(), site, places });
+                let (asked, places) = (Some(found.clone()), vec![place]);
+                self.callouts.push(Callout { cluster: found.cluster.clone(), site, asked, places });
             }
         }
         Ok(())
@@ -126,6 +129,22 @@ impl Plan {
                 "two clusters are named `{name}`: rename one with `--upstream NAME=URL` or its `cluster`"
             );
         }
+        Ok(())
+    }
+}
+
+impl Callout {
+    /// Replaces the server. Envoy's cluster decides on TLS, not the policy's URL: one without TLS needs the policy's
+    /// consent.
+    fn go_to(&mut self, site: &Site) -> anyhow::Result<()> {
+        let consents = |asked: &policy::Callout| asked.may_go_to(site.is_tls, &site.host);
+        ensure!(
+            self.asked.as_ref().is_none_or(consents),
+            "the policy asks the cluster `{}` over TLS: give it a server with `https://`, or trust its network in the \
+             policy, with an `http://` URL and `plaintext: trusted_network`",
+            self.cluster
+        );
+        self.site.clone_from(site);
         Ok(())
     }
 }

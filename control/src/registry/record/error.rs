@@ -31,6 +31,10 @@ pub enum RegistryError {
     UnknownToken,
     /// A user that is not in the registry.
     UnknownUser,
+    /// A credential that is not in the registry.
+    UnknownCredential,
+    /// A third credential of one name.
+    TooManyCredentials,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -91,6 +95,8 @@ impl RegistryError {
             Self::DuplicateUser => "duplicate_user",
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
+            Self::UnknownCredential => "unknown_credential",
+            Self::TooManyCredentials => "too_many_credentials",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
             Self::TokenExpired => "token_expired",
@@ -121,9 +127,12 @@ impl RegistryError {
             | Self::InvalidBundle(_)
             | Self::UntrustedSigner
             | Self::DatabaseUrl(_) => Kind::Invalid,
-            Self::UnknownToken | Self::UnknownUser | Self::UnknownPolicy => Kind::Unknown,
+            Self::UnknownToken | Self::UnknownUser | Self::UnknownCredential | Self::UnknownPolicy => {
+                Kind::Unknown
+            }
             Self::DuplicateToken
             | Self::DuplicateUser
+            | Self::TooManyCredentials
             | Self::AlreadyRotated
             | Self::TokenDisabled
             | Self::StaleRevision
@@ -151,6 +160,10 @@ impl fmt::Display for RegistryError {
             Self::DuplicateUser => f.write_str("this user is in the registry already"),
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),
+            Self::UnknownCredential => f.write_str("no such credential"),
+            Self::TooManyCredentials => {
+                f.write_str("this name has two credentials already: revoke one first")
+            }
             Self::AlreadyRotated => f.write_str("the token has a successor already"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenExpired => f.write_str("the token has expired"),

@@ -3,6 +3,7 @@
 pub(super) mod actor;
 pub(super) mod change;
 pub(super) mod clock;
+pub(super) mod credential;
 pub(super) mod day;
 pub(super) mod draft;
 pub(super) mod error;

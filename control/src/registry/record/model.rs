@@ -297,10 +297,10 @@ pub(in crate::registry) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> R
     read_time(&String::deserialize(deserializer)?)
 }
 
-fn read_time<E: serde::de::Error>(text: &str) -> Result<UnixTime, E> {
+pub(super) fn read_time<E: serde::de::Error>(text: &str) -> Result<UnixTime, E> {
     UnixTime::from_rfc3339(text).ok_or_else(|| E::custom("expected a time with an offset"))
 }
 
-fn read_digest<E: serde::de::Error>(text: &str) -> Result<Digest, E> {
+pub(super) fn read_digest<E: serde::de::Error>(text: &str) -> Result<Digest, E> {
     Digest::from_hex(text).ok_or_else(|| E::custom("expected a SHA-256"))
 }

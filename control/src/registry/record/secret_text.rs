@@ -23,6 +23,11 @@ impl SecretText {
         Ok(Self::new(format!("ptk_{}", BASE64_URL_SAFE_NO_PAD.encode(*random))))
     }
 
+    /// Generates a credential of the data-plane API: 256 random bits after a prefix that secret scanners recognise.
+    pub(crate) fn mint_credential() -> Result<Self, getrandom::Error> {
+        Self::random().map(|random| Self::new(format!("krc_{}", random.expose())))
+    }
+
     /// Generates 256 random bits as text, for a password or the secret of a session.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut random = Zeroizing::new([0; 32]);

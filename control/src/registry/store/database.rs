@@ -1,8 +1,10 @@
 //! An open database.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use sqlx::AnyPool;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::dialect::Dialect;
@@ -20,6 +22,8 @@ pub(in crate::registry) struct Store {
     pub(super) wake: Wake,
     /// The time of the last deletion of full rate limits, in seconds since 1970.
     pub(in crate::registry) forgotten_at: AtomicU64,
+    /// The one task at a time that stores the use of a credential.
+    pub(in crate::registry) noting: Arc<Semaphore>,
     /// The task that announces changes of other processes.
     pub(super) _listener: Background,
 }

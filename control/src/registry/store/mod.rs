@@ -8,6 +8,7 @@ pub(super) mod write;
 
 mod audit;
 mod changes;
+mod credentials;
 mod dialect;
 mod limits;
 mod names;

@@ -3,12 +3,14 @@
 //! An advisory lock serializes the migrations of replicas that start together. Replicas notify each other of changes
 //! with LISTEN and NOTIFY.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::Semaphore;
 
 use super::database::{Background, Store};
 use super::dialect::Dialect;
@@ -57,6 +59,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         dialect: DIALECT,
         wake: wake.clone(),
         forgotten_at: AtomicU64::new(0),
+        noting: Arc::new(Semaphore::new(1)),
         _listener: Background(tokio::spawn(listen(listener, wake))),
     })
 }

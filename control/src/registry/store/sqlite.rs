@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Executor as _};
+use tokio::sync::Semaphore;
 
 use super::database::{Background, Store};
 use super::dialect::Dialect;
@@ -52,6 +54,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
         dialect: DIALECT,
         wake: wake.clone(),
         forgotten_at: AtomicU64::new(0),
+        noting: Arc::new(Semaphore::new(1)),
         _listener: Background(tokio::spawn(watch(watched, wake))),
     })
 }

@@ -1,11 +1,14 @@
 //! The client of a request: the name under which sign-in attempts are counted, and if the connection is local.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+
+use crate::server::connections::Channel;
+use crate::server::network::network;
 
 /// The client of a connection.
 pub(super) struct Client {
@@ -20,7 +23,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = info.map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        let is_local = address.is_some_and(|address| address.is_loopback())
+        let is_encrypted =
+            parts.extensions.get::<Channel>().is_some_and(|Channel { is_encrypted, .. }| *is_encrypted);
+        let is_local = !is_encrypted
+            && address.is_some_and(|address| address.is_loopback())
             && is_loopback(host(&parts.headers))
             && !parts.headers.contains_key("x-forwarded-proto");
         Ok(Self { address, is_local })
@@ -31,13 +37,10 @@ impl Client {
     /// Returns the name under which attempts are counted: the IPv4 address, or the IPv6 /64 network, which one client
     /// controls.
     pub(super) fn name(&self) -> String {
-        match self.address {
+        match self.address.map(network) {
             None => "unknown".to_owned(),
             Some(IpAddr::V4(address)) => address.to_string(),
-            Some(IpAddr::V6(address)) => {
-                let network = address.to_bits() >> 64 << 64;
-                format!("{}/64", Ipv6Addr::from_bits(network))
-            }
+            Some(IpAddr::V6(network)) => format!("{network}/64"),
         }
     }
 }
@@ -71,10 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn one_network_of_ipv6_is_one_client() {
+    fn attempts_are_counted_for_an_address_or_a_network_of_ipv6() {
         let client = |text: &str| Client { address: text.parse().ok(), is_local: false }.name();
-        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
-        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+        assert_eq!(client("2001:db8::ffff:1"), "2001:db8::/64");
         assert_eq!(client("192.0.2.1"), "192.0.2.1");
     }
 }

@@ -1,6 +1,7 @@
 //! The API for data planes: lookups, changes, limits, policies and introspection, and reports of usage.
 //!
-//! Every route except the `OpenAPI` document requires the data planes' credential.
+//! Every route except the `OpenAPI` document requires a credential: of the role `data_plane`, or for introspection of
+//! either role.
 
 mod changes;
 mod conditional;

@@ -11,9 +11,12 @@ pub(super) enum Refused {
     /// The request is malformed
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(ProblemBody<'static>),
-    /// The data planes' credential is missing or wrong
+    /// The credential is missing or wrong
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemBody<'static>),
+    /// The credential's role permits introspection only, or the client has no certificate
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(ProblemBody<'static>),
     /// The registry is unavailable
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(ProblemBody<'static>),

@@ -10,16 +10,20 @@ use crate::server::bearer;
 use crate::server::state::State;
 
 pub(in crate::server) fn router(state: &State) -> Router<State> {
-    let (router, api) = OpenApiRouter::with_openapi(openapi::document())
+    let of_data_planes = OpenApiRouter::new()
         .routes(routes!(lookup::token))
         .routes(routes!(lookup::principal))
         .routes(routes!(changes::changes))
         .routes(routes!(usage::usage))
         .routes(routes!(limits::limits))
-        .routes(routes!(introspect::introspect))
         .routes(routes!(policies::policy))
+        .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require_data_plane));
+    let of_all = OpenApiRouter::new()
+        .routes(routes!(introspect::introspect))
+        .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require_any));
+    let (router, api) = OpenApiRouter::with_openapi(openapi::document())
+        .merge(of_data_planes)
+        .merge(of_all)
         .split_for_parts();
-    router
-        .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require))
-        .merge(openapi::router(&api))
+    router.merge(openapi::router(&api))
 }

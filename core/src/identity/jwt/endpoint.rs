@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::syntax::{BaseUrl, RequestPath, site};
+use crate::syntax::{BaseUrl, RequestPath, is_exposed, site};
 
 /// An `https` or `http` URL to fetch, without credentials or fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ impl Endpoint {
             Some((host, port)) if !port.ends_with(']') => host,
             _ => &self.authority,
         }
+    }
+
+    /// Returns true if others on the network can read and replace what is sent.
+    pub(crate) fn is_exposed(&self) -> bool {
+        is_exposed(self.https, self.host())
     }
 
     /// Returns whether both have the same scheme and authority.

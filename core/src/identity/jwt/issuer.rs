@@ -39,6 +39,16 @@ pub enum KeySource {
     Discovery(RemoteKeys),
 }
 
+impl KeySource {
+    /// Returns true if others on the network can read and replace the fetched keys.
+    pub(crate) fn is_exposed(&self) -> bool {
+        match self {
+            Self::Inline(_) => false,
+            Self::Jwks(keys) | Self::Discovery(keys) => keys.endpoint.is_exposed(),
+        }
+    }
+}
+
 /// A remote key set, and the times for which it is cached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteKeys {

@@ -164,7 +164,7 @@ mod tests {
     const TIMELESS: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
 
     fn source(more: &Value) -> HttpSource {
-        let mut http = json!({"url": "http://agent/token"});
+        let mut http = json!({"url": "http://agent/token", "plaintext": "trusted_network"});
         for (name, value) in more.as_object().unwrap() {
             http[name] = value.clone();
         }

@@ -11,8 +11,7 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SecretText,
-    SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -43,6 +42,17 @@ struct Rotated {
 #[derive(Deserialize)]
 struct Imported {
     imported: Vec<Token>,
+}
+
+#[derive(Deserialize)]
+struct IssuedCredential {
+    credential: String,
+    record: Credential,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    items: Vec<Credential>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +133,22 @@ impl Operations for Remote {
         self.delete(&["users", email])
     }
 
+    fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential> {
+        let body = json!({"name": name, "role": role});
+        let issued: IssuedCredential = self.ask(Method::POST, &["credentials"], &body)?;
+        let credential = SecretText::new(issued.credential);
+        check_issued(&credential, &issued.record.digest)?;
+        Ok(NewCredential { credential, record: issued.record })
+    }
+
+    fn credentials(&self) -> anyhow::Result<Vec<Credential>> {
+        Ok(self.get::<Credentials>(&["credentials"])?.items)
+    }
+
+    fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.delete(&["credentials", &digest.to_hex()])
+    }
+
     fn policies(&self) -> anyhow::Result<Vec<Revision>> {
         Ok(self.get::<Policies>(&["policies"])?.items)
     }
@@ -175,14 +201,20 @@ impl From<UserPatch> for Patch {
 }
 
 impl Issued {
-    /// Checks that the token matches the digest of its record and consists of visible ASCII characters.
+    /// Checks the token, if there is one.
     fn check(self) -> anyhow::Result<Created> {
         let token = self.token.map(SecretText::new);
         if let Some(token) = &token {
-            let text = token.expose();
-            let is_its_own = Digest::of(text.as_bytes()) == self.record.digest;
-            anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswapError);
+            check_issued(token, &self.record.digest)?;
         }
         Ok(Created { token, record: self.record })
     }
+}
+
+/// Checks that a secret matches the digest of its record and consists of visible ASCII characters.
+fn check_issued(secret: &SecretText, digest: &Digest) -> anyhow::Result<()> {
+    let text = secret.expose();
+    let is_its_own = Digest::of(text.as_bytes()) == *digest;
+    anyhow::ensure!(is_its_own && text.bytes().all(|byte| byte.is_ascii_graphic()), NotKeyswapError);
+    Ok(())
 }

@@ -75,9 +75,7 @@ impl LintPolicy {
             Err(errors) => return report_invalid(&file.name, &errors, self.format),
         };
         let mut warnings: Vec<Warning> = Vec::new();
-        for (place, policy) in configuration.policies() {
-            warnings.extend(policy.lint(now).into_iter().map(|it| Warning::of(&file.name, it.within(place))));
-        }
+        warnings.extend(configuration.lint(now).into_iter().map(|it| Warning::of(&file.name, it)));
         for path in &self.envoy {
             warnings.extend(envoy::lint(path, &json)?);
         }

@@ -1,6 +1,7 @@
 //! The administration API: the actions of the dashboard, as JSON for programs.
 
 mod audit;
+mod credentials;
 mod parameters;
 mod policies;
 mod tokens;

@@ -2,11 +2,11 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
-use super::{audit, policies, tokens, users};
+use super::{audit, credentials, policies, tokens, users};
 use crate::server::state::State;
 
 /// The largest body of an import: the tokens of the largest policy.
@@ -23,6 +23,8 @@ pub(in crate::server::admin) fn router() -> Router<State> {
         .route("/tokens/{sha256}/rotate", post(tokens::rotate))
         .route("/users", get(users::list).post(users::create))
         .route("/users/{email}", get(users::show).patch(users::change).delete(users::delete))
+        .route("/credentials", get(credentials::list).post(credentials::create))
+        .route("/credentials/{sha256}", delete(credentials::revoke))
         .route(
             "/policies",
             get(policies::list).post(policies::publish).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),

@@ -15,15 +15,17 @@ pub(super) enum Place {
     Tokens,
     Users,
     Policies,
+    Credentials,
     Audit,
     /// A page outside of the navigation: the sign-in, and errors.
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 4] = [
+const PLACES: [(Place, &str, &str); 5] = [
     (Place::Tokens, "/admin", "Tokens"),
     (Place::Users, "/admin/users", "Users"),
     (Place::Policies, "/admin/policies", "Policies"),
+    (Place::Credentials, "/admin/credentials", "Credentials"),
     (Place::Audit, "/admin/audit", "Audit log"),
 ];
 

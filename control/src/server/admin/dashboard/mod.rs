@@ -5,6 +5,7 @@
 mod assets;
 mod audit;
 mod change;
+mod credentials;
 mod fields;
 mod guard;
 mod layout;

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
-use super::{assets, audit, guard, policies, sign_in, token, tokens, user, users};
+use super::{assets, audit, credentials, guard, policies, sign_in, token, tokens, user, users};
 use crate::server::state::State;
 
 pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
@@ -23,6 +23,7 @@ pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
         .route("/admin/users/{email}/delete", post(user::delete))
         .route("/admin/policies", get(policies::list))
         .route("/admin/policies/{name}", get(policies::show))
+        .route("/admin/credentials", get(credentials::list))
         .route("/admin/audit", get(audit::list))
         .route("/admin/sign-out", post(sign_in::sign_out))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::require_on_page));

@@ -1,0 +1,9 @@
+//! `keyswap credential`: credentials of data planes and of introspection clients.
+mod create;
+mod list;
+mod revoke;
+mod view;
+
+mod subcommand;
+
+pub(super) use subcommand::Command;

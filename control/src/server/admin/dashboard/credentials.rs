@@ -1,0 +1,47 @@
+//! The page with the list of credentials of data planes. The command line creates and revokes them.
+
+use axum::extract::State as Extract;
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::layout::{PageError, Place, page};
+use super::list::List;
+use super::time;
+use crate::registry::Credential;
+use crate::server::state::State;
+
+pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
+    let credentials = state.registry().credentials().await?;
+    let list = List {
+        names: ("credential", "credentials"),
+        columns: &["Name", "Id", "Role", "Created (UTC)", "Last seen (UTC)"],
+        rows: credentials.iter().map(row).collect(),
+        total: i64::try_from(credentials.len()).ok(),
+        address: "/admin/credentials",
+        query: &[],
+        next: None,
+        live: true,
+    };
+    let content = html! {
+        p { "Data planes, and other clients that introspect tokens, authenticate with these credentials or with "
+            code { "KEYSWAP_REGISTRY_TOKEN" } ". Create and revoke them with "
+            code { "keyswap credential" } "." }
+        (list.markup())
+    };
+    Ok(page(StatusCode::OK, Place::Credentials, "Credentials", &content))
+}
+
+fn row(credential: &Credential) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (credential.name) }
+            td data-label="Id" { code { (credential.id()) } }
+            td data-label="Role" { (credential.role.name()) }
+            td data-label="Created" { (time::shown(credential.created_at)) }
+            td data-label="Last seen" {
+                @if let Some(at) = credential.last_seen { (time::shown(at)) } @else { "–" }
+            }
+        }
+    }
+}

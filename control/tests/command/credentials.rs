@@ -1,0 +1,44 @@
+//! `credential …` on a registry.
+
+use serde_json::json;
+
+use crate::tokens::Home;
+
+#[test]
+fn a_credential_is_created_listed_and_revoked() {
+    let home = Home::new();
+    let created = home.json(&["credential", "create", "istio"]);
+    let text = created["credential"].as_str().unwrap();
+    assert!(text.starts_with("krc_") && text.len() == 47, "{text}");
+    assert_eq!(created["record"]["role"], json!("data_plane"));
+    let other = home.json(&["credential", "create", "billing", "--role", "introspection"]);
+    assert_eq!(other["record"]["role"], json!("introspection"));
+    let list = home.json(&["credential", "list"]);
+    assert_eq!(list["items"], json!([other["record"], created["record"]]));
+    let human = home.run(&["credential", "create", "istio"]);
+    assert!(human.stdout.starts_with("krc_") && human.stdout.lines().count() == 1, "{}", human.stdout);
+    assert!(human.stderr.contains("shown only once"));
+    let listed = home.run(&["credential", "list"]);
+    assert_eq!(listed.stdout.lines().count(), 4);
+    assert!(!listed.all().contains(text));
+
+    // Both match the name: the digits decide.
+    let sha256 = created["sha256"].as_str().unwrap();
+    let ambiguous = home.run(&["credential", "revoke", "istio", "--yes"]);
+    assert_eq!((ambiguous.code, ambiguous.stdout.as_str()), (1, ""));
+    assert!(ambiguous.stderr.contains(&sha256[..16]), "{}", ambiguous.stderr);
+    let revoked = home.json(&["credential", "revoke", &sha256[..8], "--yes"]);
+    assert_eq!(revoked, json!({"revoked": sha256}));
+    assert_eq!(home.json(&["credential", "revoke", "istio", "--yes"])["revoked"].as_str().unwrap().len(), 64);
+    for (args, words) in [
+        (&["revoke", "istio", "--yes"][..], "no such credential"),
+        (&["revoke", text, "--yes"], "no such credential"),
+        (&["revoke", "billing"], "--yes"),
+        (&["create", "a b"], "invalid name"),
+        (&["create", "a", "--role", "admin"], "invalid value"),
+    ] {
+        let run = home.run(&[&["credential"], args].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
+        assert!(run.stderr.contains(words) && !run.stderr.contains(text), "{args:?}: {}", run.stderr);
+    }
+}
