@@ -177,17 +177,13 @@ impl Scope {
 
     /// Opens classes of a provider. Returns `false` where they were open already.
     pub fn open(&mut self, provider: &str, classes: Classes) -> bool {
-        match self.0.iter_mut().find(|(name, _)| name == provider) {
-            Some((_, open)) => {
-                let is_new = !classes.without(*open).is_empty();
-                *open = open.or(classes);
-                is_new
-            }
-            None => {
-                self.0.push((provider.to_owned(), classes));
-                true
-            }
-        }
+        let Some((_, open)) = self.0.iter_mut().find(|(name, _)| name == provider) else {
+            self.0.push((provider.to_owned(), classes));
+            return true;
+        };
+        let is_new = !classes.without(*open).is_empty();
+        *open = open.or(classes);
+        is_new
     }
 
     /// Returns the open classes of a provider. Names are compared whole, so that `open` is no scope for `openai`.

@@ -333,3 +333,20 @@ pub(crate) const fn of_slot(slot: Slot) -> &'static str {
         Slot::ApiKey | Slot::Authorization | Slot::Subprotocol => OPENAI,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::class::read_row;
+
+    #[test]
+    fn every_built_in_row_is_written_as_a_row() {
+        for builtin in &BUILT_IN {
+            assert!(!builtin.endpoints.is_empty(), "{}", builtin.id);
+            for row in builtin.endpoints.iter().flat_map(|rows| rows.2) {
+                let read = if row.is_empty() { read_row("/") } else { read_row(row) };
+                assert_eq!(read, Some(*row), "{}", builtin.id);
+            }
+        }
+    }
+}

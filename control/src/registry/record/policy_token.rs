@@ -21,7 +21,7 @@ pub(crate) struct Draft {
 }
 
 /// The record of a token, without the token.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct PolicyToken {
     pub(crate) sha256: String,
     pub(crate) label: String,
@@ -94,8 +94,7 @@ impl PolicyToken {
             names.filter(|name| *name != STATUS).map(|name| (name, &provider)).collect();
         let credentials =
             if providers.is_empty() { json!({}) } else { json!({"upstream": [{"env": "KEY"}]}) };
-        let mut token = json!(self);
-        token["providers"] = json!(scope);
+        let token = Self { providers: scope.clone(), ..self.clone() };
         json!({
             "version": "keyswap/v1",
             "credentials": credentials,
@@ -225,7 +224,10 @@ mod tests {
                 &["keyswap-status:files"],
                 "invalid provider `keyswap-status:files`: expected `keyswap-status` alone",
             ),
-            (&["openai:*", "openai:files"], "invalid provider `openai:files`: this provider stands twice in the list"),
+            (
+                &["openai:*", "openai:files"],
+                "invalid provider `openai:files`: this provider stands twice in the list",
+            ),
             (&["Open AI"], "invalid provider `\"Open AI\"`: expected a name of lower-case letters"),
             (&[], "pick at least one provider"),
         ] {

@@ -3,7 +3,7 @@
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
 use crate::provider::class::{ANY, GET, POST, Rows, WEBSOCKET};
 
-/// ElevenLabs. Telephones, tools and servers of agents act with credentials of the workspace: no scope opens them.
+/// The telephones, tools and servers of agents act with credentials of the workspace: no scope opens them.
 pub(in crate::provider) static ELEVENLABS: [Rows; 10] = [
     Rows(
         Inference,
