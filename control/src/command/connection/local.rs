@@ -8,7 +8,9 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    self, Actor, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential, NewToken, NewUser,
+    Page, PolicyStatus, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User,
+    UserPatch,
 };
 
 /// An open database, with the runtime that its operations run on.

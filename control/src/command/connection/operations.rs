@@ -5,7 +5,8 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision,
+    Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.

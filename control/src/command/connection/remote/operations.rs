@@ -11,7 +11,8 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision,
+    Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// The body of a request for a new token.
