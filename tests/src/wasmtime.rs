@@ -110,6 +110,7 @@ impl WasmtimeSetup {
                 policy.pointer("/registry/url").and_then(Value::as_str).context("there is no registry")?;
             let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
             policy["registry"]["url"] = json!(format!("http://{address}{path}"));
+            keep_within_the_machine(&mut policy["registry"]);
             Ok(())
         })
     }
@@ -121,9 +122,11 @@ impl WasmtimeSetup {
             let chains = policy.get_mut("credentials").and_then(Value::as_object_mut);
             let sources = chains.into_iter().flat_map(|chains| chains.values_mut());
             let sources = sources.filter_map(Value::as_array_mut).flatten();
-            for url in sources.filter_map(|source| source.pointer_mut("/http/url")) {
-                let path = url.as_str().and_then(|url| url.splitn(4, '/').nth(3)).unwrap_or_default();
-                *url = json!(format!("http://{address}/{path}"));
+            for source in sources.filter_map(|source| source.get_mut("http")) {
+                let url = source["url"].as_str().unwrap_or_default();
+                let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+                source["url"] = json!(format!("http://{address}/{path}"));
+                keep_within_the_machine(source);
             }
             Ok(())
         })
@@ -196,6 +199,13 @@ fn address(process: &Process) -> Result<Option<SocketAddr>> {
     let address =
         log.lines().find_map(|line| line.strip_prefix("Serving HTTP on http://")?.strip_suffix('/'));
     Ok(address.map(str::parse).transpose()?)
+}
+
+/// Removes the word for a network beyond the machine, which an address of the machine does not take.
+fn keep_within_the_machine(entry: &mut Value) {
+    if let Some(entry) = entry.as_object_mut() {
+        entry.remove("plaintext");
+    }
 }
 
 /// Replaces each upstream of a policy with the stand-in's plain listener.
