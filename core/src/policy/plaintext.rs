@@ -27,7 +27,7 @@ impl<'d> Plaintext<'d> {
         match (&self.0, is_exposed) {
             (Some(node), true) => _ = node.choice(&[("trusted_network", ())]),
             (Some(node), false) => {
-                node.fail("the address has TLS or does not leave the machine: remove this")
+                node.fail("the address has TLS or does not leave the machine: remove this");
             }
             (None, true) => _ = url.map(|node| node.fail(EXPOSED)),
             (None, false) => {}
