@@ -8,6 +8,7 @@ use jwt_simple::algorithms::{
 };
 use jwt_simple::claims::{Claims, JWTClaims};
 use jwt_simple::prelude::{Duration, UnixTimeStamp};
+use keyswap_core::identity::Scope;
 use keyswap_core::identity::jwt::{
     Algorithm, ClaimsError, Issuer, JwtError, NoKey, PureRust, UnverifiedJwt, is_jwt_shaped,
 };
@@ -191,7 +192,7 @@ fn the_record_of_an_identity_stays_the_same_from_token_to_token() {
     ]));
     let record = |changes: Value| {
         let token = signer.sign(&with(&claims(), &changes));
-        verify(&policy, &token).unwrap().record(vec!["openai".to_owned()])
+        verify(&policy, &token).unwrap().record(Scope::read(["openai"]))
     };
     let alice = record(json!({}));
     assert_eq!(

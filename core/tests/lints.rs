@@ -94,6 +94,8 @@ fn rows() -> Vec<Row> {
     let sources = |second: &Value| json!([{"env": "A"}, second]);
     let second = issuer(&json!({"name": "second", "providers": ["anthropic"]}));
     let added = |slug: &str| json!({"own": {"url": "https://own", "credential": "openai", "slug": slug}});
+    let with_endpoints =
+        |rows: &Value| json!({"own": {"url": "https://own", "credential": "openai", "endpoints": rows}});
     vec![
         row(
             "token-without-expiry tokens[0]",
@@ -174,6 +176,14 @@ fn rows() -> Vec<Row> {
             "provider-shadowed providers.own",
             &[("/providers", added("gemini")), ("/credentials/gemini", json!([{"env": "G"}]))],
             &[("/providers", added("mine")), ("/credentials/gemini", json!([{"env": "G"}]))],
+        ),
+        row(
+            "endpoints-any providers.own.endpoints",
+            &[("/providers", with_endpoints(&json!("any")))],
+            &[(
+                "/providers",
+                with_endpoints(&json!([{"methods": ["GET"], "path": "/v1/models", "class": "models"}])),
+            )],
         ),
         row(
             "status-for-nobody status.allow",

@@ -139,7 +139,7 @@ fn what_a_provider_cannot_mean_is_an_error() {
         ),
         (
             json!({"groq": {"auth": "token"}}),
-            "error at `providers.groq`: `slug`, `auth`, `dialect` and `native_prefix`",
+            "error at `providers.groq`: `slug`, `auth`, `dialect`, `native_prefix` and `endpoints`",
         ),
         (
             json!({"compat": {"url": "https://evil.example", "credential": "openai"}}),
@@ -156,6 +156,33 @@ fn what_a_provider_cannot_mean_is_an_error() {
         (
             json!({"lab": {"slug": "custom-lab", "credential": "openai", "auth": "token", "native_prefix": "/api"}}),
             "",
+        ),
+        (
+            json!({"groq": {"endpoints": "any"}}),
+            "error at `providers.groq`: `slug`, `auth`, `dialect`, `native_prefix` and `endpoints`",
+        ),
+        (
+            json!({"lab": {"slug": "l", "credential": "openai", "endpoints": [
+                {"methods": ["GET", "DELETE"], "path": "/v1/files/{...}", "class": "files"},
+                {"methods": ["WEBSOCKET"], "path": "/", "class": "inference"},
+                {"methods": ["POST"], "path": "/keys", "class": "mint"},
+            ]}}),
+            "",
+        ),
+        (
+            json!({"lab": {"slug": "l", "credential": "openai", "endpoints": "all"}}),
+            "error at `providers.lab.endpoints`: expected `any`, or a list",
+        ),
+        (
+            json!({"lab": {"slug": "l", "credential": "openai", "endpoints": []}}),
+            "error at `providers.lab.endpoints`: expected at least one endpoint",
+        ),
+        (
+            json!({"lab": {"slug": "l", "credential": "openai", "endpoints": [
+                {"methods": ["TRACE"], "path": "/v1/{...}/x", "class": "file"},
+            ]}}),
+            "error at `providers.lab.endpoints[0].methods[0]`: expected one of `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `WEBSOCKET`
+error at `providers.lab.endpoints[0].path`: expected a path such as",
         ),
         (
             json!({"lab": {"slug": "l", "credential": "openai", "auth": "basic"}}),

@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use keyswap_core::identity::Scope;
 use keyswap_core::identity::jwt::{Issuer, KeySource, Principals, RemoteKeys};
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
@@ -69,7 +70,7 @@ fn a_preset_knows_slots_keys_and_principals() {
         let own: Vec<String> = issuer.slots().iter().map(ToString::to_string).collect();
         assert_eq!((own.join(" ").as_str(), issuer.principals()), (slots, principals));
         assert_eq!(issuer.clock_skew(), Duration::from_mins(1));
-        assert_eq!(issuer.providers(), None);
+        assert_eq!(issuer.scope(), None);
         let is_discovery = matches!(issuer.keys(), KeySource::Discovery(_));
         assert_eq!(is_discovery, issuer.name() == "id");
     }
@@ -110,7 +111,7 @@ fn where_keys_come_from_and_how_long_they_are_kept_is_the_policys() {
     assert_eq!(keys.cache_duration, Duration::from_hours(1));
     assert_eq!(keys.stale_if_error, Duration::from_hours(168));
     assert_eq!(keys.refetch_cooldown, Duration::from_secs(10));
-    assert_eq!(issuer.providers(), Some(&["openai".to_owned()][..]));
+    assert_eq!(issuer.scope(), Some(&Scope::read(["openai"])));
     assert_eq!(issuer.clock_skew(), Duration::ZERO);
     assert!(matches!(issuer.keys(), KeySource::Jwks(_)));
 }

@@ -35,6 +35,7 @@ pub(super) fn facts(decision: &Decision<'_>) -> wit::Facts {
     wit::Facts {
         reason: decision.reason_code().to_owned(),
         provider: decision.facts.provider.to_owned(),
+        endpoint_class: decision.facts.class.map(|class| class.name().to_owned()),
         principal,
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use super::reason::Reason;
 use super::stage::Stage;
 use crate::base::UnixTime;
+use crate::identity::Class;
 use crate::identity::jwt::{ClaimsError, JwtError};
 use crate::limit::Taken;
 use crate::request::{IdentitySlot, Slot};
@@ -46,8 +47,12 @@ pub enum CheckError<'a> {
     OutOfScope(&'a str),
     /// The gateway's universal endpoint, which the policy does not open.
     UniversalEndpoint,
-    /// The path is not an endpoint that is forwarded to this upstream.
+    /// The path is none of the provider's known endpoints.
     Endpoint,
+    /// The endpoint is of a class that no scope can open.
+    ClassClosed(Class),
+    /// The token's scope does not open the class of the endpoint.
+    ClassOutOfScope(Class),
     /// The host cannot upgrade a connection to a WebSocket.
     Upgrade,
     /// The token is restricted to models, and the model of a request is not read here.
@@ -85,7 +90,10 @@ impl CheckError<'_> {
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
             Self::OutOfScope(_) => Reason::ProviderNotAllowed,
-            Self::UniversalEndpoint | Self::Endpoint | Self::KeyInQuery => Reason::EndpointNotAllowed,
+            Self::UniversalEndpoint | Self::Endpoint | Self::ClassClosed(_) | Self::KeyInQuery => {
+                Reason::EndpointNotAllowed
+            }
+            Self::ClassOutOfScope(_) => Reason::EndpointClassNotAllowed,
             Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
@@ -115,6 +123,8 @@ impl CheckError<'_> {
             | Self::ModelsRestricted
             | Self::UniversalEndpoint
             | Self::Endpoint
+            | Self::ClassClosed(_)
+            | Self::ClassOutOfScope(_)
             | Self::TokenInTarget
             | Self::Upgrade => Stage::Scope,
             Self::CredentialUnavailable(_) | Self::KeyInQuery => Stage::Credential,
@@ -149,7 +159,13 @@ impl fmt::Display for CheckError<'_> {
                 "the gateway's universal endpoint takes providers and credentials from the body, and the policy does not open it",
             ),
             Self::Upgrade => f.write_str("this host cannot open a WebSocket"),
-            Self::Endpoint => f.write_str("the path is not an endpoint that is forwarded there"),
+            Self::Endpoint => f.write_str("the method and path are none of the provider's known endpoints"),
+            Self::ClassClosed(class) => {
+                write!(f, "the endpoint is of the class `{class}`, which no scope can open")
+            }
+            Self::ClassOutOfScope(class) => {
+                write!(f, "the endpoint is of the class `{class}`, which the token's scope does not open")
+            }
             Self::ModelsRestricted => {
                 f.write_str("the token is restricted to models, which are not checked here")
             }

@@ -37,6 +37,8 @@ pub enum Reason {
     ProviderNotAllowed,
     /// The token is valid, but the endpoint is never forwarded.
     EndpointNotAllowed,
+    /// The token is valid, but not for this kind of endpoint.
+    EndpointClassNotAllowed,
     /// The token is restricted to models, which are not checked here.
     ModelNotAllowed,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
@@ -61,7 +63,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -76,6 +78,7 @@ impl Reason {
         Self::ModelNotAllowed,
         Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
+        Self::EndpointClassNotAllowed,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
@@ -95,6 +98,7 @@ impl Reason {
             Self::TokenExpired => "token_expired",
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
+            Self::EndpointClassNotAllowed => "endpoint_class_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
@@ -117,6 +121,7 @@ impl Reason {
             Self::PrincipalUnknown
             | Self::ProviderNotAllowed
             | Self::EndpointNotAllowed
+            | Self::EndpointClassNotAllowed
             | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
             Self::UpgradeUnsupported => 501,
@@ -151,8 +156,11 @@ impl Reason {
                 "token not allowed for provider: ask your platform team to widen the token's providers"
             }
             Self::EndpointNotAllowed => {
-                "endpoint not allowed: it takes providers and credentials from the body, or administers an account; use a \
-                 provider's own path, such as `/openai/v1/chat/completions`"
+                "endpoint not allowed: it is none that the proxy knows, it takes credentials from the body, or it administers \
+                 an account; use a provider's own path, such as `/openai/v1/chat/completions`"
+            }
+            Self::EndpointClassNotAllowed => {
+                "token not allowed for this kind of endpoint: ask your platform team to open its class for the token"
             }
             Self::ModelNotAllowed => {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
@@ -207,6 +215,9 @@ impl Reason {
             }
             Self::ModelNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for model""#,
+            ),
+            Self::EndpointClassNotAllowed => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for this kind of endpoint""#,
             ),
             Self::ProviderNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for provider""#,

@@ -4,9 +4,11 @@ pub mod jwt;
 mod person;
 mod principal;
 mod record;
+mod scope;
 mod table;
 
 pub(crate) use self::person::person_digest;
 pub use self::principal::Principal;
 pub use self::record::{CallerRecord, TokenStatus};
+pub use self::scope::{Class, Classes, Scope, ScopeError, read_entry};
 pub(crate) use self::table::TokenTable;

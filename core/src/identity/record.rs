@@ -3,6 +3,7 @@
 //! The digest of what the caller sent is looked up; the token itself is never stored or compared, so its bytes
 //! tell nothing through timing.
 
+use super::scope::Scope;
 use crate::base::{Digest, UnixTime};
 use crate::limit::RateLimit;
 
@@ -26,8 +27,8 @@ pub struct CallerRecord {
     pub owner: Option<String>,
     /// The status.
     pub status: TokenStatus,
-    /// The names of the providers in scope.
-    pub providers: Vec<String>,
+    /// The providers in scope, with the classes of their endpoints.
+    pub scope: Scope,
     /// The models in scope; `*` is all.
     pub models: Vec<String>,
     /// The moment from which the token is refused; `None` for a token that never expires.

@@ -182,12 +182,12 @@ impl Engine {
 
         let traits = RequestTraits {
             is_upgrade: head.is_websocket_upgrade(),
-            is_post: head.method == b"POST",
+            method: head.method,
             query: path.query,
             token: &caller.token,
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
-        progress.checks.push(Check::InScope(route.provider));
+        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -252,7 +252,7 @@ impl Engine {
         progress.principal = Some(Principal::of(&caller.record));
         let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
-        let is_in_scope = token.record().providers.iter().any(|name| name == StatusPolicy::SCOPE);
+        let is_in_scope = token.record().scope.has(StatusPolicy::SCOPE);
         (policy.tokens && is_in_scope).then_some(()).ok_or(CheckError::OutOfScope(StatusPolicy::SCOPE).into())
     }
 

@@ -22,7 +22,7 @@ use super::verify::{Caller, VerifiedToken};
 use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::policy::{Policy, PolicyErrors};
 use crate::provider::Route;
 use crate::request::{Header, RequestHead, Slot};
@@ -151,6 +151,7 @@ struct Records {
 struct PossibleRequest {
     path: String,
     slot: Option<Slot>,
+    upgrade: bool,
 }
 
 /// Slots that lead to different providers where neither a segment nor the path does: one for each.
@@ -190,6 +191,10 @@ impl Engine {
             before.provider == logged.provider
                 && (before.reason == logged.reason || (before.reason == ALLOWED && logged.would_pass()))
         });
+        // The log does not say of a refused request that it asked for a WebSocket, and few do.
+        if ways.iter().any(|way| way.upgrade == logged.upgraded) {
+            ways.retain(|way| way.upgrade == logged.upgraded);
+        }
         let Some(way) = ways.first() else {
             return ReplayOutcome::NotReplayable(NotReplayable::AnotherPolicy);
         };
@@ -244,7 +249,7 @@ impl Engine {
     }
 
     /// Returns the record that a forwarded request implies for a token that is in the registry: its provider is in
-    /// scope.
+    /// scope, and the class of the endpoint is open.
     fn record_from_log(&self, logged: &LoggedRequest<'_>) -> CallerRecord {
         CallerRecord {
             // Any digest will do: it only chooses between keys that are all there.
@@ -252,7 +257,7 @@ impl Engine {
             label: String::new(),
             owner: None,
             status: TokenStatus::Active,
-            providers: vec![logged.provider.to_owned()],
+            scope: Scope::read([format!("{}:*", logged.provider)]),
             models: CallerRecord::all_models(),
             expires_at: None,
             rate_limit: None,
@@ -265,9 +270,11 @@ impl Engine {
 
     /// Returns the ways in which the request may have been asked.
     fn possible_requests(&self, logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
-        let in_every_slot = |path: String| SLOTS.map(|slot| PossibleRequest { path: path.clone(), slot });
+        let in_every_slot =
+            |path: String, upgrade| SLOTS.map(|slot| PossibleRequest { path: path.clone(), slot, upgrade });
         if logged.reason != ALLOWED {
-            return in_every_slot(logged.path.to_owned()).into();
+            let ways = [false, true].map(|upgrade| in_every_slot(logged.path.to_owned(), upgrade));
+            return ways.into_iter().flatten().collect();
         }
         let provider = self.policy.providers.iter().find(|provider| provider.id == logged.provider);
         let upstream = self.upstreams.iter().find(|upstream| upstream.provider == logged.provider);
@@ -276,7 +283,7 @@ impl Engine {
         let named: Vec<String> = below.iter().map(|path| format!("/{}{path}", provider.slug)).collect();
         let unnamed = below.into_iter().filter(|path| !path.is_empty());
         // A path that names a provider here may name none to the other policy, so that the slot may matter there.
-        named.into_iter().chain(unnamed).flat_map(in_every_slot).collect()
+        named.into_iter().chain(unnamed).flat_map(|path| in_every_slot(path, logged.upgraded)).collect()
     }
 
     /// Judges a request that was asked in this way by the principal of the record.
@@ -287,7 +294,7 @@ impl Engine {
         record: Option<&Arc<CallerRecord>>,
     ) -> ReplayVerdict {
         let upgrade = [Header { name: b"upgrade", value: b"websocket" }];
-        let headers: &[Header<'_>] = if logged.upgraded { &upgrade } else { &[] };
+        let headers: &[Header<'_>] = if way.upgrade { &upgrade } else { &[] };
         let head = RequestHead::new(logged.method.as_bytes(), way.path.as_bytes(), headers);
         let path = RequestPath::parse(head.path);
         let route =
@@ -316,7 +323,7 @@ impl Engine {
         let token = VerifiedToken::judge(record, at).map_err(|fault| fault.reason())?;
         let traits = RequestTraits {
             is_upgrade: head.is_websocket_upgrade(),
-            is_post: head.method == b"POST",
+            method: head.method,
             query: None,
             token: b"",
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::keys;
 use super::preset::Preset;
 use super::reader::{Node, is_header_name, read_texts};
-use super::tokens::read_providers;
+use super::tokens::read_scope;
 use crate::identity::jwt::{Algorithm, ClaimRules, Issuer};
 use crate::policy::duration::duration_within;
 use crate::request::{IdentitySlot, Slot};
@@ -52,7 +52,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let service_tokens = fields.optional("service_tokens");
     let principals = fields.optional("principals");
     let slots = fields.optional("slots").map(|node| read_slots(&node));
-    let providers = fields.optional("providers").map(|node| read_providers(&node, why_not));
+    let scope = fields.optional("providers").map(|node| read_scope(&node, why_not));
     let jwks = fields.optional("jwks");
     fields.finish();
 
@@ -72,7 +72,7 @@ fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
         keys: keys?,
         slots: slots.unwrap_or_else(|| preset.slots()),
         principals: principals?,
-        providers,
+        scope,
     })
 }
 

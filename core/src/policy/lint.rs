@@ -14,8 +14,8 @@ use super::status::StatusPolicy;
 use crate::answer::Origins;
 use crate::base::UnixTime;
 use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, TokenStatus};
-use crate::provider::{EndpointKind, Provider, table};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::provider::{EndpointKind, Endpoints, Provider, table};
 use crate::request::{IdentitySlot, Slot};
 
 /// A kind of finding.
@@ -50,6 +50,8 @@ pub enum Lint {
     ProviderShadowed,
     /// The status is for tokens, and no token may ask.
     StatusForNobody,
+    /// Every path of a provider is forwarded, whatever it does there.
+    EndpointsAny,
 }
 
 /// A valid but risky setting.
@@ -76,7 +78,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -91,6 +93,7 @@ impl Lint {
         Self::SlotLeftOut,
         Self::ProviderShadowed,
         Self::StatusForNobody,
+        Self::EndpointsAny,
     ];
 
     /// Returns the stable code.
@@ -110,6 +113,7 @@ impl Lint {
             Self::SlotLeftOut => "slot-left-out",
             Self::ProviderShadowed => "provider-shadowed",
             Self::StatusForNobody => "status-for-nobody",
+            Self::EndpointsAny => "endpoints-any",
         }
     }
 
@@ -133,6 +137,9 @@ impl Lint {
             Self::ProviderShadowed => "the segment that is a provider's name leads to another provider",
             Self::StatusForNobody => {
                 "the status is for tokens, and none has `keyswap-status` among its providers"
+            }
+            Self::EndpointsAny => {
+                "every path of the provider is forwarded with its key, be it one that administers the account"
             }
         }
     }
@@ -160,6 +167,7 @@ impl Lint {
             Self::StatusForNobody => {
                 "add `keyswap-status` to the `providers` of a token, or allow `loopback` only"
             }
+            Self::EndpointsAny => "list its `endpoints` with their classes, or leave the field out",
         }
     }
 }
@@ -204,30 +212,29 @@ impl Policy {
             if token.owner.is_none() {
                 findings.add(Lint::TokenWithoutOwner, &path);
             }
-            self.lint_scope(&token.providers, &format!("{path}.providers"), findings);
+            self.lint_scope(&token.scope, &format!("{path}.providers"), findings);
         }
     }
 
     /// Finds endpoints of the gateway whose requests choose the provider in the body.
-    fn lint_scope(&self, scope: &[String], path: &str, findings: &mut Findings) {
+    fn lint_scope(&self, scope: &Scope, path: &str, findings: &mut Findings) {
         let sends_keys =
             self.gateway.as_ref().is_some_and(|gateway| gateway.mode == GatewayMode::ProviderKey);
         let is_wide = |provider: &&Provider| {
             matches!(provider.builtin.endpoint, EndpointKind::Compat | EndpointKind::Root)
         };
         let wide: BTreeSet<&str> = self.providers.iter().filter(is_wide).map(|it| it.id.as_str()).collect();
-        for name in scope.iter().filter(|name| sends_keys && wide.contains(name.as_str())) {
+        for name in scope.providers().filter(|name| sends_keys && wide.contains(name)) {
             findings.add_with(Lint::ScopeWide, path, &format!("`{name}`"));
         }
     }
 
     fn lint_people(&self, findings: &mut Findings) {
         for (email, person) in &self.people {
-            self.lint_scope(&person.providers, "principals", findings);
+            self.lint_scope(&person.scope, "principals", findings);
             let lets_in = |issuer: &Issuer| {
-                let scope = issuer.providers();
-                issuer.principals() == Principals::Known
-                    && person.providers.iter().any(|name| scope.is_none_or(|scope| scope.contains(name)))
+                let shares = |scope: &Scope| scope.and(&person.scope) != Scope::default();
+                issuer.principals() == Principals::Known && issuer.scope().is_none_or(shares)
             };
             if !self.issuers.iter().any(lets_in) {
                 findings.add_with(Lint::PersonWithoutScope, "principals", &format!("`{email}`"));
@@ -239,9 +246,11 @@ impl Policy {
         let has_registry = self.registry.as_ref().is_some_and(|it| it.protocol == Protocol::Keyswap);
         for (index, issuer) in self.issuers.iter().enumerate() {
             let path = format!("issuers[{index}]");
-            self.lint_scope(issuer.providers().unwrap_or_default(), &format!("{path}.providers"), findings);
+            if let Some(scope) = issuer.scope() {
+                self.lint_scope(scope, &format!("{path}.providers"), findings);
+            }
             match issuer.principals() {
-                Principals::Any if issuer.providers().is_none() => findings.add(Lint::IssuerOpen, &path),
+                Principals::Any if issuer.scope().is_none() => findings.add(Lint::IssuerOpen, &path),
                 Principals::Known if !has_registry && self.people.is_empty() && !issuer.names_services() => {
                     findings.add(Lint::IssuerWithoutPeople, &path);
                 }
@@ -260,11 +269,11 @@ impl Policy {
 
     fn lint_registry(&self, findings: &mut Findings) {
         let Some(registry) = &self.registry else { return };
-        if let Protocol::Introspection { providers, audiences } = &registry.protocol {
+        if let Protocol::Introspection { scope, audiences } = &registry.protocol {
             if audiences.is_empty() {
                 findings.add(Lint::AudienceOpen, "registry.introspection");
             }
-            self.lint_scope(providers, "registry.introspection.providers", findings);
+            self.lint_scope(scope, "registry.introspection.providers", findings);
         }
     }
 
@@ -307,6 +316,9 @@ impl Policy {
     }
 
     fn lint_providers(&self, findings: &mut Findings) {
+        for provider in self.enabled_providers().filter(|it| matches!(it.endpoints, Endpoints::Any)) {
+            findings.add(Lint::EndpointsAny, format!("providers.{}.endpoints", provider.id));
+        }
         for shadowed in self.enabled_providers() {
             let takes = |other: &&Provider| other.id != shadowed.id && other.slug == shadowed.id;
             if let Some(other) = self.providers.iter().find(takes) {
@@ -318,12 +330,8 @@ impl Policy {
 
     /// Finds a status that no token may ask for. A registry may have tokens for it.
     fn lint_status(&self, findings: &mut Findings) {
-        let may_ask = |record: &CallerRecord| record.providers.iter().any(|name| name == StatusPolicy::SCOPE);
-        let of_issuer = |issuer: &Issuer| {
-            issuer
-                .providers()
-                .is_some_and(|providers| providers.iter().any(|name| name == StatusPolicy::SCOPE))
-        };
+        let may_ask = |record: &CallerRecord| record.scope.has(StatusPolicy::SCOPE);
+        let of_issuer = |issuer: &Issuer| issuer.scope().is_some_and(|scope| scope.has(StatusPolicy::SCOPE));
         let has_asker = self.tokens.iter().any(may_ask) || self.issuers.iter().any(of_issuer);
         if self.status.is_some_and(|status| status.tokens) && !has_asker && self.registry.is_none() {
             findings.add(Lint::StatusForNobody, "status.allow");

@@ -8,6 +8,7 @@ mod cors;
 mod credentials;
 mod document;
 mod duration;
+mod endpoints;
 mod error;
 mod fits;
 mod gateway;

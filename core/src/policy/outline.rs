@@ -15,9 +15,9 @@ use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::limit::{LimitStore, RateLimit, Rule};
-use crate::provider::{AuthStyle, CLAIMS, Dialect, KeyPool, Provider};
+use crate::provider::{AuthStyle, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider};
 use crate::syntax::BaseUrl;
 
 impl Policy {
@@ -59,6 +59,7 @@ impl Policy {
             keys,
             via_gateway,
             stands_for,
+            endpoints,
             builtin: _,
         } = provider;
         json!({
@@ -76,17 +77,32 @@ impl Policy {
             "credentials": self.needs_key(provider).then(|| weights(keys)),
             "cooldown": (keys.members.len() > 1).then(|| duration(keys.cooldown)),
             "takes_requests_for": stands_for,
+            "endpoints": own_endpoints(endpoints),
         })
     }
 }
 
+/// Returns the endpoints that a policy writes; null where they are those of a built-in API.
+fn own_endpoints(endpoints: &Endpoints) -> Value {
+    let row = |row: &OwnRow| {
+        let methods = METHOD_NAMES.iter().filter(|(_, method)| row.methods.has_any(*method));
+        let methods: Vec<&str> = methods.map(|(name, _)| *name).collect();
+        json!({"methods": methods, "path": row.path, "class": row.class.name()})
+    };
+    match endpoints {
+        Endpoints::BuiltIn(_) => Value::Null,
+        Endpoints::Own(rows) => rows.iter().map(row).collect(),
+        Endpoints::Any => "any".into(),
+    }
+}
+
 fn record(record: &CallerRecord) -> Value {
-    let CallerRecord { digest: _, label, owner, status, providers, models, expires_at, rate_limit } = record;
+    let CallerRecord { digest: _, label, owner, status, scope, models, expires_at, rate_limit } = record;
     json!({
         "label": label,
         "owner": owner,
         "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
-        "providers": providers,
+        "providers": scope.entries(),
         "models": models,
         "expires_at": expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit.map(limit),
@@ -130,7 +146,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "names_keys": issuer.names_keys,
         "service_tokens": services,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
-        "providers": issuer.providers(),
+        "providers": issuer.scope().map(Scope::entries),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     })
@@ -236,8 +252,8 @@ fn registry(registry: &RegistryPolicy) -> Value {
         "cache": {"positive": duration(*positive), "negative": duration(*negative)},
         "introspection": match protocol {
             Protocol::Keyswap => Value::Null,
-            Protocol::Introspection { providers, audiences } => {
-                json!({"providers": providers, "audiences": audiences})
+            Protocol::Introspection { scope, audiences } => {
+                json!({"providers": scope.entries(), "audiences": audiences})
             }
         },
     })

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::endpoints;
 use super::gateway::{Gateways, Unnamed, Vercel, read_url};
 use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
 use super::status::StatusPolicy;
 use crate::policy::duration::duration_within;
-use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn};
-use crate::provider::{AuthStyle, Dialect, EndpointKind, KeyPool, OPENAI, Provider};
+use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn, endpoints_of};
+use crate::provider::{AuthStyle, Dialect, EndpointKind, Endpoints, KeyPool, OPENAI, Provider};
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::{BaseUrl, RequestPath};
 
@@ -79,6 +80,7 @@ struct Entry<'d> {
     auth: Option<AuthStyle>,
     dialect: Option<Dialect>,
     native_prefix: Option<String>,
+    endpoints: Option<Endpoints>,
     /// Set where requests go through the gateway; `None` where the entry does not say.
     via: Option<bool>,
 }
@@ -131,10 +133,11 @@ impl<'d> Entry<'d> {
             ])
         });
         let native_prefix = fields.optional("native_prefix").and_then(|node| read_path(&node));
+        let endpoints = fields.optional("endpoints").and_then(|node| endpoints::read(&node));
         let via =
             fields.optional("via").and_then(|node| node.choice(&[("gateway", true), ("direct", false)]));
         fields.finish();
-        Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, via })
+        Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, endpoints, via })
     }
 
     /// Returns a built-in provider, with the changes of its entry. Its wire format is a fact, not a choice.
@@ -167,6 +170,7 @@ impl<'d> Entry<'d> {
             keys: keys.unwrap_or_else(|| KeyPool::of(default_credential.unwrap_or(row.id))),
             via_gateway,
             stands_for: offer.stands_for(row.endpoint),
+            endpoints: Endpoints::BuiltIn(row.endpoints),
             builtin: row,
         }
     }
@@ -177,9 +181,10 @@ impl<'d> Entry<'d> {
             || self.auth.is_some()
             || self.dialect.is_some()
             || self.native_prefix.is_some()
+            || self.endpoints.is_some()
         {
             self.node.fail(
-                "`slug`, `auth`, `dialect` and `native_prefix` of a built-in provider are fixed: remove them",
+                "`slug`, `auth`, `dialect`, `native_prefix` and `endpoints` of a built-in provider are fixed: remove them",
             );
         }
         let has_url = self.url.is_some() && row.endpoint != EndpointKind::Rest;
@@ -221,10 +226,11 @@ impl<'d> Entry<'d> {
         if !via_gateway && self.path.is_some() {
             self.node.fail("`path` is for requests through the gateway: put it at the end of `url`");
         }
+        let dialect = self.dialect.unwrap_or(Dialect::OpenAi);
         Provider {
             id: id.to_owned(),
             slug,
-            dialect: self.dialect.unwrap_or(Dialect::OpenAi),
+            dialect,
             auth: self.auth.clone().unwrap_or(AuthStyle::Authorization(BEARER)),
             // Through the gateway its own address is never used.
             url: self.url.clone(),
@@ -233,6 +239,7 @@ impl<'d> Entry<'d> {
             keys: self.keys.clone().unwrap_or_else(|| KeyPool::of(id)),
             via_gateway,
             stands_for: &[],
+            endpoints: self.endpoints.clone().unwrap_or_else(|| endpoints_of(dialect)),
             builtin: &ADDED,
         }
     }

@@ -6,6 +6,7 @@ use super::credentials;
 use super::credentials::Variable;
 use super::gateway::read_url;
 use super::reader::{Node, read_texts};
+use crate::identity::Scope;
 use crate::policy::duration::duration_within;
 use crate::syntax::BaseUrl;
 
@@ -17,7 +18,7 @@ pub(crate) enum Protocol {
     /// Token introspection (RFC 7662).
     Introspection {
         /// The scope of tokens whose answer has none.
-        providers: Vec<String>,
+        scope: Scope,
         /// The audiences that a token must be for; empty: every token that the server vouches for.
         audiences: Vec<String>,
     },
@@ -85,8 +86,8 @@ fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
 
 fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
     let mut fields = node.fields()?;
-    let providers = fields.required("providers").map(|node| super::tokens::read_providers(&node, why_not));
+    let scope = fields.required("providers").map(|node| super::tokens::read_scope(&node, why_not));
     let audiences = fields.optional("audiences").map(|node| read_texts(&node, "audience"));
     fields.finish();
-    Some(Protocol::Introspection { providers: providers?, audiences: audiences.unwrap_or_default() })
+    Some(Protocol::Introspection { scope: scope?, audiences: audiences.unwrap_or_default() })
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::rate_limit;
 use super::reader::Node;
+use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus, person_digest};
+use crate::identity::{CallerRecord, Scope, TokenStatus, person_digest, read_entry};
 use crate::syntax::{is_email, is_line};
 
 /// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
@@ -46,7 +47,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
-    let providers = fields.required("providers").map(|node| read_providers(&node, why_not));
+    let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     let email = email?.to_ascii_lowercase();
@@ -55,7 +56,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         status: TokenStatus::Active,
-        providers: providers?,
+        scope: scope?,
         models: CallerRecord::all_models(),
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
@@ -73,7 +74,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     });
     let label = fields.required("label").and_then(|node| read_text(&node, 64));
     let owner = fields.optional("owner").map(|node| read_email(&node));
-    let providers = fields.required("providers").map(|node| read_providers(&node, why_not));
+    let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
     let status = fields.optional("status").map_or(Some(TokenStatus::Active), |node| {
         node.choice(&[("active", TokenStatus::Active), ("disabled", TokenStatus::Disabled)])
     });
@@ -90,7 +91,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
         label: label?,
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
         status: status?,
-        providers: providers?,
+        scope: scope?,
         models: CallerRecord::all_models(),
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
@@ -114,21 +115,32 @@ fn read_email(node: &Node<'_>) -> Option<String> {
     .map(str::to_owned)
 }
 
-pub(super) fn read_providers(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+/// Reads the list `providers`: what a caller may use.
+pub(super) fn read_scope(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Scope {
     let items = node.items();
     if items.is_empty() {
         node.fail("expected at least one provider");
     }
-    let mut providers = Vec::new();
+    let mut scope = Scope::default();
     for item in &items {
-        let Some(name) = item.text() else { continue };
-        if let Some(message) = why_not(name) {
+        let Some(text) = item.text() else { continue };
+        let (provider, classes) = match read_entry(text) {
+            // The status has no classes of endpoints.
+            Ok((StatusPolicy::SCOPE, _)) if text != StatusPolicy::SCOPE => {
+                item.fail(format!("expected `{}` alone: it has no classes", StatusPolicy::SCOPE));
+                continue;
+            }
+            Ok(entry) => entry,
+            Err(error) => {
+                item.fail(error.to_string());
+                continue;
+            }
+        };
+        if let Some(message) = why_not(provider) {
             item.fail(message);
-        } else if providers.iter().any(|other| other == name) {
-            item.fail("this provider stands twice in the list");
-        } else {
-            providers.push(name.to_owned());
+        } else if !scope.open(provider, classes) {
+            item.fail("this provider stands twice in the list, or another entry opens it already");
         }
     }
-    providers
+    scope
 }

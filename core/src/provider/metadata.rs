@@ -70,7 +70,7 @@ fn push_string(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use crate::base::Digest;
-    use crate::identity::TokenStatus;
+    use crate::identity::{Scope, TokenStatus};
 
     fn token(label: &str, owner: Option<&str>) -> CallerRecord {
         CallerRecord {
@@ -78,7 +78,7 @@ mod tests {
             label: label.to_owned(),
             owner: owner.map(str::to_owned),
             status: TokenStatus::Active,
-            providers: Vec::new(),
+            scope: Scope::default(),
             models: CallerRecord::all_models(),
             expires_at: None,
             rate_limit: None,

@@ -1,13 +1,16 @@
 //! Providers as data, and the provider of a request.
 
+mod class;
+mod endpoints;
 pub(crate) mod metadata;
 mod paths;
 mod route;
 pub(crate) mod table;
 
+pub(crate) use self::class::{Endpoints, METHOD_NAMES, Methods, OwnRow, read_row};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
 pub(crate) use self::route::Route;
 pub use self::route::RoutedBy;
-pub use self::table::Dialect;
 pub(crate) use self::table::{AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider};
+pub use self::table::{Dialect, is_of_gateway};

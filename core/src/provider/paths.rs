@@ -1,17 +1,23 @@
 //! The paths of an upstream: the prefix that the policy pins, and the client's path behind it.
 
+use super::class::{Endpoints, Methods, without_version};
 use super::table::Provider;
+use crate::identity::Class;
 use crate::syntax::RequestPath;
 
 /// The mapping of a client's path to the path at an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PathMapping {
     /// The text in front of the client's path: empty, or `/…` without a slash at the end.
     pub(crate) prefix: String,
     /// The prefixes of a client's path that stand in `prefix` already. The first that matches is left out of the path.
     redundant_prefixes: Vec<String>,
-    /// The only paths that are forwarded; empty for all.
-    endpoints: &'static [&'static str],
+    /// The endpoints of the provider's API, by class.
+    endpoints: Endpoints,
+    /// The length of the part of `prefix` in front of the paths that these are about.
+    outside: usize,
+    /// Set where a version stands in front of those paths.
+    is_versioned: bool,
     /// The realtime API, where it has a place of its own.
     realtime: Option<RealtimePath>,
 }
@@ -32,7 +38,26 @@ pub(crate) struct RealtimePath {
 pub(crate) struct QueryKey(pub(crate) &'static str);
 
 impl PathMapping {
-    pub(crate) fn new(provider: &Provider, prefix: String, realtime: Option<RealtimePath>) -> Self {
+    /// Makes the mapping to a path of the provider's own host.
+    pub(crate) fn at_host(provider: &Provider, path: &str, realtime: Option<RealtimePath>) -> Self {
+        let native = provider.native_prefix.as_str();
+        let below = path.strip_prefix(native).filter(|below| below.is_empty() || below.starts_with('/'));
+        let pinned = below.unwrap_or(path);
+        // An address that ends inside of the API pins the beginning of its paths.
+        let inside = if provider.endpoints.begin_with(pinned) { pinned.len() } else { 0 };
+        Self::new(provider, path.to_owned(), inside, realtime)
+    }
+
+    /// Makes the mapping to the provider's place at a gateway, and below it to the path that the policy pins.
+    pub(crate) fn at_gateway(provider: &Provider, place: String, realtime: Option<RealtimePath>) -> Self {
+        let pinned = provider.path.as_deref().unwrap_or_default();
+        // Where the path chooses the host, the pinned part does only that.
+        let is_inside = !provider.builtin.host_in_path && provider.endpoints.begin_with(pinned);
+        Self::new(provider, place + pinned, if is_inside { pinned.len() } else { 0 }, realtime)
+    }
+
+    /// Makes a mapping whose prefix ends in `inside` bytes of a path of the provider's API.
+    fn new(provider: &Provider, prefix: String, inside: usize, realtime: Option<RealtimePath>) -> Self {
         let native = &provider.native_prefix;
         let mut redundant_prefixes: Vec<String> = [native, provider.path.as_ref().unwrap_or(native)]
             .into_iter()
@@ -40,10 +65,18 @@ impl PathMapping {
             .cloned()
             .collect();
         // A base that ends in a version takes no second one.
-        if [native, &prefix].into_iter().any(|base| ends_in_version(base)) {
+        let is_versioned = [native, &prefix].into_iter().any(|base| ends_in_version(base));
+        if is_versioned {
             redundant_prefixes.push("/v1".to_owned());
         }
-        Self { prefix, redundant_prefixes, endpoints: provider.builtin.endpoints, realtime }
+        Self {
+            outside: prefix.len().saturating_sub(inside),
+            prefix,
+            redundant_prefixes,
+            is_versioned,
+            endpoints: provider.endpoints.clone(),
+            realtime,
+        }
     }
 
     /// Returns the client's path without a redundant prefix.
@@ -67,9 +100,16 @@ impl PathMapping {
         with_prefix.chain([rest.to_owned()]).collect()
     }
 
-    pub(crate) fn forwards(&self, path: &[u8]) -> bool {
-        let path = RequestPath { path, query: None };
-        self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| path.is_under(endpoint))
+    /// Returns the class of the endpoint at a path of the upstream, which begins with `prefix`; `None` where it is no
+    /// known endpoint.
+    pub(crate) fn class(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+        let path = path.get(self.outside..)?;
+        self.endpoints.class(methods, if self.is_versioned { path } else { without_version(path) })
+    }
+
+    /// Returns the class of a path at the provider's own host.
+    pub(crate) fn class_of_native(&self, methods: Methods, path: &str) -> Option<Class> {
+        self.endpoints.class(methods, without_version(path.as_bytes()))
     }
 
     /// Returns the realtime API, if the path is one of its paths.

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::class::{Endpoints, Rows};
+use super::endpoints;
 use crate::request::Slot;
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::BaseUrl;
@@ -87,6 +89,8 @@ pub(crate) struct Provider {
     pub(crate) via_gateway: bool,
     /// The providers in whose place it gets requests that do not name them by a segment.
     pub(crate) stands_for: &'static [&'static str],
+    /// The endpoints of its API, by class.
+    pub(crate) endpoints: Endpoints,
     /// Facts that no policy changes.
     pub(crate) builtin: &'static BuiltIn,
 }
@@ -143,8 +147,8 @@ pub(crate) struct BuiltIn {
     pub(crate) unified_billing: bool,
     /// Set where the path chooses the host that gets the key, so that a policy must pin its beginning.
     pub(crate) host_in_path: bool,
-    /// The only paths that are forwarded; empty for all.
-    pub(crate) endpoints: &'static [&'static str],
+    /// The endpoints of its API, by class.
+    pub(crate) endpoints: &'static [Rows],
     pub(crate) realtime: Option<Realtime>,
 }
 
@@ -165,8 +169,8 @@ const PLAIN: BuiltIn = BuiltIn {
     realtime: None,
 };
 
-const fn plain(slug: &'static str, host: &'static str) -> BuiltIn {
-    BuiltIn { id: slug, slug, host: Some(host), ..PLAIN }
+const fn plain(slug: &'static str, host: &'static str, endpoints: &'static [Rows]) -> BuiltIn {
+    BuiltIn { id: slug, slug, host: Some(host), endpoints, ..PLAIN }
 }
 
 /// The built-in knowledge of a provider that a policy adds: nothing.
@@ -177,13 +181,13 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     BuiltIn {
         unified_billing: true,
         realtime: Some(Realtime { slug: "openai", native: &["/v1/realtime", "/realtime"], key: None }),
-        ..plain(OPENAI, "api.openai.com")
+        ..plain(OPENAI, "api.openai.com", &endpoints::OPENAI)
     },
     BuiltIn {
         dialect: Dialect::Anthropic,
         header: Some("x-api-key"),
         unified_billing: true,
-        ..plain(ANTHROPIC, "api.anthropic.com")
+        ..plain(ANTHROPIC, "api.anthropic.com", &endpoints::ANTHROPIC)
     },
     BuiltIn {
         id: GEMINI,
@@ -196,12 +200,12 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
             // The one place where an upstream secret stands in a URL.
             key: Some(("api_key", "key")),
         }),
-        ..plain("google-ai-studio", "generativelanguage.googleapis.com")
+        ..plain("google-ai-studio", "generativelanguage.googleapis.com", &endpoints::GEMINI)
     },
     BuiltIn {
         dialect: Dialect::Google,
         unified_billing: true,
-        ..plain("google-vertex-ai", "aiplatform.googleapis.com")
+        ..plain("google-vertex-ai", "aiplatform.googleapis.com", &endpoints::VERTEX)
     },
     BuiltIn {
         id: "azure-openai",
@@ -209,35 +213,48 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         header: Some("api-key"),
         native_prefix: "/openai/deployments",
         host_in_path: true,
+        endpoints: &endpoints::AZURE,
         ..PLAIN
     },
-    BuiltIn { id: "workers-ai", slug: "workers-ai", key: KeyPolicy::Always, unified_billing: true, ..PLAIN },
-    BuiltIn { native_prefix: "/openai/v1", unified_billing: true, ..plain("groq", "api.groq.com") },
-    BuiltIn { native_prefix: "/api", ..plain("openrouter", "openrouter.ai") },
-    BuiltIn { unified_billing: true, ..plain("grok", "api.x.ai") },
-    plain("mistral", "api.mistral.ai"),
-    plain("deepseek", "api.deepseek.com"),
-    plain("perplexity-ai", "api.perplexity.ai"),
-    plain("cerebras", "api.cerebras.ai"),
-    plain("cohere", "api.cohere.com"),
-    plain("fireworks", "api.fireworks.ai"),
-    plain("huggingface", "router.huggingface.co"),
-    plain("replicate", "api.replicate.com"),
-    plain("baseten", "inference.baseten.co"),
+    BuiltIn {
+        id: "workers-ai",
+        slug: "workers-ai",
+        key: KeyPolicy::Always,
+        unified_billing: true,
+        endpoints: &endpoints::WORKERS_AI,
+        ..PLAIN
+    },
+    BuiltIn {
+        native_prefix: "/openai/v1",
+        unified_billing: true,
+        ..plain("groq", "api.groq.com", &endpoints::GROQ)
+    },
+    BuiltIn { native_prefix: "/api", ..plain("openrouter", "openrouter.ai", &endpoints::OPENROUTER) },
+    BuiltIn { unified_billing: true, ..plain("grok", "api.x.ai", &endpoints::GROK) },
+    plain("mistral", "api.mistral.ai", &endpoints::MISTRAL),
+    plain("deepseek", "api.deepseek.com", &endpoints::DEEPSEEK),
+    plain("perplexity-ai", "api.perplexity.ai", &endpoints::PERPLEXITY),
+    plain("cerebras", "api.cerebras.ai", &endpoints::CEREBRAS),
+    plain("cohere", "api.cohere.com", &endpoints::COHERE),
+    plain("fireworks", "api.fireworks.ai", &endpoints::FIREWORKS),
+    plain("huggingface", "router.huggingface.co", &endpoints::HUGGINGFACE),
+    plain("replicate", "api.replicate.com", &endpoints::REPLICATE),
+    plain("baseten", "inference.baseten.co", &endpoints::BASETEN),
     BuiltIn {
         header: Some("xi-api-key"),
         realtime: Some(Realtime { slug: "elevenlabs", native: &["/v1/convai/conversation"], key: None }),
-        ..plain("elevenlabs", "api.elevenlabs.io")
+        ..plain("elevenlabs", "api.elevenlabs.io", &endpoints::ELEVENLABS)
     },
-    BuiltIn { header: Some("x-api-key"), ..plain("cartesia", "api.cartesia.ai") },
-    BuiltIn { header: Some("x-api-key"), ..plain("parallel", "api.parallel.ai") },
-    BuiltIn { scheme: TOKEN, ..plain("deepgram", "api.deepgram.com") },
+    BuiltIn { header: Some("x-api-key"), ..plain("cartesia", "api.cartesia.ai", &endpoints::CARTESIA) },
+    BuiltIn { header: Some("x-api-key"), ..plain("parallel", "api.parallel.ai", &endpoints::PARALLEL) },
+    BuiltIn { scheme: TOKEN, ..plain("deepgram", "api.deepgram.com", &endpoints::DEEPGRAM) },
     BuiltIn {
         id: "compat",
         slug: "compat",
         native_prefix: "/v1",
         endpoint: EndpointKind::Compat,
         unified_billing: true,
+        endpoints: &endpoints::COMPAT,
         ..PLAIN
     },
     BuiltIn {
@@ -245,6 +262,7 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         endpoint: EndpointKind::Root,
         key: KeyPolicy::Never,
         unified_billing: true,
+        endpoints: &endpoints::UNIVERSAL,
         ..PLAIN
     },
     BuiltIn {
@@ -254,11 +272,16 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         endpoint: EndpointKind::Rest,
         key: KeyPolicy::Always,
         unified_billing: true,
-        // The API has others, for the administration of the account.
-        endpoints: &["/run", "/v1/chat/completions", "/v1/responses", "/v1/messages"],
+        endpoints: &endpoints::REST,
         ..PLAIN
     },
-    BuiltIn { id: "vercel", slug: "vercel", endpoint: EndpointKind::Vercel, ..PLAIN },
+    BuiltIn {
+        id: "vercel",
+        slug: "vercel",
+        endpoint: EndpointKind::Vercel,
+        endpoints: &endpoints::VERCEL,
+        ..PLAIN
+    },
 ];
 
 /// Gemini's realtime API, by version.
@@ -266,6 +289,20 @@ pub(crate) const GEMINI_LIVE: [&str; 2] = [
     "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
     "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
 ];
+
+/// Returns whether a provider of this name is an endpoint of a gateway, so that only policies with the gateway have it.
+pub fn is_of_gateway(name: &str) -> bool {
+    BUILT_IN.iter().any(|row| row.id == name && row.endpoint != EndpointKind::Provider)
+}
+
+/// Returns the endpoints of the built-in API that has this dialect.
+pub(crate) fn endpoints_of(dialect: Dialect) -> Endpoints {
+    Endpoints::BuiltIn(match dialect {
+        Dialect::OpenAi => &endpoints::OPENAI,
+        Dialect::Anthropic => &endpoints::ANTHROPIC,
+        Dialect::Google => &endpoints::GEMINI,
+    })
+}
 
 impl BuiltIn {
     pub(crate) fn auth(&self) -> AuthStyle {
@@ -294,5 +331,22 @@ pub(crate) const fn of_slot(slot: Slot) -> &'static str {
         Slot::XApiKey => ANTHROPIC,
         Slot::XGoogApiKey | Slot::QueryKey => GEMINI,
         Slot::ApiKey | Slot::Authorization | Slot::Subprotocol => OPENAI,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::class::read_row;
+
+    #[test]
+    fn every_built_in_row_is_written_as_a_row() {
+        for builtin in &BUILT_IN {
+            assert!(!builtin.endpoints.is_empty(), "{}", builtin.id);
+            for row in builtin.endpoints.iter().flat_map(|rows| rows.2) {
+                let read = if row.is_empty() { read_row("/") } else { read_row(row) };
+                assert_eq!(read, Some(*row), "{}", builtin.id);
+            }
+        }
     }
 }

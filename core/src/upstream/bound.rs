@@ -75,8 +75,8 @@ fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
         path: None,
         key: realtime.key.map(|(_, name)| QueryKey(name)),
     });
-    let mapping = PathMapping::new(provider, url.path.clone(), live);
-    Some(Upstream { mapping, ..carrying(provider, keys, url) })
+    let mapping = PathMapping::at_host(provider, &url.path, live);
+    Some(carrying(provider, keys, url, mapping))
 }
 
 /// Returns the upstream at the Cloudflare AI Gateway.
@@ -91,13 +91,11 @@ fn through(
         path: Some(gateway.path_prefix(realtime.slug)),
         key: realtime.key.map(|(name, _)| QueryKey(name)),
     });
-    let pinned = provider.path.as_deref().unwrap_or_default();
-    let prefix = gateway.path_prefix(&provider.slug) + pinned;
+    let mapping = PathMapping::at_gateway(provider, gateway.path_prefix(&provider.slug), live);
     Upstream {
-        mapping: PathMapping::new(provider, prefix, live),
         gateway_key: credentials.id(&gateway.credential).map(Pool::one),
         controls: Some(gateway.controls.clone()),
-        ..carrying(provider, keys, &gateway.url)
+        ..carrying(provider, keys, &gateway.url, mapping)
     }
 }
 
@@ -107,22 +105,19 @@ fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) 
     let (path, name) = gateway.rest()?;
     let mut controls = gateway.controls.clone();
     controls.push(("cf-aig-gateway-id", name.to_owned()));
-    Some(Upstream {
-        mapping: PathMapping::new(provider, url.path.clone() + &path, None),
-        controls: Some(controls),
-        ..carrying(provider, keys, url)
-    })
+    let mapping = PathMapping::at_gateway(provider, url.path.clone() + &path, None);
+    Some(Upstream { controls: Some(controls), ..carrying(provider, keys, url, mapping) })
 }
 
 /// Returns an upstream at `url` that gets the provider's keys and nothing else.
-fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl) -> Upstream {
+fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl, mapping: PathMapping) -> Upstream {
     let bearer = AuthStyle::Authorization(BEARER);
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
     Upstream {
         provider: provider.id.clone(),
         authority: url.authority.clone(),
         https: url.https,
-        mapping: PathMapping::default(),
+        mapping,
         keys,
         auth: AuthHeader::of(&provider.auth),
         openai_auth: AuthHeader::of(openai_style),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::syntax::{is_email, moves_text};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -123,7 +123,7 @@ impl VerifiedIdentity {
     ///
     /// The digest of the record is that of issuer and subject, so that id and limits stay with the principal. The
     /// record has no expiry, because the claims were judged.
-    pub fn record(&self, providers: Vec<String>) -> CallerRecord {
+    pub fn record(&self, scope: Scope) -> CallerRecord {
         let name = self.email().unwrap_or(&self.subject);
         // A name of the policy has no such separator.
         let principal = [self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat();
@@ -132,7 +132,7 @@ impl VerifiedIdentity {
             label: name.chars().take(MAX_LABEL_CHARS).collect(),
             owner: self.email.clone(),
             status: TokenStatus::Active,
-            providers,
+            scope,
             models: CallerRecord::all_models(),
             expires_at: None,
             rate_limit: None,

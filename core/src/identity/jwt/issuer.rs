@@ -11,6 +11,7 @@ use super::jwk_set::JwkSet;
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
+use crate::identity::Scope;
 use crate::request::IdentitySlot;
 
 /// One entry of the policy's `issuers`.
@@ -25,7 +26,7 @@ pub struct Issuer {
     pub(crate) keys: KeySource,
     pub(crate) slots: Vec<IdentitySlot>,
     pub(crate) principals: Principals,
-    pub(crate) providers: Option<Vec<String>>,
+    pub(crate) scope: Option<Scope>,
 }
 
 /// The place of an issuer's keys.
@@ -172,7 +173,7 @@ impl Issuer {
     }
 
     /// Returns the scope of the issuer's subjects; `None` where only their own records narrow it.
-    pub fn providers(&self) -> Option<&[String]> {
-        self.providers.as_deref()
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 }

@@ -1,5 +1,5 @@
 //! The grant, which is proof that all of these hold:
-//! - the token is verified, and has the request's provider in its scope,
+//! - the token is verified, and has the request's provider and the class of its endpoint in its scope,
 //! - the keys for the upstream are at hand,
 //! - the budget had a request left.
 //!
@@ -8,7 +8,7 @@
 
 use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
-use crate::identity::CallerRecord;
+use crate::identity::{CallerRecord, Class};
 use crate::judge::verify::VerifiedToken;
 use crate::limit::{Counted, RateLimit, Rule, Taken};
 use crate::provider::{Dialect, Route};
@@ -21,11 +21,11 @@ pub(crate) struct Scoped<'a> {
     route: Route<'a>,
     upstream: &'a Upstream,
     target: Target,
+    class: Class,
 }
 
 impl<'a> Scoped<'a> {
-    /// Checks the scope, and that the path leads where requests may go. Names are compared whole, so that `open` is no
-    /// scope for `openai`.
+    /// Checks that the scope opens the class of endpoints at the path, which tells where the request leads.
     ///
     /// A provider that the policy does not enable has no upstream, and is refused like one out of scope.
     pub(crate) fn new(
@@ -35,14 +35,25 @@ impl<'a> Scoped<'a> {
         traits: &RequestTraits<'_>,
     ) -> Result<Self, CheckError<'a>> {
         let upstream = upstreams.iter().find(|upstream| upstream.provider == route.provider);
-        let in_scope = |upstream: &&Upstream| token.record().providers.contains(&upstream.provider);
-        let upstream = upstream.filter(in_scope).ok_or(CheckError::OutOfScope(route.provider))?;
+        let open = token.record().scope.classes(route.provider);
+        let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
         // The model of a request stands in its body, which is not read here.
         if token.record().restricts_models() {
             return Err(CheckError::ModelsRestricted);
         }
         let target = Target::of(&route, upstream, traits)?;
-        Ok(Self { token, route, upstream, target })
+        let class = match target.class() {
+            None => return Err(CheckError::Endpoint),
+            Some(class) if class.why_closed().is_some() => return Err(CheckError::ClassClosed(class)),
+            Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
+            Some(class) => class,
+        };
+        Ok(Self { token, route, upstream, target, class })
+    }
+
+    /// Returns the class of the endpoint that the request is for.
+    pub(crate) fn class(&self) -> Class {
+        self.class
     }
 
     pub(crate) fn record(&self) -> &CallerRecord {

@@ -3,21 +3,24 @@
 //!
 //! The part in front of the client's path is the policy's alone, so a client chooses neither account nor gateway.
 //!
+//! The class of the endpoint is that of the path which goes upstream, so a path has one reading for both.
+//!
 //! A path that differs from the provider's own API is written as the upstream has it. Examples are a prefix that the
 //! gateway leaves out, and a realtime API at another place.
 
 use std::borrow::Cow;
 
 use crate::answer::CheckError;
-use crate::provider::{QueryKey, RealtimePath, Route, RoutedBy};
+use crate::identity::Class;
+use crate::provider::{Methods, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::stands_in;
 use crate::syntax::query;
 use crate::upstream::Upstream;
 
 /// The traits of a request that tell where it leads.
 pub(crate) struct RequestTraits<'r> {
+    pub(crate) method: &'r [u8],
     pub(crate) is_upgrade: bool,
-    pub(crate) is_post: bool,
     pub(crate) query: Option<&'r [u8]>,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
@@ -29,6 +32,8 @@ pub(crate) struct Target {
     has_query: bool,
     /// The parameter that carries the key in place of a header.
     key: Option<QueryKey>,
+    /// The class of the endpoint; `None` where it is no known endpoint.
+    class: Option<Class>,
 }
 
 impl Target {
@@ -40,24 +45,28 @@ impl Target {
         traits: &RequestTraits<'_>,
     ) -> Result<Self, CheckError<'a>> {
         let mapping = &upstream.mapping;
-        if is_universal(route, upstream) && (traits.is_upgrade || traits.is_post) {
+        if is_universal(route, upstream) && (traits.is_upgrade || traits.method == b"POST") {
             return Err(CheckError::UniversalEndpoint);
         }
         let rest = mapping.without_redundant_prefix(route.path);
-        if !mapping.forwards(rest) {
-            return Err(CheckError::Endpoint);
-        }
         let live = if traits.is_upgrade { mapping.realtime(rest) } else { None };
         let (prefix, rest) = match live {
             Some(RealtimePath { path: Some(path), .. }) => (path, &b""[..]),
             Some(RealtimePath { native: [first, ..], .. }) if rest.len() < 2 => {
-                (&mapping.prefix, first.as_bytes())
+                (&mapping.prefix, mapping.without_redundant_prefix(first.as_bytes()))
             }
             _ => (&mapping.prefix, rest),
         };
         let key = live.and_then(|live| live.key);
         let query = traits.query.and_then(|query| without_keys(query, key));
         let mut bytes = [prefix.as_bytes(), rest].concat();
+        let methods = Methods::of(traits.method, traits.is_upgrade);
+        let class = match live {
+            Some(RealtimePath { path: Some(_), native: [first, ..], .. }) => {
+                mapping.class_of_native(methods, first)
+            }
+            _ => mapping.class(methods, &bytes),
+        };
         if bytes.is_empty() {
             bytes.push(b'/');
         }
@@ -68,7 +77,11 @@ impl Target {
         if stands_in(&bytes, traits.token) {
             return Err(CheckError::TokenInTarget);
         }
-        Ok(Self { bytes, has_query: query.is_some(), key })
+        Ok(Self { bytes, has_query: query.is_some(), key, class })
+    }
+
+    pub(super) fn class(&self) -> Option<Class> {
+        self.class
     }
 
     /// Returns whether the provider's key stands in the query.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::answer::{CheckError, Stage};
 use crate::base::UnixTime;
+use crate::identity::Class;
 use crate::provider::RoutedBy;
 use crate::request::{IdentitySlot, Slot};
 use crate::services::RecordSource;
@@ -31,8 +32,13 @@ pub enum Check<'a> {
     LookedUp(RecordSource),
     /// The token is valid, up to this time where it expires.
     TokenValid(Option<UnixTime>),
-    /// The provider is in the token's scope.
-    InScope(&'a str),
+    /// The endpoint is in the token's scope.
+    InScope {
+        /// The provider's name.
+        provider: &'a str,
+        /// The class of the endpoint.
+        class: Class,
+    },
     /// The upstream credential of this name is there.
     HasCredential(&'a str),
     /// The host writes the upstream credential.
@@ -57,11 +63,22 @@ impl Check<'_> {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
             Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
             Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
-            Self::InScope(_) => Stage::Scope,
+            Self::InScope { .. } => Stage::Scope,
             Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
             Self::Refused(fault) => fault.stage(),
+        }
+    }
+
+    /// Returns the class of the endpoint, where the check tells it.
+    pub const fn class(&self) -> Option<Class> {
+        match self {
+            Self::InScope { class, .. }
+            | Self::Refused(CheckError::ClassClosed(class) | CheckError::ClassOutOfScope(class)) => {
+                Some(*class)
+            }
+            _ => None,
         }
     }
 
@@ -82,7 +99,9 @@ impl fmt::Display for Check<'_> {
             Self::LookedUp(from) => write!(f, "the record is from the {}", from.name()),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
-            Self::InScope(provider) => write!(f, "the token is for `{provider}`"),
+            Self::InScope { provider, class } => {
+                write!(f, "the token is for `{provider}`, and for endpoints of the class `{class}`")
+            }
             Self::HasCredential(name) => write!(f, "the credential `{name}` is there"),
             Self::HostHasCredential => f.write_str("the host writes the credential"),
             Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),

@@ -2,7 +2,7 @@
 
 use super::observation::Observation;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
-use crate::identity::Principal;
+use crate::identity::{Class, Principal};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Check, Progress, Sent};
 use crate::provider::OPENAI;
@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub checks: Vec<Check<'a>>,
     /// The provider that the request is for, as far as its head tells.
     pub provider: &'a str,
+    /// The class of the endpoint, once that is known; also where the request is refused for it.
+    pub class: Option<Class>,
     /// The principal of the request, once that is known; also where it is refused afterwards.
     pub principal: Option<Principal>,
     /// The place of the principal's record; `None` where the policy itself has it, or nothing has.
@@ -88,9 +90,10 @@ impl<'a> Decision<'a> {
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
         let Progress { checks, route, principal, record_source, refresh, sent, response } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
+        let class = checks.iter().find_map(Check::class);
         Self {
             verdict,
-            facts: Facts { checks, provider, principal, record_source },
+            facts: Facts { checks, provider, class, principal, record_source },
             response,
             follow_up: FollowUp { refresh, sent, ..FollowUp::default() },
         }
@@ -100,7 +103,7 @@ impl<'a> Decision<'a> {
     fn unjudged(verdict: Verdict<'a>, checks: Vec<Check<'a>>, provider: &'a str) -> Self {
         Self {
             verdict,
-            facts: Facts { checks, provider, principal: None, record_source: None },
+            facts: Facts { checks, provider, class: None, principal: None, record_source: None },
             response: ResponseHeaders::default(),
             follow_up: FollowUp::default(),
         }

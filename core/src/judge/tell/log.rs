@@ -24,6 +24,9 @@ impl Decision<'_> {
         put("status", reply.status.into());
         put("fault", fault.map(Check::to_string).into());
         put("provider", self.facts.provider.into());
+        if let Some(class) = self.facts.class {
+            put("class", class.name().into());
+        }
         if let Some(principal) = &self.facts.principal {
             put("principal", principal.id().into());
             put("label", principal.label().into());

@@ -10,7 +10,7 @@ use super::verified_jwts::VerifiedJwts;
 use super::verified_token::digest_of_sent;
 use crate::answer::CheckError;
 use crate::identity::jwt::{Issuer, is_jwt_shaped};
-use crate::identity::{CallerRecord, TokenStatus, TokenTable};
+use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
 use crate::judge::progress::{Check, Context, Exit, Progress};
 use crate::policy::Policy;
 use crate::request::{Credential, IdentitySlot, Slot, find_identity};
@@ -22,8 +22,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Authenticator {
     pub(super) policy: Rc<Policy>,
     pub(super) services: Rc<Services>,
-    /// The names of the providers that the policy enables, where it has issuers whose subjects may call them.
-    pub(super) providers: Vec<String>,
+    /// The scope of a policy's issuer that has none: the providers that the policy enables.
+    pub(super) scope: Scope,
     tokens: TokenTable,
     registry: Option<Rc<Registry>>,
     /// The keys of each issuer, in the order of the policy's.
@@ -50,9 +50,9 @@ impl Authenticator {
         Self {
             policy: Rc::clone(policy),
             services: Rc::clone(services),
-            providers: match policy.issuers() {
-                [] => Vec::new(),
-                _ => upstreams.iter().map(|upstream| upstream.provider.clone()).collect(),
+            scope: match policy.issuers() {
+                [] => Scope::default(),
+                _ => Scope::read(upstreams.iter().map(|upstream| &upstream.provider)),
             },
             tokens: TokenTable::new(policy.tokens.iter().cloned()),
             registry,

@@ -10,10 +10,9 @@ use super::verified_jwts::VerifiedJwt;
 use super::verified_token::digest_of_sent;
 use crate::answer::CheckError;
 use crate::base::Digest;
-use crate::identity::CallerRecord;
 use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
+use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Check, Context, Exit, Progress};
-use crate::policy::StatusPolicy;
 use crate::request::IdentitySlot;
 use crate::services::{KeyRing, Lookup};
 
@@ -126,20 +125,17 @@ impl Authenticator {
         record
     }
 
-    /// Returns the providers of an issuer's subjects: the issuer's, as far as the person's own record has them, too.
-    fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Vec<String> {
-        let of_person =
-            |name: &&str| person.is_none_or(|person| person.providers.iter().any(|it| it == name));
-        let all = self.providers.iter().map(String::as_str);
-        let mut scope: Vec<&str> = match issuer.providers() {
-            // Every provider of the policy. The status is none of them: it is given by name only.
-            None => all.collect(),
-            Some(providers) => {
-                let of_issuer = |name: &&str| providers.iter().any(|it| it == name);
-                all.chain([StatusPolicy::SCOPE]).filter(of_issuer).collect()
-            }
-        };
-        scope.retain(of_person);
-        scope.into_iter().map(str::to_owned).collect()
+    /// Returns the scope of an issuer's subjects: the issuer's, as far as the person's own record has it, too.
+    ///
+    /// Without a scope of its own an issuer is for every provider of the policy. The status is none of them: it is given
+    /// by name only.
+    fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Scope {
+        let is_enabled = |name: &str| self.scope.has(name);
+        match (issuer.scope(), person) {
+            (None, None) => self.scope.clone(),
+            (None, Some(person)) => person.scope.only(is_enabled),
+            (Some(scope), None) => scope.clone(),
+            (Some(scope), Some(person)) => scope.and(&person.scope),
+        }
     }
 }

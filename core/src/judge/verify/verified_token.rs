@@ -37,6 +37,7 @@ impl VerifiedToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Scope;
 
     #[test]
     fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
@@ -46,7 +47,7 @@ mod tests {
                 label: String::new(),
                 owner: None,
                 status,
-                providers: Vec::new(),
+                scope: Scope::default(),
                 models: CallerRecord::all_models(),
                 expires_at,
                 rate_limit: None,

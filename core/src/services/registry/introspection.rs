@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::found::Found;
 use super::record::{self, line, member, names};
 use crate::base::{Digest, Moment, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::syntax::{FORM, json};
 
 /// Returns `token=…`, form-encoded (RFC 7662 section 2.1). The buffer has room for the longest encoding, so that no
@@ -23,12 +23,12 @@ pub(super) fn question(token: &[u8]) -> Zeroizing<Vec<u8>> {
 
 /// Reads an answer (RFC 7662 section 2.2); `None` where it is malformed.
 ///
-/// `providers` is the scope of tokens whose answer has none. Where `audiences` has some, a token must be for one of
+/// `scope` is that of tokens whose answer has none. Where `audiences` has some, a token must be for one of
 /// them.
 pub(super) fn read(
     body: &[u8],
     digest: &Digest,
-    providers: &[String],
+    scope: &Scope,
     audiences: &[String],
     now: Moment,
 ) -> Option<Found> {
@@ -56,7 +56,7 @@ pub(super) fn read(
         label: label.unwrap_or_else(|| "introspected".to_owned()),
         owner: username.filter(|name| name.contains('@')),
         status: TokenStatus::Active,
-        providers: names("providers").ok()?.unwrap_or_else(|| providers.to_vec()),
+        scope: names("providers").ok()?.map_or_else(|| scope.clone(), Scope::read),
         models: names("models").ok()?.unwrap_or_else(CallerRecord::all_models),
         expires_at: seconds("exp").ok()?.map(UnixTime),
         rate_limit: None,
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn found(body: &str) -> Option<Found> {
-        read(body.as_bytes(), &Digest::of(b"t"), &["openai".to_owned()], &[], Moment(1_000_000_000_000))
+        read(body.as_bytes(), &Digest::of(b"t"), &Scope::read(["openai"]), &[], Moment(1_000_000_000_000))
     }
 
     #[test]
@@ -96,11 +96,11 @@ mod tests {
             panic!("not found");
         };
         assert_eq!((record.label.as_str(), record.owner.as_deref()), ("a@b", Some("a@b")));
-        assert_eq!((record.providers, record.expires_at), (vec!["openai".to_owned()], Some(UnixTime(2000))));
+        assert_eq!((record.scope, record.expires_at), (Scope::read(["openai"]), Some(UnixTime(2000))));
         let Some(Found::Record(record, _)) = found(r#"{"active":true,"providers":["gemini"]}"#) else {
             panic!("not found");
         };
-        assert_eq!(record.providers, ["gemini"]);
+        assert_eq!(record.scope, Scope::read(["gemini"]));
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
             ("null", false),
         ] {
             let body = format!(r#"{{"active":true,"aud":{aud}}}"#);
-            let found = read(body.as_bytes(), &Digest::of(b"t"), &[], &audiences, Moment(1));
+            let found = read(body.as_bytes(), &Digest::of(b"t"), &Scope::default(), &audiences, Moment(1));
             assert_eq!(matches!(found, Some(Found::Record(..))), is_found, "{aud}");
         }
     }

@@ -177,8 +177,8 @@ impl Registry {
                 .map(|(record, version)| Found::Record(record, version))
                 .ok_or(FetchOutcome::Malformed),
             (Protocol::Keyswap, 404) if record::says_unknown(body) => Ok(Found::Nothing),
-            (Protocol::Introspection { providers, audiences }, 200) => {
-                introspection::read(body, digest, providers, audiences, now).ok_or(FetchOutcome::Malformed)
+            (Protocol::Introspection { scope, audiences }, 200) => {
+                introspection::read(body, digest, scope, audiences, now).ok_or(FetchOutcome::Malformed)
             }
             // These answers are about every token: our credential is wrong, or the registry has too much to do.
             (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),

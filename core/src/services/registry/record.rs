@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, TokenStatus};
+use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::limit::RateLimit;
 use crate::policy;
 use crate::services::fetch::Subject;
@@ -43,7 +43,7 @@ pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)
             "disabled" => TokenStatus::Disabled,
             _ => return None,
         },
-        providers: names(members.get("providers")?)?,
+        scope: Scope::read(names(members.get("providers")?)?),
         models: member(&members, "models", names).ok()?.unwrap_or_else(CallerRecord::all_models),
         expires_at: member(&members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
         rate_limit: member(&members, "rate_limit", rate_limit).ok()?,
@@ -77,7 +77,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "label": record.label,
         "owner": record.owner,
         "status": if record.status == TokenStatus::Active { "active" } else { "disabled" },
-        "providers": record.providers,
+        "providers": record.scope.entries(),
         "models": record.models,
         "expires_at": record.expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit,
