@@ -31,7 +31,7 @@ const BROKEN_LINES: [&str; 10] = [
     "error at `tokens[1].sha256`: expected a string: put it in quotes",
     "error at `tokens[1].label`: expected a string: put it in quotes",
     "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
-    "error at `tokens[1].providers[1]`: this provider stands twice in the list",
+    "error at `tokens[1].providers[1]`: this provider stands twice in the list, or another entry opens it already",
 ];
 
 fn as_json(yaml: &str) -> String {

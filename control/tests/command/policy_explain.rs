@@ -30,11 +30,12 @@ forward: allowed
   route      ok       the provider is `openai`: its SDKs use the slot `authorization`
   extract    ok       the slot `authorization` holds a credential
   verify     ok       the token is valid until 2027-06-30T00:00:00Z
-  scope      ok       the token is for `openai`
+  scope      ok       the token is for `openai`, and for endpoints of the class `inference`
   credential ok       the credential `openai` is there
   credential ok       the credential `cf_aig` is there
   rewrite    ok       forwarded to `gateway.ai.cloudflare.com` with its own credential
 provider: openai
+class of the endpoint: inference
 principal: PRINCIPAL, label alice-laptop, email alice@acme.example
 judged at: 2026-06-30T00:00:00Z
 forwarded as:

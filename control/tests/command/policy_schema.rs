@@ -38,6 +38,8 @@ const LAXER: [(&str, &[&str]); 8] = [
         &[
             "the same `sha256` as",
             "this address stands twice",
+            "another entry opens it already",
+            "it has no classes",
             "another issuer is named",
             "already belongs to another provider",
             "two keys have the same `kid`",

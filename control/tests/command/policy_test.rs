@@ -101,7 +101,12 @@ fn a_difference_is_told_as_expected_and_found_with_the_checks() {
                 run.stdout
             );
         }
-        assert!(run.stdout.contains("\n          | scope: the token is for `openai`\n"), "{}", run.stdout);
+        assert!(
+            run.stdout
+                .contains("\n          | scope: the token is for `openai`, and for endpoints of the class `"),
+            "{}",
+            run.stdout
+        );
     }
 }
 

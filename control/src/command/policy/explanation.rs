@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use keyswap_core::answer::{LocalReply, ResponseHeader};
 use keyswap_core::base::UnixTime;
-use keyswap_core::identity::Principal;
+use keyswap_core::identity::{Class, Principal};
 use keyswap_core::judge::{Check, Decision, FieldValue, Rewrite, Verdict};
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ pub(super) struct Explanation {
     reason: &'static str,
     judged_at: String,
     provider: String,
+    /// The class of the endpoint, once it is known.
+    class: Option<&'static str>,
     principal: Option<Caller>,
     checks: Vec<CheckMade>,
     #[serde(flatten)]
@@ -72,6 +74,7 @@ impl Explanation {
             reason: decision.reason_code(),
             judged_at: judged_at.to_string(),
             provider: decision.facts.provider.to_owned(),
+            class: decision.facts.class.map(Class::name),
             principal: decision.facts.principal.as_ref().map(Caller::of),
             checks: decision.facts.checks.iter().map(CheckMade::of).collect(),
             outcome: match &decision.verdict {
@@ -139,6 +142,7 @@ impl Display for Explanation {
             writeln!(f, "  {:10} {mark}  {}", check.stage, check.message)?;
         }
         writeln!(f, "provider: {}", self.provider)?;
+        self.class.iter().try_for_each(|class| writeln!(f, "class of the endpoint: {class}"))?;
         if let Some(caller) = &self.principal {
             writeln!(f, "principal: {caller}")?;
         }

@@ -30,7 +30,8 @@ pub(crate) struct Create {
     /// Label of the token: 1 to 64 characters
     #[arg(long)]
     label: Option<String>,
-    /// Provider that the token may call, by its name in the policy; repeatable, or separated by commas
+    /// Provider that the token may call, by its name in the policy, or a class of its endpoints such as `openai:files`;
+    /// repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<String>,
     /// Email address of the token's owner

@@ -19,7 +19,8 @@ pub(crate) struct Create {
     /// Label of the user
     #[arg(long)]
     label: Option<String>,
-    /// Provider that the user may call; repeatable, or separated by commas
+    /// Provider that the user may call, or a class of its endpoints such as `openai:files`; repeatable, or separated by
+    /// commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<String>,
     /// Model that the user may use (default: all); repeatable, or separated by commas

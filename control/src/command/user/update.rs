@@ -20,7 +20,8 @@ pub(crate) struct Update {
     /// New label of the user; an empty text removes the label
     #[arg(long)]
     label: Option<String>,
-    /// Provider that the user may call, replacing all present ones; repeatable, or separated by commas
+    /// Provider that the user may call, or a class of its endpoints such as `openai:files`, replacing all present ones;
+    /// repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Option<Vec<String>>,
     /// Model that the user may use, replacing all present ones; `*` permits all; repeatable, or separated by commas

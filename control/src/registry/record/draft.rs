@@ -37,7 +37,7 @@ pub struct NewToken {
     pub label: String,
     /// The email address of the owner.
     pub owner: Option<String>,
-    /// The names of the providers that the token may call.
+    /// The scope: names of providers, and classes of their endpoints such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the token may use. An empty list permits all.
     pub models: Vec<String>,
@@ -77,7 +77,7 @@ pub struct NewUser {
     pub email: String,
     /// The user's label.
     pub label: Option<String>,
-    /// The names of the providers that the user may call.
+    /// The user's scope: names of providers, and classes of their endpoints, such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the user may use. An empty list permits all.
     pub models: Vec<String>,
@@ -90,7 +90,7 @@ pub struct NewUser {
 pub struct UserPatch {
     /// The label. An empty text removes the label.
     pub label: Option<String>,
-    /// The providers that the user may call, in place of the present ones.
+    /// The scope of the user, in place of the present one.
     pub providers: Option<Vec<String>>,
     /// The models that the user may use, in place of the present ones.
     pub models: Option<Vec<String>>,

@@ -43,7 +43,7 @@ pub struct Token {
     pub owner: Option<String>,
     /// The last four characters of the token, to recognise it by. Empty for a token that was imported by its digest.
     pub last4: String,
-    /// The names of the providers that the token may call.
+    /// The scope: names of providers, and classes of their endpoints such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the token may use. `*` permits all.
     pub models: Vec<String>,
@@ -201,7 +201,7 @@ pub struct User {
     pub label: Option<String>,
     /// The user's status.
     pub status: Status,
-    /// The names of the providers that the user may call.
+    /// The user's scope: names of providers, and classes of their endpoints, such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the user may use. `*` permits all.
     pub models: Vec<String>,

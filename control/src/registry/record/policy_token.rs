@@ -8,6 +8,7 @@ use std::fmt;
 
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::policy::{Policy, PolicyError};
+use keyswap_core::provider::is_of_gateway;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ pub(crate) struct Draft {
 }
 
 /// The record of a token, without the token.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct PolicyToken {
     pub(crate) sha256: String,
     pub(crate) label: String,
@@ -86,16 +87,20 @@ impl PolicyToken {
     /// Returns the smallest policy with this token. Its providers have placeholder URLs, since the real policy may
     /// define any.
     fn policy(&self) -> Value {
+        let scope: Vec<String> = self.providers.iter().map(|entry| in_any_policy(entry)).collect();
+        let names = scope.iter().map(|entry| entry.split(':').next().unwrap_or_default());
         let provider = json!({"url": "https://provider.invalid", "credential": "upstream"});
         let providers: BTreeMap<&str, &Value> =
-            self.providers.iter().map(|name| (name.as_str(), &provider)).collect();
+            names.filter(|name| *name != STATUS).map(|name| (name, &provider)).collect();
         let credentials =
             if providers.is_empty() { json!({}) } else { json!({"upstream": [{"env": "KEY"}]}) };
+        let token = Self { providers: scope.clone(), ..self.clone() };
         json!({
             "version": "keyswap/v1",
             "credentials": credentials,
             "providers": providers,
-            "tokens": [self],
+            "status": {"allow": ["tokens"]},
+            "tokens": [token],
         })
     }
 
@@ -106,7 +111,10 @@ impl PolicyToken {
             Some("owner") => Field::Owner,
             Some("providers") => Field::NoProviders,
             Some("expires_at") => Field::ExpiresAt,
-            Some(field) => Field::Other(field.to_owned()),
+            Some(field) => match self.entry_at(field) {
+                Some(entry) => Field::Provider(entry.to_owned()),
+                None => Field::Other(field.to_owned()),
+            },
             None => match error.path.strip_prefix("providers.") {
                 Some(name) => Field::Provider(name.to_owned()),
                 None => return DraftError { field: Field::Elsewhere, message: error.to_string() },
@@ -114,6 +122,24 @@ impl PolicyToken {
         };
         DraftError { field, message: error.message }
     }
+}
+
+impl PolicyToken {
+    /// Returns the entry of the scope at a place such as `providers[0]`.
+    fn entry_at(&self, place: &str) -> Option<&str> {
+        let index = place.strip_prefix("providers[")?.strip_suffix(']')?;
+        self.providers.get(index.parse::<usize>().ok()?).map(String::as_str)
+    }
+}
+
+/// The entry of a scope that allows the status.
+const STATUS: &str = "keyswap-status";
+
+/// Returns an entry of a scope in a form that any policy may have: endpoints of gateways are only in policies with such a
+/// gateway.
+fn in_any_policy(entry: &str) -> String {
+    let name = entry.split(':').next().unwrap_or_default();
+    if is_of_gateway(name) { format!("gateway-endpoint-{entry}") } else { entry.to_owned() }
 }
 
 impl DraftErrors {
@@ -164,6 +190,51 @@ impl std::error::Error for DraftError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(providers: &[&str]) -> Result<PolicyToken, DraftErrors> {
+        let draft = Draft {
+            label: "a".to_owned(),
+            owner: None,
+            providers: providers.iter().map(|name| (*name).to_owned()).collect(),
+            expires_at: None,
+        };
+        PolicyToken::new(Digest::of(b""), draft)
+    }
+
+    #[test]
+    fn a_scope_that_a_policy_could_have_is_kept_as_it_is() {
+        for scope in [
+            &["openai"][..],
+            &["openai", "openai:files", "my-own:*"],
+            &["compat", "universal", "cloudflare-rest", "vercel", "compat:files"],
+            &["keyswap-status"],
+            &["openai", "keyswap-status"],
+        ] {
+            assert_eq!(record(scope).unwrap().providers, scope);
+        }
+    }
+
+    #[test]
+    fn a_scope_that_no_policy_could_have_is_refused_with_the_reason() {
+        for (scope, expect) in [
+            (&["openai:admin"][..], "invalid provider `openai:admin`: `admin` cannot be opened: "),
+            (&["openai", "compat:mint"], "invalid provider `compat:mint`: `mint` cannot be opened: "),
+            (&["openai:file"], "invalid provider `openai:file`: no such class of endpoints; expected one of"),
+            (
+                &["keyswap-status:files"],
+                "invalid provider `keyswap-status:files`: expected `keyswap-status` alone",
+            ),
+            (
+                &["openai:*", "openai:files"],
+                "invalid provider `openai:files`: this provider stands twice in the list",
+            ),
+            (&["Open AI"], "invalid provider `\"Open AI\"`: expected a name of lower-case letters"),
+            (&[], "pick at least one provider"),
+        ] {
+            let error = record(scope).err().unwrap().to_string();
+            assert!(error.starts_with(expect), "{scope:?}: {error}");
+        }
+    }
 
     #[test]
     fn a_digest_that_looks_like_a_number_stays_text() {

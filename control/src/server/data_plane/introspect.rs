@@ -73,7 +73,7 @@ struct Introspection {
     /// The label of the token
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
-    /// The names of the providers that the token may call
+    /// The scope: names of providers, and classes of their endpoints such as `openai:files`
     #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<Vec<String>>,
     /// The models that the token may use; `*` permits all

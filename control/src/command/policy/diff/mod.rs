@@ -1,6 +1,7 @@
 //! `keyswap policy diff`: the differences between two policies, by field or for the requests of an access log.
 mod access_log;
 mod requests;
+mod scope;
 mod structure;
 mod subcommand;
 

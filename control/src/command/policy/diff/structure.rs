@@ -11,6 +11,7 @@ use keyswap_core::base::UnixTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::scope;
 use crate::command::terminal::output::visible;
 
 /// The sections in the order of the report. The members of the first [`NAMED`] sections have names from the policy.
@@ -71,8 +72,8 @@ enum Effect {
 enum Scale {
     /// A list: one more element is wider.
     Set,
-    /// A list: one more element is wider, and an absent list is the widest.
-    SetOrAll,
+    /// A scope: one more class of endpoints is wider, and an absent scope is the widest.
+    Scope,
     /// A time: later is wider, and an absent time is the widest.
     Until,
     /// A rate limit: more requests in any period are wider.
@@ -85,11 +86,11 @@ enum Scale {
 
 fn scale(section: &str, field: &str) -> Scale {
     match (section, field) {
-        ("tokens" | "principals", "providers" | "models")
+        ("tokens" | "principals" | "issuers", "providers") => Scale::Scope,
+        ("tokens" | "principals", "models")
         | ("issuers", "audiences" | "algorithms" | "service_tokens" | "slots")
         | ("status", "allow")
         | ("cors", "allow_origins") => Scale::Set,
-        ("issuers", "providers") => Scale::SetOrAll,
         ("tokens", "expires_at") => Scale::Until,
         ("tokens" | "principals", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
         ("tokens", "status") => Scale::Ranks(&["disabled", "active"]),
@@ -186,10 +187,10 @@ fn effect(scale: Scale, before: &Value, after: &Value) -> Option<Effect> {
     let ordering = match scale {
         Scale::None => None,
         Scale::Set => compare_sets(before, after),
-        Scale::SetOrAll => match (before.is_null(), after.is_null()) {
+        Scale::Scope => match (before.is_null(), after.is_null()) {
             (true, false) => Some(Ordering::Less),
             (false, true) => Some(Ordering::Greater),
-            _ => compare_sets(before, after),
+            _ => order(&scope::opened(before), &scope::opened(after)),
         },
         Scale::Until => {
             let until = |value: &Value| match value.as_str() {
@@ -222,8 +223,11 @@ fn compare_sets(before: &Value, after: &Value) -> Option<Ordering> {
         (false, true) => return Some(Ordering::Greater),
         _ => {}
     }
-    let (before, after) = (texts(before), texts(after));
-    match (before.is_subset(&after), after.is_subset(&before)) {
+    order(&texts(before), &texts(after))
+}
+
+fn order<T: Ord>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> Option<Ordering> {
+    match (before.is_subset(after), after.is_subset(before)) {
         (true, true) => Some(Ordering::Equal),
         (true, false) => Some(Ordering::Greater),
         (false, true) => Some(Ordering::Less),
@@ -275,7 +279,12 @@ impl Change {
             _ => String::new(),
         };
         let what = match (&self.field, self.kind) {
-            (Some(field), _) => format!("{field} {}", difference(&self.before, &self.after)),
+            (Some(field), _) => match scale(&self.section, field) {
+                Scale::Scope if !self.before.is_null() && !self.after.is_null() => {
+                    format!("{field} {}", scope::difference(&self.before, &self.after))
+                }
+                _ => format!("{field} {}", difference(&self.before, &self.after)),
+            },
             (None, Kind::Added) => summary(&self.after),
             (None, Kind::Removed) => summary(&self.before),
             (None, Kind::Changed) => difference(&self.before, &self.after),

@@ -85,7 +85,13 @@ impl Draft {
     }
 
     /// Writes the policy to standard output and the notes to standard error. An invalid policy is an error.
-    pub(super) fn finish(self, provenance: &str) -> anyhow::Result<Exit> {
+    pub(super) fn finish(mut self, provenance: &str) -> anyhow::Result<Exit> {
+        if !self.tokens.is_empty() {
+            self.note(
+                "tokens",
+                "each reaches inference and the list of models: open what else a key was used for, such as `openai:files`",
+            );
+        }
         let document = Document {
             version: "keyswap/v1",
             tokens: &self.tokens,

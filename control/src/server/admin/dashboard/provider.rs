@@ -25,7 +25,7 @@ pub(super) fn inputs(providers: &[String], models: &[String]) -> Markup {
                 }
             }
         }
-        label { "Other providers" span .hint { "names from your policy" }
+        label { "Other providers" span .hint { "names from your policy; classes of endpoints, such as openai:files" }
             input name="other_providers" autocomplete="off" value=(others.join(", ")); }
         label { "Models" span .hint { "empty: all" }
             input name="models" autocomplete="off" value=(if models == ["*"] { String::new() } else { models.join(", ") }); }

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use keyswap_core::identity::{Class, Scope};
 use maud::{Markup, html};
 
 use super::layout::{Place, page};
@@ -41,7 +42,8 @@ fn snippet(name: &str, text: &str) -> Markup {
 }
 
 fn snippets(address: &ProxyUrl, providers: &[String], token: &str) -> Vec<(&'static str, String)> {
-    let has = |name: &str| providers.iter().any(|provider| provider == name);
+    let scope = Scope::read(providers);
+    let has = |name: &str| scope.classes(name).has(Class::Inference);
     let mut all = Vec::new();
     if has("openai") {
         all.push((
