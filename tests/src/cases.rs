@@ -3,6 +3,7 @@
 
 mod complete;
 mod corpus;
+mod endpoints;
 mod providers;
 
 pub use corpus::{CorpusSuite, corpus};

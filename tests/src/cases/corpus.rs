@@ -1,4 +1,4 @@
-//! The corpus: the suites of the files and of the table of providers.
+//! The corpus: the suites of the files and of the tables of providers and endpoints.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use keyswap_cases::Suite;
 use serde_json::Value;
 
-use super::{complete, providers};
+use super::{complete, endpoints, providers};
 
 /// A suite of the corpus.
 pub struct CorpusSuite {
@@ -41,7 +41,7 @@ pub fn corpus() -> Result<Vec<CorpusSuite>> {
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     let mut suites = Vec::new();
-    for (place, document) in providers::suites()? {
+    for (place, document) in providers::suites()?.into_iter().chain(endpoints::suites()?) {
         suites.push(CorpusSuite::of(place, None, document)?);
     }
     for file in files {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const TOKEN: &str = "ptk_every-provider";
 const GATEWAY_TOKEN: &str = "real-cf-aig";
 /// The headers of a WebSocket handshake that the upstream requires.
-const HANDSHAKE: [(&str, &str); 2] =
+pub(super) const HANDSHAKE: [(&str, &str); 2] =
     [("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
 
 #[derive(Deserialize)]
@@ -21,8 +21,8 @@ struct Table {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
-    provider: String,
+pub(super) struct Row {
+    pub(super) provider: String,
     key: String,
     #[serde(default)]
     billed: bool,
@@ -69,12 +69,18 @@ struct Forwarded {
 
 /// Returns a suite's document and place for each mode.
 pub(super) fn suites() -> Result<Vec<(String, Value)>> {
+    let rows = rows()?;
+    let suite = |(name, mode): (&str, Mode)| (format!("providers.yaml, {name}"), mode.suite(&rows));
+    Ok(MODES.into_iter().map(suite).collect())
+}
+
+/// Reads the rows of the table.
+pub(super) fn rows() -> Result<Vec<Row>> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers.yaml");
     let text = fs::read_to_string(&file)?;
     let table: Table =
         serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
-    let suite = |(name, mode): (&str, Mode)| (format!("providers.yaml, {name}"), mode.suite(&table.rows));
-    Ok(MODES.into_iter().map(suite).collect())
+    Ok(table.rows)
 }
 
 impl Mode {
@@ -227,7 +233,7 @@ fn method(upgrade: bool) -> &'static str {
     if upgrade { "GET" } else { "POST" }
 }
 
-fn header((name, value): (&str, &str)) -> (String, String) {
+pub(super) fn header((name, value): (&str, &str)) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
@@ -250,12 +256,28 @@ impl Row {
         self.dialect.as_deref().unwrap_or("openai")
     }
 
-    fn key_header(&self) -> &str {
+    pub(super) fn key_header(&self) -> &str {
         self.key.split(':').next().unwrap_or_default()
     }
 
     fn key_value(&self) -> String {
+        self.key_value_of(&self.secret())
+    }
+
+    /// Returns what the key's header holds for this key.
+    pub(super) fn key_value_of(&self, key: &str) -> String {
         let scheme = self.key.split(':').nth(1).unwrap_or_default();
-        format!("{scheme} {}", self.secret()).trim().to_owned()
+        format!("{scheme} {key}").trim().to_owned()
+    }
+
+    /// Returns the segment by which clients name the provider, with its slash.
+    pub(super) fn segment(&self) -> String {
+        let segment = self.http.first().and_then(|hop| hop.0.split('/').nth(1));
+        format!("/{}", segment.unwrap_or_default())
+    }
+
+    /// Returns the provider's own host, where one is known.
+    pub(super) fn authority(&self) -> Option<&str> {
+        self.http.first()?.2.as_ref()?.split('/').next()
     }
 }
