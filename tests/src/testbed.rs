@@ -107,7 +107,7 @@ impl Testbed {
         let token = json!({
             "sha256": Digest::of(TOKEN.as_bytes()).to_hex(),
             "label": "alice-laptop",
-            "providers": ["openai", "anthropic", "gemini"],
+            "providers": ["openai", "anthropic", "gemini", "gemini:files"],
         });
         json!({
             "version": "keyswap/v1",

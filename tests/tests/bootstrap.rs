@@ -75,7 +75,7 @@ fn without_a_gateway_each_provider_gets_its_own_requests() -> Result<()> {
 
     let hosts = [
         ("/v1/models", "api.openai.com"),
-        ("/v1/messages", "api.anthropic.com"),
+        ("/anthropic/v1/models", "api.anthropic.com"),
         ("/v1beta/models", "generativelanguage.googleapis.com"),
     ];
     for (path, host) in hosts {

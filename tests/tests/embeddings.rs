@@ -79,10 +79,10 @@ fn an_upload_arrives_whole_with_its_length_and_without_one() -> Result<()> {
     each(|embedding| {
         let standin = Standin::start()?;
         let server = Testbed::wasmtime(&standin).start_embedded(embedding)?;
-        let upload = Request::new("POST", "/v1/files").bearer(TOKEN).body(vec![b'x'; SIZE]);
+        let upload = Request::new("POST", "/v1/audio/transcriptions").bearer(TOKEN).body(vec![b'x'; SIZE]);
         ensure!(server.send(&upload)?.status == 200);
         let chunked = format!(
-            "POST /v1/files HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+            "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
              transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
         );
         ensure!(server.open_raw(chunked.as_bytes())?.status() == 200);

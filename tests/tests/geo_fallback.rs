@@ -155,7 +155,7 @@ fn a_body_up_to_the_limit_survives_and_a_longer_one_gets_the_refusal() -> Result
     let world = World::start()?;
     for (length, status, arrived) in [(LIMIT - 65_536, 200, [1, 1]), (LIMIT + 65_536, 403, [1, 0])] {
         let body: Vec<u8> = (b'a'..=b'z').cycle().take(length).collect();
-        let request = Request::new("POST", "/v1/files").bearer(TOKEN).body(body.clone());
+        let request = Request::new("POST", "/v1/audio/transcriptions").bearer(TOKEN).body(body.clone());
         let response = world.envoy.send(&request)?;
         ensure!(response.status == status, "{length} bytes: {}: {}", response.status, response.text());
         if status == 403 {

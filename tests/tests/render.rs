@@ -95,7 +95,7 @@ fn requests_reach_every_upstream_of_a_policy_that_was_rendered() -> Result<()> {
     let text = bootstrap(&policy(json!({}))?, &[])?;
     let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
     for (path, host, name, key) in [
-        ("/groq/chat/completions", "api.groq.com", "api.groq.com", "Bearer real-groq"),
+        ("/groq/models", "api.groq.com", "api.groq.com", "Bearer real-groq"),
         ("/own/models", "llm.example.com:8443", "llm.example.com", "Bearer real-own"),
     ] {
         envoy.send(&Request::get(path).bearer(TOKEN))?;

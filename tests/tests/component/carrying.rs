@@ -212,7 +212,7 @@ fn an_upload_of_100_mb_takes_no_memory() -> Result<()> {
     let mut caller = TcpStream::connect(wasmtime.address())?;
     caller.set_read_timeout(Some(Duration::from_mins(1)))?;
     let head = format!(
-        "POST /v1/files HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {SIZE}\r\n\r\n"
+        "POST /v1/audio/transcriptions HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: {SIZE}\r\n\r\n"
     );
     caller.write_all(head.as_bytes())?;
     let piece = vec![b'x'; 1_000_000];
@@ -232,8 +232,8 @@ fn an_upload_of_100_mb_takes_no_memory() -> Result<()> {
 #[test]
 fn lengths_and_bodies_are_what_they_were() -> Result<()> {
     let upstream = Scripted::start(|call| match (call.method.as_str(), call.target.as_str()) {
-        (_, "/v1/nothing") => Script::Answer(204, vec![("x-own", "1".to_owned())], Vec::new()),
-        (_, "/v1/same") => Script::Answer(304, vec![("etag", "\"a\"".to_owned())], Vec::new()),
+        (_, "/v1/embeddings") => Script::Answer(204, vec![("x-own", "1".to_owned())], Vec::new()),
+        (_, "/v1/models/same") => Script::Answer(304, vec![("etag", "\"a\"".to_owned())], Vec::new()),
         ("HEAD", _) => Script::Answer(200, Vec::new(), Vec::new()),
         _ => Script::answer(200, "0123456789"),
     })?;
@@ -242,12 +242,12 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
     let answer = ask("GET", "/v1/models")?;
     ensure!(answer.header("content-length") == Some("10") && answer.text() == "0123456789", "{answer:?}");
     ensure!(ask("HEAD", "/v1/models")?.status == 200);
-    let nothing = ask("POST", "/v1/nothing")?;
+    let nothing = ask("POST", "/v1/embeddings")?;
     ensure!(
         nothing.status == 204 && nothing.header("x-own") == Some("1") && nothing.body.is_empty(),
         "{nothing:?}"
     );
-    let same = ask("GET", "/v1/same")?;
+    let same = ask("GET", "/v1/models/same")?;
     ensure!(same.status == 304 && same.header("etag") == Some("\"a\"") && same.body.is_empty(), "{same:?}");
     // Requests without a body, and with an empty body, are forwarded without a change of framing.
     for call in upstream.calls().iter().filter(|call| call.method != "POST") {
@@ -256,10 +256,14 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
     }
     let chunked = b"POST /v1/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer ptk_of-the-component-0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     ensure!(wasmtime.open_raw(chunked)?.finish()?.status == 200);
-    let long = Request::new("POST", "/v1/x").bearer(TOKEN).body("defg");
+    let long = Request::new("POST", "/v1/completions").bearer(TOKEN).body("defg");
     ensure!(wasmtime.send(&long)?.status == 200);
-    let bodies: Vec<_> =
-        upstream.calls().iter().filter(|call| call.target == "/v1/x").map(|call| call.body.clone()).collect();
+    let bodies: Vec<_> = upstream
+        .calls()
+        .iter()
+        .filter(|call| call.target == "/v1/completions")
+        .map(|call| call.body.clone())
+        .collect();
     ensure!(bodies == [b"abc", b"defg".as_slice()], "{bodies:?}");
     Ok(())
 }
