@@ -496,9 +496,9 @@ fn the_example_of_credentials_does_what_it_says() -> Result<()> {
     }))?;
     for (path, host, credential) in [
         ("/openai/v1/models", "api.openai.com", "authorization: Bearer real-"),
-        ("/anthropic/v1/messages", "api.anthropic.com", "x-api-key: from-vault"),
+        ("/anthropic/v1/models", "api.anthropic.com", "x-api-key: from-vault"),
         ("/google-vertex-ai/v1/projects/p", "aiplatform.googleapis.com", "authorization: Bearer ya29.x"),
-        ("/v1/chat/completions", "ai-gateway.vercel.sh", &format!("authorization: Bearer {jwt}")),
+        ("/v1/models", "ai-gateway.vercel.sh", &format!("authorization: Bearer {jwt}")),
     ] {
         let response = envoy.send(&Request::get(path).header("x-vercel-oidc-token", &jwt))?;
         ensure!(response.status < 500, "{path}: {} {}", response.status, response.text());
