@@ -70,6 +70,7 @@ fn what_is_said_and_what_is_left_out_are_the_same_where_they_mean_the_same() {
         ("/gateway/cloudflare/url", Value::Null),
         ("/providers/openai/cooldown", json!("1m")),
         ("/providers/own/dialect", json!("anthropic")),
+        ("/mode", json!("enforce")),
     ] {
         assert_eq!(outline(&changed(pointer, &same)), outline(&whole()), "{pointer}");
     }
@@ -137,6 +138,7 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/resource/sign_in", Value::Null),
         ("/status/allow", json!(["tokens"])),
         ("/slots", json!(["authorization", "x-api-key"])),
+        ("/mode", json!("shadow")),
     ] {
         assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");
     }

@@ -34,6 +34,7 @@ mod bootstrap;
 mod builds;
 pub mod cases;
 pub mod clients;
+mod desk;
 pub mod docs;
 mod embedding;
 mod envoy;
@@ -62,6 +63,7 @@ pub use builds::{
     AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build, build_module,
     build_workspace,
 };
+pub use desk::Desk;
 pub use embedding::{Embedding, Gate, asgi_scopes};
 pub use envoy::{Envoy, Setup};
 pub use http::{Answer, Request, Response};

@@ -101,7 +101,16 @@ fn publish(registry: &Registry, problem: &str) -> Result<()> {
     };
     run(Command::new(KEYSWAP.path()?).args(["policy", "keygen"]).arg(&key), "see above")?;
     keyswap(&["policy", "publish", "prod", &policy.to_string_lossy()])?;
-    keyswap(&["policy", "publish", "prod", &policy.to_string_lossy(), "--candidate", "--percent", "10"])?;
+    keyswap(&[
+        "policy",
+        "publish",
+        "prod",
+        &policy.to_string_lossy(),
+        "--candidate",
+        "--percent",
+        "10",
+        "--yes",
+    ])?;
     let bundle = registry.admin("GET", "/policies/prod/revisions/2", &Value::Null)?;
     let refused = Digest::of(bundle["bundle"].as_str().unwrap_or_default().as_bytes()).to_hex();
     for told in [

@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,82 +14,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{Envoy, KEYSWAP, Registry, Request, Setup, Standin, Testbed, until};
+use keyswap_tests::{Desk, Envoy, Request, Standin, Testbed, until};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const CALLERS: usize = 40;
 /// The name of the published policy.
-const NAME: &str = "prod";
-
-/// A publisher of policies: a registry, a key, and the command.
-struct Desk {
-    registry: Registry,
-    folder: TempDir,
-    keys: Value,
-}
-
-impl Desk {
-    fn open() -> Result<Self> {
-        let desk = Self { registry: Registry::start()?, folder: tempfile::tempdir()?, keys: Value::Null };
-        let keys = desk.keygen("policy.key")?;
-        Ok(Self { keys, ..desk })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn keygen(&self, name: &str) -> Result<Value> {
-        let file = self.path(name);
-        Ok(serde_json::from_str(&self.run(&["policy", "keygen", &file.to_string_lossy()])?)?)
-    }
-
-    fn run(&self, args: &[&str]) -> Result<String> {
-        let output = Command::new(KEYSWAP.path()?)
-            .args(args)
-            .env("KEYSWAP_SERVER", self.registry.url())
-            .env("KEYSWAP_ADMIN_PASSWORD", self.registry.password())
-            .output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{args:?} failed:\n{said}");
-        Ok(String::from_utf8(output.stdout)?)
-    }
-
-    /// Runs a command that signs, and waits for the data planes.
-    fn sign(&self, args: &[&str]) -> Result<()> {
-        let key = self.path("policy.key");
-        self.run(&[&["policy"], args, &["--wait", "30s", "--key", &key.to_string_lossy()]].concat()).map(drop)
-    }
-
-    fn publish(&self, policy: &Value, more: &[&str]) -> Result<()> {
-        let file = self.path("policy.json");
-        std::fs::write(&file, policy.to_string())?;
-        self.sign(&[&["publish", NAME, &file.to_string_lossy()], more].concat())
-    }
-
-    /// Returns the configuration of a data plane.
-    fn source(&self) -> Value {
-        json!({
-            "version": "keyswap-bundle/v1", "url": "http://keyswap-registry", "name": NAME, "poll": "1s",
-            "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "keys": self.keys,
-        })
-    }
-
-    fn data_plane(&self, standin: &Standin) -> Setup {
-        Testbed::setup_with(&self.source(), standin)
-            .registry(self.registry.address())
-            .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
-            .concurrency(2)
-    }
-
-    /// Returns the last reports of the data planes.
-    fn planes(&self) -> Result<Vec<Value>> {
-        let status = self.run(&["policy", "status", NAME, "--format", "json"])?;
-        let mut status: Value = serde_json::from_str(&status)?;
-        Ok(status["planes"].as_array_mut().map(std::mem::take).unwrap_or_default())
-    }
-}
+const NAME: &str = Desk::NAME;
 
 fn token(caller: usize) -> String {
     format!("ptk_caller-{caller}-0123456789abcdef")
@@ -244,16 +173,26 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     let envoy = desk.data_plane(&standin).start()?;
     until("the first policy is there", || Ok(ask(&envoy, 1)?.0 == 200))?;
     let file = desk.path("next.json");
-    // A bundle signed with another key, and a policy whose secret is missing.
-    desk.keygen("other.key")?;
+    // A bundle signed with a key that the registry knows and the data plane does not, and a policy whose secret is
+    // missing.
+    let other = desk.keygen("other.key")?;
+    let keys = desk.path("keys.json");
+    let both = json!({"keys": [desk.keys["keys"][0], other["keys"][0]]});
+    std::fs::write(&keys, both.to_string())?;
+    let keys = keys.to_string_lossy().into_owned();
+    desk.run(&["policy", "trust", NAME, "--keys", &keys, "--database", desk.registry.database()])?;
     let mut lacking = policy(|_| true);
     lacking["credentials"]["openai"] = json!([{"env": "SET_NOWHERE"}]);
+    let publish = |key: &str, more: &[&str]| {
+        let (file, key) = (file.to_string_lossy(), desk.path(key));
+        let key = key.to_string_lossy();
+        desk.run(&[&["policy", "publish", NAME, &file, "--keys", &keys, "--key", &key], more].concat())
+    };
     for (key, policy, problem) in
         [("other.key", policy(|_| true), "bad_signature"), ("policy.key", lacking, "bad_policy")]
     {
         std::fs::write(&file, policy.to_string())?;
-        let key = desk.path(key);
-        desk.run(&["policy", "publish", NAME, &file.to_string_lossy(), "--key", &key.to_string_lossy()])?;
+        publish(key, &[])?;
         until("the data plane tells what is wrong", || {
             let planes = desk.planes()?;
             ensure!(ask(&envoy, 1)? == (200, String::new()), "the old policy goes on");
@@ -265,17 +204,7 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     ensure!(newest[0]["refused"] == 3, "{newest:?}");
     ensure!(newest[0]["detail"].as_str().is_some_and(|detail| detail.contains("SET_NOWHERE")), "{newest:?}");
     // `--wait` reports the reason.
-    let key = desk.path("policy.key");
-    let waits = desk.run(&[
-        "policy",
-        "publish",
-        NAME,
-        &file.to_string_lossy(),
-        "--wait",
-        "30s",
-        "--key",
-        &key.to_string_lossy(),
-    ]);
+    let waits = publish("policy.key", &["--wait", "30s"]);
     let refused = format!("{:#}", waits.err().context("it cannot succeed")?);
     ensure!(refused.contains("refuses it") && refused.contains("SET_NOWHERE"), "{refused}");
     // A rollback is still possible.

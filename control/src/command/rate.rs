@@ -6,6 +6,9 @@ use anyhow::{Context as _, ensure};
 
 use crate::registry::{self, RateLimit};
 
+/// The longest time until an expiry.
+const YEAR_SECONDS: u32 = 366 * 86_400;
+
 /// Parses a rate limit such as `60/1m`: a number of requests and a period.
 pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
     let expected = "expected requests and a period, such as `60/1m`";
@@ -17,6 +20,13 @@ pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
 pub(super) fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
     let expected = "expected a duration such as `20s`, from `1s` to `1h`";
     let seconds = registry::seconds(text).filter(|seconds| (1..=3600).contains(seconds));
+    Ok(Duration::from_secs(seconds.context(expected)?.into()))
+}
+
+/// Parses the time until an expiry, such as `12h` or `30d`, from one second to one year.
+pub(super) fn parse_expiry(text: &str) -> anyhow::Result<Duration> {
+    let expected = "expected a duration such as `12h` or `30d`, at most one year";
+    let seconds = registry::seconds(text).filter(|seconds| (1..=YEAR_SECONDS).contains(seconds));
     Ok(Duration::from_secs(seconds.context(expected)?.into()))
 }
 

@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use crate::support::{Folder, keyswap_with};
 
 /// Opens a pseudoterminal. Returns the user's end and the command's end.
-fn terminal() -> (File, OwnedFd) {
+pub(crate) fn terminal() -> (File, OwnedFd) {
     let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&person).unwrap();
     unlockpt(&person).unwrap();
@@ -67,7 +67,7 @@ fn a_token_and_a_user_are_deleted_when_a_person_says_yes() {
     }
 }
 
-fn read_until(person: &mut File, words: &str) -> String {
+pub(crate) fn read_until(person: &mut File, words: &str) -> String {
     let mut said = Vec::new();
     while !String::from_utf8_lossy(&said).contains(words) {
         let mut part = [0; 256];
@@ -78,7 +78,7 @@ fn read_until(person: &mut File, words: &str) -> String {
 }
 
 /// Reads the output until the command's end is closed, which the kernel reports as an error.
-fn rest(person: &mut File) -> String {
+pub(crate) fn rest(person: &mut File) -> String {
     let mut said = Vec::new();
     let mut part = [0; 256];
     while let Ok(count @ 1..) = person.read(&mut part) {

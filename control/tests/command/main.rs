@@ -8,6 +8,7 @@ mod policy_import;
 mod policy_lint;
 mod policy_release;
 mod policy_schema;
+mod policy_signers;
 mod policy_test;
 mod remote;
 mod server_errors;

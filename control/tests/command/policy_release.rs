@@ -15,6 +15,8 @@ struct Desk {
     url: String,
     key: String,
     keys: Value,
+    /// The file of the public keys.
+    keys_file: String,
     stable: String,
     next: String,
 }
@@ -28,6 +30,7 @@ impl Desk {
         Self {
             url: format!("sqlite://{}", folder.path("registry.db").display()),
             keys: made.json(),
+            keys_file: folder.file("policy-keys.json", &made.stdout),
             stable: folder.file("stable.yaml", policy("")),
             next: folder.file("next.yaml", policy("").replace("[openai]", "[anthropic]")),
             key,
@@ -41,9 +44,14 @@ impl Desk {
         run
     }
 
-    /// Runs a command that signs.
+    /// Runs a command that signs, without asking.
     fn sign(&self, args: &[&str]) -> Run {
-        self.run(&[args, &["--key", &self.key]].concat())
+        self.run(&[args, &["--yes", "--key", &self.key]].concat())
+    }
+
+    /// Returns the document in force.
+    fn shown(&self) -> Value {
+        self.run(&["policy", "show", "prod", "--format", "json", "--keys", &self.keys_file]).json()
     }
 
     fn signs(&self, args: &[&str]) -> String {
@@ -54,7 +62,7 @@ impl Desk {
 
     /// Returns the document in force, in short: the provider of the stable policy, the candidate's provider and share.
     fn in_force(&self) -> (String, Option<(String, u64)>) {
-        let document = self.run(&["policy", "show", "prod", "--format", "json"]).json();
+        let document = self.shown();
         let provider = |policy: &Value| policy["tokens"][0]["providers"][0].as_str().unwrap().to_owned();
         if document["version"] == "keyswap/v1" {
             return (provider(&document), None);
@@ -135,14 +143,14 @@ fn how_a_candidate_is_tried_stays_with_it() {
         "30/5m",
     ]);
     desk.signs(&["policy", "promote", "prod", "--percent", "100"]);
-    let document = desk.run(&["policy", "show", "prod", "--format", "json"]).json();
+    let document = desk.shown();
     assert_eq!(document["compare"], 20);
     assert_eq!(document["fallback"], json!({"refusals": 30, "per": "300s"}));
     // The shown document can be published unchanged.
-    let shown = desk.run(&["policy", "show", "prod"]).stdout;
+    let shown = desk.run(&["policy", "show", "prod", "--keys", &desk.keys_file]).stdout;
     let file = desk.folder.file("shown.yaml", &shown);
     desk.signs(&["policy", "publish", "prod", &file]);
-    assert_eq!(desk.run(&["policy", "show", "prod", "--format", "json"]).json(), document);
+    assert_eq!(desk.shown(), document);
 }
 
 #[test]
@@ -166,8 +174,11 @@ fn what_is_published_is_signed_by_the_key_for_its_name_and_number() {
             &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
         ),
     ];
+    let public = keys.each_ref().map(|key| desk.run(&["policy", "keygen", key, "--show"]).json());
+    let all: Vec<&Value> = public.iter().map(|set| &set["keys"][0]).collect();
+    let all = desk.folder.file("all-keys.json", json!({"keys": all}).to_string());
     for (revision, key) in (1..).zip(&keys) {
-        let run = desk.run(&["policy", "publish", "prod", &desk.stable, "--key", key]);
+        let run = desk.run(&["policy", "publish", "prod", &desk.stable, "--keys", &all, "--key", key]);
         assert_eq!(run.code, 0, "{key}: {}", run.stderr);
         let set = desk.run(&["policy", "keygen", key, "--show"]).stdout;
         let set = JwkSet::parse(set.as_bytes()).unwrap();
@@ -210,7 +221,7 @@ fn a_key_is_its_owners_alone_and_never_overwritten_or_shown() {
         desk.run(&["policy", "keygen", &desk.key, "--show"]),
         desk.sign(&["policy", "publish", "prod", &desk.stable]),
         desk.sign(&["policy", "publish", "prod", "/nowhere"]),
-        desk.run(&["policy", "show", "prod"]),
+        desk.run(&["policy", "show", "prod", "--keys", &desk.keys_file]),
         // A key in place of a policy, and a policy in place of a key.
         desk.run(&["policy", "publish", "prod", &desk.key, "--key", &desk.stable]),
         desk.run(&["policy", "publish", "prod", &desk.stable, "--key", &desk.stable]),
@@ -241,11 +252,7 @@ fn nothing_is_published_that_data_planes_would_refuse() {
         (&["publish", "prod", &desk.stable], 0, ""),
         (&["publish", "prod", &desk.next, "--candidate", "--percent", "101"], 1, "101"),
         (&["publish", "prod", &rollout], 0, ""),
-        (
-            &["publish", "prod", &desk.stable, "--revision", "2"],
-            1,
-            "a revision with this or a greater number exists",
-        ),
+        (&["publish", "prod", &desk.stable, "--revision", "2"], 1, "malformed"),
         (&["promote", "prod"], 1, "no candidate is published"),
         (&["promote", "prod", "--percent", "5"], 1, "no candidate is published"),
         (&["rollback", "prod", "--to", "9"], 1, "no such policy"),

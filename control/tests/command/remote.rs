@@ -205,22 +205,44 @@ fn policies_are_published_through_a_server_as_in_a_database() {
     let files = Folder::new();
     let file = files.file("policy.yaml", policy(""));
     let key = files.path("policy.key").to_str().unwrap().to_owned();
-    assert_eq!(keyswap_with(&["policy", "keygen", &key], b"", &[]).code, 0);
+    let made = keyswap_with(&["policy", "keygen", &key], b"", &[]);
+    let keys = files.file("policy-keys.json", &made.stdout);
+    let other = files.path("other.key").to_str().unwrap().to_owned();
+    let others = files.file("other-keys.json", keyswap_with(&["policy", "keygen", &other], b"", &[]).stdout);
     twins.run_all(&[
         (&["policy", "status", "prod"], "", 1),
-        (&["policy", "show", "prod"], "", 1),
-        (&["policy", "publish", "prod", &file, "--candidate", "--key", &key], "", 1),
-        (&["policy", "publish", "prod", &file, "--key", &key], "", 0),
-        (&["policy", "publish", "a/../b?c#d", &file, "--key", &key], "", 1),
-        (&["policy", "publish", "prod", &file, "--revision", "1", "--key", &key], "", 1),
-        (&["policy", "publish", "prod", &file, "--candidate", "--percent", "5", "--key", &key], "", 0),
-        (&["policy", "promote", "prod", "--percent", "50", "--key", &key], "", 0),
-        (&["policy", "rollback", "prod", "--wait", "1s", "--key", &key], "", 0),
-        (&["policy", "rollback", "prod", "--to", "2", "--key", &key], "", 0),
-        (&["policy", "promote", "prod", "--key", &key], "", 0),
-        (&["policy", "show", "prod"], "", 0),
-        (&["policy", "show", "prod", "--revision", "2"], "", 0),
-        (&["policy", "show", "prod", "--revision", "99"], "", 1),
+        (&["policy", "show", "prod", "--keys", &keys], "", 1),
+        (&["policy", "publish", "prod", &file, "--candidate", "--yes", "--key", &key], "", 1),
+        (&["policy", "publish", "prod", &file, "--yes", "--key", &key], "", 0),
+        (&["policy", "publish", "a/../b?c#d", &file, "--yes", "--key", &key], "", 1),
+        (&["policy", "publish", "prod", &file, "--revision", "1", "--yes", "--key", &key], "", 1),
+        (
+            &["policy", "publish", "prod", &file, "--candidate", "--percent", "5", "--yes", "--key", &key],
+            "",
+            0,
+        ),
+        (&["policy", "promote", "prod", "--percent", "50", "--yes", "--key", &key], "", 0),
+        (&["policy", "rollback", "prod", "--wait", "1s", "--yes", "--key", &key], "", 0),
+        (&["policy", "rollback", "prod", "--to", "2", "--yes", "--key", &key], "", 0),
+        (&["policy", "promote", "prod", "--yes", "--key", &key], "", 0),
+        (&["policy", "show", "prod", "--keys", &keys], "", 0),
+        (&["policy", "show", "prod", "--revision", "2", "--keys", &keys], "", 0),
+        (&["policy", "show", "prod", "--revision", "99", "--keys", &keys], "", 1),
+    ]);
+    // The table for people names the actor, which differs.
+    for (args, code) in [
+        (&["policy", "status", "prod", "--keys", &keys, "--format", "json"][..], 0),
+        (&["policy", "status", "prod", "--keys", &others, "--format", "json"], 1),
+        (&["policy", "status", "--keys", &keys, "--format", "json"], 0),
+    ] {
+        assert_eq!(twins.run(args, b""), code, "{args:?}");
+    }
+    twins.run_all(&[
+        (&["policy", "trust", "prod", "--keys", &others, "--key", &other], "", 1),
+        (&["policy", "trust", "prod", "--keys", &others, "--key", &key], "", 0),
+        (&["policy", "trust", "prod", "--keys", &keys, "--key", &key], "", 1),
+        (&["policy", "publish", "prod", &file, "--key", &key], "", 1),
+        (&["policy", "publish", "prod", &file, "--keys", &keys, "--key", &other], "", 0),
         (&["policy", "status", "' OR 1=1 --%&?#/"], "", 1),
     ]);
 }

@@ -15,6 +15,7 @@ mod postgres;
 mod replicas;
 mod server;
 mod sign_in;
+mod signers;
 mod support;
 mod tokens;
 mod users;

@@ -1,12 +1,14 @@
 //! Signed policies: ascending revisions, and the reports of data planes.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use std::sync::LazyLock;
+
 use keyswap::registry::{Plane, Registry, RegistryError, Report, Revision};
 use keyswap_core::base::Digest;
+use keyswap_tests::SigningKey;
 use serde_json::{Value, json};
 
 use crate::server::Server;
+use crate::signers::{follows, keys, sign};
 use crate::support::{Database, admin, on_both_databases};
 
 on_both_databases!(
@@ -26,17 +28,25 @@ fn policy(label: &str) -> Value {
     })
 }
 
-/// Returns a well-formed bundle. Its signature is invalid, which only data planes check.
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::p256("k").unwrap());
+
+/// Returns a bundle that follows none.
 fn bundle(name: &str, revision: u64, policy: &Value) -> String {
-    let header = json!({"alg": "ES256", "kid": "k", "typ": "keyswap-policy+jws"}).to_string();
-    let payload = json!({"name": name, "revision": revision, "policy": policy}).to_string();
-    let [header, payload, signature] =
-        [header.as_bytes(), payload.as_bytes(), &[7; 64]].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
-    format!("{header}.{payload}.{signature}")
+    sign(&KEY, &json!({"name": name, "revision": revision, "policy": policy}))
+}
+
+/// Returns a bundle that follows the newest revision of the registry.
+async fn next(registry: &Registry, revision: u64, policy: &Value) -> String {
+    let mut payload = json!({"name": "prod", "revision": revision, "policy": policy});
+    if let Ok((number, text)) = registry.bundle("prod", None).await {
+        payload["follows"] = follows(number, &text);
+    }
+    sign(&KEY, &payload)
 }
 
 async fn publish(registry: &Registry, revision: u64) -> Result<Revision, RegistryError> {
-    registry.publish(&bundle("prod", revision, &policy("a")), &admin()).await
+    let text = next(registry, revision, &policy("a")).await;
+    registry.publish(&text, Some(&keys(&[&KEY])), &admin()).await
 }
 
 async fn every_revision_is_newer_than_the_one_before(database: &Database) {
@@ -50,12 +60,15 @@ async fn every_revision_is_newer_than_the_one_before(database: &Database) {
         assert!(publish(&registry, stale).await.is_err(), "{stale}");
     }
     let rollout = json!({"version": "keyswap-rollout/v1", "stable": policy("a"), "candidate": policy("b"), "percent": 25});
-    let text = bundle("prod", 7, &rollout);
-    let second = registry.publish(&text, &admin()).await.unwrap();
+    let text = next(&registry, 7, &rollout).await;
+    let second = registry.publish(&text, None, &admin()).await.unwrap();
     assert_eq!((second.revision, second.percent), (7, Some(25)));
-    assert!(matches!(publish(&registry, 2).await, Err(RegistryError::StaleRevision)));
+    let late = bundle("prod", 8, &policy("a"));
+    let late = registry.publish(&late, None, &admin()).await;
+    assert!(matches!(late, Err(RegistryError::StaleRevision)), "{late:?}");
     // Each name has its own numbers.
-    registry.publish(&bundle("staging", 1, &policy("a")), &admin()).await.unwrap();
+    let staging = bundle("staging", 1, &policy("a"));
+    registry.publish(&staging, Some(&keys(&[&KEY])), &admin()).await.unwrap();
 
     let names: Vec<(String, i64)> =
         registry.policies().await.unwrap().into_iter().map(|it| (it.name, it.revision)).collect();
@@ -73,7 +86,11 @@ async fn of_those_who_publish_at_once_one_wins(database: &Database) {
     let registry = database.open().await;
     let other = database.open().await;
     for revision in 1..=10 {
-        let (one, two) = tokio::join!(publish(&registry, revision), publish(&other, revision));
+        let text = next(&registry, revision, &policy("a")).await;
+        let keys = keys(&[&KEY]);
+        let (one, two) = (admin(), admin());
+        let (one, two) =
+            tokio::join!(registry.publish(&text, Some(&keys), &one), other.publish(&text, Some(&keys), &two));
         assert_ne!(one.is_ok(), two.is_ok(), "revision {revision}");
         let lost = one.err().or(two.err()).unwrap();
         assert!(matches!(lost, RegistryError::StaleRevision), "{lost:?}");
@@ -95,9 +112,17 @@ async fn what_no_data_plane_could_take_is_not_published(database: &Database) {
         ("no name", bundle("", 1, &policy("a"))),
         ("no revision", bundle("prod", 0, &policy("a"))),
         ("a revision beyond all", bundle("prod", u64::MAX, &policy("a"))),
+        ("a first revision too far", bundle("prod", 1_000_001, &policy("a"))),
+        (
+            "expired",
+            sign(
+                &KEY,
+                &json!({"name": "prod", "revision": 1, "policy": policy("a"), "expires_at": "2020-01-01T00:00:00Z"}),
+            ),
+        ),
         ("too long", bundle("prod", 1, &policy("a")) + &" ".repeat(2 << 20)),
     ] {
-        let error = registry.publish(&text, &admin()).await.expect_err(what);
+        let error = registry.publish(&text, Some(&keys(&[&KEY])), &admin()).await.expect_err(what);
         assert_eq!(error.code(), "invalid_bundle", "{what}: {error}");
         assert!(!error.to_string().contains("SENTINEL"), "{error}");
     }
@@ -107,8 +132,8 @@ async fn what_no_data_plane_could_take_is_not_published(database: &Database) {
 async fn data_planes_are_known_by_what_they_told_last(database: &Database) {
     let registry = database.open().await;
     publish(&registry, 1).await.unwrap();
-    let text = bundle("prod", 2, &policy("b"));
-    registry.publish(&text, &admin()).await.unwrap();
+    let text = next(&registry, 2, &policy("b")).await;
+    registry.publish(&text, None, &admin()).await.unwrap();
     let report = |plane: &str, running| Report { plane: plane.to_owned(), running, ..Report::default() };
     registry.report("prod", report("edge-2", None)).await.unwrap();
     registry.report("prod", report("edge-1", Some(1))).await.unwrap();
@@ -156,7 +181,7 @@ async fn a_data_plane_gets_the_newest_text_once_and_is_listed(database: &Databas
     let text = bundle("prod", 3, &policy("a"));
     let server = Server::start(&database.url());
     assert_eq!(server.get("/v1/policies/prod?plane=p").send().await.unwrap().status(), 404);
-    registry.publish(&text, &admin()).await.unwrap();
+    registry.publish(&text, Some(&keys(&[&KEY])), &admin()).await.unwrap();
     let response = server.get("/v1/policies/prod?plane=edge%201").send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/jose");
     assert_eq!(response.headers()["etag"], "\"3\"");

@@ -11,6 +11,7 @@ use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
 use super::registry::{Protocol, RegistryPolicy};
+use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
@@ -29,6 +30,11 @@ impl Policy {
         let issuers = self.issuers.iter().map(|it| (it.name().to_owned(), issuer(it)));
         let providers = self.enabled_providers().map(|it| (it.id.clone(), self.provider(it)));
         json!({
+            "mode": match self.shadow {
+                None => "enforce",
+                Some(ShadowPolicy { header: false }) => "shadow",
+                Some(ShadowPolicy { header: true }) => "shadow, with its header",
+            },
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
             "issuers": issuers.collect::<Map<_, _>>(),

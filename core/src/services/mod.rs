@@ -8,7 +8,9 @@ mod keyring;
 pub(crate) mod registry;
 mod resolution;
 
-pub use self::bundle::{BUNDLE_TYPE, BundleError, MAX_BUNDLE_BYTES, SignedBundle};
+pub use self::bundle::{
+    BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
+};
 pub use self::directory::Services;
 pub(crate) use self::fetch::Subject;
 pub use self::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MAX_FETCHED_BYTES};

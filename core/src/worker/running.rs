@@ -12,7 +12,7 @@ use crate::base::Moment;
 use crate::host::{Capabilities, Environment, Store};
 use crate::identity::jwt::SignatureVerifier;
 use crate::policy::{Configuration, PolicyErrors, RolloutPolicy};
-use crate::services::bundle::{BundleError, Bundles, Offer};
+use crate::services::bundle::{BundleError, Bundles, Offer, SignedBundle};
 use crate::services::{
     Accepted, AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Services, Subject,
 };
@@ -109,6 +109,9 @@ impl Worker {
     /// Returns what is due. A host asks about once a second. The lessons of other workers are taken over by the way.
     pub fn due(&self, now: Moment, store: &dyn Store) -> Due {
         self.adopt_shared(store);
+        if self.bundles.as_ref().is_some_and(|bundles| bundles.expires(now)) {
+            self.note("the policy in force has expired, and stays until the next one".to_owned());
+        }
         let mut due = Due { notes: self.notes.take(), ..Due::default() };
         due.fetches.extend(self.bundles.as_ref().and_then(|bundles| bundles.due(now, store)));
         due.fetches.extend(match self.rollout() {
@@ -173,13 +176,13 @@ impl Worker {
                 return false;
             }
         };
-        let revision = bundle.revision;
-        match Rollout::new(bundle.policy, Some(revision), &*self.environment, &self.services) {
+        let SignedBundle { revision, expires_at, policy, .. } = bundle;
+        match Rollout::new(policy, Some(revision), &*self.environment, &self.services) {
             Ok(rollout) => {
                 if let Ok(mut running) = self.running.try_borrow_mut() {
                     *running = Some(Rc::new(rollout));
                 }
-                bundles.taken(revision, &text, store);
+                bundles.taken(revision, expires_at, &text, store);
                 self.note(format!("revision {revision} of the policy is in force"));
                 true
             }

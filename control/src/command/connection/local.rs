@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use super::operations::Operations;
 use crate::registry::{
     self, Actor, Created, DatabaseUrl, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Registry,
-    Revision, Rotation, Source, Status, Token, User, UserPatch,
+    Revision, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// An open database, with the runtime that its operations run on.
@@ -93,7 +93,15 @@ impl Operations for Local {
         Ok(self.wait(self.registry.bundle(name, Some(revision)))?.1)
     }
 
-    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
-        self.wait(self.registry.publish(bundle, &self.actor))
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision> {
+        self.wait(self.registry.publish(bundle, Some(keys), &self.actor))
+    }
+
+    fn trust(&self, name: &str, keys: &SignerKeys) -> anyhow::Result<Signers> {
+        self.wait(self.registry.trust(name, keys, &self.actor))
+    }
+
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers> {
+        self.wait(self.registry.trust_signed(name, request, &self.actor))
     }
 }

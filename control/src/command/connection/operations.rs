@@ -5,8 +5,8 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, Source, Status,
-    Token, User, UserPatch,
+    Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SignerKeys,
+    Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -31,7 +31,12 @@ pub(in crate::command) trait Operations {
     fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
     /// Returns the signed bundle of a revision.
     fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
-    fn publish(&self, bundle: &str) -> anyhow::Result<Revision>;
+    /// Publishes a bundle. The keys are registered with the first bundle of a name.
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision>;
+    /// Registers the keys of a policy's name. A server does not do this.
+    fn trust(&self, name: &str, keys: &SignerKeys) -> anyhow::Result<Signers>;
+    /// Changes the keys of a policy's name as a registered key has signed it.
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers>;
 }
 
 /// Collects items from as many pages as needed, at most `most` items.

@@ -1,4 +1,4 @@
-//! Confirmation of actions that cannot be undone.
+//! Confirmation of actions that cannot be undone, or that take effect everywhere.
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,9 +12,9 @@ pub(in crate::command) fn confirm(question: &str, yes: bool) -> anyhow::Result<(
         return Ok(());
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        bail!("this cannot be undone: pass `--yes` to confirm");
+        bail!("there is no terminal to ask at: pass `--yes` to confirm");
     }
-    output::note(&format!("{question} This cannot be undone. Type `yes`:"));
+    output::note(&format!("{question} Type `yes`:"));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).context("cannot read the answer")?;
     if answer.trim() != "yes" {

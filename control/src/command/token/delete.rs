@@ -27,7 +27,7 @@ impl Delete {
         let registry = self.target.open()?;
         let token = self.selector.find(&*registry)?;
         let name = format!("{} {}", token.id(), visible(&token.label));
-        confirm(&format!("Delete the token {name}?"), self.yes)?;
+        confirm(&format!("Delete the token {name}? This cannot be undone."), self.yes)?;
         registry.delete_token(&token.digest)?;
         match self.target.format {
             Format::Human => output::print(&format!("deleted {name}"))?,

@@ -26,7 +26,7 @@ impl Delete {
         let registry = self.target.open()?;
         let email = registry.user(&self.email)?.email;
         let name = visible(&email);
-        confirm(&format!("Delete the user {name}?"), self.yes)?;
+        confirm(&format!("Delete the user {name}? This cannot be undone."), self.yes)?;
         registry.delete_user(&email)?;
         match self.target.format {
             Format::Human => output::print(&format!("deleted {name}"))?,

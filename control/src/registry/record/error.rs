@@ -41,8 +41,14 @@ pub enum RegistryError {
     NoRateLimit,
     /// A malformed bundle, or a bundle with an invalid policy. The text is the code of the reason.
     InvalidBundle(&'static str),
-    /// A revision number that is not greater than all others of the policy.
+    /// A revision that does not follow the newest one of the policy.
     StaleRevision,
+    /// A bundle, or a change of keys, that no registered key of the policy's name has signed.
+    UntrustedSigner,
+    /// A policy's name without registered keys.
+    NoSigners,
+    /// A change of keys that was signed for another version of the keys.
+    OutdatedSigners,
     /// A policy or a revision that is not in the registry.
     UnknownPolicy,
     /// An invalid address of a database.
@@ -91,6 +97,9 @@ impl RegistryError {
             Self::NoRateLimit => "no_rate_limit",
             Self::InvalidBundle(_) => "invalid_bundle",
             Self::StaleRevision => "stale_revision",
+            Self::UntrustedSigner => "untrusted_signer",
+            Self::NoSigners => "no_signers",
+            Self::OutdatedSigners => "outdated_signers",
             Self::UnknownPolicy => "unknown_policy",
             Self::DatabaseUrl(_) => "invalid_database_url",
             Self::Database(_) | Self::Migration(_) | Self::File(_) | Self::Corrupt(_) => {
@@ -110,6 +119,7 @@ impl RegistryError {
             | Self::Invalid { .. }
             | Self::NoRateLimit
             | Self::InvalidBundle(_)
+            | Self::UntrustedSigner
             | Self::DatabaseUrl(_) => Kind::Invalid,
             Self::UnknownToken | Self::UnknownUser | Self::UnknownPolicy => Kind::Unknown,
             Self::DuplicateToken
@@ -117,6 +127,8 @@ impl RegistryError {
             | Self::AlreadyRotated
             | Self::TokenDisabled
             | Self::StaleRevision
+            | Self::NoSigners
+            | Self::OutdatedSigners
             | Self::TokenExpired => Kind::Conflict,
             Self::Database(_)
             | Self::Migration(_)
@@ -146,9 +158,19 @@ impl fmt::Display for RegistryError {
             Self::InvalidBundle(why) => {
                 write!(f, "not a signed policy that a data plane accepts: {why}")
             }
-            Self::StaleRevision => {
-                f.write_str("a revision with this or a greater number exists: fetch the newest and try again")
-            }
+            Self::StaleRevision => f.write_str(
+                "it does not follow the newest revision: fetch that one and try again; if another key signed it, \
+                 pass its public key with `--keys`",
+            ),
+            Self::UntrustedSigner => f.write_str(
+                "no key that the registry knows for this policy has signed it: a registered key, or the owner of the \
+                 database, registers others with `keyswap policy trust`",
+            ),
+            Self::NoSigners => f.write_str(
+                "the registry knows no keys for this policy: register them with \
+                 `keyswap policy trust NAME --keys FILE --database URL`",
+            ),
+            Self::OutdatedSigners => f.write_str("the keys of this policy have changed: try again"),
             Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),
             Self::Database(error) => write!(f, "the database does not answer: {error}"),

@@ -12,3 +12,4 @@ pub(super) mod policy;
 pub(crate) mod policy_token;
 pub(super) mod rate_limit;
 pub(super) mod secret_text;
+pub(super) mod signers;

@@ -4,6 +4,7 @@ use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use super::model::{rfc3339, time};
+use super::signers::Signers;
 
 /// A revision of a policy, without its bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub struct PolicyStatus {
     pub revisions: Vec<Revision>,
     /// The data planes, in the order of their names.
     pub planes: Vec<Plane>,
+    /// The keys that may sign, `None` if the registry knows none: it then accepts no revision.
+    pub signers: Option<Signers>,
 }
 
 /// A report that a data plane sends with its request for a policy.
@@ -63,4 +66,10 @@ pub struct Report {
     pub problem: Option<String>,
     /// The problem in words.
     pub detail: Option<String>,
+}
+
+/// Returns true for a valid name: 1 to 64 letters, digits, `-` or `_`.
+pub(in crate::registry) fn is_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_part)
 }

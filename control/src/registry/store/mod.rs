@@ -16,6 +16,7 @@ mod page;
 mod policies;
 mod postgres;
 mod sign_in;
+mod signers;
 mod sqlite;
 mod tokens;
 mod users;

@@ -25,8 +25,6 @@ macro_rules! plane {
     };
 }
 
-const NEWEST: &str = "SELECT max(revision) FROM policy_revisions WHERE name = $1";
-
 #[derive(sqlx::FromRow)]
 struct RevisionRow {
     name: String,
@@ -82,7 +80,8 @@ impl Store {
         &self,
         name: &str,
     ) -> Result<Option<i64>, RegistryError> {
-        Ok(sqlx::query_scalar(NEWEST).bind(name).fetch_one(&self.reader).await?)
+        let newest = sqlx::query_scalar("SELECT max(revision) FROM policy_revisions WHERE name = $1");
+        Ok(newest.bind(name).fetch_one(&self.reader).await?)
     }
 
     /// Returns the number and the bundle of a revision. `None` selects the newest revision.
@@ -185,11 +184,52 @@ impl Store {
 }
 
 impl Write {
-    pub(in crate::registry) async fn newest_revision(
+    /// Returns the bundle of a revision.
+    pub(in crate::registry) async fn bundle_at(
         &mut self,
         name: &str,
-    ) -> Result<Option<i64>, RegistryError> {
-        Ok(sqlx::query_scalar(NEWEST).bind(name).fetch_one(self.connection()).await?)
+        revision: i64,
+    ) -> Result<Option<String>, RegistryError> {
+        let found =
+            sqlx::query_scalar("SELECT bundle FROM policy_revisions WHERE name = $1 AND revision = $2")
+                .bind(name)
+                .bind(revision)
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(found)
+    }
+
+    /// Returns the number and the bundle of the next greater revision.
+    pub(in crate::registry) async fn bundle_after(
+        &mut self,
+        name: &str,
+        revision: i64,
+    ) -> Result<Option<(i64, String)>, RegistryError> {
+        let found = sqlx::query_as(
+            "SELECT revision, bundle FROM policy_revisions WHERE name = $1 AND revision > $2
+             ORDER BY revision LIMIT 1",
+        )
+        .bind(name)
+        .bind(revision)
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(found)
+    }
+
+    /// Deletes the revisions after this one, and the reports on them: their numbers are used again.
+    pub(in crate::registry) async fn delete_revisions_after(
+        &mut self,
+        name: &str,
+        revision: i64,
+    ) -> Result<(), RegistryError> {
+        for statement in [
+            "DELETE FROM policy_revisions WHERE name = $1 AND revision > $2",
+            "UPDATE policy_planes SET refused = NULL, problem = NULL, detail = NULL
+             WHERE name = $1 AND refused > $2",
+        ] {
+            sqlx::query::<Any>(statement).bind(name).bind(revision).execute(self.connection()).await?;
+        }
+        Ok(())
     }
 
     pub(in crate::registry) async fn insert_revision(

@@ -134,6 +134,11 @@ impl<'a> UnverifiedJws<'a> {
     pub(crate) fn unverified_payload(&self) -> &[u8] {
         &self.payload
     }
+
+    /// Returns the payload as bytes of its own, whether or not its signature holds.
+    pub(crate) fn into_unverified_payload(self) -> Vec<u8> {
+        self.payload
+    }
 }
 
 impl Header {

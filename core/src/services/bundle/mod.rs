@@ -3,5 +3,7 @@
 mod signed;
 mod source;
 
-pub use self::signed::{BUNDLE_TYPE, BundleError, MAX_BUNDLE_BYTES, SignedBundle};
+pub use self::signed::{
+    BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
+};
 pub(crate) use self::source::{Bundles, Offer};

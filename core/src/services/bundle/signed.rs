@@ -1,12 +1,13 @@
 //! A signed policy (RFC 7515). Trust comes from the signing key, not from the server of the file.
 //!
 //! The signature is checked before anything of the content is read. The name and the revision are part of what was
-//! signed, so that no policy passes for another or for a newer one.
+//! signed, so that no policy passes for another or for a newer one. So is the revision that the signer built on.
 
 use std::fmt;
 
 use serde_json::Value;
 
+use crate::base::{Digest, UnixTime};
 use crate::identity::jwt::{JwkSet, SignatureVerifier, UnverifiedJws};
 use crate::policy::{PolicyErrors, RolloutPolicy};
 use crate::syntax::json;
@@ -15,16 +16,31 @@ use crate::syntax::json;
 pub const BUNDLE_TYPE: &str = "keyswap-policy+jws";
 /// The longest bundle that is read, in bytes.
 pub const MAX_BUNDLE_BYTES: usize = 1024 * 1024;
+/// The greatest revision, 2^53 − 1: the greatest integer that every reader of JSON holds exactly (RFC 8259, section 6).
+pub const MAX_REVISION: u64 = (1 << 53) - 1;
 
 /// A policy whose signature holds.
 #[derive(Clone, Debug)]
 pub struct SignedBundle {
     /// The name, among all policies of a registry.
     pub name: String,
-    /// The revision. Each is greater than the one before.
+    /// The revision, at most [`MAX_REVISION`]. Each is greater than the one before.
     pub revision: u64,
+    /// The bundle that the signer built on. `None` for the first of a name, and for bundles of older commands.
+    pub follows: Option<Follows>,
+    /// The time from which on the bundle is not installed any more. `None` without an expiry.
+    pub expires_at: Option<UnixTime>,
     /// The policy.
     pub policy: RolloutPolicy,
+}
+
+/// The bundle before another, as the signer knew it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follows {
+    /// The revision, smaller than that of the bundle that follows.
+    pub revision: u64,
+    /// The SHA-256 of the bundle's text.
+    pub digest: Digest,
 }
 
 /// An error of a bundle, which holds nothing of the content but the places of a policy's errors.
@@ -41,6 +57,8 @@ pub enum BundleError {
     Name,
     /// The revision is below the one in force, or below the least that is taken.
     Older,
+    /// The bundle has expired.
+    Expired,
     /// The policy has errors.
     Policy(PolicyErrors),
 }
@@ -54,6 +72,7 @@ impl BundleError {
             Self::Unverifiable => "unverifiable",
             Self::Name => "other_name",
             Self::Older => "older",
+            Self::Expired => "expired",
             Self::Policy(_) => "bad_policy",
         }
     }
@@ -69,6 +88,7 @@ impl fmt::Display for BundleError {
             Self::Unverifiable => "its signature cannot be checked now",
             Self::Name => "it has another name",
             Self::Older => "it is older than the one in force",
+            Self::Expired => "it has expired",
             Self::Policy(errors) => return errors.fmt(f),
         })
     }
@@ -85,28 +105,17 @@ impl SignedBundle {
         keys: &JwkSet,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, BundleError> {
-        let text = text.trim_ascii_end();
-        let jws = UnverifiedJws::parse_of_type(text, BUNDLE_TYPE, MAX_BUNDLE_BYTES)
-            .map_err(|_| BundleError::Form)?;
-        let key = keys.select(&jws).map_err(|_| BundleError::Signature)?;
-        match jws.signature_holds(key, verifier) {
-            Ok(true) => Self::read(jws.unverified_payload(), name),
-            Ok(false) => Err(BundleError::Signature),
-            Err(_) => Err(BundleError::Unverifiable),
-        }
+        Self::read(&verified_payload(text, BUNDLE_TYPE, keys, verifier)?, name)
     }
 
-    /// Reads the content for the programs that sign or store bundles. The form is checked, and the signature is not.
+    /// Returns the name that a bundle claims, for registries that choose the keys by it. The signature is not checked.
     ///
     /// # Errors
-    /// See [`BundleError`].
-    pub fn peek(text: &[u8]) -> Result<Self, BundleError> {
-        let text = text.trim_ascii_end();
-        let jws = UnverifiedJws::parse_of_type(text, BUNDLE_TYPE, MAX_BUNDLE_BYTES)
-            .map_err(|_| BundleError::Form)?;
-        let payload = json::parse(jws.unverified_payload()).map_err(|_| BundleError::Form)?;
-        let name = payload.get("name").and_then(Value::as_str).ok_or(BundleError::Form)?;
-        Self::read(jws.unverified_payload(), name)
+    /// [`BundleError::Form`] for a text that is no bundle with a name.
+    pub fn claimed_name(text: &[u8]) -> Result<String, BundleError> {
+        let payload =
+            json::parse(parse(text, BUNDLE_TYPE)?.unverified_payload()).map_err(|_| BundleError::Form)?;
+        payload.get("name").and_then(Value::as_str).map(str::to_owned).ok_or(BundleError::Form)
     }
 
     fn read(payload: &[u8], name: &str) -> Result<Self, BundleError> {
@@ -114,9 +123,64 @@ impl SignedBundle {
         if payload.get("name").and_then(Value::as_str) != Some(name) {
             return Err(BundleError::Name);
         }
-        let revision = payload.get("revision").and_then(Value::as_u64).ok_or(BundleError::Form)?;
+        let revision =
+            payload.get("revision").and_then(Value::as_u64).filter(|number| *number <= MAX_REVISION);
+        let revision = revision.ok_or(BundleError::Form)?;
+        let follows = optional(&payload, "follows", Follows::read)?;
+        if follows.is_some_and(|before| before.revision >= revision) {
+            return Err(BundleError::Form);
+        }
+        let expires_at = optional(&payload, "expires_at", |at| UnixTime::from_rfc3339(at.as_str()?))?;
         let policy = payload.get("policy").ok_or(BundleError::Form)?;
         let policy = RolloutPolicy::from_value(policy).map_err(BundleError::Policy)?;
-        Ok(Self { name: name.to_owned(), revision, policy })
+        Ok(Self { name: name.to_owned(), revision, follows, expires_at, policy })
+    }
+
+    /// Returns true if the bundle has expired at this time.
+    pub fn has_expired(&self, now: UnixTime) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+impl Follows {
+    fn read(value: &Value) -> Option<Self> {
+        let revision = value.get("revision")?.as_u64()?;
+        let digest = Digest::from_hex(value.get("sha256")?.as_str()?)?;
+        Some(Self { revision, digest })
+    }
+}
+
+/// Verifies the signature of a JWS of exactly this type, and returns its payload.
+///
+/// # Errors
+/// [`BundleError::Form`], [`BundleError::Signature`] or [`BundleError::Unverifiable`].
+pub fn verified_payload(
+    text: &[u8],
+    typ: &str,
+    keys: &JwkSet,
+    verifier: &dyn SignatureVerifier,
+) -> Result<Vec<u8>, BundleError> {
+    let jws = parse(text, typ)?;
+    let key = keys.select(&jws).map_err(|_| BundleError::Signature)?;
+    match jws.signature_holds(key, verifier) {
+        Ok(true) => Ok(jws.into_unverified_payload()),
+        Ok(false) => Err(BundleError::Signature),
+        Err(_) => Err(BundleError::Unverifiable),
+    }
+}
+
+fn parse<'a>(text: &'a [u8], typ: &str) -> Result<UnverifiedJws<'a>, BundleError> {
+    UnverifiedJws::parse_of_type(text.trim_ascii_end(), typ, MAX_BUNDLE_BYTES).map_err(|_| BundleError::Form)
+}
+
+/// Reads a member that may be absent or null. A member with another value than `read` accepts is an error.
+fn optional<T>(
+    payload: &Value,
+    name: &str,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Result<Option<T>, BundleError> {
+    match payload.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => read(value).map(Some).ok_or(BundleError::Form),
     }
 }

@@ -3,6 +3,10 @@
 //!
 //! The newest policy is kept in shared memory, so that a worker that begins anew has it at once. There it is checked
 //! like anywhere else. A policy that cannot be fetched, read or compiled changes nothing: the one in force stays.
+//!
+//! An expiry is a bound on what is installed: a bundle that has expired is not taken from a registry. One that expires in
+//! force stays, for new workers of the process too, and is reported: an outage of the publishers must not become one of
+//! the data planes.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -10,7 +14,7 @@ use std::time::Duration;
 use percent_encoding::utf8_percent_encode;
 
 use super::signed::{BundleError, SignedBundle};
-use crate::base::{Digest, Moment, Pause, doubled};
+use crate::base::{Digest, Moment, Pause, UnixTime, doubled};
 use crate::host::{Environment, SharedValue, SlotKind, Store, Update};
 use crate::identity::jwt::SignatureVerifier;
 use crate::policy::{BundleSource, PolicyError, PolicyErrors};
@@ -24,6 +28,8 @@ use crate::syntax::UNRESERVED;
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// The pause after the first failure, while there is no policy at all.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The report on a policy that has expired in force.
+const IN_FORCE_EXPIRED: &str = "the policy in force has expired and stays until the next one";
 /// The longest text in a report, in bytes.
 const MAX_REPORT_BYTES: usize = 300;
 
@@ -42,6 +48,10 @@ pub(crate) struct Bundles {
 struct State {
     /// The revision in force.
     revision: Option<u64>,
+    /// The expiry of the policy in force.
+    expires_at: Option<UnixTime>,
+    /// Set where the log has the expiry of the policy in force.
+    told_expiry: bool,
     /// The last policy that could not be taken, and its error.
     refused: Option<(Digest, BundleError)>,
     pause: Pause,
@@ -73,6 +83,8 @@ impl Bundles {
         let meaning = format!("bundle\0{}{}\0{}", source.url.authority, source.url.path, source.name);
         let state = State {
             revision: None,
+            expires_at: None,
+            told_expiry: false,
             refused: None,
             pause: Pause::at_most(MAX_PAUSE.max(source.poll)),
             asking_until: Moment::default(),
@@ -134,7 +146,7 @@ impl Bundles {
         }
         let body = store.get(&SlotKind::Bundle.key(&self.digest)).ok()??;
         let text = SharedValue::<0>::decode(&body, &self.digest)?.bytes;
-        self.open(text, verifier)
+        self.open(text, None, verifier)
     }
 
     /// Takes the answer to a call. The offer is `None` where nothing is new.
@@ -146,7 +158,7 @@ impl Bundles {
     ) -> (FetchOutcome, Option<Result<Offer, BundleError>>) {
         let opened = match answer {
             FetchAnswer::Response { status: 304, .. } => Ok(None),
-            FetchAnswer::Response { status: 200, body } => Ok(self.open(body, verifier)),
+            FetchAnswer::Response { status: 200, body } => Ok(self.open(body, Some(now.unix()), verifier)),
             FetchAnswer::Response { status: 404, .. } => Err(FetchOutcome::NotFound),
             FetchAnswer::Response { .. } => Err(FetchOutcome::Unavailable),
             FetchAnswer::Failed => Err(FetchOutcome::Failed),
@@ -163,9 +175,11 @@ impl Bundles {
     }
 
     /// Notes that the policy of this revision was compiled and is in force, and shares its text.
-    pub(crate) fn taken(&self, revision: u64, text: &[u8], store: &dyn Store) {
+    pub(crate) fn taken(&self, revision: u64, expires_at: Option<UnixTime>, text: &[u8], store: &dyn Store) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.revision = Some(revision);
+            state.expires_at = expires_at;
+            state.told_expiry = false;
             state.refused = None;
         }
         if self.newest(store).is_some_and(|present| present >= revision) {
@@ -180,6 +194,14 @@ impl Bundles {
         }
     }
 
+    /// Returns true once, when the policy in force has expired.
+    pub(crate) fn expires(&self, now: Moment) -> bool {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return false };
+        let is_news = state.has_expired(now) && !state.told_expiry;
+        state.told_expiry |= is_news;
+        is_news
+    }
+
     /// Notes that an offer could not be compiled.
     pub(crate) fn refused(&self, text: &[u8], errors: PolicyErrors) {
         if let Ok(mut state) = self.state.try_borrow_mut() {
@@ -187,7 +209,13 @@ impl Bundles {
         }
     }
 
-    fn open(&self, text: &[u8], verifier: &dyn SignatureVerifier) -> Option<Result<Offer, BundleError>> {
+    /// Verifies a bundle. `now` is `None` for one that a worker of this process has installed: its expiry is passed over.
+    fn open(
+        &self,
+        text: &[u8],
+        now: Option<UnixTime>,
+        verifier: &dyn SignatureVerifier,
+    ) -> Option<Result<Offer, BundleError>> {
         let digest = Digest::of(text);
         let mut state = self.state.try_borrow_mut().ok()?;
         if state.refused.as_ref().is_some_and(|(refused, _)| *refused == digest) {
@@ -196,9 +224,15 @@ impl Bundles {
         let least = state.revision.unwrap_or_default().max(self.source.minimum_revision);
         match SignedBundle::open(text, &self.source.name, &self.source.keys, verifier) {
             Ok(bundle) if state.revision == Some(bundle.revision) => None,
-            Ok(bundle) if bundle.revision >= least => Some(Ok(Offer { bundle, text: text.to_vec() })),
+            Ok(bundle) if bundle.revision >= least && !now.is_some_and(|now| bundle.has_expired(now)) => {
+                Some(Ok(Offer { bundle, text: text.to_vec() }))
+            }
             result => {
-                let error = result.err().unwrap_or(BundleError::Older);
+                let error = match result {
+                    Ok(bundle) if bundle.revision >= least => BundleError::Expired,
+                    Ok(_) => BundleError::Older,
+                    Err(error) => error,
+                };
                 // A signature that cannot be checked now may be checked later.
                 if !matches!(error, BundleError::Unverifiable) {
                     state.refused = Some((digest, error.clone()));
@@ -218,6 +252,8 @@ impl Bundles {
             let (refused, problem, detail) = (refused.to_hex(), error.code(), error.to_string());
             let detail = escaped(&detail);
             path.extend(["&refused=", &refused, "&problem=", problem, "&detail=", &detail]);
+        } else if state.has_expired(now) {
+            path.extend(["&problem=", BundleError::Expired.code(), "&detail=", &escaped(IN_FORCE_EXPIRED)]);
         }
         let mut request = FetchRequest::get(cluster, url.https, &url.authority, path, *timeout)
             .header("accept", "application/jose")
@@ -267,6 +303,10 @@ impl Bundles {
 }
 
 impl State {
+    fn has_expired(&self, now: Moment) -> bool {
+        self.expires_at.is_some_and(|at| at <= now.unix())
+    }
+
     fn is_asking(&self, now: Moment) -> bool {
         now < self.asking_until && self.asking_until <= now.after(MAX_PAUSE)
     }

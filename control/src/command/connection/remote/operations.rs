@@ -12,7 +12,7 @@ use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
     Created, KnownToken, Listing, NewToken, NewUser, Page, PolicyStatus, Revision, Rotation, SecretText,
-    Source, Status, Token, User, UserPatch,
+    SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -135,8 +135,19 @@ impl Operations for Remote {
         Ok(self.get::<Bundle>(&["policies", name, "revisions", &revision.to_string()])?.bundle)
     }
 
-    fn publish(&self, bundle: &str) -> anyhow::Result<Revision> {
-        self.ask(Method::POST, &["policies"], &json!({"bundle": bundle}))
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision> {
+        self.ask(Method::POST, &["policies"], &json!({"bundle": bundle, "keys": keys.document()}))
+    }
+
+    fn trust(&self, _: &str, _: &SignerKeys) -> anyhow::Result<Signers> {
+        anyhow::bail!(
+            "through a server a registered key has to sign this: pass it with `--key`, or open the database with \
+             `--database`"
+        )
+    }
+
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers> {
+        self.ask(Method::PUT, &["policies", name, "signers"], &json!({"request": request}))
     }
 }
 

@@ -4,4 +4,5 @@ mod requests;
 mod structure;
 mod subcommand;
 
+pub(super) use structure::{compare, in_words};
 pub(super) use subcommand::Diff;

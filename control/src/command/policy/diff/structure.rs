@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::command::terminal::output::visible;
 
 /// The sections in the order of the report. The members of the first [`NAMED`] sections have names from the policy.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "tokens",
     "principals",
     "issuers",
@@ -23,6 +23,7 @@ const SECTIONS: [&str; 12] = [
     "gateway",
     "registry",
     "rate_limit",
+    "mode",
     "slots",
     "cors",
     "resource",
@@ -32,7 +33,7 @@ const NAMED: usize = 5;
 
 /// One difference between the policies.
 #[derive(Serialize)]
-pub(super) struct Change {
+pub(in crate::command::policy) struct Change {
     section: String,
     /// The entry of the section: a token's id, an issuer's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +95,8 @@ fn scale(section: &str, field: &str) -> Scale {
         ("tokens" | "principals", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
         ("tokens", "status") => Scale::Ranks(&["disabled", "active"]),
         ("issuers", "principals") => Scale::Ranks(&["known", "any"]),
+        // A policy in shadow mode refuses nothing.
+        ("mode", _) => Scale::Ranks(&["enforce", "shadow", "shadow, with its header"]),
         ("rate_limit", "failure_mode_allow") => Scale::Ranks(&["false", "true"]),
         _ => Scale::None,
     }
@@ -109,7 +112,7 @@ fn effect_of_coming(section: &str) -> Option<Effect> {
 }
 
 /// Returns all changes, in the order of the sections.
-pub(super) fn compare(before: &Value, after: &Value) -> Vec<Change> {
+pub(in crate::command::policy) fn compare(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     for (index, section) in SECTIONS.into_iter().enumerate() {
         let of = |outline: &Value| outline.get(section).cloned().unwrap_or_default();
@@ -178,7 +181,15 @@ fn compare_entry(
                 }
             }
         }
-        (before, after) => changes.push(change(None, Kind::Changed, None, before, after)),
+        (before, after) => {
+            changes.push(change(
+                None,
+                Kind::Changed,
+                effect(scale(section, ""), before, after),
+                before,
+                after,
+            ));
+        }
     }
 }
 
@@ -248,7 +259,7 @@ fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
 }
 
 /// Returns the changes as text, grouped by section.
-pub(super) fn in_words(changes: &[Change]) -> String {
+pub(in crate::command::policy) fn in_words(changes: &[Change]) -> String {
     let mut text = String::new();
     let mut section = "";
     for change in changes {

@@ -1,12 +1,10 @@
 //! The document of a revision: a policy, or a policy and a candidate; and the steps of a rollout.
 
-use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use keyswap_core::services::{MAX_BUNDLE_BYTES, SignedBundle};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::command::terminal::output::visible;
 use crate::registry::RateLimit;
 
 /// The version of a document with a candidate.
@@ -52,14 +50,22 @@ struct Rollout {
     candidate: Option<Trial>,
 }
 
-#[derive(Deserialize)]
-struct Payload {
-    policy: Value,
-}
-
 impl From<RateLimit> for Fallback {
     fn from(bound: RateLimit) -> Self {
         Self { refusals: bound.requests(), per: format!("{}s", bound.seconds()) }
+    }
+}
+
+impl Trial {
+    /// Returns the settings of the trial in words.
+    pub(super) fn summary(&self) -> String {
+        let words = format!("decides for {} %, compared for {} %", self.percent, self.compare.unwrap_or(100));
+        match &self.fallback {
+            Some(Fallback { refusals, per }) => {
+                format!("{words}, ends after {refusals} refusals in {}", visible(per))
+            }
+            None => words,
+        }
     }
 }
 
@@ -72,18 +78,6 @@ impl Document {
         let rollout = serde_json::from_value(document).context("the rollout cannot be read")?;
         let Rollout { version: _, stable, candidate } = rollout;
         Ok(Self { stable, candidate })
-    }
-
-    /// Returns the document in a bundle, without verifying the signature: data planes verify it.
-    pub(super) fn of_bundle(bundle: &str) -> anyhow::Result<Self> {
-        const CORRUPT: &str = "the registry holds a revision that cannot be read";
-        if bundle.len() > MAX_BUNDLE_BYTES || SignedBundle::peek(bundle.as_bytes()).is_err() {
-            bail!(CORRUPT);
-        }
-        let payload = bundle.split('.').nth(1).context(CORRUPT)?;
-        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).context(CORRUPT)?;
-        let Payload { policy } = serde_json::from_slice(&payload).context(CORRUPT)?;
-        Self::of(policy)
     }
 
     /// Returns the document as data planes read it.

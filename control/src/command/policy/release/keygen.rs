@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::next_revision::MAX_KEY_BYTES;
+use super::keys::MAX_KEY_BYTES;
 use super::signing_key::{Algorithm, SigningKey};
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;

@@ -2,8 +2,12 @@
 //!
 //! A revision is immutable. Each step of a rollout (widening a candidate's share, promoting it, rolling back) is a new
 //! revision, so data planes only move to greater numbers.
+//!
+//! A registry is not believed. What it returns is verified with keys of the operator before it is shown or signed anew.
+mod changes;
 mod document;
 mod keygen;
+mod keys;
 mod next_revision;
 mod promote;
 mod publish;
@@ -11,6 +15,8 @@ mod rollback;
 mod show;
 mod signing_key;
 mod status;
+mod trust;
+mod verified;
 mod wait;
 
 pub(super) use keygen::Keygen;
@@ -19,3 +25,4 @@ pub(super) use publish::Publish;
 pub(super) use rollback::Rollback;
 pub(super) use show::Show;
 pub(super) use status::Status;
+pub(super) use trust::Trust;

@@ -7,7 +7,7 @@ use crate::command::terminal::exit::{self, Exit};
 
 /// Promote the candidate to the policy in force, or change its share
 ///
-/// With `--percent` it stays a candidate, with another share of principals. Raising the share only adds principals.
+/// Shows the changes and asks before it signs. With `--percent` it stays a candidate, with another share of principals. Raising the share only adds principals.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy promote <NAME> --key <FILE> [OPTIONS]",
@@ -26,11 +26,11 @@ pub(crate) struct Promote {
 impl Promote {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let opened = self.release.open()?;
-        let newest = opened.newest()?;
+        let newest = opened.newest()?.document.clone();
         let document = match self.percent {
             Some(percent) => newest.with_percent(percent)?,
             None => newest.promoted()?,
         };
-        self.release.publish(&opened, document, None)
+        self.release.publish_confirmed(&opened, document)
     }
 }

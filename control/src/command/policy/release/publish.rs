@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use keyswap_core::services::MAX_REVISION;
 
 use super::document::{Fallback, Trial};
 use super::next_revision::{Release, read};
@@ -16,13 +17,13 @@ use crate::registry::RateLimit;
 /// Data planes with `keyswap-bundle/v1` fetch the policy within seconds and verify its signature. They keep their
 /// current policy if the new one is not valid. With `--candidate` the policy in force stays: the candidate decides for
 /// a share of principals, and both policies are compared. The metric `keyswap_divergences` counts the requests that
-/// they decide differently.
+/// they decide differently. It shows the changes and asks before it signs.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy publish <NAME> <FILE> --key <FILE> [OPTIONS]",
     after_help = exit::help(
         "  keyswap policy publish prod policy.yaml --key policy.key --server https://keyswap.example.com\n  \
-         keyswap policy publish prod next.yaml --candidate --percent 0 --key policy.key --wait 1m"
+         keyswap policy publish prod next.yaml --candidate --percent 0 --key policy.key --yes --wait 1m"
     )
 )]
 pub(crate) struct Publish {
@@ -48,9 +49,15 @@ pub(crate) struct Publish {
     fall_back: Option<RateLimit>,
     /// Revision number to use in place of the next; must be greater than all earlier numbers, in data planes also
     ///
-    /// For a registry that was restored from a backup: data planes refuse revisions that are older than their own.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+    /// At most 1000000 greater than the newest. For a registry that was restored from a backup: data planes refuse revisions that are older than their own.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "candidate",
+          value_parser = clap::value_parser!(u64).range(1..=MAX_REVISION))]
     revision: Option<u64>,
+    /// Discard newer revisions in the registry that none of the keys has signed
+    ///
+    /// For a registry that another party has written to. Revisions that a registered key has signed stay.
+    #[arg(long, conflicts_with = "candidate")]
+    discard_unsigned: bool,
 }
 
 impl Publish {
@@ -60,19 +67,21 @@ impl Publish {
             Err(exit) => return Ok(exit),
         };
         let opened = self.release.open()?;
-        let document = if self.candidate {
+        if self.candidate {
             if policy.candidate.is_some() {
                 bail!("a rollout cannot be a candidate: publish it without `--candidate`, or pass a policy");
             }
-            opened.newest()?.with_candidate(Trial {
+            let document = opened.newest()?.document.clone().with_candidate(Trial {
                 policy: policy.stable,
                 percent: self.percent,
                 compare: self.compare,
                 fallback: self.fall_back.map(Fallback::from),
-            })
-        } else {
-            policy
-        };
-        self.release.publish(&opened, document, self.revision)
+            });
+            return self.release.publish_confirmed(&opened, document);
+        }
+        if !self.discard_unsigned {
+            opened.require_signed()?;
+        }
+        self.release.publish(&opened, policy, self.revision)
     }
 }

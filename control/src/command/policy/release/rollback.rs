@@ -4,13 +4,14 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::document::Document;
-use super::next_revision::{Opened, Release, document};
+use super::next_revision::{Opened, Release};
+use super::verified::Verified;
 use crate::command::terminal::exit::{self, Exit};
 
 /// Remove the candidate, or roll back to an earlier policy
 ///
 /// Without `--to`, removes the candidate. Without a candidate, rolls back to the newest earlier policy that differs
-/// from the one in force. Either way the result is a new revision.
+/// from the one in force. Either way the result is a new revision. Shows the changes and asks before it signs.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy rollback <NAME> --key <FILE> [OPTIONS]",
@@ -30,21 +31,28 @@ impl Rollback {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let opened = self.release.open()?;
         let newest = opened.newest()?;
+        let fetch =
+            |revision| Verified::require(&*opened.registry, &self.release.name, revision, &opened.keys);
         let document = match self.to {
-            Some(revision) => document(&*opened.registry, &self.release.name, revision)?,
-            None if newest.candidate.is_some() => newest.without_candidate(),
-            None => self.before(&opened, &newest)?,
+            Some(revision) => fetch(revision)?.document,
+            None if newest.document.candidate.is_some() => newest.document.clone().without_candidate(),
+            None => before(&opened, newest, &fetch)?,
         };
-        self.release.publish(&opened, document, None)
+        self.release.publish_confirmed(&opened, document)
     }
+}
 
-    fn before(&self, opened: &Opened, newest: &Document) -> anyhow::Result<Document> {
-        for revision in opened.registry.policy(&self.release.name)?.revisions.iter().skip(1) {
-            let document = document(&*opened.registry, &revision.name, revision.revision)?;
-            if document.stable != newest.stable {
-                return Ok(document.without_candidate());
-            }
+/// Returns the newest earlier document whose stable policy differs.
+fn before(
+    opened: &Opened,
+    newest: &Verified,
+    fetch: &dyn Fn(i64) -> anyhow::Result<Verified>,
+) -> anyhow::Result<Document> {
+    for revision in opened.revisions.iter().skip(1) {
+        let document = fetch(revision.revision)?.document;
+        if document.stable != newest.document.stable {
+            return Ok(document.without_candidate());
         }
-        None.context("there is no earlier policy that differs: pass a revision with `--to`")
     }
+    None.context("there is no earlier policy that differs: pass a revision with `--to`")
 }

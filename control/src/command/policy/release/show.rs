@@ -1,25 +1,31 @@
 //! `keyswap policy show`: the document of a revision.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::Args;
 
-use super::next_revision::document;
+use super::keys::read_public;
+use super::verified::Verified;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 
-/// Print the policy document of a revision
+/// Print the policy document of a revision, after verifying who signed it
 #[derive(Args)]
 #[command(
-    override_usage = "keyswap policy show <NAME> [OPTIONS]",
+    override_usage = "keyswap policy show <NAME> --keys <FILE> [OPTIONS]",
     after_help = exit::help(
-        "  keyswap policy show prod --server https://keyswap.example.com > policy.yaml\n  \
-         keyswap policy show prod --revision 12 --format json"
+        "  keyswap policy show prod --keys policy-keys.json --server https://keyswap.example.com > policy.yaml\n  \
+         keyswap policy show prod --keys policy-keys.json --revision 12 --format json"
     )
 )]
 pub(crate) struct Show {
     /// Name of the policy
     name: String,
+    /// Public keys of the signers, a JWK Set as `policy keygen` prints it
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
     /// Revision to print (default: the newest)
     #[arg(long, value_name = "NUMBER")]
     revision: Option<i64>,
@@ -29,6 +35,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        let keys = read_public(&self.keys)?;
         let registry = self.target.open()?;
         let revision = match self.revision {
             Some(revision) => revision,
@@ -36,7 +43,8 @@ impl Show {
                 registry.policy(&self.name)?.revisions.first().context("no revision is published")?.revision
             }
         };
-        let document = document(&*registry, &self.name, revision)?.into_value();
+        let verified = Verified::require(&*registry, &self.name, revision, &keys)?;
+        let document = verified.document.into_value();
         match self.target.format {
             Format::Human => output::print(serde_saphyr::to_string(&document)?.trim_end())?,
             Format::Json => output::print_json(&document)?,

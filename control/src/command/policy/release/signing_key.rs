@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use keyswap_core::base::UnixTime;
-use keyswap_core::services::{BUNDLE_TYPE, MAX_BUNDLE_BYTES};
+use keyswap_core::services::{BUNDLE_TYPE, Follows, MAX_BUNDLE_BYTES};
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
@@ -19,6 +19,33 @@ use zeroize::Zeroizing;
 pub(super) enum SigningKey {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
+}
+
+/// The content of a bundle.
+pub(super) struct Bundle<'a> {
+    pub(super) name: &'a str,
+    pub(super) revision: u64,
+    pub(super) follows: Option<Follows>,
+    pub(super) expires_at: Option<UnixTime>,
+    pub(super) policy: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    name: &'a str,
+    revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follows: Option<Base>,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    policy: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Base {
+    revision: u64,
+    sha256: String,
 }
 
 /// A public key in the form that data planes read (RFC 7517).
@@ -99,18 +126,32 @@ impl SigningKey {
         Jwk { point, kid, alg, r#use: "sig" }
     }
 
-    /// Returns a bundle: the document with a name and a revision number, as a compact JWS (RFC 7515). A bundle of more
-    /// than [`MAX_BUNDLE_BYTES`] is an error.
-    pub(super) fn sign(&self, name: &str, revision: u64, document: &Value) -> anyhow::Result<String> {
+    /// Returns a signed bundle. A bundle of more than [`MAX_BUNDLE_BYTES`] is an error.
+    pub(super) fn bundle(&self, bundle: &Bundle<'_>) -> anyhow::Result<String> {
+        let base = |it: Follows| Base { revision: it.revision, sha256: it.digest.to_hex() };
+        let payload = serde_json::to_value(Payload {
+            name: bundle.name,
+            revision: bundle.revision,
+            follows: bundle.follows.map(base),
+            created_at: crate::registry::now().to_string(),
+            expires_at: bundle.expires_at.map(|at| at.to_string()),
+            policy: bundle.policy,
+        })?;
+        let bundle = self.sign(BUNDLE_TYPE, &payload)?;
+        anyhow::ensure!(
+            bundle.len() <= MAX_BUNDLE_BYTES,
+            "the signed bundle has {} bytes, more than the {MAX_BUNDLE_BYTES} that data planes accept: move its tokens to a \
+             registry",
+            bundle.len()
+        );
+        Ok(bundle)
+    }
+
+    /// Returns a payload as a compact JWS of this type (RFC 7515).
+    pub(super) fn sign(&self, typ: &str, payload: &Value) -> anyhow::Result<String> {
         let Jwk { alg, kid, .. } = self.public();
-        let header = json!({"alg": alg, "kid": kid, "typ": BUNDLE_TYPE});
-        let payload = json!({
-            "name": name,
-            "revision": revision,
-            "created_at": UnixTime(crate::registry::now().0).to_string(),
-            "policy": document,
-        });
-        let [header, payload] = [header, payload].map(|part| BASE64URL.encode(part.to_string()));
+        let header = json!({"alg": alg, "kid": kid, "typ": typ});
+        let [header, payload] = [&header, payload].map(|part| BASE64URL.encode(part.to_string()));
         let text = format!("{header}.{payload}");
         let signature = match self {
             Self::Ed25519(pair) => pair.sign(text.as_bytes()).as_ref().to_vec(),
@@ -119,14 +160,7 @@ impl SigningKey {
                 signature.ok().context("the system's random number generator failed")?.as_ref().to_vec()
             }
         };
-        let bundle = format!("{text}.{}", BASE64URL.encode(signature));
-        anyhow::ensure!(
-            bundle.len() <= MAX_BUNDLE_BYTES,
-            "the signed bundle has {} bytes, more than the {MAX_BUNDLE_BYTES} that data planes accept: move its tokens to a \
-             registry",
-            bundle.len()
-        );
-        Ok(bundle)
+        Ok(format!("{text}.{}", BASE64URL.encode(signature)))
     }
 }
 

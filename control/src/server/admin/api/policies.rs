@@ -1,5 +1,5 @@
-//! `/admin/api/policies`: signed policies, and the data planes that run them. The server has no signing key: policies
-//! are signed where they are published.
+//! `/admin/api/policies`: signed policies, the data planes that run them, and the keys that may sign. The server has no
+//! signing key: policies and changes of the keys are signed where they are made.
 
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
@@ -7,7 +7,7 @@ use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::registry::{Actor, PolicyStatus, RegistryError, Revision};
+use crate::registry::{Actor, PolicyStatus, RegistryError, Revision, SignerKeys, Signers};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -16,6 +16,15 @@ use crate::server::state::State;
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     bundle: String,
+    /// The public keys to register with the first revision of a name, a JWK Set.
+    keys: Option<Value>,
+}
+
+/// A change of the keys, signed by a registered key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignersRequest {
+    request: String,
 }
 
 pub(super) async fn list(Extract(state): Extract<State>) -> Result<Answer<Value>, Problem> {
@@ -25,9 +34,20 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Answer<Value>
 pub(super) async fn publish(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
-    Json(New { bundle }): Json<New>,
+    Json(New { bundle, keys }): Json<New>,
 ) -> Result<(StatusCode, Answer<Revision>), Problem> {
-    Ok((StatusCode::CREATED, Answer(state.registry().publish(&bundle, &actor).await?)))
+    let keys = keys.map(SignerKeys::of).transpose()?;
+    let published = state.registry().publish(&bundle, keys.as_ref(), &actor).await?;
+    Ok((StatusCode::CREATED, Answer(published)))
+}
+
+pub(super) async fn trust(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Segment(name): Segment,
+    Json(SignersRequest { request }): Json<SignersRequest>,
+) -> Result<Answer<Signers>, Problem> {
+    Ok(Answer(state.registry().trust_signed(&name, &request, &actor).await?))
 }
 
 pub(super) async fn show(

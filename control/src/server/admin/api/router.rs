@@ -2,7 +2,9 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use keyswap_core::identity::jwt::MAX_SET_BYTES;
+use keyswap_core::services::MAX_BUNDLE_BYTES;
 
 use super::{audit, policies, tokens, users};
 use crate::server::state::State;
@@ -10,8 +12,8 @@ use crate::server::state::State;
 /// The largest body of an import: the tokens of the largest policy.
 const MAX_IMPORT_BYTES: usize = 8 * 1024 * 1024;
 
-/// The largest body with a signed policy. Data planes refuse longer bundles.
-const MAX_BUNDLE_BODY_BYTES: usize = keyswap_core::services::MAX_BUNDLE_BYTES + 1024;
+/// The largest body with a signed policy, and the keys that may sign. Data planes refuse longer bundles.
+const MAX_BUNDLE_BODY_BYTES: usize = MAX_BUNDLE_BYTES + MAX_SET_BYTES + 1024;
 
 pub(in crate::server::admin) fn router() -> Router<State> {
     Router::new()
@@ -26,6 +28,10 @@ pub(in crate::server::admin) fn router() -> Router<State> {
             get(policies::list).post(policies::publish).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
         )
         .route("/policies/{name}", get(policies::show))
+        .route(
+            "/policies/{name}/signers",
+            put(policies::trust).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
+        )
         .route("/policies/{name}/revisions/{revision}", get(policies::bundle))
         .route("/audit", get(audit::list))
 }

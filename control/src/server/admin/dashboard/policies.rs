@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::layout::{PageError, Place, page};
 use super::list::{List, table};
 use super::time;
-use crate::registry::{self, Plane, PolicyStatus, Revision};
+use crate::registry::{self, Plane, PolicyStatus, Revision, SignerKeys, Signers};
 use crate::server::extract::Segment;
 use crate::server::state::State;
 
@@ -42,7 +42,7 @@ pub(super) async fn show(
     Extract(state): Extract<State>,
     Segment(name): Segment,
 ) -> Result<Response, PageError> {
-    let PolicyStatus { revisions, planes } = state.registry().policy(&name).await?;
+    let PolicyStatus { revisions, planes, signers } = state.registry().policy(&name).await?;
     let newest = revisions.first().map(|revision| revision.revision);
     let now = registry::now();
     let running = List {
@@ -59,9 +59,27 @@ pub(super) async fn show(
         p { a href="/admin/policies" { "← All policies" } }
         (running.markup())
         h2 { "Revisions" }
+        (signed_by(signers.as_ref()))
         (table(&["Revision", "SHA-256", "Candidate", "Published (UTC)", "By"], &revision_rows(&revisions)))
     };
     Ok(page(StatusCode::OK, Place::Policies, &name, &content))
+}
+
+/// Returns a sentence about the keys that may sign.
+fn signed_by(signers: Option<&Signers>) -> Markup {
+    let keys = signers.and_then(|signers| SignerKeys::of(signers.keys.clone()).ok());
+    html! {
+        @match &keys {
+            Some(keys) => p {
+                "The registry accepts revisions that one of these keys has signed: "
+                code .long { (keys.kids().join(", ")) }
+            },
+            None => p {
+                "The registry knows no keys for this policy and accepts no revision. To register them, run "
+                code { "keyswap policy trust" } "."
+            },
+        }
+    }
 }
 
 /// Returns the row of a policy, with its newest revision.
