@@ -1,4 +1,4 @@
-//! What `policy` commands sign and show: only what a known key has signed, after the changes were confirmed.
+//! The rules for signers: `policy` commands sign and show only what a known key has signed, after a confirmation.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
