@@ -242,7 +242,10 @@ pub(crate) fn peer() -> Option<IpAddr> {
 
 /// Returns whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.
 pub(crate) fn is_answered_by_upstream() -> bool {
-    property("response\0code_details\0").is_ok_and(|details| details == b"via_upstream")
+    // An upstream that does not open a WebSocket has details of its own.
+    property("response\0code_details\0").is_ok_and(|details| {
+        matches!(details.as_slice(), b"via_upstream" | b"websocket_handshake_unsuccessful")
+    })
 }
 
 /// Sets `wasm.<name>` in the filter state. The filter state serves logs only, so failing is not an error.

@@ -245,32 +245,26 @@ fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
     conclude(request, &decision)
 }
 
-/// Removes the headers of an upstream's answer that are not for the caller. Returns the reply to give in place of an answer
-/// that must not be seen. What Envoy answers itself passes.
+/// Removes the headers of an answer that are not for the caller. Returns the reply to give in place of an answer that must
+/// not be seen. What Envoy answers itself is not replaced.
 fn hide(response: &ResponseHeaders, count: usize) -> Option<LocalReply> {
-    let hidden = host::header_map(Map::ResponseHeaders, count).and_then(|lines| {
-        let mut hidden: Vec<Vec<u8>> = Vec::new();
-        for line in lines.iter() {
-            let (name, value) = line?;
-            if response.hides(name, value) {
-                hidden.push(name.to_vec());
-            }
-        }
-        Ok(hidden)
-    });
-    let replaced = response.replaces(Answer.value(":status").as_deref());
-    if (replaced.is_none() && matches!(&hidden, Ok(names) if names.is_empty())) || !Answer.is_of_upstream() {
-        return None;
-    }
-    if replaced.is_some() {
-        return replaced;
-    }
-    let removed =
-        hidden.and_then(|names| names.iter().try_for_each(|name| host::remove(Map::ResponseHeaders, name)));
-    removed.err().map(|error| {
+    let replaced = response.replaces(Answer.value(":status").as_deref()).filter(|_| Answer.is_of_upstream());
+    replaced.or_else(|| {
+        let error = remove_hidden(response, count).err()?;
         log::error!("an answer could not be read: {error}");
-        LocalReply::host_failure()
+        Some(LocalReply::host_failure())
     })
+}
+
+fn remove_hidden(response: &ResponseHeaders, count: usize) -> Result<(), HostError> {
+    let lines = host::header_map(Map::ResponseHeaders, count)?;
+    for line in lines.iter() {
+        let (name, value) = line?;
+        if response.hides(name, value) {
+            host::remove(Map::ResponseHeaders, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends the stream here. Where even that fails, the stream stays paused: it is never forwarded.

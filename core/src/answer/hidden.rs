@@ -46,7 +46,8 @@ fn is_one_of(name: &[u8], names: &[&str]) -> bool {
     names.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
 }
 
-/// Returns whether a header tells a limit of the account. `Retry-After` does not: clients need it.
+/// Returns whether a header tells a limit of the account. `Retry-After` does not: clients need it. Nor does a header in
+/// which Envoy speaks of itself.
 fn tells_limit(name: &[u8]) -> bool {
     let begins = |word: &[u8], with: &str| {
         word.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
@@ -57,7 +58,8 @@ fn tells_limit(name: &[u8]) -> bool {
         is_behind_rate = word.eq_ignore_ascii_case(b"rate");
         is_limit || word.eq_ignore_ascii_case(b"quota")
     });
-    is_rate_limit
+    let is_of_envoy = begins(name, "x-envoy-");
+    (!is_of_envoy && is_rate_limit)
         || words(name).next_back().is_some_and(|last| is_one_of(last, &LAST_WORDS_OF_LIMITS))
         || is_one_of(name, &OTHER_LIMITS)
 }
@@ -101,6 +103,7 @@ mod tests {
             ("x-fireworks-developer-email", false, true),
             ("dg-project-id", false, true),
             ("x-hf-bill-to", false, true),
+            ("x-envoy-ratelimited", false, false),
             ("retry-after", false, false),
             ("retry-after-ms", false, false),
             ("x-should-retry", false, false),
