@@ -20,5 +20,7 @@ mod support;
 mod tokens;
 mod users;
 
+#[path = "../shared/revisions.rs"]
+mod revisions;
 #[path = "../shared/tls.rs"]
 mod tls;
