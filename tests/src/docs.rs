@@ -17,11 +17,19 @@ pub use pages::{BOOK, Chapter, Page, chapters, pages};
 pub use parts::{current, scripts};
 pub use tables::alerts;
 
-use std::fs;
+use std::{env, fs};
 
 use anyhow::Result;
 
 use crate::tools::project_root;
+
+/// The variable that makes tests write what they would compare: documents, manifests, pictures.
+pub const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
+
+/// Returns whether tests write what they would compare.
+pub fn is_update() -> bool {
+    env::var_os(UPDATE).is_some()
+}
 
 /// Updates the generated parts of all documents.
 pub fn update() -> Result<()> {

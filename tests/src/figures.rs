@@ -7,6 +7,7 @@ mod report;
 mod statistics;
 mod targets;
 
+pub(crate) use markdown::heading;
 pub use markdown::{document, judgement, summary};
 pub use report::{FILE, Machine, Metric, Report, Row, Table};
 pub use statistics::{Spread, spread};

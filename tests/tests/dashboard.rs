@@ -2,7 +2,6 @@
 //!
 //! `tests/browser/dashboard.mjs` does it and says what does not hold. Its screenshots are in `target/screenshots`.
 
-use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
@@ -12,15 +11,13 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::tools::{installed, of_debian, project_root, run};
 
-use keyswap_tests::{KEYSWAP, Registry, Request};
+use keyswap_tests::{KEYSWAP, Registry, Request, docs};
 use serde_json::{Value, json};
 
 const PROXY: &str = "https://llm.acme.example";
 const FILES: [&str; 4] = ["package.json", "package-lock.json", "dashboard.mjs", "pictures.mjs"];
 /// The pictures of the book, in `docs/pictures`.
 const PICTURES: [&str; 3] = ["dashboard-token.png", "dashboard-tokens.png", "dashboard-policy.png"];
-/// The variable that makes the test update the pictures of the book.
-const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 const NODE_REMEDY: &str = "install Node.js 20 or newer with npm (Debian: `apt install nodejs npm`)";
 
 #[test]
@@ -72,7 +69,7 @@ fn the_pictures_of_the_book_are_taken_from_the_dashboard() -> Result<()> {
     for name in PICTURES {
         let picture = fs::read(taken.path().join(name))?;
         let in_book = project_root().join("docs/pictures").join(name);
-        if env::var_os(UPDATE).is_some() {
+        if docs::is_update() {
             fs::write(&in_book, &picture)?;
         }
         // Fonts and times of day differ between machines; the size of a page does not.

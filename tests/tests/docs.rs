@@ -6,12 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::Reason;
 use keyswap_tests::{
     Bootstrap, KEYSWAP,
-    docs::{self, Page},
+    docs::{self, Page, UPDATE},
     tools,
 };
 
-/// The variable that makes this test update the generated parts.
-const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 /// The maximum length of README.md.
 const MAX_README_LINES: usize = 150;
 
@@ -22,7 +20,7 @@ fn page(path: &str) -> Result<Page> {
 
 #[test]
 fn the_generated_parts_of_the_documents_are_current() -> Result<()> {
-    if env::var_os(UPDATE).is_some() {
+    if docs::is_update() {
         return docs::update();
     }
     for page in docs::pages()? {

@@ -1,16 +1,15 @@
 //! The output of `keyswap render`: it equals the files of `envoy/`, and Envoy runs it.
 
-use std::{env, fs};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Bootstrap, Envoy, FILTER, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, rendered, tools,
+    Bootstrap, Envoy, FILTER, Registry, Request, Script, Scripted, Setup, Standin, TOKEN,
+    docs::{self, UPDATE},
+    rendered, tools,
 };
 use serde_json::{Value, json};
-
-/// Set, it makes this test write the files anew.
-const UPDATE: &str = "KEYSWAP_UPDATE_DOCS";
 
 /// Configurations that other tests start, with the test.
 const STARTED_BY: [(&str, &str); 5] = [
@@ -35,7 +34,7 @@ const READ_BY: [(&str, &str); 7] = [
 #[test]
 fn the_files_of_the_repository_are_what_the_command_writes() -> Result<()> {
     for rendered in &rendered::RENDERED {
-        if env::var_os(UPDATE).is_some() {
+        if docs::is_update() {
             rendered.update()?;
         }
         for (path, text) in rendered.files()? {

@@ -1,7 +1,6 @@
 //! `cargo xtask up`: the printed commands work, and Ctrl-C leaves no process behind.
 
 use std::{
-    env,
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _, Seek as _},
     net::{TcpListener, TcpStream},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use keyswap_tests::tools;
+use keyswap_tests::{docs, tools};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -282,7 +281,7 @@ impl FirstRun<'_> {
 fn keep_first_run(run: &FirstRun<'_>) -> Result<()> {
     let file = tools::project_root().join("xtask/tests/first-run.txt");
     let transcript = run.transcript()?;
-    if env::var_os("KEYSWAP_UPDATE_DOCS").is_some() {
+    if docs::is_update() {
         fs::write(&file, &transcript)?;
     }
     let kept = fs::read_to_string(&file)?;

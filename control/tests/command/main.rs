@@ -19,5 +19,7 @@ mod tokens;
 mod usage;
 mod users;
 
+#[path = "../shared/revisions.rs"]
+mod revisions;
 #[path = "../shared/tls.rs"]
 mod tls;

@@ -10,6 +10,7 @@ use keyswap_core::base::Digest;
 use serde_json::{Value, json};
 
 use crate::confirm::{read_until, rest, terminal};
+use crate::revisions::insert_revision;
 use crate::support::{Folder, Run, assert_only_text, keyswap_with, policy};
 
 /// A database with two revisions of an operator: a policy, and a candidate at 10 %.
@@ -75,23 +76,8 @@ impl Desk {
         runtime.block_on(async { run(&Registry::open(&self.url.parse().unwrap()).await.unwrap()).await })
     }
 
-    /// Writes a revision past the registry, as an owner of the database can.
     fn insert(&self, revision: i64, bundle: &str) {
-        sqlx::any::install_default_drivers();
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let pool = sqlx::AnyPool::connect(&self.url).await.unwrap();
-            sqlx::query::<sqlx::Any>(
-                "INSERT INTO policy_revisions (name, revision, bundle, digest, sha256, published_at, published_by)
-                 VALUES ('prod', $1, $2, $3, $3, 1, 'nobody')",
-            )
-            .bind(revision)
-            .bind(bundle)
-            .bind(Digest::of(bundle.as_bytes()).to_hex())
-            .execute(&pool)
-            .await
-            .unwrap();
-            pool.close().await;
-        });
+        tokio::runtime::Runtime::new().unwrap().block_on(insert_revision(&self.url, revision, bundle));
     }
 }
 

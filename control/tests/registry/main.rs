@@ -23,5 +23,7 @@ mod tls_server;
 mod tokens;
 mod users;
 
+#[path = "../shared/revisions.rs"]
+mod revisions;
 #[path = "../shared/tls.rs"]
 mod tls;

@@ -9,6 +9,7 @@ use keyswap_tests::SigningKey;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::revisions::insert_revision;
 use crate::server::Server;
 use crate::support::{Database, admin, on_both_databases};
 
@@ -62,22 +63,8 @@ fn forge(bundle: &str) -> String {
     format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode([7; 64]))
 }
 
-/// Writes a revision past the registry, as an owner of the database can.
 async fn insert(database: &Database, revision: i64, bundle: &str) {
-    sqlx::any::install_default_drivers();
-    let url = database.url();
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
-    sqlx::query::<sqlx::Any>(
-        "INSERT INTO policy_revisions (name, revision, bundle, digest, sha256, published_at, published_by)
-         VALUES ('prod', $1, $2, $3, $3, 1, 'nobody')",
-    )
-    .bind(revision)
-    .bind(bundle)
-    .bind(Digest::of(bundle.as_bytes()).to_hex())
-    .execute(&pool)
-    .await
-    .unwrap();
-    pool.close().await;
+    insert_revision(&database.url(), revision, bundle).await;
 }
 
 async fn publish(registry: &Registry, bundle: &str, keys: &SignerKeys) -> Result<i64, &'static str> {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::{
     KEYSWAP,
     clients::matrix::{ROWS, WS},
+    figures::heading,
     tools::{ENVOY_VERSION, OLDEST_WASMTIME_VERSION, WASH_VERSION, WASMTIME_VERSION, project_root},
 };
 
@@ -175,8 +176,4 @@ pub(super) fn alert(name: &str) -> Result<String> {
         of(&rule.annotations, "summary"),
         rule.expr.trim_end()
     ))
-}
-
-fn heading(names: &[&str]) -> String {
-    format!("| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()))
 }

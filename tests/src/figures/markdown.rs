@@ -234,7 +234,8 @@ fn millis(row: &Row, metric: Metric) -> String {
     spread.map(|spread| format!("{:.2} ms", spread.median / 1000.0)).unwrap_or_default()
 }
 
-fn heading(names: &[&str]) -> String {
+/// Returns the first two lines of a table with these columns.
+pub(crate) fn heading(names: &[&str]) -> String {
     format!("| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()))
 }
 
