@@ -51,6 +51,7 @@ impl Policy {
             "resource": self.resource.as_ref().map(Resource::outline),
             "status": {"allow": self.status.map(status)},
             "answers": {"pass": answers(self.answers)},
+            "revoke": if self.ends_exchanges { "streams" } else { "requests" },
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
-use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, promises, until};
+use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, WITH_TRAILERS, promises, until};
 use serde_json::Value;
 
 use crate::{KEY, TOKEN, chat, in_front_of, models, setup};
@@ -283,6 +283,22 @@ fn half_a_request_is_none() -> Result<()> {
     ensure!(wasmtime.send(&models())?.status == 200);
     until("the good one has arrived", || Ok(standin.received().iter().any(|it| it.target == "/v1/models")))?;
     ensure!(standin.take().iter().all(|it| it.target == "/v1/models"), "half a request was taken for one");
+    Ok(())
+}
+
+#[test]
+fn trailers_of_an_answer_tell_no_more_of_the_account_than_its_headers() -> Result<()> {
+    let upstream = Scripted::start(|_| WITH_TRAILERS)?;
+    let wasmtime = in_front_of(upstream.address())?;
+    let head = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: h\r\nconnection: close\r\nte: trailers\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut caller = TcpStream::connect(wasmtime.address())?;
+    caller.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer)?;
+    ensure!(answer.contains("2\r\n{}\r\n0\r\n") && !answer.contains("org-1"), "{answer}");
+    ensure!(!answer.contains("remaining-tokens: 7"), "{answer}");
     Ok(())
 }
 
