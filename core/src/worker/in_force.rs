@@ -7,6 +7,7 @@ use super::next::{Background, Next};
 use super::rollout::Rollout;
 use super::ticket::{Entry, Ticket};
 use crate::base::Moment;
+use crate::host::Store;
 use crate::judge::{Decision, Observation, Request};
 use crate::services::bundle::Bundles;
 use crate::services::{Fetch, Resolution};
