@@ -239,7 +239,9 @@ fn property(path: &str) -> Result<Vec<u8>, HostError> {
 
 /// Returns the id of this Envoy's node.
 pub(crate) fn node_id() -> String {
-    property("node\0id\0").map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
+    // Older versions of Envoy know the second path only.
+    let id = property("xds\0node\0id\0").or_else(|_| property("node\0id\0"));
+    id.map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
 }
 
 /// Returns the address of the connection's other end, where it has one.
