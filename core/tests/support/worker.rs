@@ -238,8 +238,11 @@ impl Worker {
         }
     }
 
-    /// Follows the feed, with this part of it.
+    /// Follows the feed, with this part of it. A part without a history is of the same one as all others.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
+        let mut part = part.clone();
+        let history = format!("{:016x}", part["sequence"].as_u64().unwrap_or_default() + 1);
+        part.as_object_mut().unwrap().entry("history").or_insert_with(|| history.into());
         let due = self.inner.due(now, store).fetches;
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();

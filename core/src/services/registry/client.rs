@@ -132,7 +132,7 @@ impl Registry {
         let Ok(state) = self.state.try_borrow() else { return Value::Null };
         json!({
             "authority": self.policy.url.authority,
-            "position": state.feed.position(),
+            "position": state.feed.position().map(|position| position.change),
             "feed_failures": state.feed_pause.failures(),
             "records": state.records.len(),
             "unknown": state.unknown.len(),

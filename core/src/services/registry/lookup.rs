@@ -128,7 +128,7 @@ impl Registry {
         let Some(digest) = subject.digest() else { return failed };
         let found = self.read(subject, &digest, answer, now);
         let outcome = match &found {
-            Ok(found) if !found.is_believed(&state.feed, &digest, as_of.change) => FetchOutcome::Stale,
+            Ok(found) if !found.is_believed(&state.feed, &digest, as_of.position) => FetchOutcome::Stale,
             Ok(Found::Record(..)) => FetchOutcome::Found,
             Ok(Found::Nothing) => FetchOutcome::NotFound,
             Err(outcome) => *outcome,
@@ -142,7 +142,7 @@ impl Registry {
                 let shared = SharedRecord {
                     digest: state.place(&digest),
                     version,
-                    as_of: as_of.change,
+                    as_of: as_of.position,
                     asked_at: as_of.at,
                     leased_until: Moment::default(),
                     record: Some(&body),
@@ -208,7 +208,7 @@ impl Registry {
         let value = store.get(&SlotKind::Record.key(&place)).ok()??;
         let shared = SharedRecord::decode(&value, &place)?;
         let is_fresh = now.is_within(self.policy.positive, shared.asked_at)
-            && state.feed.has_heard_of(shared.as_of.max(shared.version));
+            && state.feed.has_heard_of(shared.version);
         if !is_fresh || !state.feed.believes(digest, shared.version, shared.as_of) {
             return None;
         }

@@ -37,7 +37,7 @@ pub(super) struct Memory {
     charged: BTreeSet<Digest>,
     /// The registry's address and protocol: records of another one in shared memory are not this one's.
     scope: Digest,
-    /// The number of times that the registry was put back.
+    /// The number of times that the registry began a new history.
     resets: u64,
     /// The theoretical arrival time of the lookup budget, see [`Gcra`]. A call takes from the budget, and gives back
     /// what it took if the token is known.
@@ -135,7 +135,7 @@ impl Memory {
     }
 
     pub(super) fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
-        if part.reset {
+        if self.feed.is_new_history(part) {
             self.resets = self.resets.wrapping_add(1);
             self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
@@ -158,7 +158,7 @@ impl Memory {
     }
 
     pub(super) fn as_of(&self, now: Moment) -> AsOf {
-        AsOf { at: now, change: self.feed.position().unwrap_or_default() }
+        AsOf { at: now, position: self.feed.position().unwrap_or_default() }
     }
 }
 
