@@ -237,9 +237,7 @@ fn after_the_registry_was_put_back_what_it_knew_before_is_not_believed_and_what_
 
 #[test]
 fn of_a_registry_with_another_history_nothing_is_missed_whatever_its_numbers() {
-    let part = |sequence: u64, history: Option<&str>, reset: bool| {
-        json!({"sequence": sequence, "history": history, "reset": reset, "changes": []})
-    };
+    let part = |sequence: u64, history: Option<&str>, reset: bool| json!({"sequence": sequence, "history": history, "reset": reset, "changes": []});
     let (one, other) = (Some("00000000000000aa"), Some("00000000000000bb"));
     // The first two are told by a registry that compares histories; the rest must be seen without its help.
     for (what, sequence, history, reset) in [
@@ -263,9 +261,7 @@ fn of_a_registry_with_another_history_nothing_is_missed_whatever_its_numbers() {
 
 #[test]
 fn a_record_of_a_lost_future_is_not_believed_once_the_numbers_have_caught_up() {
-    let part = |sequence: u64, history: &str| {
-        json!({"sequence": sequence, "history": history, "reset": false, "changes": []})
-    };
+    let part = |sequence: u64, history: &str| json!({"sequence": sequence, "history": history, "reset": false, "changes": []});
     let lost = |_: &str| Answer::record(TOKEN, 3);
     let store = MemoryStore::default();
     let old = Worker::new(&keyswap());
@@ -275,7 +271,11 @@ fn a_record_of_a_lost_future_is_not_believed_once_the_numbers_have_caught_up() {
     let new = Worker::new(&keyswap());
     new.hear(&store, at(1), &part(5, "0000000000000005"));
     new.hear(&store, at(2), &part(9, "00000000000000bb"));
-    assert_eq!(new.ask(&store, TOKEN, at(3), &unknown), 401, "what the old one shared is not of this history");
+    assert_eq!(
+        new.ask(&store, TOKEN, at(3), &unknown),
+        401,
+        "what the old one shared is not of this history"
+    );
 }
 
 #[test]

@@ -113,7 +113,8 @@ async fn a_failed_sign_in_has_no_known_author_and_locks_out_no_other_address(dat
     let server = Server::start(&database.url());
     let stranger = builder().local_address(IpAddr::from([127, 0, 0, 2])).build().unwrap();
     let guess = async || {
-        let request = stranger.post(format!("{}/admin/session", server.url)).header("x-keyswap-client", "test");
+        let request =
+            stranger.post(format!("{}/admin/session", server.url)).header("x-keyswap-client", "test");
         request.json(&json!({"password": "SENTINEL-wrong"})).send().await.unwrap().status().as_u16()
     };
     for _ in 0..10 {

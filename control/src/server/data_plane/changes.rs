@@ -20,7 +20,7 @@ const MAX_WAIT_SECONDS: u64 = 60;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Since {
+pub(super) struct Cursor {
     /// The sequence number of the last answer; absent in the first request
     #[param(minimum = 0)]
     since: Option<i64>,
@@ -38,7 +38,7 @@ pub(super) struct Since {
     get,
     path = "/v1/changes",
     tag = "changes",
-    params(Since),
+    params(Cursor),
     security(("registry_token" = [])),
     responses(
         (status = 200, description = "The changes", body = Feed),
@@ -47,7 +47,7 @@ pub(super) struct Since {
 )]
 pub(super) async fn changes(
     Extract(state): Extract<State>,
-    Parameters(Since { since, history, wait }): Parameters<Since>,
+    Parameters(Cursor { since, history, wait }): Parameters<Cursor>,
 ) -> Result<Json<Feed>, Problem> {
     if since.is_some_and(|since| since < 0) || wait > MAX_WAIT_SECONDS {
         let detail = format!("expected `since` from 0, and `wait` up to {MAX_WAIT_SECONDS} seconds");

@@ -223,7 +223,11 @@ mod tests {
             (10, 0, false, true),
             (11, 0, false, true),
         ] {
-            assert_eq!(feed.is_new_history(&of(change, history, reset)), is_new, "{change} {history} {reset}");
+            assert_eq!(
+                feed.is_new_history(&of(change, history, reset)),
+                is_new,
+                "{change} {history} {reset}"
+            );
         }
         feed.follow(&of(11, 0, false));
         assert!(feed.is_new_history(&of(12, 0, false)), "what tells no history may have missed a change");
@@ -240,7 +244,10 @@ mod tests {
         assert_eq!(read(body.as_bytes()), Some(expect));
         for absent in [r#""history":null,"#, ""] {
             let body = body.replace(r#""history":"00000000000003f1","#, absent);
-            assert_eq!(read(body.as_bytes()).map(|part| part.position), Some(Position { change: 9, history: 0 }));
+            assert_eq!(
+                read(body.as_bytes()).map(|part| part.position),
+                Some(Position { change: 9, history: 0 })
+            );
         }
         for bad in [r#""3f1""#, r#""00000000000003F1""#, r#""+0000000000003f1""#, "1009", r#""""#] {
             let body = body.replace(r#""00000000000003f1""#, bad);

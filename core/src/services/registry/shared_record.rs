@@ -63,8 +63,7 @@ pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> R
 pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<(), StoreError> {
     let none = Moment::default();
     let as_of = Position::default();
-    let tombstone =
-        SharedRecord { digest, version, as_of, asked_at: none, leased_until: none, record: None };
+    let tombstone = SharedRecord { digest, version, as_of, asked_at: none, leased_until: none, record: None };
     store.update(&SlotKind::Record.key(&digest), &mut |value| {
         let present = value.and_then(|value| SharedRecord::decode(value, &digest));
         match present {
