@@ -64,7 +64,8 @@ fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
 
 /// Answers like a change feed without changes.
 fn quiet_feed(call: &Call) -> Script {
-    let nothing = Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#);
+    let nothing =
+        Script::answer(200, r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#);
     if call.target.contains("wait=") {
         return Script::After(Duration::from_secs(4), Box::new(nothing));
     }
@@ -303,7 +304,8 @@ fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
         let is_revoked = is_revoked.load(Ordering::SeqCst);
         let feed = |changes: &[Value]| {
             let sequence = if is_revoked { 2 } else { 1 };
-            let feed = json!({"sequence": sequence, "reset": false, "changes": changes});
+            let history = format!("{sequence:016x}");
+            let feed = json!({"sequence": sequence, "history": history, "reset": false, "changes": changes});
             Script::After(Duration::from_millis(100), Box::new(Script::answer(200, feed.to_string())))
         };
         match call.target.strip_prefix("/v1/tokens/") {
