@@ -104,9 +104,13 @@ impl SigningKey {
 
     /// Returns a payload as a compact JWS of this type (RFC 7515).
     pub fn sign(&self, typ: &str, payload: &Value) -> anyhow::Result<String> {
+        self.sign_encoded(typ, &BASE64URL.encode(payload.to_string()))
+    }
+
+    /// Returns a payload, which is encoded already, as a compact JWS of this type.
+    pub fn sign_encoded(&self, typ: &str, payload: &str) -> anyhow::Result<String> {
         let Jwk { alg, kid, .. } = self.public();
-        let header = json!({"alg": alg, "kid": kid, "typ": typ});
-        let [header, payload] = [&header, payload].map(|part| BASE64URL.encode(part.to_string()));
+        let header = BASE64URL.encode(json!({"alg": alg, "kid": kid, "typ": typ}).to_string());
         let text = format!("{header}.{payload}");
         let signature = match self {
             Self::Ed25519(pair) => pair.sign(text.as_bytes()).as_ref().to_vec(),

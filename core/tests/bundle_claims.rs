@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
-use keyswap_core::identity::jwt::{JwkSet, PureRust};
+use keyswap_core::identity::jwt::{JwkSet, PureRust, Quorum};
 use keyswap_core::services::{BUNDLE_TYPE, MAX_REVISION, SignedBundle};
 use serde_json::{Value, json};
 use support::plane::Plane;
@@ -53,6 +53,7 @@ fn written(seconds: i64) -> String {
 fn what_a_bundle_says_of_itself_is_read_or_refused() {
     let signer = Signer::new(1, "k");
     let keys = JwkSet::parse(json!({"keys": [signer.jwk()]}).to_string().as_bytes()).unwrap();
+    let keys = Quorum::new(keys, 1).unwrap();
     let rows = [
         (7, json!({}), Ok((None, None))),
         (7, json!({"follows": null, "expires_at": null}), Ok((None, None))),

@@ -376,6 +376,7 @@ fn a_bundle_says_what_is_wrong_with_it() {
     let set =
         keyswap_core::identity::jwt::JwkSet::parse(json!({"keys": [signer.jwk()]}).to_string().as_bytes())
             .unwrap();
+    let set = keyswap_core::identity::jwt::Quorum::new(set, 1).unwrap();
     let open = |text: &str| {
         SignedBundle::open(text.as_bytes(), "prod", &set, &keyswap_core::identity::jwt::PureRust)
     };
@@ -409,6 +410,22 @@ fn errors_of_the_configuration_are_told_with_their_places() {
             json!({"keys": {"keys": [with(&signer.jwk(), &json!({"d": "AQAB"}))]}}),
             "error at `keys`: the key `keys[0]` cannot be used: the private part of the key is published with it",
         ),
+        (
+            json!({"required": 2}),
+            "error at `required`: expected a whole number from 1 to 1, the number of different keys in `keys`",
+        ),
+        (
+            json!({"required": 0}),
+            "error at `required`: expected a whole number from 1 to 1, the number of different keys in `keys`",
+        ),
+        (
+            json!({"keys": {"keys": [signer.jwk(), Signer::new(1, "again").jwk()], "required": 2}}),
+            "error at `keys`: expected a whole number from 1 to 1, the number of different keys in `keys`",
+        ),
+        (
+            json!({"keys": {"keys": [signer.jwk(), Signer::new(2, "two").jwk()], "required": 2}, "required": 1}),
+            "error at `required`: `keys` has another `required`",
+        ),
         (json!({"poll": "0s"}), "error at `poll`: expected a duration from `1s` to `1h`"),
         (
             json!({"credential": {"env": "UNSET"}}),
@@ -420,7 +437,7 @@ fn errors_of_the_configuration_are_told_with_their_places() {
         ),
         (
             json!({"x": 1}),
-            "error at `x`: unknown field; expected `version`, `url`, `plaintext`, `cluster`, `credential`, `name`, `keys`, `poll`, \
+            "error at `x`: unknown field; expected `version`, `url`, `plaintext`, `cluster`, `credential`, `name`, `keys`, `required`, `poll`, \
              `timeout`, `minimum_revision`, `initial`",
         ),
     ] {

@@ -15,6 +15,8 @@ mod handle;
 mod credentials;
 mod feed;
 mod limits;
+mod proposals;
+
 mod policies;
 mod sign_in;
 mod signers;
@@ -35,6 +37,7 @@ pub use record::mark::Mark;
 pub use record::model::{AuditEntry, Listing, Page, Status, Token, TokenRecord, User};
 pub use record::policy::{Plane, PolicyStatus, Report, Revision};
 pub(crate) use record::policy_token;
+pub use record::proposal::Progress;
 pub use record::rate_limit::RateLimit;
 pub(crate) use record::rate_limit::seconds;
 pub use record::secret_text::SecretText;

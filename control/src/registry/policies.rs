@@ -2,19 +2,20 @@
 //! ascending numbers.
 //!
 //! Data planes have public keys of their own and verify the signature. So does the registry, with the keys of the name:
-//! a key of the name signs each revision, and with it the number and the digest of the revision before. A revision that
-//! no key of the name signed can only come from another writer of the database; the next signed one discards it.
+//! keys of the name sign each revision, and with it the number and the digest of the revision before. A revision that
+//! too few keys of the name signed can only come from another writer of the database; the next signed one discards it.
 
 use keyswap_core::base::Digest;
-use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::services::{BundleError, MAX_BUNDLE_BYTES, SignedBundle};
+use keyswap_core::services::{Agreed, MAX_BUNDLE_BYTES, SignedBundle};
 use serde_json::json;
 
 use super::handle::{Registry, Result};
+use super::proposals::{gather, hold};
 use super::record::actor::Actor;
 use super::record::clock::now;
 use super::record::error::RegistryError;
 use super::record::policy::{Plane, PolicyStatus, Report, Revision, is_name};
+use super::record::proposal::{Progress, ProposalKind};
 use super::record::signers::SignerKeys;
 use super::signers::register;
 use super::store::write::Write;
@@ -32,14 +33,20 @@ const MAX_STEP: u64 = 1_000_000;
 const MAX_AUDITED: usize = 50;
 
 impl Registry {
-    /// Publishes a signed policy, which is in force from then on. The first revision of a name registers `keys` as the
-    /// keys of that name, if it has none.
+    /// Publishes a signed policy. It is in force once as many registered keys have signed it as are required; until then it
+    /// is a proposal, in place of another one. The first bundle of a name registers `keys` as the keys of that name, if it
+    /// has none.
     ///
     /// # Errors
     /// [`RegistryError::InvalidBundle`] for a bundle that is malformed or whose policy is invalid,
     /// [`RegistryError::NoSigners`] and [`RegistryError::UntrustedSigner`] for a signature that cannot be trusted,
     /// [`RegistryError::StaleRevision`] for a bundle that does not follow the newest signed revision.
-    pub async fn publish(&self, bundle: &str, keys: Option<&SignerKeys>, actor: &Actor) -> Result<Revision> {
+    pub async fn publish(
+        &self,
+        bundle: &str,
+        keys: Option<&SignerKeys>,
+        actor: &Actor,
+    ) -> Result<Progress<Revision>> {
         if bundle.len() > MAX_BUNDLE_BYTES {
             return Err(RegistryError::InvalidBundle("too_long"));
         }
@@ -50,30 +57,25 @@ impl Registry {
         }
         let mut write = self.0.write().await?;
         let keys = keys_of(&mut write, &name, keys, actor).await?;
-        let signed = SignedBundle::open(bundle.as_bytes(), &name, keys.set(), &PureRust);
-        let signed = signed.map_err(|error| match error {
-            BundleError::Signature => RegistryError::UntrustedSigner,
-            other => RegistryError::InvalidBundle(other.code()),
-        })?;
-        if signed.has_expired(now()) {
-            return Err(RegistryError::InvalidBundle("expired"));
-        }
-        let number = i64::try_from(signed.revision).ok().filter(|number| *number > 0);
-        let revision = Revision {
-            revision: number.ok_or(RegistryError::InvalidBundle("invalid_revision"))?,
-            sha256: signed.policy.sha256(),
-            percent: signed.policy.candidate.as_ref().map(|candidate| candidate.percent),
-            name,
-            published_at: now(),
-            published_by: actor.name().to_owned(),
-        };
-        discard_unsigned(&mut write, &signed, &keys, actor).await?;
-        write.insert_revision(&revision, bundle).await?;
-        let detail =
-            json!({"revision": revision.revision, "sha256": revision.sha256, "percent": revision.percent});
-        write.audit(actor, "policy.publish", &revision.name, &detail).await?;
+        let agreed = gather(&mut write, &name, ProposalKind::Revision, bundle, &keys, true).await?;
+        let published = settle(&mut write, &name, agreed, &keys, actor).await?;
         write.commit().await?;
-        Ok(revision)
+        Ok(published)
+    }
+
+    /// Adds a signature to the revision that waits for signatures, and publishes it when that was the last one.
+    ///
+    /// # Errors
+    /// Those of [`Registry::publish`]; [`RegistryError::UnknownProposal`] if no revision waits for signatures,
+    /// [`RegistryError::StaleProposal`] if another one does.
+    pub async fn sign(&self, name: &str, bundle: &str, actor: &Actor) -> Result<Progress<Revision>> {
+        let mut write = self.0.write().await?;
+        let keys = write.signers(name).await?.ok_or(RegistryError::NoSigners)?;
+        let keys = SignerKeys::of(keys.keys)?;
+        let agreed = gather(&mut write, name, ProposalKind::Revision, bundle, &keys, false).await?;
+        let signed = settle(&mut write, name, agreed, &keys, actor).await?;
+        write.commit().await?;
+        Ok(signed)
     }
 
     /// Returns the newest revision of every policy, in the order of their names.
@@ -88,7 +90,14 @@ impl Registry {
         if revisions.is_empty() && signers.is_none() {
             return Err(RegistryError::UnknownPolicy);
         }
-        Ok(PolicyStatus { revisions, planes: self.0.planes(name).await?, signers })
+        let planes = self.0.planes(name).await?;
+        let (mut proposal, mut proposed_signers) = (None, None);
+        if let Some(present) = &signers {
+            let keys = SignerKeys::of(present.keys.clone())?;
+            proposal = self.proposed_revision(name, &keys).await?;
+            proposed_signers = self.proposed_signers(name, present, &keys).await?;
+        }
+        Ok(PolicyStatus { revisions, planes, signers, proposal, proposed_signers })
     }
 
     /// Returns the number and the bundle of a revision. `None` selects the newest revision.
@@ -142,14 +151,50 @@ async fn keys_of(
     Ok(keys.clone())
 }
 
-/// Checks that the bundle follows the newest signed revision, by number and digest, and deletes the unsigned revisions
+/// Puts a bundle in force that enough keys have signed, or keeps it until they have.
+async fn settle(
+    write: &mut Write,
+    name: &str,
+    agreed: Agreed,
+    keys: &SignerKeys,
+    actor: &Actor,
+) -> Result<Progress<Revision>> {
+    let (signed_by, required) = (agreed.signed_by.clone(), keys.required());
+    let missing = required.saturating_sub(signed_by.len());
+    let bundle = agreed.jws.to_text();
+    if missing > 0 {
+        hold(write, name, ProposalKind::Revision, &agreed, missing, actor).await?;
+    }
+    let signed = SignedBundle::of(agreed, name);
+    let signed = signed.map_err(|error| RegistryError::InvalidBundle(error.code()))?;
+    if signed.has_expired(now()) {
+        return Err(RegistryError::InvalidBundle("expired"));
+    }
+    let change = Revision::of(&signed, now(), actor.name())?;
+    let unsigned = unsigned_after_base(write, &signed, keys).await?;
+    let action = if missing == 0 {
+        discard(write, &signed, unsigned, actor).await?;
+        write.insert_revision(&change, &bundle).await?;
+        write.delete_proposal(name, ProposalKind::Revision).await?;
+        "policy.publish"
+    } else {
+        "policy.propose"
+    };
+    let detail = json!({
+        "revision": change.revision, "sha256": change.sha256, "percent": change.percent, "signed_by": signed_by,
+        "required": required,
+    });
+    write.audit(actor, action, name, &detail).await?;
+    Ok(Progress { change, signed_by, required })
+}
+
+/// Checks that the bundle follows the newest signed revision, by number and digest, and returns the unsigned revisions
 /// after that one. A signed revision after that one is an error: another signer was faster.
-async fn discard_unsigned(
+async fn unsigned_after_base(
     write: &mut Write,
     signed: &SignedBundle,
     keys: &SignerKeys,
-    actor: &Actor,
-) -> Result<()> {
+) -> Result<Vec<i64>> {
     let base = signed.follows.map_or(0, |before| before.revision);
     if signed.revision > base.saturating_add(MAX_STEP) {
         return Err(RegistryError::InvalidBundle("revision_too_far"));
@@ -170,10 +215,21 @@ async fn discard_unsigned(
         unsigned.push(number);
         above = number;
     }
+    Ok(unsigned)
+}
+
+/// Deletes the unsigned revisions after the one that the bundle follows.
+async fn discard(
+    write: &mut Write,
+    signed: &SignedBundle,
+    mut unsigned: Vec<i64>,
+    actor: &Actor,
+) -> Result<()> {
     if unsigned.is_empty() {
         return Ok(());
     }
-    write.delete_revisions_after(&signed.name, base).await?;
+    let base = signed.follows.map_or(Ok(0), |before| i64::try_from(before.revision));
+    write.delete_revisions_after(&signed.name, base.map_err(|_| RegistryError::StaleRevision)?).await?;
     let count = unsigned.len();
     unsigned.truncate(MAX_AUDITED);
     let detail = json!({"count": count, "revisions": unsigned});

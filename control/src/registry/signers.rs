@@ -1,18 +1,18 @@
 //! Operations on the keys that may sign a policy.
 //!
-//! An administrator does not decide who signs: through a server only a registered key changes the keys of its name. The
+//! An administrator does not decide who signs: through a server only registered keys change the keys of their name, as
+//! many as are required. The
 //! database is the authority for the first keys of a name that has revisions already, and for lost keys.
 
-use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::services::{BundleError, verified_payload};
 use serde_json::json;
 
 use super::handle::{Registry, Result};
+use super::proposals::{gather, hold};
 use super::record::actor::Actor;
-use super::record::clock::now;
 use super::record::error::RegistryError;
 use super::record::policy::is_name;
-use super::record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
+use super::record::proposal::{Progress, ProposalKind};
+use super::record::signers::{SignerKeys, Signers, SignersChange};
 use super::store::write::Write;
 
 impl Registry {
@@ -32,32 +32,32 @@ impl Registry {
         Ok(signers)
     }
 
-    /// Replaces the keys of a policy's name by a [`SignersChange`] that a registered key has signed.
+    /// Replaces the keys of a policy's name by a [`SignersChange`] that as many registered keys have signed as are
+    /// required. Until then the change is a proposal, in place of another one.
     ///
     /// # Errors
     /// [`RegistryError::NoSigners`] for a name without keys, [`RegistryError::UntrustedSigner`] for another signature or
     /// another name, [`RegistryError::OutdatedSigners`] for a change of another version than the present one.
-    pub async fn trust_signed(&self, name: &str, request: &str, actor: &Actor) -> Result<Signers> {
+    pub async fn trust_signed(&self, name: &str, request: &str, actor: &Actor) -> Result<Progress<Signers>> {
         let mut write = self.0.write().await?;
         let present = write.signers(name).await?.ok_or(RegistryError::NoSigners)?;
         let trusted = SignerKeys::of(present.keys)?;
-        let payload = verified_payload(request.as_bytes(), SIGNERS_TYPE, trusted.set(), &PureRust);
-        let payload = payload.map_err(|error| match error {
-            BundleError::Signature => RegistryError::UntrustedSigner,
-            other => RegistryError::InvalidBundle(other.code()),
-        })?;
-        let change: SignersChange =
-            serde_json::from_slice(&payload).map_err(|_| RegistryError::InvalidBundle("malformed"))?;
-        if change.name != name {
-            return Err(RegistryError::UntrustedSigner);
-        }
-        if change.version != present.version + 1 {
-            return Err(RegistryError::OutdatedSigners);
-        }
+        let kind = ProposalKind::Signers;
+        let agreed = gather(&mut write, name, kind, request, &trusted, true).await?;
+        let change = SignersChange::read(&agreed.payload, name, present.version)?;
         let keys = SignerKeys::of(change.keys)?;
-        let signers = register(&mut write, name, change.version, &keys, actor).await?;
+        let (signed_by, required) = (agreed.signed_by.clone(), trusted.required());
+        let missing = required.saturating_sub(signed_by.len());
+        let change = if missing == 0 {
+            register(&mut write, name, change.version, &keys, actor).await?
+        } else {
+            hold(&mut write, name, kind, &agreed, missing, actor).await?;
+            let detail = json!({"version": change.version, "signed_by": signed_by, "required": required});
+            write.audit(actor, "policy.trust_proposed", name, &detail).await?;
+            Signers::new(change.version, &keys, actor)
+        };
         write.commit().await?;
-        Ok(signers)
+        Ok(Progress { change, signed_by, required })
     }
 }
 
@@ -69,14 +69,13 @@ pub(super) async fn register(
     keys: &SignerKeys,
     actor: &Actor,
 ) -> Result<Signers> {
-    let signers = Signers {
-        version,
-        keys: keys.document().clone(),
-        changed_at: now(),
-        changed_by: actor.name().to_owned(),
-    };
+    let signers = Signers::new(version, keys, actor);
     write.put_signers(name, &signers).await?;
-    let detail = json!({"version": version, "keys": keys.kids()});
+    // What waited for signatures of the keys before has to be proposed anew.
+    for kind in [ProposalKind::Signers, ProposalKind::Revision] {
+        write.delete_proposal(name, kind).await?;
+    }
+    let detail = json!({"version": version, "keys": keys.kids(), "required": keys.required()});
     write.audit(actor, "policy.trust", name, &detail).await?;
     Ok(signers)
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use keyswap_core::identity::jwt::{JwkSet, PureRust};
+use keyswap_core::identity::jwt::{JwkSet, PureRust, Quorum};
 use keyswap_core::services::SignedBundle;
 use serde_json::{Value, json};
 
@@ -188,7 +188,10 @@ fn what_is_published_is_signed_by_the_key_for_its_name_and_number() {
             let registry = keyswap::registry::Registry::open(&database).await.unwrap();
             registry.bundle("prod", Some(revision)).await.unwrap().1
         });
-        let open = |name: &str, set: &JwkSet| SignedBundle::open(text.as_bytes(), name, set, &PureRust);
+        let open = |name: &str, set: &JwkSet| {
+            let signers = Quorum::new(set.clone(), 1).unwrap();
+            SignedBundle::open(text.as_bytes(), name, &signers, &PureRust)
+        };
         let bundle = open("prod", &set).unwrap();
         assert_eq!(i64::try_from(bundle.revision).unwrap(), revision);
         assert!(open("staging", &set).is_err());

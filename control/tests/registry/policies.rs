@@ -46,7 +46,9 @@ async fn next(registry: &Registry, revision: u64, policy: &Value) -> String {
 
 async fn publish(registry: &Registry, revision: u64) -> Result<Revision, RegistryError> {
     let text = next(registry, revision, &policy("a")).await;
-    registry.publish(&text, Some(&keys(&[&KEY])), &admin()).await
+    let published = registry.publish(&text, Some(&keys(&[&KEY])), &admin()).await?;
+    assert!(published.is_complete());
+    Ok(published.change)
 }
 
 async fn every_revision_is_newer_than_the_one_before(database: &Database) {
@@ -61,7 +63,7 @@ async fn every_revision_is_newer_than_the_one_before(database: &Database) {
     }
     let rollout = json!({"version": "keyswap-rollout/v1", "stable": policy("a"), "candidate": policy("b"), "percent": 25});
     let text = next(&registry, 7, &rollout).await;
-    let second = registry.publish(&text, None, &admin()).await.unwrap();
+    let second = registry.publish(&text, None, &admin()).await.unwrap().change;
     assert_eq!((second.revision, second.percent), (7, Some(25)));
     let late = bundle("prod", 8, &policy("a"));
     let late = registry.publish(&late, None, &admin()).await;

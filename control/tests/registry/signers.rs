@@ -69,7 +69,7 @@ async fn insert(database: &Database, revision: i64, bundle: &str) {
 
 async fn publish(registry: &Registry, bundle: &str, keys: &SignerKeys) -> Result<i64, &'static str> {
     let published = registry.publish(bundle, Some(keys), &admin()).await;
-    published.map(|revision| revision.revision).map_err(|error| error.code())
+    published.map(|published| published.change.revision).map_err(|error| error.code())
 }
 
 async fn a_revision_counts_only_with_a_signature_and_the_digest_of_the_one_before(database: &Database) {
@@ -192,7 +192,7 @@ async fn only_a_registered_key_or_the_database_changes_the_keys(database: &Datab
         ("the old key", of(&one, &change("prod", 4, &[&one])), Err("untrusted_signer")),
     ] {
         let changed = registry.trust_signed("prod", &request, &admin()).await;
-        assert_eq!(changed.map(|it| it.version).map_err(|error| error.code()), expect, "{what}");
+        assert_eq!(changed.map(|it| it.change.version).map_err(|error| error.code()), expect, "{what}");
     }
     assert_eq!(registry.policy("prod").await.unwrap().signers.unwrap().keys, json!({"keys": [two.jwk()]}));
     let second = payload(2, &follows(1, &first));

@@ -269,7 +269,8 @@ impl Policy {
     fn check_revocation(&self, errors: &Errors) {
         let is_told = self.registry.as_ref().is_none_or(|registry| registry.protocol == Protocol::Keyswap);
         if self.ends_exchanges && !is_told {
-            errors.add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
+            errors
+                .add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
-use crate::identity::jwt::JwkSet;
+use crate::identity::jwt::{JwkSet, Quorum};
 use crate::policy::duration::duration_within;
 use crate::syntax::{BaseUrl, json};
 
@@ -31,7 +31,8 @@ pub struct BundleSource {
     pub(crate) credential: Variable,
     /// The name of the policy, among all at the registry.
     pub(crate) name: String,
-    pub(crate) keys: JwkSet,
+    /// The keys that sign, and the number of those that must have signed a policy.
+    pub(crate) signers: Quorum,
     pub(crate) poll: Duration,
     pub(crate) timeout: Duration,
     /// The least revision that is ever taken.
@@ -110,7 +111,9 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     let cluster = fields.optional("cluster").map(|node| node.cluster());
     let credential = fields.required("credential").and_then(|node| read_variable_source(&node));
     let name = fields.required("name").and_then(|node| node.name());
-    let keys = fields.required("keys").and_then(|node| read_signers(&node));
+    let keys = fields.required("keys");
+    let required = fields.optional("required");
+    let signers = keys.and_then(|node| read_quorum(read_signers(&node)?, required.as_ref(), &node));
     let poll = fields.optional("poll").map(|node| {
         let range = Duration::from_secs(1)..=Duration::from_hours(1);
         duration_within(&node, range, "expected a duration from `1s` to `1h`")
@@ -132,10 +135,31 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
         url,
         credential: credential?,
         name: name?,
-        keys: keys?,
+        signers: signers?,
         poll: poll.unwrap_or(Some(DEFAULT_POLL))?,
         timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
         minimum_revision: minimum_revision.unwrap_or(Some(0))?,
         initial: initial.map_or(Some(None), |initial| initial.map(Some))?,
     })
+}
+
+/// Reads the number of keys that must have signed. It stands beside the keys, or among the members of their set, as in the
+/// file that signers use.
+fn read_quorum(keys: JwkSet, beside: Option<&Node<'_>>, place: &Node<'_>) -> Option<Quorum> {
+    let inside = place.value().get("required");
+    if let (Some(beside), Some(inside)) = (beside, inside)
+        && beside.value() != inside
+    {
+        beside.fail("`keys` has another `required`");
+        return None;
+    }
+    let most = Quorum::most(&keys);
+    let number = match beside.map(Node::value).or(inside) {
+        None => Some(1),
+        Some(number) => number.as_u64().and_then(|number| usize::try_from(number).ok()),
+    };
+    let quorum = number.and_then(|number| Quorum::new(keys, number));
+    let expected =
+        format!("expected a whole number from 1 to {most}, the number of different keys in `keys`");
+    beside.unwrap_or(place).check(quorum, &expected)
 }

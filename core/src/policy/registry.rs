@@ -64,7 +64,12 @@ impl RegistryPolicy {
         if let (Some(node), Some(_)) = (&keys, &introspection) {
             node.fail("answers of token introspection are not signed: remove this, and rely on `https://`");
         }
-        let keys = keys.map(|node| read_signers(&node));
+        let keys = keys.map(|node| {
+            if node.value().get("required").is_some() {
+                node.fail("a record has one signature: remove `required`");
+            }
+            read_signers(&node)
+        });
         fields.finish();
         let url = url?;
         plaintext.check(place.as_ref(), url.is_exposed());

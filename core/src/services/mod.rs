@@ -9,7 +9,7 @@ pub(crate) mod registry;
 mod resolution;
 
 pub use self::bundle::{
-    BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
+    Agreed, BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
 };
 pub use self::directory::Services;
 pub(crate) use self::fetch::Subject;

@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 use super::operations::Operations;
 use crate::registry::{
     self, Actor, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential, NewToken, NewUser,
-    Page, PolicyStatus, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User,
-    UserPatch,
+    Page, PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status,
+    Token, User, UserPatch,
 };
 
 /// An open database, with the runtime that its operations run on.
@@ -106,15 +106,23 @@ impl Operations for Local {
         Ok(self.wait(self.registry.bundle(name, Some(revision)))?.1)
     }
 
-    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision> {
+    fn proposal(&self, name: &str) -> anyhow::Result<String> {
+        self.wait(self.registry.proposal(name))
+    }
+
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Progress<Revision>> {
         self.wait(self.registry.publish(bundle, Some(keys), &self.actor))
+    }
+
+    fn sign(&self, name: &str, bundle: &str) -> anyhow::Result<Progress<Revision>> {
+        self.wait(self.registry.sign(name, bundle, &self.actor))
     }
 
     fn trust(&self, name: &str, keys: &SignerKeys) -> anyhow::Result<Signers> {
         self.wait(self.registry.trust(name, keys, &self.actor))
     }
 
-    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers> {
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Progress<Signers>> {
         self.wait(self.registry.trust_signed(name, request, &self.actor))
     }
 }

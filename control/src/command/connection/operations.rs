@@ -5,8 +5,8 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision,
-    Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Progress,
+    Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -35,12 +35,16 @@ pub(in crate::command) trait Operations {
     fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus>;
     /// Returns the signed bundle of a revision.
     fn bundle(&self, name: &str, revision: i64) -> anyhow::Result<String>;
-    /// Publishes a bundle. The keys are registered with the first bundle of a name.
-    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision>;
+    /// Returns the signed bundle that waits for signatures.
+    fn proposal(&self, name: &str) -> anyhow::Result<String>;
+    /// Publishes or proposes a bundle. The keys are registered with the first bundle of a name.
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Progress<Revision>>;
+    /// Adds a signature to the bundle that waits for signatures.
+    fn sign(&self, name: &str, bundle: &str) -> anyhow::Result<Progress<Revision>>;
     /// Registers the keys of a policy's name. A server does not do this.
     fn trust(&self, name: &str, keys: &SignerKeys) -> anyhow::Result<Signers>;
-    /// Changes the keys of a policy's name as a registered key has signed it.
-    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers>;
+    /// Changes the keys of a policy's name as a registered key has signed it, or proposes the change.
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Progress<Signers>>;
 }
 
 /// Collects items from as many pages as needed, at most `most` items.

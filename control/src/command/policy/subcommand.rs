@@ -27,6 +27,7 @@ pub(in crate::command) enum Command {
     Rollback(release::Rollback),
     Status(release::Status),
     Show(release::Show),
+    Sign(release::Sign),
     Trust(release::Trust),
 }
 
@@ -46,6 +47,7 @@ impl Command {
             Self::Rollback(command) => command.run(),
             Self::Status(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Sign(command) => command.run(),
             Self::Trust(command) => command.run(),
         }
     }

@@ -51,6 +51,10 @@ pub enum RegistryError {
     UntrustedSigner,
     /// A policy's name without registered keys.
     NoSigners,
+    /// A signature for a proposal where none waits for signatures.
+    UnknownProposal,
+    /// A signature for another proposal than the one that waits for signatures.
+    StaleProposal,
     /// A change of keys that was signed for another version of the keys.
     OutdatedSigners,
     /// A policy or a revision that is not in the registry.
@@ -105,6 +109,8 @@ impl RegistryError {
             Self::StaleRevision => "stale_revision",
             Self::UntrustedSigner => "untrusted_signer",
             Self::NoSigners => "no_signers",
+            Self::UnknownProposal => "unknown_proposal",
+            Self::StaleProposal => "stale_proposal",
             Self::OutdatedSigners => "outdated_signers",
             Self::UnknownPolicy => "unknown_policy",
             Self::DatabaseUrl(_) => "invalid_database_url",
@@ -127,9 +133,11 @@ impl RegistryError {
             | Self::InvalidBundle(_)
             | Self::UntrustedSigner
             | Self::DatabaseUrl(_) => Kind::Invalid,
-            Self::UnknownToken | Self::UnknownUser | Self::UnknownCredential | Self::UnknownPolicy => {
-                Kind::Unknown
-            }
+            Self::UnknownToken
+            | Self::UnknownUser
+            | Self::UnknownCredential
+            | Self::UnknownPolicy
+            | Self::UnknownProposal => Kind::Unknown,
             Self::DuplicateToken
             | Self::DuplicateUser
             | Self::TooManyCredentials
@@ -138,6 +146,7 @@ impl RegistryError {
             | Self::StaleRevision
             | Self::NoSigners
             | Self::OutdatedSigners
+            | Self::StaleProposal
             | Self::TokenExpired => Kind::Conflict,
             Self::Database(_)
             | Self::Migration(_)
@@ -183,6 +192,8 @@ impl fmt::Display for RegistryError {
                 "the registry knows no keys for this policy: register them with \
                  `keyswap policy trust NAME --keys FILE --database URL`",
             ),
+            Self::UnknownProposal => f.write_str("no revision of this policy waits for signatures"),
+            Self::StaleProposal => f.write_str("another revision waits for signatures by now: sign that one"),
             Self::OutdatedSigners => f.write_str("the keys of this policy have changed: try again"),
             Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),

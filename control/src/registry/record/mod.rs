@@ -11,6 +11,7 @@ pub(super) mod mark;
 pub(super) mod model;
 pub(super) mod policy;
 pub(crate) mod policy_token;
+pub(super) mod proposal;
 pub(super) mod rate_limit;
 pub(super) mod secret_text;
 pub(super) mod signers;

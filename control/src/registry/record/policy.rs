@@ -1,9 +1,12 @@
 //! Revisions of policies, and the data planes that run them.
 
 use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::services::SignedBundle;
 use serde::{Deserialize, Serialize};
 
+use super::error::RegistryError;
 use super::model::{rfc3339, time};
+use super::proposal::Progress;
 use super::signers::Signers;
 
 /// A revision of a policy, without its bundle.
@@ -17,11 +20,33 @@ pub struct Revision {
     pub sha256: String,
     /// The share of principals that the candidate decides for, in percent. `None` without a candidate.
     pub percent: Option<u8>,
-    /// The time of publication.
+    /// The time of publication, or of the last signature.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
     pub published_at: UnixTime,
-    /// The actor that published the revision.
+    /// The actor that published the revision, or brought the last signature.
     pub published_by: String,
+}
+
+impl Revision {
+    /// Describes a signed bundle.
+    ///
+    /// # Errors
+    /// [`RegistryError::InvalidBundle`] for a number that is not one of a revision.
+    pub(in crate::registry) fn of(
+        signed: &SignedBundle,
+        published_at: UnixTime,
+        published_by: &str,
+    ) -> Result<Self, RegistryError> {
+        let number = i64::try_from(signed.revision).ok().filter(|number| *number > 0);
+        Ok(Self {
+            name: signed.name.clone(),
+            revision: number.ok_or(RegistryError::InvalidBundle("invalid_revision"))?,
+            sha256: signed.policy.sha256(),
+            percent: signed.policy.candidate.as_ref().map(|candidate| candidate.percent),
+            published_at,
+            published_by: published_by.to_owned(),
+        })
+    }
 }
 
 /// The last report of a data plane.
@@ -51,6 +76,10 @@ pub struct PolicyStatus {
     pub planes: Vec<Plane>,
     /// The keys that may sign, `None` if the registry knows none: it then accepts no revision.
     pub signers: Option<Signers>,
+    /// The next revision, if it waits for signatures.
+    pub proposal: Option<Progress<Revision>>,
+    /// The next keys, if they wait for signatures of the present ones.
+    pub proposed_signers: Option<Progress<Signers>>,
 }
 
 /// A report that a data plane sends with its request for a policy.

@@ -16,6 +16,7 @@ mod open;
 mod page;
 mod policies;
 mod postgres;
+mod proposals;
 mod sign_in;
 mod signers;
 mod sqlite;

@@ -48,7 +48,7 @@ pub(super) struct PlaneReport {
     ),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The policy as a compact JWS (RFC 7515)", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
+        (status = 200, description = "The policy as a compact JWS (RFC 7515); with several signatures as `application/jose+json`, in the general syntax", body = String, content_type = "application/jose", headers(("ETag" = String, description = "The revision"))),
         (status = 304, description = "The cached revision is the newest"),
         (status = 404, description = "The policy is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
@@ -69,7 +69,8 @@ pub(super) async fn policy(
         return Ok(conditional(&headers, newest, ()));
     }
     let (revision, bundle) = registry.bundle(&name, None).await?;
-    let body = ([(header::CONTENT_TYPE, "application/jose")], bundle).into_response();
+    let media_type = if bundle.starts_with('{') { "application/jose+json" } else { "application/jose" };
+    let body = ([(header::CONTENT_TYPE, media_type)], bundle).into_response();
     Ok(conditional(&headers, revision, body))
 }
 

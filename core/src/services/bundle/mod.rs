@@ -4,6 +4,6 @@ mod signed;
 mod source;
 
 pub use self::signed::{
-    BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
+    Agreed, BUNDLE_TYPE, BundleError, Follows, MAX_BUNDLE_BYTES, MAX_REVISION, SignedBundle, verified_payload,
 };
 pub(crate) use self::source::{Bundles, Offer};

@@ -2,13 +2,15 @@
 //!
 //! The signature is checked before anything of the content is read. The name and the revision are part of what was
 //! signed, so that no policy passes for another or for a newer one. So is the revision that the signer built on.
+//!
+//! Where several keys are required, all of them have signed the very same payload.
 
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::base::{Digest, UnixTime};
-use crate::identity::jwt::{JwkSet, SignatureVerifier, UnverifiedJws};
+use crate::identity::jwt::{JwkSet, JwsSignatures, Quorum, SignatureVerifier, Signed, UnverifiedJws};
 use crate::policy::{PolicyErrors, RolloutPolicy};
 use crate::syntax::json;
 
@@ -32,6 +34,8 @@ pub struct SignedBundle {
     pub expires_at: Option<UnixTime>,
     /// The policy.
     pub policy: RolloutPolicy,
+    /// The names of the keys that have signed it. Each key is there once.
+    pub signed_by: Vec<String>,
 }
 
 /// The bundle before another, as the signer knew it.
@@ -51,6 +55,8 @@ pub enum BundleError {
     Form,
     /// No key of the configuration has signed the bundle.
     Signature,
+    /// Fewer keys of the configuration have signed the bundle than it requires.
+    Signatures,
     /// The signature cannot be checked now.
     Unverifiable,
     /// The bundle has another name.
@@ -69,6 +75,7 @@ impl BundleError {
         match self {
             Self::Form => "malformed",
             Self::Signature => "bad_signature",
+            Self::Signatures => "missing_signatures",
             Self::Unverifiable => "unverifiable",
             Self::Name => "other_name",
             Self::Older => "older",
@@ -85,6 +92,7 @@ impl fmt::Display for BundleError {
         f.write_str(match self {
             Self::Form => "it does not have the form of a signed policy",
             Self::Signature => "no key of the configuration has signed it",
+            Self::Signatures => "fewer keys of the configuration have signed it than are required",
             Self::Unverifiable => "its signature cannot be checked now",
             Self::Name => "it has another name",
             Self::Older => "it is older than the one in force",
@@ -95,17 +103,25 @@ impl fmt::Display for BundleError {
 }
 
 impl SignedBundle {
-    /// Verifies the signature, and reads the content.
+    /// Verifies the signatures, and reads the content.
     ///
     /// # Errors
     /// See [`BundleError`].
     pub fn open(
         text: &[u8],
         name: &str,
-        keys: &JwkSet,
+        signers: &Quorum,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, BundleError> {
-        Self::read(&verified_payload(text, BUNDLE_TYPE, keys, verifier)?, name)
+        Self::of(Agreed::verify(text, BUNDLE_TYPE, signers, verifier)?, name)
+    }
+
+    /// Reads the content of a verified bundle.
+    ///
+    /// # Errors
+    /// See [`BundleError`].
+    pub fn of(agreed: Agreed, name: &str) -> Result<Self, BundleError> {
+        Self::read(&agreed.payload, name, agreed.signed_by)
     }
 
     /// Returns the name that a bundle claims, for registries that choose the keys by it. The signature is not checked.
@@ -113,12 +129,13 @@ impl SignedBundle {
     /// # Errors
     /// [`BundleError::Form`] for a text that is no bundle with a name.
     pub fn claimed_name(text: &[u8]) -> Result<String, BundleError> {
-        let payload =
-            json::parse(parse(text, BUNDLE_TYPE)?.unverified_payload()).map_err(|_| BundleError::Form)?;
+        let compact = signatures(text)?.compact().next().ok_or(BundleError::Form)?;
+        let payload = parse(compact.as_bytes(), BUNDLE_TYPE)?.into_unverified_payload();
+        let payload = json::parse(&payload).map_err(|_| BundleError::Form)?;
         payload.get("name").and_then(Value::as_str).map(str::to_owned).ok_or(BundleError::Form)
     }
 
-    fn read(payload: &[u8], name: &str) -> Result<Self, BundleError> {
+    fn read(payload: &[u8], name: &str, signed_by: Vec<String>) -> Result<Self, BundleError> {
         let payload = json::parse(payload).map_err(|_| BundleError::Form)?;
         if payload.get("name").and_then(Value::as_str) != Some(name) {
             return Err(BundleError::Name);
@@ -133,7 +150,7 @@ impl SignedBundle {
         let expires_at = optional(&payload, "expires_at", |at| UnixTime::from_rfc3339(at.as_str()?))?;
         let policy = payload.get("policy").ok_or(BundleError::Form)?;
         let policy = RolloutPolicy::from_value(policy).map_err(BundleError::Policy)?;
-        Ok(Self { name: name.to_owned(), revision, follows, expires_at, policy })
+        Ok(Self { name: name.to_owned(), revision, follows, expires_at, policy, signed_by })
     }
 
     /// Returns true if the bundle has expired at this time.
@@ -150,7 +167,65 @@ impl Follows {
     }
 }
 
-/// Verifies the signature of a JWS of exactly this type, and returns its payload.
+/// A payload that enough keys have signed.
+pub struct Agreed {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The names of the keys. Each key is there once.
+    pub signed_by: Vec<String>,
+    /// The signatures of those keys, without others of the text.
+    pub jws: JwsSignatures,
+}
+
+impl Agreed {
+    /// Verifies the signatures of a JWS of exactly this type.
+    ///
+    /// # Errors
+    /// [`BundleError::Form`], [`BundleError::Signature`], [`BundleError::Signatures`] or [`BundleError::Unverifiable`].
+    pub fn verify(
+        text: &[u8],
+        typ: &str,
+        signers: &Quorum,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Self, BundleError> {
+        Self::of(signatures(text)?, typ, signers, verifier)
+    }
+
+    /// Returns the payload with the signatures of another text too. Returns `None` for another payload.
+    pub fn with(
+        &self,
+        other: &Self,
+        typ: &str,
+        signers: &Quorum,
+        verifier: &dyn SignatureVerifier,
+    ) -> Option<Self> {
+        Self::of(self.jws.clone().with(&other.jws)?, typ, signers, verifier).ok()
+    }
+
+    fn of(
+        jws: JwsSignatures,
+        typ: &str,
+        signers: &Quorum,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Self, BundleError> {
+        let signed = signers.verify(jws, typ, MAX_BUNDLE_BYTES, verifier);
+        let Signed { payload, signed_by, jws, is_uncertain } = signed.map_err(|_| BundleError::Form)?;
+        if signed_by.len() >= signers.required() {
+            return Ok(Self { payload, signed_by, jws });
+        }
+        Err(match (is_uncertain, signed_by.is_empty()) {
+            (true, _) => BundleError::Unverifiable,
+            (false, true) => BundleError::Signature,
+            (false, false) => BundleError::Signatures,
+        })
+    }
+}
+
+fn signatures(text: &[u8]) -> Result<JwsSignatures, BundleError> {
+    JwsSignatures::parse(text.trim_ascii_end(), MAX_BUNDLE_BYTES).ok_or(BundleError::Form)
+}
+
+/// Verifies the signature of a compact JWS of exactly this type, and returns its payload.
 ///
 /// # Errors
 /// [`BundleError::Form`], [`BundleError::Signature`] or [`BundleError::Unverifiable`].

@@ -222,7 +222,7 @@ impl Bundles {
             return None;
         }
         let least = state.revision.unwrap_or_default().max(self.source.minimum_revision);
-        match SignedBundle::open(text, &self.source.name, &self.source.keys, verifier) {
+        match SignedBundle::open(text, &self.source.name, &self.source.signers, verifier) {
             Ok(bundle) if state.revision == Some(bundle.revision) => None,
             Ok(bundle) if bundle.revision >= least && !now.is_some_and(|now| bundle.has_expired(now)) => {
                 Some(Ok(Offer { bundle, text: text.to_vec() }))

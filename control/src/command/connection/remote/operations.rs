@@ -11,8 +11,8 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Revision,
-    Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Progress,
+    Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -162,8 +162,16 @@ impl Operations for Remote {
         Ok(self.get::<Bundle>(&["policies", name, "revisions", &revision.to_string()])?.bundle)
     }
 
-    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Revision> {
+    fn proposal(&self, name: &str) -> anyhow::Result<String> {
+        Ok(self.get::<Bundle>(&["policies", name, "proposal"])?.bundle)
+    }
+
+    fn publish(&self, bundle: &str, keys: &SignerKeys) -> anyhow::Result<Progress<Revision>> {
         self.ask(Method::POST, &["policies"], &json!({"bundle": bundle, "keys": keys.document()}))
+    }
+
+    fn sign(&self, name: &str, bundle: &str) -> anyhow::Result<Progress<Revision>> {
+        self.ask(Method::POST, &["policies", name, "proposal"], &json!({"bundle": bundle}))
     }
 
     fn trust(&self, _: &str, _: &SignerKeys) -> anyhow::Result<Signers> {
@@ -173,7 +181,7 @@ impl Operations for Remote {
         )
     }
 
-    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Signers> {
+    fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Progress<Signers>> {
         self.ask(Method::PUT, &["policies", name, "signers"], &json!({"request": request}))
     }
 }

@@ -26,15 +26,17 @@ pub(super) fn read_public(path: &Path) -> anyhow::Result<SignerKeys> {
 /// Returns the public key of the signer, and those of the file.
 pub(super) fn with_own(own: &SigningKey, others: Option<&Path>) -> anyhow::Result<SignerKeys> {
     let own = serde_json::to_value(own.public())?;
-    let mut keys = match others {
-        Some(path) => read_public(path)?.document().get("keys").and_then(Value::as_array).cloned(),
-        None => None,
+    let (mut keys, mut required) = (Vec::new(), 1);
+    if let Some(path) = others {
+        let others = read_public(path)?;
+        keys = others.document().get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
+        required = others.required();
     }
-    .unwrap_or_default();
     if !keys.iter().any(|key| key.get("kid") == own.get("kid")) {
         keys.insert(0, own);
     }
-    Ok(SignerKeys::of(json!({"keys": keys}))?)
+    let keys = SignerKeys::of(json!({"keys": keys}))?;
+    Ok(if required > 1 { keys.requiring(required)? } else { keys })
 }
 
 fn document(path: &Path) -> anyhow::Result<Value> {

@@ -25,7 +25,7 @@ pub(crate) struct Promote {
 
 impl Promote {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let opened = self.release.open()?;
+        let opened = self.release.signer.open()?;
         let newest = opened.newest()?.document.clone();
         let document = match self.percent {
             Some(percent) => newest.with_percent(percent)?,

@@ -62,11 +62,11 @@ pub(crate) struct Publish {
 
 impl Publish {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let policy = match read(&self.policy, self.release.target.format)? {
+        let policy = match read(&self.policy, self.release.signer.target.format)? {
             Ok(policy) => policy,
             Err(exit) => return Ok(exit),
         };
-        let opened = self.release.open()?;
+        let opened = self.release.signer.open()?;
         if self.candidate {
             if policy.candidate.is_some() {
                 bail!("a rollout cannot be a candidate: publish it without `--candidate`, or pass a policy");

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::document::Document;
-use super::next_revision::{Opened, Release};
+use super::next_revision::Release;
+use super::signer::Opened;
 use super::verified::Verified;
 use crate::command::terminal::exit::{self, Exit};
 
@@ -29,10 +30,11 @@ pub(crate) struct Rollback {
 
 impl Rollback {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let opened = self.release.open()?;
+        let opened = self.release.signer.open()?;
         let newest = opened.newest()?;
-        let fetch =
-            |revision| Verified::require(&*opened.registry, &self.release.name, revision, &opened.keys);
+        let fetch = |revision| {
+            Verified::require(&*opened.registry, &self.release.signer.name, revision, &opened.keys)
+        };
         let document = match self.to {
             Some(revision) => fetch(revision)?.document,
             None if newest.document.candidate.is_some() => newest.document.clone().without_candidate(),

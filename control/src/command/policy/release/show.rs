@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::keys::read_public;
+use super::signatures::missing;
 use super::verified::Verified;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::output::{self, Format, visible};
 
 /// Print the policy document of a revision, after verifying who signed it
 #[derive(Args)]
@@ -27,8 +28,11 @@ pub(crate) struct Show {
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
     /// Revision to print (default: the newest)
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "proposal")]
     revision: Option<i64>,
+    /// Print the revision that waits for signatures
+    #[arg(long)]
+    proposal: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -37,13 +41,25 @@ impl Show {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let keys = read_public(&self.keys)?;
         let registry = self.target.open()?;
-        let revision = match self.revision {
-            Some(revision) => revision,
-            None => {
-                registry.policy(&self.name)?.revisions.first().context("no revision is published")?.revision
-            }
+        let verified = if self.proposal {
+            let text = registry.proposal(&self.name)?;
+            let verified = Verified::of(&text, &self.name, keys.any())?;
+            let verified = verified.context("none of these keys has signed the proposed revision")?;
+            let words = missing(&verified.signed_by, keys.required(), &keys);
+            output::note(&format!("revision {}: {words}", verified.revision));
+            verified
+        } else {
+            let status = registry.policy(&self.name)?;
+            let newest = status.revisions.first().map(|newest| newest.revision);
+            let revision = self.revision.or(newest).context("no revision is published")?;
+            let verified = Verified::require(&*registry, &self.name, revision, &keys)?;
+            let signed_by = visible(&verified.signed_by.join(", "));
+            output::note(&format!(
+                "revision {revision}: signed by {signed_by}; {} required",
+                keys.required()
+            ));
+            verified
         };
-        let verified = Verified::require(&*registry, &self.name, revision, &keys)?;
         let document = verified.document.into_value();
         match self.target.format {
             Format::Human => output::print(serde_saphyr::to_string(&document)?.trim_end())?,

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::keys::read_public;
-use super::verified::{Verified, unsigned};
+use super::signatures::{unsigned, waiting};
+use super::verified::Verified;
 use crate::command::connection::operations::Operations;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 use crate::command::terminal::table::{NONE, Table};
-use crate::registry::{Plane, PolicyStatus, Revision, SignerKeys, Signers};
+use crate::registry::{Plane, PolicyStatus, Progress, Revision, SignerKeys, Signers};
 
 /// Show the revisions of a policy and the data planes that run it
 #[derive(Args)]
@@ -49,8 +50,8 @@ struct Listed {
 struct Signature {
     /// Set where a known key has signed the revision as the registry tells it.
     verified: bool,
-    /// The `kid` of the key that signed the revision.
-    signed_by: Option<String>,
+    /// The `kid`s of the keys that signed the revision.
+    signed_by: Vec<String>,
     expires_at: Option<String>,
 }
 
@@ -60,22 +61,27 @@ struct Shown {
     revisions: Vec<Listed>,
     planes: Vec<Plane>,
     signers: Option<Signers>,
+    proposal: Option<Progress<Revision>>,
+    proposed_signers: Option<Progress<Signers>>,
 }
 
 impl Status {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let keys = self.keys.as_deref().map(read_public).transpose()?;
+        let required = keys.as_ref().map_or(1, SignerKeys::required);
         let registry = self.target.open()?;
         let verify = |revisions| list(&*registry, keys.as_ref(), revisions);
         let unsigned = if let Some(name) = &self.name {
-            let PolicyStatus { revisions, planes, signers } = registry.policy(name)?;
-            let shown = Shown { revisions: verify(revisions)?, planes, signers };
+            let PolicyStatus { revisions, planes, signers, proposal, proposed_signers } =
+                registry.policy(name)?;
+            let revisions = verify(revisions)?;
+            let shown = Shown { revisions, planes, signers, proposal, proposed_signers };
             self.show(&shown)?;
-            unsigned_of(&shown.revisions)
+            unsigned_of(&shown.revisions, required)
         } else {
             let policies = verify(registry.policies()?)?;
             self.list(&policies)?;
-            unsigned_of(&policies)
+            unsigned_of(&policies, required)
         };
         if keys.is_none() {
             output::note(
@@ -105,7 +111,11 @@ impl Status {
         match self.target.format {
             Format::Json => output::print_json(policy),
             Format::Human => {
-                let text = revisions(&policy.revisions).to_text();
+                let mut text = revisions(&policy.revisions).to_text();
+                for line in policy.signatures() {
+                    text.push_str("\n");
+                    text.push_str(&line);
+                }
                 if policy.planes.is_empty() {
                     output::print(&text)?;
                     output::note("no data plane has fetched it");
@@ -114,6 +124,25 @@ impl Status {
                 output::print(&format!("{text}\n\n{}", planes(&policy.planes).to_text()))
             }
         }
+    }
+}
+
+impl Shown {
+    /// Returns the number of signatures that a revision needs, and what waits for signatures, as the registry tells them.
+    fn signatures(&self) -> Vec<String> {
+        let keys = self.signers.as_ref().and_then(|signers| SignerKeys::of(signers.keys.clone()).ok());
+        let Some(keys) = keys else { return Vec::new() };
+        let mut lines = Vec::new();
+        if keys.required() > 1 {
+            lines.push(format!("{} of {} keys must sign", keys.required(), keys.kids().len()));
+        }
+        if let Some(proposal) = &self.proposal {
+            lines.push(waiting(&format!("revision {}", proposal.change.revision), proposal, &keys));
+        }
+        if let Some(proposal) = &self.proposed_signers {
+            lines.push(waiting(&format!("version {} of the keys", proposal.change.version), proposal, &keys));
+        }
+        lines
     }
 }
 
@@ -137,13 +166,13 @@ fn list(
 }
 
 /// Returns the words for the revisions that no known key has signed, for each name.
-fn unsigned_of(listed: &[Listed]) -> Vec<String> {
+fn unsigned_of(listed: &[Listed], required: usize) -> Vec<String> {
     let is_unsigned = |it: &&Listed| it.signature.as_ref().is_some_and(|signature| !signature.verified);
     let mut by_name: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
     for Listed { revision, .. } in listed.iter().filter(is_unsigned) {
         by_name.entry(&revision.name).or_default().push(revision.revision);
     }
-    by_name.into_iter().map(|(name, revisions)| unsigned(name, &revisions)).collect()
+    by_name.into_iter().map(|(name, revisions)| unsigned(name, &revisions, required)).collect()
 }
 
 impl Signature {
@@ -151,7 +180,7 @@ impl Signature {
         Self {
             verified: verified.is_some(),
             expires_at: verified.as_ref().and_then(|it| Some(it.expires_at?.to_string())),
-            signed_by: verified.map(|it| it.signed_by),
+            signed_by: verified.map(|it| it.signed_by).unwrap_or_default(),
         }
     }
 }
@@ -161,8 +190,12 @@ fn revisions(listed: &[Listed]) -> Table {
         Table::new(&["policy", "revision", "published", "by", "candidate", "sha256", "signed by", "expires"]);
     for Listed { revision, signature } in listed {
         let signed_by = match signature {
-            None => "not verified",
-            Some(signature) => signature.signed_by.as_deref().unwrap_or("NO KNOWN KEY"),
+            None => "not verified".to_owned(),
+            Some(signature) if !signature.verified => "NO KNOWN KEY".to_owned(),
+            Some(signature) => {
+                let short = |kid: &String| kid.chars().take(16).collect::<String>();
+                signature.signed_by.iter().map(short).collect::<Vec<_>>().join(", ")
+            }
         };
         table.add([
             revision.name.clone(),
@@ -171,7 +204,7 @@ fn revisions(listed: &[Listed]) -> Table {
             revision.published_by.clone(),
             revision.percent.map_or_else(|| NONE.to_owned(), |percent| format!("{percent} %")),
             revision.sha256.chars().take(16).collect(),
-            signed_by.chars().take(16).collect(),
+            signed_by,
             signature.as_ref().and_then(|it| it.expires_at.clone()).unwrap_or_else(|| NONE.to_owned()),
         ]);
     }

@@ -9,13 +9,14 @@ use super::keys::{read_private, read_public};
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
-use crate::registry::{RegistryError, SIGNERS_TYPE, SignersChange};
+use crate::registry::{Progress, RegistryError, SIGNERS_TYPE, SignersChange};
 
 /// Register the public keys that may sign a policy, in place of the present ones
 ///
-/// The first `policy publish` of a name registers its keys. Later only a registered key changes them (`--key`), or the
-/// owner of the database (`--database`). A registry refuses revisions that no registered key has signed. Data planes have
-/// keys of their own configuration.
+/// The first `policy publish` of a name registers its keys. Later only registered keys change them (`--key`), as many as
+/// are required, or the owner of the database (`--database`). With `--required` a revision is in force once so many keys
+/// have signed it, and a change of the keys likewise: each signer runs the same command with the same file. Data planes
+/// have keys, and a number, of their own configuration.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy trust <NAME> --keys <FILE> [OPTIONS]",
@@ -30,6 +31,9 @@ pub(crate) struct Trust {
     /// Public keys to register, a JWK Set as `policy keygen` prints it
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
+    /// Number of keys that must sign each revision, at most that of the keys (default: `required` in the file, or 1)
+    #[arg(long, value_name = "NUMBER")]
+    required: Option<usize>,
     /// Private key that the registry knows, which signs the change
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -40,10 +44,14 @@ pub(crate) struct Trust {
 impl Trust {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let keys = read_public(&self.keys)?;
+        let keys = self.required.map_or_else(|| Ok(keys.clone()), |required| keys.requiring(required))?;
         let key = self.key.as_deref().map(read_private).transpose()?;
         let registry = self.target.open_or_make()?;
-        let signers = match key {
-            None => registry.trust(&self.name, &keys)?,
+        let changed = match key {
+            None => {
+                let change = registry.trust(&self.name, &keys)?;
+                Progress { change, signed_by: Vec::new(), required: 0 }
+            }
             Some(key) => {
                 let present = registry.policy(&self.name)?.signers.ok_or(RegistryError::NoSigners)?;
                 let change = SignersChange {
@@ -56,13 +64,29 @@ impl Trust {
             }
         };
         match self.target.format {
-            Format::Human => output::print(&format!(
-                "{}: version {} of the keys: {}",
-                visible(&self.name),
-                signers.version,
-                visible(&keys.kids().join(", "))
-            ))?,
-            Format::Json => output::print_json(&json!({"name": self.name, "signers": signers}))?,
+            Format::Human => {
+                let Progress { change, signed_by, required } = &changed;
+                let proposed = if changed.is_complete() {
+                    String::new()
+                } else {
+                    let count = required.saturating_sub(signed_by.len());
+                    format!(" is proposed: {count} of {required} signatures missing, of registered keys")
+                };
+                let needed = match keys.required() {
+                    1 => String::new(),
+                    number => format!("; {number} must sign"),
+                };
+                output::print(&format!(
+                    "{}: version {} of the keys{proposed}: {}{needed}",
+                    visible(&self.name),
+                    change.version,
+                    visible(&keys.kids().join(", "))
+                ))?;
+            }
+            Format::Json if changed.is_complete() => {
+                output::print_json(&json!({"name": self.name, "signers": changed.change}))?;
+            }
+            Format::Json => output::print_json(&json!({"name": self.name, "proposed": changed}))?,
         }
         Ok(Exit::Ok)
     }

@@ -1,45 +1,45 @@
 //! A revision that was fetched and verified. Nothing of a registry is shown as a policy or signed anew without this.
 
 use anyhow::{Context as _, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keyswap_core::base::{Digest, UnixTime};
-use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::identity::jwt::{PureRust, Quorum};
 use keyswap_core::policy::RolloutPolicy;
-use keyswap_core::services::{BUNDLE_TYPE, BundleError, Follows, SignedBundle, verified_payload};
+use keyswap_core::services::{Agreed, BUNDLE_TYPE, BundleError, Follows, SignedBundle};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::document::Document;
+use super::signatures::unsigned;
 use crate::command::connection::operations::Operations;
 use crate::command::policy::report::error_lines;
 use crate::command::terminal::output::visible;
 use crate::registry::{Revision, SignerKeys};
 
-/// A revision that a known key has signed, for its name and number.
+/// A revision that enough known keys have signed, for its name and number.
 pub(super) struct Verified {
     pub(super) revision: u64,
     /// The SHA-256 of the bundle.
     digest: Digest,
+    pub(super) follows: Option<Follows>,
     pub(super) document: Document,
     pub(super) policy: RolloutPolicy,
+    /// The time of signing, as the first signer tells it.
+    pub(super) created_at: String,
     pub(super) expires_at: Option<UnixTime>,
-    /// The `kid` of the key that signed it.
-    pub(super) signed_by: String,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    kid: Option<String>,
+    /// The `kid`s of the keys that signed it.
+    pub(super) signed_by: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Payload {
+    #[serde(default)]
+    created_at: String,
     policy: Value,
 }
 
 impl Verified {
-    /// Fetches a revision and verifies it. Returns `None` if no key of the set has signed it for this name and number.
+    /// Fetches a revision and verifies it. Returns `None` if too few keys of the set have signed it for this name
+    /// and number.
     pub(super) fn fetch(
         registry: &dyn Operations,
         name: &str,
@@ -47,30 +47,39 @@ impl Verified {
         keys: &SignerKeys,
     ) -> anyhow::Result<Option<Self>> {
         let text = registry.bundle(name, revision)?;
-        let bundle = match SignedBundle::open(text.as_bytes(), name, keys.set(), &PureRust) {
-            Ok(bundle) if i64::try_from(bundle.revision) == Ok(revision) => bundle,
+        let verified = Self::of(&text, name, keys.quorum())?;
+        Ok(verified.filter(|verified| i64::try_from(verified.revision) == Ok(revision)))
+    }
+
+    /// Verifies a bundle. Returns `None` if too few keys of the quorum have signed it for this name.
+    pub(super) fn of(text: &str, name: &str, signers: &Quorum) -> anyhow::Result<Option<Self>> {
+        let Ok(agreed) = Agreed::verify(text.as_bytes(), BUNDLE_TYPE, signers, &PureRust) else {
+            return Ok(None);
+        };
+        let payload = serde_json::from_slice(&agreed.payload);
+        let bundle = match SignedBundle::of(agreed, name) {
+            Ok(bundle) => bundle,
             Err(BundleError::Policy(errors)) => bail!(
-                "revision {revision} of `{}` is signed, but this command does not accept its policy:\n{}",
+                "a revision of `{}` is signed, but this command does not accept its policy:\n{}",
                 visible(name),
                 error_lines(&errors)
             ),
-            Ok(_) | Err(_) => return Ok(None),
+            Err(_) => return Ok(None),
         };
-        let payload = verified_payload(text.as_bytes(), BUNDLE_TYPE, keys.set(), &PureRust)?;
-        let Payload { policy } = serde_json::from_slice(&payload).context("the revision cannot be read")?;
-        let header = text.split('.').next().and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
-        let header: Option<Header> = header.and_then(|header| serde_json::from_slice(&header).ok());
+        let Payload { created_at, policy } = payload.context("the revision cannot be read")?;
         Ok(Some(Self {
             revision: bundle.revision,
             digest: Digest::of(text.as_bytes()),
+            follows: bundle.follows,
             document: Document::of(policy)?,
             policy: bundle.policy,
+            created_at,
             expires_at: bundle.expires_at,
-            signed_by: header.and_then(|header| header.kid).unwrap_or_default(),
+            signed_by: bundle.signed_by,
         }))
     }
 
-    /// Fetches a revision and verifies it. A revision that no key of the set has signed is an error with the remedy.
+    /// Fetches a revision and verifies it. A revision that too few keys of the set have signed is an error with the remedy.
     pub(super) fn require(
         registry: &dyn Operations,
         name: &str,
@@ -78,7 +87,7 @@ impl Verified {
         keys: &SignerKeys,
     ) -> anyhow::Result<Self> {
         Self::fetch(registry, name, revision, keys)?.with_context(|| {
-            let words = unsigned(name, &[revision]);
+            let words = unsigned(name, &[revision], keys.required());
             format!("{words}: if another signer published it, pass that public key with `--keys`")
         })
     }
@@ -93,11 +102,4 @@ impl Verified {
     pub(super) fn as_base(&self) -> Follows {
         Follows { revision: self.revision, digest: self.digest }
     }
-}
-
-/// Returns the words for revisions that no known key has signed.
-pub(super) fn unsigned(name: &str, revisions: &[i64]) -> String {
-    let numbers: Vec<String> = revisions.iter().map(i64::to_string).collect();
-    let (noun, verb) = if revisions.len() == 1 { ("revision", "is") } else { ("revisions", "are") };
-    format!("{noun} {} of `{}` {verb} signed by none of your keys", numbers.join(", "), visible(name))
 }

@@ -7,7 +7,7 @@ use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::registry::{Actor, PolicyStatus, RegistryError, Revision, SignerKeys, Signers};
+use crate::registry::{Actor, PolicyStatus, Progress, RegistryError, Revision, SignerKeys, Signers};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -18,6 +18,13 @@ pub(super) struct New {
     bundle: String,
     /// The public keys to register with the first revision of a name, a JWK Set.
     keys: Option<Value>,
+}
+
+/// The bundle that waits for signatures, with another signature.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signature {
+    bundle: String,
 }
 
 /// A change of the keys, signed by a registered key.
@@ -35,10 +42,32 @@ pub(super) async fn publish(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
     Json(New { bundle, keys }): Json<New>,
-) -> Result<(StatusCode, Answer<Revision>), Problem> {
+) -> Result<(StatusCode, Answer<Progress<Revision>>), Problem> {
     let keys = keys.map(SignerKeys::of).transpose()?;
     let published = state.registry().publish(&bundle, keys.as_ref(), &actor).await?;
-    Ok((StatusCode::CREATED, Answer(published)))
+    Ok((status(&published), Answer(published)))
+}
+
+pub(super) async fn proposal(
+    Extract(state): Extract<State>,
+    Segment(name): Segment,
+) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(json!({"bundle": state.registry().proposal(&name).await?})))
+}
+
+pub(super) async fn sign(
+    Extract(state): Extract<State>,
+    Extension(actor): Extension<Actor>,
+    Segment(name): Segment,
+    Json(Signature { bundle }): Json<Signature>,
+) -> Result<(StatusCode, Answer<Progress<Revision>>), Problem> {
+    let signed = state.registry().sign(&name, &bundle, &actor).await?;
+    Ok((status(&signed), Answer(signed)))
+}
+
+/// Returns 201 for a revision that is in force, 202 for one that waits for signatures.
+fn status(progress: &Progress<Revision>) -> StatusCode {
+    if progress.is_complete() { StatusCode::CREATED } else { StatusCode::ACCEPTED }
 }
 
 pub(super) async fn trust(
@@ -46,8 +75,10 @@ pub(super) async fn trust(
     Extension(actor): Extension<Actor>,
     Segment(name): Segment,
     Json(SignersRequest { request }): Json<SignersRequest>,
-) -> Result<Answer<Signers>, Problem> {
-    Ok(Answer(state.registry().trust_signed(&name, &request, &actor).await?))
+) -> Result<(StatusCode, Answer<Progress<Signers>>), Problem> {
+    let changed = state.registry().trust_signed(&name, &request, &actor).await?;
+    let status = if changed.is_complete() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Answer(changed)))
 }
 
 pub(super) async fn show(

@@ -31,6 +31,10 @@ pub(in crate::server::admin) fn router() -> Router<State> {
         )
         .route("/policies/{name}", get(policies::show))
         .route(
+            "/policies/{name}/proposal",
+            get(policies::proposal).post(policies::sign).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
+        )
+        .route(
             "/policies/{name}/signers",
             put(policies::trust).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
         )

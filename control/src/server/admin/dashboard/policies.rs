@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::layout::{PageError, Place, page};
 use super::list::{List, table};
 use super::time;
-use crate::registry::{self, Plane, PolicyStatus, Revision, SignerKeys, Signers};
+use crate::registry::{self, Plane, PolicyStatus, Progress, Revision, SignerKeys, Signers};
 use crate::server::extract::Segment;
 use crate::server::state::State;
 
@@ -42,7 +42,8 @@ pub(super) async fn show(
     Extract(state): Extract<State>,
     Segment(name): Segment,
 ) -> Result<Response, PageError> {
-    let PolicyStatus { revisions, planes, signers } = state.registry().policy(&name).await?;
+    let PolicyStatus { revisions, planes, signers, proposal, proposed_signers } =
+        state.registry().policy(&name).await?;
     let newest = revisions.first().map(|revision| revision.revision);
     let now = registry::now();
     let running = List {
@@ -60,6 +61,8 @@ pub(super) async fn show(
         (running.markup())
         h2 { "Revisions" }
         (signed_by(signers.as_ref()))
+        @if let Some(proposal) = &proposal { (waiting(&format!("Revision {}", proposal.change.revision), proposal)) }
+        @if let Some(proposal) = &proposed_signers { (waiting(&format!("Version {} of the keys", proposal.change.version), proposal)) }
         (table(&["Revision", "SHA-256", "Candidate", "Published (UTC)", "By"], &revision_rows(&revisions)))
     };
     Ok(page(StatusCode::OK, Place::Policies, &name, &content))
@@ -71,13 +74,25 @@ fn signed_by(signers: Option<&Signers>) -> Markup {
     html! {
         @match &keys {
             Some(keys) => p {
-                "The registry accepts revisions that one of these keys has signed: "
+                @if keys.required() == 1 { "The registry accepts revisions that one of these keys has signed: " }
+                @else { "A revision is in force once " (keys.required()) " of these keys have signed it: " }
                 code .long { (keys.kids().join(", ")) }
             },
             None => p {
                 "The registry knows no keys for this policy and accepts no revision. To register them, run "
                 code { "keyswap policy trust" } "."
             },
+        }
+    }
+}
+
+/// Returns a sentence about a change that waits for signatures.
+fn waiting<T>(what: &str, proposal: &Progress<T>) -> Markup {
+    let missing = proposal.required.saturating_sub(proposal.signed_by.len());
+    html! {
+        p {
+            (what) " is proposed, and " (missing) " of " (proposal.required) " signatures are missing. Signed by: "
+            code .long { (proposal.signed_by.join(", ")) }
         }
     }
 }
