@@ -3,7 +3,7 @@
 //! Each test process generates its keys, so the repository contains no private key.
 
 use std::{
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -34,10 +34,10 @@ pub struct SigningKey {
     pair: Pair,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pair {
     Rsa(&'static RsaKeyPair),
-    P256(Box<EcdsaKeyPair>),
+    P256(Arc<EcdsaKeyPair>),
 }
 
 impl SigningKey {
@@ -62,7 +62,13 @@ impl SigningKey {
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(ring_failed)?;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random);
         let pair = pair.map_err(|error| anyhow!("an odd P-256 key: {error}"))?;
-        Ok(Self { kid: kid.to_owned(), pair: Pair::P256(Box::new(pair)) })
+        Ok(Self { kid: kid.to_owned(), pair: Pair::P256(Arc::new(pair)) })
+    }
+
+    /// Returns the same key under another name.
+    #[must_use]
+    pub fn renamed(&self, kid: &str) -> Self {
+        Self { kid: kid.to_owned(), pair: self.pair.clone() }
     }
 
     /// Returns the public key as a JWK.

@@ -5,6 +5,7 @@ mod credentials;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;
+mod policy_four_eyes;
 mod policy_import;
 mod policy_lint;
 mod policy_release;

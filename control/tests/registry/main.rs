@@ -9,6 +9,7 @@ mod crash;
 mod credentials;
 mod dashboard;
 mod feed;
+mod four_eyes;
 mod key_server;
 mod leaks;
 mod limits;

@@ -31,7 +31,7 @@ pub(crate) fn sign(key: &SigningKey, payload: &Value) -> String {
     sign_as(key, BUNDLE_TYPE, payload)
 }
 
-fn sign_as(key: &SigningKey, typ: &str, payload: &Value) -> String {
+pub(crate) fn sign_as(key: &SigningKey, typ: &str, payload: &Value) -> String {
     let mut header = key.header();
     header["typ"] = json!(typ);
     key.sign_raw(&header.to_string(), payload.to_string()).unwrap()

@@ -6,6 +6,7 @@ use keyswap_core::identity::jwt::JwsSignatures;
 use keyswap_core::services::{BUNDLE_TYPE, MAX_BUNDLE_BYTES};
 
 use super::changes::{Read, changes};
+use super::signatures::unsigned;
 use super::signer::{Opened, Signer};
 use super::verified::Verified;
 use crate::command::terminal::confirm::confirm;
@@ -71,6 +72,10 @@ impl Sign {
                 format!("the first policy:\n{}", visible_lines(document.trim_end()))
             }
         };
+        if !opened.unsigned.is_empty() {
+            let words = unsigned(&self.signer.name, &opened.unsigned, opened.keys.required());
+            output::note(&format!("{words}: the proposal discards this"));
+        }
         let expiry = proposal.expires_at.map(|at| format!(", expires at {at}")).unwrap_or_default();
         output::note(&format!(
             "{}: revision {}, signed by {} at {}{expiry}: {shown}",

@@ -47,7 +47,7 @@ pub(super) struct Opened {
     pub(super) revisions: Vec<Revision>,
     pub(super) newest: Option<Verified>,
     /// The revisions after the newest verified one.
-    unsigned: Vec<i64>,
+    pub(super) unsigned: Vec<i64>,
 }
 
 impl Signer {
