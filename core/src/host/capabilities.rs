@@ -14,14 +14,22 @@ pub struct Capabilities {
     pub upgrades: bool,
     /// Set where an untouched request has somewhere to go, so that a policy in shadow mode can let it pass.
     pub passes: bool,
+    /// Set where the host can hold an answer back, and give the caller another body in its place.
+    pub replaces_answers: bool,
     /// Set where the host calls `Worker::due` about once a second, also while no request comes.
     pub ticks: bool,
 }
 
 impl Capabilities {
     /// The abilities of Envoy with the filter.
-    pub const ENVOY: Self =
-        Self { shared_memory: true, injects_credentials: true, upgrades: true, passes: true, ticks: true };
+    pub const ENVOY: Self = Self {
+        shared_memory: true,
+        injects_credentials: true,
+        upgrades: true,
+        passes: true,
+        replaces_answers: true,
+        ticks: true,
+    };
 
     /// The abilities of a component that serves `wasi:http` 0.2.
     ///
@@ -32,6 +40,7 @@ impl Capabilities {
         injects_credentials: false,
         upgrades: false,
         passes: false,
+        replaces_answers: true,
         ticks: false,
     };
 }

@@ -24,7 +24,7 @@ use crate::provider::{Dialect, Route};
 use crate::request::{Credential, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
-use crate::upstream::{self, Credentials, Upstream};
+use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
 
 /// A policy, compiled together with the secrets it names, and its caches.
 pub(crate) struct Engine {
@@ -34,6 +34,7 @@ pub(crate) struct Engine {
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
     limit_store: LimitStore,
+    broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
 }
 
@@ -66,16 +67,21 @@ impl Engine {
         let credentials = Credentials::new(&policy.credentials, environment, services);
         let registry = policy.registry.as_ref().map(|registry| services.registry(registry, environment));
         let registry = registry.transpose().map_err(|error| PolicyErrors(vec![error]));
-        let secrets = PolicyErrors::both(credentials, registry);
-        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let broker = policy.broker.as_ref().map(|broker| Broker::new(broker, environment));
+        let broker = broker.transpose().map_err(|error| PolicyErrors(vec![error]));
+        let secrets = PolicyErrors::both(PolicyErrors::both(credentials, registry), broker);
+        let ((), ((credentials, registry), broker)) =
+            PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let broker = broker.map(Rc::new);
         let policy = Rc::new(policy);
         let upstreams = upstream::build_all(&policy, &credentials);
         Ok(Self {
-            authenticator: Authenticator::new(&policy, registry, &upstreams, services),
+            authenticator: Authenticator::new(&policy, registry, broker.clone(), &upstreams, services),
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
             limit_store: policy.limit_store(services.host()),
+            broker,
             policy,
             services: Rc::clone(services),
         })
@@ -185,9 +191,15 @@ impl Engine {
             method: head.method,
             query: path.query,
             token: &caller.token,
+            is_session: caller.session().is_some(),
+            has_broker: self.broker.is_some(),
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
         progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
+        if scoped.mint().is_some() {
+            self.authenticator.check_minting(&caller)?;
+            progress.checks.push(Check::Brokered);
+        }
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -268,8 +280,21 @@ impl Engine {
     /// Notes the rest of the budget, and the parts of the answer that are not for the caller.
     fn note_grant<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
         let passed = self.policy.answers;
-        progress.response.hidden =
-            Hidden { limits: !passed.limits, account: !passed.account, key: grant.key_parameter() };
+        progress.response.hidden = Hidden {
+            limits: !passed.limits,
+            account: !passed.account,
+            key: grant.key_parameter(),
+            all: false,
+        };
+        if let (Some(mint), Some(broker)) = (grant.mint(), &self.broker) {
+            progress.response.for_brokered();
+            progress.minting = Some(Box::new(Minting {
+                broker: Rc::clone(broker),
+                mint,
+                provider: grant.upstream().provider.clone(),
+                parent: grant.record().digest,
+            }));
+        }
         if let Some(taken) = grant.taken() {
             progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
             progress.response.budget(taken);

@@ -90,7 +90,9 @@ impl<'w> InForce<'w> {
     /// Takes from the decision the part that belongs to the exchange with the upstream, which now begins.
     pub fn exchange(&self, decision: &mut Decision<'_>) -> Exchange {
         let sent = std::mem::take(&mut decision.follow_up.sent);
-        Exchange::new(self.rollout.as_ref(), sent, std::mem::take(&mut decision.response))
+        let (response, minting) =
+            (std::mem::take(&mut decision.response), std::mem::take(&mut decision.follow_up.minting));
+        Exchange::new(self.rollout.as_ref(), sent, response, minting)
     }
 
     fn await_first_policy<'a>(&'a self, entry: &Entry, request: &Request<'a, '_>) -> Next<'a> {

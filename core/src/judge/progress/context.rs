@@ -10,6 +10,7 @@ use crate::identity::Principal;
 use crate::provider::Route;
 use crate::request::RequestHead;
 use crate::services::{Fetch, FetchResults, RecordSource};
+use crate::upstream::Minting;
 
 /// The context of one judgement.
 pub(crate) struct Context<'a, 'r> {
@@ -55,6 +56,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) refresh: Vec<Fetch>,
     pub(crate) sent: Sent,
     pub(crate) response: ResponseHeaders,
+    /// The request, where it mints and its answer is brokered.
+    pub(crate) minting: Option<Box<Minting>>,
 }
 
 impl Progress<'_> {
@@ -68,6 +71,7 @@ impl Progress<'_> {
             refresh: Vec::new(),
             sent: Sent::default(),
             response: ResponseHeaders::default(),
+            minting: None,
         }
     }
 }

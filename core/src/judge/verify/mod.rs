@@ -5,5 +5,5 @@ mod jwt;
 mod verified_jwts;
 mod verified_token;
 
-pub(crate) use self::authenticator::{Authenticator, Caller};
+pub(crate) use self::authenticator::{Authenticator, Caller, CallerKind};
 pub(crate) use self::verified_token::VerifiedToken;
