@@ -181,6 +181,12 @@ fn a_token_that_was_changed_or_sealed_with_another_key_is_refused_like_an_unknow
     let token = minted(&worker);
     let other = minted(&Worker::within(&policy(&json!({})), Variables('b')));
     let changed = token[..token.len() - 1].to_owned() + if token.ends_with('A') { "B" } else { "A" };
+    let elsewhere = plane(&json!({"providers": {
+        "azure-openai": {"url": "https://acme.openai.azure.com/openai/v1"},
+        "openai": {"url": "https://openai.example"},
+    }}));
+    let found = by_bearer(&elsewhere, "WS /v1/realtime", &token, at(1));
+    assert_eq!(found, Err("token_invalid".to_owned()), "the provider has another host there");
     for token in [&other, &changed, "ksb_", "ksb_AAAA", &format!("ksb_{}", "A".repeat(9000))] {
         let found = by_bearer(&worker, "WS /v1/realtime", token, at(1));
         assert_eq!(found, Err("token_invalid".to_owned()), "{token:.40}");

@@ -29,7 +29,7 @@ pub enum CheckError<'a> {
     TokenUnknown,
     /// The token is disabled.
     TokenDisabled,
-    /// The brokered token was not sealed by this policy's key, or is for another provider.
+    /// The brokered token was not sealed by this policy's key, or is for another provider or host.
     SealBroken,
     /// The token also stands in the path or query.
     TokenInTarget,
@@ -154,6 +154,7 @@ impl CheckError<'_> {
 }
 
 impl fmt::Display for CheckError<'_> {
+    // Long: one arm for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method => f.write_str("the method is not forwarded"),
@@ -165,7 +166,7 @@ impl fmt::Display for CheckError<'_> {
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::SealBroken => {
-                f.write_str("the brokered token was not sealed by this policy's key, or is for another provider")
+                f.write_str("the brokered token was not sealed by this policy's key, or is for another provider or host")
             }
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::CredentialUnavailable(name) => {

@@ -13,7 +13,7 @@ use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
-use super::verify::{Authenticator, VerifiedToken};
+use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
@@ -194,12 +194,7 @@ impl Engine {
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
         };
-        let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
-        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
-        if scoped.mint().is_some() {
-            self.authenticator.check_minting(&caller)?;
-            progress.checks.push(Check::Brokered);
-        }
+        let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -220,6 +215,24 @@ impl Engine {
             metadata: self.policy.metadata(),
         };
         Ok(Rewrite::for_grant(&grant, &original))
+    }
+
+    /// Checks that the request is in scope and, where it mints, that the answer can be brokered for its caller.
+    fn find_scope<'a>(
+        &'a self,
+        token: VerifiedToken,
+        route: Route<'a>,
+        traits: &RequestTraits<'_>,
+        caller: &Caller<'a>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Scoped<'a>, CheckError<'a>> {
+        let scoped = Scoped::new(token, route, &self.upstreams, traits)?;
+        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
+        if scoped.mint().is_some() {
+            self.authenticator.check_minting(caller)?;
+            progress.checks.push(Check::Brokered);
+        }
+        Ok(scoped)
     }
 
     fn refuse<'a>(
@@ -288,12 +301,8 @@ impl Engine {
         };
         if let (Some(mint), Some(broker)) = (grant.mint(), &self.broker) {
             progress.response.for_brokered();
-            progress.minting = Some(Box::new(Minting {
-                broker: Rc::clone(broker),
-                mint,
-                provider: grant.upstream().provider.clone(),
-                parent: grant.record().digest,
-            }));
+            let minting = Minting::new(broker, mint, grant.upstream(), grant.record().digest);
+            progress.minting = Some(Box::new(minting));
         }
         if let Some(taken) = grant.taken() {
             progress.checks.push(Check::WithinLimit { remaining: taken.remaining });

@@ -142,3 +142,36 @@ fn ends_in_version(path: &str) -> bool {
     let version = path.rsplit('/').next().and_then(|last| last.strip_prefix('v'));
     version.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::pattern::POST;
+    use crate::provider::table::BUILT_IN;
+
+    /// Every path that is brokered is of the class `mint`, so that no scope opens it by accident; every path that a
+    /// minted secret is for is known, and mints nothing that is brokered.
+    #[test]
+    fn what_is_brokered_is_of_the_class_mint_and_opens_known_endpoints() {
+        let mut count = 0;
+        for builtin in &BUILT_IN {
+            let Some(brokered) = builtin.brokered else { continue };
+            let endpoints = builtin.endpoints();
+            for path in brokered.mints.iter().flat_map(|mint| mint.paths) {
+                assert_eq!(endpoints.class(POST, path.as_bytes()), Some(Class::Mint), "{path}");
+                assert!(endpoints.mint(path.as_bytes()).is_some(), "{path}");
+                assert!(!endpoints.opens(POST, path.as_bytes()), "{path}");
+                count += 1;
+            }
+            for (methods, paths) in brokered.opens {
+                for path in *paths {
+                    let class = endpoints.class(*methods, path.as_bytes());
+                    assert!(matches!(class, Some(Class::Inference | Class::Mint)), "{path}: {class:?}");
+                    assert!(endpoints.mint(path.as_bytes()).is_none(), "{path}");
+                }
+            }
+            assert!(brokered.mints.iter().all(|mint| !mint.secrets.is_empty()), "{}", builtin.id);
+        }
+        assert_eq!(count, 11);
+    }
+}

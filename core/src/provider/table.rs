@@ -366,8 +366,7 @@ pub(crate) const fn of_slot(slot: Slot) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Class;
-    use crate::provider::pattern::{POST, read_row};
+    use crate::provider::pattern::read_row;
 
     #[test]
     fn every_built_in_row_is_written_as_a_row() {
@@ -378,31 +377,5 @@ mod tests {
                 assert_eq!(read, Some(*row), "{}", builtin.id);
             }
         }
-    }
-
-    /// Every path that is brokered is of the class `mint`, so that no scope opens it by accident; every path that a
-    /// minted secret is for is known, and mints nothing that is brokered.
-    #[test]
-    fn what_is_brokered_is_of_the_class_mint_and_opens_known_endpoints() {
-        let mut count = 0;
-        for builtin in &BUILT_IN {
-            let Some(brokered) = builtin.brokered else { continue };
-            let endpoints = builtin.endpoints();
-            for path in brokered.mints.iter().flat_map(|mint| mint.paths) {
-                assert_eq!(endpoints.class(POST, path.as_bytes()), Some(Class::Mint), "{path}");
-                assert!(endpoints.mint(path.as_bytes()).is_some(), "{path}");
-                assert!(!endpoints.opens(POST, path.as_bytes()), "{path}");
-                count += 1;
-            }
-            for (methods, paths) in brokered.opens {
-                for path in *paths {
-                    let class = endpoints.class(*methods, path.as_bytes());
-                    assert!(matches!(class, Some(Class::Inference | Class::Mint)), "{path}: {class:?}");
-                    assert!(endpoints.mint(path.as_bytes()).is_none(), "{path}");
-                }
-            }
-            assert!(brokered.mints.iter().all(|mint| !mint.secrets.is_empty()), "{}", builtin.id);
-        }
-        assert_eq!(count, 11);
     }
 }

@@ -28,8 +28,8 @@ const PURPOSE: &[u8] = b"keyswap broker 1";
 /// The meaning of a sealed token, beside its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claims {
-    /// The provider that the secret is for.
-    pub(crate) provider: String,
+    /// The provider that the secret is for, and the one upstream that gets it.
+    pub(crate) audience: String,
     /// The digest of the token whose caller got it.
     pub(crate) parent: Digest,
     /// The moment from which the token is refused.
@@ -64,14 +64,15 @@ impl SealKey {
         Self { cipher, nonces: derive(b"\0nonces\0") }
     }
 
-    /// Seals a secret. Returns `None` where it is too long, or the provider's name is.
+    /// Seals a secret. Returns `None` where it is too long, or the audience is.
     pub(crate) fn seal(&self, claims: &Claims, secret: &str) -> Option<String> {
-        let length = u8::try_from(claims.provider.len()).ok().filter(|_| secret.len() <= MAX_SECRET_BYTES)?;
+        let length =
+            u16::try_from(claims.audience.len()).ok().filter(|_| secret.len() <= MAX_SECRET_BYTES)?;
         let parts: [&[u8]; 5] = [
             &claims.expires_at.0.to_be_bytes(),
             claims.parent.bytes(),
-            &[length],
-            claims.provider.as_bytes(),
+            &length.to_be_bytes(),
+            claims.audience.as_bytes(),
             secret.as_bytes(),
         ];
         let mut text = Zeroizing::new(parts.concat());
@@ -91,10 +92,10 @@ impl SealKey {
         self.cipher.decrypt_inout_detached(nonce, PURPOSE, text.as_mut_slice().into(), tag).ok()?;
         let (expires_at, rest) = text.split_first_chunk()?;
         let (parent, rest) = rest.split_first_chunk()?;
-        let (length, rest) = rest.split_first()?;
-        let (provider, secret) = rest.split_at_checked(usize::from(*length))?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (audience, secret) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         let claims = Claims {
-            provider: str::from_utf8(provider).ok()?.to_owned(),
+            audience: str::from_utf8(audience).ok()?.to_owned(),
             parent: Digest::from_bytes(*parent),
             expires_at: UnixTime(i64::from_be_bytes(*expires_at)),
         };
@@ -126,7 +127,7 @@ mod tests {
 
     fn claims() -> Claims {
         Claims {
-            provider: "openai".to_owned(),
+            audience: "openai https://api.openai.com".to_owned(),
             parent: Digest::of(b"ptk_1"),
             expires_at: UnixTime(1_800_000_600),
         }
@@ -151,7 +152,7 @@ mod tests {
             assert!(token.len() < 8 * 1024);
         }
         assert_eq!(key().seal(&claims(), &"x".repeat(MAX_SECRET_BYTES + 1)), None);
-        assert_eq!(key().seal(&Claims { provider: "p".repeat(256), ..claims() }, "ek_1"), None);
+        assert_eq!(key().seal(&Claims { audience: "p".repeat(65_536), ..claims() }, "ek_1"), None);
     }
 
     #[test]
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn two_tokens_share_a_nonce_only_where_they_are_the_same() {
         let other = [
-            Claims { provider: "openaj".to_owned(), ..claims() },
+            Claims { audience: "openai https://api.openai.con".to_owned(), ..claims() },
             Claims { parent: Digest::of(b"ptk_2"), ..claims() },
             Claims { expires_at: UnixTime(1_800_000_601), ..claims() },
         ];

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::broker::Broker;
+use super::bound::Upstream;
+use super::broker::{Broker, audience};
 use crate::answer::LocalReply;
 use crate::base::{Digest, UnixTime};
 use crate::provider::{Expiry, Mint, MintedSecret};
@@ -23,13 +24,13 @@ const MAX_DEPTH: u8 = 64;
 
 /// A request that mints, whose answer is still to come.
 pub(crate) struct Minting {
-    pub(crate) broker: Rc<Broker>,
+    broker: Rc<Broker>,
     /// The form of the answer.
-    pub(crate) mint: &'static Mint,
-    /// The provider that the credential is for.
-    pub(crate) provider: String,
+    mint: &'static Mint,
+    /// The provider that the credential is for, and its upstream.
+    audience: String,
     /// The token whose caller gets the credential.
-    pub(crate) parent: Digest,
+    parent: Digest,
 }
 
 /// The reason why an answer is withheld.
@@ -63,6 +64,11 @@ impl fmt::Display for MintFault {
 }
 
 impl Minting {
+    /// Makes the request of the caller with this token, to this upstream.
+    pub(crate) fn new(broker: &Rc<Broker>, mint: &'static Mint, upstream: &Upstream, parent: Digest) -> Self {
+        Self { broker: Rc::clone(broker), mint, audience: audience(upstream), parent }
+    }
+
     /// Returns the body that the caller gets in place of an answer's.
     ///
     /// # Errors
@@ -99,7 +105,7 @@ impl Minting {
                 return Err(MintFault::NoSecret);
             }
             let expiry = place.expiry(&document, now)?;
-            let sealed = self.broker.seal(&self.provider, self.parent, &secret, expiry, now);
+            let sealed = self.broker.seal(&self.audience, self.parent, &secret, expiry, now);
             let (token, expires_at) = sealed.ok_or(MintFault::NoSecret)?;
             place.write(&mut document, token, expires_at, now);
             secrets.push(secret);
@@ -161,6 +167,6 @@ fn has_text(value: &Value, is_it: &dyn Fn(&str) -> bool) -> bool {
 
 impl fmt::Debug for Minting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Minting").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Minting").field("audience", &self.audience).finish_non_exhaustive()
     }
 }

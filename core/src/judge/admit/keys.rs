@@ -1,7 +1,6 @@
 //! The keys with which a request goes upstream: the choice of a provider's credential, the value from its sources, and
 //! the lessons of the answer.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::grant::{Keys, Scoped, Unlocked};
@@ -52,7 +51,7 @@ impl UpstreamKeys {
         if members.any(|member| self.0.is_of_host(member.credential)) {
             return Err(CheckError::MintingHost);
         }
-        Ok(KeyInHand::Minted(Rc::clone(&session.key)))
+        session.key_for(upstream).map(KeyInHand::Minted).ok_or(CheckError::SealBroken)
     }
 
     /// Finds the first key of a pool that has a value now.

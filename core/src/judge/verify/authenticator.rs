@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::verified_jwts::VerifiedJwts;
-use super::verified_token::digest_of_sent;
+use super::verified_token::{digest_of_sent, is_readable};
 use crate::answer::CheckError;
 use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
@@ -127,7 +127,9 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<(Arc<CallerRecord>, Session), Exit<'a>> {
-        digest_of_sent(token).ok_or(CheckError::TokenUnknown)?;
+        if !is_readable(token) {
+            return Err(CheckError::TokenUnknown.into());
+        }
         let provider = progress.route.map_or("", |route| route.provider);
         let session = broker.open(token, provider, context.now.unix())?;
         progress.checks.push(Check::SealOpened(session.expires_at));
