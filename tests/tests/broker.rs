@@ -215,7 +215,7 @@ fn odd_answers() -> Result<Vec<(&'static str, Script)>> {
         let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Script::Answer(status, headers, body.into_bytes())
     };
-    let twice = good.to_string().replacen("{", &format!("{{\"value\":\"{EPHEMERAL}\","), 1);
+    let twice = good.to_string().replacen('{', &format!("{{\"value\":\"{EPHEMERAL}\","), 1);
     let mut elsewhere = good.clone();
     elsewhere["session"]["id"] = json!(EPHEMERAL);
     let mut long = good.clone();
