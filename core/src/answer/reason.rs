@@ -39,6 +39,8 @@ pub enum Reason {
     EndpointNotAllowed,
     /// The token is valid, but not for this kind of endpoint.
     EndpointClassNotAllowed,
+    /// The token is valid, but the credential that the endpoint mints cannot be brokered for this caller.
+    MintingNotAllowed,
     /// The token is restricted to models, which are not checked here.
     ModelNotAllowed,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
@@ -65,7 +67,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -82,6 +84,7 @@ impl Reason {
         Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
+        Self::MintingNotAllowed,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
@@ -102,6 +105,7 @@ impl Reason {
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::EndpointClassNotAllowed => "endpoint_class_not_allowed",
+            Self::MintingNotAllowed => "minting_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
@@ -127,6 +131,7 @@ impl Reason {
             | Self::ProviderNotAllowed
             | Self::EndpointNotAllowed
             | Self::EndpointClassNotAllowed
+            | Self::MintingNotAllowed
             | Self::ModelNotAllowed => 403,
             Self::RateLimited => 429,
             Self::UpgradeUnsupported => 501,
@@ -167,6 +172,9 @@ impl Reason {
             Self::EndpointClassNotAllowed => {
                 "token not allowed for this kind of endpoint: ask your platform team to open its class for the token"
             }
+            Self::MintingNotAllowed => {
+                "credential cannot be minted for you: send a proxy token, or ask your platform team to open the endpoint"
+            }
             Self::ModelNotAllowed => {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
                  team for a token without that restriction"
@@ -197,6 +205,7 @@ impl Reason {
             Self::MethodNotAllowed
             | Self::PathInvalid
             | Self::EndpointNotAllowed
+            | Self::MintingNotAllowed
             | Self::UpgradeUnsupported
             | Self::OriginNotAllowed
             | Self::RateLimited

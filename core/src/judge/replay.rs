@@ -18,7 +18,7 @@ use super::admit::{RequestTraits, Scoped};
 use super::engine::Engine;
 use super::progress::{Context, Exit, Part, Progress};
 use super::tell::{ALLOWED, ANSWERED};
-use super::verify::{Caller, VerifiedToken};
+use super::verify::{Caller, CallerKind, VerifiedToken};
 use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
@@ -257,7 +257,7 @@ impl Engine {
             label: String::new(),
             owner: None,
             status: TokenStatus::Active,
-            scope: Scope::read([format!("{}:*", logged.provider)]),
+            scope: Scope::read(["*", "mint"].map(|class| format!("{}:{class}", logged.provider))),
             models: CallerRecord::all_models(),
             expires_at: None,
             rate_limit: None,
@@ -326,12 +326,15 @@ impl Engine {
             method: head.method,
             query: None,
             token: b"",
+            is_session: false,
+            has_broker: self.policy.broker.is_some(),
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.reason());
         }
-        let caller = Caller { record: Arc::clone(record), token: Cow::Borrowed(b""), slot: None };
+        let (record, token) = (Arc::clone(record), Cow::Borrowed(&b""[..]));
+        let caller = Caller { record, token, slot: None, kind: CallerKind::Token };
         let (results, store) = (FetchResults::default(), MemoryStore::default());
         let now = Moment::from(at);
         let context = Context { head, now, store: &store, results: &results, part: Part::Compares };

@@ -4,6 +4,7 @@
 
 mod answers;
 mod assembly;
+mod broker;
 mod bundle;
 mod cors;
 mod credentials;
@@ -32,6 +33,7 @@ mod shadow;
 mod status;
 mod tokens;
 
+pub(crate) use self::broker::BrokerPolicy;
 pub use self::bundle::{BundleSource, Configuration};
 pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 pub use self::document::Policy;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
+use super::broker::BrokerPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
@@ -52,6 +53,7 @@ impl Policy {
             "status": {"allow": self.status.map(status)},
             "answers": {"pass": answers(self.answers)},
             "revoke": if self.ends_exchanges { "streams" } else { "requests" },
+            "broker": self.broker.as_ref().map(broker),
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }
@@ -99,7 +101,7 @@ fn own_endpoints(endpoints: &Endpoints) -> Value {
         json!({"methods": methods, "path": row.path, "class": row.class.name()})
     };
     match endpoints {
-        Endpoints::BuiltIn(_) => Value::Null,
+        Endpoints::BuiltIn(..) => Value::Null,
         Endpoints::Own(rows) => rows.iter().map(row).collect(),
         Endpoints::Any => "any".into(),
     }
@@ -137,6 +139,10 @@ fn status(status: StatusPolicy) -> Value {
 fn answers(AnswersPolicy { limits, account }: AnswersPolicy) -> Value {
     let passed = [("limits", limits), ("account", account)];
     passed.into_iter().filter(|(_, passed)| *passed).map(|(name, _)| name).collect()
+}
+
+fn broker(BrokerPolicy { key, max_ttl }: &BrokerPolicy) -> Value {
+    json!({"key": key.name(), "max_ttl": duration(*max_ttl)})
 }
 
 fn issuer(issuer: &Issuer) -> Value {

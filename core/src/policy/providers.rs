@@ -170,7 +170,7 @@ impl<'d> Entry<'d> {
             keys: keys.unwrap_or_else(|| KeyPool::of(default_credential.unwrap_or(row.id))),
             via_gateway,
             stands_for: offer.stands_for(row.endpoint),
-            endpoints: Endpoints::BuiltIn(row.endpoints),
+            endpoints: row.endpoints(),
             builtin: row,
         }
     }

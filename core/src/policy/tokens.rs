@@ -8,12 +8,15 @@ use super::rate_limit;
 use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, Scope, TokenStatus, person_digest, read_entry};
+use crate::identity::{CallerRecord, Classes, Scope, TokenStatus, person_digest, read_entry};
 use crate::syntax::{is_email, is_line};
 
-/// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
+/// A function that returns the fault of a scope's entry, a provider and classes of its endpoints, if the entry has one.
+pub(super) type WhyNot<'w> = dyn Fn(&str, Classes) -> Option<String> + 'w;
+
+/// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<CallerRecord> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
@@ -29,10 +32,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
 
 /// Reads the people that the policy knows, by their address in lower case.
 #[inline(never)]
-pub(super) fn read_people(
-    node: &Node<'_>,
-    why_not: &dyn Fn(&str) -> Option<String>,
-) -> BTreeMap<String, Arc<CallerRecord>> {
+pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
         let Some((email, record)) = read_person(&item, why_not) else { continue };
@@ -43,7 +43,7 @@ pub(super) fn read_people(
     people
 }
 
-fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<(String, CallerRecord)> {
+fn read_person(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
@@ -65,7 +65,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<CallerRecord> {
+fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
@@ -122,7 +122,7 @@ fn read_email(node: &Node<'_>) -> Option<String> {
 }
 
 /// Reads the list `providers`: what a caller may use.
-pub(super) fn read_scope(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Scope {
+pub(super) fn read_scope(node: &Node<'_>, why_not: &WhyNot<'_>) -> Scope {
     let items = node.items();
     if items.is_empty() {
         node.fail("expected at least one provider");
@@ -142,7 +142,7 @@ pub(super) fn read_scope(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<Strin
                 continue;
             }
         };
-        if let Some(message) = why_not(provider) {
+        if let Some(message) = why_not(provider, classes) {
             item.fail(message);
         } else if !scope.open(provider, classes) {
             item.fail("this provider stands twice in the list, or another entry opens it already");

@@ -1,5 +1,6 @@
 //! Parsers of input that others control: strict, byte-exact, and without any meaning of their own.
 
+pub(crate) mod base64url;
 mod escape;
 pub(crate) mod json;
 mod path;

@@ -100,6 +100,7 @@ impl PolicyToken {
             "credentials": credentials,
             "providers": providers,
             "status": {"allow": ["tokens"]},
+            "broker": {"key": {"env": "BROKER_KEY"}},
             "tokens": [token],
         })
     }
@@ -206,6 +207,7 @@ mod tests {
         for scope in [
             &["openai"][..],
             &["openai", "openai:files", "my-own:*"],
+            &["openai:*", "openai:mint", "grok:mint", "my-own:mint"],
             &["compat", "universal", "cloudflare-rest", "vercel", "compat:files"],
             &["keyswap-status"],
             &["openai", "keyswap-status"],
@@ -218,7 +220,10 @@ mod tests {
     fn a_scope_that_no_policy_could_have_is_refused_with_the_reason() {
         for (scope, expect) in [
             (&["openai:admin"][..], "invalid provider `openai:admin`: `admin` cannot be opened: "),
-            (&["openai", "compat:mint"], "invalid provider `compat:mint`: `mint` cannot be opened: "),
+            (
+                &["openai", "anthropic:mint"],
+                "invalid provider `anthropic:mint`: `anthropic` has no endpoint that mints and whose answer",
+            ),
             (&["openai:file"], "invalid provider `openai:file`: no such class of endpoints; expected one of"),
             (
                 &["keyswap-status:files"],

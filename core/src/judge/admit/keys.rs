@@ -12,7 +12,7 @@ use crate::judge::verify::Caller;
 use crate::request::IdentitySlot;
 use crate::services::Lookup;
 use crate::upstream::{
-    CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Upstream, UpstreamCredential,
+    CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Session, Upstream, UpstreamCredential,
 };
 
 /// The upstream credentials of a policy.
@@ -36,10 +36,22 @@ impl UpstreamKeys {
         progress.sent.principal = Some(principal);
         let upstream: &'a Upstream = scoped.upstream();
         let mut find = |pool: &'a Pool| self.find_in_pool(pool, &principal, caller, context, progress);
-        let provider = upstream.keys.as_ref().map(&mut find).transpose()?;
+        let provider = match caller.session() {
+            Some(session) => Some(self.of_session(session, upstream)?),
+            None => upstream.keys.as_ref().map(&mut find).transpose()?,
+        };
         scoped.check_provider_key(provider.as_ref())?;
         let gateway = upstream.gateway_key.as_ref().map(&mut find).transpose()?;
         Ok(scoped.with(Keys { upstream, provider, gateway })?)
+    }
+
+    /// Returns the key that a session holds. A host that writes the provider's key would write it over this one.
+    fn of_session(&self, session: &Session, upstream: &Upstream) -> Result<KeyInHand, CheckError<'static>> {
+        let mut members = upstream.keys.iter().flat_map(Pool::members);
+        if members.any(|member| self.0.is_of_host(member.credential)) {
+            return Err(CheckError::MintingHost);
+        }
+        session.key_for(upstream).map(KeyInHand::Minted).ok_or(CheckError::SealBroken)
     }
 
     /// Finds the first key of a pool that has a value now.

@@ -32,6 +32,10 @@ pub enum Check<'a> {
     LookedUp(RecordSource),
     /// The token is valid, up to this time where it expires.
     TokenValid(Option<UnixTime>),
+    /// The token is a brokered one, valid up to this time.
+    SealOpened(UnixTime),
+    /// The endpoint mints, and its answer is brokered.
+    Brokered,
     /// The endpoint is in the token's scope.
     InScope {
         /// The provider's name.
@@ -62,8 +66,10 @@ impl Check<'_> {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
             Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
-            Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
-            Self::InScope { .. } => Stage::Scope,
+            Self::IdentityVerified(_) | Self::SealOpened(_) | Self::LookedUp(_) | Self::TokenValid(_) => {
+                Stage::Verify
+            }
+            Self::InScope { .. } | Self::Brokered => Stage::Scope,
             Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
@@ -96,6 +102,12 @@ impl fmt::Display for Check<'_> {
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
             Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
             Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
+            Self::SealOpened(at) => {
+                write!(f, "the brokered token is valid until {at}, and no longer than its parent")
+            }
+            Self::Brokered => f.write_str(
+                "the answer is brokered: the caller gets a token of Keyswap's in place of the credential",
+            ),
             Self::LookedUp(from) => write!(f, "the record is from the {}", from.name()),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),

@@ -9,9 +9,14 @@ use crate::identity::{CallerRecord, TokenStatus};
 /// The longest token that is read, in bytes. An identity JWT may come near it; a proxy token has 36 characters.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// Returns whether a token is short enough to be read.
+pub(super) fn is_readable(token: &[u8]) -> bool {
+    token.len() <= MAX_TOKEN_BYTES
+}
+
 /// Hashes a token as a caller sent it; `None` where it is too long to be read.
 pub(super) fn digest_of_sent(token: &[u8]) -> Option<Digest> {
-    (token.len() <= MAX_TOKEN_BYTES).then(|| Digest::of(token))
+    is_readable(token).then(|| Digest::of(token))
 }
 
 /// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]

@@ -87,7 +87,7 @@ impl Registry {
             }
         }
         let is_of_token = matches!(key, LookupKey::Token(..));
-        // An introspection server knows tokens only.
+        // An introspection server knows tokens only, and none by its digest.
         if !key.is_plausible() || !(is_of_token || self.policy.protocol == Protocol::Keyswap) {
             return Lookup::Ready(None, None);
         }
