@@ -4,6 +4,7 @@
 
 mod answers;
 mod assembly;
+mod bindings;
 mod bundle;
 mod cors;
 mod credentials;
@@ -11,6 +12,7 @@ mod document;
 mod duration;
 mod endpoints;
 mod error;
+mod findings;
 mod fits;
 mod gateway;
 mod host_keys;
@@ -29,6 +31,7 @@ mod registry;
 mod resource;
 mod rollout;
 mod shadow;
+mod sharing;
 mod status;
 mod tokens;
 

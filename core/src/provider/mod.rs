@@ -1,5 +1,6 @@
 //! Providers as data, and the provider of a request.
 
+mod bindings;
 mod class;
 mod endpoints;
 pub(crate) mod metadata;
@@ -7,6 +8,8 @@ mod paths;
 mod route;
 pub(crate) mod table;
 
+pub use self::bindings::BindingKind;
+pub(crate) use self::bindings::Bindings;
 pub(crate) use self::class::{Endpoints, METHOD_NAMES, Methods, OwnRow, read_row};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};

@@ -4,6 +4,7 @@ mod bound;
 mod cooldown;
 mod credentials;
 mod pool;
+mod provider_keys;
 
 pub(crate) use self::bound::{AuthHeader, Upstream, build_all};
 pub(crate) use self::cooldown::Refusal;
@@ -11,3 +12,4 @@ pub(crate) use self::credentials::{
     CallerJwt, CredentialId, Credentials, KeyInHand, SourceInUse, UpstreamCredential, UsedKey,
 };
 pub(crate) use self::pool::{Member, Pool};
+pub(crate) use self::provider_keys::{Bound, ProviderKeys};
