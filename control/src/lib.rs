@@ -19,6 +19,8 @@
 
 mod text;
 
+pub mod signing;
+
 pub mod registry;
 
 pub mod server;

@@ -35,7 +35,7 @@ fn bundle(signer: &Signer, revision: u64, provider: &str, more: &Value) -> Strin
 
 fn configuration(signer: &Signer) -> Value {
     json!({
-        "version": "keyswap-bundle/v1", "url": "http://registry.example:7070", "credential": {"env": "REGISTRY"},
+        "version": "keyswap-bundle/v1", "url": "https://registry.example:7070", "credential": {"env": "REGISTRY"},
         "name": "prod", "keys": {"keys": [signer.jwk()]}, "poll": "5s",
     })
 }

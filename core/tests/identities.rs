@@ -184,6 +184,7 @@ fn an_identity_that_browsers_send_by_themselves_is_of_no_use_to_another_sites_pa
             (&[("sec-fetch-site", "same-origin")], false),
             (&[evil], true),
             (&[websocket, evil], true),
+            (&[websocket, ("origin", "https://llm.example")], true),
             (&[websocket], true),
             (&[("sec-fetch-site", "cross-site")], true),
         ] {

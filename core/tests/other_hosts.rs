@@ -67,7 +67,9 @@ impl Registry {
 }
 
 fn feed(sequence: u64, changes: &Value) -> Answer {
-    Answer(200, json!({"sequence": sequence, "reset": false, "changes": changes}).to_string())
+    let history = format!("{sequence:016x}");
+    let part = json!({"sequence": sequence, "history": history, "reset": false, "changes": changes});
+    Answer(200, part.to_string())
 }
 
 /// Returns the errors of a policy that needs more abilities than the component's hosts have.

@@ -236,6 +236,49 @@ fn after_the_registry_was_put_back_what_it_knew_before_is_not_believed_and_what_
 }
 
 #[test]
+fn of_a_registry_with_another_history_nothing_is_missed_whatever_its_numbers() {
+    let part = |sequence: u64, history: Option<&str>, reset: bool| json!({"sequence": sequence, "history": history, "reset": reset, "changes": []});
+    let (one, other) = (Some("00000000000000aa"), Some("00000000000000bb"));
+    // The first two are told by a registry that compares histories; the rest must be seen without its help.
+    for (what, sequence, history, reset) in [
+        ("restored, and ahead by now", 12, other, true),
+        ("restored, with as many changes", 9, other, true),
+        ("another one with as many changes", 9, other, false),
+        ("an earlier state", 8, one, false),
+        ("one that tells no history", 9, None, false),
+        ("one that tells no history any more", 10, None, false),
+    ] {
+        let store = MemoryStore::default();
+        let worker = Worker::new(&keyswap());
+        worker.hear(&store, at(0), &part(9, one, false));
+        assert_eq!(worker.ask(&store, TOKEN, at(0), &known), 200, "{what}");
+        worker.hear(&store, at(1), &part(9, one, false));
+        assert_eq!(worker.ask(&store, TOKEN, at(1), &nobody_is_asked), 200, "{what}: nothing changed");
+        worker.hear(&store, at(2), &part(sequence, history, reset));
+        assert_eq!(worker.ask(&store, TOKEN, at(2), &unknown), 401, "{what}");
+    }
+}
+
+#[test]
+fn a_record_of_a_lost_future_is_not_believed_once_the_numbers_have_caught_up() {
+    let part = |sequence: u64, history: &str| json!({"sequence": sequence, "history": history, "reset": false, "changes": []});
+    let lost = |_: &str| Answer::record(TOKEN, 3);
+    let store = MemoryStore::default();
+    let old = Worker::new(&keyswap());
+    old.hear(&store, at(0), &part(9, "00000000000000aa"));
+    assert_eq!(old.ask(&store, TOKEN, at(0), &lost), 200);
+    // A worker that begins after the restore follows the new history past the old number.
+    let new = Worker::new(&keyswap());
+    new.hear(&store, at(1), &part(5, "0000000000000005"));
+    new.hear(&store, at(2), &part(9, "00000000000000bb"));
+    assert_eq!(
+        new.ask(&store, TOKEN, at(3), &unknown),
+        401,
+        "what the old one shared is not of this history"
+    );
+}
+
+#[test]
 fn an_answer_that_makes_no_sense_is_about_its_own_token_only() {
     let bodies = [String::new(), "{}".to_owned(), "<html>".to_owned(), Answer::record("another", 1).1];
     for body in bodies {

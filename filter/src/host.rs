@@ -77,6 +77,7 @@ pub(crate) enum Map {
     RequestHeaders = 0,
     RequestTrailers = 1,
     ResponseHeaders = 2,
+    ResponseTrailers = 3,
     CallResponseHeaders = 6,
 }
 
@@ -180,11 +181,19 @@ pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
     accept("set_effective_context", unsafe { abi::proxy_set_effective_context(context) })
 }
 
+/// The direction of a stream, of which both ends go on or end together.
+const REQUEST: u32 = 0;
+
 /// Lets a paused request go on.
 pub(crate) fn continue_request() -> Result<(), HostError> {
-    const REQUEST: u32 = 0;
     // SAFETY: a plain number.
     accept("continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
+}
+
+/// Resets the stream at both ends, once the VM has returned.
+pub(crate) fn reset_stream() -> Result<(), HostError> {
+    // SAFETY: a plain number.
+    accept("close_stream", unsafe { abi::proxy_close_stream(REQUEST) })
 }
 
 /// Sets the period of the root context's ticks, in milliseconds.
@@ -230,7 +239,9 @@ fn property(path: &str) -> Result<Vec<u8>, HostError> {
 
 /// Returns the id of this Envoy's node.
 pub(crate) fn node_id() -> String {
-    property("node\0id\0").map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
+    // Older versions of Envoy know the second path only.
+    let id = property("xds\0node\0id\0").or_else(|_| property("node\0id\0"));
+    id.map(|id| String::from_utf8_lossy(&id).into_owned()).unwrap_or_default()
 }
 
 /// Returns the address of the connection's other end, where it has one.

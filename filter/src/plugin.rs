@@ -5,6 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use keyswap_core::base::Moment;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::services::{Fetch, FetchAnswer, FetchKey, Resolution};
@@ -100,6 +101,7 @@ impl Plugin {
             for fetch in due.fetches {
                 shared.start(fetch, now);
             }
+            self.end_revoked(shared, now);
         }
         while let Some(fetch) = shared.with_fetcher(|fetcher| fetcher.overdue(now)) {
             shared.worker.abandon(&fetch.key, now);
@@ -113,6 +115,23 @@ impl Plugin {
             }
         }
         shared.with_fetcher(Fetcher::schedule);
+    }
+
+    /// Ends the requests whose callers have lost the right to them.
+    fn end_revoked(&self, shared: &Shared, now: Moment) {
+        let ended = shared.look_again(now);
+        if ended.is_empty() {
+            return;
+        }
+        ended.iter().for_each(|request| stream::end(request));
+        self.be_effective();
+    }
+
+    /// Makes the root context the effective one again.
+    fn be_effective(&self) {
+        if let Err(error) = host::set_effective_context(self.id) {
+            log::error!("cannot restore the root context: {error}");
+        }
     }
 
     /// Makes a call. A call that cannot even be made has failed.
@@ -145,9 +164,7 @@ impl Plugin {
         for waiter in waiters {
             stream::resume(shared, waiter, resolution.clone());
         }
-        if let Err(error) = host::set_effective_context(self.id) {
-            log::error!("cannot restore the root context: {error}");
-        }
+        self.be_effective();
     }
 }
 

@@ -40,8 +40,12 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if let (Some(shared), Some(key)) = (&self.shared, self.request.waits_for.take()) {
+        let Some(shared) = &self.shared else { return };
+        if let Some(key) = self.request.waits_for.take() {
             shared.with_fetcher(|fetcher| fetcher.leave(&key, &self.request));
+        }
+        if self.request.exchange.borrow().may_end() {
+            shared.forget(&self.request);
         }
     }
 }
@@ -107,6 +111,20 @@ impl HttpContext for Stream {
         }
         Action::Continue
     }
+
+    /// Removes what is not for the caller from trailers, too. An answer whose trailers cannot be read is cut off.
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        let exchange = self.request.exchange.borrow();
+        let response = exchange.response();
+        if response.hides_any()
+            && let Err(error) = remove_hidden(Map::ResponseTrailers, response, count)
+        {
+            log::error!("the trailers of an answer could not be read: {error}");
+            complain(host::reset_stream());
+            return Action::Pause;
+        }
+        Action::Continue
+    }
 }
 
 /// The head of the answer that is on its way to the caller.
@@ -155,6 +173,14 @@ fn resume_background(shared: &Shared, map: HeaderMap, ticket: Ticket, resolution
     shared.keep(background, map, now);
 }
 
+/// Ends a request whose caller has lost the right to it, with its answer. Another context is called, as in
+/// [`resume_request`].
+pub(crate) fn end(request: &Request) {
+    if let Err(error) = host::set_effective_context(request.id).and_then(|()| host::reset_stream()) {
+        log::error!("a stream cannot be ended: {error}");
+    }
+}
+
 fn judge(shared: &Shared, request: &Rc<Request>, mut entry: Entry) -> Result<Outcome, HostError> {
     let map = host::header_map(Map::RequestHeaders, request.count.get())?;
     let now = host::now()?;
@@ -180,7 +206,7 @@ fn judge(shared: &Shared, request: &Rc<Request>, mut entry: Entry) -> Result<Out
 
 fn carry_out(
     shared: &Shared,
-    request: &Request,
+    request: &Rc<Request>,
     in_force: &InForce<'_>,
     mut decision: Decision<'_>,
     head: &RequestHead<'_>,
@@ -204,6 +230,7 @@ fn carry_out(
     }
     if let Verdict::Forward(_) = decision.verdict {
         request.exchange.replace(in_force.exchange(&mut decision));
+        shared.begin(request);
     }
     conclude(request, &decision)
 }
@@ -250,18 +277,18 @@ fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
 fn hide(response: &ResponseHeaders, count: usize) -> Option<LocalReply> {
     let replaced = response.replaces(Answer.value(":status").as_deref()).filter(|_| Answer.is_of_upstream());
     replaced.or_else(|| {
-        let error = remove_hidden(response, count).err()?;
+        let error = remove_hidden(Map::ResponseHeaders, response, count).err()?;
         log::error!("an answer could not be read: {error}");
         Some(LocalReply::host_failure())
     })
 }
 
-fn remove_hidden(response: &ResponseHeaders, count: usize) -> Result<(), HostError> {
-    let lines = host::header_map(Map::ResponseHeaders, count)?;
+fn remove_hidden(map: Map, response: &ResponseHeaders, count: usize) -> Result<(), HostError> {
+    let lines = host::header_map(map, count)?;
     for line in lines.iter() {
         let (name, value) = line?;
         if response.hides(name, value) {
-            host::remove(Map::ResponseHeaders, name)?;
+            host::remove(map, name)?;
         }
     }
     Ok(())

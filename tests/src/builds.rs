@@ -126,11 +126,12 @@ fn build_authorizer() -> Result<PathBuf> {
     })
 }
 
-/// Derives a file from `source`, beside it, unless the derived file is newer.
+/// Derives a file from `source`, beside it, unless the derived file is newer than that and than this program.
 fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>) -> Result<PathBuf> {
     let path = source.with_file_name(name);
     let changed = |path: &Path| fs::metadata(path)?.modified();
-    if changed(&path).is_ok_and(|made| changed(source).is_ok_and(|source| source < made)) {
+    let newest = changed(source)?.max(changed(&env::current_exe()?)?);
+    if changed(&path).is_ok_and(|made| newest < made) {
         return Ok(path);
     }
     let content = make(&fs::read(source)?)?;

@@ -72,7 +72,7 @@ pub use meter::Meter;
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
-pub use scripted::{Call, Script, Scripted};
+pub use scripted::{Call, Script, Scripted, WITH_TRAILERS};
 pub use server::Server;
 pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};

@@ -35,6 +35,8 @@ pub struct Call {
 pub enum Script {
     /// An answer: status, additional headers, body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// An answer in these bytes, on a connection that stays open.
+    Raw(&'static [u8]),
     /// Another script after a pause.
     After(Duration, Box<Self>),
     /// No answer, on an open connection.
@@ -46,6 +48,13 @@ pub enum Script {
     /// A closed connection.
     Close,
 }
+
+/// An answer with trailers: two about the account behind the credential, and one other.
+pub const WITH_TRAILERS: Script = Script::Raw(
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\
+      trailer: x-ratelimit-remaining-tokens, openai-organization, x-sum\r\n\r\n2\r\n{}\r\n0\r\n\
+      x-ratelimit-remaining-tokens: 7\r\nOpenAI-Organization: org-1\r\nx-sum: 9\r\n\r\n",
+);
 
 impl Script {
     /// Returns an answer without additional headers.
@@ -165,6 +174,10 @@ async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
         Script::Answer(status, headers, body) => {
             stream.write_all(head(status, &headers, body.len()).as_bytes()).await?;
             stream.write_all(&body).await?;
+            return Ok(true);
+        }
+        Script::Raw(bytes) => {
+            stream.write_all(bytes).await?;
             return Ok(true);
         }
         // The client times out first.

@@ -49,7 +49,7 @@ pub fn component(original: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The exports of a filter that remain: those of the ABI, and the callbacks that the filter implements.
-const OF_FILTER: [&str; 13] = [
+const OF_FILTER: [&str; 14] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
@@ -61,6 +61,7 @@ const OF_FILTER: [&str; 13] = [
     "proxy_on_request_headers",
     "proxy_on_request_trailers",
     "proxy_on_response_headers",
+    "proxy_on_response_trailers",
     "proxy_on_tick",
     "proxy_on_vm_start",
 ];
@@ -127,4 +128,28 @@ fn optimised(module: &[u8]) -> Result<Vec<u8>> {
         .arg(&to);
     tools::run(&mut command, tools::NODE_REMEDY).context("a module could not be made smaller")?;
     Ok(fs::read(to)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A callback that is not exported is never called, and nothing else tells.
+    #[test]
+    fn every_callback_of_the_filter_is_exported() {
+        let sources =
+            [include_str!("../../filter/src/plugin.rs"), include_str!("../../filter/src/stream.rs")];
+        let named = sources.iter().flat_map(|source| source.lines());
+        let named = named.filter_map(|line| line.strip_prefix("    fn on_")?.split_once('('));
+        let callbacks: Vec<String> = named
+            .map(|(name, _)| match name.strip_prefix("http_") {
+                Some(name) if name != "call_response" => format!("proxy_on_{name}"),
+                _ => format!("proxy_on_{name}"),
+            })
+            .collect();
+        assert!(callbacks.len() >= 7, "{callbacks:?}");
+        for callback in callbacks {
+            assert!(OF_FILTER.contains(&callback.as_str()), "`{callback}` is not exported");
+        }
+    }
 }

@@ -146,7 +146,10 @@ fn tokens_are_looked_up_and_the_registry_has_its_say() -> Result<()> {
                 let record = json!({"sha256": digest, "label": "l", "providers": ["openai"], "version": 1});
                 Script::answer(200, record.to_string())
             }
-            None => Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#),
+            None => Script::answer(
+                200,
+                r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#,
+            ),
         })?;
         let server = Wasmtime::with(&Testbed::registry_policy())
             .env("OPENAI_API_KEY", "sk-real")

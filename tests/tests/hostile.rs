@@ -8,24 +8,36 @@ use std::{
 
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{Envoy, Request, Setup, Standin};
+use keyswap_tests::{Envoy, Request, Scripted, Setup, Standin, WITH_TRAILERS};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_hostile";
 
 fn setup(standin: &Standin) -> Setup {
+    setup_without_upstream().upstream(standin)
+}
+
+fn setup_without_upstream() -> Setup {
     let policy = json!({
         "version": "keyswap/v1",
         "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "providers": ["openai"]}],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
     });
-    Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(standin)
+    Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real")
 }
 
 fn connection_manager(bootstrap: &mut Value) -> &mut Value {
     bootstrap
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
         .expect("the bootstrap has a connection manager")
+}
+
+/// Lets HTTP/1.1 have trailers on both sides.
+fn with_trailers(bootstrap: &mut Value) {
+    connection_manager(bootstrap)["http_protocol_options"] = json!({"enable_trailers": true});
+    for options in upstream_options(bootstrap) {
+        options["explicit_http_config"] = json!({"http_protocol_options": {"enable_trailers": true}});
+    }
 }
 
 /// Returns the HTTP options of Envoy's upstream clusters.
@@ -232,12 +244,7 @@ fn what_only_http2_can_say_is_not_forwarded() -> Result<()> {
 #[test]
 fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
     let standin = Standin::start()?;
-    let patient = Patient::start(setup(&standin).tweak(|bootstrap| {
-        connection_manager(bootstrap)["http_protocol_options"] = json!({"enable_trailers": true});
-        for options in upstream_options(bootstrap) {
-            options["explicit_http_config"] = json!({"http_protocol_options": {"enable_trailers": true}});
-        }
-    }))?;
+    let patient = Patient::start(setup(&standin).tweak(with_trailers))?;
     let envoy = &patient.envoy;
     let request = |credential: &str| {
         format!(
@@ -257,6 +264,21 @@ fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
     let names: Vec<&str> = upstream.trailers.iter().map(|(name, _)| name.as_str()).collect();
     ensure!(names == ["x-checksum"], "trailers that went on: {names:?}");
     patient.assert_unharmed()
+}
+
+#[test]
+fn trailers_of_an_answer_tell_no_more_of_the_account_than_its_headers() -> Result<()> {
+    let upstream = Scripted::start(|_| WITH_TRAILERS)?;
+    let envoy = setup_without_upstream().plain_upstream(upstream.address()).tweak(with_trailers).start()?;
+    let head = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut caller = TcpStream::connect(envoy.address())?;
+    caller.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer)?;
+    ensure!(answer.ends_with("0\r\nx-sum: 9\r\n\r\n"), "{answer}");
+    Ok(())
 }
 
 #[test]

@@ -278,7 +278,8 @@ fn a_token_is_found_in_every_slot_and_a_bad_one_is_never_passed_over() -> Result
 fn a_jwt_that_does_not_hold_is_not_looked_up_as_anything_else() -> Result<()> {
     let registry = Scripted::start(|call| {
         let wait = Duration::from_secs(2 * u64::from(call.target.contains("wait=")));
-        let feed = Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#);
+        let feed =
+            Script::answer(200, r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#);
         let record = Script::answer(404, r#"{"code":"unknown_token"}"#);
         Script::After(wait, Box::new(if call.target.contains("changes") { feed } else { record }))
     })?;

@@ -78,7 +78,10 @@ fn services() -> Result<Scripted> {
             target if target == known => Script::answer(200, record.to_string()),
             target if target.starts_with("/v1/tokens/") => Script::answer(404, r#"{"code":"unknown_token"}"#),
             target if target.contains("wait=") => Script::Hang,
-            _ => Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#),
+            _ => Script::answer(
+                200,
+                r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#,
+            ),
         }
     })
 }

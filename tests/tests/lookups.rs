@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, Testbed, faults, until,
+    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, Testbed, faults, until, with,
 };
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn setup(policy: &Value, standin: &Standin) -> Setup {
         .upstream(standin)
 }
 
-fn with(registry: &Scripted, standin: &Standin) -> Setup {
+fn in_front_of(registry: &Scripted, standin: &Standin) -> Setup {
     setup(&policy(&json!({})), standin).registry(registry.address())
 }
 
@@ -64,7 +64,8 @@ fn healthy(call: &Call, knows: impl Fn(&str) -> bool) -> Script {
 
 /// Answers like a change feed without changes.
 fn quiet_feed(call: &Call) -> Script {
-    let nothing = Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#);
+    let nothing =
+        Script::answer(200, r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#);
     if call.target.contains("wait=") {
         return Script::After(Duration::from_secs(4), Box::new(nothing));
     }
@@ -88,7 +89,7 @@ fn until_followed(registry: &Scripted, workers: usize) -> Result<()> {
 fn a_token_is_asked_for_once_with_the_registrys_credential_and_never_sent_itself() -> Result<()> {
     let registry = Scripted::start(|call| healthy(call, |_| true))?;
     let standin = Standin::start()?;
-    let envoy = with(&registry, &standin).start()?;
+    let envoy = in_front_of(&registry, &standin).start()?;
     until_followed(&registry, 1)?;
     for _ in 0..20 {
         ensure!(envoy.send(&models(GOOD))?.status == 200);
@@ -145,7 +146,7 @@ fn a_thousand_tokens_at_once_are_all_answered_and_never_more_than_the_cap_are_as
         answer
     })?;
     let standin = Standin::start()?;
-    let envoy = with(&registry, &standin).concurrency(2).start()?;
+    let envoy = in_front_of(&registry, &standin).concurrency(2).start()?;
     let requests: Vec<Request> =
         (0..1000).map(|number| models(&format!("ptk_distinct-{number:06}"))).collect();
     let answers = envoy.burst(&requests)?;
@@ -164,7 +165,7 @@ fn ten_thousand_bad_tokens_make_few_calls_take_no_memory_and_harm_no_good_one() 
     let good = digest(GOOD);
     let registry = Scripted::start(move |call| healthy(call, |digest| digest == good))?;
     let standin = Standin::start()?;
-    let envoy = with(&registry, &standin).concurrency(2).start()?;
+    let envoy = in_front_of(&registry, &standin).concurrency(2).start()?;
     for _ in 0..20 {
         ensure!(envoy.send(&models(GOOD))?.status == 200);
     }
@@ -191,7 +192,7 @@ fn ten_thousand_bad_tokens_make_few_calls_take_no_memory_and_harm_no_good_one() 
 fn what_cannot_be_a_token_is_not_asked_for() -> Result<()> {
     let registry = Scripted::start(|call| healthy(call, |_| true))?;
     let standin = Standin::start()?;
-    let envoy = with(&registry, &standin).start()?;
+    let envoy = in_front_of(&registry, &standin).start()?;
     for token in ["undefined", "null", "short", "caf\u{e9}-caf\u{e9}-caf\u{e9}", &"x".repeat(5000)] {
         let status = envoy.send(&models(token))?.status;
         ensure!(status == 401, "`{token:.20}`: {status}");
@@ -206,7 +207,7 @@ fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Re
     let lie = record(&digest("ptk_somebody-else"), 1);
     for (fault, script) in faults::of_registry(&digest(GOOD), &lie) {
         let registry = Scripted::start(|call| healthy(call, |_| true))?;
-        let envoy = with(&registry, &standin).start()?;
+        let envoy = in_front_of(&registry, &standin).start()?;
         until_followed(&registry, 1)?;
         ensure!(envoy.send(&models(GOOD))?.status == 200);
         let before = envoy.memory()?;
@@ -303,7 +304,8 @@ fn a_late_answer_does_not_bring_a_token_back() -> Result<()> {
         let is_revoked = is_revoked.load(Ordering::SeqCst);
         let feed = |changes: &[Value]| {
             let sequence = if is_revoked { 2 } else { 1 };
-            let feed = json!({"sequence": sequence, "reset": false, "changes": changes});
+            let history = format!("{sequence:016x}");
+            let feed = json!({"sequence": sequence, "history": history, "reset": false, "changes": changes});
             Script::After(Duration::from_millis(100), Box::new(Script::answer(200, feed.to_string())))
         };
         match call.target.strip_prefix("/v1/tokens/") {
@@ -418,5 +420,27 @@ fn another_authorization_server_can_tell_of_tokens() -> Result<()> {
     ensure!(calls.iter().all(|call| call.method == "POST" && call.target == "/oauth2/introspect"));
     let log = envoy.log();
     ensure!(!log.contains("opaque"), "the token is in the log");
+    Ok(())
+}
+
+#[test]
+fn heads_that_are_kept_for_comparisons_take_bounded_memory() -> Result<()> {
+    let registry = Scripted::start(|call| match call.target.strip_prefix("/v1/tokens/") {
+        Some(_) => Script::Hang,
+        None => quiet_feed(call),
+    })?;
+    let standin = Standin::start()?;
+    let shadow = with(&policy(&json!({"timeout": "30s"})), &json!({"mode": "shadow"}));
+    let envoy = setup(&shadow, &standin).registry(registry.address()).start()?;
+    let large = models(GOOD).header("x-pad", "p".repeat(50_000));
+    ensure!(envoy.burst(&vec![large.clone(); 50])?.iter().all(|answer| answer.status == 200));
+    let before = envoy.memory()?;
+    // All wait for one call, so that nothing but the bound frees a head: 25 MB would be kept without it.
+    for _ in 0..10 {
+        ensure!(envoy.burst(&vec![large.clone(); 50])?.iter().all(|answer| answer.status == 200));
+    }
+    ensure!(registry.count("/v1/tokens/") == 1, "the call did not go on");
+    let grown = envoy.memory()?.saturating_sub(before);
+    ensure!(grown < 12 << 20, "Envoy has grown by {grown} bytes");
     Ok(())
 }

@@ -125,6 +125,26 @@ fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
     Ok(stats)
 }
 
+/// Returns the metrics of an Envoy that has ended a stream, whose token was disabled.
+fn ended(setup: Setup, registry: &Registry, standin: &Standin) -> Result<String> {
+    let created = registry.create_token(&json!({"label": "ends", "providers": ["openai"]}))?;
+    let token = created["token"].as_str().context("a token")?;
+    let envoy = setup.env("OPENAI_API_KEY", "sk-real").start()?;
+    let held = standin.hold();
+    let body = json!({"model": "m", "stream": true, "messages": []});
+    let mut stream = envoy.open(&Request::post("/v1/chat/completions", &body).bearer(token))?;
+    ensure!(stream.next_event()?.is_some(), "the stream did not begin");
+    let path = format!("/tokens/{}", Digest::of(token.as_bytes()).to_hex());
+    registry.admin("PATCH", &path, &json!({"status": "disabled"}))?;
+    let mut stats = String::new();
+    until("the stream ends", || {
+        stats = envoy.admin("/stats/prometheus")?;
+        Ok(stats.contains("keyswap_ended"))
+    })?;
+    drop(held);
+    Ok(stats)
+}
+
 /// Returns the metrics of Envoys that together have counted every kind of event.
 fn everything() -> Result<Vec<Sample>> {
     let standin = Standin::start()?;
@@ -175,6 +195,7 @@ fn everything() -> Result<Vec<Sample>> {
         )?,
         counted(with(&policy(agent)?), &[models()], "upstream_credential_unavailable")?,
         counted(with(&bundle), &[models()], "policy_unavailable")?,
+        ended(with(&at_registry(json!({"revoke": "streams"}))?), &registry, &standin)?,
     ];
     Ok(stats.iter().flat_map(|stats| stats.lines()).filter_map(Sample::parse).collect())
 }

@@ -159,6 +159,7 @@ fn an_operator_widens_a_candidate_under_load_promotes_it_and_takes_it_back() -> 
     ensure!(calls > 500, "{calls} calls are no load");
     let planes = desk.planes()?;
     ensure!(planes.len() == 1 && planes[0]["revision"] == 7, "{planes:?}");
+    ensure!(planes[0]["plane"] == "keyswap", "not the id of the node: {planes:?}");
     ensure!(planes[0]["problem"].is_null(), "{planes:?}");
     let example = principal(*denied.first().context("somebody is denied")?);
     ensure!(envoy.log().contains(&example), "the log tells whom a difference is about");

@@ -76,7 +76,7 @@ mod tests {
             (
                 "/v1/changes?since=1".to_owned(),
                 "",
-                Some((200, r#"{"changes":[],"reset":false,"sequence":0}"#)),
+                Some((200, r#"{"changes":[],"history":"00000000000000aa","reset":false,"sequence":0}"#)),
             ),
             ("/v1/usage".to_owned(), "", None),
             ("/credential".to_owned(), "", None),

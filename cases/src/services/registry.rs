@@ -39,7 +39,7 @@ impl Registry {
         } else if path.ends_with("/v1/limits") {
             self.take(body, now)
         } else {
-            let feed = json!({"sequence": 0, "reset": false, "changes": []});
+            let feed = json!({"sequence": 0, "history": "00000000000000aa", "reset": false, "changes": []});
             path.ends_with("/v1/changes").then(|| ServiceAnswer::ok(feed.to_string()))
         }
     }

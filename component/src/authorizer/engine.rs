@@ -49,6 +49,7 @@ impl wit::GuestEngine for Engine {
             upgrades: abilities.upgrades,
             passes: abilities.passes,
             ticks: false,
+            ends_exchanges: false,
         };
         let variables = Box::new(Variables(variables));
         let worker = Worker::start(policy.as_bytes(), variables, Box::new(PureRust), host, &node);

@@ -3,7 +3,7 @@
 //! Both bodies move as they come, both at once, so that neither waits for the other's end. When the caller leaves, the
 //! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
 
-use keyswap_core::answer::{LocalReply, ResponseHeaders, UpstreamFailure};
+use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
 use keyswap_core::request::{OwnedHead, RequestHead};
@@ -88,7 +88,9 @@ impl Sending {
             Ok(answer) => {
                 answered();
                 let download = begin_answer(exchange, &answer, head, out);
-                carry_bodies(self.upload, download, &trailers);
+                let answer_trailers =
+                    |lines: &[Field<'_>]| reply::fields(exchange.response().trailers(lines)).ok();
+                carry_bodies((self.upload, &trailers), (download, &answer_trailers));
             }
             Err(error) => {
                 log([format!("no answer from `{authority}`: {}", cause(&error))]);
@@ -159,11 +161,13 @@ fn bodies(answer: &IncomingResponse, response: &OutgoingResponse) -> Option<Ends
     Some(((from.stream().ok()?, from), (to.write().ok()?, to)))
 }
 
+/// The trailers that go on, of those that came.
+type Trailers<'t> = dyn Fn(&[Field<'_>]) -> Option<Fields> + 't;
+
 /// Carries the rest of both bodies, until the answer has ended or its caller has left.
 fn carry_bodies(
-    mut upload: Option<Transfer>,
-    mut download: Option<Transfer>,
-    request_trailers: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
+    (mut upload, request_trailers): (Option<Transfer>, &Trailers<'_>),
+    (mut download, answer_trailers): (Option<Transfer>, &Trailers<'_>),
 ) {
     let may_be_silent = download.as_ref().is_some_and(Transfer::may_be_silent);
     let mut timer = None;
@@ -172,7 +176,7 @@ fn carry_bodies(
         if turn.advance(&mut upload, request_trailers) == Some(End::Broken) {
             return;
         }
-        turn.advance(&mut download, &answer_trailers);
+        turn.advance(&mut download, answer_trailers);
         if may_be_silent && timer.is_none() && !turn.has_moved() {
             timer = Some(monotonic_clock::subscribe_duration(CALLER_CHECK_NS));
         }
@@ -187,10 +191,6 @@ fn carry_bodies(
 /// Returns the trailers of a request without those that may carry a credential.
 fn request_trailers(exchange: &Exchange, lines: &[Field<'_>]) -> Option<Fields> {
     reply::fields(lines.iter().copied().filter(|(name, _)| exchange.is_slot(name) == Some(false))).ok()
-}
-
-fn answer_trailers(lines: &[Field<'_>]) -> Option<Fields> {
-    reply::fields(ResponseHeaders::default().fields(lines)).ok()
 }
 
 fn why(error: &ErrorCode) -> UpstreamFailure {

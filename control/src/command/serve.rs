@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,12 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::terminal::exit::{self, Exit};
-use super::terminal::output;
+use super::terminal::{input, output};
 use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{
     self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State, Tls, TlsFiles,
 };
+use crate::signing::{MAX_KEY_BYTES, SigningKey};
 
 /// Serve the token registry
 ///
@@ -73,6 +74,11 @@ pub(crate) struct Serve {
     /// Behind a proxy all clients have the proxy's address: set 0, and limit connections in the proxy.
     #[arg(long, env = "KEYSWAP_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 1024)]
     max_connections_per_address: u32,
+    /// File with the private key that signs records of tokens and people, as `policy keygen` writes it
+    ///
+    /// Data planes whose policy pins the public key in `registry.keys` accept no other records. Use another key than for policies.
+    #[arg(long, env = "KEYSWAP_RECORDS_KEY", value_name = "FILE")]
+    records_key: Option<PathBuf>,
     /// Log filter for standard error, such as `debug` or `keyswap=trace,sqlx=warn`
     #[arg(long, env = "KEYSWAP_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -92,6 +98,7 @@ impl Serve {
             .init();
         let registry_token = secret_variable::REGISTRY_TOKEN.read()?;
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
+        let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let database: DatabaseUrl = self.database.parse()?;
         let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
@@ -122,7 +129,7 @@ impl Serve {
                 requires_client_certificate,
                 access,
             };
-            let state = State::new(registry, registry_token, admin_password, options);
+            let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
@@ -216,6 +223,11 @@ impl AccessArgs {
             keys_url: self.keys_url,
         })
     }
+}
+
+fn records_key(path: &Path) -> anyhow::Result<SigningKey> {
+    SigningKey::read(&input::read(path, MAX_KEY_BYTES)?)
+        .with_context(|| format!("cannot sign records with {}", input::name(path)))
 }
 
 /// Returns a future that completes on SIGTERM or SIGINT.

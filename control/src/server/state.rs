@@ -9,6 +9,7 @@ use super::access::Access;
 use super::connections::ConnectionLimits;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
+use crate::signing::SigningKey;
 
 /// The state of a server. Clones share the same state.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ struct Shared {
     registry: Registry,
     registry_token: Option<SecretText>,
     admin_password: Option<SecretText>,
+    records_key: Option<SigningKey>,
     options: Options,
     stopping: watch::Sender<bool>,
 }
@@ -39,17 +41,19 @@ pub struct Options {
 
 impl State {
     /// Returns a server's state. `registry_token` is the data planes' credential from the environment,
-    /// `admin_password` the password from there.
+    /// `admin_password` the password from there, `records_key` the key that signs records.
     pub fn new(
         registry: Registry,
         registry_token: Option<SecretText>,
         admin_password: Option<SecretText>,
+        records_key: Option<SigningKey>,
         options: Options,
     ) -> Self {
         Self(Arc::new(Shared {
             registry,
             registry_token,
             admin_password,
+            records_key,
             options,
             stopping: watch::Sender::new(false),
         }))
@@ -68,6 +72,11 @@ impl State {
     /// Returns the data planes' credential from the environment, `None` if it is not set there.
     pub(super) fn registry_token(&self) -> Option<&SecretText> {
         self.0.registry_token.as_ref()
+    }
+
+    /// Returns the key that signs records, `None` if they are not signed.
+    pub(super) fn records_key(&self) -> Option<&SigningKey> {
+        self.0.records_key.as_ref()
     }
 
     pub(super) fn options(&self) -> &Options {

@@ -72,7 +72,7 @@ async fn an_administrator_comes_in_by_access_and_stands_in_the_audit_log(databas
     }
     let audit = database.open().await.audit(&Listing::default()).await.unwrap();
     let by = |actor: &str| {
-        let entries = audit.items.iter().filter(|entry| entry.actor == actor);
+        let entries = audit.items.iter().filter(|entry| entry.actor.as_deref() == Some(actor));
         entries.map(|entry| entry.action.as_str()).collect::<Vec<_>>()
     };
     let each = ["admin.sign_out", "user.create", "token.create"];

@@ -251,7 +251,8 @@ async fn a_stop_answers_those_who_wait(database: &Database) {
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.ends_with("{\"sequence\":0,\"reset\":false,\"changes\":[]}"), "{answer}");
+    assert!(answer.contains("\r\n\r\n{\"sequence\":0,\"history\":\""), "{answer}");
+    assert!(answer.ends_with("\",\"reset\":false,\"changes\":[]}"), "{answer}");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log}");
 }
@@ -302,10 +303,17 @@ fn a_long_poll_over_http_is_woken_by_another_process() {
             let digest = create(&registry, "a").await.record.digest;
             let feed = json(waiting.await.unwrap().unwrap()).await;
             let change = json!({"kind": "token", "key": digest.to_hex(), "sequence": 1});
-            assert_eq!(feed, json!({"sequence": 1, "reset": false, "changes": [change]}));
+            let history = feed["history"].as_str().unwrap();
+            assert_eq!(history.len(), 16);
+            let expect = json!({"sequence": 1, "history": history, "reset": false, "changes": [change]});
+            assert_eq!(feed, expect);
             // Without a number: the number to start from.
             let newest = json(server.get("/v1/changes").send().await.unwrap()).await;
-            assert_eq!(newest, json!({"sequence": 1, "reset": false, "changes": []}));
+            let expect = json!({"sequence": 1, "history": history, "reset": false, "changes": []});
+            assert_eq!(newest, expect);
+            // With the history of another database the wait is over at once.
+            let other = server.get("/v1/changes?since=1&history=0123456789abcdef&wait=60").send();
+            assert_eq!(json(other.await.unwrap()).await["reset"], true);
         },
         &Database::sqlite(),
     );

@@ -118,7 +118,7 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
     }
     // Every token has its change and its entry in the audit log, and there are no others.
     let tokens = registry.tokens(&Listing::default()).await.unwrap().total;
-    let feed = registry.changes(0, Duration::ZERO).await.unwrap();
+    let feed = registry.changes(0, None, Duration::ZERO).await.unwrap();
     let audit =
         async |after| registry.audit(&Listing { after, limit: Some(200), ..Listing::default() }).await;
     let (mut lines, mut after) = (0, None);

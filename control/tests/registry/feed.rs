@@ -11,6 +11,7 @@ on_both_databases!(
     a_wait_ends_with_the_change_of_another_replica,
     a_wait_without_a_change_ends_empty,
     a_reader_that_is_ahead_begins_anew,
+    a_reader_of_another_database_or_of_another_life_of_this_one_begins_anew,
     a_long_feed_comes_in_parts,
 );
 
@@ -24,18 +25,18 @@ async fn each_key_is_there_once_with_its_newest_change(database: &Database) {
     let providers = vec!["openai".to_owned()];
     let user = NewUser { email: "a@b.example".to_owned(), providers, ..NewUser::default() };
     registry.create_user(user, &admin()).await.unwrap();
-    let seen = registry.changes(0, Duration::ZERO).await.unwrap();
+    let seen = registry.changes(0, None, Duration::ZERO).await.unwrap();
     assert_eq!((seen.sequence, seen.reset), (3, false));
     registry.set_token_status(&first, Status::Disabled, &admin()).await.unwrap();
     registry.delete_token(&second, &admin()).await.unwrap();
     registry.set_token_status(&first, Status::Active, &admin()).await.unwrap();
-    let feed = registry.changes(seen.sequence, LONG).await.unwrap();
+    let feed = registry.changes(seen.sequence, None, LONG).await.unwrap();
     let keys: Vec<_> =
         feed.changes.iter().map(|change| (change.kind, change.key.clone(), change.sequence)).collect();
     assert_eq!(keys, [(Subject::Token, second.to_hex(), 5), (Subject::Token, first.to_hex(), 6)]);
-    let all = registry.changes(0, LONG).await.unwrap();
+    let all = registry.changes(0, None, LONG).await.unwrap();
     assert_eq!(all.changes.len(), 3);
-    assert!(registry.changes(feed.sequence, Duration::ZERO).await.unwrap().changes.is_empty());
+    assert!(registry.changes(feed.sequence, None, Duration::ZERO).await.unwrap().changes.is_empty());
 }
 
 async fn a_wait_ends_with_the_change_of_another_replica(database: &Database) {
@@ -45,7 +46,7 @@ async fn a_wait_ends_with_the_change_of_another_replica(database: &Database) {
     for round in 0..5 {
         let waiting = {
             let reader = reader.clone();
-            tokio::spawn(async move { reader.changes(since, LONG).await.unwrap() })
+            tokio::spawn(async move { reader.changes(since, None, LONG).await.unwrap() })
         };
         let digest = create(&writer, &format!("round {round}")).await.record.digest;
         let feed = waiting.await.unwrap();
@@ -57,15 +58,45 @@ async fn a_wait_ends_with_the_change_of_another_replica(database: &Database) {
 
 async fn a_wait_without_a_change_ends_empty(database: &Database) {
     let registry = database.open().await;
-    let feed = registry.changes(0, Duration::from_millis(200)).await.unwrap();
+    let feed = registry.changes(0, None, Duration::from_millis(200)).await.unwrap();
     assert_eq!((feed.sequence, feed.reset, feed.changes.len()), (0, false, 0));
 }
 
 async fn a_reader_that_is_ahead_begins_anew(database: &Database) {
     let registry = database.open().await;
     create(&registry, "a").await;
-    let feed = registry.changes(7, LONG).await.unwrap();
+    let feed = registry.changes(7, None, LONG).await.unwrap();
     assert_eq!((feed.sequence, feed.reset, feed.changes.len()), (1, true, 1));
+}
+
+async fn a_reader_of_another_database_or_of_another_life_of_this_one_begins_anew(database: &Database) {
+    let registry = database.open().await;
+    let other = Database::sqlite();
+    let other = other.open().await;
+    let (born, elsewhere) = (registry.newest_change().await.unwrap(), other.newest_change().await.unwrap());
+    assert_ne!(born.history, elsewhere.history, "a database has a history of its own from its creation");
+    for label in ["a", "b", "c"] {
+        create(&registry, label).await;
+        create(&other, label).await;
+    }
+    let now = registry.newest_change().await.unwrap();
+    let told = elsewhere.history.clone().unwrap();
+    for (since, history, is_reset) in [
+        (0, born.history.as_deref(), false),
+        (3, now.history.as_deref(), false),
+        (3, other.newest_change().await.unwrap().history.as_deref(), true),
+        (0, Some(told.as_str()), true),
+        (3, born.history.as_deref(), true),
+        (0, now.history.as_deref(), true),
+        (3, Some(""), true),
+        (4, now.history.as_deref(), true),
+        (3, None, false),
+    ] {
+        let feed = registry.changes(since, history, Duration::ZERO).await.unwrap();
+        assert_eq!(feed.reset, is_reset, "{since} {history:?}");
+        assert_eq!((feed.sequence, &feed.history), (3, &now.history), "{since} {history:?}");
+        assert_eq!(feed.changes.len(), if is_reset || since == 0 { 3 } else { 0 }, "{since} {history:?}");
+    }
 }
 
 async fn a_long_feed_comes_in_parts(database: &Database) {
@@ -73,8 +104,8 @@ async fn a_long_feed_comes_in_parts(database: &Database) {
     for label in 0..1001 {
         create(&registry, &label.to_string()).await;
     }
-    let first = registry.changes(0, LONG).await.unwrap();
+    let first = registry.changes(0, None, LONG).await.unwrap();
     assert_eq!((first.changes.len(), first.sequence), (1000, 1000));
-    let second = registry.changes(first.sequence, LONG).await.unwrap();
+    let second = registry.changes(first.sequence, None, LONG).await.unwrap();
     assert_eq!((second.changes.len(), second.sequence), (1, 1001));
 }

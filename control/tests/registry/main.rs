@@ -17,6 +17,7 @@ mod postgres;
 mod replicas;
 mod server;
 mod sign_in;
+mod signed_records;
 mod signers;
 mod support;
 mod tls_server;

@@ -53,7 +53,7 @@ async fn one_of_many_gets_a_digest(database: &Database) {
     let kept = replicas[0].tokens(&Listing::default()).await.unwrap().items;
     assert_eq!(kept, [winners.into_iter().next().unwrap().unwrap().record]);
     // The losing replica has written nothing: no number, no entry in the log.
-    assert_eq!(replicas[1].changes(0, Duration::ZERO).await.unwrap().sequence, 1);
+    assert_eq!(replicas[1].changes(0, None, Duration::ZERO).await.unwrap().sequence, 1);
     assert_eq!(replicas[1].audit(&Listing::default()).await.unwrap().total, 1);
 }
 
@@ -122,7 +122,7 @@ async fn follow(registry: Registry, done: Arc<AtomicBool>) -> BTreeMap<String, T
     let mut known = BTreeMap::new();
     let mut since = 0;
     loop {
-        let feed = registry.changes(since, Duration::from_secs(200)).await.unwrap();
+        let feed = registry.changes(since, None, Duration::from_secs(200)).await.unwrap();
         let numbers: BTreeSet<i64> = feed.changes.iter().map(|change| change.sequence).collect();
         assert!(numbers.iter().all(|number| (since + 1..=feed.sequence).contains(number)));
         since = feed.sequence;

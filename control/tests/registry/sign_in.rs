@@ -1,6 +1,7 @@
 //! Sign-in: the password, attempts, sessions, and the protection of sessions.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::IpAddr;
 use std::process::Stdio;
 
 use keyswap::registry::Listing;
@@ -15,6 +16,7 @@ on_both_databases!(
     a_session_is_opened_kept_and_closed,
     ten_wrong_tries_are_the_most,
     tries_at_the_same_time_are_counted_one_by_one,
+    a_failed_sign_in_has_no_known_author_and_locks_out_no_other_address,
     a_new_password_ends_all_sessions,
     the_first_password_is_shown_once,
 );
@@ -105,6 +107,33 @@ async fn tries_at_the_same_time_are_counted_one_by_one(database: &Database) {
     let answers = tries.join_all().await;
     let wrong = answers.iter().filter(|answer| answer.as_ref().unwrap().status() == 401).count();
     assert_eq!(wrong, 10);
+}
+
+async fn a_failed_sign_in_has_no_known_author_and_locks_out_no_other_address(database: &Database) {
+    let server = Server::start(&database.url());
+    let stranger = builder().local_address(IpAddr::from([127, 0, 0, 2])).build().unwrap();
+    let guess = async || {
+        let request =
+            stranger.post(format!("{}/admin/session", server.url)).header("x-keyswap-client", "test");
+        request.json(&json!({"password": "SENTINEL-wrong"})).send().await.unwrap().status().as_u16()
+    };
+    for _ in 0..10 {
+        assert_eq!(guess().await, 401);
+    }
+    assert_eq!(guess().await, 429);
+    let cookie = server.sign_in().await;
+
+    let audit = server.admin(&cookie, Method::GET, "/api/audit?subject=127.0.0.2").send().await.unwrap();
+    let audit: Value = serde_json::from_str(&audit.text().await.unwrap()).unwrap();
+    let entries = audit["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 10);
+    for entry in entries {
+        assert_eq!((&entry["action"], &entry["actor"]), (&json!("admin.sign_in_failed"), &Value::Null));
+    }
+    let page = server.admin(&cookie, Method::GET, "/audit?subject=127.0.0.2").send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert_eq!(page.matches(r#"<td data-label="Actor">unknown</td>"#).count(), 10, "{page}");
+    assert!(!page.contains(r#"<td data-label="Actor">admin</td>"#), "{page}");
 }
 
 async fn a_new_password_ends_all_sessions(database: &Database) {

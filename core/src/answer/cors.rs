@@ -63,18 +63,21 @@ fn origin<'a>(head: &RequestHead<'a>) -> Option<&'a str> {
 }
 
 /// Returns whether a request may use an identity that browsers send by themselves: it comes from a page that the policy
-/// lists, from a page of this very host, or from no page.
+/// lists, from a page of this very host, or from no page. A WebSocket comes from a page that the policy lists: its answers
+/// can be read by the page that opened it, whatever CORS says.
 ///
 /// `Origin` tells the page (RFC 6454 section 7), and `Sec-Fetch-Site` its relation to this host (Fetch Metadata Request
-/// Headers). Browsers send neither with some requests, but `Origin` with every WebSocket (RFC 6455 section 4.1). So a
-/// WebSocket needs one.
+/// Headers). Browsers send neither with some requests, but `Origin` with every WebSocket (RFC 6455 section 4.1).
 pub(crate) fn may_use_identity(origins: &Origins, head: &RequestHead<'_>) -> bool {
     let is_near =
         || head.values("sec-fetch-site").all(|site| matches!(site.trim_ascii(), b"same-origin" | b"none"));
-    match origin(head) {
-        Some(origin) => origins.lists(origin.as_bytes()) || (is_own(origin, head.authority) && is_near()),
-        None => head.values("origin").next().is_none() && !head.is_websocket_upgrade() && is_near(),
-    }
+    let origin = origin(head);
+    let is_listed = origin.is_some_and(|origin| origins.lists(origin.as_bytes()));
+    let is_own = || match origin {
+        Some(origin) => is_own(origin, head.authority),
+        None => head.values("origin").next().is_none(),
+    };
+    is_listed || (!head.is_websocket_upgrade() && is_own() && is_near())
 }
 
 /// Returns whether an origin is that of the request itself. The scheme is not compared: the host may stand behind a

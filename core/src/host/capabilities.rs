@@ -16,12 +16,20 @@ pub struct Capabilities {
     pub passes: bool,
     /// Set where the host calls `Worker::due` about once a second, also while no request comes.
     pub ticks: bool,
+    /// Set where the host can end an exchange that has begun.
+    pub ends_exchanges: bool,
 }
 
 impl Capabilities {
     /// The abilities of Envoy with the filter.
-    pub const ENVOY: Self =
-        Self { shared_memory: true, injects_credentials: true, upgrades: true, passes: true, ticks: true };
+    pub const ENVOY: Self = Self {
+        shared_memory: true,
+        injects_credentials: true,
+        upgrades: true,
+        passes: true,
+        ticks: true,
+        ends_exchanges: true,
+    };
 
     /// The abilities of a component that serves `wasi:http` 0.2.
     ///
@@ -33,5 +41,6 @@ impl Capabilities {
         upgrades: false,
         passes: false,
         ticks: false,
+        ends_exchanges: false,
     };
 }

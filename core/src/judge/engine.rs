@@ -11,8 +11,10 @@ use std::rc::Rc;
 
 use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
-use super::progress::{AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
-use super::tell::{Decision, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
+use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
+use super::tell::{
+    Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply,
+};
 use super::verify::{Authenticator, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
@@ -125,6 +127,7 @@ impl Engine {
             Ok(rewrite) => {
                 cors::apply(&self.policy.origins, head, &mut progress.response);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
+                progress.note_admitted(head);
                 Verdict::Forward(rewrite)
             }
             Err(Exit::Answer(reply)) => Verdict::Answer(reply),
@@ -208,6 +211,33 @@ impl Engine {
             metadata: self.policy.metadata(),
         };
         Ok(Rewrite::for_grant(&grant, &original))
+    }
+
+    /// Returns the fault for which the exchange of an admitted caller ends now, if there is one, and the calls that the
+    /// look gives rise to. A caller whose record cannot be had at the moment keeps its exchange.
+    pub(crate) fn look_again(
+        &self,
+        admitted: &Admitted,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (Option<Observation>, Vec<Fetch>) {
+        if !self.policy.ends_exchanges || self.is_shadow() {
+            return (None, Vec::new());
+        }
+        let (head, results) = (RequestHead::new(b"", b"", &[]), FetchResults::default());
+        let context = Context { head: &head, now, store, results: &results, part: Part::Compares };
+        let mut progress = Progress::new();
+        let fault = match self.authenticator.look_again(admitted, &context, &mut progress) {
+            Ok(()) | Err(Exit::Answer(_) | Exit::Status | Exit::Refuse(CheckError::RegistryUnavailable)) => {
+                None
+            }
+            Err(Exit::Refuse(error)) => Some(Observation::ended(admitted, error)),
+            Err(Exit::Fetch(fetch)) => {
+                progress.refresh.push(*fetch);
+                None
+            }
+        };
+        (fault, progress.refresh)
     }
 
     fn refuse<'a>(

@@ -30,6 +30,8 @@ use crate::syntax::json;
 
 /// The version of the document that this engine reads.
 const VERSION: &str = "keyswap/v1";
+/// What a caller loses with the right to it: new requests, or those that are under way as well.
+const REVOKED: [(&str, bool); 2] = [("requests", false), ("streams", true)];
 
 impl Policy {
     /// Reads a policy from JSON.
@@ -107,6 +109,7 @@ struct Members<'d> {
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
+    ends_exchanges: bool,
     shadow: Option<ShadowPolicy>,
     unresolved: Unresolved<'d>,
 }
@@ -154,6 +157,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
     policy.check_limits(errors);
+    policy.check_revocation(errors);
     Some(policy)
 }
 
@@ -176,6 +180,7 @@ impl<'d> Members<'d> {
         let resource = fields.optional("resource").and_then(|node| resource::read(&node));
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
         let answers = fields.optional("answers").map(|node| AnswersPolicy::read(&node)).unwrap_or_default();
+        let revoke = fields.optional("revoke").and_then(|node| node.choice(&REVOKED));
         let shadow = ShadowPolicy::read(fields);
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
         Self {
@@ -190,6 +195,7 @@ impl<'d> Members<'d> {
             resource,
             status,
             answers,
+            ends_exchanges: revoke.unwrap_or(false),
             shadow,
             unresolved: Unresolved { tokens, registry, issuers, people },
         }
@@ -209,6 +215,7 @@ impl<'d> Members<'d> {
                 resource: self.resource,
                 status,
                 answers: self.answers,
+                ends_exchanges: self.ends_exchanges,
                 shadow: self.shadow,
                 issuers: Vec::new(),
                 people: BTreeMap::new(),
@@ -275,6 +282,15 @@ impl Policy {
         let asks_registry = self.rate_limit.is_some_and(|rule| rule.store == LimitStore::Registry);
         if asks_registry && !self.has_limit_store() {
             errors.add("rate_limit.store", "there is no `registry` that keeps limits: `keyswap serve` does");
+        }
+    }
+
+    /// Checks that the registry tells which tokens have changed, where that ends exchanges.
+    fn check_revocation(&self, errors: &Errors) {
+        let is_told = self.registry.as_ref().is_none_or(|registry| registry.protocol == Protocol::Keyswap);
+        if self.ends_exchanges && !is_told {
+            errors
+                .add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
         }
     }
 }

@@ -8,11 +8,11 @@ use super::credentials::{Variable, read_variable_source};
 use super::document::Policy;
 use super::error::PolicyErrors;
 use super::gateway::read_url;
-use super::keys::read_inline;
+use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
-use crate::identity::jwt::{Algorithm, Jwk, JwkSet};
+use crate::identity::jwt::JwkSet;
 use crate::policy::duration::duration_within;
 use crate::syntax::{BaseUrl, json};
 
@@ -110,7 +110,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     let cluster = fields.optional("cluster").map(|node| node.cluster());
     let credential = fields.required("credential").and_then(|node| read_variable_source(&node));
     let name = fields.required("name").and_then(|node| node.name());
-    let keys = fields.required("keys").and_then(|node| read_keys(&node));
+    let keys = fields.required("keys").and_then(|node| read_signers(&node));
     let poll = fields.optional("poll").map(|node| {
         let range = Duration::from_secs(1)..=Duration::from_hours(1);
         duration_within(&node, range, "expected a duration from `1s` to `1h`")
@@ -138,14 +138,4 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
         minimum_revision: minimum_revision.unwrap_or(Some(0))?,
         initial: initial.map_or(Some(None), |initial| initial.map(Some))?,
     })
-}
-
-/// Reads a set of public keys, so that a key can be replaced. `keyswap policy keygen` prints one.
-fn read_keys(node: &Node<'_>) -> Option<JwkSet> {
-    let keys = read_inline(node)?;
-    let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);
-    if !keys.keys().iter().all(|key| signs(&key)) {
-        node.fail("policies are signed with Ed25519 or ES256: remove keys for anything else");
-    }
-    Some(keys)
 }

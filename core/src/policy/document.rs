@@ -31,6 +31,8 @@ pub struct Policy {
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
     pub(crate) answers: AnswersPolicy,
+    /// Set where the exchange of a caller ends when the caller loses the right to it (`revoke: streams`).
+    pub(crate) ends_exchanges: bool,
     /// The shadow mode, with its reports; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,

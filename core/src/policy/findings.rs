@@ -145,10 +145,16 @@ impl Policy {
     }
 
     fn lint_channels(&self, findings: &mut Findings) {
-        let mut add = |place: String| findings.add(Lint::PlaintextChannel, format!("{place}.plaintext"));
-        if self.registry.as_ref().is_some_and(|registry| registry.url.is_exposed()) {
-            add("registry".to_owned());
+        if let Some(registry) = self.registry.as_ref().filter(|registry| registry.url.is_exposed()) {
+            let place = "registry.plaintext";
+            match registry.keys {
+                Some(_) => findings.add(Lint::PlaintextChannel, place),
+                None => {
+                    findings.add_with(Lint::PlaintextChannel, place, "no `registry.keys` sign the records");
+                }
+            }
         }
+        let mut add = |place: String| findings.add(Lint::PlaintextChannel, format!("{place}.plaintext"));
         for (index, issuer) in self.issuers.iter().enumerate() {
             if issuer.keys().is_exposed() {
                 add(format!("issuers[{index}].jwks"));

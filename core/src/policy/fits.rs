@@ -34,6 +34,12 @@ impl Policy {
                     .to_owned(),
             });
         }
+        if !host.ends_exchanges && self.ends_exchanges {
+            errors.push(PolicyError {
+                path: "revoke".to_owned(),
+                message: "this host cannot end a stream that has begun: remove it".to_owned(),
+            });
+        }
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 

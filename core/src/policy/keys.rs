@@ -1,4 +1,4 @@
-//! The place of an issuer's keys in a policy: `jwks`.
+//! The place of an issuer's keys in a policy: `jwks`; and keys that a document pins.
 //!
 //! Without this member the preset knows the address. A generic issuer is asked for it (OpenID Connect Discovery).
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::plaintext::Plaintext;
 use super::preset::Preset;
 use super::reader::{Fields, Node};
-use crate::identity::jwt::{Endpoint, JwkSet, KeySource, RemoteKeys};
+use crate::identity::jwt::{Algorithm, Endpoint, Jwk, JwkSet, KeySource, RemoteKeys};
 use crate::policy::duration::duration_within;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -170,4 +170,15 @@ pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
         node.fail("two keys have the same `kid`, so that neither would be used");
     }
     Some(set)
+}
+
+/// Reads the public keys of those who sign what a policy trusts; several, so that a key can be replaced.
+/// `keyswap policy keygen` prints such a set.
+pub(super) fn read_signers(node: &Node<'_>) -> Option<JwkSet> {
+    let keys = read_inline(node)?;
+    let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);
+    if !keys.keys().iter().all(|key| signs(&key)) {
+        node.fail("expected keys for Ed25519 or ES256 only, which `keyswap` signs with");
+    }
+    Some(keys)
 }

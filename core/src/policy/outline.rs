@@ -16,7 +16,7 @@ use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, KeySource, Principals, Subjects};
+use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::limit::{LimitStore, RateLimit, Rule};
 use crate::provider::{
@@ -53,6 +53,7 @@ impl Policy {
             "resource": self.resource.as_ref().map(Resource::outline),
             "status": {"allow": self.status.map(status)},
             "answers": {"pass": answers(self.answers)},
+            "revoke": if self.ends_exchanges { "streams" } else { "requests" },
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }
@@ -182,12 +183,13 @@ fn issuer(issuer: &Issuer) -> Value {
     })
 }
 
+fn key_set(set: &JwkSet) -> Value {
+    set.keys().iter().map(|key| json!({"kid": key.kid(), "sha256": digest(key.spki())})).collect()
+}
+
 fn keys(source: &KeySource) -> Value {
     let (kind, remote) = match source {
-        KeySource::Inline(set) => {
-            let keys = set.keys().iter().map(|key| json!({"kid": key.kid(), "sha256": digest(key.spki())}));
-            return json!({"inline": keys.collect::<Vec<_>>()});
-        }
+        KeySource::Inline(set) => return json!({"inline": key_set(set)}),
         KeySource::Jwks(remote) => ("url", remote),
         KeySource::Discovery(remote) => ("discovery", remote),
     };
@@ -275,7 +277,7 @@ fn gateway(gateway: &Gateway) -> Value {
 }
 
 fn registry(registry: &RegistryPolicy) -> Value {
-    let RegistryPolicy { url, cluster, credential, timeout, positive, negative, protocol } = registry;
+    let RegistryPolicy { url, cluster, credential, timeout, positive, negative, protocol, keys } = registry;
     json!({
         "url": show(url),
         "plaintext": plaintext(url.is_exposed()),
@@ -289,6 +291,7 @@ fn registry(registry: &RegistryPolicy) -> Value {
                 json!({"providers": scope.entries(), "audiences": audiences})
             }
         },
+        "keys": keys.as_ref().map(key_set),
     })
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::credentials;
 use super::credentials::Variable;
 use super::gateway::read_url;
+use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Node, read_texts};
 use crate::identity::Scope;
+use crate::identity::jwt::JwkSet;
 use crate::policy::duration::duration_within;
 use crate::syntax::BaseUrl;
 
@@ -38,6 +40,8 @@ pub(crate) struct RegistryPolicy {
     /// The time for which an unknown token is cached.
     pub(crate) negative: Duration,
     pub(crate) protocol: Protocol,
+    /// The keys of which one must have signed each record; `None` where the channel is the records' protection.
+    pub(crate) keys: Option<JwkSet>,
 }
 
 impl RegistryPolicy {
@@ -56,6 +60,11 @@ impl RegistryPolicy {
         });
         let cache = fields.optional("cache").map(|node| read_cache(&node));
         let introspection = fields.optional("introspection").map(|node| read_introspection(&node, why_not));
+        let keys = fields.optional("keys");
+        if let (Some(node), Some(_)) = (&keys, &introspection) {
+            node.fail("answers of token introspection are not signed: remove this, and rely on `https://`");
+        }
+        let keys = keys.map(|node| read_signers(&node));
         fields.finish();
         let url = url?;
         plaintext.check(place.as_ref(), url.is_exposed());
@@ -68,6 +77,7 @@ impl RegistryPolicy {
             positive,
             negative,
             protocol: introspection.unwrap_or(Some(Protocol::Keyswap))?,
+            keys: keys.map_or(Some(None), |keys| keys.map(Some))?,
         })
     }
 }

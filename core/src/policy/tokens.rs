@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::rate_limit;
-use super::reader::Node;
+use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus, person_digest, read_entry};
@@ -52,6 +52,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     let label = fields.optional("label").map(|node| read_text(&node, 64));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let status = read_status(&mut fields);
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     let email = email?.to_ascii_lowercase();
@@ -61,7 +62,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         team: team.map_or(Some(None), |team| team.map(Some))?,
-        status: TokenStatus::Active,
+        status: status?,
         scope: scope?,
         models: CallerRecord::all_models(),
         expires_at: None,
@@ -82,9 +83,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
-    let status = fields.optional("status").map_or(Some(TokenStatus::Active), |node| {
-        node.choice(&[("active", TokenStatus::Active), ("disabled", TokenStatus::Disabled)])
-    });
+    let status = read_status(&mut fields);
     let expires_at = fields.optional("expires_at").map(|node| {
         node.check(
             UnixTime::from_rfc3339(node.text()?),
@@ -104,6 +103,13 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
         models: CallerRecord::all_models(),
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+    })
+}
+
+/// Reads the status of a token or a person; one that is left out is active.
+fn read_status(fields: &mut Fields<'_>) -> Option<TokenStatus> {
+    fields.optional("status").map_or(Some(TokenStatus::Active), |node| {
+        node.choice(&[("active", TokenStatus::Active), ("disabled", TokenStatus::Disabled)])
     })
 }
 

@@ -5,6 +5,7 @@ mod head;
 mod hop;
 mod identity_slot;
 mod pseudo;
+mod request_id;
 mod slot;
 mod sought;
 
@@ -13,5 +14,6 @@ pub use self::head::{Header, OwnedHead, RequestHead};
 pub(crate) use self::hop::{HOP_BY_HOP, OF_PROXIES};
 pub use self::identity_slot::{IdentityCredential, IdentitySlot, find_identity};
 pub use self::pseudo::{HeadFields, MisplacedPseudoHeader};
+pub(crate) use self::request_id::request_id;
 pub use self::slot::Slot;
 pub(crate) use self::sought::stands_in;

@@ -144,7 +144,9 @@ impl Services {
         store: &dyn Store,
     ) -> Accepted {
         match self.find(key.service) {
-            Some(Service::Registry(registry)) => registry.accept(&key.subject, as_of, answer, now, store),
+            Some(Service::Registry(registry)) => {
+                registry.accept(&key.subject, as_of, answer, self.verifier(), now, store)
+            }
             Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
             Some(Service::Agent(agent)) => agent.accept(as_of, answer, now),
             Some(Service::Bundles) | None => Accepted::failed(),

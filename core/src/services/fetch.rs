@@ -116,14 +116,23 @@ impl fmt::Debug for Fetch {
 #[derive(Clone, Copy, Debug)]
 pub struct AsOf {
     pub(crate) at: Moment,
-    /// The newest change of the registry that was known.
+    /// The newest state of the registry that was known.
+    pub(crate) position: Position,
+}
+
+/// A state of a registry: the number of its newest change, and the history that led there. Two databases, or two lives of
+/// one, can have the number in common, but not the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
     pub(crate) change: u64,
+    /// The random value of the change; 0 where the registry told none.
+    pub(crate) history: u64,
 }
 
 impl AsOf {
     /// Returns the state of a service that has no feed of changes.
     pub(crate) const fn moment(at: Moment) -> Self {
-        Self { at, change: 0 }
+        Self { at, position: Position { change: 0, history: 0 } }
     }
 }
 

@@ -148,7 +148,7 @@ impl KeyRing {
             state.refetched_at = state.keys.is_some().then_some(now);
             state.pause.succeed();
             // Verified JWTs are bound to the set, so it stays the same value where nothing has changed.
-            let same = state.keys.take().map(|(same, _)| same).filter(|same| same.is_like(&keys));
+            let same = state.keys.take().map(|(same, _)| same).filter(|same| **same == keys);
             // By the present clock: an issuer's set has no version, and is as new as its answer.
             state.keys = Some((same.unwrap_or_else(|| Arc::new(keys)), now));
             Ok(notes)

@@ -15,6 +15,6 @@ pub use self::directory::Services;
 pub(crate) use self::fetch::Subject;
 pub use self::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MAX_FETCHED_BYTES};
 pub(crate) use self::keyring::KeyRing;
-pub use self::registry::RecordSource;
+pub use self::registry::{MAX_RECORD_SECONDS, RECORD_TYPE, RecordSource};
 pub use self::resolution::{Accepted, Resolution};
 pub(crate) use self::resolution::{FetchResults, Lookup};

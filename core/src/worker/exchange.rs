@@ -7,7 +7,7 @@ use super::rollout::Rollout;
 use crate::answer::ResponseHeaders;
 use crate::base::Moment;
 use crate::host::Store;
-use crate::judge::{AnswerHead, Sent};
+use crate::judge::{Admitted, AnswerHead, Decision, Sent};
 
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
@@ -15,11 +15,30 @@ pub struct Exchange {
     rollout: Weak<Rollout>,
     sent: Cell<Sent>,
     response: ResponseHeaders,
+    /// The caller, where the exchange ends with its right.
+    admitted: Option<Box<Admitted>>,
 }
 
 impl Exchange {
-    pub(super) fn new(rollout: Option<&Rc<Rollout>>, sent: Sent, response: ResponseHeaders) -> Self {
-        Self { rollout: rollout.map(Rc::downgrade).unwrap_or_default(), sent: Cell::new(sent), response }
+    /// Takes from the decision the part that belongs to the exchange.
+    pub(super) fn new(rollout: Option<&Rc<Rollout>>, decision: &mut Decision<'_>) -> Self {
+        Self {
+            rollout: rollout.map(Rc::downgrade).unwrap_or_default(),
+            sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
+            response: std::mem::take(&mut decision.response),
+            admitted: decision.follow_up.admitted.take(),
+        }
+    }
+
+    /// Tells whether the exchange ends when its caller loses the right to it: see [`InForce::look_again`].
+    ///
+    /// [`InForce::look_again`]: super::InForce::look_again
+    pub fn may_end(&self) -> bool {
+        self.admitted.is_some()
+    }
+
+    pub(super) fn admitted(&self) -> Option<&Admitted> {
+        self.admitted.as_deref()
     }
 
     /// Returns the changes to the answer.

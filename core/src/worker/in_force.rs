@@ -7,6 +7,7 @@ use super::next::{Background, Next};
 use super::rollout::Rollout;
 use super::ticket::{Entry, Ticket};
 use crate::base::Moment;
+use crate::host::Store;
 use crate::judge::{Decision, Observation, Request};
 use crate::services::bundle::Bundles;
 use crate::services::{Fetch, Resolution};
@@ -89,8 +90,21 @@ impl<'w> InForce<'w> {
 
     /// Takes from the decision the part that belongs to the exchange with the upstream, which now begins.
     pub fn exchange(&self, decision: &mut Decision<'_>) -> Exchange {
-        let sent = std::mem::take(&mut decision.follow_up.sent);
-        Exchange::new(self.rollout.as_ref(), sent, std::mem::take(&mut decision.response))
+        Exchange::new(self.rollout.as_ref(), decision)
+    }
+
+    /// Looks again at the caller of an exchange, which may be another policy's. Returns the observation of its end, where
+    /// the host has to end it, and the calls that the look gives rise to.
+    pub fn look_again(
+        &self,
+        exchange: &Exchange,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (Option<Observation>, Vec<Fetch>) {
+        match (&self.rollout, exchange.admitted()) {
+            (Some(rollout), Some(admitted)) => rollout.look_again(admitted, now, store),
+            _ => (None, Vec::new()),
+        }
     }
 
     fn await_first_policy<'a>(&'a self, entry: &Entry, request: &Request<'a, '_>) -> Next<'a> {

@@ -15,7 +15,8 @@ use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
-    AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request, RolloutFacts, Sent,
+    Admitted, AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request,
+    RolloutFacts, Sent,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
@@ -201,6 +202,21 @@ impl Rollout {
             canary.adopt_shared(store);
         }
         self.services.due(now)
+    }
+
+    /// Looks again at the caller of an exchange, by the policy that would decide its next request.
+    pub(super) fn look_again(
+        &self,
+        admitted: &Admitted,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (Option<Observation>, Vec<Fetch>) {
+        let principal = admitted.principal.digest();
+        let engine = match &self.candidate {
+            Some((engine, canary)) if canary.share().includes(Some(&principal), now) => engine,
+            _ => &self.stable,
+        };
+        engine.look_again(admitted, now, store)
     }
 
     /// Learns from the answer to a forwarded request.

@@ -120,6 +120,7 @@ pub(crate) struct Worker {
     /// The judgements that went on in the background.
     pub(crate) backgrounds: Cell<usize>,
     calls: Cell<usize>,
+    accepted: RefCell<String>,
     signatures: Rc<Cell<usize>>,
 }
 
@@ -160,6 +161,7 @@ impl Worker {
             notes: RefCell::default(),
             backgrounds: Cell::default(),
             calls: Cell::default(),
+            accepted: RefCell::default(),
             signatures,
         })
     }
@@ -238,8 +240,11 @@ impl Worker {
         }
     }
 
-    /// Follows the feed, with this part of it.
+    /// Follows the feed, with this part of it. A part without a history is of the same one as all others.
     pub(crate) fn hear(&self, store: &dyn Store, now: Moment, part: &Value) {
+        let mut part = part.clone();
+        let history = format!("{:016x}", part["sequence"].as_u64().unwrap_or_default() + 1);
+        part.as_object_mut().unwrap().entry("history").or_insert_with(|| history.into());
         let due = self.inner.due(now, store).fetches;
         let feed = due.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
         let body = part.to_string();
@@ -262,6 +267,11 @@ impl Worker {
         self.calls.take()
     }
 
+    /// Returns the media type that the last call asked for.
+    pub(crate) fn accepted(&self) -> String {
+        self.accepted.take()
+    }
+
     /// Returns the number of signatures since this was last asked.
     pub(crate) fn signatures(&self) -> usize {
         self.signatures.take()
@@ -278,6 +288,8 @@ impl Worker {
             return Resolution::Unavailable;
         }
         self.calls.set(self.calls.get() + 1);
+        let accepted = fetch.request.fields().find(|(name, _)| *name == "accept");
+        self.accepted.replace(accepted.map(|(_, value)| value.to_owned()).unwrap_or_default());
         let Answer(status, body) = service(fetch.request.target());
         let answer = match status {
             // No answer at all.

@@ -74,6 +74,7 @@ unsafe extern "C" {
     ) -> u32;
     pub(super) fn proxy_set_effective_context(context: u32) -> u32;
     pub(super) fn proxy_continue_stream(stream: u32) -> u32;
+    pub(super) fn proxy_close_stream(stream: u32) -> u32;
     pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(super) fn proxy_call_foreign_function(
         name: *const u8,

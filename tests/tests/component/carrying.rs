@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
-use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, promises, until};
+use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, WITH_TRAILERS, promises, until};
 use serde_json::Value;
 
 use crate::{KEY, TOKEN, chat, in_front_of, models, setup};
@@ -129,7 +129,7 @@ fn the_upstream_is_given_up_when_the_caller_leaves_also_while_it_is_silent() -> 
     let wasmtime = in_front_of(address)?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
     caller.write_all(
-        format!("GET /v1/x HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n").as_bytes(),
+        format!("GET /v1/models HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n").as_bytes(),
     )?;
     let mut reader = BufReader::new(caller.try_clone()?);
     let mut line = String::new();
@@ -166,7 +166,7 @@ fn both_directions_move_at_once() -> Result<()> {
     let mut caller = TcpStream::connect(wasmtime.address())?;
     caller.set_read_timeout(Some(Duration::from_secs(20)))?;
     let head = format!(
-        "POST /v1/x HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /v1/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     caller.write_all(head.as_bytes())?;
     let mut reader = BufReader::new(caller.try_clone()?);
@@ -254,7 +254,7 @@ fn lengths_and_bodies_are_what_they_were() -> Result<()> {
         let framing = |name: &str| call.headers.iter().any(|(header, _)| header == name);
         ensure!(!framing("transfer-encoding") && !framing("content-length"), "{call:?}");
     }
-    let chunked = b"POST /v1/x HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer ptk_of-the-component-0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let chunked = b"POST /v1/completions HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer ptk_of-the-component-0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     ensure!(wasmtime.open_raw(chunked)?.finish()?.status == 200);
     let long = Request::new("POST", "/v1/completions").bearer(TOKEN).body("defg");
     ensure!(wasmtime.send(&long)?.status == 200);
@@ -274,7 +274,7 @@ fn half_a_request_is_none() -> Result<()> {
     let wasmtime = setup().upstream(&standin).start()?;
     let mut caller = TcpStream::connect(wasmtime.address())?;
     let head = format!(
-        "POST /v1/x HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: 10\r\n\r\nhalf"
+        "POST /v1/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\ncontent-length: 10\r\n\r\nhalf"
     );
     caller.write_all(head.as_bytes())?;
     until("the beginning has arrived", || Ok(!standin.wire().is_empty()))?;
@@ -283,6 +283,22 @@ fn half_a_request_is_none() -> Result<()> {
     ensure!(wasmtime.send(&models())?.status == 200);
     until("the good one has arrived", || Ok(standin.received().iter().any(|it| it.target == "/v1/models")))?;
     ensure!(standin.take().iter().all(|it| it.target == "/v1/models"), "half a request was taken for one");
+    Ok(())
+}
+
+#[test]
+fn trailers_of_an_answer_tell_no_more_of_the_account_than_its_headers() -> Result<()> {
+    let upstream = Scripted::start(|_| WITH_TRAILERS)?;
+    let wasmtime = in_front_of(upstream.address())?;
+    let head = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: h\r\nconnection: close\r\nte: trailers\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut caller = TcpStream::connect(wasmtime.address())?;
+    caller.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer)?;
+    ensure!(answer.contains("2\r\n{}\r\n0\r\n") && !answer.contains("org-1"), "{answer}");
+    ensure!(!answer.contains("remaining-tokens: 7"), "{answer}");
     Ok(())
 }
 

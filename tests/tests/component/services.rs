@@ -29,7 +29,9 @@ fn healthy(call: &Call) -> Script {
     match call.target.strip_prefix("/v1/tokens/") {
         Some(digest) => Script::answer(200, record(digest)),
         None if call.target == "/v1/usage" => Script::answer(204, ""),
-        None => Script::answer(200, r#"{"sequence":1,"reset":false,"changes":[]}"#),
+        None => {
+            Script::answer(200, r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#)
+        }
     }
 }
 

@@ -41,8 +41,12 @@ pub struct Change {
 pub struct Feed {
     /// The sequence number to continue from.
     pub sequence: i64,
-    /// Set if the reader is ahead of the database, which was restored from a backup. The reader must discard all
-    /// that it has cached; the changes start from the first.
+    /// The random value of that change, to be sent with the sequence number. It names the history that led there:
+    /// another database, or an earlier state of this one, has another value. `None` if an older release made the change.
+    #[schema(value_type = Option<String>, pattern = "^[0-9a-f]{16}$")]
+    pub history: Option<String>,
+    /// Set if the reader followed another history: of another database, or of this one before it was restored from a
+    /// backup. The reader must discard all that it has cached; the changes start from the first.
     pub reset: bool,
     /// The changes, oldest first.
     pub changes: Vec<Change>,

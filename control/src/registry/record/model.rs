@@ -235,8 +235,8 @@ pub struct AuditEntry {
     /// The time.
     #[serde(serialize_with = "rfc3339")]
     pub at: UnixTime,
-    /// The actor.
-    pub actor: String,
+    /// The actor, `None` for an attempt whose author is not known.
+    pub actor: Option<String>,
     /// The action, such as `token.create`.
     pub action: String,
     /// The subject: a token's SHA-256, a user's email address, a policy's name or a client's address.

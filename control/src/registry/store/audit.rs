@@ -3,6 +3,7 @@
 use keyswap_core::base::UnixTime;
 
 use super::database::Store;
+use crate::registry::record::actor::Actor;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::model::{AuditEntry, Listing, Page};
 
@@ -46,7 +47,7 @@ impl TryFrom<Row> for AuditEntry {
         Ok(Self {
             id: row.id,
             at: UnixTime(row.at),
-            actor: row.actor,
+            actor: Actor::shown(row.actor),
             action: row.action,
             subject: row.subject,
             detail: serde_json::from_str(&row.detail)

@@ -18,6 +18,15 @@ impl Store {
         Ok(value)
     }
 
+    /// Returns the history of a change, `None` if it is not kept any more.
+    pub(in crate::registry) async fn history(&self, sequence: i64) -> Result<Option<String>, RegistryError> {
+        let found = sqlx::query_scalar("SELECT history FROM change_histories WHERE sequence = $1")
+            .bind(sequence)
+            .fetch_optional(&self.reader)
+            .await?;
+        Ok(found)
+    }
+
     /// Returns the first `limit` changes after `since`, oldest first.
     pub(in crate::registry) async fn changes(
         &self,

@@ -13,6 +13,9 @@ use crate::registry::record::actor::Actor;
 use crate::registry::record::change::Subject;
 use crate::registry::record::error::RegistryError;
 
+/// The newest changes whose histories are kept. A reader that is farther behind starts anew, which is cheaper by then.
+const MAX_HISTORIES: i64 = 100_000;
+
 /// An open writing transaction.
 pub(in crate::registry) struct Write {
     transaction: Transaction<'static, Any>,
@@ -50,6 +53,15 @@ impl Write {
         .bind(sequence)
         .execute(self.connection())
         .await?;
+        sqlx::query("INSERT INTO change_histories (sequence, history) VALUES ($1, $2)")
+            .bind(sequence)
+            .bind(random_history()?)
+            .execute(self.connection())
+            .await?;
+        sqlx::query("DELETE FROM change_histories WHERE sequence <= $1")
+            .bind(sequence.saturating_sub(MAX_HISTORIES))
+            .execute(self.connection())
+            .await?;
         Ok(sequence)
     }
 
@@ -81,4 +93,11 @@ impl Write {
         self.wake.announce();
         Ok(())
     }
+}
+
+/// Returns 64 random bits. Two histories part by chance only, so they need not be secret.
+fn random_history() -> Result<String, RegistryError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)?;
+    Ok(format!("{:016x}", u64::from_be_bytes(random)))
 }

@@ -1,4 +1,5 @@
-//! Signing in and out: 10 attempts a minute from one address, each in the audit log.
+//! Signing in and out: 10 attempts a minute from one address, each in the audit log. A failed attempt has no known
+//! author, unless Cloudflare Access names one.
 //!
 //! Attempts are counted in the database before the password is checked, so that neither many connections nor many
 //! replicas permit more. The right password resets the count.
@@ -69,7 +70,8 @@ pub(super) async fn attempt(
     headers: &HeaderMap,
     password: SecretText,
 ) -> Result<Try, Problem> {
-    who::by_access(state, headers).await?;
+    // A wrong password tells nothing about its author, so it must not look like the administrator's own mistake.
+    let author = who::by_access(state, headers).await?.unwrap_or_else(Actor::unknown);
     let registry = state.registry();
     let name = client.name();
     if let Some(seconds) = registry.count_try(&name).await? {
@@ -77,7 +79,7 @@ pub(super) async fn attempt(
     }
     let hash = registry.password_hash().await?;
     if !password::is_right(password, hash).await? {
-        registry.note(&by_password(), "admin.sign_in_failed", &name).await?;
+        registry.note(&author, "admin.sign_in_failed", &name).await?;
         return Ok(Try::Wrong);
     }
     registry.forget_tries(&name).await?;

@@ -2,14 +2,19 @@
 //!
 //! The `ETag` is the version, so a cached record is revalidated without sending it again. Each record contains its key,
 //! so that a data plane can compare it with its request.
+//!
+//! Data planes that pin the registry's keys ask for `application/jose`, and get the answer signed: also that a token is
+//! unknown. Such an answer has a time of issue, so it is never a 304.
 
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use serde_json::json;
 
 use super::conditional::conditional;
 use super::refused::Refused;
+use super::signed::Signer;
 use crate::registry::{TokenRecord, User};
 use crate::server::digest::DigestSegment;
 use crate::server::extract::Segment;
@@ -27,7 +32,7 @@ use crate::server::state::State;
         ),
         security(("registry_token" = [])),
         responses(
-            (status = 200, description = "The record", body = TokenRecord<'static>, headers(("ETag" = String, description = "The version of the record"))),
+            (status = 200, description = "The record; signed where the client accepts `application/jose` and the registry has a key for records", content((TokenRecord<'static> = "application/json"), (String = "application/jose")), headers(("ETag" = String, description = "The version of the record"))),
             (status = 304, description = "The cached record is current"),
             (status = 404, description = "The token is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
@@ -38,7 +43,12 @@ pub(super) async fn token(
     DigestSegment(digest): DigestSegment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let token = state.registry().token(&digest).await?;
+    let found = state.registry().token(&digest).await;
+    if let Some(signer) = Signer::for_request(&state, &headers) {
+        let subject = format!("token:{}", digest.to_hex());
+        return signer.answer(&subject, found.map(|token| json!(token.record())));
+    }
+    let token = found?;
     Ok(conditional(&headers, token.version, Json(&token.record())))
 }
 
@@ -53,7 +63,7 @@ pub(super) async fn token(
     ),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The user", body = User, headers(("ETag" = String, description = "The version of the record"))),
+        (status = 200, description = "The user; signed where the client accepts `application/jose` and the registry has a key for records", content((User = "application/json"), (String = "application/jose")), headers(("ETag" = String, description = "The version of the record"))),
         (status = 304, description = "The cached record is current"),
         (status = 404, description = "The user is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
@@ -64,6 +74,10 @@ pub(super) async fn principal(
     Segment(email): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let user = state.registry().user(&email).await?;
+    let found = state.registry().user(&email).await;
+    if let Some(signer) = Signer::for_request(&state, &headers) {
+        return signer.answer(&format!("user:{email}"), found.map(|user| json!(user)));
+    }
+    let user = found?;
     Ok(conditional(&headers, user.version, Json(&user)))
 }

@@ -11,6 +11,7 @@ mod lookup;
 mod openapi;
 mod policies;
 mod refused;
+mod signed;
 mod usage;
 
 pub(super) mod router;

@@ -73,12 +73,16 @@ impl fmt::Display for JwkError {
     }
 }
 
-impl Jwk {
-    /// Returns whether both are the same key, for the same `kid` and algorithm.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+/// Equal keys are the same key for the same `kid` and algorithm.
+impl PartialEq for Jwk {
+    fn eq(&self, other: &Self) -> bool {
         self.spki == other.spki && self.kid == other.kid && self.algorithm == other.algorithm
     }
+}
 
+impl Eq for Jwk {}
+
+impl Jwk {
     /// Reads one member of `keys`.
     pub(super) fn from_value(value: &Value) -> Result<Self, JwkError> {
         let members = value.as_object().ok_or(JwkError::Type)?;

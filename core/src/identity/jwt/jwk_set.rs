@@ -18,8 +18,8 @@ pub const MAX_SET_BYTES: usize = 256 * 1024;
 /// The most keys of a set. A set with more is refused whole.
 pub const MAX_KEYS: usize = 64;
 
-/// The keys of an issuer that can be used.
-#[derive(Clone, Debug)]
+/// The keys of an issuer that can be used. Equal sets give the same verdict on every token.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
     dropped: Vec<(usize, JwkError)>,
@@ -111,14 +111,6 @@ impl JwkSet {
     /// Returns the places in `keys` of the dropped keys, from 0, each with its error.
     pub fn dropped(&self) -> &[(usize, JwkError)] {
         &self.dropped
-    }
-
-    /// Returns whether both are the same set, so that both give the same verdict on every token.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let alike = |(one, other): (&Jwk, &Jwk)| one.is_like(other);
-        self.dropped == other.dropped
-            && self.keys.len() == other.keys.len()
-            && self.keys.iter().zip(&other.keys).all(alike)
     }
 
     /// Returns the one key that the token can have been signed with. A token without a `kid` gets the set's key for its

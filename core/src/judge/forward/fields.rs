@@ -54,8 +54,12 @@ impl Rewrite<'_> {
 impl ResponseHeaders {
     /// Returns the fields of the answer to the caller, line by line, made from those of an upstream's answer.
     pub fn fields<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = Field<'r>> {
-        let lines = answer.iter().zip(self.keeps(answer));
-        lines.filter_map(|(line, is_kept)| is_kept.then_some(*line)).chain(self.own())
+        self.trailers(answer).chain(self.own())
+    }
+
+    /// Returns the trailers of the answer to the caller, made from those of an upstream's answer.
+    pub fn trailers<'r>(&'r self, answer: &'r [Field<'r>]) -> impl Iterator<Item = Field<'r>> {
+        answer.iter().zip(self.keeps(answer)).filter_map(|(line, is_kept)| is_kept.then_some(*line))
     }
 
     /// Returns for each line of an answer, in order, whether it goes on to the caller.

@@ -1,5 +1,6 @@
 //! The context that a request is judged in, the exits before a rewrite, and the progress on the way.
 
+use super::admitted::{Admitted, Means};
 use super::check::Check;
 use super::part::Part;
 use super::sent::Sent;
@@ -8,7 +9,7 @@ use crate::base::{Digest, Moment};
 use crate::host::Store;
 use crate::identity::Principal;
 use crate::provider::Route;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
 
 /// The context of one judgement.
@@ -51,6 +52,10 @@ pub(crate) struct Progress<'a> {
     pub(crate) checks: Vec<Check<'a>>,
     pub(crate) route: Option<Route<'a>>,
     pub(crate) principal: Option<Principal>,
+    /// The means by which the caller was verified, where the policy looks at it again.
+    pub(crate) means: Option<Means>,
+    /// The caller, once it was admitted, where the policy looks at it again.
+    pub(crate) admitted: Option<Box<Admitted>>,
     pub(crate) record_source: Option<RecordSource>,
     pub(crate) refresh: Vec<Fetch>,
     pub(crate) sent: Sent,
@@ -58,12 +63,29 @@ pub(crate) struct Progress<'a> {
 }
 
 impl Progress<'_> {
+    /// Notes the caller of a request that is forwarded, where the policy looks at it again.
+    pub(crate) fn note_admitted(&mut self, head: &RequestHead<'_>) {
+        let Some(means) = self.means.take() else { return };
+        let class = self.checks.iter().find_map(Check::class);
+        if let (Some(principal), Some(route), Some(class)) = (&self.principal, &self.route, class) {
+            self.admitted = Some(Box::new(Admitted {
+                means,
+                principal: principal.clone(),
+                provider: route.provider.to_owned(),
+                class,
+                request_id: request_id(head).map(str::to_owned),
+            }));
+        }
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             // Room for the checks of a forwarded request.
             checks: Vec::with_capacity(12),
             route: None,
             principal: None,
+            means: None,
+            admitted: None,
             record_source: None,
             refresh: Vec::new(),
             sent: Sent::default(),

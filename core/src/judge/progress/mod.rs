@@ -1,11 +1,13 @@
 //! One request on its way: the context of its judgement, the findings, and the exits.
 
+mod admitted;
 mod check;
 mod context;
 mod part;
 mod request;
 mod sent;
 
+pub(crate) use self::admitted::{Admitted, Means};
 pub use self::check::Check;
 pub(crate) use self::context::{Context, Exit, Progress};
 pub(crate) use self::part::{Part, Share};

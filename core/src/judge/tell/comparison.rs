@@ -4,10 +4,9 @@ use serde_json::{Map, Value};
 
 use super::decision::{Decision, Verdict};
 use super::observation::Observation;
-use super::request_id::request_id;
 use crate::base::Digest;
 use crate::judge::progress::Check;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, request_id};
 
 /// The decision of a policy, as far as it is compared.
 #[derive(Clone, PartialEq, Eq)]

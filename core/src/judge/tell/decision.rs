@@ -4,7 +4,7 @@ use super::observation::Observation;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
 use crate::judge::forward::Rewrite;
-use crate::judge::progress::{Check, Progress, Sent};
+use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::OPENAI;
 use crate::services::{Fetch, RecordSource};
 
@@ -53,6 +53,8 @@ pub struct FollowUp {
     pub observations: Vec<Observation>,
     /// The subjects of which the upstream's reply tells something.
     pub(crate) sent: Sent,
+    /// The caller of a forwarded request, where its exchange ends with its right.
+    pub(crate) admitted: Option<Box<Admitted>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -88,14 +90,15 @@ impl Passed {
 impl<'a> Decision<'a> {
     /// Returns the decision that a judgement came to.
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
-        let Progress { checks, route, principal, record_source, refresh, sent, response } = progress;
+        let Progress { checks, route, principal, record_source, refresh, sent, response, admitted, means: _ } =
+            progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
         let class = checks.iter().find_map(Check::class);
         Self {
             verdict,
             facts: Facts { checks, provider, class, principal, record_source },
             response,
-            follow_up: FollowUp { refresh, sent, ..FollowUp::default() },
+            follow_up: FollowUp { refresh, sent, admitted, ..FollowUp::default() },
         }
     }
 
@@ -133,6 +136,7 @@ impl<'a> Decision<'a> {
         self.verdict = Verdict::Pass(Passed { reason: self.reason_code(), tell });
         self.response = ResponseHeaders::default();
         self.follow_up.sent = Sent::default();
+        self.follow_up.admitted = None;
         self
     }
 

@@ -6,9 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::decision::{Decision, Verdict};
-use super::request_id::request_id;
 use crate::judge::progress::Check;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, request_id};
 
 impl Decision<'_> {
     /// Returns the line for a refused request; `None` for any other.

@@ -4,7 +4,6 @@ mod comparison;
 mod decision;
 mod log;
 mod observation;
-mod request_id;
 mod status_query;
 mod status_report;
 

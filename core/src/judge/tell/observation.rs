@@ -1,5 +1,10 @@
 //! Observations: events to count, and perhaps to log.
 
+use serde_json::json;
+
+use crate::answer::CheckError;
+use crate::judge::progress::Admitted;
+
 /// An event to count, and perhaps to log. Its words are the engine's or the policy's. Its line names the principal and
 /// holds no credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +13,25 @@ pub struct Observation {
     pub metric: String,
     /// The line, one JSON object.
     pub line: Option<String>,
+}
+
+impl Observation {
+    /// Returns the observation of an exchange that ends, since its caller has lost the right to it.
+    pub(crate) fn ended(admitted: &Admitted, error: CheckError<'_>) -> Self {
+        let (reason, provider) = (error.reason().code(), admitted.provider.as_str());
+        let line = json!({
+            "event": "ended",
+            "reason": reason,
+            "fault": error.to_string(),
+            "provider": provider,
+            "class": admitted.class.name(),
+            "principal": admitted.principal.id(),
+            "label": admitted.principal.label(),
+            "request_id": admitted.request_id,
+        });
+        Self {
+            metric: format!("keyswap.ended.reason.{reason}.provider.{provider}"),
+            line: Some(line.to_string()),
+        }
+    }
 }

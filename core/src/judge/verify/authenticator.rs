@@ -11,7 +11,7 @@ use super::verified_token::digest_of_sent;
 use crate::answer::CheckError;
 use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
-use crate::judge::progress::{Check, Context, Exit, Progress};
+use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::policy::Policy;
 use crate::request::{Credential, IdentitySlot, Slot, find_identity};
 use crate::services::registry::{LookupKey, Registry};
@@ -98,10 +98,22 @@ impl Authenticator {
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
         let digest = digest_of_sent(token).ok_or(CheckError::TokenUnknown)?;
-        if let Some(record) = self.tokens.find(&digest) {
+        let record = self.find_token(LookupKey::Token(token, digest), context, progress)?;
+        progress.means = self.policy.ends_exchanges.then_some(Means::Token(digest));
+        Ok(record)
+    }
+
+    /// Finds the record of a token, by its digest.
+    pub(super) fn find_token<'a>(
+        &'a self,
+        key: LookupKey<'_>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Arc<CallerRecord>, Exit<'a>> {
+        if let Some(record) = self.tokens.find(&key.digest()) {
             return Ok(Arc::clone(record));
         }
-        let record = self.look_up(LookupKey::Token(token, digest), context, progress)?;
+        let record = self.look_up(key, context, progress)?;
         let record = record.ok_or(CheckError::TokenUnknown)?;
         progress.sent.token = Some(record.digest);
         Ok(record)

@@ -12,7 +12,7 @@ use crate::answer::{CheckError, cors};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
 use crate::identity::{CallerRecord, Scope};
-use crate::judge::progress::{Check, Context, Exit, Progress};
+use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::request::IdentitySlot;
 use crate::services::{KeyRing, Lookup};
 
@@ -46,6 +46,7 @@ impl Authenticator {
             }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
+        progress.means = self.policy.ends_exchanges.then(|| Means::identity(issuer, &verified.identity));
         Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))
     }
 
@@ -155,7 +156,7 @@ impl Authenticator {
     ///
     /// Without a scope of its own an issuer is for every provider of the policy. The status is none of them: it is given
     /// by name only.
-    fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Scope {
+    pub(super) fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Scope {
         let is_enabled = |name: &str| self.scope.has(name);
         match (issuer.scope(), person) {
             (None, None) => self.scope.clone(),

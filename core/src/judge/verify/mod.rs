@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod jwt;
+mod second_look;
 mod verified_jwts;
 mod verified_token;
 

@@ -20,6 +20,8 @@ impl Registry {
             (Protocol::Introspection { .. }, LookupKey::Token(token, _)) => self
                 .call("", timeout)
                 .post("application/x-www-form-urlencoded", introspection::question(token)),
+            // Without an `if-none-match`: a 304 has no signature, and renews nothing.
+            _ if self.policy.keys.is_some() => self.call_for("application/jose", &key.path(), timeout),
             _ => self.call(&key.path(), timeout),
         };
         Fetch::new(self.key(key.subject()), request, state.as_of(now))
@@ -27,9 +29,13 @@ impl Registry {
 
     /// Returns a GET below the registry's address, with its credential.
     pub(super) fn call(&self, path: &str, timeout: Duration) -> FetchRequest {
+        self.call_for("application/json", path, timeout)
+    }
+
+    fn call_for(&self, accepted: &str, path: &str, timeout: Duration) -> FetchRequest {
         let RegistryPolicy { cluster, url, .. } = &self.policy;
         FetchRequest::get(cluster, url.https, &url.authority, format!("{}{path}", url.path), timeout)
-            .header("accept", "application/json")
+            .header("accept", accepted)
             .credential("authorization", &self.authorization)
     }
 }

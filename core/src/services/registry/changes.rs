@@ -9,7 +9,7 @@ use super::memory::{LOST_AFTER, Memory};
 use crate::base::{Moment, doubled};
 use crate::host::Store;
 use crate::policy::Protocol;
-use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Position, Subject};
 
 /// The longest time that the registry waits for a change before it answers. A connection that died is noticed after
 /// that.
@@ -53,13 +53,16 @@ impl Registry {
     }
 
     fn changes_call(&self, state: &Memory, now: Moment) -> Fetch {
-        let path = match state.feed.position() {
-            Some(position) if self.is_followed => {
-                format!("/v1/changes?since={position}&wait={}", FEED_WAIT.as_secs())
+        let mut path = "/v1/changes".to_owned();
+        if let Some(Position { change, history }) = state.feed.position() {
+            path.extend(["?since=", &change.to_string()]);
+            if history != 0 {
+                path.extend(["&history=", &format!("{history:016x}")]);
             }
-            Some(position) => format!("/v1/changes?since={position}"),
-            None => "/v1/changes".to_owned(),
-        };
+            if self.is_followed {
+                path.extend(["&wait=", &FEED_WAIT.as_secs().to_string()]);
+            }
+        }
         let wait = if self.is_followed { FEED_WAIT } else { Duration::ZERO };
         let request = self.call(&path, wait + self.policy.timeout);
         Fetch::new(self.key(Subject::Changes), request, state.as_of(now))

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::memory::Memory;
 use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, Store};
+use crate::identity::jwt::SignatureVerifier;
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::secret::ServiceSecret;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
@@ -70,11 +71,14 @@ impl Registry {
         subject: &Subject,
         as_of: AsOf,
         answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
         now: Moment,
         store: &dyn Store,
     ) -> Accepted {
         let (outcome, resolution) = match subject {
-            Subject::Token(_) | Subject::Person(_) => self.accept_record(subject, as_of, answer, now, store),
+            Subject::Token(_) | Subject::Person(_) => {
+                return self.accept_record(subject, as_of, answer, verifier, now, store);
+            }
             Subject::Limit(charge) => self.accept_taken(charge, answer, now),
             Subject::Changes => (self.accept_changes(as_of, answer, now, store), Resolution::Refreshed),
             Subject::Usage => (self.accept_usage(answer, now), Resolution::Refreshed),
@@ -132,7 +136,7 @@ impl Registry {
         let Ok(state) = self.state.try_borrow() else { return Value::Null };
         json!({
             "authority": self.policy.url.authority,
-            "position": state.feed.position(),
+            "position": state.feed.position().map(|position| position.change),
             "feed_failures": state.feed_pause.failures(),
             "records": state.records.len(),
             "unknown": state.unknown.len(),

@@ -3,6 +3,7 @@
 use super::feed::Feed;
 use crate::base::Digest;
 use crate::identity::CallerRecord;
+use crate::services::fetch::Position;
 
 /// A reply of the registry.
 pub(super) enum Found {
@@ -12,7 +13,7 @@ pub(super) enum Found {
 }
 
 impl Found {
-    pub(super) fn is_believed(&self, feed: &Feed, digest: &Digest, as_of: u64) -> bool {
+    pub(super) fn is_believed(&self, feed: &Feed, digest: &Digest, as_of: Position) -> bool {
         match self {
             Self::Record(_, version) => feed.believes(digest, *version, as_of),
             Self::Nothing => feed.believes_absence(digest, as_of),

@@ -8,13 +8,15 @@ use super::found::Found;
 use super::lookup_key::LookupKey;
 use super::memory::{Held, Memory};
 use super::shared_record::{self, SharedRecord};
+use super::signed_record::{self, RecordFault};
 use super::{introspection, record};
 use crate::base::{Digest, Moment};
 use crate::host::{SlotKind, Store};
+use crate::identity::jwt::SignatureVerifier;
 use crate::identity::{CallerKind, CallerRecord};
 use crate::policy::Protocol;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
-use crate::services::resolution::{FetchResults, Lookup, Resolution};
+use crate::services::resolution::{Accepted, FetchResults, Lookup, Resolution};
 
 /// The lease of a worker that renews a record: no other worker asks meanwhile.
 const LEASE: Duration = Duration::from_secs(5);
@@ -39,6 +41,25 @@ impl RecordSource {
             Self::Process => "process",
             Self::Registry => "registry",
         }
+    }
+}
+
+/// An answer that is no record.
+struct Refused {
+    outcome: FetchOutcome,
+    /// The fault of an answer that is not signed as the policy requires.
+    fault: Option<RecordFault>,
+}
+
+impl From<FetchOutcome> for Refused {
+    fn from(outcome: FetchOutcome) -> Self {
+        Self { outcome, fault: None }
+    }
+}
+
+impl From<RecordFault> for Refused {
+    fn from(fault: RecordFault) -> Self {
+        Self { outcome: FetchOutcome::Malformed, fault: Some(fault) }
     }
 }
 
@@ -120,15 +141,22 @@ impl Registry {
         subject: &Subject,
         as_of: AsOf,
         answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
         now: Moment,
         store: &dyn Store,
-    ) -> (FetchOutcome, Resolution) {
-        let failed = (FetchOutcome::Failed, Resolution::Unavailable);
-        let Ok(mut state) = self.state.try_borrow_mut() else { return failed };
-        let Some(digest) = subject.digest() else { return failed };
-        let found = self.read(subject, &digest, answer, now);
+    ) -> Accepted {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Accepted::failed() };
+        let Some(digest) = subject.digest() else { return Accepted::failed() };
+        let read = self.read(subject, answer, verifier, as_of, now);
+        let (found, asked_at, notes) = match read {
+            Ok((found, asked_at)) => {
+                state.unsigned = None;
+                (Ok(found), asked_at, Vec::new())
+            }
+            Err(Refused { outcome, fault }) => (Err(outcome), as_of.at, state.told(fault)),
+        };
         let outcome = match &found {
-            Ok(found) if !found.is_believed(&state.feed, &digest, as_of.change) => FetchOutcome::Stale,
+            Ok(found) if !found.is_believed(&state.feed, &digest, as_of.position) => FetchOutcome::Stale,
             Ok(Found::Record(..)) => FetchOutcome::Found,
             Ok(Found::Nothing) => FetchOutcome::NotFound,
             Err(outcome) => *outcome,
@@ -138,12 +166,12 @@ impl Registry {
         let resolution = match (found, outcome) {
             (Ok(Found::Record(record, version)), FetchOutcome::Found) => {
                 let body = record::write(&record, subject, version);
-                let held = Held::new(Arc::new(record), version, as_of.at, self.policy.positive);
+                let held = Held::new(Arc::new(record), version, asked_at, self.policy.positive);
                 let shared = SharedRecord {
                     digest: state.place(&digest),
                     version,
-                    as_of: as_of.change,
-                    asked_at: as_of.at,
+                    as_of: as_of.position,
+                    asked_at,
                     leased_until: Moment::default(),
                     record: Some(&body),
                 };
@@ -155,9 +183,9 @@ impl Registry {
             }
             (Ok(Found::Nothing), FetchOutcome::NotFound) => {
                 state.records.remove(&digest);
-                state.unknown.insert(digest, as_of.at);
+                state.unknown.insert(digest, asked_at);
                 // Where shared memory cannot be written, the TTL of the record is the bound.
-                let _ = shared_record::forget(store, state.place(&digest), as_of.at, now);
+                let _ = shared_record::forget(store, state.place(&digest), asked_at, now);
                 Resolution::Unknown
             }
             (Ok(_), _) => Resolution::Retry,
@@ -167,32 +195,41 @@ impl Registry {
             }
             (Err(_), _) => Resolution::Unavailable,
         };
-        (outcome, resolution)
+        Accepted { outcome, resolution, notes }
     }
 
+    /// Reads an answer. Returns its content with the moment of which it is: that of the request, or that of a signed
+    /// record's issue, if it is earlier.
     fn read(
         &self,
         subject: &Subject,
-        digest: &Digest,
         answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
+        as_of: AsOf,
         now: Moment,
-    ) -> Result<Found, FetchOutcome> {
+    ) -> Result<(Found, Moment), Refused> {
         let (status, body) = match answer {
             FetchAnswer::Response { status, body } => (*status, *body),
-            FetchAnswer::Failed => return Err(FetchOutcome::Failed),
+            FetchAnswer::Failed => return Err(FetchOutcome::Failed.into()),
         };
-        match (&self.policy.protocol, status) {
-            (Protocol::Keyswap, 200) => record::read(body, subject)
-                .map(|(record, version)| Found::Record(record, version))
-                .ok_or(FetchOutcome::Malformed),
-            (Protocol::Keyswap, 404) if record::says_unknown(body) => Ok(Found::Nothing),
+        if let (Some(keys), 200 | 404) = (&self.policy.keys, status) {
+            let (found, issued_at) = signed_record::open(body, subject, keys, verifier, now)?;
+            return Ok((found, as_of.at.min(issued_at)));
+        }
+        let found = match (&self.policy.protocol, status) {
+            (Protocol::Keyswap, 200) => {
+                record::read(body, subject).map(|(record, version)| Found::Record(record, version))
+            }
+            (Protocol::Keyswap, 404) => record::says_unknown(body).then_some(Found::Nothing),
             (Protocol::Introspection { scope, audiences }, 200) => {
-                introspection::read(body, digest, scope, audiences, now).ok_or(FetchOutcome::Malformed)
+                let digest = subject.digest();
+                digest.and_then(|digest| introspection::read(body, &digest, scope, audiences, now))
             }
             // These answers are about every token: our credential is wrong, or the registry has too much to do.
-            (_, 401 | 403 | 429 | 500..) => Err(FetchOutcome::Unavailable),
-            _ => Err(FetchOutcome::Malformed),
-        }
+            (_, 401 | 403 | 429 | 500..) => return Err(FetchOutcome::Unavailable.into()),
+            _ => None,
+        };
+        found.map(|found| (found, as_of.at)).ok_or_else(|| FetchOutcome::Malformed.into())
     }
 
     /// Returns a record that another worker looked up, if it may be used.
@@ -207,8 +244,8 @@ impl Registry {
         let place = state.place(digest);
         let value = store.get(&SlotKind::Record.key(&place)).ok()??;
         let shared = SharedRecord::decode(&value, &place)?;
-        let is_fresh = now.is_within(self.policy.positive, shared.asked_at)
-            && state.feed.has_heard_of(shared.as_of.max(shared.version));
+        let is_fresh =
+            now.is_within(self.policy.positive, shared.asked_at) && state.feed.has_heard_of(shared.version);
         if !is_fresh || !state.feed.believes(digest, shared.version, shared.as_of) {
             return None;
         }

@@ -16,6 +16,8 @@ const TOKEN_BYTES: RangeInclusive<usize> = 12..=4096;
 pub(crate) enum LookupKey<'a> {
     /// The caller's token, as it came, and its digest.
     Token(&'a [u8], Digest),
+    /// The digest of a token that was known before.
+    Known(Digest),
     /// A verified address, in lower case, and the digest of its person: without a record its bearer may do nothing.
     Person(&'a str, Digest),
     /// An address, in lower case, and the digest of its person, whose record narrows what its bearer may do anyway.
@@ -29,27 +31,31 @@ impl LookupKey<'_> {
             Self::Token(token, _) => {
                 TOKEN_BYTES.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic)
             }
+            Self::Known(_) => true,
             Self::Person(email, _) | Self::Bounds(email, _) => is_email(email),
         }
     }
 
     pub(crate) fn subject(self) -> Subject {
         match self {
-            Self::Token(_, digest) => Subject::Token(digest),
+            Self::Token(_, digest) | Self::Known(digest) => Subject::Token(digest),
             Self::Person(email, _) | Self::Bounds(email, _) => Subject::Person(email.to_owned()),
         }
     }
 
     /// Returns the digest by which the record is cached.
-    pub(super) fn digest(self) -> Digest {
+    pub(crate) fn digest(self) -> Digest {
         match self {
-            Self::Token(_, digest) | Self::Person(_, digest) | Self::Bounds(_, digest) => digest,
+            Self::Token(_, digest)
+            | Self::Known(digest)
+            | Self::Person(_, digest)
+            | Self::Bounds(_, digest) => digest,
         }
     }
 
     pub(super) fn path(self) -> String {
         match self {
-            Self::Token(_, digest) => format!("/v1/tokens/{}", digest.to_hex()),
+            Self::Token(_, digest) | Self::Known(digest) => format!("/v1/tokens/{}", digest.to_hex()),
             Self::Person(email, _) | Self::Bounds(email, _) => {
                 format!("/v1/principals/{}", percent_encode(email.as_bytes(), FORM))
             }

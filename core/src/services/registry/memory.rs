@@ -9,10 +9,12 @@ use std::time::Duration;
 use super::breaker::Breaker;
 use super::feed::{self, Feed};
 use super::shared_record;
+use super::signed_record::RecordFault;
 use super::usage::Usage;
 use crate::base::{Cache, Digest, Moment, Pause};
 use crate::host::Store;
 use crate::identity::CallerRecord;
+use crate::identity::jwt::JwkSet;
 use crate::limit::{Gcra, RateLimit};
 use crate::policy::RegistryPolicy;
 use crate::services::fetch::{AsOf, FetchOutcome, Subject};
@@ -33,11 +35,13 @@ pub(super) struct Memory {
     pub(super) unknown: Cache<Moment>,
     /// Tokens and people with malformed answers, and the moment at which each was requested.
     pub(super) unreadable: Cache<Moment>,
+    /// The last fault of an answer that should have been signed; `None` after one that was.
+    pub(super) unsigned: Option<RecordFault>,
     /// The calls on their way that were charged to the budget.
     charged: BTreeSet<Digest>,
     /// The registry's address and protocol: records of another one in shared memory are not this one's.
     scope: Digest,
-    /// The number of times that the registry was put back.
+    /// The number of times that the registry began a new history.
     resets: u64,
     /// The theoretical arrival time of the lookup budget, see [`Gcra`]. A call takes from the budget, and gives back
     /// what it took if the token is known.
@@ -67,6 +71,7 @@ impl Memory {
             records: Cache::new(MAX_RECORDS),
             unknown: Cache::new(MAX_UNKNOWN),
             unreadable: Cache::new(MAX_UNKNOWN),
+            unsigned: None,
             charged: BTreeSet::new(),
             scope: scope(policy),
             resets: 0,
@@ -135,7 +140,7 @@ impl Memory {
     }
 
     pub(super) fn follow(&mut self, part: &feed::Part, store: &dyn Store) {
-        if part.reset {
+        if self.feed.is_new_history(part) {
             self.resets = self.resets.wrapping_add(1);
             self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
@@ -157,8 +162,15 @@ impl Memory {
         self.feed.follow(part);
     }
 
+    /// Returns the note for operators on a fault of an unsigned answer; none if it was told already.
+    pub(super) fn told(&mut self, fault: Option<RecordFault>) -> Vec<String> {
+        let news = fault.filter(|_| fault != self.unsigned);
+        self.unsigned = fault.or(self.unsigned);
+        news.map(|fault| format!("an answer of the registry is not used: {fault}")).into_iter().collect()
+    }
+
     pub(super) fn as_of(&self, now: Moment) -> AsOf {
-        AsOf { at: now, change: self.feed.position().unwrap_or_default() }
+        AsOf { at: now, position: self.feed.position().unwrap_or_default() }
     }
 }
 
@@ -173,10 +185,16 @@ impl Held {
     }
 }
 
-/// Returns the digest that stands for the registry and the meaning of its answers.
+/// Returns the digest that stands for the registry and the meaning of its answers. Records that no pinned key has signed
+/// are not those of a policy that pins keys.
 fn scope(policy: &RegistryPolicy) -> Digest {
     let meaning = format!("{}{}\0{:?}", policy.url.authority, policy.url.path, policy.protocol);
-    Digest::of(meaning.as_bytes())
+    let mut meaning = meaning.into_bytes();
+    for key in policy.keys.iter().flat_map(JwkSet::keys) {
+        meaning.push(0);
+        meaning.extend(key.spki());
+    }
+    Digest::of(&meaning)
 }
 
 fn budget() -> Option<Gcra> {

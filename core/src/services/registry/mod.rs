@@ -13,8 +13,10 @@ mod lookup_key;
 mod memory;
 mod record;
 mod shared_record;
+mod signed_record;
 mod usage;
 
 pub(crate) use self::client::Registry;
 pub use self::lookup::RecordSource;
 pub(crate) use self::lookup_key::LookupKey;
+pub use self::signed_record::{MAX_RECORD_SECONDS, RECORD_TYPE};

@@ -20,36 +20,41 @@ pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)
     if body.len() > MAX_BYTES {
         return None;
     }
-    let Value::Object(members) = json::parse(body).ok()? else { return None };
+    of(&json::parse(body).ok()?, subject)
+}
+
+/// Reads the same from JSON that was parsed.
+pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)> {
+    let Value::Object(members) = value else { return None };
     // An answer about another subject is malformed.
     let (kind, owner, label) = match subject {
         Subject::Token(digest) => {
             Digest::from_hex(members.get("sha256")?.as_str()?).filter(|it| it == digest)?;
             let label = line(members.get("label")?)?;
-            (CallerKind::Token, member(&members, "owner", line).ok()?, Some(label))
+            (CallerKind::Token, member(members, "owner", line).ok()?, Some(label))
         }
         Subject::Person(email) => {
             members.get("email").filter(|told| told.as_str() == Some(email))?;
-            (CallerKind::Person, Some(email.clone()), member(&members, "label", line).ok()?)
+            (CallerKind::Person, Some(email.clone()), member(members, "label", line).ok()?)
         }
         _ => return None,
     };
-    let version = member(&members, "version", Value::as_u64).ok()?.unwrap_or_default();
+    let version = member(members, "version", Value::as_u64).ok()?.unwrap_or_default();
     let record = CallerRecord {
         kind,
         digest: subject.digest()?,
         label: label.or_else(|| owner.clone())?,
         owner,
-        team: member(&members, "team", team).ok()?,
+        team: member(members, "team", team).ok()?,
         status: match members.get("status").map_or(Some("active"), Value::as_str)? {
             "active" => TokenStatus::Active,
             "disabled" => TokenStatus::Disabled,
             _ => return None,
         },
         scope: Scope::read(names(members.get("providers")?)?),
-        models: member(&members, "models", names).ok()?.unwrap_or_else(CallerRecord::all_models),
-        expires_at: member(&members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
-        rate_limit: member(&members, "rate_limit", rate_limit).ok()?,
+        models: member(members, "models", names).ok()?.unwrap_or_else(CallerRecord::all_models),
+        expires_at: member(members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
+        rate_limit: member(members, "rate_limit", rate_limit).ok()?,
     };
     Some((record, version))
 }

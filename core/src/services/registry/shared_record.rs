@@ -5,6 +5,7 @@
 
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
+use crate::services::fetch::Position;
 
 /// A record as workers share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +13,8 @@ pub(super) struct SharedRecord<'a> {
     pub(super) digest: Digest,
     /// The record's version, or the least that may be used.
     pub(super) version: u64,
-    /// The newest change of the registry that was known when the record was requested.
-    pub(super) as_of: u64,
+    /// The newest state of the registry that was known when the record was requested.
+    pub(super) as_of: Position,
     /// The moment at which the record was requested.
     pub(super) asked_at: Moment,
     /// The end of the lease of the worker that renews the record.
@@ -25,11 +26,11 @@ pub(super) struct SharedRecord<'a> {
 impl<'a> SharedRecord<'a> {
     pub(super) fn decode(value: &'a [u8], digest: &Digest) -> Option<Self> {
         let SharedValue { numbers, bytes } = SharedValue::decode(value, digest)?;
-        let [version, as_of, asked_at, leased_until] = numbers;
+        let [version, change, history, asked_at, leased_until] = numbers;
         Some(Self {
             digest: *digest,
             version,
-            as_of,
+            as_of: Position { change, history },
             asked_at: Moment(asked_at),
             leased_until: Moment(leased_until),
             record: Some(bytes).filter(|record| !record.is_empty()),
@@ -37,7 +38,8 @@ impl<'a> SharedRecord<'a> {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let numbers = [self.version, self.as_of, self.asked_at.0, self.leased_until.0];
+        let Position { change, history } = self.as_of;
+        let numbers = [self.version, change, history, self.asked_at.0, self.leased_until.0];
         SharedValue { numbers, bytes: self.record.unwrap_or_default() }.encode(&self.digest)
     }
 }
@@ -60,8 +62,8 @@ pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> R
 /// Writes a tombstone, after which no version of a record before this one is used.
 pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<(), StoreError> {
     let none = Moment::default();
-    let tombstone =
-        SharedRecord { digest, version, as_of: version, asked_at: none, leased_until: none, record: None };
+    let as_of = Position::default();
+    let tombstone = SharedRecord { digest, version, as_of, asked_at: none, leased_until: none, record: None };
     store.update(&SlotKind::Record.key(&digest), &mut |value| {
         let present = value.and_then(|value| SharedRecord::decode(value, &digest));
         match present {
@@ -120,7 +122,7 @@ mod tests {
         SharedRecord {
             digest: Digest::of(b"t"),
             version,
-            as_of: 5,
+            as_of: Position { change: 5, history: 6 },
             asked_at: Moment(7),
             leased_until: Moment(0),
             record: Some(b"{}"),
@@ -189,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_is_a_miss_or_is_read_as_it_stands(value in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn garbage_is_a_miss_or_is_read_as_it_stands(value in prop::collection::vec(any::<u8>(), 0..130)) {
             if let Some(slot) = SharedRecord::decode(&value, &Digest::of(b"t")) {
                 prop_assert_eq!(slot.encode(), value);
             }

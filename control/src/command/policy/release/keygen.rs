@@ -9,16 +9,15 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
-use super::keys::MAX_KEY_BYTES;
-use super::signing_key::{Algorithm, SigningKey};
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::command::terminal::output::{self, visible};
+use crate::signing::{Algorithm, MAX_KEY_BYTES, SigningKey};
 
-/// Generate a key that signs policies, and print its public key
+/// Generate a key that signs policies, or a registry's records, and print its public key
 ///
 /// Writes the private key to a new file that only its owner can read, and never overwrites a file. Prints the public
-/// key as a JWK Set (RFC 7517), for `keys` in a data plane's `keyswap-bundle/v1`. To replace a key, configure both
+/// key as a JWK Set (RFC 7517), for `keys` in a data plane's `keyswap-bundle/v1`, or for `registry.keys` in a policy. To replace a key, configure both
 /// public keys in the data planes, sign with the new key, then remove the old one.
 #[derive(Args)]
 #[command(after_help = exit::help(
@@ -57,7 +56,7 @@ impl Keygen {
         let written = file.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
         written.with_context(|| format!("cannot write `{name}`"))?;
         output::note(&format!(
-            "# `{name}` signs policies: keep it readable only for those who may publish them."
+            "# `{name}` signs: keep it readable only for those who may publish policies, or for the registry."
         ));
         Ok(())
     }

@@ -5,12 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::signing_key::SigningKey;
 use crate::command::terminal::input;
 use crate::registry::SignerKeys;
+use crate::signing::{MAX_KEY_BYTES, SigningKey};
 
-/// The largest file of a key. A key in PEM has a few hundred bytes.
-pub(super) const MAX_KEY_BYTES: usize = 16 * 1024;
 /// The largest file of public keys: four times the longest set that the engine reads, for its white space.
 const MAX_KEYS_BYTES: usize = 1024 * 1024;
 

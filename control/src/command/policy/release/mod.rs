@@ -4,6 +4,7 @@
 //! revision, so data planes only move to greater numbers.
 //!
 //! A registry is not believed. What it returns is verified with keys of the operator before it is shown or signed anew.
+mod bundle;
 mod changes;
 mod document;
 mod keygen;
@@ -13,7 +14,6 @@ mod promote;
 mod publish;
 mod rollback;
 mod show;
-mod signing_key;
 mod status;
 mod trust;
 mod verified;

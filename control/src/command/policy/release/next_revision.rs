@@ -9,10 +9,10 @@ use keyswap_core::base::UnixTime;
 use keyswap_core::policy::RolloutPolicy;
 use serde_json::json;
 
+use super::bundle::Bundle;
 use super::changes::{Read, changes};
 use super::document::Document;
 use super::keys::{read_private, with_own};
-use super::signing_key::{Bundle, SigningKey};
 use super::verified::{Verified, unsigned};
 use super::wait::Wait;
 use crate::command::connection::operations::Operations;
@@ -24,6 +24,7 @@ use crate::command::terminal::confirm::confirm;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format, visible};
 use crate::registry::{self, Revision, SignerKeys};
+use crate::signing::SigningKey;
 
 /// The arguments of a new revision: the policy's name, the signing key, the registry.
 #[derive(Args)]
@@ -106,13 +107,14 @@ impl Release {
         }
         let next = opened.newest.as_ref().map_or(1, |newest| newest.revision.saturating_add(1));
         let summary = document.summary();
-        let bundle = opened.key.bundle(&Bundle {
+        let bundle = Bundle {
             name: &self.name,
             revision: number.unwrap_or(next),
             follows: opened.newest.as_ref().map(Verified::as_base),
             expires_at: self.expires_at(),
             policy: &document.into_value(),
-        })?;
+        };
+        let bundle = bundle.sign(&opened.key)?;
         let published = opened.registry.publish(&bundle, &opened.keys)?;
         self.report(&published, &summary)?;
         self.wait.for_planes(&*opened.registry, &published)?;

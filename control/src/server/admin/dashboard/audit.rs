@@ -53,7 +53,7 @@ fn row(entry: &AuditEntry) -> Markup {
     html! {
         tr {
             th scope="row" { (time::shown(entry.at)) }
-            td data-label="Actor" { (entry.actor) }
+            td data-label="Actor" { (entry.actor.as_deref().unwrap_or("unknown")) }
             td data-label="Action" { (entry.action) }
             td .long data-label="Subject" { code { (entry.subject) } }
             td .long data-label="Detail" { (words(&entry.detail)) }

@@ -1,0 +1,36 @@
+//! Callers that were admitted, without what they presented.
+
+use crate::base::Digest;
+use crate::identity::jwt::{Email, Issuer, VerifiedIdentity};
+use crate::identity::{Class, Principal};
+
+/// A caller that was admitted, and the endpoint that it was admitted to.
+#[derive(Clone, Debug)]
+pub(crate) struct Admitted {
+    pub(crate) means: Means,
+    pub(crate) principal: Principal,
+    pub(crate) provider: String,
+    pub(crate) class: Class,
+    /// The id of the request in logs.
+    pub(crate) request_id: Option<String>,
+}
+
+/// The means by which a caller was verified.
+#[derive(Clone, Debug)]
+pub(crate) enum Means {
+    /// A proxy token, by its digest.
+    Token(Digest),
+    /// An identity JWT.
+    Identity {
+        /// The name of the issuer that vouched for it.
+        issuer: String,
+        /// The person, where the JWT names one.
+        person: Option<Email>,
+    },
+}
+
+impl Means {
+    pub(crate) fn identity(issuer: &Issuer, identity: &VerifiedIdentity) -> Self {
+        Self::Identity { issuer: issuer.name().to_owned(), person: identity.claimed_email().cloned() }
+    }
+}

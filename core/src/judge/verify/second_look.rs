@@ -1,0 +1,58 @@
+//! The second look at an admitted caller, whose exchange goes on: its right may have been taken away since.
+//!
+//! The look reads records only. What the caller presented is not kept.
+
+use super::authenticator::Authenticator;
+use super::verified_token::VerifiedToken;
+use crate::answer::CheckError;
+use crate::identity::Scope;
+use crate::identity::jwt::{Email, JwtError, Principals};
+use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
+use crate::services::registry::LookupKey;
+
+impl Authenticator {
+    /// Judges an admitted caller by the records of this moment, as its next request would be. The dates of an identity
+    /// JWT do not count: it was valid when the exchange began.
+    pub(crate) fn look_again<'a>(
+        &'a self,
+        admitted: &'a Admitted,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<(), Exit<'a>> {
+        let scope = match &admitted.means {
+            Means::Token(digest) => {
+                let record = self.find_token(LookupKey::Known(*digest), context, progress)?;
+                VerifiedToken::judge(&record, context.now.unix())?.record().scope.clone()
+            }
+            Means::Identity { issuer, person } => {
+                self.scope_of_identity(issuer, person.as_ref(), context, progress)?
+            }
+        };
+        let open = scope.classes(&admitted.provider);
+        match admitted.class {
+            class if open.has(class) => Ok(()),
+            _ if open.is_empty() => Err(CheckError::OutOfScope(&admitted.provider).into()),
+            class => Err(CheckError::ClassOutOfScope(class).into()),
+        }
+    }
+
+    fn scope_of_identity<'a>(
+        &'a self,
+        issuer: &str,
+        person: Option<&Email>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Scope, Exit<'a>> {
+        let issuer = self.policy.issuers().iter().find(|other| other.name() == issuer);
+        let issuer = issuer.ok_or(CheckError::Jwt(JwtError::Issuer))?;
+        let person = match (issuer.principals(), person) {
+            (_, None) => None,
+            (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
+            (Principals::Any, Some(email)) => self.find_bounds(email, context, progress)?,
+        };
+        if let Some(person) = &person {
+            VerifiedToken::judge(person, context.now.unix())?;
+        }
+        Ok(self.scope(issuer, person.as_deref()))
+    }
+}
