@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{Envoy, Issuer, Registry, Request, Setup, SigningKey, Standin, Testbed, unix_now, until, with};
+use keyswap_tests::{
+    Envoy, Issuer, Registry, Request, Setup, SigningKey, Standin, Testbed, unix_now, until, with,
+};
 use serde_json::{Value, json};
 
 /// Changes that take a token's right away, and what is counted then.
@@ -75,7 +77,8 @@ fn a_stream_ends_when_its_token_loses_the_right_and_that_of_another_token_goes_o
         ensure!(refused.status == 401, "{what}: {}", refused.status);
     }
     let lines = envoy.log();
-    let line = lines.lines().find(|line| line.contains(r#""event":"ended""#)).context("nothing was logged")?;
+    let line =
+        lines.lines().find(|line| line.contains(r#""event":"ended""#)).context("nothing was logged")?;
     ensure!(line.contains(r#""label":"disabled""#) && !lines.contains("ptk_"), "{line}");
     ensure!(envoy.admin("/stats?filter=wasm.envoy.wasm.runtime")?.contains("active"), "the VM is gone");
     Ok(())

@@ -75,6 +75,8 @@ pub enum CheckError<'a> {
     LimitUnavailable,
     /// The token is not cached, and the registry cannot be asked now.
     RegistryUnavailable,
+    /// The caller is not bound to a credential, and the provider has none for such callers.
+    Unbound,
     /// No source of this upstream credential has a value now.
     CredentialUnavailable(&'a str),
     /// The host writes the upstream credential into a header, and this endpoint takes it in the query.
@@ -113,6 +115,7 @@ impl CheckError<'_> {
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
+            Self::Unbound => Reason::UpstreamCredentialUnbound,
             Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
             Self::PolicyUnavailable => Reason::PolicyUnavailable,
             Self::Host => Reason::HostFailure,
@@ -146,7 +149,9 @@ impl CheckError<'_> {
             | Self::MintingCaller
             | Self::TokenInTarget
             | Self::Upgrade => Stage::Scope,
-            Self::CredentialUnavailable(_) | Self::KeyInQuery | Self::MintingHost => Stage::Credential,
+            Self::Unbound | Self::CredentialUnavailable(_) | Self::KeyInQuery | Self::MintingHost => {
+                Stage::Credential
+            }
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
             Self::Host => Stage::Rewrite,
         }
@@ -172,6 +177,9 @@ impl fmt::Display for CheckError<'_> {
             Self::CredentialUnavailable(name) => {
                 write!(f, "no source of the credential `{name}` has a value now")
             }
+            Self::Unbound => f.write_str(
+                "no binding of the provider is for the caller, and the provider has no credential for others",
+            ),
             Self::KeyInQuery => f.write_str(
                 "the host writes this credential into a header, and this endpoint takes it in the query",
             ),

@@ -57,6 +57,8 @@ pub enum Reason {
     IssuerKeysUnavailable,
     /// The registry cannot be asked, so the token cannot be looked up now.
     TokenStoreUnavailable,
+    /// The caller has no upstream credential of its own, and none is for all.
+    UpstreamCredentialUnbound,
     /// No source of the upstream credential has a value now.
     UpstreamCredentialUnavailable,
     /// No policy is in force yet.
@@ -67,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -85,6 +87,7 @@ impl Reason {
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
         Self::MintingNotAllowed,
+        Self::UpstreamCredentialUnbound,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
@@ -114,6 +117,7 @@ impl Reason {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
+            Self::UpstreamCredentialUnbound => "upstream_credential_unbound",
             Self::UpstreamCredentialUnavailable => "upstream_credential_unavailable",
             Self::PolicyUnavailable => "policy_unavailable",
             Self::HostFailure => "host_failure",
@@ -132,7 +136,8 @@ impl Reason {
             | Self::EndpointNotAllowed
             | Self::EndpointClassNotAllowed
             | Self::MintingNotAllowed
-            | Self::ModelNotAllowed => 403,
+            | Self::ModelNotAllowed
+            | Self::UpstreamCredentialUnbound => 403,
             Self::RateLimited => 429,
             Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
@@ -190,6 +195,9 @@ impl Reason {
             }
             Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
+            Self::UpstreamCredentialUnbound => {
+                "no upstream credential for this token: ask your platform team to bind one to the token, its owner or its team"
+            }
             Self::UpstreamCredentialUnavailable => "upstream credential unavailable: try again",
             Self::PolicyUnavailable => "policy unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
@@ -233,6 +241,9 @@ impl Reason {
             }
             Self::ModelNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for model""#,
+            ),
+            Self::UpstreamCredentialUnbound => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="no upstream credential for this token""#,
             ),
             Self::EndpointClassNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for this kind of endpoint""#,

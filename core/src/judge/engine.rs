@@ -12,7 +12,9 @@ use std::rc::Rc;
 use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
-use super::tell::{Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply};
+use super::tell::{
+    Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply,
+};
 use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
@@ -233,7 +235,9 @@ impl Engine {
         let context = Context { head: &head, now, store, results: &results, part: Part::Compares };
         let mut progress = Progress::new();
         let fault = match self.authenticator.look_again(admitted, &context, &mut progress) {
-            Ok(()) | Err(Exit::Answer(_) | Exit::Status | Exit::Refuse(CheckError::RegistryUnavailable)) => None,
+            Ok(()) | Err(Exit::Answer(_) | Exit::Status | Exit::Refuse(CheckError::RegistryUnavailable)) => {
+                None
+            }
             Err(Exit::Refuse(error)) => Some(Observation::ended(admitted, error)),
             Err(Exit::Fetch(fetch)) => {
                 progress.refresh.push(*fetch);

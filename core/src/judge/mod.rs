@@ -10,8 +10,8 @@ mod verify;
 
 pub(crate) use self::engine::{Engine, Suspended};
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
-pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub(crate) use self::progress::{Admitted, Part, Share};
+pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub use self::replay::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
 pub(crate) use self::tell::{CandidateFacts, Outcome, RolloutFacts};
 pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Verdict};

@@ -15,7 +15,7 @@ use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
 use super::gateway::{Gateway, Gateways};
 use super::providers::{self, Offer};
-use super::reader::{Errors, Fields, Node};
+use super::reader::{Errors, Fields, Node, printable};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
@@ -64,13 +64,33 @@ impl Policy {
         }
         let mut vercel =
             self.providers.iter().filter(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
-        if vercel.any(|provider| !provider.keys.names().all(|name| self.credentials.contains(name))) {
+        if vercel.any(|it| !it.keys.members.iter().all(|(name, _)| self.credentials.contains(name))) {
             errors.add("gateway.vercel.credential", "no such credential in `credentials`");
         }
+        self.check_bindings(errors);
         for name in self.credentials.names() {
             let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
             if let Some(message) = self.why_unused(name).filter(|_| !of_gateway) {
                 errors.add(format!("credentials.{name}"), message);
+            }
+        }
+    }
+
+    /// Checks that requests carry the provider's key where callers are bound, and that each credential is there.
+    fn check_bindings(&self, errors: &Errors) {
+        for provider in self.providers.iter().filter(|provider| !provider.keys.bindings.is_empty()) {
+            let place = format!("providers.{}.bindings", provider.id);
+            if !self.needs_key(provider) {
+                errors.add(place, "the gateway has the key of this provider, so nothing can be bound here");
+                continue;
+            }
+            for (kind, name, credential) in provider.keys.bindings.iter() {
+                if !self.credentials.contains(credential) {
+                    errors.add(
+                        format!("{place}.{}.{}", kind.member(), printable(name)),
+                        "no such credential in `credentials`",
+                    );
+                }
             }
         }
     }
@@ -284,7 +304,8 @@ impl Policy {
     fn check_revocation(&self, errors: &Errors) {
         let is_told = self.registry.as_ref().is_none_or(|registry| registry.protocol == Protocol::Keyswap);
         if self.ends_exchanges && !is_told {
-            errors.add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
+            errors
+                .add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod assembly;
+mod bindings;
 mod broker;
 mod bundle;
 mod cors;
@@ -12,6 +13,7 @@ mod document;
 mod duration;
 mod endpoints;
 mod error;
+mod findings;
 mod fits;
 mod gateway;
 mod host_keys;
@@ -30,6 +32,7 @@ mod registry;
 mod resource;
 mod rollout;
 mod shadow;
+mod sharing;
 mod status;
 mod tokens;
 

@@ -1,5 +1,6 @@
 //! Providers as data, and the provider of a request.
 
+mod bindings;
 mod broker;
 mod class;
 mod endpoints;
@@ -9,6 +10,8 @@ mod pattern;
 mod route;
 pub(crate) mod table;
 
+pub use self::bindings::BindingKind;
+pub(crate) use self::bindings::Bindings;
 pub(crate) use self::broker::{Expiry, Mint, MintedSecret};
 pub(crate) use self::class::{Endpoints, OwnRow};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::bindings::Bindings;
 use super::broker::{self, Brokered};
 use super::class::{Endpoints, Rows};
 use super::endpoints;
@@ -96,13 +97,17 @@ pub(crate) struct Provider {
     pub(crate) builtin: &'static BuiltIn,
 }
 
-/// The credentials of one provider: requests of one principal carry the same one while it works.
+/// The credentials of one provider. A caller that is bound has one of its own; requests of another principal carry the
+/// same member of the pool while it works.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPool {
-    /// The policy's names for them, each with the share of principals that it serves.
+    /// The policy's names for those of the pool, each with the share of principals that it serves. Without any, only
+    /// callers that are bound may use the provider.
     pub(crate) members: Vec<(String, u32)>,
     /// The cooldown of a credential that the upstream refused.
     pub(crate) cooldown: Duration,
+    /// The callers that have a credential of their own.
+    pub(crate) bindings: Bindings<String>,
 }
 
 impl KeyPool {
@@ -114,11 +119,13 @@ impl KeyPool {
     }
 
     pub(crate) fn with(members: Vec<(String, u32)>, cooldown: Option<Duration>) -> Self {
-        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN) }
+        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN), bindings: Bindings::default() }
     }
 
+    /// Returns the names of all credentials.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| name.as_str())
+        let bound = self.bindings.iter().map(|(.., name)| name.as_str());
+        self.members.iter().map(|(name, _)| name.as_str()).chain(bound)
     }
 }
 

@@ -6,6 +6,7 @@ mod cooldown;
 mod credentials;
 mod minted;
 mod pool;
+mod provider_keys;
 
 pub(crate) use self::bound::{Upstream, build_all};
 pub(crate) use self::broker::{Broker, Session};
@@ -16,3 +17,4 @@ pub(crate) use self::credentials::{
 pub use self::minted::MintFault;
 pub(crate) use self::minted::{MAX_MINTED_BYTES, Minting};
 pub(crate) use self::pool::{Member, Pool};
+pub(crate) use self::provider_keys::{Bound, ProviderKeys};

@@ -15,7 +15,8 @@ use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
-    Admitted, AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request, RolloutFacts, Sent,
+    Admitted, AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request,
+    RolloutFacts, Sent,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;

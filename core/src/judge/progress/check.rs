@@ -5,7 +5,7 @@ use std::fmt;
 use crate::answer::{CheckError, Stage};
 use crate::base::UnixTime;
 use crate::identity::Class;
-use crate::provider::RoutedBy;
+use crate::provider::{BindingKind, RoutedBy};
 use crate::request::{IdentitySlot, Slot};
 use crate::services::RecordSource;
 
@@ -43,6 +43,13 @@ pub enum Check<'a> {
         /// The class of the endpoint.
         class: Class,
     },
+    /// The caller is bound: the credential that follows is its own.
+    Bound {
+        /// The part of the caller's record that the binding is by.
+        kind: BindingKind,
+        /// The name there: a team, an address, the id or the SHA-256 of a token.
+        name: &'a str,
+    },
     /// The upstream credential of this name is there.
     HasCredential(&'a str),
     /// The host writes the upstream credential.
@@ -70,7 +77,7 @@ impl Check<'_> {
                 Stage::Verify
             }
             Self::InScope { .. } | Self::Brokered => Stage::Scope,
-            Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
+            Self::Bound { .. } | Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
             Self::Refused(fault) => fault.stage(),
@@ -114,6 +121,7 @@ impl fmt::Display for Check<'_> {
             Self::InScope { provider, class } => {
                 write!(f, "the token is for `{provider}`, and for endpoints of the class `{class}`")
             }
+            Self::Bound { kind, name } => write!(f, "the {kind} `{name}` has a credential of its own"),
             Self::HasCredential(name) => write!(f, "the credential `{name}` is there"),
             Self::HostHasCredential => f.write_str("the host writes the credential"),
             Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),

@@ -93,7 +93,18 @@ impl Passed {
 impl<'a> Decision<'a> {
     /// Returns the decision that a judgement came to.
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
-        let Progress { checks, route, principal, record_source, refresh, sent, response, minting, admitted, means: _ } = progress;
+        let Progress {
+            checks,
+            route,
+            principal,
+            record_source,
+            refresh,
+            sent,
+            response,
+            minting,
+            admitted,
+            means: _,
+        } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
         let class = checks.iter().find_map(Check::class);
         Self {

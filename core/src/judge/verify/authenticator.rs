@@ -39,11 +39,11 @@ pub(crate) struct Caller<'a> {
     pub(crate) token: Cow<'a, [u8]>,
     /// The identity slot of the token; `None` for an auth slot.
     pub(crate) slot: Option<&'a IdentitySlot>,
-    pub(crate) kind: CallerKind,
+    pub(crate) presented: Presented,
 }
 
-/// The kind of a caller, by what it presented.
-pub(crate) enum CallerKind {
+/// The credential that a caller presented.
+pub(crate) enum Presented {
     /// A proxy token.
     Token,
     /// An identity JWT.
@@ -55,9 +55,9 @@ pub(crate) enum CallerKind {
 impl Caller<'_> {
     /// Returns the session of a brokered token; `None` for any other caller.
     pub(crate) fn session(&self) -> Option<&Session> {
-        match &self.kind {
-            CallerKind::Session(session) => Some(session),
-            CallerKind::Token | CallerKind::Identity => None,
+        match &self.presented {
+            Presented::Session(session) => Some(session),
+            Presented::Token | Presented::Identity => None,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Authenticator {
             progress.checks.push(Check::IdentityFound(identity.slot));
             let record = self.authenticate_jwt(identity.token, Some(identity.slot), context, progress)?;
             let (token, slot) = (Cow::Borrowed(identity.token), Some(identity.slot));
-            return Ok(Caller { record, token, slot, kind: CallerKind::Identity });
+            return Ok(Caller { record, token, slot, presented: Presented::Identity });
         }
         let credential =
             found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
@@ -108,15 +108,15 @@ impl Authenticator {
         let token = credential.token;
         if let Some(broker) = self.broker.as_ref().filter(|_| Broker::has_form_of(&token)) {
             let (record, session) = self.authenticate_sealed(broker, &token, context, progress)?;
-            return Ok(Caller { record, token, slot: None, kind: CallerKind::Session(session) });
+            return Ok(Caller { record, token, slot: None, presented: Presented::Session(session) });
         }
         // A credential with the shape of a JWT is never tried as a proxy token.
-        let (record, kind) = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
-            (self.authenticate_jwt(&token, None, context, progress)?, CallerKind::Identity)
+        let (record, presented) = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
+            (self.authenticate_jwt(&token, None, context, progress)?, Presented::Identity)
         } else {
-            (self.authenticate_token(&token, context, progress)?, CallerKind::Token)
+            (self.authenticate_token(&token, context, progress)?, Presented::Token)
         };
-        Ok(Caller { record, token, slot: None, kind })
+        Ok(Caller { record, token, slot: None, presented })
     }
 
     /// Finds the record of a brokered token, which is its parent's.
@@ -139,7 +139,7 @@ impl Authenticator {
     /// Checks that the caller's token can be found by its digest later, as the parent of a brokered one.
     pub(crate) fn check_minting(&self, caller: &Caller<'_>) -> Result<(), CheckError<'static>> {
         let is_in_registry = || self.registry.as_ref().is_some_and(|registry| registry.finds_by_digest());
-        let is_token = matches!(caller.kind, CallerKind::Token);
+        let is_token = matches!(caller.presented, Presented::Token);
         let is_found = is_token && (self.tokens.find(&caller.record.digest).is_some() || is_in_registry());
         is_found.then_some(()).ok_or(CheckError::MintingCaller)
     }

@@ -42,15 +42,17 @@ impl VerifiedToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Scope;
+    use crate::identity::{CallerKind, Scope};
 
     #[test]
     fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
         let record = |status, expires_at| {
             Arc::new(CallerRecord {
+                kind: CallerKind::Token,
                 digest: Digest::of(b"t"),
                 label: String::new(),
                 owner: None,
+                team: None,
                 status,
                 scope: Scope::default(),
                 models: CallerRecord::all_models(),
