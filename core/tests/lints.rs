@@ -97,6 +97,13 @@ fn rows() -> Vec<Row> {
     let known = issuer(&json!({"principals": "known"}));
     let sources = |second: &Value| json!([{"env": "A"}, second]);
     let second = issuer(&json!({"name": "second", "providers": ["anthropic"]}));
+    let other = "1".repeat(64);
+    let files = |changes: &Value| {
+        let mut token = token(changes);
+        token["providers"] = json!(["openai:files"]);
+        token
+    };
+    let bound = |bindings: &Value| json!({"openai": {"credential": "openai", "bindings": bindings}});
     let added = |slug: &str| json!({"own": {"url": "https://own", "credential": "openai", "slug": slug}});
     let with_endpoints =
         |rows: &Value| json!({"own": {"url": "https://own", "credential": "openai", "endpoints": rows}});
@@ -212,6 +219,88 @@ fn rows() -> Vec<Row> {
                 "/providers",
                 with_endpoints(&json!([{"methods": ["GET"], "path": "/v1/models", "class": "models"}])),
             )],
+        ),
+        row(
+            "email-unverified issuers[0].unverified_email",
+            &[
+                ("/providers", bound(&json!({"people": {"x@y.z": "anthropic"}}))),
+                ("/issuers", json!([issuer(&json!({"unverified_email": "allow"}))])),
+            ],
+            &[
+                ("/providers", bound(&json!({"people": {"x@y.z": "anthropic"}}))),
+                ("/issuers", json!([issuer(&json!({}))])),
+            ],
+        ),
+        row(
+            "objects-shared providers.openai",
+            &[(
+                "/tokens",
+                json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
+            )],
+            &[
+                (
+                    "/tokens",
+                    json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
+                ),
+                ("/providers", bound(&json!({"teams": {"y": "anthropic"}}))),
+            ],
+        ),
+        row(
+            "objects-shared providers.openai",
+            &[("/tokens", json!([files(&json!({})), files(&json!({"sha256": other, "owner": "b@b.c"}))]))],
+            // One owner, and tokens that reach no objects.
+            &[(
+                "/tokens",
+                json!([
+                    files(&json!({})),
+                    files(&json!({"sha256": other, "owner": "A@b.c"})),
+                    token(&json!({"sha256": "2".repeat(64), "owner": "b@b.c"}))
+                ]),
+            )],
+        ),
+        row(
+            "objects-shared providers.openai",
+            &[("/issuers", json!([issuer(&json!({"providers": ["openai:stateful"]}))]))],
+            &[("/issuers", json!([issuer(&json!({"providers": ["openai"]}))]))],
+        ),
+        row(
+            "binding-unmatched providers.openai.bindings.teams.X",
+            &[
+                ("/tokens", json!([token(&json!({"team": "x"}))])),
+                ("/providers", bound(&json!({"teams": {"X": "anthropic"}}))),
+            ],
+            &[
+                ("/tokens", json!([token(&json!({"team": "x"}))])),
+                ("/providers", bound(&json!({"teams": {"x": "anthropic"}}))),
+            ],
+        ),
+        row(
+            "binding-unmatched providers.openai.bindings.owners.\"a@b.c\"",
+            // The only token of the owner has a binding of its own.
+            &[(
+                "/providers",
+                bound(
+                    &json!({"owners": {"a@b.c": "anthropic"}, "tokens": {"0000000000000000": "anthropic"}}),
+                ),
+            )],
+            &[("/providers", bound(&json!({"tokens": {"0000000000000000": "anthropic"}})))],
+        ),
+        row(
+            "binding-unmatched providers.openai.bindings.people.\"a@b.c\"",
+            // A token's owner is no person that comes with a JWT.
+            &[("/providers", bound(&json!({"people": {"a@b.c": "anthropic"}})))],
+            &[
+                ("/providers", bound(&json!({"people": {"a@b.c": "anthropic"}}))),
+                ("/issuers", json!([issuer(&json!({}))])),
+            ],
+        ),
+        row(
+            "binding-unmatched providers.openai.bindings.tokens.1111111111111111",
+            &[("/providers", bound(&json!({"tokens": {"1111111111111111": "anthropic"}})))],
+            &[
+                ("/providers", bound(&json!({"tokens": {"1111111111111111": "anthropic"}}))),
+                ("/registry", registry.clone()),
+            ],
         ),
         row(
             "status-for-nobody status.allow",

@@ -8,10 +8,10 @@ fn whole() -> Value {
     json!({
         "version": "keyswap/v1",
         "tokens": [{
-            "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "providers": ["openai"], "status": "active",
+            "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai"], "status": "active",
             "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
         }],
-        "principals": [{"email": "p@b.c", "providers": ["openai"], "label": "P", "rate_limit": {"requests": 5, "per": "60s"}}],
+        "principals": [{"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"}}],
         "issuers": [{
             "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
             "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"]},
@@ -30,7 +30,8 @@ fn whole() -> Value {
             "second": [{"env": "B"}], "own": [{"env": "C"}], "cf": [{"env": "D"}],
         },
         "providers": {
-            "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s"},
+            "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s",
+                       "bindings": {"teams": {"x": "second"}, "owners": {"A@b.c": "second"}}},
             "own": {"url": "https://own/v1", "credential": "own", "auth": "header:x-own", "dialect": "anthropic",
                     "native_prefix": "/api", "via": "direct", "slug": "mine"},
         },
@@ -73,6 +74,7 @@ fn what_is_said_and_what_is_left_out_are_the_same_where_they_mean_the_same() {
         ("/gateway/cloudflare/openai", Value::Null),
         ("/gateway/cloudflare/url", Value::Null),
         ("/providers/openai/cooldown", json!("1m")),
+        ("/providers/openai/bindings/owners", json!({"a@B.c": "second"})),
         ("/providers/own/dialect", json!("anthropic")),
         ("/mode", json!("enforce")),
     ] {
@@ -86,6 +88,12 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/tokens/0/sha256", json!("1".repeat(64))),
         ("/tokens/0/label", json!("u")),
         ("/tokens/0/owner", json!("b@b.c")),
+        ("/tokens/0/team", json!("y")),
+        ("/principals/0/team", Value::Null),
+        ("/providers/openai/bindings/teams/x", json!("openai")),
+        ("/providers/openai/bindings/teams/y", json!("openai")),
+        ("/providers/openai/bindings/people", json!({"a@b.c": "second"})),
+        ("/providers/openai/bindings/tokens", json!({"0123456789abcdef": "second"})),
         ("/tokens/0/status", json!("disabled")),
         ("/tokens/0/providers", json!(["openai", "own"])),
         ("/tokens/0/expires_at", Value::Null),

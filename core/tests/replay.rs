@@ -48,6 +48,13 @@ fn judge(policy: &Value) -> Judge {
     }
 }
 
+/// Returns both sets of members.
+fn with(one: &Value, other: &Value) -> Value {
+    let mut both = one.clone();
+    both.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    both
+}
+
 fn sha256(token: &str) -> String {
     Digest::of(token.as_bytes()).to_hex()
 }
@@ -103,7 +110,13 @@ fn policies() -> Vec<Value> {
             &json!({"tokens": [{"sha256": sha256("ptk_bob"), "label": "bob", "providers": ["openai"]}]}),
         ),
         policy(&all, &json!({"providers": {"own": {"url": "https://own.example", "credential": "openai"}}})),
+        policy(&all, &for_alice_only()),
     ]
+}
+
+/// Returns the change by which only one token has a credential for `openai`.
+fn for_alice_only() -> Value {
+    json!({"providers": {"openai": {"bindings": {"tokens": {(id("ptk_alice")): "openai"}}}}})
 }
 
 type Request = (&'static str, String, Vec<(&'static str, String)>);
@@ -314,6 +327,19 @@ fn what_cannot_be_known_is_not_said() {
             &policy(&["openai"], &with_registry),
             &old,
             models(&id("ptk_nobody"), "provider_not_allowed"),
+            NotReplayable::Registry,
+        ),
+        // The record may have a team or an owner that is bound.
+        (
+            &policy(&["openai"], &with_registry),
+            &policy(&["openai"], &with(&with_registry, &for_alice_only())),
+            models(&id("ptk_nobody"), "allowed"),
+            NotReplayable::Registry,
+        ),
+        (
+            &policy(&["openai"], &with(&with_registry, &for_alice_only())),
+            &policy(&["openai"], &with_registry),
+            models(&id("ptk_nobody"), "allowed"),
             NotReplayable::Registry,
         ),
     ] {

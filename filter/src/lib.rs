@@ -22,6 +22,8 @@ mod header_map;
 
 mod host;
 
+mod brokered;
+
 mod environment;
 
 mod metrics;

@@ -84,5 +84,8 @@ pub(crate) fn publish(decision: &Decision<'_>) {
     if let Some(principal) = &decision.facts.principal {
         host::set_filter_state("keyswap_principal", principal.id().as_bytes());
         host::set_filter_state("keyswap_label", principal.label().as_bytes());
+        if let Some(team) = principal.team() {
+            host::set_filter_state("keyswap_team", team.as_bytes());
+        }
     }
 }

@@ -11,6 +11,7 @@ use keyswap_core::worker::{Entry, InForce, Next, Ticket};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::brokered::Held;
 use crate::fetcher::Waiter;
 use crate::header_map::HeaderMap;
 use crate::host::{self, HostError, Map};
@@ -23,6 +24,8 @@ use crate::worker::Shared;
 pub(crate) struct Stream {
     shared: Option<Rc<Shared>>,
     request: Rc<Request>,
+    /// The body of a brokered answer.
+    held: Option<Held>,
 }
 
 /// The state of a request for Envoy.
@@ -34,7 +37,7 @@ enum Outcome {
 
 impl Stream {
     pub(crate) fn new(id: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self { shared, request: Rc::new(Request { id, ..Request::default() }) }
+        Self { shared, request: Rc::new(Request { id, ..Request::default() }), held: None }
     }
 }
 
@@ -86,7 +89,7 @@ impl HttpContext for Stream {
         Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
         let exchange = self.request.exchange.borrow();
         let response = exchange.response();
         if exchange.has_to_learn()
@@ -109,12 +112,33 @@ impl HttpContext for Stream {
         for (name, value) in &response.add {
             complain(host::add(Map::ResponseHeaders, name.as_bytes(), value.as_bytes()));
         }
+        if exchange.is_minting() {
+            let status = Answer.status();
+            if !exchange.holds(status, Answer.is_of_upstream()) {
+                return Action::Continue;
+            }
+            if end_of_stream {
+                reply(&exchange.withheld());
+                return Action::Pause;
+            }
+            self.held = Some(Held::Collected(status.unwrap_or_default(), Vec::new()));
+        }
         Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match &mut self.held {
+            None => Action::Continue,
+            Some(held) => held.take(&self.request.exchange.borrow(), size, end_of_stream),
+        }
     }
 
     /// Removes what is not for the caller from trailers, too. An answer whose trailers cannot be read is cut off.
     fn on_http_response_trailers(&mut self, count: usize) -> Action {
         let exchange = self.request.exchange.borrow();
+        if let Some(held) = &mut self.held {
+            return held.cut(&exchange);
+        }
         let response = exchange.response();
         if response.hides_any()
             && let Err(error) = remove_hidden(Map::ResponseTrailers, response, count)
@@ -137,6 +161,12 @@ impl AnswerHead for Answer {
 
     fn is_of_upstream(&self) -> bool {
         host::is_answered_by_upstream()
+    }
+}
+
+impl Answer {
+    fn status(&self) -> Option<u16> {
+        str::from_utf8(&self.value(":status")?).ok()?.parse().ok()
     }
 }
 

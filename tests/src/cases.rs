@@ -6,4 +6,4 @@ mod corpus;
 mod endpoints;
 mod providers;
 
-pub use corpus::{CorpusSuite, corpus};
+pub use corpus::{CorpusSuite, corpus, minting};

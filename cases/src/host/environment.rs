@@ -27,6 +27,10 @@ impl Environment for CaseEnvironment {
         }
     }
 
+    fn is_stand_in(&self) -> bool {
+        self.env.is_none()
+    }
+
     fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
         let is_placeholder = !self.answers_fetches && self.env.is_none();
         is_placeholder.then(|| Placeholders.fetched(credential)).flatten()

@@ -10,6 +10,10 @@ impl Environment for Placeholders {
         Some(format!("<{name}>").into_bytes())
     }
 
+    fn is_stand_in(&self) -> bool {
+        true
+    }
+
     fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
         Some(format!("<fetched:{credential}>").into_bytes())
     }

@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::{Issuer, KeySource};
 use keyswap_core::policy::{Policy, PolicyErrors};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::stand_in_key::{ALGORITHM, StandInKey};
 use crate::format::{Suite, SuiteError, SuiteErrors};
 use crate::text;
+
+/// A binding may name a token by that many digits of its SHA-256.
+const ID_DIGITS: usize = 16;
 
 /// Reads the policy with the replacements that the cases need. Returns it with the names of the issuers whose keys are
 /// replaced.
@@ -67,9 +70,25 @@ fn replace_token(document: &mut Value, label: &str) -> Result<(), &'static str> 
     }
     if let Some(members) = token.as_object_mut() {
         let digest = Digest::of(text::stand_in(label).as_bytes()).to_hex();
-        members.insert("sha256".to_owned(), digest.into());
+        let written = members.insert("sha256".to_owned(), digest.clone().into());
+        replace_bindings(document, written.as_ref().and_then(Value::as_str).unwrap_or_default(), &digest);
     }
     Ok(())
+}
+
+/// Has the generated token every binding of the token that it replaces.
+fn replace_bindings(document: &mut Value, written: &str, generated: &str) {
+    let providers = document.get_mut("providers").and_then(Value::as_object_mut);
+    for provider in providers.into_iter().flat_map(Map::values_mut) {
+        let Some(tokens) = provider.pointer_mut("/bindings/tokens").and_then(Value::as_object_mut) else {
+            continue;
+        };
+        for name in [written.get(..ID_DIGITS).unwrap_or_default(), written] {
+            if let Some(credential) = tokens.remove(name) {
+                tokens.insert(generated.to_owned(), credential);
+            }
+        }
+    }
 }
 
 /// Has the issuer sign as the generated key does. Keys in the policy are replaced here, others when they are fetched.

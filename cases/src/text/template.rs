@@ -10,12 +10,18 @@ use serde_json::Value;
 /// A principal's id is that many digits of the digest.
 const ID_DIGITS: usize = 16;
 
-/// Replaces the placeholders of digests and ids in every string of a document.
+/// Replaces the placeholders of digests and ids in every string of a document, and in every name of a member.
 pub(crate) fn expand(document: &mut Value) {
     match document {
         Value::String(text) if text.contains("{{") => *text = digests(text),
         Value::Array(items) => items.iter_mut().for_each(expand),
-        Value::Object(members) => members.values_mut().for_each(expand),
+        Value::Object(members) => {
+            members.values_mut().for_each(expand);
+            if members.keys().any(|name| name.contains("{{")) {
+                *members =
+                    std::mem::take(members).into_iter().map(|(name, it)| (digests(&name), it)).collect();
+            }
+        }
         _ => {}
     }
 }
@@ -93,6 +99,10 @@ mod tests {
             expand(&mut value);
             assert_eq!(value, expect, "{text}");
         }
+        let mut members = serde_json::json!({"a {{id:t}}": {"{{sha256:t}}": 1}, "b": 2});
+        expand(&mut members);
+        let id = format!("a {}", &digest[..16]);
+        assert_eq!(members, serde_json::json!({(id): {(digest): 1}, "b": 2}));
         assert_eq!(labels("{{token:a b}}, {{token:c}} {{id:t}}"), ["a b", "c"]);
         assert_eq!(fill("Bearer {{token:a}}", None), format!("Bearer {}", stand_in("a")));
         assert_eq!(fill("{{identity}}", Some("j.w.t")), "j.w.t");

@@ -31,6 +31,7 @@ pub(super) fn facts(decision: &Decision<'_>) -> wit::Facts {
         id: principal.id(),
         label: principal.label().to_owned(),
         email: principal.email().map(str::to_owned),
+        team: principal.team().map(str::to_owned),
     });
     wit::Facts {
         reason: decision.reason_code().to_owned(),

@@ -48,6 +48,7 @@ impl wit::GuestEngine for Engine {
             injects_credentials: abilities.injects_credentials,
             upgrades: abilities.upgrades,
             passes: abilities.passes,
+            replaces_answers: false,
             ticks: false,
             ends_exchanges: false,
         };

@@ -20,7 +20,7 @@ use super::host::{log, now};
 use super::pump::End;
 use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
-use super::{reply, request};
+use super::{brokered, reply, request};
 
 /// The time limit for connecting, in nanoseconds, as in `envoy/bootstrap.yaml`. The host bounds the silence of an
 /// upstream: Wasmtime and hosts built on it wait for ten minutes, after which the SDKs give up, too.
@@ -134,6 +134,10 @@ fn begin_answer(
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
     if exchange.has_to_learn() {
         exchange.answered(&AnswerFields { status, fields: &borrowed }, now(), &Forgetful);
+    }
+    if exchange.is_minting() {
+        brokered::answer(exchange, answer, &borrowed, head, out);
+        return None;
     }
     let traits = Traits::of(borrowed.iter().copied());
     let keeps: Vec<bool> = exchange.response().keeps(&borrowed).collect();

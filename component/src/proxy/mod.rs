@@ -3,6 +3,7 @@
 //! Hosts let an instance serve one request after another, or give each request its own. Nothing here depends on either:
 //! caches save calls, and are never needed for a right answer.
 
+mod brokered;
 mod call;
 mod configuration;
 mod exchange;

@@ -18,20 +18,32 @@ pub(super) fn send_with(
     headers: &ResponseHeaders,
     head: &OwnedHead,
 ) {
-    let length = reply.body.len().to_string();
-    let length = (!reply.body.is_empty()).then(|| (&b"content-length"[..], length.as_bytes()));
-    let Ok(fields) = fields(reply.fields(headers).chain(length)) else { return give_up(out) };
-    let response = OutgoingResponse::new(fields);
-    if response.set_status_code(reply.status).is_err() {
+    send_lines(out, reply.status, reply.fields(headers), &reply.body, head);
+}
+
+/// Answers a request with these lines and this body.
+pub(super) fn send_lines<'f>(
+    out: ResponseOutparam,
+    status: u16,
+    lines: impl Iterator<Item = Field<'f>>,
+    text: &str,
+    head: &OwnedHead,
+) {
+    let mut lines = copies(lines);
+    if !text.is_empty() {
+        lines.push(("content-length".to_owned(), text.len().to_string().into_bytes()));
+    }
+    let response = OutgoingResponse::new(accepted_fields(&lines));
+    if response.set_status_code(status).is_err() {
         return give_up(out);
     }
     // An answer without a body still states how long one would be (RFC 9110 section 8.6).
-    let has_body = !reply.body.is_empty() && has_content(head.method.as_bytes(), reply.status);
+    let has_body = !text.is_empty() && has_content(head.method.as_bytes(), status);
     let body = if has_body { response.body().ok() } else { None };
     ResponseOutparam::set(out, Ok(response));
     if let Some(body) = body {
         // A caller that has left needs no answer.
-        let written = body.write().map(|sink| write(&sink, reply.body.as_bytes()));
+        let written = body.write().map(|sink| write(&sink, text.as_bytes()));
         if written == Ok(Ok(())) {
             let _ = OutgoingBody::finish(body, None);
         }

@@ -9,7 +9,7 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::change::Subject;
 use super::record::clock::now;
-use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry};
+use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry, check_team};
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, Token};
 use super::record::secret_text::SecretText;
@@ -87,6 +87,12 @@ impl Registry {
         self.update_token(digest, patch, actor).await
     }
 
+    /// Moves a token to a team, or for an empty text to none.
+    pub async fn set_token_team(&self, digest: &Digest, team: &str, actor: &Actor) -> Result<Token> {
+        let patch = TokenPatch { team: Some(Some(team.to_owned())), ..TokenPatch::default() };
+        self.update_token(digest, patch, actor).await
+    }
+
     /// Sets the expiry of a token: a time with an offset (RFC 3339), or no expiry for `None`.
     pub async fn set_token_expiry(
         &self,
@@ -101,9 +107,11 @@ impl Registry {
     /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
         let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
+        let team = patch.team.map(|text| check_team(text.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
         let before = write.token(digest).await?;
         let mut token = Token {
+            team: team.unwrap_or_else(|| before.team.clone()),
             status: patch.status.unwrap_or(before.status),
             own_expiry: expiry.unwrap_or(before.own_expiry),
             rate_limit: patch.rate_limit.unwrap_or(before.rate_limit),
@@ -137,6 +145,7 @@ impl Registry {
         let heir = ValidToken {
             label: retiring.label.clone(),
             owner: retiring.owner.clone(),
+            team: retiring.team.clone(),
             providers: retiring.providers.clone(),
             models: retiring.models.clone(),
             expires_at: retiring.own_expiry,
@@ -179,6 +188,7 @@ async fn insert(
         digest,
         label: valid.label,
         owner: valid.owner,
+        team: valid.team,
         last4,
         providers: valid.providers,
         models: valid.models,
@@ -202,6 +212,10 @@ async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
 /// Returns the audit log's entries for a change: action and details, one entry for each changed field.
 fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
+    if before.team != after.team {
+        let (from, to) = (&before.team, &after.team);
+        lines.push(("token.set_team", json!({"label": after.label, "from": from, "to": to})));
+    }
     if before.own_expiry != after.own_expiry {
         let (from, to) = (shown(before.own_expiry), shown(after.own_expiry));
         lines.push(("token.set_expiry", json!({"label": after.label, "from": from, "to": to})));
@@ -237,6 +251,7 @@ fn described(token: &Token) -> Value {
     json!({
         "label": token.label,
         "owner": token.owner,
+        "team": token.team,
         "providers": token.providers,
         "models": token.models,
         "expires_at": shown(token.own_expiry),

@@ -18,6 +18,7 @@ impl Registry {
             version: write.change(Subject::User, &valid.email).await?,
             email: valid.email,
             label: valid.label,
+            team: valid.team,
             status: Status::Active,
             providers: valid.providers,
             models: valid.models,
@@ -71,6 +72,7 @@ fn patched(before: &User, patch: UserPatch) -> Result<User> {
     let valid = NewUser {
         email: before.email.clone(),
         label: patch.label.or_else(|| before.label.clone()),
+        team: patch.team.unwrap_or_else(|| before.team.clone()),
         providers: patch.providers.unwrap_or_else(|| before.providers.clone()),
         models: patch.models.unwrap_or_else(|| before.models.clone()),
         rate_limit: patch.rate_limit.unwrap_or(before.rate_limit),
@@ -79,6 +81,7 @@ fn patched(before: &User, patch: UserPatch) -> Result<User> {
     Ok(User {
         email: valid.email,
         label: valid.label,
+        team: valid.team,
         status: patch.status.unwrap_or(before.status),
         providers: valid.providers,
         models: valid.models,
@@ -95,6 +98,7 @@ fn normal(email: &str) -> String {
 fn described(user: &User) -> Value {
     json!({
         "label": user.label,
+        "team": user.team,
         "status": user.status,
         "providers": user.providers,
         "models": user.models,

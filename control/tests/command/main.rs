@@ -1,5 +1,6 @@
 //! Tests of the `keyswap` binary by its output, errors and exit codes.
 
+mod bindings;
 mod confirm;
 mod credentials;
 mod policy_check;

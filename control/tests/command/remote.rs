@@ -105,6 +105,7 @@ fn is_now(word: &str) -> bool {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
     let mut twins = Twins::new();
     let files = Folder::new();
@@ -131,6 +132,8 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
                 "openai",
                 "--owner",
                 "z@acme.example",
+                "--team",
+                "research",
                 "--model",
                 "gpt-5",
                 "--rate-limit",
@@ -162,7 +165,14 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "list"], "", 0),
         (&["token", "list", "--search", "ZOË"], "", 0),
         (&["token", "list", "--search", "%&=?#/"], "", 0),
+        (&["token", "list", "--search", "research"], "", 0),
         (&["token", "list", "--limit", "1"], "", 0),
+        // Teams.
+        (&["token", "update", "ci", "--team", "sales"], "", 0),
+        (&["token", "show", "ci"], "", 0),
+        (&["token", "update", "ci", "--team", "two words"], "", 1),
+        (&["token", "update", "ci", "--team", ""], "", 0),
+        (&["token", "update", "nobody", "--team", "sales"], "", 1),
         (&["token", "list", "--status", "disabled"], "", 0),
         // Status and rotation.
         (&["token", "disable", "ci"], "", 0),
@@ -192,6 +202,9 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["user", "update", "alice+x@acme.example", "--label", "Alice", "--model", "gpt-5"], "", 0),
         (&["user", "update", "alice+x@acme.example", "--status", "disabled", "--no-rate-limit"], "", 0),
         (&["user", "update", "alice+x@acme.example", "--label", ""], "", 0),
+        (&["user", "update", "alice+x@acme.example", "--team", "research"], "", 0),
+        (&["user", "update", "alice+x@acme.example", "--team", "a b"], "", 1),
+        (&["user", "update", "alice+x@acme.example", "--team", ""], "", 0),
         (&["user", "update", "nobody@acme.example", "--label", "x"], "", 1),
         (&["user", "list"], "", 0),
         (&["user", "list", "--search", "alice", "--status", "active"], "", 0),

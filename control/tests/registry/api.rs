@@ -51,7 +51,8 @@ async fn json(response: Response) -> Value {
 
 async fn a_record_has_an_etag_and_is_sent_once(database: &Database) {
     let registry = database.open().await;
-    let new = NewToken { rate_limit: Some(RateLimit::new(100, 60).unwrap()), ..new_token("alice-laptop") };
+    let (limit, team) = (RateLimit::new(100, 60).unwrap(), "research".to_owned());
+    let new = NewToken { rate_limit: Some(limit), team: Some(team), ..new_token("alice-laptop") };
     let token = registry.create_token(Source::Mint, new, &admin()).await.unwrap().record;
     let hex = token.digest.to_hex();
     let server = Server::start(&database.url());
@@ -61,7 +62,8 @@ async fn a_record_has_an_etag_and_is_sent_once(database: &Database) {
     assert_eq!(
         json(response).await,
         json!({
-            "sha256": hex, "label": "alice-laptop", "owner": "alice@acme.example", "status": "active",
+            "sha256": hex, "label": "alice-laptop", "owner": "alice@acme.example", "team": "research",
+            "status": "active",
             "providers": ["openai"], "models": ["*"], "created_at": token.created_at.to_string(),
             "expires_at": null, "rate_limit": {"requests": 100, "per": "60s"}, "successor": null,
             "retires_at": null, "version": 1
@@ -88,7 +90,8 @@ async fn a_record_has_an_etag_and_is_sent_once(database: &Database) {
 async fn a_principal_is_found_by_address(database: &Database) {
     let registry = database.open().await;
     let providers = vec!["openai".to_owned()];
-    let user = NewUser { email: "a+b@acme.example".to_owned(), providers, ..NewUser::default() };
+    let (email, team) = ("a+b@acme.example".to_owned(), Some("research".to_owned()));
+    let user = NewUser { email, team, providers, ..NewUser::default() };
     registry.create_user(user, &admin()).await.unwrap();
     let server = Server::start(&database.url());
     for path in ["/v1/principals/a+b@acme.example", "/v1/principals/A%2Bb%40ACME.example"] {
@@ -96,6 +99,7 @@ async fn a_principal_is_found_by_address(database: &Database) {
         assert_eq!(response.headers()["etag"], "\"1\"");
         let record = json(response).await;
         assert_eq!((&record["email"], &record["status"]), (&json!("a+b@acme.example"), &json!("active")));
+        assert_eq!(record["team"], "research");
     }
     problem(server.get("/v1/principals/b@acme.example"), 404, "unknown_user").await;
 }

@@ -12,6 +12,7 @@ on_both_databases!(
     what_is_wrong_with_a_new_token_is_told,
     a_token_is_disabled_enabled_and_deleted,
     a_rotated_token_works_until_it_retires,
+    a_token_moves_between_teams,
     an_expiry_is_set_and_cleared,
     lists_are_paged_and_searched,
     every_change_is_in_the_audit_log,
@@ -50,6 +51,11 @@ async fn what_is_wrong_with_a_new_token_is_told(database: &Database) {
     let valid = new_token("a");
     let cases = [
         (NewToken { label: " ".to_owned(), ..valid.clone() }, "label_required", "label is required"),
+        (
+            NewToken { team: Some("a b".to_owned()), ..valid.clone() },
+            "invalid_field",
+            "invalid team: expected 1 to 64 letters, digits, `-` or `_`",
+        ),
         (NewToken { providers: vec![], ..valid.clone() }, "providers_required", "pick at least one provider"),
         (
             NewToken { expires_at: Some("2027-01-01T00:00:00".to_owned()), ..valid.clone() },
@@ -109,6 +115,7 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
         models: vec!["gpt-5".to_owned()],
         expires_at: Some("2099-01-01T00:00:00Z".to_owned()),
         rate_limit: limit,
+        team: Some("research".to_owned()),
         ..new_token("a")
     };
     let old = registry.create_token(Source::Mint, new, &admin()).await.unwrap().record;
@@ -117,6 +124,7 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
     let heir = &rotation.successor.record;
     assert_eq!((&heir.label, &heir.owner, &heir.models), (&old.label, &old.owner, &old.models));
     assert_eq!((heir.own_expiry, heir.rate_limit), (old.own_expiry, limit));
+    assert_eq!(heir.team.as_deref(), Some("research"), "a binding of the team survives");
     assert!(heir.is_active_now() && rotation.successor.token.is_some());
 
     let retiring = registry.token(&old.digest).await.unwrap();
@@ -150,6 +158,37 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
     registry.set_token_expiry(&expired.digest, Some("2020-01-01T00:00:00Z"), &admin()).await.unwrap();
     let refused = registry.rotate_token(&expired.digest, Source::Mint, hour, &admin()).await;
     assert!(matches!(refused, Err(RegistryError::TokenExpired)));
+}
+
+async fn a_token_moves_between_teams(database: &Database) {
+    let registry = database.open().await;
+    let before = create(&registry, "a").await.record;
+    assert_eq!(before.team, None);
+    for (text, team) in [("research", Some("research")), (" sales ", Some("sales")), ("", None)] {
+        let after = registry.set_token_team(&before.digest, text, &admin()).await.unwrap();
+        assert_eq!(after.team.as_deref(), team);
+        assert!(after.version > before.version, "data planes hear of it");
+        assert_eq!(registry.token(&before.digest).await.unwrap(), after);
+        let listing = Listing { search: Some(text.trim().to_owned()), ..Listing::default() };
+        assert_eq!(registry.tokens(&listing).await.unwrap().total, 1, "a search finds the team");
+    }
+    for odd in ["a b", "é", &"x".repeat(65), "a\nb"] {
+        let error = registry.set_token_team(&before.digest, odd, &admin()).await.unwrap_err();
+        assert_eq!(error.code(), "invalid_field", "{odd}");
+    }
+    let audit = registry.audit(&Listing::default()).await.unwrap().items;
+    let moves = audit.iter().filter(|entry| entry.action == "token.set_team");
+    let moves: Vec<_> =
+        moves.map(|entry| (entry.detail["from"].clone(), entry.detail["to"].clone())).collect();
+    let text = |team: &str| serde_json::Value::from(team);
+    assert_eq!(
+        moves,
+        [
+            (text("sales"), serde_json::Value::Null),
+            (text("research"), text("sales")),
+            (serde_json::Value::Null, text("research")),
+        ]
+    );
 }
 
 async fn an_expiry_is_set_and_cleared(database: &Database) {

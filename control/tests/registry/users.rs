@@ -34,20 +34,24 @@ async fn a_patch_changes_what_it_names(database: &Database) {
     let before = registry.create_user(alice(), &admin()).await.unwrap();
     let patch = UserPatch {
         label: Some("Alice".to_owned()),
+        team: Some(Some("research".to_owned())),
         rate_limit: Some(Some(RateLimit::new(5, 60).unwrap())),
         ..UserPatch::default()
     };
     let after = registry.update_user(&before.email, patch.clone(), &admin()).await.unwrap();
     assert_eq!((after.label.as_deref(), &after.providers), (Some("Alice"), &before.providers));
+    assert_eq!(after.team.as_deref(), Some("research"));
     assert!(after.version > before.version);
     assert_eq!(registry.update_user(&before.email, patch, &admin()).await.unwrap(), after);
     let patch = UserPatch {
         label: Some(String::new()),
+        team: Some(None),
         rate_limit: Some(None),
         status: Some(Status::Disabled),
         ..UserPatch::default()
     };
     let last = registry.update_user(&before.email, patch, &admin()).await.unwrap();
+    assert_eq!(last.team, None);
     assert_eq!((last.label, last.rate_limit, last.status), (None, None, Status::Disabled));
     let empty = UserPatch { providers: Some(vec![]), ..UserPatch::default() };
     assert_eq!(

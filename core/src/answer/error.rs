@@ -29,6 +29,8 @@ pub enum CheckError<'a> {
     TokenUnknown,
     /// The token is disabled.
     TokenDisabled,
+    /// The brokered token was not sealed by this policy's key, or is for another provider or host.
+    SealBroken,
     /// The token also stands in the path or query.
     TokenInTarget,
     /// The token was valid until this time.
@@ -57,6 +59,12 @@ pub enum CheckError<'a> {
     ClassClosed(Class),
     /// The token's scope does not open the class of the endpoint.
     ClassOutOfScope(Class),
+    /// The token is a brokered one, and the endpoint is none that its credential is for.
+    OutOfSession,
+    /// The endpoint mints, and the caller has no token that is found by its digest alone.
+    MintingCaller,
+    /// The endpoint mints or takes what was minted, and the host writes the provider's credential.
+    MintingHost,
     /// The host cannot upgrade a connection to a WebSocket.
     Upgrade,
     /// The token is restricted to models, and the model of a request is not read here.
@@ -67,6 +75,8 @@ pub enum CheckError<'a> {
     LimitUnavailable,
     /// The token is not cached, and the registry cannot be asked now.
     RegistryUnavailable,
+    /// The caller is not bound to a credential, and the provider has none for such callers.
+    Unbound,
     /// No source of this upstream credential has a value now.
     CredentialUnavailable(&'a str),
     /// The host writes the upstream credential into a header, and this endpoint takes it in the query.
@@ -90,7 +100,7 @@ impl CheckError<'_> {
             Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled => Reason::PrincipalUnknown,
             Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
-            Self::TokenUnknown | Self::TokenDisabled => Reason::TokenInvalid,
+            Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
@@ -98,12 +108,14 @@ impl CheckError<'_> {
             Self::UniversalEndpoint | Self::Endpoint | Self::ClassClosed(_) | Self::KeyInQuery => {
                 Reason::EndpointNotAllowed
             }
-            Self::ClassOutOfScope(_) => Reason::EndpointClassNotAllowed,
+            Self::ClassOutOfScope(_) | Self::OutOfSession => Reason::EndpointClassNotAllowed,
+            Self::MintingCaller | Self::MintingHost => Reason::MintingNotAllowed,
             Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelsRestricted => Reason::ModelNotAllowed,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
+            Self::Unbound => Reason::UpstreamCredentialUnbound,
             Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
             Self::PolicyUnavailable => Reason::PolicyUnavailable,
             Self::Host => Reason::HostFailure,
@@ -118,6 +130,7 @@ impl CheckError<'_> {
             }
             Self::TokenUnknown
             | Self::TokenDisabled
+            | Self::SealBroken
             | Self::TokenExpired(_)
             | Self::Jwt(_)
             | Self::KeysUnavailable(_)
@@ -132,9 +145,13 @@ impl CheckError<'_> {
             | Self::Endpoint
             | Self::ClassClosed(_)
             | Self::ClassOutOfScope(_)
+            | Self::OutOfSession
+            | Self::MintingCaller
             | Self::TokenInTarget
             | Self::Upgrade => Stage::Scope,
-            Self::CredentialUnavailable(_) | Self::KeyInQuery => Stage::Credential,
+            Self::Unbound | Self::CredentialUnavailable(_) | Self::KeyInQuery | Self::MintingHost => {
+                Stage::Credential
+            }
             Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
             Self::Host => Stage::Rewrite,
         }
@@ -142,6 +159,7 @@ impl CheckError<'_> {
 }
 
 impl fmt::Display for CheckError<'_> {
+    // Long: one arm for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method => f.write_str("the method is not forwarded"),
@@ -152,10 +170,16 @@ impl fmt::Display for CheckError<'_> {
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
+            Self::SealBroken => {
+                f.write_str("the brokered token was not sealed by this policy's key, or is for another provider or host")
+            }
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::CredentialUnavailable(name) => {
                 write!(f, "no source of the credential `{name}` has a value now")
             }
+            Self::Unbound => f.write_str(
+                "no binding of the provider is for the caller, and the provider has no credential for others",
+            ),
             Self::KeyInQuery => f.write_str(
                 "the host writes this credential into a header, and this endpoint takes it in the query",
             ),
@@ -168,8 +192,15 @@ impl fmt::Display for CheckError<'_> {
             Self::Upgrade => f.write_str("this host cannot open a WebSocket"),
             Self::Endpoint => f.write_str("the method and path are none of the provider's known endpoints"),
             Self::ClassClosed(class) => {
-                write!(f, "the endpoint is of the class `{class}`, which no scope can open")
+                write!(f, "the endpoint is of the class `{class}`, which no scope can open there")
             }
+            Self::OutOfSession => f.write_str("the brokered token is for the endpoints of its session only"),
+            Self::MintingCaller => f.write_str(
+                "only a proxy token of the policy or of `keyswap serve` can mint: a brokered token is valid as long as that one is",
+            ),
+            Self::MintingHost => f.write_str(
+                "the host writes the provider's credential into every request, so that nothing can be brokered",
+            ),
             Self::ClassOutOfScope(class) => {
                 write!(f, "the endpoint is of the class `{class}`, which the token's scope does not open")
             }

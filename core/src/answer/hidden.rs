@@ -1,5 +1,5 @@
 //! Headers of an upstream's answer that are not for callers: those about the account that the credential belongs to, and
-//! those that may hold the credential itself.
+//! those that may hold the credential itself, or one that the upstream minted.
 //!
 //! Providers invent such names, so a name is judged by its words and not by a list.
 
@@ -12,6 +12,8 @@ pub(crate) struct Hidden {
     pub(crate) account: bool,
     /// The parameter of the request's target that carried the credential. The upstream may show the target.
     pub(crate) key: Option<&'static str>,
+    /// Hides every header but a few: the answer is brokered, and a header may hold anything.
+    pub(crate) all: bool,
 }
 
 /// Words that name an account, or a part of one.
@@ -21,6 +23,8 @@ const ACCOUNT_WORDS: [&str; 9] =
 const LAST_WORDS_OF_LIMITS: [&str; 3] = ["limit", "remaining", "reset"];
 /// Other names that tell a limit, of which the words do not say so.
 const OTHER_LIMITS: [&str; 2] = ["current-concurrent-requests", "maximum-concurrent-requests"];
+/// The headers of a brokered answer that callers need. No provider has a credential in one.
+const OF_BROKERED: [&str; 4] = [":status", "date", "retry-after", "x-request-id"];
 /// Headers that hold a URL, or text in which one may stand.
 const OF_URLS: [&str; 5] = ["content-location", "link", "location", "refresh", "www-authenticate"];
 
@@ -32,7 +36,8 @@ impl Hidden {
 
     /// Returns whether a line is hidden; its name may come in any case.
     pub(crate) fn hides(self, name: &[u8], value: &[u8]) -> bool {
-        (self.limits && tells_limit(name))
+        (self.all && !is_one_of(name, &OF_BROKERED))
+            || (self.limits && tells_limit(name))
             || (self.account && words(name).any(|word| is_one_of(word, &ACCOUNT_WORDS)))
             || self.key.is_some_and(|key| is_one_of(name, &OF_URLS) || has_parameter(value, key))
     }
@@ -121,6 +126,26 @@ mod tests {
             assert_eq!(hides(Hidden { limits: true, ..Hidden::default() }), limits, "{name}");
             assert_eq!(hides(Hidden { account: true, ..Hidden::default() }), account, "{name}");
             assert!(!hides(Hidden::default()), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_brokered_answer_callers_see_a_few_headers_only() {
+        let hidden = Hidden { all: true, ..Hidden::default() };
+        for (name, expect) in [
+            (":status", false),
+            ("Date", false),
+            ("retry-after", false),
+            ("x-request-id", false),
+            ("content-length", true),
+            ("content-encoding", true),
+            ("content-type", true),
+            ("set-cookie", true),
+            ("location", true),
+            ("x-client-secret", true),
+            ("", true),
+        ] {
+            assert_eq!(hidden.hides(name.as_bytes(), b"1"), expect, "{name}");
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Reason {
     EndpointNotAllowed,
     /// The token is valid, but not for this kind of endpoint.
     EndpointClassNotAllowed,
+    /// The token is valid, but the credential that the endpoint mints cannot be brokered for this caller.
+    MintingNotAllowed,
     /// The token is restricted to models, which are not checked here.
     ModelNotAllowed,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
@@ -55,6 +57,8 @@ pub enum Reason {
     IssuerKeysUnavailable,
     /// The registry cannot be asked, so the token cannot be looked up now.
     TokenStoreUnavailable,
+    /// The caller has no upstream credential of its own, and none is for all.
+    UpstreamCredentialUnbound,
     /// No source of the upstream credential has a value now.
     UpstreamCredentialUnavailable,
     /// No policy is in force yet.
@@ -65,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -82,6 +86,8 @@ impl Reason {
         Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
+        Self::MintingNotAllowed,
+        Self::UpstreamCredentialUnbound,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
@@ -102,6 +108,7 @@ impl Reason {
             Self::ProviderNotAllowed => "provider_not_allowed",
             Self::EndpointNotAllowed => "endpoint_not_allowed",
             Self::EndpointClassNotAllowed => "endpoint_class_not_allowed",
+            Self::MintingNotAllowed => "minting_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
@@ -110,6 +117,7 @@ impl Reason {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::IssuerKeysUnavailable => "issuer_keys_unavailable",
             Self::TokenStoreUnavailable => "token_store_unavailable",
+            Self::UpstreamCredentialUnbound => "upstream_credential_unbound",
             Self::UpstreamCredentialUnavailable => "upstream_credential_unavailable",
             Self::PolicyUnavailable => "policy_unavailable",
             Self::HostFailure => "host_failure",
@@ -127,7 +135,9 @@ impl Reason {
             | Self::ProviderNotAllowed
             | Self::EndpointNotAllowed
             | Self::EndpointClassNotAllowed
-            | Self::ModelNotAllowed => 403,
+            | Self::MintingNotAllowed
+            | Self::ModelNotAllowed
+            | Self::UpstreamCredentialUnbound => 403,
             Self::RateLimited => 429,
             Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
@@ -167,6 +177,9 @@ impl Reason {
             Self::EndpointClassNotAllowed => {
                 "token not allowed for this kind of endpoint: ask your platform team to open its class for the token"
             }
+            Self::MintingNotAllowed => {
+                "credential cannot be minted for you: send a proxy token, or ask your platform team to open the endpoint"
+            }
             Self::ModelNotAllowed => {
                 "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
                  team for a token without that restriction"
@@ -182,6 +195,9 @@ impl Reason {
             }
             Self::IssuerKeysUnavailable => "identity cannot be verified at the moment: try again",
             Self::TokenStoreUnavailable => "token store unavailable: try again",
+            Self::UpstreamCredentialUnbound => {
+                "no upstream credential for this token: ask your platform team to bind one to the token, its owner or its team"
+            }
             Self::UpstreamCredentialUnavailable => "upstream credential unavailable: try again",
             Self::PolicyUnavailable => "policy unavailable: try again",
             Self::HostFailure => "the request could not be processed: try again",
@@ -197,6 +213,7 @@ impl Reason {
             Self::MethodNotAllowed
             | Self::PathInvalid
             | Self::EndpointNotAllowed
+            | Self::MintingNotAllowed
             | Self::UpgradeUnsupported
             | Self::OriginNotAllowed
             | Self::RateLimited
@@ -224,6 +241,9 @@ impl Reason {
             }
             Self::ModelNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for model""#,
+            ),
+            Self::UpstreamCredentialUnbound => Some(
+                r#"Bearer realm="keyswap", error="insufficient_scope", error_description="no upstream credential for this token""#,
             ),
             Self::EndpointClassNotAllowed => Some(
                 r#"Bearer realm="keyswap", error="insufficient_scope", error_description="token not allowed for this kind of endpoint""#,

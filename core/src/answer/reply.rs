@@ -41,11 +41,21 @@ impl ResponseHeaders {
     /// Returns the answer to give in place of an upstream's with this status; `None` where the upstream's may pass.
     ///
     /// Where the target of a request held the credential, an upstream that does not open the WebSocket may show the target
-    /// in its answer.
+    /// in its answer. Where the answer is brokered, it is a success or an error; any other may lead elsewhere.
     pub fn replaces(&self, status: Option<&[u8]>) -> Option<LocalReply> {
         let status = str::from_utf8(status.unwrap_or_default()).ok().and_then(|status| status.parse().ok());
+        if self.hidden.all && !matches!(status, Some(200..=299 | 400..=599)) {
+            return Some(LocalReply::not_brokered(status.unwrap_or_default()).with(self));
+        }
         let is_replaced = self.hidden.key.is_some() && status != Some(SWITCHING_PROTOCOLS);
-        is_replaced.then(|| LocalReply::withheld(status.unwrap_or_default(), self))
+        is_replaced.then(|| LocalReply::withheld(status.unwrap_or_default()).with(self))
+    }
+
+    /// Makes the changes of an answer that is brokered: its body is written anew.
+    pub(crate) fn for_brokered(&mut self) {
+        self.hidden.all = true;
+        self.set.push(("content-type", "application/json".into()));
+        self.set.push(("cache-control", "no-store".into()));
     }
 
     /// Adds the headers that show the rest of a budget (draft-ietf-httpapi-ratelimit-headers-10).
@@ -120,11 +130,22 @@ impl LocalReply {
     }
 
     /// Returns the reply in place of an answer that may hold the credential. The status of an error stays.
-    fn withheld(status: u16, response: &ResponseHeaders) -> Self {
-        let status = if matches!(status, 400..=599) { status } else { 502 };
-        let mut reply = Self::of_upstream(status, "upstream_refused", "upstream did not open the WebSocket");
-        reply.headers.extend(response.set.iter().chain(&response.add).cloned());
-        reply
+    fn withheld(status: u16) -> Self {
+        Self::of_upstream(of_error(status), "upstream_refused", "upstream did not open the WebSocket")
+    }
+
+    /// Returns the reply in place of an answer that may hold a minted credential. The status of an error stays.
+    pub(crate) fn not_brokered(status: u16) -> Self {
+        let message = "upstream minted no credential that can be passed on";
+        Self::of_upstream(of_error(status), "upstream_not_brokered", message)
+    }
+
+    /// Adds the headers that an upstream's answer was to have.
+    pub(crate) fn with(mut self, response: &ResponseHeaders) -> Self {
+        let is_set = |name: &str| response.set.iter().any(|(other, _)| *other == name);
+        self.headers.retain(|(name, _)| !is_set(name));
+        self.headers.extend(response.set.iter().chain(&response.add).cloned());
+        self
     }
 
     fn of_upstream(status: u16, code: &str, message: &str) -> Self {
@@ -162,6 +183,11 @@ impl LocalReply {
         headers.extend(own);
         Self { status: reason.status(), headers, body: body(reason, dialect) }
     }
+}
+
+/// Returns the status of an error; 502 for that of any other answer.
+const fn of_error(status: u16) -> u16 {
+    if matches!(status, 400..=599) { status } else { 502 }
 }
 
 fn body(reason: Reason, dialect: Dialect) -> String {

@@ -21,6 +21,11 @@ impl Digest {
         (lower && hex::decode_to_slice(text, &mut digest).is_ok()).then_some(Self(digest))
     }
 
+    /// Takes the bytes of a digest that was computed before.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

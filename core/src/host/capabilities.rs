@@ -14,6 +14,8 @@ pub struct Capabilities {
     pub upgrades: bool,
     /// Set where an untouched request has somewhere to go, so that a policy in shadow mode can let it pass.
     pub passes: bool,
+    /// Set where the host can hold an answer back, and give the caller another body in its place.
+    pub replaces_answers: bool,
     /// Set where the host calls `Worker::due` about once a second, also while no request comes.
     pub ticks: bool,
     /// Set where the host can end an exchange that has begun.
@@ -27,6 +29,7 @@ impl Capabilities {
         injects_credentials: true,
         upgrades: true,
         passes: true,
+        replaces_answers: true,
         ticks: true,
         ends_exchanges: true,
     };
@@ -40,6 +43,7 @@ impl Capabilities {
         injects_credentials: false,
         upgrades: false,
         passes: false,
+        replaces_answers: true,
         ticks: false,
         ends_exchanges: false,
     };

@@ -5,6 +5,11 @@ pub trait Environment {
     /// Returns the value of the variable `name`; `None` where it is not set.
     fn variable(&self, name: &str) -> Option<Vec<u8>>;
 
+    /// Returns whether the values are stand-ins, whose form says nothing about the real ones.
+    fn is_stand_in(&self) -> bool {
+        false
+    }
+
     /// Returns a stand-in for a credential that would have to be fetched. A host that fetches returns `None`.
     fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
         let _ = credential;

@@ -9,6 +9,6 @@ mod table;
 
 pub(crate) use self::person::person_digest;
 pub use self::principal::Principal;
-pub use self::record::{CallerRecord, TokenStatus};
+pub use self::record::{CallerKind, CallerRecord, TokenStatus};
 pub use self::scope::{Class, Classes, Scope, ScopeError, read_entry};
 pub(crate) use self::table::TokenTable;

@@ -33,4 +33,9 @@ impl Principal {
     pub fn email(&self) -> Option<&str> {
         self.0.owner.as_deref()
     }
+
+    /// Returns the team, where the record has one.
+    pub fn team(&self) -> Option<&str> {
+        self.0.team.as_deref()
+    }
 }

@@ -16,15 +16,30 @@ pub enum TokenStatus {
     Disabled,
 }
 
+/// The way in which a caller is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallerKind {
+    /// By a proxy token. Its record is that of a policy or of a registry.
+    Token,
+    /// By a token that another authorization server knows: the record is that server's word.
+    Introspected,
+    /// By an identity JWT. The owner is the address that its issuer vouches for.
+    Person,
+}
+
 /// The record of a token or a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerRecord {
+    /// The way in which the caller is known.
+    pub kind: CallerKind,
     /// The SHA-256 that identifies the token or the person.
     pub digest: Digest,
     /// The label that people give it.
     pub label: String,
     /// The owner: an email address.
     pub owner: Option<String>,
+    /// The team: a name that an administrator gave. No claim and no server other than the registry tells it.
+    pub team: Option<String>,
     /// The status.
     pub status: TokenStatus,
     /// The providers in scope, with the classes of their endpoints.

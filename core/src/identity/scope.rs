@@ -1,7 +1,7 @@
 //! Scopes: the providers that a caller may use, and the classes of their endpoints.
 //!
 //! A scope is read once, when its record is read. An entry is `openai`, which opens inference and the list of models, or
-//! `openai:files`, which opens one class, or `openai:*`, which opens every class that can be opened.
+//! `openai:files`, which opens one class, or `openai:*`, which opens every class but those that are opened by name only.
 
 use std::fmt;
 
@@ -21,7 +21,8 @@ pub enum Class {
     FineTuning,
     /// Objects that the provider keeps and callers name by id.
     Stateful,
-    /// A credential is made that works without the proxy.
+    /// A credential is made that works without the proxy. The class is opened by name, and only for endpoints whose answer
+    /// is brokered.
     Mint,
     /// The account is administered or revealed.
     Admin,
@@ -57,9 +58,6 @@ impl Class {
     /// Returns why no scope can open the class; `None` for a class that a scope can open.
     pub const fn why_closed(self) -> Option<&'static str> {
         match self {
-            Self::Mint => Some(
-                "`mint` cannot be opened: a credential made there would work without the proxy, beyond its limits and its revocation",
-            ),
             Self::Admin => Some(
                 "`admin` cannot be opened: whoever may administer the account has its keys, whatever the proxy keeps back",
             ),
@@ -86,12 +84,12 @@ pub struct Classes(u8);
 impl Classes {
     /// The classes of a provider that is named alone.
     pub const DEFAULT: Self = Self(1 << Class::Inference as u8 | 1 << Class::Models as u8);
-    /// Every class that can be opened.
+    /// The classes that `*` opens: every class below [`Class::Mint`], which is opened by name only.
     pub const ALL: Self = Self((1 << Class::Mint as u8) - 1);
 
     /// Returns the set of one class, which is empty for a class that cannot be opened.
     pub const fn of(class: Class) -> Self {
-        Self(1 << class as u8 & Self::ALL.0)
+        Self(if class.why_closed().is_none() { 1 << class as u8 } else { 0 })
     }
 
     /// Returns whether the class is in the set.
@@ -218,12 +216,11 @@ impl Scope {
     pub fn entries(&self) -> Vec<String> {
         let mut entries = Vec::with_capacity(self.0.len());
         for (provider, classes) in &self.0 {
-            if *classes == Classes::ALL {
-                entries.push(format!("{provider}:*"));
-                continue;
-            }
             let mut rest = *classes;
-            if Classes::DEFAULT.without(rest).is_empty() {
+            if Classes::ALL.without(rest).is_empty() {
+                entries.push(format!("{provider}:*"));
+                rest = rest.without(Classes::ALL);
+            } else if Classes::DEFAULT.without(rest).is_empty() {
                 entries.push(provider.clone());
                 rest = rest.without(Classes::DEFAULT);
             }
@@ -251,7 +248,14 @@ mod tests {
                 &["inference", "models", "files", "batches", "fine_tuning", "stateful"],
                 &["openai:*"],
             ),
-            (&["openai:mint", "openai:admin", "openai:", "openai:Files"], &[], &[]),
+            (&["openai:mint"], &["mint"], &["openai:mint"]),
+            (
+                &["openai:mint", "openai:*"],
+                &["inference", "models", "files", "batches", "fine_tuning", "stateful", "mint"],
+                &["openai:*", "openai:mint"],
+            ),
+            (&["openai:mint", "openai"], &["inference", "models", "mint"], &["openai", "openai:mint"]),
+            (&["openai:admin", "openai:", "openai:Files", "openai:Mint"], &[], &[]),
             (&["open", "openai2:*"], &[], &["open", "openai2:*"]),
         ] {
             let scope = Scope::read(entries);
@@ -265,20 +269,20 @@ mod tests {
     }
 
     #[test]
-    fn no_set_of_classes_has_one_that_cannot_be_opened() {
+    fn no_set_of_classes_has_one_that_cannot_be_opened_and_a_star_opens_nothing_that_mints() {
         for class in Class::ALL {
             assert_eq!(Classes::of(class).has(class), class.why_closed().is_none(), "{class}");
-            assert_eq!(Classes::ALL.has(class), class.why_closed().is_none(), "{class}");
+            assert_eq!(Classes::ALL.has(class), class < Class::Mint, "{class}");
         }
     }
 
     #[test]
     fn an_entry_with_a_class_that_cannot_be_opened_says_why() {
         assert_eq!(read_entry("openai:admin"), Err(ScopeError::Closed(Class::Admin)));
-        assert_eq!(read_entry("openai:mint"), Err(ScopeError::Closed(Class::Mint)));
+        assert_eq!(read_entry("openai:mint"), Ok(("openai", Classes::of(Class::Mint))));
         assert_eq!(read_entry("openai:file"), Err(ScopeError::Unknown));
         assert!(ScopeError::Closed(Class::Admin).to_string().contains("cannot be opened"));
-        assert!(ScopeError::Unknown.to_string().ends_with("`fine_tuning`, `stateful`"));
+        assert!(ScopeError::Unknown.to_string().ends_with("`stateful`, `mint`"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress
 use super::tell::{
     Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply,
 };
-use super::verify::{Authenticator, VerifiedToken};
+use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
@@ -26,7 +26,7 @@ use crate::provider::{Dialect, Route};
 use crate::request::{Credential, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
-use crate::upstream::{self, Credentials, Upstream};
+use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
 
 /// A policy, compiled together with the secrets it names, and its caches.
 pub(crate) struct Engine {
@@ -36,6 +36,7 @@ pub(crate) struct Engine {
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
     limit_store: LimitStore,
+    broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
 }
 
@@ -68,16 +69,21 @@ impl Engine {
         let credentials = Credentials::new(&policy.credentials, environment, services);
         let registry = policy.registry.as_ref().map(|registry| services.registry(registry, environment));
         let registry = registry.transpose().map_err(|error| PolicyErrors(vec![error]));
-        let secrets = PolicyErrors::both(credentials, registry);
-        let ((), (credentials, registry)) = PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let broker = policy.broker.as_ref().map(|broker| Broker::new(broker, environment));
+        let broker = broker.transpose().map_err(|error| PolicyErrors(vec![error]));
+        let secrets = PolicyErrors::both(PolicyErrors::both(credentials, registry), broker);
+        let ((), ((credentials, registry), broker)) =
+            PolicyErrors::both(policy.fits(services.host()), secrets)?;
+        let broker = broker.map(Rc::new);
         let policy = Rc::new(policy);
         let upstreams = upstream::build_all(&policy, &credentials);
         Ok(Self {
-            authenticator: Authenticator::new(&policy, registry, &upstreams, services),
+            authenticator: Authenticator::new(&policy, registry, broker.clone(), &upstreams, services),
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
             limit_store: policy.limit_store(services.host()),
+            broker,
             policy,
             services: Rc::clone(services),
         })
@@ -188,9 +194,10 @@ impl Engine {
             method: head.method,
             query: path.query,
             token: &caller.token,
+            is_session: caller.session().is_some(),
+            has_broker: self.broker.is_some(),
         };
-        let scoped = Scoped::new(token, route, &self.upstreams, &traits)?;
-        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
+        let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -238,6 +245,24 @@ impl Engine {
             }
         };
         (fault, progress.refresh)
+    }
+
+    /// Checks that the request is in scope and, where it mints, that the answer can be brokered for its caller.
+    fn find_scope<'a>(
+        &'a self,
+        token: VerifiedToken,
+        route: Route<'a>,
+        traits: &RequestTraits<'_>,
+        caller: &Caller<'a>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Scoped<'a>, CheckError<'a>> {
+        let scoped = Scoped::new(token, route, &self.upstreams, traits)?;
+        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
+        if scoped.mint().is_some() {
+            self.authenticator.check_minting(caller)?;
+            progress.checks.push(Check::Brokered);
+        }
+        Ok(scoped)
     }
 
     fn refuse<'a>(
@@ -298,8 +323,17 @@ impl Engine {
     /// Notes the rest of the budget, and the parts of the answer that are not for the caller.
     fn note_grant<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
         let passed = self.policy.answers;
-        progress.response.hidden =
-            Hidden { limits: !passed.limits, account: !passed.account, key: grant.key_parameter() };
+        progress.response.hidden = Hidden {
+            limits: !passed.limits,
+            account: !passed.account,
+            key: grant.key_parameter(),
+            all: false,
+        };
+        if let (Some(mint), Some(broker)) = (grant.mint(), &self.broker) {
+            progress.response.for_brokered();
+            let minting = Minting::new(broker, mint, grant.upstream(), grant.record().digest);
+            progress.minting = Some(Box::new(minting));
+        }
         if let Some(taken) = grant.taken() {
             progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
             progress.response.budget(taken);

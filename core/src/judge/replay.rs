@@ -18,11 +18,11 @@ use super::admit::{RequestTraits, Scoped};
 use super::engine::Engine;
 use super::progress::{Context, Exit, Part, Progress};
 use super::tell::{ALLOWED, ANSWERED};
-use super::verify::{Caller, VerifiedToken};
+use super::verify::{Caller, Presented, VerifiedToken};
 use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
 use crate::policy::{Policy, PolicyErrors};
 use crate::provider::Route;
 use crate::request::{Header, RequestHead, Slot};
@@ -238,6 +238,13 @@ impl Engine {
             (Some(_), _) if logged.reason != ALLOWED || !self.policy.issuers.is_empty() => {
                 Err(NotReplayable::Registry)
             }
+            // The log does not say to which credential the registry's record binds the token.
+            (Some(_), after)
+                if self.is_for_bound_only(logged.provider)
+                    || (after.is_none() && other.is_for_bound_only(logged.provider)) =>
+            {
+                Err(NotReplayable::Registry)
+            }
             (Some(_), after) => {
                 let record_from_log = Arc::new(self.record_from_log(logged));
                 let of_registry = after.is_none();
@@ -248,16 +255,24 @@ impl Engine {
         }
     }
 
+    /// Returns whether a provider has credentials for bound callers only.
+    fn is_for_bound_only(&self, provider: &str) -> bool {
+        let upstream = self.upstreams.iter().find(|upstream| upstream.provider == provider);
+        upstream.and_then(|upstream| upstream.keys.as_ref()).is_some_and(|keys| keys.pool().is_none())
+    }
+
     /// Returns the record that a forwarded request implies for a token that is in the registry: its provider is in
     /// scope, and the class of the endpoint is open.
     fn record_from_log(&self, logged: &LoggedRequest<'_>) -> CallerRecord {
         CallerRecord {
+            kind: CallerKind::Token,
             // Any digest will do: it only chooses between keys that are all there.
             digest: self.policy.digest,
             label: String::new(),
             owner: None,
+            team: None,
             status: TokenStatus::Active,
-            scope: Scope::read([format!("{}:*", logged.provider)]),
+            scope: Scope::read(["*", "mint"].map(|class| format!("{}:{class}", logged.provider))),
             models: CallerRecord::all_models(),
             expires_at: None,
             rate_limit: None,
@@ -326,12 +341,15 @@ impl Engine {
             method: head.method,
             query: None,
             token: b"",
+            is_session: false,
+            has_broker: self.policy.broker.is_some(),
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.reason());
         }
-        let caller = Caller { record: Arc::clone(record), token: Cow::Borrowed(b""), slot: None };
+        let (record, token) = (Arc::clone(record), Cow::Borrowed(&b""[..]));
+        let caller = Caller { record, token, slot: None, presented: Presented::Token };
         let (results, store) = (FetchResults::default(), MemoryStore::default());
         let now = Moment::from(at);
         let context = Context { head, now, store: &store, results: &results, part: Part::Compares };

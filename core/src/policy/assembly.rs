@@ -9,20 +9,22 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::answers::AnswersPolicy;
+use super::broker::BrokerPolicy;
 use super::credentials::CredentialPolicy;
 use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
 use super::gateway::{Gateway, Gateways};
 use super::providers::{self, Offer};
-use super::reader::{Errors, Fields, Node};
+use super::reader::{Errors, Fields, Node, printable};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
+use super::tokens::WhyNot;
 use super::{cors, issuers, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::CallerRecord;
 use crate::identity::jwt::{Issuer, Principals};
+use crate::identity::{CallerRecord, Class};
 use crate::limit::{LimitStore, Rule};
 use crate::provider::{EndpointKind, Provider};
 use crate::request::{IdentitySlot, Slot};
@@ -62,13 +64,33 @@ impl Policy {
         }
         let mut vercel =
             self.providers.iter().filter(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
-        if vercel.any(|provider| !provider.keys.names().all(|name| self.credentials.contains(name))) {
+        if vercel.any(|it| !it.keys.members.iter().all(|(name, _)| self.credentials.contains(name))) {
             errors.add("gateway.vercel.credential", "no such credential in `credentials`");
         }
+        self.check_bindings(errors);
         for name in self.credentials.names() {
             let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
             if let Some(message) = self.why_unused(name).filter(|_| !of_gateway) {
                 errors.add(format!("credentials.{name}"), message);
+            }
+        }
+    }
+
+    /// Checks that requests carry the provider's key where callers are bound, and that each credential is there.
+    fn check_bindings(&self, errors: &Errors) {
+        for provider in self.providers.iter().filter(|provider| !provider.keys.bindings.is_empty()) {
+            let place = format!("providers.{}.bindings", provider.id);
+            if !self.needs_key(provider) {
+                errors.add(place, "the gateway has the key of this provider, so nothing can be bound here");
+                continue;
+            }
+            for (kind, name, credential) in provider.keys.bindings.iter() {
+                if !self.credentials.contains(credential) {
+                    errors.add(
+                        format!("{place}.{}.{}", kind.member(), printable(name)),
+                        "no such credential in `credentials`",
+                    );
+                }
             }
         }
     }
@@ -90,6 +112,7 @@ struct Members<'d> {
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
     ends_exchanges: bool,
+    broker: Option<BrokerPolicy>,
     shadow: Option<ShadowPolicy>,
     unresolved: Unresolved<'d>,
 }
@@ -127,9 +150,12 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     }
     // Without the rest it is not known which providers have a key. Members that name providers are read all the same,
     // for their errors.
-    let resolved = unresolved.resolve(&|name| match &policy {
+    let resolved = unresolved.resolve(&|name, classes| match &policy {
         _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
-        Ok(policy) => policy.why_not_enabled(name),
+        Ok(policy) => {
+            let mints = classes.has(Class::Mint);
+            policy.why_not_enabled(name).or_else(|| mints.then(|| policy.why_not_minted(name)).flatten())
+        }
         Err(providers) if providers.iter().any(|provider| provider.id == name) => None,
         Err(providers) => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
     });
@@ -161,6 +187,7 @@ impl<'d> Members<'d> {
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
         let answers = fields.optional("answers").map(|node| AnswersPolicy::read(&node)).unwrap_or_default();
         let revoke = fields.optional("revoke").and_then(|node| node.choice(&REVOKED));
+        let broker = fields.optional("broker").and_then(|node| BrokerPolicy::read(&node));
         let shadow = ShadowPolicy::read(fields);
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
         Self {
@@ -176,6 +203,7 @@ impl<'d> Members<'d> {
             status,
             answers,
             ends_exchanges: revoke.unwrap_or(false),
+            broker,
             shadow,
             unresolved: Unresolved { tokens, registry, issuers, people },
         }
@@ -196,6 +224,7 @@ impl<'d> Members<'d> {
                 status,
                 answers: self.answers,
                 ends_exchanges: self.ends_exchanges,
+                broker: self.broker,
                 shadow: self.shadow,
                 issuers: Vec::new(),
                 people: BTreeMap::new(),
@@ -211,14 +240,20 @@ impl<'d> Members<'d> {
 }
 
 impl Unresolved<'_> {
-    /// Reads the members that name providers. `why_not` returns the fault of a provider's name, if it has one.
+    /// Reads the members that name providers. `why_not` returns the fault of an entry in a scope, if it has one.
+    ///
+    /// Only a proxy token that is found by its digest can mint: a brokered token is valid as long as its parent is.
     #[inline(never)]
-    fn resolve(self, why_not: &dyn Fn(&str) -> Option<String>) -> Resolved {
+    fn resolve(self, why_not: &WhyNot<'_>) -> Resolved {
+        let why_not_otherwise: &WhyNot<'_> = &|name, classes| {
+            let message = "`mint` is for proxy tokens of the policy or of `keyswap serve` only";
+            if classes.has(Class::Mint) { Some(message.to_owned()) } else { why_not(name, classes) }
+        };
         Resolved {
             tokens: self.tokens.map(|node| tokens::read(&node, why_not)).unwrap_or_default(),
-            issuers: self.issuers.map(|node| issuers::read(&node, why_not)).unwrap_or_default(),
-            people: self.people.map(|node| tokens::read_people(&node, why_not)),
-            registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not)),
+            issuers: self.issuers.map(|node| issuers::read(&node, why_not_otherwise)).unwrap_or_default(),
+            people: self.people.map(|node| tokens::read_people(&node, why_not_otherwise)),
+            registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not_otherwise)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answers::AnswersPolicy;
+use super::broker::BrokerPolicy;
 use super::credentials::CredentialPolicy;
 use super::gateway::{Gateway, GatewayMode};
 use super::issuers;
@@ -33,6 +34,8 @@ pub struct Policy {
     pub(crate) answers: AnswersPolicy,
     /// Set where the exchange of a caller ends when the caller loses the right to it (`revoke: streams`).
     pub(crate) ends_exchanges: bool,
+    /// The broker of minted credentials; `None` where no answer is brokered.
+    pub(crate) broker: Option<BrokerPolicy>,
     /// The shadow mode, with its reports; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,
@@ -144,6 +147,19 @@ impl Policy {
         match self.providers.iter().find(|provider| provider.id == name) {
             Some(provider) => self.why_disabled(provider),
             None => Some(why_unknown(self.provider_names())),
+        }
+    }
+
+    /// Returns the reason why no scope may open the class `mint` of this provider, if there is one.
+    pub(super) fn why_not_minted(&self, name: &str) -> Option<String> {
+        let provider = self.providers.iter().find(|provider| provider.id == name);
+        match provider.and_then(|provider| provider.endpoints.brokered()) {
+            None => Some(format!("`{name}` has no endpoint that mints and whose answer can be brokered")),
+            Some(_) if self.broker.is_none() => Some(
+                "`mint` opens endpoints whose answer is brokered, for which the policy needs a `broker` with a key"
+                    .to_owned(),
+            ),
+            Some(_) => None,
         }
     }
 

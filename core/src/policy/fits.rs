@@ -26,6 +26,14 @@ impl Policy {
                 message: "this host has no shared memory: use `rate_limit: {store: registry}`".to_owned(),
             }));
         }
+        if !host.replaces_answers && self.broker.is_some() {
+            errors.push(PolicyError {
+                path: "broker".to_owned(),
+                message:
+                    "this host passes answers on as they are, so that none can be brokered: leave it out"
+                        .to_owned(),
+            });
+        }
         if !host.passes && self.shadow.is_some() {
             errors.push(PolicyError {
                 path: "mode".to_owned(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::keys;
 use super::preset::Preset;
 use super::reader::{Node, is_header_name, read_texts};
-use super::tokens::read_scope;
+use super::tokens::{WhyNot, read_scope};
 use crate::identity::jwt::{Algorithm, ClaimRules, Issuer};
 use crate::policy::duration::duration_within;
 use crate::request::{IdentitySlot, Slot};
@@ -18,9 +18,9 @@ use crate::request::{IdentitySlot, Slot};
 const CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
-/// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
+/// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<Issuer> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for item in node.items() {
         let Some(issuer) = read_issuer(&item, why_not) else { continue };
@@ -32,7 +32,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
     issuers
 }
 
-fn read_issuer(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Issuer> {
+fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Issuer> {
     let mut fields = node.fields()?;
     let name = fields.required("name").and_then(|node| node.name());
     let preset = fields.required("preset").and_then(|node| {

@@ -4,6 +4,8 @@
 
 mod answers;
 mod assembly;
+mod bindings;
+mod broker;
 mod bundle;
 mod cors;
 mod credentials;
@@ -11,6 +13,7 @@ mod document;
 mod duration;
 mod endpoints;
 mod error;
+mod findings;
 mod fits;
 mod gateway;
 mod host_keys;
@@ -29,9 +32,11 @@ mod registry;
 mod resource;
 mod rollout;
 mod shadow;
+mod sharing;
 mod status;
 mod tokens;
 
+pub(crate) use self::broker::BrokerPolicy;
 pub use self::bundle::{BundleSource, Configuration};
 pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 pub use self::document::Policy;

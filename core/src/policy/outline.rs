@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
+use super::broker::BrokerPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
@@ -19,7 +20,9 @@ use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::limit::{LimitStore, RateLimit, Rule};
-use crate::provider::{AuthStyle, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider};
+use crate::provider::{
+    AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
+};
 use crate::syntax::BaseUrl;
 
 impl Policy {
@@ -52,6 +55,7 @@ impl Policy {
             "status": {"allow": self.status.map(status)},
             "answers": {"pass": answers(self.answers)},
             "revoke": if self.ends_exchanges { "streams" } else { "requests" },
+            "broker": self.broker.as_ref().map(broker),
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
     }
@@ -84,6 +88,7 @@ impl Policy {
             "native_prefix": native_prefix,
             "path": path,
             "credentials": self.needs_key(provider).then(|| weights(keys)),
+            "bindings": self.needs_key(provider).then(|| bindings(&keys.bindings)),
             "cooldown": (keys.members.len() > 1).then(|| duration(keys.cooldown)),
             "takes_requests_for": stands_for,
             "endpoints": own_endpoints(endpoints),
@@ -99,17 +104,29 @@ fn own_endpoints(endpoints: &Endpoints) -> Value {
         json!({"methods": methods, "path": row.path, "class": row.class.name()})
     };
     match endpoints {
-        Endpoints::BuiltIn(_) => Value::Null,
+        Endpoints::BuiltIn(..) => Value::Null,
         Endpoints::Own(rows) => rows.iter().map(row).collect(),
         Endpoints::Any => "any".into(),
     }
 }
 
 fn record(record: &CallerRecord) -> Value {
-    let CallerRecord { digest: _, label, owner, status, scope, models, expires_at, rate_limit } = record;
+    let CallerRecord {
+        kind: _,
+        digest: _,
+        label,
+        owner,
+        team,
+        status,
+        scope,
+        models,
+        expires_at,
+        rate_limit,
+    } = record;
     json!({
         "label": label,
         "owner": owner,
+        "team": team,
         "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": scope.entries(),
         "models": models,
@@ -137,6 +154,10 @@ fn status(status: StatusPolicy) -> Value {
 fn answers(AnswersPolicy { limits, account }: AnswersPolicy) -> Value {
     let passed = [("limits", limits), ("account", account)];
     passed.into_iter().filter(|(_, passed)| *passed).map(|(name, _)| name).collect()
+}
+
+fn broker(BrokerPolicy { key, max_ttl }: &BrokerPolicy) -> Value {
+    json!({"key": key.name(), "max_ttl": duration(*max_ttl)})
 }
 
 fn issuer(issuer: &Issuer) -> Value {
@@ -294,6 +315,15 @@ fn auth(style: &AuthStyle) -> String {
 
 fn weights(keys: &KeyPool) -> Map<String, Value> {
     keys.members.iter().map(|(name, weight)| (name.clone(), (*weight).into())).collect()
+}
+
+/// Returns each binding in words. Tokens are shown by their ids, here as elsewhere.
+fn bindings(bindings: &Bindings<String>) -> Vec<String> {
+    let shown = |(kind, name, credential): (BindingKind, &str, &String)| {
+        let name = name.get(..16).filter(|_| kind == BindingKind::Token).unwrap_or(name);
+        format!("{kind} {name}: {credential}")
+    };
+    bindings.iter().map(shown).collect()
 }
 
 fn show(url: &BaseUrl) -> String {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::endpoints;
 use super::gateway::{Gateways, Unnamed, Vercel, read_url};
 use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
 use super::status::StatusPolicy;
+use super::{bindings, endpoints};
 use crate::policy::duration::duration_within;
 use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn, endpoints_of};
 use crate::provider::{AuthStyle, Dialect, EndpointKind, Endpoints, KeyPool, OPENAI, Provider};
@@ -170,7 +170,7 @@ impl<'d> Entry<'d> {
             keys: keys.unwrap_or_else(|| KeyPool::of(default_credential.unwrap_or(row.id))),
             via_gateway,
             stands_for: offer.stands_for(row.endpoint),
-            endpoints: Endpoints::BuiltIn(row.endpoints),
+            endpoints: row.endpoints(),
             builtin: row,
         }
     }
@@ -252,7 +252,8 @@ impl<'d> Entry<'d> {
     }
 }
 
-/// Reads one `credential`, or `credentials` with the weight of each.
+/// Reads one `credential`, or `credentials` with the weight of each, and `bindings`. With bindings there is no default
+/// credential: whoever is not bound shares one only where the policy says which.
 fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
     let one = fields.optional("credential").map(|node| node.name());
     let several = fields.optional("credentials").map(|node| read_weights(&node));
@@ -265,13 +266,20 @@ fn read_keys(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<KeyPool> {
     let range = Duration::from_secs(1)..=Duration::from_hours(1);
     let cooldown = cooldown
         .and_then(|node| duration_within(&node, range.clone(), "expected a duration from `1s` to `1h`"));
-    match (one, several) {
+    let bindings = fields.optional("bindings").map(|node| bindings::read(&node));
+    let pool = match (one, several) {
         (Some(_), Some(_)) => {
             node.fail("expected `credential` or `credentials`, not both");
             None
         }
         (one, None) => one.flatten().map(KeyPool::of),
         (None, Some(members)) => Some(KeyPool::with(members, cooldown)),
+    };
+    match bindings {
+        None => pool,
+        Some(bindings) => {
+            Some(KeyPool { bindings, ..pool.unwrap_or_else(|| KeyPool::with(Vec::new(), None)) })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::error::{PolicyError, PolicyErrors};
 use super::literal::looks_like_a_secret;
 use crate::identity::jwt::Endpoint;
 use crate::request::HOP_BY_HOP;
+use crate::syntax::is_plain_name;
 
 /// The errors found so far.
 #[derive(Default)]
@@ -160,9 +161,7 @@ impl<'d> Node<'d> {
 pub(super) const NAME_EXPECTED: &str = "expected 1 to 64 letters, digits, `-` or `_`";
 
 pub(super) fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && !looks_like_a_secret(text)
+    is_plain_name(text) && !looks_like_a_secret(text)
 }
 
 /// The form of the name of a header of a policy's own: in lower case, and not one that means something already.
@@ -205,7 +204,7 @@ pub(super) fn read_texts(node: &Node<'_>, what: &str) -> Vec<String> {
 }
 
 /// Returns a member's name as errors show it: never a secret, and nothing that could forge a line of a log.
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/');
     if looks_like_a_secret(name) {
         return "…".to_owned();

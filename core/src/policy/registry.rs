@@ -8,6 +8,7 @@ use super::gateway::read_url;
 use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Node, read_texts};
+use super::tokens::{WhyNot, read_scope};
 use crate::identity::Scope;
 use crate::identity::jwt::JwkSet;
 use crate::policy::duration::duration_within;
@@ -46,7 +47,7 @@ pub(crate) struct RegistryPolicy {
 
 impl RegistryPolicy {
     #[inline(never)]
-    pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let place = fields.required("url");
         let url = place.as_ref().and_then(read_url);
@@ -103,9 +104,9 @@ fn read_span(node: &Node<'_>, longest: Duration) -> Option<Duration> {
     duration_within(node, Duration::from_millis(1)..=longest, &expected)
 }
 
-fn read_introspection(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
+fn read_introspection(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Protocol> {
     let mut fields = node.fields()?;
-    let scope = fields.required("providers").map(|node| super::tokens::read_scope(&node, why_not));
+    let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
     let audiences = fields.optional("audiences").map(|node| read_texts(&node, "audience"));
     fields.finish();
     Some(Protocol::Introspection { scope: scope?, audiences: audiences.unwrap_or_default() })

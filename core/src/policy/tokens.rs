@@ -8,12 +8,18 @@ use super::rate_limit;
 use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, Scope, TokenStatus, person_digest, read_entry};
+use crate::identity::{CallerKind, CallerRecord, Classes, Scope, TokenStatus, person_digest, read_entry};
 use crate::syntax::{is_email, is_line};
 
-/// Reads the list. `why_not` returns the fault of a provider's name, if it has one.
+/// The form of an email address.
+pub(super) const EMAIL_EXPECTED: &str = "expected an email address such as `alice@example.com`";
+
+/// A function that returns the fault of a scope's entry, a provider and classes of its endpoints, if the entry has one.
+pub(super) type WhyNot<'w> = dyn Fn(&str, Classes) -> Option<String> + 'w;
+
+/// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Vec<CallerRecord> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
@@ -29,10 +35,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) ->
 
 /// Reads the people that the policy knows, by their address in lower case.
 #[inline(never)]
-pub(super) fn read_people(
-    node: &Node<'_>,
-    why_not: &dyn Fn(&str) -> Option<String>,
-) -> BTreeMap<String, Arc<CallerRecord>> {
+pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
         let Some((email, record)) = read_person(&item, why_not) else { continue };
@@ -43,19 +46,22 @@ pub(super) fn read_people(
     people
 }
 
-fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<(String, CallerRecord)> {
+fn read_person(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
+    let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
     let status = read_status(&mut fields);
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     let email = email?.to_ascii_lowercase();
     let record = CallerRecord {
+        kind: CallerKind::Person,
         digest: person_digest(&email),
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
+        team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
         models: CallerRecord::all_models(),
@@ -65,7 +71,7 @@ fn read_person(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opt
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Option<CallerRecord> {
+fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
@@ -75,6 +81,7 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     });
     let label = fields.required("label").and_then(|node| read_text(&node, 64));
     let owner = fields.optional("owner").map(|node| read_email(&node));
+    let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
     let status = read_status(&mut fields);
     let expires_at = fields.optional("expires_at").map(|node| {
@@ -86,9 +93,11 @@ fn read_token(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Opti
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
     Some(CallerRecord {
+        kind: CallerKind::Token,
         digest: digest?,
         label: label?,
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
+        team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
         models: CallerRecord::all_models(),
@@ -114,15 +123,11 @@ fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
 /// Reads an email address, as far as its form can be told without sending to it.
 fn read_email(node: &Node<'_>) -> Option<String> {
     let text = node.text()?.trim();
-    node.check(
-        Some(text).filter(|text| is_email(text)),
-        "expected an email address such as `alice@example.com`",
-    )
-    .map(str::to_owned)
+    node.check(Some(text).filter(|text| is_email(text)), EMAIL_EXPECTED).map(str::to_owned)
 }
 
 /// Reads the list `providers`: what a caller may use.
-pub(super) fn read_scope(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<String>) -> Scope {
+pub(super) fn read_scope(node: &Node<'_>, why_not: &WhyNot<'_>) -> Scope {
     let items = node.items();
     if items.is_empty() {
         node.fail("expected at least one provider");
@@ -142,7 +147,7 @@ pub(super) fn read_scope(node: &Node<'_>, why_not: &dyn Fn(&str) -> Option<Strin
                 continue;
             }
         };
-        if let Some(message) = why_not(provider) {
+        if let Some(message) = why_not(provider, classes) {
             item.fail(message);
         } else if !scope.open(provider, classes) {
             item.fail("this provider stands twice in the list, or another entry opens it already");

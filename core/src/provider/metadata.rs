@@ -14,11 +14,16 @@ pub(crate) enum Claim {
     Id,
     Label,
     Email,
+    Team,
 }
 
 /// The names of claims in a policy.
-pub(crate) const CLAIMS: [(&str, Claim); 3] =
-    [("principal.id", Claim::Id), ("principal.label", Claim::Label), ("principal.email", Claim::Email)];
+pub(crate) const CLAIMS: [(&str, Claim); 4] = [
+    ("principal.id", Claim::Id),
+    ("principal.label", Claim::Label),
+    ("principal.email", Claim::Email),
+    ("principal.team", Claim::Team),
+];
 
 /// Returns the header's value. A claim that the principal lacks is left out; `None` where nothing is left.
 pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Option<String> {
@@ -32,6 +37,7 @@ pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Optio
             }
             Claim::Label => Some(token.label.as_str()),
             Claim::Email => token.owner.as_deref(),
+            Claim::Team => token.team.as_deref(),
         };
         if let Some(value) = value {
             text.push(if text.is_empty() { '{' } else { ',' });
@@ -70,13 +76,15 @@ fn push_string(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use crate::base::Digest;
-    use crate::identity::{Scope, TokenStatus};
+    use crate::identity::{CallerKind, Scope, TokenStatus};
 
     fn token(label: &str, owner: Option<&str>) -> CallerRecord {
         CallerRecord {
+            kind: CallerKind::Token,
             digest: Digest::of(b"t"),
             label: label.to_owned(),
             owner: owner.map(str::to_owned),
+            team: None,
             status: TokenStatus::Active,
             scope: Scope::default(),
             models: CallerRecord::all_models(),

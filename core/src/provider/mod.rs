@@ -1,15 +1,22 @@
 //! Providers as data, and the provider of a request.
 
+mod bindings;
+mod broker;
 mod class;
 mod endpoints;
 pub(crate) mod metadata;
 mod paths;
+mod pattern;
 mod route;
 pub(crate) mod table;
 
-pub(crate) use self::class::{Endpoints, METHOD_NAMES, Methods, OwnRow, read_row};
+pub use self::bindings::BindingKind;
+pub(crate) use self::bindings::Bindings;
+pub(crate) use self::broker::{Expiry, Mint, MintedSecret};
+pub(crate) use self::class::{Endpoints, OwnRow};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
+pub(crate) use self::pattern::{METHOD_NAMES, Methods, read_row};
 pub(crate) use self::route::Route;
 pub use self::route::RoutedBy;
 pub(crate) use self::table::{AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider};

@@ -1,6 +1,8 @@
 //! The paths of an upstream: the prefix that the policy pins, and the client's path behind it.
 
-use super::class::{Endpoints, Methods, without_version};
+use super::broker::Mint;
+use super::class::Endpoints;
+use super::pattern::{Methods, without_version};
 use super::table::Provider;
 use crate::identity::Class;
 use crate::syntax::RequestPath;
@@ -100,16 +102,30 @@ impl PathMapping {
         with_prefix.chain([rest.to_owned()]).collect()
     }
 
-    /// Returns the class of the endpoint at a path of the upstream, which begins with `prefix`; `None` where it is no
-    /// known endpoint.
-    pub(crate) fn class(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+    /// Returns the path of the provider's API, without a version, at a path of the upstream, which begins with `prefix`.
+    pub(crate) fn endpoint<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let path = path.get(self.outside..)?;
-        self.endpoints.class(methods, if self.is_versioned { path } else { without_version(path) })
+        Some(if self.is_versioned { path } else { without_version(path) })
     }
 
-    /// Returns the class of a path at the provider's own host.
-    pub(crate) fn class_of_native(&self, methods: Methods, path: &str) -> Option<Class> {
-        self.endpoints.class(methods, without_version(path.as_bytes()))
+    /// Returns the path of the provider's API, without a version, at a path of the provider's own host.
+    pub(crate) fn native_endpoint(path: &str) -> &[u8] {
+        without_version(path.as_bytes())
+    }
+
+    /// Returns the class of an endpoint; `None` where it is no known endpoint.
+    pub(crate) fn class(&self, methods: Methods, endpoint: &[u8]) -> Option<Class> {
+        self.endpoints.class(methods, endpoint)
+    }
+
+    /// Returns the form of the answer to a POST to an endpoint; `None` where the answer is not brokered.
+    pub(crate) fn mint(&self, endpoint: &[u8]) -> Option<&'static Mint> {
+        self.endpoints.mint(endpoint)
+    }
+
+    /// Returns whether a minted secret is for an endpoint.
+    pub(crate) fn opens(&self, methods: Methods, endpoint: &[u8]) -> bool {
+        self.endpoints.opens(methods, endpoint)
     }
 
     /// Returns the realtime API, if the path is one of its paths.
@@ -125,4 +141,37 @@ impl PathMapping {
 fn ends_in_version(path: &str) -> bool {
     let version = path.rsplit('/').next().and_then(|last| last.strip_prefix('v'));
     version.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::pattern::POST;
+    use crate::provider::table::BUILT_IN;
+
+    /// Every path that is brokered is of the class `mint`, so that no scope opens it by accident; every path that a
+    /// minted secret is for is known, and mints nothing that is brokered.
+    #[test]
+    fn what_is_brokered_is_of_the_class_mint_and_opens_known_endpoints() {
+        let mut count = 0;
+        for builtin in &BUILT_IN {
+            let Some(brokered) = builtin.brokered else { continue };
+            let endpoints = builtin.endpoints();
+            for path in brokered.mints.iter().flat_map(|mint| mint.paths) {
+                assert_eq!(endpoints.class(POST, path.as_bytes()), Some(Class::Mint), "{path}");
+                assert!(endpoints.mint(path.as_bytes()).is_some(), "{path}");
+                assert!(!endpoints.opens(POST, path.as_bytes()), "{path}");
+                count += 1;
+            }
+            for (methods, paths) in brokered.opens {
+                for path in *paths {
+                    let class = endpoints.class(*methods, path.as_bytes());
+                    assert!(matches!(class, Some(Class::Inference | Class::Mint)), "{path}: {class:?}");
+                    assert!(endpoints.mint(path.as_bytes()).is_none(), "{path}");
+                }
+            }
+            assert!(brokered.mints.iter().all(|mint| !mint.secrets.is_empty()), "{}", builtin.id);
+        }
+        assert_eq!(count, 11);
+    }
 }

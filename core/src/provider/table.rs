@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::bindings::Bindings;
+use super::broker::{self, Brokered};
 use super::class::{Endpoints, Rows};
 use super::endpoints;
 use crate::request::Slot;
@@ -95,13 +97,17 @@ pub(crate) struct Provider {
     pub(crate) builtin: &'static BuiltIn,
 }
 
-/// The credentials of one provider: requests of one principal carry the same one while it works.
+/// The credentials of one provider. A caller that is bound has one of its own; requests of another principal carry the
+/// same member of the pool while it works.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPool {
-    /// The policy's names for them, each with the share of principals that it serves.
+    /// The policy's names for those of the pool, each with the share of principals that it serves. Without any, only
+    /// callers that are bound may use the provider.
     pub(crate) members: Vec<(String, u32)>,
     /// The cooldown of a credential that the upstream refused.
     pub(crate) cooldown: Duration,
+    /// The callers that have a credential of their own.
+    pub(crate) bindings: Bindings<String>,
 }
 
 impl KeyPool {
@@ -113,11 +119,13 @@ impl KeyPool {
     }
 
     pub(crate) fn with(members: Vec<(String, u32)>, cooldown: Option<Duration>) -> Self {
-        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN) }
+        Self { members, cooldown: cooldown.unwrap_or(Self::COOLDOWN), bindings: Bindings::default() }
     }
 
+    /// Returns the names of all credentials.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| name.as_str())
+        let bound = self.bindings.iter().map(|(.., name)| name.as_str());
+        self.members.iter().map(|(name, _)| name.as_str()).chain(bound)
     }
 }
 
@@ -148,7 +156,9 @@ pub(crate) struct BuiltIn {
     /// Set where the path chooses the host that gets the key, so that a policy must pin its beginning.
     pub(crate) host_in_path: bool,
     /// The endpoints of its API, by class.
-    pub(crate) endpoints: &'static [Rows],
+    endpoints: &'static [Rows],
+    /// Those of them whose answers are brokered.
+    pub(super) brokered: Option<&'static Brokered>,
     pub(crate) realtime: Option<Realtime>,
 }
 
@@ -166,6 +176,7 @@ const PLAIN: BuiltIn = BuiltIn {
     unified_billing: false,
     host_in_path: false,
     endpoints: &[],
+    brokered: None,
     realtime: None,
 };
 
@@ -181,6 +192,7 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     BuiltIn {
         unified_billing: true,
         realtime: Some(Realtime { slug: "openai", native: &["/v1/realtime", "/realtime"], key: None }),
+        brokered: Some(&broker::OPENAI),
         ..plain(OPENAI, "api.openai.com", &endpoints::OPENAI)
     },
     BuiltIn {
@@ -214,6 +226,7 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         native_prefix: "/openai/deployments",
         host_in_path: true,
         endpoints: &endpoints::AZURE,
+        brokered: Some(&broker::AZURE),
         ..PLAIN
     },
     BuiltIn {
@@ -230,7 +243,11 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         ..plain("groq", "api.groq.com", &endpoints::GROQ)
     },
     BuiltIn { native_prefix: "/api", ..plain("openrouter", "openrouter.ai", &endpoints::OPENROUTER) },
-    BuiltIn { unified_billing: true, ..plain("grok", "api.x.ai", &endpoints::GROK) },
+    BuiltIn {
+        unified_billing: true,
+        brokered: Some(&broker::GROK),
+        ..plain("grok", "api.x.ai", &endpoints::GROK)
+    },
     plain("mistral", "api.mistral.ai", &endpoints::MISTRAL),
     plain("deepseek", "api.deepseek.com", &endpoints::DEEPSEEK),
     plain("perplexity-ai", "api.perplexity.ai", &endpoints::PERPLEXITY),
@@ -245,9 +262,17 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         realtime: Some(Realtime { slug: "elevenlabs", native: &["/v1/convai/conversation"], key: None }),
         ..plain("elevenlabs", "api.elevenlabs.io", &endpoints::ELEVENLABS)
     },
-    BuiltIn { header: Some("x-api-key"), ..plain("cartesia", "api.cartesia.ai", &endpoints::CARTESIA) },
+    BuiltIn {
+        header: Some("x-api-key"),
+        brokered: Some(&broker::CARTESIA),
+        ..plain("cartesia", "api.cartesia.ai", &endpoints::CARTESIA)
+    },
     BuiltIn { header: Some("x-api-key"), ..plain("parallel", "api.parallel.ai", &endpoints::PARALLEL) },
-    BuiltIn { scheme: TOKEN, ..plain("deepgram", "api.deepgram.com", &endpoints::DEEPGRAM) },
+    BuiltIn {
+        scheme: TOKEN,
+        brokered: Some(&broker::DEEPGRAM),
+        ..plain("deepgram", "api.deepgram.com", &endpoints::DEEPGRAM)
+    },
     BuiltIn {
         id: "compat",
         slug: "compat",
@@ -303,14 +328,19 @@ pub fn is_of_gateway(name: &str) -> bool {
 
 /// Returns the endpoints of the built-in API that has this dialect.
 pub(crate) fn endpoints_of(dialect: Dialect) -> Endpoints {
-    Endpoints::BuiltIn(match dialect {
-        Dialect::OpenAi => &endpoints::OPENAI,
-        Dialect::Anthropic => &endpoints::ANTHROPIC,
-        Dialect::Google => &endpoints::GEMINI,
-    })
+    match dialect {
+        Dialect::OpenAi => Endpoints::BuiltIn(&endpoints::OPENAI, Some(&broker::OPENAI)),
+        Dialect::Anthropic => Endpoints::BuiltIn(&endpoints::ANTHROPIC, None),
+        Dialect::Google => Endpoints::BuiltIn(&endpoints::GEMINI, None),
+    }
 }
 
 impl BuiltIn {
+    /// Returns the endpoints of its API.
+    pub(crate) const fn endpoints(&self) -> Endpoints {
+        Endpoints::BuiltIn(self.endpoints, self.brokered)
+    }
+
     pub(crate) fn auth(&self) -> AuthStyle {
         self.header.map_or(AuthStyle::Authorization(self.scheme), |name| AuthStyle::Header(name.to_owned()))
     }
@@ -343,7 +373,7 @@ pub(crate) const fn of_slot(slot: Slot) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::class::read_row;
+    use crate::provider::pattern::read_row;
 
     #[test]
     fn every_built_in_row_is_written_as_a_row() {

@@ -3,6 +3,7 @@
 mod error;
 mod key;
 mod proof;
+mod seal;
 mod sealed;
 mod service;
 
@@ -10,5 +11,6 @@ pub use self::error::SecretError;
 pub use self::key::OpenKey;
 pub(crate) use self::key::{BEARER, Form, Key, TOKEN};
 pub(crate) use self::proof::Proof;
+pub(crate) use self::seal::{Claims, PREFIX as SEALED_PREFIX, SealKey};
 pub(crate) use self::sealed::Secret;
 pub(crate) use self::service::ServiceSecret;

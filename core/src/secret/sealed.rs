@@ -44,6 +44,14 @@ impl Secret {
     }
 }
 
+#[cfg(test)]
+impl Secret {
+    /// Returns the bytes, for the tests of this floor.
+    pub(super) fn shown(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")

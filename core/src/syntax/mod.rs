@@ -1,5 +1,6 @@
 //! Parsers of input that others control: strict, byte-exact, and without any meaning of their own.
 
+pub(crate) mod base64url;
 mod escape;
 pub(crate) mod json;
 mod path;
@@ -15,7 +16,7 @@ pub use self::path::PathError;
 pub(crate) use self::path::RequestPath;
 pub(crate) use self::reserved::is_reserved_header;
 pub(crate) use self::spelling::is_spelling_of;
-pub use self::text::is_email;
+pub use self::text::{is_email, is_plain_name};
 pub(crate) use self::text::{is_line, moves_text};
 pub use self::url::BaseUrl;
 pub(crate) use self::url::{is_exposed, site};

@@ -5,15 +5,16 @@
 
 use super::reserved::is_reserved_subprotocol;
 
-/// The prefix of a caller's token (OpenAI's realtime API for browsers).
-const TOKEN_PREFIX: &str = "openai-insecure-api-key.";
+/// The prefixes of a caller's token: those of OpenAI's and xAI's realtime APIs for browsers.
+const TOKEN_PREFIXES: [&str; 2] = ["openai-insecure-api-key.", "xai-client-secret."];
 
 /// Entries behind which the next one is a credential (Deepgram's API for browsers).
 const SCHEMES: [&str; 2] = ["token", "bearer"];
 
 /// Returns the proxy tokens among the entries of one header value.
 pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    entries(value).filter_map(|entry| entry.strip_prefix(TOKEN_PREFIX.as_bytes()))
+    entries(value)
+        .filter_map(|entry| TOKEN_PREFIXES.iter().find_map(|prefix| entry.strip_prefix(prefix.as_bytes())))
 }
 
 /// Returns whether an entry of this header value is not for an upstream.
@@ -76,6 +77,7 @@ mod tests {
     fn the_token_is_found_behind_its_prefix() {
         let value = b"realtime, openai-insecure-api-key.ptk_1 ,xi-api-key.k";
         assert_eq!(tokens(value).collect::<Vec<_>>(), [b"ptk_1"]);
+        assert_eq!(tokens(b"xai-client-secret.ksb_1, XAI-client-secret.t").collect::<Vec<_>>(), [b"ksb_1"]);
         assert!(has_reserved(value));
         assert!(!has_reserved(b"realtime"));
     }

@@ -11,6 +11,12 @@ pub(crate) fn is_line(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text)
 }
 
+/// Returns whether this is a name of 1 to 64 ASCII letters, digits, `-` and `_`, such as that of a team or a credential.
+pub fn is_plain_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 /// Returns whether this is an email address, as far as its form can be told without sending to it.
 pub fn is_email(text: &str) -> bool {
     text.len() <= 254

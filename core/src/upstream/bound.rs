@@ -5,6 +5,7 @@
 
 use super::credentials::Credentials;
 use super::pool::{Member, Pool};
+use super::provider_keys::ProviderKeys;
 use crate::policy::{Gateway, Policy};
 use crate::provider::{
     AuthStyle, Dialect, EndpointKind, KeyPool, PathMapping, Provider, QueryKey, RealtimePath,
@@ -31,7 +32,7 @@ pub(crate) struct Upstream {
     /// The mapping of the client's path to a path there.
     pub(crate) mapping: PathMapping,
     /// The provider's own credentials; `None` where the gateway supplies them.
-    pub(crate) keys: Option<Pool>,
+    pub(crate) keys: Option<ProviderKeys>,
     /// The header for the provider's key.
     pub(crate) auth: AuthHeader,
     /// The header for the same key in requests in the OpenAI dialect: Bearer, unless that dialect is the provider's
@@ -46,7 +47,7 @@ pub(crate) struct Upstream {
 /// Builds the upstream of every enabled provider.
 pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstream> {
     let upstreams = policy.enabled_providers().filter_map(|provider| {
-        let keys = policy.needs_key(provider).then(|| pool(&provider.keys, credentials));
+        let keys = policy.needs_key(provider).then(|| provider_keys(&provider.keys, credentials));
         match policy.gateway.as_ref().filter(|_| provider.via_gateway) {
             Some(gateway) if provider.builtin.endpoint == EndpointKind::Rest => {
                 through_rest_api(provider, gateway, keys)
@@ -58,17 +59,19 @@ pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstr
     upstreams.collect()
 }
 
-/// Returns the pool of a provider's credentials. The policy was checked, so it has every credential that its providers
-/// name.
-fn pool(keys: &KeyPool, credentials: &Credentials) -> Pool {
+/// Returns a provider's credentials. The policy was checked, so it has every credential that its providers name.
+fn provider_keys(keys: &KeyPool, credentials: &Credentials) -> ProviderKeys {
     let member = |(name, weight): &(String, u32)| {
         credentials.id(name).map(|credential| Member { credential, weight: *weight })
     };
-    Pool::new(keys.members.iter().filter_map(member).collect(), keys.cooldown)
+    let pool = Pool::new(keys.members.iter().filter_map(member).collect(), keys.cooldown);
+    // A caller that is bound to a credential that is not there has none: it gets no other.
+    let none = || Pool::new(Vec::new(), keys.cooldown);
+    ProviderKeys::new(pool, keys.bindings.map(|name| credentials.id(name).map_or_else(none, Pool::one)))
 }
 
 /// Returns the upstream at the provider's own host.
-fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
+fn direct(provider: &Provider, keys: Option<ProviderKeys>) -> Option<Upstream> {
     let url = provider.url.as_ref()?;
     let live = provider.builtin.realtime.as_ref().map(|realtime| RealtimePath {
         native: realtime.native,
@@ -83,7 +86,7 @@ fn direct(provider: &Provider, keys: Option<Pool>) -> Option<Upstream> {
 fn through(
     provider: &Provider,
     gateway: &Gateway,
-    keys: Option<Pool>,
+    keys: Option<ProviderKeys>,
     credentials: &Credentials,
 ) -> Upstream {
     let live = provider.builtin.realtime.as_ref().map(|realtime| RealtimePath {
@@ -100,7 +103,7 @@ fn through(
 }
 
 /// Returns the upstream at Cloudflare's REST API, where the gateway's token is the credential.
-fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) -> Option<Upstream> {
+fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<ProviderKeys>) -> Option<Upstream> {
     let url = provider.url.as_ref()?;
     let (path, name) = gateway.rest()?;
     let mut controls = gateway.controls.clone();
@@ -110,7 +113,12 @@ fn through_rest_api(provider: &Provider, gateway: &Gateway, keys: Option<Pool>) 
 }
 
 /// Returns an upstream at `url` that gets the provider's keys and nothing else.
-fn carrying(provider: &Provider, keys: Option<Pool>, url: &BaseUrl, mapping: PathMapping) -> Upstream {
+fn carrying(
+    provider: &Provider,
+    keys: Option<ProviderKeys>,
+    url: &BaseUrl,
+    mapping: PathMapping,
+) -> Upstream {
     let bearer = AuthStyle::Authorization(BEARER);
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
     Upstream {

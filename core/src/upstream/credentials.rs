@@ -45,6 +45,8 @@ enum SourceState {
 pub(crate) enum KeyInHand {
     /// A key, which only a proof opens.
     Key(Rc<Key>, UsedKey),
+    /// A key that the provider minted, and that the caller's own token holds.
+    Minted(Rc<Key>),
     /// A key that the host writes.
     ByHost,
 }
@@ -135,6 +137,12 @@ impl Credentials {
             }
         }
         Lookup::Unavailable
+    }
+
+    /// Returns whether the host writes the credential.
+    pub(crate) fn is_of_host(&self, id: CredentialId) -> bool {
+        let sources = self.get(id).map_or(&[][..], |credential| &credential.sources);
+        sources.iter().any(|source| matches!(source, SourceState::Host))
     }
 
     /// Returns whether an upstream's reply tells something of the key's source.

@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use super::rollout::Rollout;
-use crate::answer::ResponseHeaders;
+use crate::answer::{LocalReply, ResponseHeaders};
 use crate::base::Moment;
 use crate::host::Store;
 use crate::judge::{Admitted, AnswerHead, Decision, Sent};
+use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
 
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
@@ -15,17 +16,22 @@ pub struct Exchange {
     rollout: Weak<Rollout>,
     sent: Cell<Sent>,
     response: ResponseHeaders,
+    minting: Option<Box<Minting>>,
     /// The caller, where the exchange ends with its right.
     admitted: Option<Box<Admitted>>,
 }
 
 impl Exchange {
+    /// The longest body of a brokered answer that is read, in bytes.
+    pub const MAX_BROKERED_BYTES: usize = MAX_MINTED_BYTES;
+
     /// Takes from the decision the part that belongs to the exchange.
     pub(super) fn new(rollout: Option<&Rc<Rollout>>, decision: &mut Decision<'_>) -> Self {
         Self {
             rollout: rollout.map(Rc::downgrade).unwrap_or_default(),
             sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
             response: std::mem::take(&mut decision.response),
+            minting: decision.follow_up.minting.take(),
             admitted: decision.follow_up.admitted.take(),
         }
     }
@@ -64,5 +70,30 @@ impl Exchange {
         if let Some(rollout) = self.rollout.upgrade() {
             rollout.learn(sent, answer, now, store);
         }
+    }
+
+    /// Tells whether the request mints, so that its answer may be held back.
+    pub fn is_minting(&self) -> bool {
+        self.minting.is_some()
+    }
+
+    /// Tells whether the body of an answer is held back, and what [`Exchange::broker`] returns goes out in its place. `None`
+    /// is a status that cannot be read. What the host answers itself passes, unless it is a success.
+    pub fn holds(&self, status: Option<u16>, is_of_upstream: bool) -> bool {
+        self.is_minting() && (is_of_upstream || status.is_none_or(|status| matches!(status, 200..=299)))
+    }
+
+    /// Returns the body that goes out in place of a brokered answer's.
+    ///
+    /// # Errors
+    /// The reason why nothing of the answer may go out. Then the caller gets [`Exchange::withheld`].
+    pub fn broker(&self, status: u16, body: &[u8], now: Moment) -> Result<String, MintFault> {
+        let minting = self.minting.as_ref().ok_or(MintFault::NoSecret)?;
+        minting.replace(status, body, now.unix())
+    }
+
+    /// Returns the reply in place of an answer that cannot be brokered.
+    pub fn withheld(&self) -> LocalReply {
+        LocalReply::not_brokered(502).with(&self.response)
     }
 }

@@ -13,3 +13,4 @@ pub use self::in_force::InForce;
 pub use self::next::{Background, Next};
 pub use self::running::{Due, Worker};
 pub use self::ticket::{Entry, Ticket};
+pub use crate::upstream::MintFault;

@@ -31,6 +31,11 @@ impl CorpusSuite {
     }
 }
 
+/// Returns the suite of endpoints that mint, for the engine alone: a host would wait for answers that can be brokered.
+pub fn minting() -> Result<CorpusSuite> {
+    CorpusSuite::of("endpoints.yaml, minting".to_owned(), None, endpoints::minting_suite()?)
+}
+
 /// Returns all suites of the corpus.
 pub fn corpus() -> Result<Vec<CorpusSuite>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");

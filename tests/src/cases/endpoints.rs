@@ -30,6 +30,9 @@ struct Api {
     url: Option<String>,
     #[serde(default)]
     base: String,
+    /// The rows of `mint` whose answer is brokered.
+    #[serde(default)]
+    brokered: Vec<String>,
     classes: BTreeMap<String, Vec<String>>,
 }
 
@@ -56,11 +59,44 @@ struct Endpoint<'t> {
     path: String,
 }
 
+fn table() -> Result<Table> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("endpoints.yaml");
+    serde_saphyr::from_str(&fs::read_to_string(&file)?).with_context(|| format!("reading {}", file.display()))
+}
+
+/// Returns the document of a suite in which everything that can be opened is open, and the policy has a broker: what mints is
+/// forwarded where it is brokered.
+pub(super) fn minting_suite() -> Result<Value> {
+    let (table, rows) = (table()?, rows()?);
+    let apis: Vec<&Api> = table.apis.iter().filter(|api| !api.brokered.is_empty()).collect();
+    let mut suite = suite(&apis, &rows)?;
+    let scope = apis.iter().flat_map(|api| ["*", "mint"].map(|class| format!("{}:{class}", api.provider)));
+    suite["policy"]["broker"] = json!({"key": {"env": "BROKER_KEY"}});
+    suite["policy"]["tokens"] = json!([{
+        "sha256": format!("{{{{sha256:{}}}}}", token("mint")), "label": "mint", "providers": scope.collect::<Vec<_>>(),
+    }]);
+    suite["env"]["BROKER_KEY"] = "5a".repeat(32).into();
+    let mut cases = Vec::new();
+    for api in apis {
+        let place = Place::of(api, &rows)?;
+        let closed = ["mint", "admin", "closed"].into_iter().filter_map(|class| api.classes.get(class));
+        for row in closed.flatten() {
+            for endpoint in api.endpoints(row)? {
+                cases.push(if api.brokered.contains(row) {
+                    endpoint.brokered(&place)
+                } else {
+                    endpoint.refuse("mint", "endpoint_not_allowed", &place)
+                });
+            }
+        }
+    }
+    suite["cases"] = cases.into();
+    Ok(suite)
+}
+
 /// Returns the document of each suite, with its place.
 pub(super) fn suites() -> Result<Vec<(String, Value)>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("endpoints.yaml");
-    let table: Table = serde_saphyr::from_str(&fs::read_to_string(&file)?)
-        .with_context(|| format!("reading {}", file.display()))?;
+    let table = table()?;
     let rows = rows()?;
     let suites = group(&table.apis).into_iter().map(|(name, apis)| {
         Ok((format!("endpoints.yaml, {name}"), suite(&apis, &rows).with_context(|| name.clone())?))
@@ -228,6 +264,14 @@ impl Endpoint<'_> {
             case["without_upgrades"] =
                 json!({"status": 501, "reason": "upgrade_unsupported", "dialect": self.dialect()});
         }
+        case
+    }
+
+    /// Returns the case of an endpoint whose answer is brokered, with a token that may mint.
+    fn brokered(&self, place: &Place) -> Value {
+        let mut case = self.case("mint", place);
+        case["forward"] = self.forwarded(place);
+        case["forward"]["headers"]["accept-encoding"] = "identity".into();
         case
     }
 

@@ -10,7 +10,7 @@ use keyswap_core::answer::Reason;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::Policy;
 use keyswap_core::request::OwnedHead;
-use keyswap_tests::cases::corpus;
+use keyswap_tests::cases::{corpus, minting};
 use keyswap_tests::{
     Embedding, Envoy, Received, Request, Response, Script, Scripted, Server, Standin, UPSTREAM_HOSTS,
     Wasmtime, WasmtimeSetup, tools,
@@ -27,6 +27,16 @@ fn core_decides_every_case_as_written() -> Result<()> {
             let context = || format!("{file}: `{}`", case.name);
             core.decide(&case.request.head(None)?)?.check(case).with_context(context)?;
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn core_opens_what_is_brokered_and_nothing_else_that_mints() -> Result<()> {
+    let suite = minting()?.suite;
+    let core = Core::start(&suite, Capabilities::ENVOY)?;
+    for case in &suite.cases {
+        core.decide(&case.request.head(None)?)?.check(case).with_context(|| case.name.clone())?;
     }
     Ok(())
 }

@@ -54,6 +54,10 @@ impl Operations for Local {
         self.wait(self.registry.set_token_status(digest, status, &self.actor))
     }
 
+    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token> {
+        self.wait(self.registry.set_token_team(digest, team, &self.actor))
+    }
+
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
         self.wait(self.registry.rotate_token(digest, Source::Mint, grace, &self.actor))
     }

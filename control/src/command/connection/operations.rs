@@ -17,6 +17,7 @@ pub(in crate::command) trait Operations {
     fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
     fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
     fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token>;
+    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token>;
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation>;
     fn delete_token(&self, digest: &Digest) -> anyhow::Result<()>;
 

@@ -32,6 +32,8 @@ struct Caller {
     id: String,
     label: String,
     email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +98,7 @@ impl Caller {
             id: principal.id(),
             label: principal.label().to_owned(),
             email: principal.email().map(str::to_owned),
+            team: principal.team().map(str::to_owned),
         }
     }
 }
@@ -154,7 +157,8 @@ impl Display for Explanation {
 impl Display for Caller {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}, label {}", self.id, visible(&self.label))?;
-        self.email.iter().try_for_each(|email| write!(f, ", email {}", visible(email)))
+        self.email.iter().try_for_each(|email| write!(f, ", email {}", visible(email)))?;
+        self.team.iter().try_for_each(|team| write!(f, ", team {}", visible(team)))
     }
 }
 

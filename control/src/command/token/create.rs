@@ -37,6 +37,9 @@ pub(crate) struct Create {
     /// Email address of the token's owner
     #[arg(long, value_name = "EMAIL")]
     owner: Option<String>,
+    /// Team of the token, to which a policy may bind a credential: 1 to 64 letters, digits, `-` or `_`
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
     /// Expiry of the token, such as `2027-06-30T00:00:00Z` (default: no expiry)
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
@@ -64,6 +67,7 @@ impl Create {
         let draft = Draft {
             label: self.label.clone().unwrap_or_default(),
             owner: self.owner.clone(),
+            team: self.team.clone(),
             providers: self.providers.clone(),
             expires_at: self.expires_at.clone(),
         };
@@ -75,6 +79,7 @@ impl Create {
         let new = NewToken {
             label: draft.label,
             owner: draft.owner,
+            team: draft.team,
             providers: draft.providers,
             models: self.models,
             expires_at: draft.expires_at,

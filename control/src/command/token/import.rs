@@ -39,6 +39,7 @@ struct Record {
     sha256: String,
     label: String,
     owner: Option<String>,
+    team: Option<String>,
     providers: Vec<String>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
@@ -81,6 +82,7 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
         let new = NewToken {
             label: record.label,
             owner: record.owner,
+            team: record.team,
             providers: record.providers,
             expires_at: record.expires_at,
             rate_limit: record.rate_limit,

@@ -8,6 +8,7 @@ mod selector;
 mod set_status;
 mod show;
 mod stdin;
+mod update;
 mod view;
 
 mod subcommand;

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{create, delete, import, list, rotate, set_status, show};
+use super::{create, delete, import, list, rotate, set_status, show, update};
 use crate::command::terminal::exit::{self, Exit};
 use crate::registry::Status;
 
@@ -16,6 +16,7 @@ pub(in crate::command) enum Command {
     Create(create::Create),
     List(list::List),
     Show(show::Show),
+    Update(update::Update),
     Rotate(rotate::Rotate),
     /// Disable a token: requests with it are refused until it is enabled
     #[command(after_help = exit::help("  keyswap token disable alice-laptop --database sqlite://keyswap.db"))]
@@ -33,6 +34,7 @@ impl Command {
             Self::Create(command) => command.run(),
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Update(command) => command.run(),
             Self::Rotate(command) => command.run(),
             Self::Disable(command) => command.run(Status::Disabled),
             Self::Enable(command) => command.run(Status::Active),

@@ -5,13 +5,14 @@ use crate::command::terminal::table::{NONE, Table};
 use crate::registry::{Status, Token};
 
 const COLUMNS: &[&str] =
-    &["label", "sha256", "ends in", "owner", "providers", "status", "expires", "last used"];
+    &["label", "sha256", "ends in", "owner", "team", "providers", "status", "expires", "last used"];
 
 const DETAILS: &[&str] = &[
     "label",
     "sha256",
     "ends in",
     "owner",
+    "team",
     "providers",
     "models",
     "status",
@@ -41,6 +42,7 @@ pub(super) fn table(tokens: &[Token]) -> Table {
             token.id(),
             or_none(Some(token.last4.clone()).filter(|last4| !last4.is_empty())),
             or_none(token.owner.clone()),
+            or_none(token.team.clone()),
             token.providers.join(","),
             status(token).to_owned(),
             or_none(token.expires_at()),
@@ -66,6 +68,7 @@ pub(super) fn details(token: &Token) -> String {
         token.digest.to_hex(),
         or_none(Some(token.last4.clone()).filter(|last4| !last4.is_empty())),
         or_none(token.owner.clone()),
+        or_none(token.team.clone()),
         token.providers.join(", "),
         token.models.join(", "),
         status(token).to_owned(),

@@ -19,6 +19,9 @@ pub(crate) struct Create {
     /// Label of the user
     #[arg(long)]
     label: Option<String>,
+    /// Team of the user, to which a policy may bind a credential: 1 to 64 letters, digits, `-` or `_`
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
     /// Provider that the user may call, or a class of its endpoints such as `openai:files`; repeatable, or separated by
     /// commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
@@ -38,6 +41,7 @@ impl Create {
         let new = NewUser {
             email: self.email,
             label: self.label,
+            team: self.team,
             providers: self.providers,
             models: self.models,
             rate_limit: self.rate_limit,

@@ -20,6 +20,9 @@ pub(crate) struct Update {
     /// New label of the user; an empty text removes the label
     #[arg(long)]
     label: Option<String>,
+    /// New team of the user; an empty text removes the user from its team
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
     /// Provider that the user may call, or a class of its endpoints such as `openai:files`, replacing all present ones;
     /// repeatable, or separated by commas
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
@@ -44,6 +47,7 @@ impl Update {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let patch = UserPatch {
             label: self.label,
+            team: self.team.map(Some),
             providers: self.providers,
             models: self.models,
             status: self.status.map(Status::from),

@@ -4,7 +4,8 @@ use crate::command::terminal::output::{self, Format};
 use crate::command::terminal::table::{NONE, Table};
 use crate::registry::User;
 
-const COLUMNS: &[&str] = &["email", "label", "providers", "models", "status", "created", "rate limit"];
+const COLUMNS: &[&str] =
+    &["email", "label", "team", "providers", "models", "status", "created", "rate limit"];
 
 /// Returns a table with a row for each user.
 pub(super) fn table(users: &[User]) -> Table {
@@ -13,6 +14,7 @@ pub(super) fn table(users: &[User]) -> Table {
         table.add([
             user.email.clone(),
             user.label.clone().unwrap_or_else(|| NONE.to_owned()),
+            user.team.clone().unwrap_or_else(|| NONE.to_owned()),
             user.providers.join(","),
             user.models.join(","),
             user.status.name().to_owned(),

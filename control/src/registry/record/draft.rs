@@ -37,6 +37,8 @@ pub struct NewToken {
     pub label: String,
     /// The email address of the owner.
     pub owner: Option<String>,
+    /// The team. `None` or an empty text means no team.
+    pub team: Option<String>,
     /// The scope: names of providers, and classes of their endpoints such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the token may use. An empty list permits all.
@@ -61,6 +63,8 @@ pub struct KnownToken {
 /// A change of a token. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct TokenPatch {
+    /// The team. `Some(None)` or an empty text removes the token from its team.
+    pub team: Option<Option<String>>,
     /// The status.
     pub status: Option<Status>,
     /// The expiry: a time with an offset (RFC 3339). `Some(None)` removes the expiry.
@@ -77,6 +81,8 @@ pub struct NewUser {
     pub email: String,
     /// The user's label.
     pub label: Option<String>,
+    /// The user's team. `None` or an empty text means no team.
+    pub team: Option<String>,
     /// The user's scope: names of providers, and classes of their endpoints, such as `openai:files`.
     pub providers: Vec<String>,
     /// The models that the user may use. An empty list permits all.
@@ -90,6 +96,8 @@ pub struct NewUser {
 pub struct UserPatch {
     /// The label. An empty text removes the label.
     pub label: Option<String>,
+    /// The team. `Some(None)` or an empty text removes the user from its team.
+    pub team: Option<Option<String>>,
     /// The scope of the user, in place of the present one.
     pub providers: Option<Vec<String>>,
     /// The models that the user may use, in place of the present ones.
@@ -105,6 +113,7 @@ pub struct UserPatch {
 pub(in crate::registry) struct ValidToken {
     pub(in crate::registry) label: String,
     pub(in crate::registry) owner: Option<String>,
+    pub(in crate::registry) team: Option<String>,
     pub(in crate::registry) providers: Vec<String>,
     pub(in crate::registry) models: Vec<String>,
     pub(in crate::registry) expires_at: Option<UnixTime>,
@@ -149,12 +158,14 @@ impl NewToken {
         let record = check(Draft {
             label: self.label,
             owner: self.owner.filter(|owner| !owner.trim().is_empty()),
+            team: self.team.filter(|team| !team.trim().is_empty()),
             providers: self.providers,
             expires_at: self.expires_at.filter(|at| !at.is_empty()),
         })?;
         Ok(ValidToken {
             label: record.label,
             owner: record.owner,
+            team: record.team,
             providers: record.providers,
             models: check_models(self.models)?,
             expires_at: record.expires_at.as_deref().and_then(UnixTime::from_rfc3339),
@@ -170,17 +181,37 @@ impl NewUser {
         let record = check(Draft {
             label: label.clone().unwrap_or_else(|| "user".to_owned()),
             owner: Some(self.email.to_lowercase()),
+            team: self.team.filter(|team| !team.trim().is_empty()),
             providers: self.providers,
             expires_at: None,
         })?;
         Ok(Self {
             email: record.owner.unwrap_or_default(),
             label: label.map(|_| record.label),
+            team: record.team,
             providers: record.providers,
             models: check_models(self.models)?,
             rate_limit: self.rate_limit,
         })
     }
+}
+
+/// Validates a team's name. Returns `None` for no team or an empty text.
+pub(in crate::registry) fn check_team(text: Option<&str>) -> Result<Option<String>, RegistryError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty());
+    let check = |team: &str| {
+        let providers = vec!["openai".to_owned()];
+        // The checked field does not depend on the others.
+        let draft = Draft {
+            label: "token".to_owned(),
+            owner: None,
+            team: Some(team.to_owned()),
+            providers,
+            expires_at: None,
+        };
+        check(draft).map(|record| record.team)
+    };
+    text.map(check).transpose().map(Option::flatten)
 }
 
 /// Parses a time with an offset (RFC 3339). Returns `None` for no expiry or an empty text.
@@ -200,6 +231,7 @@ fn check(draft: Draft) -> Result<PolicyToken, RegistryError> {
             Field::ExpiresAt => RegistryError::InvalidExpiry,
             Field::Label => invalid("label"),
             Field::Owner => invalid("email address"),
+            Field::Team => invalid("team"),
             Field::Provider(_) | Field::Other(_) | Field::Elsewhere => invalid("provider"),
         }
     })

@@ -41,6 +41,8 @@ pub struct Token {
     pub label: String,
     /// The email address of the owner.
     pub owner: Option<String>,
+    /// The team, to which a policy may bind a credential.
+    pub team: Option<String>,
     /// The last four characters of the token, to recognise it by. Empty for a token that was imported by its digest.
     pub last4: String,
     /// The scope: names of providers, and classes of their endpoints such as `openai:files`.
@@ -95,6 +97,7 @@ impl Token {
             sha256: self.digest.to_hex(),
             label: &self.label,
             owner: self.owner.as_deref(),
+            team: self.team.as_deref(),
             status: self.status,
             providers: &self.providers,
             models: &self.models,
@@ -117,6 +120,8 @@ pub struct TokenRecord<'a> {
     label: &'a str,
     /// The email address of the owner.
     owner: Option<&'a str>,
+    /// The team, to which a policy may bind a credential.
+    team: Option<&'a str>,
     /// The status.
     status: Status,
     /// The names of the providers that the token may call.
@@ -159,6 +164,8 @@ impl<'de> Deserialize<'de> for Token {
             sha256: String,
             label: String,
             owner: Option<String>,
+            #[serde(default)]
+            team: Option<String>,
             last4: String,
             providers: Vec<String>,
             models: Vec<String>,
@@ -177,6 +184,7 @@ impl<'de> Deserialize<'de> for Token {
             digest: read_digest(&full.sha256)?,
             label: full.label,
             owner: full.owner,
+            team: full.team,
             last4: full.last4,
             providers: full.providers,
             models: full.models,
@@ -199,6 +207,9 @@ pub struct User {
     pub email: String,
     /// The user's label.
     pub label: Option<String>,
+    /// The user's team, to which a policy may bind a credential.
+    #[serde(default)]
+    pub team: Option<String>,
     /// The user's status.
     pub status: Status,
     /// The user's scope: names of providers, and classes of their endpoints, such as `openai:files`.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) struct Draft {
     pub(crate) label: String,
     pub(crate) owner: Option<String>,
+    pub(crate) team: Option<String>,
     pub(crate) providers: Vec<String>,
     pub(crate) expires_at: Option<String>,
 }
@@ -27,6 +28,8 @@ pub(crate) struct PolicyToken {
     pub(crate) label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) team: Option<String>,
     pub(crate) providers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<String>,
@@ -49,6 +52,7 @@ pub(crate) enum Field {
     NoLabel,
     Label,
     Owner,
+    Team,
     NoProviders,
     Provider(String),
     ExpiresAt,
@@ -65,6 +69,7 @@ impl PolicyToken {
             sha256: digest.to_hex(),
             label: draft.label.trim().to_owned(),
             owner: draft.owner.map(|owner| owner.trim().to_owned()),
+            team: draft.team.map(|team| team.trim().to_owned()),
             providers: draft.providers.into_iter().filter(is_new).collect(),
             // Times are stored in UTC. A text that is not a time is refused below.
             expires_at: draft
@@ -100,6 +105,7 @@ impl PolicyToken {
             "credentials": credentials,
             "providers": providers,
             "status": {"allow": ["tokens"]},
+            "broker": {"key": {"env": "BROKER_KEY"}},
             "tokens": [token],
         })
     }
@@ -109,6 +115,7 @@ impl PolicyToken {
             Some("label") if self.label.is_empty() => Field::NoLabel,
             Some("label") => Field::Label,
             Some("owner") => Field::Owner,
+            Some("team") => Field::Team,
             Some("providers") => Field::NoProviders,
             Some("expires_at") => Field::ExpiresAt,
             Some(field) => match self.entry_at(field) {
@@ -147,7 +154,7 @@ impl DraftErrors {
     pub(crate) fn first(&self) -> Option<&DraftError> {
         self.0.iter().min_by_key(|error| match error.field {
             Field::NoLabel | Field::Label => 0,
-            Field::Owner => 1,
+            Field::Owner | Field::Team => 1,
             Field::NoProviders | Field::Provider(_) => 2,
             Field::ExpiresAt => 3,
             Field::Other(_) | Field::Elsewhere => 4,
@@ -175,6 +182,7 @@ impl fmt::Display for DraftError {
             Field::NoProviders => f.write_str("pick at least one provider: name it with `--provider`"),
             Field::Label => write!(f, "invalid label: {message}"),
             Field::Owner => write!(f, "invalid owner: {message}"),
+            Field::Team => write!(f, "invalid team: {message}"),
             Field::ExpiresAt => write!(f, "invalid expiry: {message}"),
             Field::Provider(name) => write!(f, "invalid provider `{name}`: {message}"),
             Field::Other(field) => write!(f, "invalid {field}: {message}"),
@@ -195,6 +203,7 @@ mod tests {
         let draft = Draft {
             label: "a".to_owned(),
             owner: None,
+            team: None,
             providers: providers.iter().map(|name| (*name).to_owned()).collect(),
             expires_at: None,
         };
@@ -206,6 +215,7 @@ mod tests {
         for scope in [
             &["openai"][..],
             &["openai", "openai:files", "my-own:*"],
+            &["openai:*", "openai:mint", "grok:mint", "my-own:mint"],
             &["compat", "universal", "cloudflare-rest", "vercel", "compat:files"],
             &["keyswap-status"],
             &["openai", "keyswap-status"],
@@ -218,7 +228,10 @@ mod tests {
     fn a_scope_that_no_policy_could_have_is_refused_with_the_reason() {
         for (scope, expect) in [
             (&["openai:admin"][..], "invalid provider `openai:admin`: `admin` cannot be opened: "),
-            (&["openai", "compat:mint"], "invalid provider `compat:mint`: `mint` cannot be opened: "),
+            (
+                &["openai", "anthropic:mint"],
+                "invalid provider `anthropic:mint`: `anthropic` has no endpoint that mints and whose answer",
+            ),
             (&["openai:file"], "invalid provider `openai:file`: no such class of endpoints; expected one of"),
             (
                 &["keyswap-status:files"],
@@ -242,6 +255,7 @@ mod tests {
             let draft = Draft {
                 label: "a".to_owned(),
                 owner: None,
+                team: None,
                 providers: vec!["openai".to_owned()],
                 expires_at: None,
             };

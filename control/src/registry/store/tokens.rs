@@ -15,7 +15,7 @@ use crate::registry::record::rate_limit::RateLimit;
 
 macro_rules! columns {
     () => {
-        "digest, ordinal, label, owner, last4, providers, models, status, created_at, expires_at, rate_requests, \
+        "digest, ordinal, label, owner, team, last4, providers, models, status, created_at, expires_at, rate_requests, \
          rate_per, successor, retires_at, last_used, version"
     };
 }
@@ -30,6 +30,7 @@ struct Row {
     ordinal: i64,
     label: String,
     owner: Option<String>,
+    team: Option<String>,
     last4: String,
     providers: String,
     models: String,
@@ -85,13 +86,12 @@ impl Write {
     /// Adds a token, an error if it exists.
     pub(in crate::registry) async fn insert_token(&mut self, token: &Token) -> Result<(), RegistryError> {
         let hex = token.digest.to_hex();
-        let search =
-            format!("{} {} {hex} {}", token.label, token.owner.as_deref().unwrap_or(""), token.last4);
+        let search = searched(token);
         let (requests, seconds) = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
-                 expires_at, rate_requests, rate_per, version, search)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13)
+                 expires_at, rate_requests, rate_per, version, search, team)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14)
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(hex)
@@ -106,7 +106,8 @@ impl Write {
         .bind(token.own_expiry.map(|at| at.0))
         .bind(requests)
         .bind(seconds)
-        .bind(search.to_lowercase())
+        .bind(search)
+        .bind(token.team.as_deref())
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
@@ -117,7 +118,7 @@ impl Write {
         let (requests, seconds) = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
-                 rate_requests = $7, rate_per = $8
+                 rate_requests = $7, rate_per = $8, team = $9, search = $10
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -128,6 +129,8 @@ impl Write {
         .bind(token.version)
         .bind(requests)
         .bind(seconds)
+        .bind(token.team.as_deref())
+        .bind(searched(token))
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
@@ -150,6 +153,7 @@ impl TryFrom<Row> for Token {
             digest: digest(&row.digest)?,
             label: row.label,
             owner: row.owner,
+            team: row.team,
             last4: row.last4,
             providers: from_json(&row.providers)?,
             models: from_json(&row.models)?,
@@ -163,6 +167,12 @@ impl TryFrom<Row> for Token {
             version: row.version,
         })
     }
+}
+
+/// Returns the text that a search looks into.
+fn searched(token: &Token) -> String {
+    let (owner, team) = (token.owner.as_deref().unwrap_or(""), token.team.as_deref().unwrap_or(""));
+    format!("{} {owner} {team} {} {}", token.label, token.digest.to_hex(), token.last4).to_lowercase()
 }
 
 /// Splits a rate limit into its two columns.

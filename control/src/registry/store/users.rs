@@ -13,7 +13,7 @@ use crate::registry::record::model::{Listing, Page, Status, User};
 
 macro_rules! columns {
     () => {
-        "email, ordinal, label, providers, models, status, created_at, rate_requests, rate_per, version"
+        "email, ordinal, label, team, providers, models, status, created_at, rate_requests, rate_per, version"
     };
 }
 
@@ -26,6 +26,7 @@ struct Row {
     email: String,
     ordinal: i64,
     label: Option<String>,
+    team: Option<String>,
     providers: String,
     models: String,
     status: String,
@@ -60,8 +61,8 @@ impl Write {
         let (requests, seconds) = split(user.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO users (email, ordinal, label, providers, models, status, created_at, rate_requests,
-                 rate_per, version, search)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $2, $10)
+                 rate_per, version, search, team)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $2, $10, $11)
              ON CONFLICT (email) DO NOTHING",
         )
         .bind(&user.email)
@@ -74,6 +75,7 @@ impl Write {
         .bind(requests)
         .bind(seconds)
         .bind(searched(user))
+        .bind(user.team.as_deref())
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateUser)
@@ -84,7 +86,7 @@ impl Write {
         let (requests, seconds) = split(user.rate_limit);
         let done = sqlx::query::<Any>(
             "UPDATE users SET label = $2, providers = $3, models = $4, status = $5, rate_requests = $6,
-                 rate_per = $7, version = $8, search = $9
+                 rate_per = $7, version = $8, search = $9, team = $10
              WHERE email = $1",
         )
         .bind(&user.email)
@@ -96,6 +98,7 @@ impl Write {
         .bind(seconds)
         .bind(user.version)
         .bind(searched(user))
+        .bind(user.team.as_deref())
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownUser)
@@ -108,7 +111,8 @@ impl Write {
 }
 
 fn searched(user: &User) -> String {
-    format!("{} {}", user.label.as_deref().unwrap_or(""), user.email).to_lowercase()
+    let (label, team) = (user.label.as_deref().unwrap_or(""), user.team.as_deref().unwrap_or(""));
+    format!("{label} {} {team}", user.email).to_lowercase()
 }
 
 impl TryFrom<Row> for User {
@@ -118,6 +122,7 @@ impl TryFrom<Row> for User {
         Ok(Self {
             email: row.email,
             label: row.label,
+            team: row.team,
             status: Status::from_name(&row.status).ok_or(RegistryError::Corrupt("status"))?,
             providers: from_json(&row.providers)?,
             models: from_json(&row.models)?,

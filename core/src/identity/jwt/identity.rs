@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, Scope, TokenStatus, person_digest};
+use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus, person_digest};
 use crate::syntax::{is_email, moves_text};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -161,9 +161,11 @@ impl VerifiedIdentity {
         // A name of the policy has no such separator.
         let principal = [self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat();
         CallerRecord {
+            kind: CallerKind::Person,
             digest: Digest::of(&principal),
             label: name.chars().take(MAX_LABEL_CHARS).collect(),
             owner: self.email().map(str::to_owned),
+            team: None,
             status: TokenStatus::Active,
             scope,
             models: CallerRecord::all_models(),

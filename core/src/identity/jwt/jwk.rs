@@ -11,8 +11,8 @@ use jwt_simple::algorithms::{Edwards25519PublicKey, P256PublicKey, P384PublicKey
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::base64url;
 use super::kid::{InvalidKid, read_kid};
+use crate::syntax::base64url;
 
 /// A public key with its `kid` and the algorithms it is for.
 #[derive(Clone, Debug)]

@@ -11,11 +11,10 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::base64url;
 use super::jwk::Jwk;
 use super::kid::{InvalidKid, read_kid};
 use super::signature::{SignatureCheck, SignatureVerifier, VerifierUnavailable};
-use crate::syntax::json;
+use crate::syntax::{base64url, json};
 
 /// The longest token that is read, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;

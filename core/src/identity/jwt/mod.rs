@@ -6,7 +6,6 @@
 //! Nothing here fetches, and nothing in a token leads to a fetch: the policy has the address of an issuer's keys.
 
 mod algorithm;
-mod base64url;
 mod claims;
 mod discovery;
 mod endpoint;

@@ -1,12 +1,12 @@
 //! A JWT that is not verified yet: as much as the choice of its issuer needs.
 
-use super::base64url;
 use super::claims::{Claims, ClaimsError, VerifiedClaims};
 use super::error::JwtError;
 use super::jwk::Jwk;
 use super::jws::{MAX_TOKEN_BYTES, UnverifiedJws};
 use super::signature::SignatureVerifier;
 use crate::base::UnixTime;
+use crate::syntax::base64url;
 
 /// Returns whether a credential is a JWT by its shape: two dots or more, and the base64url form of `{"` at the start.
 ///

@@ -11,9 +11,9 @@ use crate::answer::CheckError;
 use crate::identity::{CallerRecord, Class};
 use crate::judge::verify::VerifiedToken;
 use crate::limit::{Counted, RateLimit, Rule, Taken};
-use crate::provider::{Dialect, Route};
+use crate::provider::{Dialect, Mint, Route};
 use crate::secret::{Form, OpenKey, Proof};
-use crate::upstream::{AuthHeader, KeyInHand, Upstream};
+use crate::upstream::{KeyInHand, Upstream};
 
 /// A verified token, a route that its scope allows, and the target at the upstream of its provider.
 pub(crate) struct Scoped<'a> {
@@ -44,6 +44,15 @@ impl<'a> Scoped<'a> {
         let target = Target::of(&route, upstream, traits)?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
+            // A brokered token is for its session, which the class `mint` of its parent opened.
+            Some(_) if traits.is_session && !open.has(Class::Mint) => {
+                return Err(CheckError::ClassOutOfScope(Class::Mint));
+            }
+            Some(_) if traits.is_session && !target.is_of_session() => return Err(CheckError::OutOfSession),
+            Some(class) if traits.is_session => class,
+            Some(Class::Mint) if target.mint().is_none() => {
+                return Err(CheckError::ClassClosed(Class::Mint));
+            }
             Some(class) if class.why_closed().is_some() => return Err(CheckError::ClassClosed(class)),
             Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
             Some(class) => class,
@@ -54,6 +63,11 @@ impl<'a> Scoped<'a> {
     /// Returns the class of the endpoint that the request is for.
     pub(crate) fn class(&self) -> Class {
         self.class
+    }
+
+    /// Returns the form of the answer, where the endpoint mints and the answer is brokered.
+    pub(crate) fn mint(&self) -> Option<&'static Mint> {
+        self.target.mint()
     }
 
     pub(crate) fn record(&self) -> &CallerRecord {
@@ -68,6 +82,7 @@ impl<'a> Scoped<'a> {
     pub(super) fn check_provider_key(&self, key: Option<&KeyInHand>) -> Result<(), CheckError<'a>> {
         match key {
             Some(KeyInHand::ByHost) if self.target.takes_key() => Err(CheckError::KeyInQuery),
+            Some(KeyInHand::ByHost) if self.mint().is_some() => Err(CheckError::MintingHost),
             _ => Ok(()),
         }
     }
@@ -145,23 +160,30 @@ impl<'a> Grant<'a> {
     }
 
     /// Opens the provider's key for its header; `None` where the query carries it or the host writes it.
-    pub(crate) fn provider_key(&self) -> Option<(&'a AuthHeader, OpenKey)> {
+    pub(crate) fn provider_key(&self) -> Option<(&'a str, OpenKey)> {
         let upstream = self.upstream();
         let is_openai = self.scoped.route.dialect == Dialect::OpenAi;
         let header = if is_openai { &upstream.openai_auth } else { &upstream.auth };
         match &self.keys.provider {
             Some(KeyInHand::Key(key, _)) if !self.scoped.target.takes_key() => {
-                Some((header, OpenKey::new(key, header.form, self)))
+                Some((&header.name, OpenKey::new(key, header.form, self)))
             }
+            // Every API that is brokered takes what it minted so, wherever it takes its keys.
+            Some(KeyInHand::Minted(key)) => Some(("authorization", OpenKey::new(key, Form::Bearer, self))),
             _ => None,
         }
+    }
+
+    /// Returns the form of the answer, where the endpoint mints and the answer is brokered.
+    pub(crate) fn mint(&self) -> Option<&'static Mint> {
+        self.scoped.mint()
     }
 
     /// Opens the gateway's key; `None` where the upstream takes none or the host writes it.
     pub(crate) fn gateway_key(&self) -> Option<OpenKey> {
         match &self.keys.gateway {
             Some(KeyInHand::Key(key, _)) => Some(OpenKey::new(key, Form::Bearer, self)),
-            Some(KeyInHand::ByHost) | None => None,
+            Some(KeyInHand::Minted(_) | KeyInHand::ByHost) | None => None,
         }
     }
 
@@ -174,7 +196,7 @@ impl<'a> Grant<'a> {
     pub(crate) fn target(&self) -> Vec<u8> {
         let key = match &self.keys.provider {
             Some(KeyInHand::Key(key, _)) => Some(key.reveal(Form::Query, self)),
-            Some(KeyInHand::ByHost) | None => None,
+            Some(KeyInHand::Minted(_) | KeyInHand::ByHost) | None => None,
         };
         self.scoped.target.with_key(key)
     }

@@ -12,7 +12,8 @@ use crate::judge::verify::Caller;
 use crate::request::IdentitySlot;
 use crate::services::Lookup;
 use crate::upstream::{
-    CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Upstream, UpstreamCredential,
+    Bound, CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Session, Upstream,
+    UpstreamCredential,
 };
 
 /// The upstream credentials of a policy.
@@ -35,11 +36,29 @@ impl UpstreamKeys {
         let principal = scoped.record().digest;
         progress.sent.principal = Some(principal);
         let upstream: &'a Upstream = scoped.upstream();
-        let mut find = |pool: &'a Pool| self.find_in_pool(pool, &principal, caller, context, progress);
-        let provider = upstream.keys.as_ref().map(&mut find).transpose()?;
+        let provider = match (caller.session(), &upstream.keys) {
+            (Some(session), _) => Some(self.of_session(session, upstream)?),
+            (None, Some(keys)) => {
+                let (pool, bound) = keys.of_caller(scoped.record()).ok_or(CheckError::Unbound)?;
+                progress.checks.extend(bound.map(|Bound { kind, name }| Check::Bound { kind, name }));
+                Some(self.find_in_pool(pool, &principal, caller, context, progress)?)
+            }
+            (None, None) => None,
+        };
         scoped.check_provider_key(provider.as_ref())?;
-        let gateway = upstream.gateway_key.as_ref().map(&mut find).transpose()?;
+        let find = |pool| self.find_in_pool(pool, &principal, caller, context, progress);
+        let gateway = upstream.gateway_key.as_ref().map(find).transpose()?;
         Ok(scoped.with(Keys { upstream, provider, gateway })?)
+    }
+
+    /// Returns the key that a session holds. A host that writes the provider's key would write it over this one.
+    fn of_session(&self, session: &Session, upstream: &Upstream) -> Result<KeyInHand, CheckError<'static>> {
+        let pools = upstream.keys.iter().flat_map(|keys| keys.pool().into_iter().chain(keys.bound()));
+        let mut members = pools.flat_map(Pool::members);
+        if members.any(|member| self.0.is_of_host(member.credential)) {
+            return Err(CheckError::MintingHost);
+        }
+        session.key_for(upstream).map(KeyInHand::Minted).ok_or(CheckError::SealBroken)
     }
 
     /// Finds the first key of a pool that has a value now.
@@ -165,7 +184,7 @@ impl UpstreamKeys {
         now: Moment,
         store: &dyn Store,
     ) {
-        let pools = upstreams.filter_map(|upstream| upstream.keys.as_ref());
+        let pools = upstreams.filter_map(|upstream| upstream.keys.as_ref()?.pool());
         let members = pools.filter(|pool| pool.only().is_none()).flat_map(Pool::members);
         for credential in members.filter_map(|member| self.0.get(member.credential)) {
             credential.cooldown().adopt_shared(now, store);

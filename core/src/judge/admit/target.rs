@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use crate::answer::CheckError;
 use crate::identity::Class;
-use crate::provider::{Methods, QueryKey, RealtimePath, Route, RoutedBy};
+use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::stands_in;
 use crate::syntax::query;
 use crate::upstream::Upstream;
@@ -24,6 +24,10 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) query: Option<&'r [u8]>,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
+    /// Set where the token is a brokered one, for the endpoints of its session alone.
+    pub(crate) is_session: bool,
+    /// Set where the policy has a broker.
+    pub(crate) has_broker: bool,
 }
 
 /// The target of a request, without the key that may stand in its query.
@@ -34,6 +38,10 @@ pub(crate) struct Target {
     key: Option<QueryKey>,
     /// The class of the endpoint; `None` where it is no known endpoint.
     class: Option<Class>,
+    /// The form of the answer, where the endpoint mints and the answer is brokered.
+    mint: Option<&'static Mint>,
+    /// Set where the request is for an endpoint of its token's session.
+    is_of_session: bool,
 }
 
 impl Target {
@@ -61,12 +69,18 @@ impl Target {
         let mut query = traits.query.and_then(without_keys);
         let mut bytes = [prefix.as_bytes(), rest].concat();
         let methods = Methods::of(traits.method, traits.is_upgrade);
-        let class = match live {
+        let endpoint = match live {
             Some(RealtimePath { path: Some(_), native: [first, ..], .. }) => {
-                mapping.class_of_native(methods, first)
+                Some(PathMapping::native_endpoint(first))
             }
-            _ => mapping.class(methods, &bytes),
+            _ => mapping.endpoint(&bytes),
         };
+        let class = endpoint.and_then(|endpoint| mapping.class(methods, endpoint));
+        let is_minting =
+            class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
+        let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
+        let is_of_session =
+            traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));
         if bytes.is_empty() {
             bytes.push(b'/');
         }
@@ -80,11 +94,19 @@ impl Target {
             bytes.truncate(path_length);
             append_query(&mut bytes, query.as_deref());
         }
-        Ok(Self { bytes, has_query: query.is_some(), key, class })
+        Ok(Self { bytes, has_query: query.is_some(), key, class, mint, is_of_session })
     }
 
     pub(super) fn class(&self) -> Option<Class> {
         self.class
+    }
+
+    pub(super) fn mint(&self) -> Option<&'static Mint> {
+        self.mint
+    }
+
+    pub(super) fn is_of_session(&self) -> bool {
+        self.is_of_session
     }
 
     /// Returns whether the provider's key stands in the query.

@@ -86,6 +86,7 @@ impl<'a> Rewrite<'a> {
         set.extend(credentials(grant));
         set.extend(controls(grant, original.metadata));
         set.extend(upgrade(original));
+        set.extend(plain_answer(grant));
         Self {
             authority: &grant.upstream().authority,
             https: grant.upstream().https,
@@ -97,7 +98,7 @@ impl<'a> Rewrite<'a> {
 }
 
 fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let provider = grant.provider_key().map(|(header, key)| (header.name.as_str(), key));
+    let provider = grant.provider_key();
     let gateway = grant.gateway_key().map(|key| ("cf-aig-authorization", key));
     provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
 }
@@ -113,6 +114,15 @@ fn controls<'a>(
     controls
         .map(|(name, value)| (*name, value.as_bytes().into()))
         .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
+}
+
+/// Returns the headers that ask for an answer which can be brokered: as it is, and not from a cache of the gateway's, where
+/// it would be for other callers, too. None for other requests.
+fn plain_answer<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+    let identity = grant.mint().map(|_| ("accept-encoding", b"identity"[..].into()));
+    let fresh = identity.as_ref().and_then(|_| grant.upstream().controls.as_ref());
+    let fresh = fresh.map(|_| ("cf-aig-skip-cache", b"true"[..].into()));
+    identity.into_iter().chain(fresh)
 }
 
 /// Returns the headers that a WebSocket upgrade keeps: the subprotocols without credentials, and in `connection`

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::answer::{CheckError, Stage};
 use crate::base::UnixTime;
 use crate::identity::Class;
-use crate::provider::RoutedBy;
+use crate::provider::{BindingKind, RoutedBy};
 use crate::request::{IdentitySlot, Slot};
 use crate::services::RecordSource;
 
@@ -32,12 +32,23 @@ pub enum Check<'a> {
     LookedUp(RecordSource),
     /// The token is valid, up to this time where it expires.
     TokenValid(Option<UnixTime>),
+    /// The token is a brokered one, valid up to this time.
+    SealOpened(UnixTime),
+    /// The endpoint mints, and its answer is brokered.
+    Brokered,
     /// The endpoint is in the token's scope.
     InScope {
         /// The provider's name.
         provider: &'a str,
         /// The class of the endpoint.
         class: Class,
+    },
+    /// The caller is bound: the credential that follows is its own.
+    Bound {
+        /// The part of the caller's record that the binding is by.
+        kind: BindingKind,
+        /// The name there: a team, an address, the id or the SHA-256 of a token.
+        name: &'a str,
     },
     /// The upstream credential of this name is there.
     HasCredential(&'a str),
@@ -62,9 +73,11 @@ impl Check<'_> {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
             Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
-            Self::IdentityVerified(_) | Self::LookedUp(_) | Self::TokenValid(_) => Stage::Verify,
-            Self::InScope { .. } => Stage::Scope,
-            Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
+            Self::IdentityVerified(_) | Self::SealOpened(_) | Self::LookedUp(_) | Self::TokenValid(_) => {
+                Stage::Verify
+            }
+            Self::InScope { .. } | Self::Brokered => Stage::Scope,
+            Self::Bound { .. } | Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
             Self::Rewritten(_) => Stage::Rewrite,
             Self::Refused(fault) => fault.stage(),
@@ -96,12 +109,19 @@ impl fmt::Display for Check<'_> {
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
             Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
             Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
+            Self::SealOpened(at) => {
+                write!(f, "the brokered token is valid until {at}, and no longer than its parent")
+            }
+            Self::Brokered => f.write_str(
+                "the answer is brokered: the caller gets a token of Keyswap's in place of the credential",
+            ),
             Self::LookedUp(from) => write!(f, "the record is from the {}", from.name()),
             Self::TokenValid(Some(at)) => write!(f, "the token is valid until {at}"),
             Self::TokenValid(None) => f.write_str("the token is valid and does not expire"),
             Self::InScope { provider, class } => {
                 write!(f, "the token is for `{provider}`, and for endpoints of the class `{class}`")
             }
+            Self::Bound { kind, name } => write!(f, "the {kind} `{name}` has a credential of its own"),
             Self::HasCredential(name) => write!(f, "the credential `{name}` is there"),
             Self::HostHasCredential => f.write_str("the host writes the credential"),
             Self::WithinLimit { remaining } => write!(f, "the token has {remaining} more requests for now"),

@@ -11,6 +11,7 @@ use crate::identity::Principal;
 use crate::provider::Route;
 use crate::request::{RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
+use crate::upstream::Minting;
 
 /// The context of one judgement.
 pub(crate) struct Context<'a, 'r> {
@@ -60,6 +61,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) refresh: Vec<Fetch>,
     pub(crate) sent: Sent,
     pub(crate) response: ResponseHeaders,
+    /// The request, where it mints and its answer is brokered.
+    pub(crate) minting: Option<Box<Minting>>,
 }
 
 impl Progress<'_> {
@@ -90,6 +93,7 @@ impl Progress<'_> {
             refresh: Vec::new(),
             sent: Sent::default(),
             response: ResponseHeaders::default(),
+            minting: None,
         }
     }
 }

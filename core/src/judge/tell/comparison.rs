@@ -5,13 +5,14 @@ use serde_json::{Map, Value};
 use super::decision::{Decision, Verdict};
 use super::observation::Observation;
 use crate::base::Digest;
+use crate::judge::progress::Check;
 use crate::request::{RequestHead, request_id};
 
 /// The decision of a policy, as far as it is compared.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     reason: &'static str,
-    /// The digest of authority and target, where the request is forwarded.
+    /// The digest of authority, target, and the credential of a bound caller, where the request is forwarded.
     target: Option<Digest>,
 }
 
@@ -23,7 +24,8 @@ impl Outcome {
         let target = match &decision.verdict {
             // The target may have a secret in it.
             Verdict::Forward(rewrite) => {
-                Some(Digest::of(&[rewrite.authority.as_bytes(), &rewrite.path].concat()))
+                let bound_to = bound_credential(&decision.facts.checks).unwrap_or_default();
+                Some(Digest::of(&[rewrite.authority.as_bytes(), &rewrite.path, bound_to.as_bytes()].concat()))
             }
             _ => None,
         };
@@ -33,6 +35,12 @@ impl Outcome {
     pub(crate) fn is_forward(&self) -> bool {
         self.target.is_some()
     }
+}
+
+/// Returns the name of the credential that the caller is bound to. That of a pool is not compared: a cooldown changes it.
+fn bound_credential<'a>(checks: &[Check<'a>]) -> Option<&'a str> {
+    let mut checks = checks.iter().skip_while(|check| !matches!(check, Check::Bound { .. }));
+    checks.find_map(|check| if let Check::HasCredential(name) = check { Some(*name) } else { None })
 }
 
 impl Observation {

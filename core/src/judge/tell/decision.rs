@@ -7,6 +7,7 @@ use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::OPENAI;
 use crate::services::{Fetch, RecordSource};
+use crate::upstream::Minting;
 
 /// The reason code of a forwarded request.
 pub(crate) const ALLOWED: &str = "allowed";
@@ -55,6 +56,8 @@ pub struct FollowUp {
     pub(crate) sent: Sent,
     /// The caller of a forwarded request, where its exchange ends with its right.
     pub(crate) admitted: Option<Box<Admitted>>,
+    /// The request, where it mints and its answer is brokered.
+    pub(crate) minting: Option<Box<Minting>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -90,15 +93,25 @@ impl Passed {
 impl<'a> Decision<'a> {
     /// Returns the decision that a judgement came to.
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
-        let Progress { checks, route, principal, record_source, refresh, sent, response, admitted, means: _ } =
-            progress;
+        let Progress {
+            checks,
+            route,
+            principal,
+            record_source,
+            refresh,
+            sent,
+            response,
+            minting,
+            admitted,
+            means: _,
+        } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
         let class = checks.iter().find_map(Check::class);
         Self {
             verdict,
             facts: Facts { checks, provider, class, principal, record_source },
             response,
-            follow_up: FollowUp { refresh, sent, admitted, ..FollowUp::default() },
+            follow_up: FollowUp { refresh, sent, minting, admitted, ..FollowUp::default() },
         }
     }
 
@@ -137,6 +150,7 @@ impl<'a> Decision<'a> {
         self.response = ResponseHeaders::default();
         self.follow_up.sent = Sent::default();
         self.follow_up.admitted = None;
+        self.follow_up.minting = None;
         self
     }
 

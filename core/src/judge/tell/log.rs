@@ -29,6 +29,9 @@ impl Decision<'_> {
         if let Some(principal) = &self.facts.principal {
             put("principal", principal.id().into());
             put("label", principal.label().into());
+            if let Some(team) = principal.team() {
+                put("team", team.into());
+            }
         }
         put("request_id", request_id(head).into());
         Some(Value::Object(line).to_string())

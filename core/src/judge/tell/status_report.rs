@@ -1,6 +1,8 @@
 //! The status: the policy, credentials and caches of this worker, and how fresh they are. Names, counts and times,
 //! never a value.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::answer::LocalReply;
@@ -10,7 +12,7 @@ use crate::judge::verify::Authenticator;
 use crate::policy::Policy;
 use crate::services::KeyRing;
 use crate::services::agent::Freshness;
-use crate::upstream::{Member, Pool, SourceInUse, Upstream, UpstreamCredential};
+use crate::upstream::{Member, Pool, ProviderKeys, SourceInUse, Upstream, UpstreamCredential};
 
 /// The rollout that an engine is a part of, as the status tells it.
 pub(crate) struct RolloutFacts {
@@ -73,7 +75,8 @@ fn report(sources: &StatusSources<'_>, rollout: &RolloutFacts, now: Moment) -> V
     })
 }
 
-/// Returns the providers with the names of the credentials that they share out, by weight.
+/// Returns the providers with the names of the credentials that they share out, by weight, and of those that bound callers
+/// have. It does not tell which callers those are.
 fn providers(sources: &StatusSources<'_>) -> Map<String, Value> {
     let weights = |pool: &Pool| -> Map<String, Value> {
         let weight = |member: &Member| {
@@ -83,8 +86,11 @@ fn providers(sources: &StatusSources<'_>) -> Map<String, Value> {
         pool.members().iter().filter_map(weight).collect()
     };
     let provider = |upstream: &Upstream| {
-        let credentials = upstream.keys.as_ref().map(weights);
-        let entry = json!({"authority": upstream.authority, "credentials": credentials});
+        let keys = upstream.keys.as_ref();
+        let credentials = keys.map(|keys| keys.pool().map(weights).unwrap_or_default());
+        let names = keys.into_iter().flat_map(ProviderKeys::bound).flat_map(weights);
+        let bound: BTreeSet<String> = names.map(|(name, _)| name).collect();
+        let entry = json!({"authority": upstream.authority, "credentials": credentials, "bound": bound});
         (upstream.provider.clone(), entry)
     };
     sources.upstreams.iter().map(provider).collect()

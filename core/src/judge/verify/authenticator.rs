@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::verified_jwts::VerifiedJwts;
-use super::verified_token::digest_of_sent;
+use super::verified_token::{digest_of_sent, is_readable};
 use crate::answer::CheckError;
 use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
@@ -16,7 +16,7 @@ use crate::policy::Policy;
 use crate::request::{Credential, IdentitySlot, Slot, find_identity};
 use crate::services::registry::{LookupKey, Registry};
 use crate::services::{KeyRing, Lookup, Services};
-use crate::upstream::Upstream;
+use crate::upstream::{Broker, Session, Upstream};
 
 /// The sources by which callers are known: a policy's tokens, people and issuers, and its registry.
 pub(crate) struct Authenticator {
@@ -26,6 +26,7 @@ pub(crate) struct Authenticator {
     pub(super) scope: Scope,
     tokens: TokenTable,
     registry: Option<Rc<Registry>>,
+    broker: Option<Rc<Broker>>,
     /// The keys of each issuer, in the order of the policy's.
     pub(super) issuer_keys: Vec<Rc<KeyRing>>,
     /// Identity JWTs that were verified.
@@ -38,12 +39,34 @@ pub(crate) struct Caller<'a> {
     pub(crate) token: Cow<'a, [u8]>,
     /// The identity slot of the token; `None` for an auth slot.
     pub(crate) slot: Option<&'a IdentitySlot>,
+    pub(crate) presented: Presented,
+}
+
+/// The credential that a caller presented.
+pub(crate) enum Presented {
+    /// A proxy token.
+    Token,
+    /// An identity JWT.
+    Identity,
+    /// A brokered token, with the credential that it holds.
+    Session(Session),
+}
+
+impl Caller<'_> {
+    /// Returns the session of a brokered token; `None` for any other caller.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match &self.presented {
+            Presented::Session(session) => Some(session),
+            Presented::Token | Presented::Identity => None,
+        }
+    }
 }
 
 impl Authenticator {
     pub(crate) fn new(
         policy: &Rc<Policy>,
         registry: Option<Rc<Registry>>,
+        broker: Option<Rc<Broker>>,
         upstreams: &[Upstream],
         services: &Rc<Services>,
     ) -> Self {
@@ -56,6 +79,7 @@ impl Authenticator {
             },
             tokens: TokenTable::new(policy.tokens.iter().cloned()),
             registry,
+            broker,
             issuer_keys: policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect(),
             verified: VerifiedJwts::default(),
         }
@@ -75,22 +99,52 @@ impl Authenticator {
         if let Some(identity) = identity {
             progress.checks.push(Check::IdentityFound(identity.slot));
             let record = self.authenticate_jwt(identity.token, Some(identity.slot), context, progress)?;
-            return Ok(Caller { record, token: Cow::Borrowed(identity.token), slot: Some(identity.slot) });
+            let (token, slot) = (Cow::Borrowed(identity.token), Some(identity.slot));
+            return Ok(Caller { record, token, slot, presented: Presented::Identity });
         }
         let credential =
             found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
         progress.checks.push(Check::CredentialFound(credential.slot));
         let token = credential.token;
+        if let Some(broker) = self.broker.as_ref().filter(|_| Broker::has_form_of(&token)) {
+            let (record, session) = self.authenticate_sealed(broker, &token, context, progress)?;
+            return Ok(Caller { record, token, slot: None, presented: Presented::Session(session) });
+        }
         // A credential with the shape of a JWT is never tried as a proxy token.
-        let record = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
-            self.authenticate_jwt(&token, None, context, progress)?
+        let (record, presented) = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
+            (self.authenticate_jwt(&token, None, context, progress)?, Presented::Identity)
         } else {
-            self.authenticate_token(&token, context, progress)?
+            (self.authenticate_token(&token, context, progress)?, Presented::Token)
         };
-        Ok(Caller { record, token, slot: None })
+        Ok(Caller { record, token, slot: None, presented })
     }
 
-    /// Finds the record of a proxy token. The policy's own tokens come first.
+    /// Finds the record of a brokered token, which is its parent's.
+    fn authenticate_sealed<'a>(
+        &'a self,
+        broker: &Broker,
+        token: &[u8],
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<(Arc<CallerRecord>, Session), Exit<'a>> {
+        if !is_readable(token) {
+            return Err(CheckError::TokenUnknown.into());
+        }
+        let provider = progress.route.map_or("", |route| route.provider);
+        let session = broker.open(token, provider, context.now.unix())?;
+        progress.checks.push(Check::SealOpened(session.expires_at));
+        Ok((self.find_token(LookupKey::Known(session.parent), context, progress)?, session))
+    }
+
+    /// Checks that the caller's token can be found by its digest later, as the parent of a brokered one.
+    pub(crate) fn check_minting(&self, caller: &Caller<'_>) -> Result<(), CheckError<'static>> {
+        let is_in_registry = || self.registry.as_ref().is_some_and(|registry| registry.finds_by_digest());
+        let is_token = matches!(caller.presented, Presented::Token);
+        let is_found = is_token && (self.tokens.find(&caller.record.digest).is_some() || is_in_registry());
+        is_found.then_some(()).ok_or(CheckError::MintingCaller)
+    }
+
+    /// Finds the record of a proxy token.
     fn authenticate_token<'a>(
         &'a self,
         token: &[u8],
@@ -98,23 +152,22 @@ impl Authenticator {
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
         let digest = digest_of_sent(token).ok_or(CheckError::TokenUnknown)?;
-        let record = self.find_token(LookupKey::Token(token, digest), context, progress)?;
-        progress.means = self.policy.ends_exchanges.then_some(Means::Token(digest));
-        Ok(record)
+        self.find_token(LookupKey::Token(token, digest), context, progress)
     }
 
-    /// Finds the record of a token, by its digest.
+    /// Finds the record of a token, by its digest. The policy's own tokens come first.
     pub(super) fn find_token<'a>(
         &'a self,
         key: LookupKey<'_>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        if let Some(record) = self.tokens.find(&key.digest()) {
+        let digest = key.digest();
+        progress.means = self.policy.ends_exchanges.then_some(Means::Token(digest));
+        if let Some(record) = self.tokens.find(&digest) {
             return Ok(Arc::clone(record));
         }
-        let record = self.look_up(key, context, progress)?;
-        let record = record.ok_or(CheckError::TokenUnknown)?;
+        let record = self.look_up(key, context, progress)?.ok_or(CheckError::TokenUnknown)?;
         progress.sent.token = Some(record.digest);
         Ok(record)
     }

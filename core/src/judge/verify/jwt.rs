@@ -145,6 +145,7 @@ impl Authenticator {
             if identity.email().is_some() {
                 record.digest = person.digest;
                 record.label.clone_from(&person.label);
+                record.team.clone_from(&person.team);
                 record.rate_limit = person.rate_limit;
             }
         }

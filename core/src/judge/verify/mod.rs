@@ -6,5 +6,5 @@ mod second_look;
 mod verified_jwts;
 mod verified_token;
 
-pub(crate) use self::authenticator::{Authenticator, Caller};
+pub(crate) use self::authenticator::{Authenticator, Caller, Presented};
 pub(crate) use self::verified_token::VerifiedToken;

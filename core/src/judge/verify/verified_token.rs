@@ -9,9 +9,14 @@ use crate::identity::{CallerRecord, TokenStatus};
 /// The longest token that is read, in bytes. An identity JWT may come near it; a proxy token has 36 characters.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// Returns whether a token is short enough to be read.
+pub(super) fn is_readable(token: &[u8]) -> bool {
+    token.len() <= MAX_TOKEN_BYTES
+}
+
 /// Hashes a token as a caller sent it; `None` where it is too long to be read.
 pub(super) fn digest_of_sent(token: &[u8]) -> Option<Digest> {
-    (token.len() <= MAX_TOKEN_BYTES).then(|| Digest::of(token))
+    is_readable(token).then(|| Digest::of(token))
 }
 
 /// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]
@@ -37,15 +42,17 @@ impl VerifiedToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Scope;
+    use crate::identity::{CallerKind, Scope};
 
     #[test]
     fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
         let record = |status, expires_at| {
             Arc::new(CallerRecord {
+                kind: CallerKind::Token,
                 digest: Digest::of(b"t"),
                 label: String::new(),
                 owner: None,
+                team: None,
                 status,
                 scope: Scope::default(),
                 models: CallerRecord::all_models(),

@@ -1,7 +1,8 @@
 //! The APIs of those whose models come with agents, search and tasks.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, DELETE, GET, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, DELETE, GET, POST, WEBSOCKET};
 
 /// Mistral. Connectors hold credentials of other services, so that no scope opens them.
 pub(in crate::provider) static MISTRAL: [Rows; 11] = [

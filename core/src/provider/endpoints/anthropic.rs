@@ -1,7 +1,8 @@
 //! Anthropic's API.
 
 use crate::identity::Class::{Admin, Batches, Files, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, GET, POST, Rows};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, GET, POST};
 
 pub(in crate::provider) static ANTHROPIC: [Rows; 8] = [
     Rows(

@@ -1,7 +1,8 @@
 //! The APIs of gateways, whose requests name the model or the provider in the body.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, GET, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, GET, POST, WEBSOCKET};
 
 /// The OpenAI-compatible endpoint of the Cloudflare AI Gateway.
 pub(in crate::provider) static COMPAT: [Rows; 2] = [

@@ -1,7 +1,8 @@
 //! Google's APIs: Gemini and Vertex AI. Their methods are verbs behind a colon.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, GET, PATCH, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, GET, PATCH, POST, WEBSOCKET};
 
 pub(in crate::provider) static GEMINI: [Rows; 12] = [
     Rows(

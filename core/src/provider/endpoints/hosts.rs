@@ -1,7 +1,8 @@
 //! The APIs of those that serve models, most of them in OpenAI's form.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, DELETE, GET, PATCH, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, DELETE, GET, PATCH, POST, WEBSOCKET};
 
 pub(in crate::provider) static GROQ: [Rows; 7] = [
     Rows(

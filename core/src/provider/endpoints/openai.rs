@@ -1,7 +1,8 @@
 //! OpenAI's API, and Azure's of the same models.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, DELETE, GET, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, DELETE, GET, POST, WEBSOCKET};
 
 pub(in crate::provider) static OPENAI: [Rows; 10] = [
     Rows(

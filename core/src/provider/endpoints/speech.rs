@@ -1,7 +1,8 @@
 //! The APIs of those that speak and listen.
 
 use crate::identity::Class::{Admin, Batches, Files, FineTuning, Inference, Mint, Models, Stateful};
-use crate::provider::class::{ANY, GET, POST, Rows, WEBSOCKET};
+use crate::provider::class::Rows;
+use crate::provider::pattern::{ANY, GET, POST, WEBSOCKET};
 
 /// The telephones, tools and servers of agents act with credentials of the workspace: no scope opens them.
 pub(in crate::provider) static ELEVENLABS: [Rows; 10] = [

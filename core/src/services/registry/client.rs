@@ -100,6 +100,11 @@ impl Registry {
         changes.into_iter().chain(usage).collect()
     }
 
+    /// Tells whether the registry finds a token by its digest alone.
+    pub(crate) fn finds_by_digest(&self) -> bool {
+        self.policy.protocol == Protocol::Keyswap
+    }
+
     /// Tells whether a use of the token today is noted already.
     pub(crate) fn is_marked(&self, digest: &Digest, now: Moment) -> bool {
         self.state.try_borrow().is_ok_and(|state| state.usage.is_marked(digest, now))

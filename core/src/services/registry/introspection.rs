@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::found::Found;
 use super::record::{self, line, member, names};
 use crate::base::{Digest, Moment, UnixTime};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
 use crate::syntax::{FORM, json};
 
 /// Returns `token=…`, form-encoded (RFC 7662 section 2.1). The buffer has room for the longest encoding, so that no
@@ -52,9 +52,11 @@ pub(super) fn read(
     let (username, subject) = (text("username").ok()?, text("sub").ok()?);
     let label = text("label").ok()?.or_else(|| username.clone()).or(subject);
     let record = CallerRecord {
+        kind: CallerKind::Introspected,
         digest: *digest,
         label: label.unwrap_or_else(|| "introspected".to_owned()),
         owner: username.filter(|name| name.contains('@')),
+        team: None,
         status: TokenStatus::Active,
         scope: names("providers").ok()?.map_or_else(|| scope.clone(), Scope::read),
         models: names("models").ok()?.unwrap_or_else(CallerRecord::all_models),

@@ -12,8 +12,8 @@ use super::signed_record::{self, RecordFault};
 use super::{introspection, record};
 use crate::base::{Digest, Moment};
 use crate::host::{SlotKind, Store};
-use crate::identity::CallerRecord;
 use crate::identity::jwt::SignatureVerifier;
+use crate::identity::{CallerKind, CallerRecord};
 use crate::policy::Protocol;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Subject};
 use crate::services::resolution::{Accepted, FetchResults, Lookup, Resolution};
@@ -87,7 +87,7 @@ impl Registry {
             }
         }
         let is_of_token = matches!(key, LookupKey::Token(..));
-        // An introspection server knows tokens only.
+        // An introspection server knows tokens only, and none by its digest.
         if !key.is_plausible() || !(is_of_token || self.policy.protocol == Protocol::Keyswap) {
             return Lookup::Ready(None, None);
         }
@@ -249,7 +249,11 @@ impl Registry {
         if !is_fresh || !state.feed.believes(digest, shared.version, shared.as_of) {
             return None;
         }
-        let (record, _) = record::read(shared.record?, subject)?;
+        let (mut record, _) = record::read(shared.record?, subject)?;
+        // Shared memory holds the words of a record, and the protocol says whose they are.
+        if matches!(self.policy.protocol, Protocol::Introspection { .. }) {
+            record.kind = CallerKind::Introspected;
+        }
         Some(Held::new(Arc::new(record), shared.version, shared.asked_at, self.policy.positive))
     }
 

@@ -6,11 +6,11 @@
 use serde_json::{Map, Value};
 
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
 use crate::limit::RateLimit;
 use crate::policy;
 use crate::services::fetch::Subject;
-use crate::syntax::{is_line, json};
+use crate::syntax::{is_line, is_plain_name, json};
 
 /// The longest answer that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -27,22 +27,25 @@ pub(super) fn read(body: &[u8], subject: &Subject) -> Option<(CallerRecord, u64)
 pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)> {
     let Value::Object(members) = value else { return None };
     // An answer about another subject is malformed.
-    let (owner, label) = match subject {
+    let (kind, owner, label) = match subject {
         Subject::Token(digest) => {
             Digest::from_hex(members.get("sha256")?.as_str()?).filter(|it| it == digest)?;
-            (member(members, "owner", line).ok()?, Some(line(members.get("label")?)?))
+            let label = line(members.get("label")?)?;
+            (CallerKind::Token, member(members, "owner", line).ok()?, Some(label))
         }
         Subject::Person(email) => {
             members.get("email").filter(|told| told.as_str() == Some(email))?;
-            (Some(email.clone()), member(members, "label", line).ok()?)
+            (CallerKind::Person, Some(email.clone()), member(members, "label", line).ok()?)
         }
         _ => return None,
     };
     let version = member(members, "version", Value::as_u64).ok()?.unwrap_or_default();
     let record = CallerRecord {
+        kind,
         digest: subject.digest()?,
         label: label.or_else(|| owner.clone())?,
         owner,
+        team: member(members, "team", team).ok()?,
         status: match members.get("status").map_or(Some("active"), Value::as_str)? {
             "active" => TokenStatus::Active,
             "disabled" => TokenStatus::Disabled,
@@ -81,6 +84,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "email": email,
         "label": record.label,
         "owner": record.owner,
+        "team": record.team,
         "status": if record.status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": record.scope.entries(),
         "models": record.models,
@@ -114,6 +118,10 @@ pub(super) fn names(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(line).collect()
 }
 
+fn team(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| is_plain_name(text)).map(str::to_owned)
+}
+
 fn rate_limit(value: &Value) -> Option<RateLimit> {
     let per = policy::duration(value.get("per")?.as_str()?)?;
     RateLimit::per(value.get("requests")?.as_u64()?, per)
@@ -128,7 +136,7 @@ mod tests {
     fn whole() -> Value {
         json!({
             "sha256": Digest::of(b"t").to_hex(), "label": "alice-laptop", "owner": "alice@example.com",
-            "status": "active", "providers": ["openai"], "models": ["*"], "created_at": "2026-11-01T09:00:00Z",
+            "team": "research", "status": "active", "providers": ["openai"], "models": ["*"], "created_at": "2026-11-01T09:00:00Z",
             "expires_at": null, "rate_limit": {"requests": 100, "per": "60s"}, "version": 17, "new": {"x": [1]},
         })
     }
@@ -138,6 +146,7 @@ mod tests {
         let (record, version) =
             read(whole().to_string().as_bytes(), &Subject::Token(Digest::of(b"t"))).unwrap();
         assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
+        assert_eq!(record.team.as_deref(), Some("research"));
         assert_eq!(record.rate_limit, RateLimit::new(100, 60));
         let subject = Subject::Token(record.digest);
         assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
@@ -175,6 +184,10 @@ mod tests {
             change("/label", json!(7)),
             change("/label", json!("a\r\nb")),
             change("/owner", json!(["x"])),
+            change("/team", json!(["research"])),
+            change("/team", json!("")),
+            change("/team", json!("re search")),
+            change("/team", json!("r\u{e9}search")),
             change("/status", json!("Active")),
             change("/status", Value::Null),
             change("/providers", json!("openai")),

@@ -82,6 +82,7 @@ impl Operations for Remote {
                 "sha256": digest.to_hex(),
                 "label": new.label,
                 "owner": new.owner,
+                "team": new.team,
                 "providers": new.providers,
                 "expires_at": new.expires_at,
                 "status": status,
@@ -102,6 +103,10 @@ impl Operations for Remote {
 
     fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
         self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"status": status}))
+    }
+
+    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token> {
+        self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"team": team}))
     }
 
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
@@ -193,6 +198,8 @@ struct Patch {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     providers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<Vec<String>>,
@@ -204,8 +211,8 @@ struct Patch {
 
 impl From<UserPatch> for Patch {
     fn from(patch: UserPatch) -> Self {
-        let UserPatch { label, providers, models, status, rate_limit } = patch;
-        Self { label, providers, models, status, rate_limit }
+        let UserPatch { label, team, providers, models, status, rate_limit } = patch;
+        Self { label, team, providers, models, status, rate_limit }
     }
 }
 

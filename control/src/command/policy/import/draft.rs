@@ -34,6 +34,8 @@ pub(super) struct Token {
     label: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) team: Option<String>,
     pub(super) providers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<String>,
@@ -65,6 +67,7 @@ impl Token {
             sha256,
             label,
             owner: None,
+            team: None,
             providers,
             expires_at: None,
             rate_limit: None,
@@ -84,10 +87,10 @@ impl Token {
         self.notes.push(format!("disabled: {}", reason.as_ref()));
     }
 
-    /// Returns whether both permit the same. Labels and owners permit nothing.
+    /// Returns whether both permit the same. A label permits nothing, and an owner nothing in a policy without bindings.
     fn permits_as(&self, other: &Self) -> bool {
-        (&self.providers, &self.expires_at, &self.rate_limit, self.status)
-            == (&other.providers, &other.expires_at, &other.rate_limit, other.status)
+        (&self.team, &self.providers, &self.expires_at, &self.rate_limit, self.status)
+            == (&other.team, &other.providers, &other.expires_at, &other.rate_limit, other.status)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::limit::RateLimit;
-use keyswap_core::syntax::is_email;
+use keyswap_core::syntax::{is_email, is_plain_name};
 use serde_json::{Value, json};
 
 use super::draft::{Draft, Token, is_empty};
@@ -127,6 +127,10 @@ impl Keys<'_> {
         let email = key.pointer("/user/user_email").and_then(Value::as_str);
         let owner = [text("user_email"), email, text("user_id")];
         token.owner = owner.into_iter().flatten().find(|it| is_email(it)).map(str::to_owned);
+        token.team = text("team_id").filter(|it| is_plain_name(it)).map(str::to_owned);
+        if let (Some(team), None) = (text("team_id"), &token.team) {
+            token.note(format!("the team `{team}` is not imported: a name has letters, digits, `-` and `_`"));
+        }
         scope.notes.iter().for_each(|note| token.note(note));
         scope.faults.iter().for_each(|fault| token.disable(fault));
         if let Some(reason) = scope.restriction(self.widen) {

@@ -163,6 +163,10 @@ impl Environment for Passed {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         self.0.contains(name).then(|| b"value".to_vec())
     }
+
+    fn is_stand_in(&self) -> bool {
+        true
+    }
 }
 
 fn start(configuration: &[u8], environment: impl Environment + 'static) -> Result<Worker, PolicyErrors> {

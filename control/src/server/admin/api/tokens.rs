@@ -24,6 +24,7 @@ pub(super) struct New {
     #[serde(default)]
     label: String,
     owner: Option<String>,
+    team: Option<String>,
     #[serde(default)]
     providers: Vec<String>,
     #[serde(default)]
@@ -39,6 +40,8 @@ pub(super) struct New {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
+    #[serde(default, deserialize_with = "nullable")]
+    team: Option<Option<String>>,
     status: Option<Status>,
     #[serde(default, deserialize_with = "nullable")]
     expires_at: Option<Option<String>>,
@@ -59,6 +62,7 @@ struct Known {
     sha256: String,
     label: String,
     owner: Option<String>,
+    team: Option<String>,
     providers: Vec<String>,
     expires_at: Option<String>,
     status: Status,
@@ -82,7 +86,7 @@ pub(super) async fn create(
     Extension(actor): Extension<Actor>,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
-    let New { label, owner, providers, models, expires_at, rate_limit, token, sha256 } = new;
+    let New { label, owner, team, providers, models, expires_at, rate_limit, token, sha256 } = new;
     let source = match (token.map(SecretText::new), sha256) {
         (None, None) => Source::Mint,
         (Some(token), None) => Source::Custom(token),
@@ -92,7 +96,7 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };
-    let new = NewToken { label, owner, providers, models, expires_at, rate_limit };
+    let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
     let created = state.registry().create_token(source, new, &actor).await?;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
@@ -111,8 +115,8 @@ pub(super) async fn change(
     DigestSegment(digest): DigestSegment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
-    let Change { status, expires_at, rate_limit } = change;
-    let patch = TokenPatch { status, expires_at, rate_limit };
+    let Change { team, status, expires_at, rate_limit } = change;
+    let patch = TokenPatch { team, status, expires_at, rate_limit };
     Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
 }
 
@@ -123,8 +127,8 @@ pub(super) async fn import(
     Json(import): Json<Import>,
 ) -> Result<Answer<Value>, Problem> {
     let read = |Object(known): Object<Known>| {
-        let Known { sha256, label, owner, providers, expires_at, status } = known;
-        let new = NewToken { label, owner, providers, expires_at, ..NewToken::default() };
+        let Known { sha256, label, owner, team, providers, expires_at, status } = known;
+        let new = NewToken { label, owner, team, providers, expires_at, ..NewToken::default() };
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;

@@ -17,6 +17,8 @@ use crate::server::state::State;
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
     label: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    team: Option<Option<String>>,
     providers: Option<Vec<String>>,
     models: Option<Vec<String>>,
     status: Option<Status>,
@@ -53,8 +55,8 @@ pub(super) async fn change(
     Segment(email): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<User>, Problem> {
-    let Change { label, providers, models, status, rate_limit } = change;
-    let patch = UserPatch { label, providers, models, status, rate_limit };
+    let Change { label, team, providers, models, status, rate_limit } = change;
+    let patch = UserPatch { label, team, providers, models, status, rate_limit };
     Ok(Answer(state.registry().update_user(&email, patch, &actor).await?))
 }
 

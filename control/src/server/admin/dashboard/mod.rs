@@ -15,6 +15,7 @@ mod provider;
 mod rate_limit;
 mod shown_once;
 mod sign_in;
+mod team;
 mod time;
 mod token;
 mod tokens;

@@ -13,6 +13,7 @@ pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
         .route("/admin/tokens", get(tokens::list).post(tokens::create))
         .route("/admin/tokens/{sha256}", get(token::show))
         .route("/admin/tokens/{sha256}/status", post(token::set_status))
+        .route("/admin/tokens/{sha256}/team", post(token::set_team))
         .route("/admin/tokens/{sha256}/expiry", post(token::set_expiry))
         .route("/admin/tokens/{sha256}/rate-limit", post(token::set_rate_limit))
         .route("/admin/tokens/{sha256}/rotate", post(token::rotate))

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::change::{Change, form_page};
 use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::tokens::word;
-use super::{rate_limit, shown_once, time};
+use super::{rate_limit, shown_once, team, time};
 use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
@@ -27,6 +27,12 @@ pub(super) async fn show(
 pub(super) async fn set_status(change: Change<DigestSegment>) -> Result<Response, PageError> {
     let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
     let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
+    to_token(&change, updated).await
+}
+
+pub(super) async fn set_team(change: Change<DigestSegment>) -> Result<Response, PageError> {
+    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+    let updated = registry.set_token_team(digest, change.fields.text("team"), &change.actor).await;
     to_token(&change, updated).await
 }
 
@@ -109,6 +115,7 @@ fn facts(token: &Token) -> Markup {
             dt { "SHA-256" } dd { code { (token.digest.to_hex()) } }
             dt { "Ends in" } dd { @if token.last4.is_empty() { "unknown" } @else { code { "…" (token.last4) } } }
             dt { "Owner" } dd { (token.owner.as_deref().unwrap_or("none")) }
+            dt { "Team" } dd { (token.team.as_deref().unwrap_or("none")) }
             dt { "Providers" } dd { (token.providers.join(", ")) }
             dt { "Models" } dd { (if token.models == ["*"] { "all".to_owned() } else { token.models.join(", ") }) }
             dt { "Rate limit" } dd { @if let Some(limit) = token.rate_limit { (limit) } @else { "the policy's" } }
@@ -133,6 +140,13 @@ fn forms(token: &Token) -> Markup {
                 h2 { "Status" }
                 p { "Requests with a disabled token are refused until it is enabled." }
                 (toggle(&format!("{address}/status"), token.status, &token.label))
+            }
+            section .card {
+                h2 { "Team" }
+                form method="post" action={ (address) "/team" } {
+                    (team::input(token.team.as_deref().unwrap_or_default()))
+                    div .actions { button { "Set team" } }
+                }
             }
             section .card {
                 h2 { "Expiry" }

@@ -10,14 +10,14 @@ use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::list::{List, Wanted, filter};
-use super::{provider, rate_limit, shown_once, time};
+use super::{provider, rate_limit, shown_once, team, time};
 use crate::registry::{Actor, Created, Listing, NewToken, SecretText, Source, Status, Token};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
 use crate::server::state::State;
 
-const COLUMNS: [&str; 8] =
-    ["Label", "Owner", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
+const COLUMNS: [&str; 9] =
+    ["Label", "Owner", "Team", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
 
 pub(super) async fn list(
     Extract(state): Extract<State>,
@@ -36,6 +36,7 @@ pub(super) async fn create(
         let new = NewToken {
             label: fields.text("label").to_owned(),
             owner: fields.some("owner"),
+            team: fields.some("team"),
             providers: provider::providers(&fields),
             models: fields.list("models"),
             expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
@@ -99,6 +100,7 @@ fn new_form(fields: &Fields) -> Markup {
             label { "Label" input name="label" autocomplete="off" maxlength="64" required value=(fields.text("label")); }
             label { "Owner" span .hint { "an email address" }
                 input type="email" name="owner" autocomplete="off" value=(fields.text("owner")); }
+            (team::input(fields.text("team")))
             (provider::inputs(&provider::providers(fields), &fields.list("models")))
             label { "Expires" span .hint { "in UTC; empty: never" }
                 input type="datetime-local" name="expires_at" value=(fields.text("expires_at")); }
@@ -117,6 +119,7 @@ fn row(token: &Token) -> Markup {
         tr class=[(word == "expired").then_some("over")] {
             th scope="row" { a href=(address) { (token.label) } }
             td data-label="Owner" { (token.owner.as_deref().unwrap_or("–")) }
+            td data-label="Team" { (token.team.as_deref().unwrap_or("–")) }
             td data-label="Ends in" { code { @if token.last4.is_empty() { "–" } @else { "…" (token.last4) } } }
             td data-label="Providers" { (token.providers.join(", ")) }
             td data-label="Status" { (badge(word)) }

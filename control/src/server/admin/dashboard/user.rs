@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::{Change, form_page};
 use super::layout::{PageError, Place, alert, badge, page, toggle};
-use super::{provider, rate_limit};
+use super::{provider, rate_limit, team};
 use crate::registry::{Actor, RegistryError, User, UserPatch};
 use crate::server::extract::Segment;
 use crate::server::problem::Problem;
@@ -26,6 +26,7 @@ pub(super) async fn change(change: Change<Segment>) -> Result<Response, PageErro
     let fields = &change.fields;
     let patch = fields.rate_limit().map(|limit| UserPatch {
         label: Some(fields.text("label").to_owned()),
+        team: Some(fields.some("team")),
         providers: Some(provider::providers(fields)),
         models: Some(fields.list("models")),
         rate_limit: Some(limit),
@@ -85,6 +86,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             h2 { "Rights" }
             form .grid method="post" action=(address) {
                 label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
+                (team::input(user.team.as_deref().unwrap_or_default()))
                 (provider::inputs(&user.providers, &user.models))
                 (rate_limit::inputs((&requests, &per)))
                 div .actions { button .primary { "Save" } }

@@ -10,7 +10,7 @@ use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::list::{List, Wanted, filter};
-use super::{provider, rate_limit, user};
+use super::{provider, rate_limit, team, user};
 use crate::registry::{Actor, NewUser, User};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
@@ -32,6 +32,7 @@ pub(super) async fn create(
         let new = NewUser {
             email: fields.text("email").trim().to_owned(),
             label: fields.some("label"),
+            team: fields.some("team"),
             providers: provider::providers(&fields),
             models: fields.list("models"),
             rate_limit: fields.rate_limit()?,
@@ -55,7 +56,7 @@ async fn answer(
     let users = state.registry().users(&wanted.listing()).await?;
     let list = List {
         names: ("user", "users"),
-        columns: &["Email", "Name", "Providers", "Status", "Actions"],
+        columns: &["Email", "Name", "Team", "Providers", "Status", "Actions"],
         rows: users.items.iter().map(row).collect(),
         total: Some(users.total),
         address: "/admin/users",
@@ -71,6 +72,7 @@ async fn answer(
             form .grid method="post" action="/admin/users" {
                 label { "Email" input type="email" name="email" autocomplete="off" required value=(fields.text("email")); }
                 label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
+                (team::input(fields.text("team")))
                 (provider::inputs(&provider::providers(fields), &fields.list("models")))
                 (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
                 div .actions { button .primary { "Create user" } }
@@ -88,6 +90,7 @@ fn row(user: &User) -> Markup {
         tr {
             th scope="row" { a href=(address) { (user.email) } }
             td data-label="Name" { (user.label.as_deref().unwrap_or("–")) }
+            td data-label="Team" { (user.team.as_deref().unwrap_or("–")) }
             td data-label="Providers" { (user.providers.join(", ")) }
             td data-label="Status" { (badge(user.status.name())) }
             td data-label="Actions" { (toggle(&format!("{address}/status"), user.status, &user.email)) }

@@ -1,0 +1,157 @@
+//! Findings about credentials that callers share, and about those that they have for themselves.
+//!
+//! Callers that only a registry knows are in no policy, so these findings say nothing of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::credentials::Source;
+use super::document::Policy;
+use super::findings::Findings;
+use super::lint::Lint;
+use super::reader::printable;
+use super::registry::Protocol;
+use crate::identity::jwt::{Issuer, Principals};
+use crate::identity::{CallerRecord, Class, Scope, TokenStatus};
+use crate::provider::{BindingKind, Provider};
+
+/// The classes of endpoints at which callers find what others keep there.
+const OF_OBJECTS: [Class; 4] = [Class::Files, Class::Batches, Class::FineTuning, Class::Stateful];
+
+/// The callers that reach the objects of one credential, in words.
+#[derive(Default)]
+struct Sharers {
+    named: BTreeSet<String>,
+    /// Set where there are several, whom the policy does not name.
+    are_several: bool,
+}
+
+impl Policy {
+    /// Finds credentials by which several teams or owners reach each other's objects at a provider.
+    pub(super) fn lint_sharing(&self, findings: &mut Findings) {
+        for provider in self.enabled_providers() {
+            for (credential, sharers) in self.sharers(provider) {
+                if sharers.are_several || sharers.named.len() > 1 {
+                    let named: Vec<String> = sharers.named.into_iter().collect();
+                    let detail = format!("{credential}: {}", named.join(", "));
+                    findings.add_with(Lint::ObjectsShared, format!("providers.{}", provider.id), &detail);
+                }
+            }
+        }
+    }
+
+    /// Returns the callers that reach objects at the provider, by credential.
+    fn sharers(&self, provider: &Provider) -> BTreeMap<String, Sharers> {
+        let mut by_credential: BTreeMap<String, Sharers> = BTreeMap::new();
+        let mut add = |record: Option<&CallerRecord>, words: String| {
+            for credential in self.credentials_of(provider, record) {
+                let sharers = by_credential.entry(credential).or_default();
+                sharers.named.insert(words.clone());
+                sharers.are_several |= record.is_none();
+            }
+        };
+        let tokens = self.tokens.iter().filter(|token| token.status == TokenStatus::Active);
+        for token in tokens.filter(|token| opens_objects(&token.scope, provider)) {
+            add(Some(token), words(token));
+        }
+        for person in self.people.values() {
+            let opens = |issuer: &Issuer| {
+                let both = issuer.scope().map(|scope| scope.and(&person.scope));
+                opens_objects(both.as_ref().unwrap_or(&person.scope), provider)
+            };
+            if self.issuers.iter().any(opens) {
+                add(Some(person), words(person));
+            }
+        }
+        let admits_all = |issuer: &&Issuer| issuer.principals() == Principals::Any;
+        for issuer in self.issuers.iter().filter(admits_all) {
+            if issuer.scope().is_some_and(|scope| opens_objects(scope, provider)) {
+                add(None, format!("all subjects of the issuer `{}`", issuer.name()));
+            }
+        }
+        if let Some(Protocol::Introspection { scope, .. }) = self.registry.as_ref().map(|it| &it.protocol)
+            && opens_objects(scope, provider)
+        {
+            add(None, "all tokens of `registry.introspection`".to_owned());
+        }
+        by_credential
+    }
+
+    /// Returns the credentials, in words, with which the requests of a caller may go. `None` is a caller that is not
+    /// bound.
+    fn credentials_of(&self, provider: &Provider, record: Option<&CallerRecord>) -> Vec<String> {
+        if !self.needs_key(provider) {
+            return vec!["the key at the gateway".to_owned()];
+        }
+        let bound = record.and_then(|record| provider.keys.bindings.find(record));
+        let names: Vec<&str> = match bound {
+            Some((.., name)) => vec![name],
+            None => provider.keys.members.iter().map(|(name, _)| name.as_str()).collect(),
+        };
+        let is_shared = |name: &&str| {
+            let mut sources = self.credentials.chains().filter(|(other, _)| other == name);
+            // A caller's own identity is nobody else's credential.
+            sources.any(|(_, chain)| chain.iter().any(|it| !matches!(it, Source::RequestHeader(_))))
+        };
+        names.into_iter().filter(is_shared).map(|name| format!("`{name}`")).collect()
+    }
+
+    /// Finds bindings of callers that never use the provider.
+    pub(super) fn lint_bindings(&self, findings: &mut Findings) {
+        for provider in self.enabled_providers() {
+            for (kind, name, _) in provider.keys.bindings.iter() {
+                if !self.may_be_of_unknown(kind, provider) && !self.is_of_known(kind, name, provider) {
+                    let place =
+                        format!("providers.{}.bindings.{}.{}", provider.id, kind.member(), printable(name));
+                    findings.add(Lint::BindingUnmatched, place);
+                }
+            }
+        }
+    }
+
+    /// Returns whether callers that the policy does not name may have a binding of this kind.
+    fn may_be_of_unknown(&self, kind: BindingKind, provider: &Provider) -> bool {
+        let admits = |issuer: &Issuer| {
+            issuer.principals() == Principals::Any
+                && issuer.scope().is_none_or(|scope| scope.has(&provider.id))
+        };
+        let admits_all = self.issuers.iter().any(admits);
+        match (kind, self.registry.as_ref().map(|registry| &registry.protocol)) {
+            (BindingKind::Token, protocol) => protocol.is_some(),
+            (BindingKind::Person, Some(Protocol::Keyswap)) => !self.issuers.is_empty(),
+            (BindingKind::Owner | BindingKind::Team, Some(Protocol::Keyswap)) => true,
+            (BindingKind::Person | BindingKind::Owner, _) => admits_all,
+            (BindingKind::Team, _) => false,
+        }
+    }
+
+    /// Returns whether a token or a person of the policy has this binding, and may use the provider.
+    fn is_of_known(&self, kind: BindingKind, name: &str, provider: &Provider) -> bool {
+        let has = |record: &CallerRecord| {
+            let binding = provider.keys.bindings.find(record);
+            record.scope.has(&provider.id)
+                && binding.is_some_and(|(other, its_name, _)| (other, its_name) == (kind, name))
+        };
+        let mut people = self.people.values().filter(|_| !self.issuers.is_empty());
+        self.tokens.iter().any(has) || people.any(|person| has(person))
+    }
+
+    /// Returns whether an address in a JWT may choose a credential.
+    pub(super) fn binds_addresses(&self) -> bool {
+        let bindings = self.enabled_providers().flat_map(|provider| provider.keys.bindings.iter());
+        bindings.into_iter().any(|(kind, ..)| kind != BindingKind::Token)
+    }
+}
+
+fn opens_objects(scope: &Scope, provider: &Provider) -> bool {
+    let open = scope.classes(&provider.id);
+    OF_OBJECTS.into_iter().any(|class| open.has(class))
+}
+
+/// Returns the party that a caller belongs to: its team, else its owner, else itself.
+fn words(record: &CallerRecord) -> String {
+    match (&record.team, &record.owner) {
+        (Some(team), _) => format!("the team `{team}`"),
+        (None, Some(owner)) => format!("`{}`", owner.to_ascii_lowercase()),
+        (None, None) => format!("the token `{}`", record.label),
+    }
+}
