@@ -215,7 +215,14 @@ fn the_number_changes_when_each_signer_says_so_or_the_owner_of_the_database() {
     assert!(desk.sign("alice", &["publish", "prod", &desk.next]).stdout.contains("is proposed"));
     let run = lower("bob");
     assert!(run.code == 0 && run.stdout.starts_with("prod: version 2 of the keys: "), "{}", run.all());
+    // Whoever still requires two does not publish with one.
     let run = desk.sign("alice", &["publish", "prod", &desk.next]);
+    let said = "your keys require 2 signatures, the registry requires 1, and nothing was signed";
+    assert!(run.code == 1 && run.stderr.contains(said), "{}", run.all());
+    let team: Value = serde_json::from_str(&std::fs::read_to_string(&desk.team).unwrap()).unwrap();
+    let keys = desk.folder.file("keys.json", json!({"keys": team["keys"]}).to_string());
+    let key = desk.path("alice.key");
+    let run = desk.run(&["policy", "publish", "prod", &desk.next, "--key", &key, "--keys", &keys]);
     assert!(run.code == 0 && !run.stdout.contains("proposed"), "{}", run.all());
     // Without a key, for the owner of the database.
     let trust =

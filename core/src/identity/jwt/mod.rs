@@ -35,7 +35,7 @@ pub use self::jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES, NoKey};
 pub use self::jws::{JwsError, MAX_TOKEN_BYTES, UnverifiedJws};
 pub use self::pure_rust::PureRust;
 pub use self::quorum::Quorum;
-pub(crate) use self::quorum::Signed;
+pub(crate) use self::quorum::Tally;
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 pub use self::signatures::{JwsSignatures, MAX_SIGNATURES};
 pub(crate) use self::unverified::expiry_of;

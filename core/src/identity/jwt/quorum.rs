@@ -17,7 +17,7 @@ pub struct Quorum {
 }
 
 /// A payload, and the keys of a quorum that have signed it.
-pub(crate) struct Signed {
+pub(crate) struct Tally {
     /// The payload. It is trusted only where enough keys have signed it.
     pub(crate) payload: Vec<u8>,
     /// The names of the keys, in the order of their signatures. Each key is there once.
@@ -65,7 +65,7 @@ impl Quorum {
         typ: &str,
         longest: usize,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<Signed, JwsError> {
+    ) -> Result<Tally, JwsError> {
         let (mut payload, mut signed_by, mut is_uncertain) = (Vec::new(), Vec::new(), false);
         let (mut found, mut places): (Vec<&[u8]>, Vec<usize>) = (Vec::new(), Vec::new());
         for (place, text) in jws.compact().enumerate() {
@@ -86,6 +86,6 @@ impl Quorum {
             }
             payload = one.into_unverified_payload();
         }
-        Ok(Signed { payload, signed_by, jws: jws.only(&places), is_uncertain })
+        Ok(Tally { payload, signed_by, jws: jws.only(&places), is_uncertain })
     }
 }

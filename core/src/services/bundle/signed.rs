@@ -10,7 +10,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::base::{Digest, UnixTime};
-use crate::identity::jwt::{JwkSet, JwsSignatures, Quorum, SignatureVerifier, Signed, UnverifiedJws};
+use crate::identity::jwt::{JwkSet, JwsSignatures, Quorum, SignatureVerifier, Tally, UnverifiedJws};
 use crate::policy::{PolicyErrors, RolloutPolicy};
 use crate::syntax::json;
 
@@ -209,7 +209,7 @@ impl Agreed {
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, BundleError> {
         let signed = signers.verify(jws, typ, MAX_BUNDLE_BYTES, verifier);
-        let Signed { payload, signed_by, jws, is_uncertain } = signed.map_err(|_| BundleError::Form)?;
+        let Tally { payload, signed_by, jws, is_uncertain } = signed.map_err(|_| BundleError::Form)?;
         if signed_by.len() >= signers.required() {
             return Ok(Self { payload, signed_by, jws });
         }

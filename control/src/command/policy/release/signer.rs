@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use serde_json::json;
 
@@ -56,7 +56,11 @@ impl Signer {
         let keys = with_own(&key, self.keys.as_deref())?;
         let registry = self.target.open_or_make()?;
         let is_known = registry.policies()?.iter().any(|revision| revision.name == self.name);
-        let revisions = if is_known { registry.policy(&self.name)?.revisions } else { Vec::new() };
+        let status = if is_known { Some(registry.policy(&self.name)?) } else { None };
+        let (revisions, signers) = status.map_or_else(Default::default, |it| (it.revisions, it.signers));
+        if let Some(signers) = signers {
+            require_as_many(&SignerKeys::of(signers.keys)?, &keys)?;
+        }
         let (mut newest, mut unsigned) = (None, Vec::new());
         for revision in &revisions {
             newest = Verified::fetch(&*registry, &self.name, revision.revision, &keys)?;
@@ -115,4 +119,17 @@ impl Opened {
             visible(&told.name)
         );
     }
+}
+
+/// Returns an error if the registry requires fewer signatures than the keys of the operator. It would put a revision in
+/// force that data planes with that number refuse. What it tells is trusted no further.
+fn require_as_many(told: &SignerKeys, own: &SignerKeys) -> anyhow::Result<()> {
+    ensure!(
+        told.required() >= own.required(),
+        "your keys require {} signatures, the registry requires {}, and nothing was signed: register yours with \
+         `keyswap policy trust`",
+        own.required(),
+        told.required()
+    );
+    Ok(())
 }
