@@ -110,7 +110,7 @@ async fn a_revision_is_served_once_enough_keys_have_signed_it(database: &Databas
     let audit = registry.audit(&Listing::default()).await.unwrap().items;
     let told: Vec<&Value> =
         audit.iter().filter(|it| it.action == "policy.publish").map(|it| &it.detail["signed_by"]).collect();
-    assert_eq!(told, [&json!(["b", "a"]), &json!(["a", "b"])]);
+    assert_eq!(told, [&json!(["a", "b"]); 2], "the proposal has the signature of a");
 }
 
 async fn a_new_proposal_replaces_an_unfinished_one_and_signatures_are_gathered(database: &Database) {
@@ -124,7 +124,7 @@ async fn a_new_proposal_replaces_an_unfinished_one_and_signatures_are_gathered(d
     assert_eq!(proposed_by(&registry).await, Some(vec!["c".to_owned()]));
     assert_eq!(add(&registry, &sign(&c, &old)).await, Err("stale_proposal"));
     assert_eq!(add(&registry, &sign(&b, &new)).await, Ok(false));
-    // Whoever posts the first signature again loses none of the others.
+    // A caller that posts the first signature again loses none of the others.
     publish(&registry, &sign(&c, &new), &team).await.unwrap();
     assert_eq!(proposed_by(&registry).await, Some(vec!["c".to_owned(), "b".to_owned()]));
     assert_eq!(add(&registry, &sign(&a, &new)).await, Ok(true));

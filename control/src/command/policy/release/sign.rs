@@ -62,15 +62,12 @@ impl Sign {
 
     fn show(&self, opened: &Opened, proposal: &Verified) -> anyhow::Result<()> {
         let after = Read { document: &proposal.document, policy: &proposal.policy };
-        let shown = match &opened.newest {
-            Some(newest) => {
-                let before = Read { document: &newest.document, policy: &newest.policy };
-                format!("from revision {}:\n{}", newest.revision, changes(before, after))
-            }
-            None => {
-                let document = serde_saphyr::to_string(&proposal.document.clone().into_value())?;
-                format!("the first policy:\n{}", visible_lines(document.trim_end()))
-            }
+        let shown = if let Some(newest) = &opened.newest {
+            let before = Read { document: &newest.document, policy: &newest.policy };
+            format!("from revision {}:\n{}", newest.revision, changes(before, after))
+        } else {
+            let document = serde_saphyr::to_string(&proposal.document.clone().into_value())?;
+            format!("the first policy:\n{}", visible_lines(document.trim_end()))
         };
         if !opened.unsigned.is_empty() {
             let words = unsigned(&self.signer.name, &opened.unsigned, opened.keys.required());

@@ -113,7 +113,7 @@ impl Status {
             Format::Human => {
                 let mut text = revisions(&policy.revisions).to_text();
                 for line in policy.signatures() {
-                    text.push_str("\n");
+                    text.push('\n');
                     text.push_str(&line);
                 }
                 if policy.planes.is_empty() {
