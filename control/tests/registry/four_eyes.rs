@@ -246,8 +246,8 @@ async fn a_server_takes_proposals_and_signatures(database: &Database) {
     assert!(page.contains("once 2 of these keys have signed it"), "{page}");
     let (status, told) = send(Method::POST, path, json!({"bundle": by_b})).await;
     assert_eq!((status, &told["signed_by"]), (201, &json!(["a", "b"])));
-    let served = server.get("/v1/policies/prod?plane=p").send().await.unwrap();
-    assert_eq!(served.headers()["content-type"], "application/jose+json");
-    assert_eq!(served.text().await.unwrap(), registry.bundle("prod", None).await.unwrap().1);
+    let answer = server.get("/v1/policies/prod?plane=p").send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/jose+json");
+    assert_eq!(answer.text().await.unwrap(), registry.bundle("prod", None).await.unwrap().1);
     assert_eq!(send(Method::GET, path, json!({})).await.0, 404);
 }
