@@ -111,7 +111,7 @@ impl<'a> Decision<'a> {
             verdict,
             facts: Facts { checks, provider, class, principal, record_source },
             response,
-            follow_up: FollowUp { refresh, sent, minting, admitted, ..FollowUp::default() },
+            follow_up: FollowUp { refresh, sent, admitted, minting, ..FollowUp::default() },
         }
     }
 
