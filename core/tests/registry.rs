@@ -343,7 +343,8 @@ fn a_404_in_other_words_than_the_registrys_says_nothing_of_a_token() {
 fn an_answer_does_not_tell_whether_a_token_exists() {
     const OTHER: &str = "never-seen-token-0123456789";
     let digest = |token: &str| Digest::of(token.as_bytes()).to_hex();
-    let disabled = json!({"sha256": digest(TOKEN), "label": "l", "providers": ["openai"], "status": "disabled"});
+    let disabled =
+        json!({"sha256": digest(TOKEN), "label": "l", "providers": ["openai"], "status": "disabled"});
     let of_policy = registry_policy(&json!({"registry": null, "tokens": [disabled]}));
     let of_registry = |path: &str| {
         if path.ends_with(&digest(TOKEN)) { Answer(200, disabled.to_string()) } else { Answer::unknown() }
