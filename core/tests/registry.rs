@@ -5,6 +5,8 @@ mod support;
 
 use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::Verdict;
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 use support::worker::{
     Answer, Kind, TOKEN, Worker, active, at, at_ms, inactive, introspection, keyswap, kinds, known,
@@ -334,5 +336,38 @@ fn a_404_in_other_words_than_the_registrys_says_nothing_of_a_token() {
         let expect = if kind == "keyswap" { 401 } else { 503 };
         let worker = Worker::new(&policy);
         assert_eq!(worker.ask(&MemoryStore::default(), TOKEN, at(0), &unknown), expect, "{kind}");
+    }
+}
+
+#[test]
+fn an_answer_does_not_tell_whether_a_token_exists() {
+    const OTHER: &str = "never-seen-token-0123456789";
+    let digest = |token: &str| Digest::of(token.as_bytes()).to_hex();
+    let disabled =
+        json!({"sha256": digest(TOKEN), "label": "l", "providers": ["openai"], "status": "disabled"});
+    let of_policy = registry_policy(&json!({"registry": null, "tokens": [disabled]}));
+    let of_registry = |path: &str| {
+        if path.ends_with(&digest(TOKEN)) { Answer(200, disabled.to_string()) } else { Answer::unknown() }
+    };
+    let rows: [(&str, Value, &dyn Fn(&str) -> Answer); 3] = [
+        ("a policy", of_policy, &nobody_is_asked),
+        ("a registry", keyswap(), &of_registry),
+        ("introspection", introspection(), &inactive),
+    ];
+    for (what, policy, service) in rows {
+        let (worker, store) = (Worker::new(&policy), MemoryStore::default());
+        let reply = |token: &str| {
+            let authorization = format!("Bearer {token}");
+            let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+            let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
+            worker.decide(&store, &head, at(0), service, |decision| match &decision.verdict {
+                Verdict::Reply(_, reply) => reply.clone(),
+                _ => panic!("{what}: `{token}` is let in"),
+            })
+        };
+        // Whatever the order, and whatever is cached by then.
+        let first = reply(OTHER);
+        assert_eq!(first, reply(TOKEN), "{what}");
+        assert_eq!(first, reply(OTHER), "{what}");
     }
 }

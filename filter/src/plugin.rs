@@ -123,7 +123,9 @@ impl Plugin {
         if ended.is_empty() {
             return;
         }
-        ended.iter().for_each(|request| stream::end(request));
+        for request in ended {
+            stream::end(&request);
+        }
         self.be_effective();
     }
 

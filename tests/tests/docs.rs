@@ -33,6 +33,24 @@ fn the_generated_parts_of_the_documents_are_current() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_promise_names_a_test_that_exists() -> Result<()> {
+    let text = page("SECURITY.md")?.text;
+    let promises = text.split_once("## Promises").and_then(|(_, rest)| rest.split_once("## Limits"));
+    let (promises, _) = promises.context("SECURITY.md has promises and limits")?;
+    let promises: Vec<&str> = promises.split("\n- ").skip(1).collect();
+    ensure!(promises.len() > 30, "{} promises", promises.len());
+    for promise in promises {
+        let named: Vec<&str> = promise.split('`').skip(1).step_by(2).collect();
+        let mut tests = named.into_iter().filter(|name| name.contains("tests/")).peekable();
+        ensure!(tests.peek().is_some(), "this promise names no test: {promise}");
+        for test in tests {
+            ensure!(tools::project_root().join(test).exists(), "`{test}` does not exist");
+        }
+    }
+    Ok(())
+}
+
 /// Runs the commands of a document in one shell, which keeps variables and jobs between them.
 fn run_commands(page: &Page, path: &std::ffi::OsStr) -> Result<()> {
     let script = docs::scripts(&page.text).concat();

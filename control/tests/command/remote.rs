@@ -109,8 +109,11 @@ fn is_now(word: &str) -> bool {
 fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
     let mut twins = Twins::new();
     let files = Folder::new();
-    let disabled =
-        format!("  - {{sha256: '{}', label: old, providers: [openai], status: disabled}}\n", "1".repeat(64));
+    let disabled = format!(
+        "  - {{sha256: '{}', label: old, owner: o@acme.example, team: research, providers: [openai], status: disabled, \
+         expires_at: 2030-01-01T00:00:00Z, rate_limit: {{requests: 5, per: 1s}}}}\n",
+        "1".repeat(64)
+    );
     let file = files.file("policy.yaml", policy(&disabled));
     let known = "5".repeat(64);
     let cases: &[(&[&str], &str, i32)] = &[

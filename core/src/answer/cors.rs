@@ -202,7 +202,7 @@ mod tests {
             (&[websocket], false, false),
             (&[websocket, ("sec-fetch-site", "same-origin")], false, false),
             (&[websocket, ("origin", "https://app.example")], true, false),
-            (&[websocket, ("origin", "https://llm.example")], true, true),
+            (&[websocket, ("origin", "https://llm.example")], false, false),
             (&[websocket, ("origin", "https://evil.example")], false, false),
         ] {
             assert_eq!(may_use(&app, "llm.example", lines), if_listed, "listed: {lines:?}");

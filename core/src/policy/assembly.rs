@@ -32,7 +32,7 @@ use crate::syntax::json;
 
 /// The version of the document that this engine reads.
 const VERSION: &str = "keyswap/v1";
-/// What a caller loses with the right to it: new requests, or those that are under way as well.
+/// Extents of a revocation: new requests, or those that are under way as well.
 const REVOKED: [(&str, bool); 2] = [("requests", false), ("streams", true)];
 
 impl Policy {

@@ -325,3 +325,22 @@ pub(crate) fn status(decision: &Decision<'_>) -> u16 {
 pub(crate) fn answered(store: &dyn Store, exchange: &Exchange, now: Moment, answer: &[(&'static str, &str)]) {
     exchange.answered(&OfUpstream(answer), now, store);
 }
+
+impl Worker {
+    /// Looks again at the caller of an exchange, until no call is left to make. Returns the metric of its end.
+    pub(crate) fn look_again(
+        &self,
+        store: &dyn Store,
+        exchange: &Exchange,
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer,
+    ) -> Option<String> {
+        let look = || self.inner.in_force(store).look_again(exchange, now, store);
+        let (ended, fetches) = look();
+        for fetch in &fetches {
+            self.call(fetch, now, store, service);
+        }
+        let ended = if ended.is_none() && !fetches.is_empty() { look().0 } else { ended };
+        ended.map(|observation| observation.metric)
+    }
+}

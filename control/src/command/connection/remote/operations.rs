@@ -78,13 +78,17 @@ impl Operations for Remote {
 
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>> {
         let known = |KnownToken { digest, new, status }: KnownToken| {
+            // Every field by name: one that is left out would be dropped in silence, and a restriction with it.
+            let NewToken { label, owner, team, providers, models, expires_at, rate_limit } = new;
             json!({
                 "sha256": digest.to_hex(),
-                "label": new.label,
-                "owner": new.owner,
-                "team": new.team,
-                "providers": new.providers,
-                "expires_at": new.expires_at,
+                "label": label,
+                "owner": owner,
+                "team": team,
+                "providers": providers,
+                "models": models,
+                "expires_at": expires_at,
+                "rate_limit": rate_limit,
                 "status": status,
             })
         };

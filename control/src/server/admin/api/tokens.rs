@@ -64,7 +64,10 @@ struct Known {
     owner: Option<String>,
     team: Option<String>,
     providers: Vec<String>,
+    #[serde(default)]
+    models: Vec<String>,
     expires_at: Option<String>,
+    rate_limit: Option<RateLimit>,
     status: Status,
 }
 
@@ -127,8 +130,8 @@ pub(super) async fn import(
     Json(import): Json<Import>,
 ) -> Result<Answer<Value>, Problem> {
     let read = |Object(known): Object<Known>| {
-        let Known { sha256, label, owner, team, providers, expires_at, status } = known;
-        let new = NewToken { label, owner, team, providers, expires_at, ..NewToken::default() };
+        let Known { sha256, label, owner, team, providers, models, expires_at, rate_limit, status } = known;
+        let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
