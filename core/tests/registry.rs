@@ -349,12 +349,9 @@ fn an_answer_does_not_tell_whether_a_token_exists() {
     let of_registry = |path: &str| {
         if path.ends_with(&digest(TOKEN)) { Answer(200, disabled.to_string()) } else { Answer::unknown() }
     };
-    let rows: [(&str, Value, &dyn Fn(&str) -> Answer); 3] = [
-        ("a policy", of_policy, &nobody_is_asked),
-        ("a registry", keyswap(), &of_registry),
-        ("introspection", introspection(), &inactive),
-    ];
-    for (what, policy, service) in rows {
+    let services: [&dyn Fn(&str) -> Answer; 3] = [&nobody_is_asked, &of_registry, &inactive];
+    let policies = [("a policy", of_policy), ("a registry", keyswap()), ("introspection", introspection())];
+    for ((what, policy), service) in policies.into_iter().zip(services) {
         let (worker, store) = (Worker::new(&policy), MemoryStore::default());
         let reply = |token: &str| {
             let authorization = format!("Bearer {token}");
