@@ -8,6 +8,14 @@ use tempfile::TempDir;
 
 use crate::{builds::KEYSWAP, envoy::Setup, registry::Registry, standin::Standin, testbed::Testbed};
 
+/// Executes a statement in an SQLite file.
+const WRITE: &str = "
+import json, sqlite3, sys
+database, statement, values = sys.argv[1:]
+with sqlite3.connect(database, timeout=30) as connection:
+    connection.execute(statement, json.loads(values))
+";
+
 /// A publisher: a registry, a key, and the command.
 pub struct Desk {
     /// The registry.
@@ -80,6 +88,21 @@ impl Desk {
             .registry(self.registry.address())
             .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
             .concurrency(2)
+    }
+
+    /// Executes a statement in the registry's database, past the registry.
+    pub fn write(&self, statement: &str, values: &Value) -> Result<()> {
+        let database = self.registry.database().trim_start_matches("sqlite://");
+        let values = values.to_string();
+        let done = Command::new("python3").args(["-c", WRITE, database, statement, &values]).output()?;
+        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Ok(())
+    }
+
+    /// Replaces the registered keys of [`Self::NAME`] in the registry's database.
+    pub fn replace_signers(&self, keys: &str) -> Result<()> {
+        let statement = "UPDATE policy_signers SET keys = ?, version = version + 1 WHERE name = ?";
+        self.write(statement, &json!([keys, Self::NAME]))
     }
 
     /// Returns the last reports of the data planes.

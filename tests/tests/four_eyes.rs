@@ -1,7 +1,5 @@
 //! Policies that two keys must sign, against an attacker that holds the registry, its database and one of the keys.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{Desk, Envoy, Request, Standin, Testbed, until};
@@ -9,17 +7,9 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 
-/// Executes a statement past the registry.
-const WRITE: &str = "
-import json, sqlite3, sys
-database, statement, values = sys.argv[1:]
-with sqlite3.connect(database, timeout=30) as connection:
-    connection.execute(statement, json.loads(values))
-";
 const REVISION: &str =
     "INSERT INTO policy_revisions (name, revision, bundle, digest, sha256, published_at, published_by)
     SELECT 'prod', ?, jws, ?, ?, 1, 'admin' FROM policy_proposals WHERE kind = 'revision'";
-const SIGNERS: &str = "UPDATE policy_signers SET keys = ?, version = version + 1 WHERE name = 'prod'";
 
 /// The desk of two people, each with a key. The data planes need both.
 struct Team {
@@ -59,14 +49,6 @@ impl Team {
         self.run(key, &["sign", Desk::NAME, "--wait", "30s"]).map(drop)
     }
 
-    fn write(&self, statement: &str, values: &Value) -> Result<()> {
-        let database = self.desk.registry.database().trim_start_matches("sqlite://");
-        let done =
-            Command::new("python3").args(["-c", WRITE, database, statement, &values.to_string()]).output()?;
-        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        Ok(())
-    }
-
     /// Waits for a data plane that reports this problem and runs this revision.
     fn until_reported(&self, running: &Value, problem: &Value) -> Result<()> {
         until("the data plane has reported", || {
@@ -103,7 +85,7 @@ fn no_data_plane_runs_what_one_of_two_signed_and_all_run_what_both_did() -> Resu
     let one = team.desk.registry.admin("GET", &format!("/policies/{}/proposal", Desk::NAME), &Value::Null)?;
     let one = one["bundle"].as_str().context("there is no proposal")?.to_owned();
     let digest = Digest::of(one.as_bytes()).to_hex();
-    team.write(REVISION, &json!([2, digest, digest]))?;
+    team.desk.write(REVISION, &json!([2, digest, digest]))?;
     team.until_reported(&json!(1), &json!("missing_signatures"))?;
     // The other one of the team notices and signs nothing upon it.
     for args in [["promote", Desk::NAME], ["rollback", Desk::NAME]] {
@@ -111,7 +93,7 @@ fn no_data_plane_runs_what_one_of_two_signed_and_all_run_what_both_did() -> Resu
         ensure!(format!("{refused:#}").contains("signed by fewer than 2 of your keys"), "{refused:#}");
     }
     let alone = json!({"keys": [team.desk.keys["keys"][1]]}).to_string();
-    team.write(SIGNERS, &json!([alone]))?;
+    team.desk.replace_signers(&alone)?;
     let fresh = team.desk.data_plane(&standin).start()?;
     team.until_reported(&Value::Null, &json!("missing_signatures"))?;
     ensure!(ask(&fresh)? == (503, "policy_unavailable".to_owned()));

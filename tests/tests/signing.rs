@@ -1,7 +1,6 @@
 //! Signed policies against an attacker that holds the administrator's password and the registry's database, and no key.
 
 use std::{
-    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
 };
@@ -13,17 +12,10 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-the-attacker-0123456789";
 
-/// Adds a revision to the database, or replaces the keys of the name, past the registry.
-const WRITE: &str = "
-import json, sqlite3, sys
-database, statement, values = sys.argv[1:]
-with sqlite3.connect(database, timeout=30) as connection:
-    connection.execute(statement, json.loads(values))
-";
+/// Adds a revision to the database.
 const REVISION: &str =
     "INSERT INTO policy_revisions (name, revision, bundle, digest, sha256, published_at, published_by)
     VALUES ('prod', ?, ?, ?, ?, 1, 'admin')";
-const SIGNERS: &str = "UPDATE policy_signers SET keys = ?, version = version + 1 WHERE name = 'prod'";
 
 /// Returns a policy under which the attacker's token may call this provider.
 fn policy(provider: &str, label: &str) -> Value {
@@ -73,17 +65,9 @@ impl Attacker<'_> {
         json!({"keys": [self.key.jwk()]})
     }
 
-    fn write(&self, statement: &str, values: &Value) -> Result<()> {
-        let database = self.desk.registry.database().trim_start_matches("sqlite://");
-        let done =
-            Command::new("python3").args(["-c", WRITE, database, statement, &values.to_string()]).output()?;
-        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        Ok(())
-    }
-
     fn insert(&self, revision: u64, bundle: &str) -> Result<()> {
         let digest = Digest::of(bundle.as_bytes()).to_hex();
-        self.write(REVISION, &json!([revision, bundle, digest, digest]))
+        self.desk.write(REVISION, &json!([revision, bundle, digest, digest]))
     }
 
     /// Waits until the data plane has refused the newest revision, and runs this one.
@@ -158,7 +142,7 @@ fn attack(desk: &Desk, attacker: &Attacker<'_>) -> Result<()> {
     desk.publish(&policy("anthropic", "first"), &["--discard-unsigned"])?;
     operate(desk)?;
     // Through the database, with keys of the attacker's own.
-    attacker.write(SIGNERS, &json!([attacker.keys().to_string()]))?;
+    desk.replace_signers(&attacker.keys().to_string())?;
     let posted = json!({"bundle": attacker.sign(12)?});
     ensure!(desk.registry.admin("POST", "/policies", &posted).is_err(), "it follows nothing");
     attacker.insert(12, &attacker.sign(12)?)?;
