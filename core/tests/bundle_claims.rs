@@ -9,27 +9,17 @@ use keyswap_core::host::MemoryStore;
 use keyswap_core::identity::jwt::{JwkSet, PureRust, Quorum};
 use keyswap_core::services::{BUNDLE_TYPE, MAX_REVISION, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::Plane;
+use support::plane::{Plane, TOKEN, policy};
 use support::worker::{Answer, at};
 use support::{Signer, with};
 
-const TOKEN: &str = "ptk_of-a-caller-0123456789";
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";
-
-fn policy(provider: &str) -> Value {
-    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
-    json!({
-        "version": "keyswap/v1",
-        "tokens": [{"sha256": sha256, "label": "l", "providers": [provider]}],
-        "credentials": {"openai": [{"env": "OPENAI"}], "anthropic": [{"env": "ANTHROPIC"}]},
-    })
-}
 
 /// Returns a bundle with more members, or with others in their place.
 fn bundle(signer: &Signer, revision: u64, provider: &str, more: &Value) -> String {
     let header = with(&signer.header(), &json!({"typ": BUNDLE_TYPE}));
-    let payload = json!({"name": "prod", "revision": revision, "policy": policy(provider)});
+    let payload = json!({"name": "prod", "revision": revision, "policy": policy(&[provider])});
     signer.sign_raw(&header.to_string(), with(&payload, more).to_string())
 }
 

@@ -8,24 +8,14 @@ use keyswap_core::base::Digest;
 use keyswap_core::host::{MemoryStore, Store, Update, slot_keys};
 use keyswap_core::services::{BUNDLE_TYPE, BundleError, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::Plane;
+use support::plane::{Plane, TOKEN, policy};
 use support::worker::{Answer, at, registry_policy};
 use support::{Signer, with};
 
-const TOKEN: &str = "ptk_of-a-caller-0123456789";
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";
 
 /// Returns a policy that lets the token call these providers.
-fn policy(providers: &[&str]) -> Value {
-    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
-    json!({
-        "version": "keyswap/v1",
-        "tokens": [{"sha256": sha256, "label": "l", "providers": providers}],
-        "credentials": {"openai": [{"env": "OPENAI"}], "anthropic": [{"env": "ANTHROPIC"}]},
-    })
-}
-
 fn payload(revision: u64, policy: &Value) -> Value {
     json!({"name": "prod", "revision": revision, "created_at": "2027-01-15T08:00:00Z", "policy": policy})
 }

@@ -2,29 +2,18 @@
 
 mod support;
 
-use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::identity::jwt::{JwkSet, JwsSignatures, PureRust, Quorum};
 use keyswap_core::services::{Agreed, BUNDLE_TYPE, MAX_BUNDLE_BYTES, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::Plane;
+use support::plane::{Plane, TOKEN, policy};
 use support::worker::{Answer, at};
 use support::{Signer, b64u, with};
 
-const TOKEN: &str = "ptk_of-a-caller-0123456789";
 const OPENAI: &str = "/v1/chat/completions";
 
-fn policy(provider: &str) -> Value {
-    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
-    json!({
-        "version": "keyswap/v1",
-        "tokens": [{"sha256": sha256, "label": "l", "providers": [provider]}],
-        "credentials": {"openai": [{"env": "OPENAI"}], "anthropic": [{"env": "ANTHROPIC"}]},
-    })
-}
-
 fn payload(revision: u64, provider: &str) -> String {
-    json!({"name": "prod", "revision": revision, "policy": policy(provider)}).to_string()
+    json!({"name": "prod", "revision": revision, "policy": policy(&[provider])}).to_string()
 }
 
 fn header(signer: &Signer) -> Value {

@@ -2,15 +2,28 @@
 
 use std::ops::Deref;
 
-use keyswap_core::base::Moment;
+use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::{Capabilities, Environment, Store};
 use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::worker::{Answer, Worker};
+
+/// The token of the policy that [`policy`] returns.
+pub(crate) const TOKEN: &str = "ptk_of-a-caller-0123456789";
+
+/// Returns a policy under which [`TOKEN`] may call these providers.
+pub(crate) fn policy(providers: &[&str]) -> Value {
+    let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
+    json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": sha256, "label": "l", "providers": providers}],
+        "credentials": {"openai": [{"env": "OPENAI"}], "anthropic": [{"env": "ANTHROPIC"}]},
+    })
+}
 
 /// An environment that has a value for every variable.
 pub(crate) struct Secrets;
