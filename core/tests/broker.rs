@@ -287,6 +287,28 @@ fn a_brokered_token_dies_with_its_parent_in_a_registry() {
 }
 
 #[test]
+fn an_open_session_goes_on_while_its_parent_may_mint() {
+    let ends = |changes: Value| plane(&with(&json!({"revoke": "streams"}), &changes));
+    let parent =
+        |scope: &str| json!({"tokens": [{"sha256": sha256(PARENT), "label": "p", "providers": [scope]}]});
+    let before = ends(json!({}));
+    let bearer = format!("Bearer {}", minted(&before));
+    let headers = [("authorization", bearer.as_str())];
+    let (sent, exchange) = ask(&before, "WS /v1/realtime?model=m", &headers, at(1), &nobody_is_asked);
+    assert!(sent.is_ok() && exchange.may_end(), "{sent:?}");
+    for (after, reason) in [
+        (before, None),
+        (ends(parent("openai:mint")), None),
+        (ends(parent("openai")), Some("endpoint_class_not_allowed")),
+        (ends(json!({"tokens": []})), Some("token_invalid")),
+    ] {
+        let ended = after.look_again(&MemoryStore::default(), &exchange, at(2), &nobody_is_asked);
+        let expect = reason.map(|reason| format!("keyswap.ended.reason.{reason}.provider.openai"));
+        assert_eq!(ended, expect);
+    }
+}
+
+#[test]
 fn what_mints_is_closed_unless_a_scope_a_broker_and_a_row_open_it() {
     let worker = plane(&json!({}));
     let mut without = policy(&json!({}));

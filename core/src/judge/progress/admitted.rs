@@ -10,6 +10,7 @@ pub(crate) struct Admitted {
     pub(crate) means: Means,
     pub(crate) principal: Principal,
     pub(crate) provider: String,
+    /// The class that the scope has to open: that of the endpoint, or `mint` for the session of a brokered token.
     pub(crate) class: Class,
     /// The id of the request in logs.
     pub(crate) request_id: Option<String>,

@@ -7,7 +7,7 @@ use super::sent::Sent;
 use crate::answer::{CheckError, LocalReply, ResponseHeaders};
 use crate::base::{Digest, Moment};
 use crate::host::Store;
-use crate::identity::Principal;
+use crate::identity::{Class, Principal};
 use crate::provider::Route;
 use crate::request::{RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
@@ -69,13 +69,14 @@ impl Progress<'_> {
     /// Notes the caller of a request that is forwarded, where the policy looks at it again.
     pub(crate) fn note_admitted(&mut self, head: &RequestHead<'_>) {
         let Some(means) = self.means.take() else { return };
+        let is_session = self.checks.iter().any(|check| matches!(check, Check::SealOpened(_)));
         let class = self.checks.iter().find_map(Check::class);
         if let (Some(principal), Some(route), Some(class)) = (&self.principal, &self.route, class) {
             self.admitted = Some(Box::new(Admitted {
                 means,
                 principal: principal.clone(),
                 provider: route.provider.to_owned(),
-                class,
+                class: if is_session { Class::Mint } else { class },
                 request_id: request_id(head).map(str::to_owned),
             }));
         }
