@@ -40,6 +40,8 @@ pub mod identity;
 
 pub mod provider;
 
+pub mod body;
+
 pub mod answer;
 
 pub mod policy;

@@ -1,0 +1,7 @@
+//! Bodies: scanners that are fed slice by slice, hold no byte back, and keep a fixed state.
+
+mod follower;
+mod paths;
+
+pub use self::follower::{Event, Follower, JsonError, MAX_DEPTH, MAX_TEXT_BYTES, Scalar};
+pub use self::paths::{MAX_PATHS, MAX_SEGMENTS, Paths};
