@@ -139,8 +139,17 @@ fn a_long_text_is_told_as_such_and_takes_no_memory() {
 /// Returns JSON texts of every form, in which members on paths are frequent.
 fn json() -> impl Strategy<Value = Value> {
     let name = prop_oneof![
-        Just("model"), Just("usage"), Just("prompt_tokens"), Just("response"), Just("details"), Just("cached"),
-        Just("choices"), Just("tokens"), Just("files"), Just("Usage"), Just("é\"\\"),
+        Just("model"),
+        Just("usage"),
+        Just("prompt_tokens"),
+        Just("response"),
+        Just("details"),
+        Just("cached"),
+        Just("choices"),
+        Just("tokens"),
+        Just("files"),
+        Just("Usage"),
+        Just("é\"\\"),
     ];
     let leaf = prop_oneof![
         Just(Value::Null),

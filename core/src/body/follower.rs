@@ -7,6 +7,7 @@
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
 use super::paths::{Matches, Paths, numbers};
+use super::text::Text;
 
 /// The deepest nesting that is followed, in levels.
 pub const MAX_DEPTH: usize = 128;
@@ -67,20 +68,30 @@ pub struct Follower {
     matches: Matches,
     /// The paths that end at the value under way.
     wanted: u64,
-    text: Text,
+    /// The string or number under way, as far as it is told.
+    text: Text<MAX_TEXT_BYTES>,
+    /// Set where the string under way has half of a surrogate pair.
+    is_broken: bool,
 }
 
 /// The part of the grammar that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Before a value, or before the end of an array that has no element.
-    Value { may_close: bool },
+    Value {
+        may_close: bool,
+    },
     /// Before the name of a member, or before the end of an object that has no member.
-    Name { may_close: bool },
+    Name {
+        may_close: bool,
+    },
     Colon,
     /// Behind a value in an array or an object.
     Next,
-    String { is_name: bool, escape: Escape },
+    String {
+        is_name: bool,
+        escape: Escape,
+    },
     Number(Number),
     /// In `true`, `false` or `null`: the scalar, and the bytes to come.
     Word(Scalar<'static>, &'static [u8]),
@@ -95,7 +106,11 @@ enum Escape {
     None,
     Backslash,
     /// `\u` with so many of its four digits. A surrogate that came before is `high`.
-    Digits { count: u8, value: u16, high: Option<u16> },
+    Digits {
+        count: u8,
+        value: u16,
+        high: Option<u16>,
+    },
     /// A high surrogate: `\u` has to follow.
     High(u16),
     HighBackslash(u16),
@@ -114,21 +129,19 @@ enum Number {
     Exponent,
 }
 
-/// The string or number under way, as far as it is told.
-struct Text {
-    bytes: [u8; MAX_TEXT_BYTES],
-    length: usize,
-    is_long: bool,
-    /// Set where half of a surrogate pair was left out.
-    is_broken: bool,
-}
-
 impl Follower {
     /// Makes a follower of a text in which these paths are told.
     pub fn new(paths: Paths) -> Self {
-        let text = Text { bytes: [0; MAX_TEXT_BYTES], length: 0, is_long: false, is_broken: false };
         let state = State::Value { may_close: false };
-        Self { state, objects: 0, depth: 0, matches: Matches::new(paths), wanted: 0, text }
+        Self {
+            state,
+            objects: 0,
+            depth: 0,
+            matches: Matches::new(paths),
+            wanted: 0,
+            text: Text::default(),
+            is_broken: false,
+        }
     }
 
     /// Takes the next slice of the text, and tells its events in order.
@@ -293,6 +306,7 @@ impl Follower {
 
     fn begin_text(&mut self, is_name: bool) {
         self.text.clear();
+        self.is_broken = false;
         self.state = State::String { is_name, escape: Escape::None };
     }
 
@@ -305,7 +319,7 @@ impl Follower {
             return Err(JsonError::Unexpected);
         }
         if self.wanted != 0 {
-            let scalar = match self.text.get()? {
+            let scalar = match self.told_text()? {
                 Some(text) => Scalar::Number(text),
                 None => Scalar::Long,
             };
@@ -341,11 +355,11 @@ impl Follower {
             (Escape::HighBackslash(high), b'u') => Escape::Digits { count: 0, value: 0, high: Some(high) },
             // A high surrogate alone.
             (Escape::High(_), _) => {
-                self.text.is_broken = true;
+                self.is_broken = true;
                 return self.in_string(byte, at, is_name, Escape::None, tell);
             }
             (Escape::HighBackslash(_), _) => {
-                self.text.is_broken = true;
+                self.is_broken = true;
                 return self.in_string(byte, at, is_name, Escape::Backslash, tell);
             }
             (Escape::Digits { count, value, high }, _) => {
@@ -373,11 +387,11 @@ impl Follower {
             }
             _ if (0xd800..0xdc00).contains(&unit) => {
                 // Behind a high surrogate another one: the first was alone.
-                self.text.is_broken |= high.is_some();
+                self.is_broken |= high.is_some();
                 Escape::High(unit)
             }
             _ => {
-                self.text.is_broken = true;
+                self.is_broken = true;
                 Escape::None
             }
         }
@@ -398,17 +412,16 @@ impl Follower {
     ) -> Result<(), JsonError> {
         if is_name {
             // No path has a name that long, nor an empty one.
-            let found = match self.text.get()? {
-                Some(name) => self.matches.member(self.level(), name.as_bytes()),
-                None => self.matches.member(self.level(), b""),
-            };
+            let level = self.level();
+            self.told_text()?;
+            let found = self.matches.member(level, self.text.bytes().unwrap_or_default());
             numbers(found.again).for_each(|path| tell(Event::Again(path)));
             numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
             self.state = State::Colon;
             return Ok(());
         }
         if self.wanted != 0 {
-            let scalar = match self.text.get()? {
+            let scalar = match self.told_text()? {
                 Some(text) => Scalar::Text(text),
                 None => Scalar::Long,
             };
@@ -416,6 +429,14 @@ impl Follower {
         }
         self.after_value(at, tell);
         Ok(())
+    }
+
+    /// Returns the string or number under way; `None` where it is too long.
+    fn told_text(&self) -> Result<Option<&str>, JsonError> {
+        if self.is_broken {
+            return Err(JsonError::Encoding);
+        }
+        self.text.bytes().map(|bytes| str::from_utf8(bytes).map_err(|_| JsonError::Encoding)).transpose()
     }
 
     /// Returns the level of the array or object under way.
@@ -445,34 +466,6 @@ impl Number {
 
     fn is_whole(self) -> bool {
         matches!(self, Self::Zero | Self::Integer | Self::Fraction | Self::Exponent)
-    }
-}
-
-impl Text {
-    fn clear(&mut self) {
-        (self.length, self.is_long, self.is_broken) = (0, false, false);
-    }
-
-    fn push(&mut self, byte: u8) {
-        match self.bytes.get_mut(self.length) {
-            Some(place) => {
-                *place = byte;
-                self.length = self.length.saturating_add(1);
-            }
-            None => self.is_long = true,
-        }
-    }
-
-    /// Returns the text; `None` where it is too long.
-    fn get(&self) -> Result<Option<&str>, JsonError> {
-        if self.is_broken {
-            return Err(JsonError::Encoding);
-        }
-        if self.is_long {
-            return Ok(None);
-        }
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        str::from_utf8(bytes).map(Some).map_err(|_| JsonError::Encoding)
     }
 }
 

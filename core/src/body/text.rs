@@ -1,0 +1,35 @@
+//! A short text in a buffer of a fixed size.
+
+/// A text of at most `N` bytes, or the knowledge that it was longer.
+pub(super) struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+    is_long: bool,
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self { bytes: [0; N], length: 0, is_long: false }
+    }
+}
+
+impl<const N: usize> Text<N> {
+    pub(super) fn clear(&mut self) {
+        (self.length, self.is_long) = (0, false);
+    }
+
+    pub(super) fn push(&mut self, byte: u8) {
+        match self.bytes.get_mut(self.length) {
+            Some(place) => {
+                *place = byte;
+                self.length = self.length.saturating_add(1);
+            }
+            None => self.is_long = true,
+        }
+    }
+
+    /// Returns the bytes; `None` where there were more than fit.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length).filter(|_| !self.is_long)
+    }
+}
