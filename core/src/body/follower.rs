@@ -6,6 +6,8 @@
 //!
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
+use std::fmt;
+
 use super::paths::{Matches, Paths, numbers};
 use super::text::Text;
 
@@ -36,6 +38,15 @@ pub enum Event<'t> {
     Scalar(usize, Scalar<'t>),
     /// The value at a path is an object or an array, which begins here.
     Opens(usize),
+    /// The object or array at a path ends.
+    Closes {
+        /// The number of the path.
+        path: usize,
+        /// The place of the byte that closes it, in the slice.
+        at: usize,
+        /// Set where it has no member and no element.
+        is_empty: bool,
+    },
     /// A member on a path comes a second time in its object.
     Again(usize),
     /// The name of a member differs from one on a path by the case of letters only: some readers take it for that.
@@ -58,6 +69,20 @@ pub enum JsonError {
     /// The text has broken off.
     Incomplete,
 }
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unexpected => "a byte stands where it cannot",
+            Self::TooDeep => "it is nested too deep",
+            Self::Encoding => "a name or a text in it is not UTF-8",
+            Self::Trailing => "something follows it",
+            Self::Incomplete => "it breaks off",
+        })
+    }
+}
+
+impl std::error::Error for JsonError {}
 
 /// A follower. After an error it tells nothing more.
 pub struct Follower {
@@ -186,17 +211,15 @@ impl Follower {
     fn take(&mut self, byte: u8, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         match self.state {
             State::String { is_name, escape } => self.in_string(byte, at, is_name, escape, tell),
-            State::Number(number) => match number.with(byte) {
-                Some(number) => {
-                    self.push(byte);
-                    self.state = State::Number(number);
-                    Ok(())
-                }
-                None => {
+            State::Number(number) => {
+                let Some(number) = number.with(byte) else {
                     self.end_number(number, tell)?;
-                    self.take(byte, at, tell)
-                }
-            },
+                    return self.take(byte, at, tell);
+                };
+                self.push(byte);
+                self.state = State::Number(number);
+                Ok(())
+            }
             State::Word(scalar, rest) => match rest {
                 [next] if *next == byte => {
                     self.tell(scalar, tell);
@@ -213,7 +236,10 @@ impl Follower {
             _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
             State::End => Err(JsonError::Trailing),
             State::Value { may_close } => match byte {
-                b']' if may_close => self.close(at, tell),
+                b']' if may_close => {
+                    self.close(at, tell);
+                    Ok(())
+                }
                 _ => self.begin_value(byte, tell),
             },
             State::Name { may_close } => match byte {
@@ -221,7 +247,10 @@ impl Follower {
                     self.begin_text(true);
                     Ok(())
                 }
-                b'}' if may_close => self.close(at, tell),
+                b'}' if may_close => {
+                    self.close(at, tell);
+                    Ok(())
+                }
                 _ => Err(JsonError::Unexpected),
             },
             State::Colon if byte == b':' => {
@@ -240,7 +269,7 @@ impl Follower {
                 self.matches.element(self.level());
                 self.state = State::Value { may_close: false };
             }
-            (b'}', true) | (b']', false) => return self.close(at, tell),
+            (b'}', true) | (b']', false) => self.close(at, tell),
             _ => return Err(JsonError::Unexpected),
         }
         Ok(())
@@ -285,11 +314,13 @@ impl Follower {
         Ok(())
     }
 
-    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
+    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
+        let is_empty =
+            matches!(self.state, State::Name { may_close: true } | State::Value { may_close: true });
         self.objects >>= 1;
         self.depth = self.depth.saturating_sub(1);
+        numbers(self.matches.ends(self.depth)).for_each(|path| tell(Event::Closes { path, at, is_empty }));
         self.after_value(at, tell);
-        Ok(())
     }
 
     fn after_value(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
@@ -400,7 +431,9 @@ impl Follower {
     /// Keeps bytes of a string that is a name or stands at a path.
     fn push_told(&mut self, is_name: bool, bytes: &[u8]) {
         if is_name || self.wanted != 0 {
-            bytes.iter().for_each(|byte| self.text.push(*byte));
+            for byte in bytes {
+                self.text.push(*byte);
+            }
         }
     }
 
