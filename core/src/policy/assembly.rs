@@ -4,7 +4,6 @@
 //! Every error is noted where it is found, and reading goes on. A document with errors is refused whole.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -109,7 +108,7 @@ struct Members<'d> {
     slots: Vec<Slot>,
     rate_limit: Option<Rule>,
     origins: Origins,
-    model_groups: Rc<ModelGroups>,
+    model_groups: Arc<ModelGroups>,
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
@@ -145,7 +144,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let members = Members::read(&mut fields);
     fields.finish();
 
-    let groups = Rc::clone(&members.model_groups);
+    let groups = Arc::clone(&members.model_groups);
     let (status, unresolved, policy) = members.into_policy();
     if let Ok(policy) = &policy {
         policy.check_credentials(errors);
@@ -205,7 +204,7 @@ impl<'d> Members<'d> {
             rate_limit,
             // Unreadable: an error was noted, and this policy is refused.
             origins: origins.unwrap_or(Origins::Any),
-            model_groups: Rc::new(model_groups),
+            model_groups: Arc::new(model_groups),
             resource,
             status,
             answers,

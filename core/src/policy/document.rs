@@ -1,7 +1,6 @@
 //! A checked policy: only meaning, no syntax.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::answers::AnswersPolicy;
@@ -27,7 +26,7 @@ pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
     pub(crate) tokens: Vec<CallerRecord>,
-    pub(crate) model_groups: Rc<ModelGroups>,
+    pub(crate) model_groups: Arc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,
