@@ -166,11 +166,11 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
     request.on("error", reject);
     request.on("aborted", () => upstream.destroy());
     if (!exchange.readsRequest()) return request.pipe(upstream);
-    const refuse = ({ payload }) => {
+    const refuse = (refusal) => {
       upstream.removeAllListeners("error").on("error", () => {});
       upstream.destroy();
       if (response.headersSent) response.destroy();
-      else reply(payload, request, response);
+      else reply(refusal, request, response);
       resolve();
     };
     const judged = new Transform({
@@ -181,10 +181,11 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
       try {
         done(null, take());
       } catch (error) {
-        if (!error.payload) throw error;
+        const refusal = error.payload ?? error;
+        if (refusal.status === undefined) throw error;
         request.unpipe(judged);
         request.resume();
-        refuse(error);
+        refuse(refusal);
       }
     };
     request.pipe(judged).pipe(upstream);
