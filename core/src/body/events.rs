@@ -2,6 +2,7 @@
 //!
 //! The data of an event is told as it comes, and never kept. A line may end in CR, LF or both, also across two slices.
 
+use super::bytes::line_length;
 use super::text::Text;
 
 /// The longest name of an event that is told, in bytes. A longer one is told as none.
@@ -76,7 +77,7 @@ impl Events {
         while let Some((first, behind)) = rest.split_first() {
             // The greatest part of a stream is data that holds no end of line.
             if self.state == State::Value(Field::Data) {
-                let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+                let length = line_length(rest);
                 if let Some((data, behind)) = rest.split_at_checked(length).filter(|_| length > 0) {
                     tell(Part::Data(data), self.name());
                     rest = behind;
