@@ -155,16 +155,20 @@ impl Follower {
             State::Failed(error) => Err(error),
             _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
             State::End => Err(JsonError::Trailing),
-            State::Value { may_close } => match byte {
-                b']' if may_close => self.close(at, tell),
-                _ => self.begin_value(byte, tell),
-            },
+            State::Value { may_close: true } if byte == b']' => {
+                self.close(at, tell);
+                Ok(())
+            }
+            State::Value { .. } => self.begin_value(byte, tell),
             State::Name { may_close } => match byte {
                 b'"' => {
                     self.begin_text(true);
                     Ok(())
                 }
-                b'}' if may_close => self.close(at, tell),
+                b'}' if may_close => {
+                    self.close(at, tell);
+                    Ok(())
+                }
                 _ => Err(JsonError::Unexpected),
             },
             State::Colon if byte == b':' => {
@@ -183,7 +187,7 @@ impl Follower {
                 self.matches.element(self.level());
                 self.state = State::Value { may_close: false };
             }
-            (b'}', true) | (b']', false) => return self.close(at, tell),
+            (b'}', true) | (b']', false) => self.close(at, tell),
             _ => return Err(JsonError::Unexpected),
         }
         Ok(())
@@ -224,12 +228,11 @@ impl Follower {
         Ok(())
     }
 
-    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
+    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
         self.objects >>= 1;
         self.depth = self.depth.saturating_sub(1);
         self.matches.close(self.depth);
         self.after_value(at, tell);
-        Ok(())
     }
 
     fn after_value(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {

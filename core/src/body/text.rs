@@ -43,4 +43,9 @@ impl<const N: usize> Text<N> {
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length).filter(|_| !self.is_long)
     }
+
+    /// Returns the text; `None` where it is empty, longer than fits, or not UTF-8.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.bytes().filter(|bytes| !bytes.is_empty()).and_then(|bytes| str::from_utf8(bytes).ok())
+    }
 }
