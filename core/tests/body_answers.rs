@@ -2,6 +2,11 @@
 //!
 //! `core/tests/bodies` holds answers as providers give them, and `expected.json` their usage.
 
+#![expect(clippy::disallowed_methods, reason = "this is a test, not the engine")]
+
+#[path = "support/wire.rs"]
+mod wire;
+
 use std::path::Path;
 
 use keyswap_core::body::{
@@ -23,6 +28,7 @@ struct Told {
     usage: Result<Usage, Unmetered>,
     texts: [Option<String>; 4],
     events_with_content: u64,
+    is_whole: bool,
     body: Vec<u8>,
 }
 
@@ -34,10 +40,14 @@ fn answers() -> Vec<Answer> {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     let expected: Value = serde_json::from_slice(&read("expected.json")).unwrap();
     let expected = expected.as_object().unwrap();
-    let answer = |(name, expect): (&String, &Value)| Answer {
-        name: name.clone(),
-        body: read(name),
-        expect: expect.clone(),
+    let answer = |(name, expect): (&String, &Value)| {
+        let text = read(name);
+        let body = match Path::new(name).extension().and_then(|extension| extension.to_str()) {
+            Some("aws") => wire::aws_stream(str::from_utf8(&text).unwrap()),
+            Some("ws") => wire::messages(str::from_utf8(&text).unwrap(), None),
+            _ => text,
+        };
+        Answer { name: name.clone(), body, expect: expect.clone() }
     };
     expected.iter().map(answer).collect()
 }
@@ -70,9 +80,9 @@ impl Answer {
             }
         }
         scanner.finish(&mut body);
-        let Finding { usage, model, tier, speed, region, events_with_content } = scanner.finding();
+        let Finding { usage, model, tier, speed, region, events_with_content, is_whole } = scanner.finding();
         let texts = [model, tier, speed, region].map(|text| text.map(str::to_owned));
-        Told { usage, texts, events_with_content, body }
+        Told { usage, texts, events_with_content, is_whole, body }
     }
 
     fn expected_usage(&self) -> Result<Usage, Unmetered> {
@@ -132,6 +142,8 @@ fn the_usage_of_every_form_is_found() {
         let events = answer.expect["events_with_content"].as_u64().unwrap_or(0);
         assert_eq!(told.events_with_content, events, "{}", answer.name);
         assert_eq!(told.body, answer.body, "{}: reading changes nothing", answer.name);
+        let is_whole = !matches!(told.usage, Err(Unmetered::Broken | Unmetered::Form | Unmetered::Encoded));
+        assert_eq!(told.is_whole, is_whole, "{}", answer.name);
     }
 }
 
@@ -174,7 +186,7 @@ fn respelled(stream: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_stream_tells_the_same_in_every_spelling() {
-    let is_stream = |answer: &Answer| answer.name.ends_with(".sse") && !answer.body.contains(&b'\r');
+    let is_stream = |answer: &Answer| answer.body.starts_with(b"data:") || answer.body.starts_with(b"event:");
     for answer in answers().into_iter().filter(is_stream) {
         let whole = answer.told(BOTH, &[&answer.body]);
         let cut = respelled(&whole.body);
@@ -202,10 +214,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 1..10),
     ) {
         for answer in answers() {
-            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(answer.body.len() + 1)).collect();
-            cuts.extend([0, answer.body.len()]);
-            cuts.sort_unstable();
-            let slices: Vec<&[u8]> = cuts.windows(2).map(|pair| &answer.body[pair[0]..pair[1]]).collect();
+            let slices = wire::slices(&answer.body, &cuts);
             prop_assert_eq!(
                 answer.told(BOTH, &slices), answer.told(BOTH, &[&answer.body]), "{}: {:?}", answer.name, cuts
             );

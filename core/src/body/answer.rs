@@ -3,9 +3,8 @@
 //! No byte is kept, but for an event of at most 4 KiB that may have to be cut. An answer in a form that cannot be read
 //! passes, and its usage is told as unknown, never as zero.
 
-use super::bytes::line_length;
 use super::cut::{Cut, Edit};
-use super::events::{Events, Part};
+use super::form::{Form, Unreadable};
 use super::grammar::JsonError;
 use super::reader::{Chunk, Reader};
 use super::usage::{Usage, parse_count};
@@ -67,6 +66,8 @@ pub struct Finding<'s> {
     pub region: Option<&'s str>,
     /// The events that held output of the model: a lower estimate of the output tokens of a stream that broke off.
     pub events_with_content: u64,
+    /// Set where the body was read to its end. Else there may have been more usage than was told.
+    pub is_whole: bool,
 }
 
 /// A scanner of the body of one answer.
@@ -77,15 +78,7 @@ pub struct AnswerScanner {
     /// The reason why the usage is unknown, if none is told.
     unmetered: Unmetered,
     is_error: bool,
-}
-
-enum Form {
-    /// One JSON text.
-    Json,
-    /// A JSON text a line.
-    Lines,
-    Events(Events),
-    Unread,
+    is_whole: bool,
 }
 
 impl AnswerScanner {
@@ -93,31 +86,35 @@ impl AnswerScanner {
     pub fn new(head: &AnswerHead<'_>, purposes: Purposes) -> Self {
         let is_encoded =
             head.content_encoding.is_some_and(|encoding| !matches!(encoding.trim(), "" | "identity"));
-        let form = if is_encoded || purposes == Purposes::default() { Form::Unread } else { Form::of(head) };
+        let form = if is_encoded || purposes == Purposes::default() {
+            Form::Unread
+        } else {
+            Form::of(head.status, head.content_type.unwrap_or_default())
+        };
         let unmetered = match form {
             _ if is_encoded => Unmetered::Encoded,
             Form::Unread => Unmetered::Form,
             _ => Unmetered::Untold,
         };
         let can_cut = purposes.cuts_usage_chunk && matches!(form, Form::Events(_));
-        let mut reader = Reader::new(matches!(form, Form::Lines));
+        let mut reader = Reader::new(form.adds_up());
         let [input, output] = head.token_counts.map(|count| count.and_then(parse_count));
         reader.take_counts(input, output);
         let is_error = head.status >= 300;
-        Self { form, reader, cut: can_cut.then(Cut::default), unmetered, is_error }
+        Self { form, reader, cut: can_cut.then(Cut::default), unmetered, is_error, is_whole: false }
     }
 
     /// Takes the next slice of the body, and says what goes on. For [`Edit::Replace`] it is put behind what `out` holds.
     pub fn feed(&mut self, slice: &[u8], out: &mut Vec<u8>) -> Edit {
-        match &mut self.form {
-            Form::Json => self.reader.feed(slice),
-            Form::Lines => feed_lines(&mut self.reader, slice),
-            Form::Events(events) => {
-                return feed_events(events, &mut self.reader, self.cut.as_mut(), slice, out);
-            }
-            Form::Unread => {}
-        }
-        Edit::Pass
+        let fed = self.form.feed(&mut self.reader, self.cut.as_mut(), slice, out);
+        fed.unwrap_or_else(|unreadable| {
+            self.form = Form::Unread;
+            self.unmetered = match unreadable {
+                Unreadable::Encoded => Unmetered::Encoded,
+                Unreadable::Broken => Unmetered::Broken,
+            };
+            Edit::Pass
+        })
     }
 
     /// Ends the body, at its end or where it broke off. Puts out what is still to go on.
@@ -126,11 +123,13 @@ impl AnswerScanner {
         if let Some(cut) = &mut self.cut {
             cut.finish(ended.is_ok_and(Chunk::tells_usage_only), out);
         }
-        let is_broken = match (&self.form, ended) {
-            (Form::Json, ended) => ended.is_err(),
-            (Form::Events(_) | Form::Lines, Err(JsonError::Incomplete)) => true,
-            _ => false,
+        // A text of a stream that is no JSON tells nothing. The one under way has broken off with the stream.
+        let is_broken = match ended {
+            Ok(_) => false,
+            Err(JsonError::Incomplete) => true,
+            Err(_) => !self.form.is_stream(),
         };
+        self.is_whole = !is_broken && self.form.may_end();
         if is_broken {
             self.unmetered = Unmetered::Broken;
         }
@@ -147,56 +146,7 @@ impl AnswerScanner {
             speed: noted.speed.text(),
             region: noted.region.text(),
             events_with_content: noted.texts_with_content,
+            is_whole: self.is_whole,
         }
     }
-}
-
-impl Form {
-    /// Returns the form that the head says.
-    fn of(head: &AnswerHead<'_>) -> Self {
-        let media_type = head.content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let media_type = media_type.to_ascii_lowercase();
-        let Some((_, subtype)) = media_type.split_once('/') else { return Self::Unread };
-        match subtype {
-            "event-stream" => Self::Events(Events::default()),
-            "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines" | "x-jsonlines" | "stream+json" => {
-                Self::Lines
-            }
-            "json" => Self::Json,
-            _ if subtype.ends_with("+json") => Self::Json,
-            _ => Self::Unread,
-        }
-    }
-}
-
-fn feed_lines(reader: &mut Reader, slice: &[u8]) {
-    let mut rest = slice;
-    while let Some((line, behind)) = rest.split_at_checked(line_length(rest)) {
-        reader.feed(line);
-        let Some((_, behind)) = behind.split_first() else { return };
-        // A line that is no JSON tells nothing; the next may.
-        let _ = reader.end_text();
-        rest = behind;
-    }
-}
-
-fn feed_events(
-    events: &mut Events,
-    reader: &mut Reader,
-    cut: Option<&mut Cut>,
-    slice: &[u8],
-    out: &mut Vec<u8>,
-) -> Edit {
-    let mut edit = cut.map(|cut| cut.begin(slice, out));
-    events.feed(slice, &mut |part, _| match part {
-        Part::Data(data) => reader.feed(data),
-        Part::End { at, .. } => {
-            // An event that is no JSON, such as `[DONE]`, tells nothing.
-            let is_usage_only = reader.end_text().is_ok_and(Chunk::tells_usage_only);
-            if let Some(edit) = &mut edit {
-                edit.end_event(at, is_usage_only);
-            }
-        }
-    });
-    edit.map_or(Edit::Pass, |edit| edit.end(reader.may_tell_usage_only()))
 }

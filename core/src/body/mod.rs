@@ -1,11 +1,15 @@
 //! Bodies: scanners that are fed slice by slice, hold no byte back, and keep a fixed state.
 
 mod answer;
+mod aws;
+mod base64;
 mod bytes;
 mod cut;
 mod events;
 mod fields;
 mod follower;
+mod form;
+mod frames;
 mod grammar;
 mod paths;
 mod reader;
@@ -13,9 +17,11 @@ mod text;
 mod usage;
 
 pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT_HEADERS, Unmetered};
+pub use self::aws::{AwsError, AwsEvents, AwsPart};
 pub use self::cut::Edit;
 pub use self::events::{Events, MAX_EVENT_NAME_BYTES, Part};
 pub use self::follower::{Event, Follower, MAX_DEPTH};
+pub use self::frames::{FrameError, Frames, MessagePart, Sender};
 pub use self::grammar::{JsonError, MAX_TEXT_BYTES, Scalar};
 pub use self::paths::{MAX_PATHS, MAX_SEGMENTS, Paths, Shape};
 pub use self::usage::Usage;
