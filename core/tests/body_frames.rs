@@ -86,6 +86,7 @@ fn frames_that_cannot_be_read_are_refused() {
 }
 
 /// Returns type and payload of each message in slices.
+#[expect(clippy::type_complexity, reason = "a list of pairs")]
 fn events(slices: &[&[u8]]) -> Result<Vec<(Option<String>, Vec<u8>)>, AwsError> {
     let (mut events, mut payload, mut found) = (AwsEvents::default(), Vec::new(), Vec::new());
     for slice in slices {

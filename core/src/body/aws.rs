@@ -148,12 +148,13 @@ impl AwsEvents {
         if count < PRELUDE_BYTES {
             return Ok(());
         }
-        let [a, b, c, d, e, f, g, h, sum @ ..] = self.prelude;
-        if crc32(&[a, b, c, d, e, f, g, h]) != u32::from_be_bytes(sum) {
+        let (lengths, sum) = self.prelude.split_at_checked(8).unwrap_or_default();
+        if crc32(lengths) != number(sum) {
             return Err(AwsError);
         }
-        self.headers = u32::from_be_bytes([e, f, g, h]);
-        let inner = u32::from_be_bytes([a, b, c, d]).checked_sub(FRAME_BYTES).ok_or(AwsError)?;
+        let (total, headers) = lengths.split_at_checked(4).unwrap_or_default();
+        self.headers = number(headers);
+        let inner = number(total).checked_sub(FRAME_BYTES).ok_or(AwsError)?;
         self.payload = inner.checked_sub(self.headers).ok_or(AwsError)?;
         self.state = if self.headers == 0 { State::Payload } else { State::NameLength };
         self.end_payload();
@@ -212,6 +213,10 @@ impl AwsEvents {
             self.state = State::Checksum(4);
         }
     }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))
 }
 
 /// Returns the CRC-32 of a few bytes (ISO 3309), without a table.

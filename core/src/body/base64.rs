@@ -9,6 +9,9 @@ pub(super) struct Base64 {
     is_padded: bool,
 }
 
+/// The error of a character of another alphabet, or behind the padding.
+struct NotBase64;
+
 /// The bytes that are decoded at a time.
 const DECODED_BYTES: usize = 192;
 
@@ -19,9 +22,10 @@ impl Base64 {
         for text in text.chunks(DECODED_BYTES) {
             let (mut bytes, mut length) = ([0; DECODED_BYTES], 0usize);
             for character in text {
-                let Some(byte) = self.take(*character)? else { continue };
-                *bytes.get_mut(length)? = byte;
-                length = length.saturating_add(1);
+                if let Some(byte) = self.take(*character).ok()? {
+                    *bytes.get_mut(length)? = byte;
+                    length = length.saturating_add(1);
+                }
             }
             tell(bytes.get(..length)?);
         }
@@ -29,30 +33,30 @@ impl Base64 {
     }
 
     /// Takes a character. Each but the first of four completes a byte.
-    fn take(&mut self, character: u8) -> Option<Option<u8>> {
+    fn take(&mut self, character: u8) -> Result<Option<u8>, NotBase64> {
         let value = match character {
             b'=' => {
                 self.is_padded = true;
-                return Some(None);
+                return Ok(None);
             }
-            _ if self.is_padded => return None,
+            _ if self.is_padded => return Err(NotBase64),
             b'A'..=b'Z' => character.wrapping_sub(b'A'),
             b'a'..=b'z' => character.wrapping_sub(b'a').wrapping_add(26),
             b'0'..=b'9' => character.wrapping_sub(b'0').wrapping_add(52),
             b'+' => 62,
             b'/' => 63,
-            _ => return None,
+            _ => return Err(NotBase64),
         };
         self.bits = (self.bits << 6) | u32::from(value);
         self.count = self.count.wrapping_add(1) & 3;
         let byte = match self.count {
-            1 => return Some(None),
+            1 => return Ok(None),
             2 => self.bits >> 4,
             3 => self.bits >> 2,
             _ => self.bits,
         };
         let [byte, ..] = byte.to_le_bytes();
-        Some(Some(byte))
+        Ok(Some(byte))
     }
 }
 

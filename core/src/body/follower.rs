@@ -133,6 +133,11 @@ impl Follower {
         self.depth
     }
 
+    /// Returns whether the last byte was in a string, a number or a word that goes on.
+    pub(super) fn is_in_scalar(&self) -> bool {
+        matches!(self.state, State::String { is_name: false, .. } | State::Number(_) | State::Word(..))
+    }
+
     fn take(&mut self, byte: u8, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         match self.state {
             State::String { is_name, escape } => self.in_string(byte, at, is_name, escape, tell),
@@ -386,7 +391,6 @@ impl Follower {
         self.text.bytes().map(|bytes| str::from_utf8(bytes).map_err(|_| JsonError::Encoding)).transpose()
     }
 
-    /// Returns the level of the array or object under way.
     fn level(&self) -> usize {
         self.depth.saturating_sub(1)
     }

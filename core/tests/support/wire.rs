@@ -73,11 +73,11 @@ pub(crate) fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8>
     match payload.len() {
         length @ 0..=125 => frame.push(masked | u8::try_from(length).unwrap()),
         length @ 126..=0xffff => {
-            frame.push(masked | 126);
+            frame.push(masked | 0x7e);
             frame.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
         length => {
-            frame.push(masked | 127);
+            frame.push(masked | 0x7f);
             frame.extend(u64::try_from(length).unwrap().to_be_bytes());
         }
     }
