@@ -7,29 +7,12 @@
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
 use super::bytes::plain_length;
-use super::grammar::{Escape, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, unescape};
-use super::paths::{Bits, Matches, Shape, numbers};
+use super::grammar::{Escape, Event, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, unescape};
+use super::paths::{Bits, Matches, Paths, Shape, numbers};
 use super::text::Text;
 
 /// The deepest nesting that is followed, in levels.
 pub const MAX_DEPTH: usize = 128;
-
-/// An event in a text. The numbers are those of the paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'t> {
-    /// The value at a path is this scalar.
-    Scalar(usize, Scalar<'t>),
-    /// The value at a path is an object or an array, which begins here.
-    Opens(usize),
-    /// Bytes of the string at a path, their escapes resolved, where strings are told in pieces.
-    Piece(usize, &'t [u8]),
-    /// A member on a path comes a second time in its object.
-    Again(usize),
-    /// The name of a member differs from one on a path by the case of letters only: some readers take it for that.
-    Alike(usize),
-    /// The byte at this place of the slice closes the text.
-    End(usize),
-}
 
 /// A follower. After an error it tells nothing more.
 pub struct Follower {
@@ -51,8 +34,12 @@ pub struct Follower {
 
 impl Follower {
     /// Makes a follower of a text in which these paths are told.
-    pub fn new(shape: impl Into<Shape>) -> Self {
-        let shape = shape.into();
+    pub fn new(paths: Paths) -> Self {
+        Self::of(Shape { paths, ..Shape::default() })
+    }
+
+    /// Makes a follower of a text of this shape.
+    pub fn of(shape: Shape) -> Self {
         Self {
             state: State::Value { may_close: false },
             objects: 0,
@@ -234,8 +221,11 @@ impl Follower {
     }
 
     fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
+        let is_empty =
+            matches!(self.state, State::Name { may_close: true } | State::Value { may_close: true });
         self.objects >>= 1;
         self.depth = self.depth.saturating_sub(1);
+        numbers(self.matches.ends(self.depth)).for_each(|path| tell(Event::Closes { path, at, is_empty }));
         self.matches.close(self.depth);
         self.after_value(at, tell);
     }

@@ -5,8 +5,9 @@ use super::base64::Base64;
 use super::bytes::line_length;
 use super::cut::{Cut, Edit};
 use super::events::{Events, Part};
-use super::follower::{Event, Follower};
+use super::follower::Follower;
 use super::frames::{FrameError, Frames, MessagePart, Sender};
+use super::grammar::Event;
 use super::paths::{Paths, Shape};
 use super::reader::{Chunk, Reader};
 
@@ -151,8 +152,8 @@ const ENVELOPE: Paths = &[&["bytes"]];
 
 impl Aws {
     fn new() -> Self {
-        let shape = Shape { in_pieces: true, ..Shape::from(ENVELOPE) };
-        Self { events: AwsEvents::default(), envelope: Follower::new(shape), base64: Base64::default() }
+        let shape = Shape { paths: ENVELOPE, in_pieces: true, ..Shape::default() };
+        Self { events: AwsEvents::default(), envelope: Follower::of(shape), base64: Base64::default() }
     }
 
     fn feed(&mut self, reader: &mut Reader, slice: &[u8]) -> Result<(), Unreadable> {

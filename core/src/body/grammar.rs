@@ -1,4 +1,6 @@
-//! The parts of a JSON text (RFC 8259) that a byte may be in.
+//! The parts of a JSON text (RFC 8259) that a byte may be in, and the events that are told of a text.
+
+use std::fmt;
 
 /// The longest string or number that is told, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;
@@ -18,6 +20,32 @@ pub enum Scalar<'t> {
     Null,
 }
 
+/// An event in a text. The numbers are those of the paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'t> {
+    /// The value at a path is this scalar.
+    Scalar(usize, Scalar<'t>),
+    /// The value at a path is an object or an array, which begins here.
+    Opens(usize),
+    /// The object or array at a path ends.
+    Closes {
+        /// The number of the path.
+        path: usize,
+        /// The place of the byte that closes it, in the slice.
+        at: usize,
+        /// Set where it has no member and no element.
+        is_empty: bool,
+    },
+    /// Bytes of the string at a path, their escapes resolved, where strings are told in pieces.
+    Piece(usize, &'t [u8]),
+    /// A member on a path comes a second time in its object.
+    Again(usize),
+    /// The name of a member differs from one on a path by the case of letters only: some readers take it for that.
+    Alike(usize),
+    /// The byte at this place of the slice closes the text.
+    End(usize),
+}
+
 /// The error of a text that is not JSON, or that readers may understand in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonError {
@@ -32,6 +60,20 @@ pub enum JsonError {
     /// The text has broken off.
     Incomplete,
 }
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unexpected => "a byte stands where it cannot",
+            Self::TooDeep => "it is nested too deep",
+            Self::Encoding => "a name or a text in it is not UTF-8",
+            Self::Trailing => "something follows it",
+            Self::Incomplete => "it breaks off",
+        })
+    }
+}
+
+impl std::error::Error for JsonError {}
 
 /// The part of the grammar that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 //! A list is a JSON text with an array of objects, and each object has an id. An element goes unless its id is allowed.
 //! So does one that has no id, and one that is so long that its id is not known in time.
 
-use super::follower::{Event, Follower};
-use super::grammar::{JsonError, Scalar};
-use super::paths::{Paths, Shape};
+use super::follower::Follower;
+use super::grammar::{Event, JsonError, Scalar};
+use super::paths::Paths;
 use super::text::Text;
 
 /// The most bytes of an element that is not yet decided.
@@ -76,7 +76,7 @@ impl ListFilter {
     /// Makes a filter.
     pub fn new(lists: Lists) -> Self {
         Self {
-            follower: Follower::new(Shape::from(lists.paths)),
+            follower: Follower::new(lists.paths),
             lists,
             state: State::Outside,
             held: Vec::new(),

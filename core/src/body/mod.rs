@@ -15,6 +15,7 @@ mod list;
 mod multipart;
 mod paths;
 mod reader;
+mod request;
 mod text;
 mod usage;
 
@@ -22,10 +23,11 @@ pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT
 pub use self::aws::{AwsError, AwsEvents, AwsPart};
 pub use self::cut::Edit;
 pub use self::events::{Events, MAX_EVENT_NAME_BYTES, Part};
-pub use self::follower::{Event, Follower, MAX_DEPTH};
+pub use self::follower::{Follower, MAX_DEPTH};
 pub use self::frames::{FrameError, Frames, MessagePart, Sender};
-pub use self::grammar::{JsonError, MAX_TEXT_BYTES, Scalar};
+pub use self::grammar::{Event, JsonError, MAX_TEXT_BYTES, Scalar};
 pub use self::list::{ListFilter, Lists, MAX_ELEMENT_BYTES, MODELS};
 pub use self::multipart::{FormError, FormEvent, Multipart};
 pub use self::paths::{MAX_PATHS, MAX_SEGMENTS, Paths, Shape};
+pub use self::request::{Asked, BodyError, Named, RequestScanner, Splice, Splices};
 pub use self::usage::Usage;

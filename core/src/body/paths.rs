@@ -23,12 +23,6 @@ pub struct Shape {
     pub in_pieces: bool,
 }
 
-impl From<Paths> for Shape {
-    fn from(paths: Paths) -> Self {
-        Self { paths, ..Self::default() }
-    }
-}
-
 /// The paths that the place under way may lead to.
 #[derive(Clone, Copy)]
 pub(super) struct Matches {

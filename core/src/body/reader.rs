@@ -4,8 +4,8 @@
 //! texts add up.
 
 use super::fields::{ANSWER, Labels, Meaning, is_usage_of_chunk, meaning};
-use super::follower::{Event, Follower};
-use super::grammar::{JsonError, Scalar};
+use super::follower::Follower;
+use super::grammar::{Event, JsonError, Scalar};
 use super::text::Text;
 use super::usage::{Count, Counts, Usage, parse_count};
 
@@ -70,7 +70,7 @@ impl Chunk {
 impl Reader {
     /// Makes a reader. `adds_up` is set where every text is an answer of its own.
     pub(super) fn new(adds_up: bool) -> Self {
-        Self { follower: Follower::new(ANSWER), has_begun: false, fault: None, noted: Noted::new(adds_up) }
+        Self { follower: Follower::of(ANSWER), has_begun: false, fault: None, noted: Noted::new(adds_up) }
     }
 
     /// Takes the next bytes of the text under way. Behind its first fault a text is not read.
@@ -147,7 +147,7 @@ impl Noted {
         match event {
             Event::Opens(path) => self.open(path),
             Event::Scalar(path, scalar) => self.take_scalar(path, scalar),
-            Event::Piece(..) | Event::Again(_) | Event::Alike(_) | Event::End(_) => {}
+            Event::Piece(..) | Event::Closes { .. } | Event::Again(_) | Event::Alike(_) | Event::End(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! A checked policy: only meaning, no syntax.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::answers::AnswersPolicy;
@@ -14,8 +15,8 @@ use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::CallerRecord;
 use crate::identity::jwt::Issuer;
+use crate::identity::{CallerRecord, ModelGroups};
 use crate::limit::Rule;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
 use crate::request::Slot;
@@ -26,6 +27,7 @@ pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
     pub(crate) tokens: Vec<CallerRecord>,
+    pub(crate) model_groups: Rc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     pub(crate) origins: Origins,

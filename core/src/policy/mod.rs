@@ -21,6 +21,7 @@ mod issuers;
 mod keys;
 mod lint;
 mod literal;
+mod models;
 mod outline;
 mod places;
 mod plaintext;

@@ -18,7 +18,7 @@ use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
 use crate::limit::{LimitStore, RateLimit, Rule};
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
@@ -39,6 +39,7 @@ impl Policy {
                 Some(ShadowPolicy { header: false }) => "shadow",
                 Some(ShadowPolicy { header: true }) => "shadow, with its header",
             },
+            "model_groups": self.model_groups.0,
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
             "issuers": issuers.collect::<Map<_, _>>(),
@@ -129,10 +130,18 @@ fn record(record: &CallerRecord) -> Value {
         "team": team,
         "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": scope.entries(),
-        "models": models,
+        "models": lists(models),
         "expires_at": expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit.map(limit),
     })
+}
+
+/// Returns the entries; a list of lists where several must allow a model.
+fn lists(models: &Models) -> Value {
+    match models.lists() {
+        [entries] => json!(entries),
+        lists => json!(lists),
+    }
 }
 
 fn limit(limit: RateLimit) -> Value {
@@ -184,6 +193,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "unverified_email": unverified_email,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.scope().map(Scope::entries),
+        "models": lists(issuer.models()),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     })

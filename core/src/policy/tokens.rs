@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use super::models;
 use super::rate_limit;
 use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Classes, Scope, TokenStatus, person_digest, read_entry};
+use crate::identity::{
+    CallerKind, CallerRecord, Classes, ModelGroups, Models, Scope, TokenStatus, person_digest, read_entry,
+};
 use crate::syntax::{is_email, is_line};
 
 /// The form of an email address.
@@ -19,11 +22,11 @@ pub(super) type WhyNot<'w> = dyn Fn(&str, Classes) -> Option<String> + 'w;
 
 /// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Vec<CallerRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
-        let Some(record) = read_token(&item, why_not) else { continue };
+        let Some(record) = read_token(&item, why_not, groups) else { continue };
         match places.entry(record.digest) {
             Entry::Occupied(first) => item.fail(format!("the same `sha256` as `{}`", first.get())),
             Entry::Vacant(place) => _ = place.insert(item.path().to_owned()),
@@ -35,10 +38,14 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
 
 /// Reads the people that the policy knows, by their address in lower case.
 #[inline(never)]
-pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<String, Arc<CallerRecord>> {
+pub(super) fn read_people(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
-        let Some((email, record)) = read_person(&item, why_not) else { continue };
+        let Some((email, record)) = read_person(&item, why_not, groups) else { continue };
         if people.insert(email, Arc::new(record)).is_some() {
             item.fail("this address stands twice in the list");
         }
@@ -46,12 +53,17 @@ pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<Str
     people
 }
 
-fn read_person(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<(String, CallerRecord)> {
+fn read_person(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     fields.finish();
@@ -64,14 +76,14 @@ fn read_person(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<(String, CallerR
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     };
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
+fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
@@ -83,6 +95,7 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let expires_at = fields.optional("expires_at").map(|node| {
         node.check(
@@ -100,10 +113,15 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })
+}
+
+/// Reads the models of a token or a person; one that has no such list may use all.
+fn read_models(fields: &mut Fields<'_>, groups: &ModelGroups) -> Models {
+    fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups))
 }
 
 /// Reads the status of a token or a person; one that is left out is active.

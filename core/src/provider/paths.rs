@@ -1,9 +1,10 @@
 //! The paths of an upstream: the prefix that the policy pins, and the client's path behind it.
 
 use super::broker::Mint;
-use super::class::Endpoints;
+use super::class::{Endpoint, Endpoints};
 use super::pattern::{Methods, without_version};
 use super::table::Provider;
+#[cfg(test)]
 use crate::identity::Class;
 use crate::syntax::RequestPath;
 
@@ -113,9 +114,15 @@ impl PathMapping {
         without_version(path.as_bytes())
     }
 
+    /// Returns the endpoint at a path of the API; `None` where it is none that is known.
+    pub(crate) fn find<'p>(&self, methods: Methods, path: &'p [u8]) -> Option<Endpoint<'p>> {
+        self.endpoints.find(methods, path)
+    }
+
     /// Returns the class of an endpoint; `None` where it is no known endpoint.
+    #[cfg(test)]
     pub(crate) fn class(&self, methods: Methods, endpoint: &[u8]) -> Option<Class> {
-        self.endpoints.class(methods, endpoint)
+        self.find(methods, endpoint).map(|endpoint| endpoint.class)
     }
 
     /// Returns the form of the answer to a POST to an endpoint; `None` where the answer is not brokered.
