@@ -26,6 +26,7 @@ fn told(paths: Paths, slices: &[&[u8]]) -> Result<Vec<String>, JsonError> {
                 Event::Scalar(path, Scalar::Number(text)) => format!("{path}: number {text}"),
                 Event::Scalar(path, other) => format!("{path}: {other:?}"),
                 Event::Opens(path) => format!("{path}: opens"),
+                Event::Piece(path, piece) => format!("{path}: piece {}", String::from_utf8_lossy(piece)),
                 Event::Closes { .. } => return,
                 Event::Again(path) => format!("{path}: again"),
                 Event::Alike(path) => format!("{path}: alike"),

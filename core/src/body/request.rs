@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use super::follower::{Event, Follower, JsonError, Scalar};
+use super::follower::Follower;
+use super::grammar::{Event, JsonError, Scalar};
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,6 +243,7 @@ impl State {
                 let is_judged = matches!(role(path), Role::Model | Role::ModelOrObject | Role::Provider);
                 self.fail_if(is_judged, BodyError::Alike);
             }
+            Event::Piece(..) => {}
             Event::End(at) => self.end(at),
         }
     }
