@@ -103,6 +103,8 @@ pub(crate) struct Standing {
 /// The state of a lease that a call tells the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
+    /// The unit of the budget, where it is known.
+    pub(crate) unit: Option<Unit>,
     /// The id; empty where there is none yet.
     pub(crate) lease: String,
     pub(crate) spent: u64,
@@ -188,7 +190,7 @@ impl Slice {
         numbers.asked_at = now.0;
         numbers.unreported = 0;
         let spent = if self.lease.is_empty() { 0 } else { numbers.spent };
-        Told { lease: self.lease.clone(), spent, nonce: self.nonce, call: numbers.calls, at: now }
+        Told { unit: self.unit, lease: self.lease.clone(), spent, nonce: self.nonce, call: numbers.calls, at: now }
     }
 
     /// Takes in the answer to a call.

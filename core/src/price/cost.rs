@@ -58,6 +58,23 @@ impl Counts {
         ]
     }
 
+    /// Returns the sum of two requests.
+    #[must_use]
+    pub const fn saturating_add(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cached: self.cached.saturating_add(other.cached),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            audio_input: self.audio_input.saturating_add(other.audio_input),
+            image_input: self.image_input.saturating_add(other.image_input),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+            audio_output: self.audio_output.saturating_add(other.audio_output),
+            image_output: self.image_output.saturating_add(other.image_output),
+        }
+    }
+
     /// Returns the tokens that a budget in tokens counts: input and output.
     pub const fn tokens(&self) -> u64 {
         self.input.saturating_add(self.output)
