@@ -2,7 +2,10 @@
 //!
 //! The windows themselves are the registry's: it knows time zones, and all data planes.
 
+use std::collections::BTreeMap;
+
 use super::amount::Unit;
+use crate::base::Digest;
 
 /// The most dollars and the most tokens of a budget: as nano-dollars, either is exact in every reader of JSON.
 pub const MAX_BUDGET_USD: u64 = 9_000_000;
@@ -60,6 +63,8 @@ pub(crate) struct BudgetRules {
     pub(crate) owner: Option<Budget>,
     /// The budget of each team.
     pub(crate) team: Option<Budget>,
+    /// The budgets of tokens and people with one of their own, by principal.
+    pub(crate) own: BTreeMap<Digest, Budget>,
     /// Set where a request for a model without a price passes a budget of money.
     pub(crate) allows_unpriced: bool,
     /// Set where requests pass while the registry cannot be asked and the slice is used up.
