@@ -280,6 +280,12 @@ impl Registry {
 }
 
 impl Leases {
+    /// Tells whether nothing is looked after, for tests.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// Looks after a subject for a while. Returns `None` where there are too many.
     fn activate(&mut self, digest: Digest, subject: &BudgetSubject, now: Moment) -> Option<&mut Active> {
         if !self.active.contains_key(&digest) && self.active.len() >= MAX_ACTIVE {

@@ -9,6 +9,8 @@ mod feed;
 mod found;
 mod introspection;
 mod lease_answer;
+#[cfg(test)]
+mod lease_calls;
 mod leases;
 mod lookup;
 mod lookup_key;
@@ -17,6 +19,8 @@ mod record;
 mod shared_record;
 mod signed_record;
 mod spend;
+#[cfg(test)]
+mod spend_reports;
 mod usage;
 
 pub(crate) use self::client::Registry;
