@@ -271,8 +271,8 @@ impl Registry {
                 "budget": subject.default.as_ref().map(budget),
             });
             // Workers that ask at the same time for a first lease get the same one.
-            if told.lease.is_empty() {
-                entry["nonce"] = hex::encode(told.nonce).into();
+            if let Some(members) = entry.as_object_mut().filter(|_| told.lease.is_empty()) {
+                members.insert("nonce".to_owned(), hex::encode(told.nonce).into());
             }
             entry
         };
