@@ -22,7 +22,7 @@ struct Answer {
     expect: Value,
 }
 
-/// What a scan told, and the bytes that went on.
+/// The findings of a scan, and the bytes that went on.
 #[derive(Debug, PartialEq)]
 struct Told {
     usage: Result<Usage, Unmetered>,
