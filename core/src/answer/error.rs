@@ -78,6 +78,8 @@ pub enum CheckError<'a> {
     BodyInvalid(BodyError),
     /// The body is compressed or in a form in which no model can be found.
     BodyUnreadable,
+    /// The body would have to be read, and the host does not hand it over.
+    BodyUnread,
     /// The token's budget is spent.
     RateLimited(Taken),
     /// No store can count the token's requests now.
@@ -123,7 +125,7 @@ impl CheckError<'_> {
             Self::ModelNotAllowed => Reason::ModelNotAllowed,
             Self::ModelMissing => Reason::ModelMissing,
             Self::BodyInvalid(_) => Reason::BodyInvalid,
-            Self::BodyUnreadable => Reason::BodyUnreadable,
+            Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
@@ -157,6 +159,7 @@ impl CheckError<'_> {
             | Self::ModelMissing
             | Self::BodyInvalid(_)
             | Self::BodyUnreadable
+            | Self::BodyUnread
             | Self::UniversalEndpoint
             | Self::Endpoint
             | Self::ClassClosed(_)
@@ -228,6 +231,9 @@ impl fmt::Display for CheckError<'_> {
                 "the token is restricted to models or providers, and the request names no model where it is looked for",
             ),
             Self::BodyInvalid(error) => error.fmt(f),
+            Self::BodyUnread => f.write_str(
+                "the token is restricted to models, and the program that embeds the engine hands over no bodies",
+            ),
             Self::BodyUnreadable => {
                 f.write_str("the body is compressed, or in a form in which no model can be found")
             }

@@ -6,7 +6,6 @@ use std::fmt;
 
 use super::follower::Follower;
 use super::grammar::{Event, JsonError, Scalar};
-use super::paths::Paths;
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,67 +29,65 @@ enum Role {
     Count,
 }
 
-/// The members that are looked at, in every API: a name that one API has means nothing to the others.
-const MEMBERS: [(Role, &[&str]); 48] = [
-    (Role::Top, &[]),
-    (Role::Element, &["*"]),
-    (Role::Model, &["model"]),
-    (Role::Model, &["model_id"]),
-    (Role::Model, &["modelId"]),
-    (Role::Model, &["engine"]),
-    (Role::Model, &["version"]),
-    (Role::Model, &["preset"]),
-    (Role::Model, &["models", "*"]),
-    (Role::ModelOrObject, &["fallbacks", "*"]),
-    (Role::Model, &["fallbacks", "*", "model"]),
-    (Role::Model, &["providerOptions", "gateway", "models", "*"]),
-    (Role::Model, &["tools", "*", "model"]),
-    (Role::Model, &["requests", "*", "model"]),
-    (Role::Model, &["requests", "*", "params", "model"]),
-    (Role::Model, &["batch", "model"]),
-    (Role::Model, &["data_source", "model"]),
-    (Role::Model, &["generateContentRequest", "model"]),
-    (Role::Model, &["generate_content_request", "model"]),
-    (Role::Model, &["setup", "model"]),
-    (Role::Model, &["session", "model"]),
-    (Role::Model, &["session", "input_audio_transcription", "model"]),
-    (Role::Model, &["session", "audio", "input", "transcription", "model"]),
-    (Role::Model, &["response", "model"]),
-    (Role::Model, &["agent", "think", "provider", "model"]),
-    (Role::Model, &["agent", "listen", "provider", "model"]),
-    (Role::Model, &["agent", "speak", "provider", "model"]),
-    (Role::Model, &["*", "query", "model"]),
-    (Role::Provider, &["*", "provider"]),
-    (Role::Provider, &["request", "provider"]),
-    (Role::Model, &["request", "query", "model"]),
-    (Role::Stream, &["stream"]),
-    (Role::StreamOptions, &["stream_options"]),
-    (Role::IncludeUsage, &["stream_options", "include_usage"]),
-    (Role::Output, &["max_tokens"]),
-    (Role::Output, &["max_completion_tokens"]),
-    (Role::Output, &["max_output_tokens"]),
-    (Role::Output, &["max_tokens_to_sample"]),
-    (Role::Output, &["response", "max_output_tokens"]),
-    (Role::Output, &["generationConfig", "maxOutputTokens"]),
-    (Role::Output, &["generation_config", "max_output_tokens"]),
-    (Role::Output, &["inferenceConfig", "maxTokens"]),
-    (Role::Output, &["options", "num_predict"]),
-    (Role::Count, &["n"]),
-    (Role::Count, &["best_of"]),
-    (Role::Count, &["num_generations"]),
-    (Role::Count, &["generationConfig", "candidateCount"]),
-    (Role::Count, &["generation_config", "candidate_count"]),
-];
+/// Writes the members, and their meanings in the same order.
+macro_rules! members {
+    ($($role:ident $path:tt),* $(,)?) => {
+        static PATHS: &[&[&str]] = &[$(&$path),*];
+        static ROLES: &[Role] = &[$(Role::$role),*];
+    };
+}
 
-static PATHS: [&[&str]; MEMBERS.len()] = {
-    let mut paths: [&[&str]; MEMBERS.len()] = [&[]; MEMBERS.len()];
-    let mut at = 0;
-    while at < MEMBERS.len() {
-        paths[at] = MEMBERS[at].1;
-        at += 1;
-    }
-    paths
-};
+// The members that are looked at, in every API: a name that one API has means nothing to the others.
+members! {
+    Top [],
+    Element ["*"],
+    Model ["model"],
+    Model ["model_id"],
+    Model ["modelId"],
+    Model ["engine"],
+    Model ["version"],
+    Model ["preset"],
+    Model ["models", "*"],
+    ModelOrObject ["fallbacks", "*"],
+    Model ["fallbacks", "*", "model"],
+    Model ["providerOptions", "gateway", "models", "*"],
+    Model ["tools", "*", "model"],
+    Model ["requests", "*", "model"],
+    Model ["requests", "*", "params", "model"],
+    Model ["batch", "model"],
+    Model ["data_source", "model"],
+    Model ["generateContentRequest", "model"],
+    Model ["generate_content_request", "model"],
+    Model ["setup", "model"],
+    Model ["session", "model"],
+    Model ["session", "input_audio_transcription", "model"],
+    Model ["session", "audio", "input", "transcription", "model"],
+    Model ["response", "model"],
+    Model ["agent", "think", "provider", "model"],
+    Model ["agent", "listen", "provider", "model"],
+    Model ["agent", "speak", "provider", "model"],
+    Model ["*", "query", "model"],
+    Provider ["*", "provider"],
+    Provider ["request", "provider"],
+    Model ["request", "query", "model"],
+    Stream ["stream"],
+    StreamOptions ["stream_options"],
+    IncludeUsage ["stream_options", "include_usage"],
+    Output ["max_tokens"],
+    Output ["max_completion_tokens"],
+    Output ["max_output_tokens"],
+    Output ["max_tokens_to_sample"],
+    Output ["response", "max_output_tokens"],
+    Output ["generationConfig", "maxOutputTokens"],
+    Output ["generation_config", "max_output_tokens"],
+    Output ["inferenceConfig", "maxTokens"],
+    Output ["options", "num_predict"],
+    Count ["n"],
+    Count ["best_of"],
+    Count ["num_generations"],
+    Count ["generationConfig", "candidateCount"],
+    Count ["generation_config", "candidate_count"],
+}
 
 /// A name in a body that the caller of the scanner judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +184,6 @@ impl RequestScanner {
     /// Makes a scanner. `asks_usage` adds `stream_options.include_usage` to the request for a stream that says nothing of
     /// it.
     pub fn new(asks_usage: bool) -> Self {
-        const ALL: Paths = &PATHS;
         let state = State {
             asked: Asked { count: 1, ..Asked::default() },
             asks_usage,
@@ -198,7 +194,7 @@ impl RequestScanner {
             error: None,
             splices: [None; 2],
         };
-        Self { follower: Follower::new(ALL), state }
+        Self { follower: Follower::new(PATHS), state }
     }
 
     /// Returns what the request asks for, as far as it is known; all of it once [`RequestScanner::is_over`].
@@ -321,5 +317,5 @@ impl State {
 }
 
 fn role(path: usize) -> Role {
-    MEMBERS.get(path).map_or(Role::Element, |(role, _)| *role)
+    ROLES.get(path).copied().unwrap_or(Role::Element)
 }

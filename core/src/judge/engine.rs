@@ -221,6 +221,9 @@ impl Engine {
             Some(rule) if rule.reads(head)? => Some(rule.clone()),
             _ => None,
         };
+        if body.is_some() && !self.services.host().reads_requests {
+            return Err(CheckError::BodyUnread.into());
+        }
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -279,9 +282,8 @@ impl Engine {
         caller: &Caller<'a>,
         progress: &mut Progress<'a>,
     ) -> Result<Scoped<'a>, CheckError<'a>> {
-        let scoped = Scoped::new(token, route, &self.upstreams, traits).map_err(|error| {
-            progress.words = self.words_for(&error, &caller.record);
-            error
+        let scoped = Scoped::new(token, route, &self.upstreams, traits).inspect_err(|error| {
+            progress.words = self.words_for(error, &caller.record);
         })?;
         progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
         if scoped.mint().is_some() {

@@ -4,13 +4,13 @@
 //! Every error is noted where it is found, and reading goes on. A document with errors is refused whole.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
+use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
 use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
@@ -21,12 +21,13 @@ use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use super::tokens::WhyNot;
-use super::{cors, issuers, rate_limit, resource, tokens};
+use super::{budgets, cors, issuers, prices, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, Principals};
 use crate::identity::{CallerRecord, Class, Classes, ModelGroups};
-use crate::limit::{LimitStore, Rule};
+use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
+use crate::price::Prices;
 use crate::provider::{EndpointKind, Provider};
 use crate::request::{IdentitySlot, Slot};
 use crate::syntax::json;
@@ -108,8 +109,11 @@ struct Members<'d> {
     providers: Vec<Provider>,
     slots: Vec<Slot>,
     rate_limit: Option<Rule>,
+    metering: Option<MeteringPolicy>,
+    prices: Prices,
+    budgets: Option<BudgetRules>,
     origins: Origins,
-    model_groups: Rc<ModelGroups>,
+    model_groups: Arc<ModelGroups>,
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
@@ -130,6 +134,8 @@ struct Unresolved<'d> {
 /// The parts of the policy that [`Unresolved`] states, resolved.
 struct Resolved {
     tokens: Vec<CallerRecord>,
+    /// The budgets of tokens and people with one of their own.
+    own_budgets: BTreeMap<Digest, Budget>,
     registry: Option<RegistryPolicy>,
     issuers: Vec<Issuer>,
     /// `None` where the document has no list of people.
@@ -145,7 +151,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let members = Members::read(&mut fields);
     fields.finish();
 
-    let groups = Rc::clone(&members.model_groups);
+    let groups = Arc::clone(&members.model_groups);
     let (status, unresolved, policy) = members.into_policy();
     if let Ok(policy) = &policy {
         policy.check_credentials(errors);
@@ -167,6 +173,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
     policy.check_limits(errors);
+    policy.check_budgets(errors);
     policy.check_revocation(errors);
     Some(policy)
 }
@@ -186,6 +193,9 @@ impl<'d> Members<'d> {
         let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
         let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
         let rate_limit = fields.optional("rate_limit").and_then(|node| rate_limit::read_rule(&node));
+        let metering = fields.optional("metering").and_then(|node| MeteringPolicy::read(&node));
+        let prices = fields.optional("prices").map(|node| prices::read(&node)).unwrap_or_default();
+        let budgets = fields.optional("budgets").and_then(|node| budgets::read(&node));
         let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
         let resource = fields.optional("resource").and_then(|node| resource::read(&node));
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
@@ -203,9 +213,12 @@ impl<'d> Members<'d> {
             providers,
             slots,
             rate_limit,
+            metering,
+            prices,
+            budgets,
             // Unreadable: an error was noted, and this policy is refused.
             origins: origins.unwrap_or(Origins::Any),
-            model_groups: Rc::new(model_groups),
+            model_groups: Arc::new(model_groups),
             resource,
             status,
             answers,
@@ -227,6 +240,9 @@ impl<'d> Members<'d> {
                 model_groups: self.model_groups,
                 registry: None,
                 rate_limit: self.rate_limit,
+                metering: self.metering,
+                prices: Arc::new(self.prices),
+                budgets: self.budgets,
                 origins: self.origins,
                 resource: self.resource,
                 status,
@@ -257,13 +273,20 @@ impl Unresolved<'_> {
             let message = "`mint` is for proxy tokens of the policy or of `keyswap serve` only";
             if classes.has(Class::Mint) { Some(message.to_owned()) } else { why_not(name, classes) }
         };
+        let mut own_budgets = BTreeMap::new();
         Resolved {
-            tokens: self.tokens.map(|node| tokens::read(&node, why_not, groups)).unwrap_or_default(),
+            tokens: self
+                .tokens
+                .map(|node| tokens::read(&node, why_not, groups, &mut own_budgets))
+                .unwrap_or_default(),
             issuers: self
                 .issuers
                 .map(|node| issuers::read(&node, why_not_otherwise, groups))
                 .unwrap_or_default(),
-            people: self.people.map(|node| tokens::read_people(&node, why_not_otherwise, groups)),
+            people: self
+                .people
+                .map(|node| tokens::read_people(&node, why_not_otherwise, groups, &mut own_budgets)),
+            own_budgets,
             registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not_otherwise)),
         }
     }
@@ -289,8 +312,12 @@ impl Resolved {
 
 impl Policy {
     fn with(self, resolved: Resolved) -> Self {
-        let Resolved { tokens, registry, issuers, people } = resolved;
-        Self { tokens, registry, issuers, people: people.unwrap_or_default(), ..self }
+        let Resolved { tokens, own_budgets, registry, issuers, people } = resolved;
+        let mut budgets = self.budgets;
+        if !own_budgets.is_empty() {
+            budgets.get_or_insert_default().own = own_budgets;
+        }
+        Self { tokens, budgets, registry, issuers, people: people.unwrap_or_default(), ..self }
     }
 
     /// Checks that a header that may go upstream as a credential is one that an issuer verifies.

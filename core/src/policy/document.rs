@@ -1,11 +1,11 @@
 //! A checked policy: only meaning, no syntax.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
+use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
 use super::gateway::{Gateway, GatewayMode};
 use super::issuers;
@@ -17,7 +17,8 @@ use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::Issuer;
 use crate::identity::{CallerRecord, ModelGroups};
-use crate::limit::Rule;
+use crate::limit::{BudgetRules, Rule};
+use crate::price::Prices;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
 use crate::request::Slot;
 
@@ -27,9 +28,14 @@ pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
     pub(crate) tokens: Vec<CallerRecord>,
-    pub(crate) model_groups: Rc<ModelGroups>,
+    pub(crate) model_groups: Arc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
+    /// The metering that the document asks for; see [`Policy::metering`].
+    pub(crate) metering: Option<MeteringPolicy>,
+    pub(crate) prices: Arc<Prices>,
+    /// The budgets; `None` where none is enforced.
+    pub(crate) budgets: Option<BudgetRules>,
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,

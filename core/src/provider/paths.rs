@@ -4,8 +4,6 @@ use super::broker::Mint;
 use super::class::{Endpoint, Endpoints};
 use super::pattern::{Methods, without_version};
 use super::table::Provider;
-#[cfg(test)]
-use crate::identity::Class;
 use crate::syntax::RequestPath;
 
 /// The mapping of a client's path to the path at an upstream.
@@ -119,12 +117,6 @@ impl PathMapping {
         self.endpoints.find(methods, path)
     }
 
-    /// Returns the class of an endpoint; `None` where it is no known endpoint.
-    #[cfg(test)]
-    pub(crate) fn class(&self, methods: Methods, endpoint: &[u8]) -> Option<Class> {
-        self.find(methods, endpoint).map(|endpoint| endpoint.class)
-    }
-
     /// Returns the form of the answer to a POST to an endpoint; `None` where the answer is not brokered.
     pub(crate) fn mint(&self, endpoint: &[u8]) -> Option<&'static Mint> {
         self.endpoints.mint(endpoint)
@@ -152,7 +144,7 @@ fn ends_in_version(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::identity::Class;
     use crate::provider::pattern::POST;
     use crate::provider::table::BUILT_IN;
 

@@ -14,14 +14,14 @@ const MAX_TOLD: usize = 20;
 
 /// The names that a policy has for models and for providers of models.
 pub(crate) struct ModelNames {
-    groups: Rc<ModelGroups>,
+    groups: Arc<ModelGroups>,
     /// The names of providers, each with the provider's id.
     providers: Vec<(String, String)>,
 }
 
 impl ModelNames {
-    pub(crate) fn new(groups: &Rc<ModelGroups>, providers: &[Provider]) -> Self {
-        Self { groups: Rc::clone(groups), providers: model::provider_names(providers) }
+    pub(crate) fn new(groups: &Arc<ModelGroups>, providers: &[Provider]) -> Self {
+        Self { groups: Arc::clone(groups), providers: model::provider_names(providers) }
     }
 
     /// Returns models in words, for a caller that asked for another.
