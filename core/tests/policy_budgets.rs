@@ -19,7 +19,11 @@ fn with(pointer: &str, value: Value) -> Value {
     let mut document = document();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let members = document.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-    if value.is_null() { members.remove(name) } else { members.insert(name.to_owned(), value) };
+    if value.is_null() {
+        members.remove(name)
+    } else {
+        members.insert(name.to_owned(), value)
+    };
     document
 }
 
@@ -92,21 +96,31 @@ fn windows_are_calendar_windows_of_a_zone() {
 fn a_price_says_input_and_output_and_each_rate_is_a_decimal() {
     let rate = "expected US dollars per million tokens";
     for (price, expect) in [
-        (json!({"input": 1.25, "output": 10, "cached": "0.125", "cache_write": 0, "cache_write_1h": 2, "reasoning": 10,
+        (
+            json!({"input": 1.25, "output": 10, "cached": "0.125", "cache_write": 0, "cache_write_1h": 2, "reasoning": 10,
                 "audio_input": 40, "audio_output": 80, "image_input": 10, "image_output": 40, "max_output": 128_000,
                 "above": [{"input_tokens": 200_000, "input": 2.5}, {"input_tokens": 272_000, "input": 3}],
                 "flex": {"input": 0.5}, "batch": {"output": 5}, "priority": {"above": [{"input_tokens": 272_000, "input": 9}]}}),
-         vec![]),
+            vec![],
+        ),
         (json!({"input": 1}), vec!["prices.own: the field `output` is missing"]),
         (json!({"output": 1}), vec!["prices.own: the field `input` is missing"]),
         (json!({"input": -1, "output": "x"}), vec![rate, rate]),
         (json!({"input": 1, "output": 1_000_001}), vec![rate]),
         (json!({"input": 1, "output": 1, "cost": 1}), vec!["prices.own.cost: unknown field"]),
-        (json!({"input": 1, "output": 1, "flex": {"max_output": 1}}), vec!["prices.own.flex.max_output: unknown field"]),
+        (
+            json!({"input": 1, "output": 1, "flex": {"max_output": 1}}),
+            vec!["prices.own.flex.max_output: unknown field"],
+        ),
         (json!({"input": 1, "output": 1, "max_output": 0}), vec!["prices.own.max_output: expected 1 to"]),
-        (json!({"input": 1, "output": 1, "above": [{"input": 1}]}), vec!["prices.own.above[0]: the field `input_tokens`"]),
-        (json!({"input": 1, "output": 1, "above": [{"input_tokens": 5}, {"input_tokens": 5}]}),
-         vec!["prices.own: two entries of `above`"]),
+        (
+            json!({"input": 1, "output": 1, "above": [{"input": 1}]}),
+            vec!["prices.own.above[0]: the field `input_tokens`"],
+        ),
+        (
+            json!({"input": 1, "output": 1, "above": [{"input_tokens": 5}, {"input_tokens": 5}]}),
+            vec!["prices.own: two entries of `above`"],
+        ),
         (json!(1.5), vec!["prices.own: expected an object"]),
     ] {
         let found = errors(&with("/prices/own", price.clone()));
@@ -124,12 +138,17 @@ fn a_price_says_input_and_output_and_each_rate_is_a_decimal() {
 #[test]
 fn budgets_need_a_registry_that_keeps_them() {
     let message = "budgets: there is no `registry` that keeps budgets: `keyswap serve` does";
-    let introspection = json!({"url": "https://r", "credential": {"env": "R"}, "introspection": {"providers": ["openai"]}});
+    let introspection =
+        json!({"url": "https://r", "credential": {"env": "R"}, "introspection": {"providers": ["openai"]}});
     for registry in [Value::Null, introspection] {
         for budgets in [json!({"team": {"usd": 1, "per": "day"}}), json!({}), Value::Null] {
             let mut document = with("/registry", registry.clone());
             let members = document.as_object_mut().unwrap();
-            if budgets.is_null() { members.remove("budgets") } else { members.insert("budgets".to_owned(), budgets) };
+            if budgets.is_null() {
+                members.remove("budgets")
+            } else {
+                members.insert("budgets".to_owned(), budgets)
+            };
             assert_eq!(errors(&document), [message], "{document}");
         }
     }
@@ -143,15 +162,25 @@ fn budgets_need_a_registry_that_keeps_them() {
 fn every_error_is_told_at_once() {
     let mut document = document();
     document["tokens"][0]["budget"] = json!({"per": "year"});
-    document["principals"] = json!([{"email": "p@b.c", "providers": ["openai"], "budget": {"usd": "x", "per": "day"}}]);
+    document["principals"] =
+        json!([{"email": "p@b.c", "providers": ["openai"], "budget": {"usd": "x", "per": "day"}}]);
     document["metering"] = json!({"ask_usage": "yes", "sample": 1});
     document["prices"] = json!({"a": {"input": "x", "output": 1}, "b": 1});
     document["budgets"] = json!({"token": {}, "unpriced": "maybe", "default_output": 0, "people": {}});
     let found = errors(&document);
     for place in [
-        "tokens[0].budget: expected either", "tokens[0].budget.per: ", "principals[0].budget.usd: ", "metering.ask_usage: ",
-        "metering.sample: unknown field", "prices.a.input: ", "prices.b: ", "budgets.token: the field `per`",
-        "budgets.token: expected either", "budgets.unpriced: ", "budgets.default_output: ", "budgets.people: unknown field",
+        "tokens[0].budget: expected either",
+        "tokens[0].budget.per: ",
+        "principals[0].budget.usd: ",
+        "metering.ask_usage: ",
+        "metering.sample: unknown field",
+        "prices.a.input: ",
+        "prices.b: ",
+        "budgets.token: the field `per`",
+        "budgets.token: expected either",
+        "budgets.unpriced: ",
+        "budgets.default_output: ",
+        "budgets.people: unknown field",
     ] {
         assert!(found.iter().any(|error| error.starts_with(place)), "{place} {found:#?}");
     }

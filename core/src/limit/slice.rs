@@ -150,7 +150,11 @@ impl Slice {
             // A registry that was just asked granted what it has.
             let is_known = now.is_within(RECENT, Moment(self.numbers.granted_at));
             let standing = self.standing(unit);
-            return if is_known && standing.left < amount { Reserved::Spent(standing) } else { Reserved::Short };
+            return if is_known && standing.left < amount {
+                Reserved::Spent(standing)
+            } else {
+                Reserved::Short
+            };
         }
         self.numbers.held = self.numbers.held.saturating_add(amount);
         let (lease, epoch) = (self.tag(), self.numbers.epoch);
@@ -190,7 +194,14 @@ impl Slice {
         numbers.asked_at = now.0;
         numbers.unreported = 0;
         let spent = if self.lease.is_empty() { 0 } else { numbers.spent };
-        Told { unit: self.unit, lease: self.lease.clone(), spent, nonce: self.nonce, call: numbers.calls, at: now }
+        Told {
+            unit: self.unit,
+            lease: self.lease.clone(),
+            spent,
+            nonce: self.nonce,
+            call: numbers.calls,
+            at: now,
+        }
     }
 
     /// Takes in the answer to a call.
@@ -270,7 +281,8 @@ impl Slice {
     fn replace(&mut self, told: &Told, lease: Option<&Lease>, now: Moment) {
         let carried = self.numbers.spent.saturating_sub(told.spent);
         // Spending in another unit cannot be carried.
-        let carried = lease.filter(|lease| self.unit.is_none_or(|unit| unit == lease.unit)).map_or(0, |_| carried);
+        let carried =
+            lease.filter(|lease| self.unit.is_none_or(|unit| unit == lease.unit)).map_or(0, |_| carried);
         self.numbers = Numbers {
             spent: carried,
             calls: self.numbers.calls,
@@ -308,7 +320,8 @@ impl Slice {
     }
 
     fn is_pending(&self, now: Moment) -> bool {
-        self.numbers.calls != self.numbers.answered && now.is_within(LOST_AFTER, Moment(self.numbers.asked_at))
+        self.numbers.calls != self.numbers.answered
+            && now.is_within(LOST_AFTER, Moment(self.numbers.asked_at))
     }
 
     fn standing(&self, unit: Unit) -> Standing {

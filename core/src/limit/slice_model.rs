@@ -72,10 +72,15 @@ impl Registry {
             self.leases.push(Booked { window, granted: 0, spent: 0, expires: 0, at_end: None, next: None });
             self.leases.len() - 1
         });
-        let taken: u64 = self.leases.iter().filter(|lease| lease.window == window).map(|lease| match lease.at_end {
-            Some(_) => lease.spent,
-            None => lease.granted.max(lease.spent),
-        }).sum();
+        let taken: u64 = self
+            .leases
+            .iter()
+            .filter(|lease| lease.window == window)
+            .map(|lease| match lease.at_end {
+                Some(_) => lease.spent,
+                None => lease.granted.max(lease.spent),
+            })
+            .sum();
         let free = LIMIT.saturating_sub(taken);
         let lease = &mut self.leases[place];
         let rest = lease.granted.saturating_sub(lease.spent);
@@ -139,7 +144,9 @@ impl World {
     fn reserve(&mut self, plane: usize, amount: u64, now: Moment) {
         let World { planes, registry, .. } = self;
         let plane = &mut planes[plane];
-        let Ok(Reserved::Held(reservation)) = reserve(&plane.store, &subject(), &tokens(amount), now) else { return };
+        let Ok(Reserved::Held(reservation)) = reserve(&plane.store, &subject(), &tokens(amount), now) else {
+            return;
+        };
         let value = plane.store.get(&SlotKind::Slice.key(&subject())).unwrap();
         let mut slot = Slot::read(value.as_deref());
         let slice = slot.get_mut(&subject()).unwrap();
@@ -147,7 +154,8 @@ impl World {
         let lease: usize = slice.lease.parse().unwrap();
         assert!(registry.leases[lease].at_end.is_none(), "the lease has ended: {slice:?}");
         plane.flights.push((reservation, lease, amount));
-        let own = plane.flights.iter().filter(|(_, own, _)| *own == lease).map(|(.., amount)| amount).sum::<u64>();
+        let own =
+            plane.flights.iter().filter(|(_, own, _)| *own == lease).map(|(.., amount)| amount).sum::<u64>();
         let held = numbers.held + numbers.held_before;
         assert!(held == own || (held < own && self.now > START + 3600), "{own}: {slice:?}");
         assert!(numbers.spent + held <= numbers.granted, "{slice:?}");

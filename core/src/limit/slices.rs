@@ -18,7 +18,8 @@ pub(crate) fn reserve(
 ) -> Result<Reserved, StoreError> {
     let mut reserved = Reserved::Missing;
     change(store, subject, &mut |slot| {
-        reserved = slot.get_mut(subject).map_or(Reserved::Missing, |slice| slice.reserve(subject, amount, now));
+        reserved =
+            slot.get_mut(subject).map_or(Reserved::Missing, |slice| slice.reserve(subject, amount, now));
         matches!(reserved, Reserved::Held(_))
     })?;
     Ok(reserved)
@@ -201,7 +202,11 @@ mod tests {
         settle(&store, &first, &tokens(10), NOW).unwrap();
         let second = held(&store, 90, NOW);
         settle(&store, &second, &tokens(0), NOW).unwrap();
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 90, "a request that went nowhere costs nothing");
+        assert_eq!(
+            standing(&store, &subject(), NOW).unwrap().left,
+            90,
+            "a request that went nowhere costs nothing"
+        );
         settle(&store, &held(&store, 90, NOW), &tokens(200), NOW).unwrap();
         assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 0);
     }
@@ -210,7 +215,8 @@ mod tests {
     fn a_budget_is_spent_only_where_the_registry_was_just_asked() {
         let store = MemoryStore::default();
         asked(&store, &lease(100, 150), NOW);
-        let spent = |now| matches!(reserved(&store, 151, now), Reserved::Spent(standing) if standing.left == 150);
+        let spent =
+            |now| matches!(reserved(&store, 151, now), Reserved::Spent(standing) if standing.left == 150);
         assert_eq!(reserved(&store, 150, NOW), Reserved::Short, "the registry has more");
         assert!(spent(NOW) && spent(at(1)));
         assert_eq!(reserved(&store, 151, at(2)), Reserved::Short, "others may have given something back");
@@ -288,7 +294,11 @@ mod tests {
             assert_eq!(kept, hour == 2, "{hour}");
         }
         settle(&store, &lost, &tokens(30), at(7200)).unwrap();
-        assert_eq!(standing(&store, &subject(), at(7200)).unwrap().left, 20, "what it cost is charged all the same");
+        assert_eq!(
+            standing(&store, &subject(), at(7200)).unwrap().left,
+            20,
+            "what it cost is charged all the same"
+        );
     }
 
     #[test]
@@ -334,6 +344,10 @@ mod tests {
         assert_eq!(crowd.iter().filter(|subject| answered(subject, NOW)).count(), 16);
         let flying = reserve(&store, &crowd[0], &tokens(5), NOW).unwrap();
         assert!(matches!(flying, Reserved::Held(_)));
-        assert_eq!(crowd.iter().skip(20).filter(|subject| answered(subject, at(61))).count(), 15, "one is in use");
+        assert_eq!(
+            crowd.iter().skip(20).filter(|subject| answered(subject, at(61))).count(),
+            15,
+            "one is in use"
+        );
     }
 }

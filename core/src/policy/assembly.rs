@@ -268,11 +268,12 @@ impl Unresolved<'_> {
         };
         let mut own_budgets = BTreeMap::new();
         Resolved {
-            tokens: self.tokens.map(|node| tokens::read(&node, why_not, &mut own_budgets)).unwrap_or_default(),
+            tokens: self
+                .tokens
+                .map(|node| tokens::read(&node, why_not, &mut own_budgets))
+                .unwrap_or_default(),
             issuers: self.issuers.map(|node| issuers::read(&node, why_not_otherwise)).unwrap_or_default(),
-            people: self
-                .people
-                .map(|node| tokens::read_people(&node, why_not_otherwise, &mut own_budgets)),
+            people: self.people.map(|node| tokens::read_people(&node, why_not_otherwise, &mut own_budgets)),
             own_budgets,
             registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not_otherwise)),
         }

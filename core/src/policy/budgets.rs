@@ -139,9 +139,8 @@ impl Policy {
         let tokens = self.tokens.iter().enumerate().filter_map(|(index, token)| {
             Some((format!("tokens[{index}].budget.timezone"), own(&token.digest)?))
         });
-        let people = self.people.values().filter_map(|person| {
-            Some(("principals".to_owned(), own(&person.digest)?))
-        });
+        let people =
+            self.people.values().filter_map(|person| Some(("principals".to_owned(), own(&person.digest)?)));
         common.chain(tokens).chain(people).collect()
     }
 

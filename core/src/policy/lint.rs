@@ -157,7 +157,9 @@ impl Lint {
             }
             Self::BindingUnmatched => "no caller that may use the provider has this binding",
             Self::UnpricedAllowed => "requests for models without a price pass every budget of money",
-            Self::BudgetFailsOpen => "while the registry cannot be asked, requests pass without being counted",
+            Self::BudgetFailsOpen => {
+                "while the registry cannot be asked, requests pass without being counted"
+            }
         }
     }
 

@@ -152,7 +152,8 @@ fn budget(budget: &Budget) -> Value {
 }
 
 fn budgets(rules: &BudgetRules) -> Value {
-    let BudgetRules { token, owner, team, own: _, allows_unpriced, failure_mode_allow, default_output } = rules;
+    let BudgetRules { token, owner, team, own: _, allows_unpriced, failure_mode_allow, default_output } =
+        rules;
     json!({
         "token": token.as_ref().map(budget),
         "owner": owner.as_ref().map(budget),

@@ -10,8 +10,7 @@ const MAX_RATE_USD: u64 = 1_000_000;
 
 const RATE_EXPECTED: &str =
     "expected US dollars per million tokens such as `1.25`: at most 1000000, with at most nine decimals";
-const NAME_EXPECTED: &str =
-    "expected the name of a model, or of a provider and a model as in `openai/gpt-5`: 1 to 256 visible ASCII characters";
+const NAME_EXPECTED: &str = "expected the name of a model, or of a provider and a model as in `openai/gpt-5`: 1 to 256 visible ASCII characters";
 
 /// Reads the prices by model, or by provider and model.
 #[inline(never)]
@@ -46,7 +45,10 @@ fn read_price(node: &Node<'_>) -> Option<Price> {
     let max_output = max_output.map_or(Some(None), |number| number.map(Some))?;
     let sheets = sheets?;
     // A plain price without input was reported above.
-    if !sheets.iter().any(|sheet| sheet.tier.is_none() && sheet.above == 0 && sheet.rate(Part::Input).is_some()) {
+    if !sheets
+        .iter()
+        .any(|sheet| sheet.tier.is_none() && sheet.above == 0 && sheet.rate(Part::Input).is_some())
+    {
         return None;
     }
     node.check(Price::new(sheets, max_output), "two entries of `above` have the same `input_tokens`")

@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn a_request_is_rounded_up_once() {
-        for (input, output, expect) in [(0, 0, 0), (1, 0, 1), (1, 1, 1), (500_000, 500_000, 1), (1_000_001, 0, 2)] {
+        for (input, output, expect) in
+            [(0, 0, 0), (1, 0, 1), (1, 1, 1), (500_000, 500_000, 1), (1_000_001, 0, 2)]
+        {
             let counts = Counts { input, output, ..Counts::default() };
             assert_eq!(cost("- .000000001,.000000001", counts, None), expect, "{input} {output}");
         }
@@ -176,7 +178,11 @@ mod tests {
             assert_eq!(cost(row, Counts { input, output: 1, ..Counts::default() }, None), expect, "{input}");
         }
         let cached = Counts { input: 200_000, cached: 100_000, ..Counts::default() };
-        assert_eq!(cost(row, cached, None), 200_000 + 10_000, "what the sheet lacks is that of the plain one");
+        assert_eq!(
+            cost(row, cached, None),
+            200_000 + 10_000,
+            "what the sheet lacks is that of the plain one"
+        );
     }
 
     #[test]

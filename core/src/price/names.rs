@@ -33,8 +33,16 @@ const SEGMENTS: [(&str, &str); 22] = [
 ];
 
 /// Endpoints whose models begin with a provider, and have its price.
-const RESELLERS: [&str; 8] =
-    ["cloudflare-rest", "compat", "google-vertex-ai", "openrouter", "perplexity-ai", "replicate", "universal", "vercel"];
+const RESELLERS: [&str; 8] = [
+    "cloudflare-rest",
+    "compat",
+    "google-vertex-ai",
+    "openrouter",
+    "perplexity-ai",
+    "replicate",
+    "universal",
+    "vercel",
+];
 
 /// Beginnings of names that are no part of them, by provider.
 const PREFIXES: [(&str, &str); 3] =
@@ -67,7 +75,8 @@ pub fn candidates<'m>(provider: &'m str, model: &'m str) -> Vec<(&'m str, &'m st
 
 /// Adds the names of a model at a provider, and at those whose models the provider sells.
 fn add<'m>(found: &mut Vec<(&'m str, &'m str)>, provider: &'m str, model: &'m str) {
-    let prefix = PREFIXES.iter().find_map(|(own, prefix)| model.strip_prefix(prefix).filter(|_| *own == provider));
+    let prefix =
+        PREFIXES.iter().find_map(|(own, prefix)| model.strip_prefix(prefix).filter(|_| *own == provider));
     let names = [Some(model), prefix, REGIONS.iter().find_map(|region| model.strip_prefix(region))];
     let others = SAME_MODELS.iter().filter(|(own, _)| *own == provider).map(|(_, other)| *other);
     for provider in std::iter::once(provider).chain(others) {
@@ -111,7 +120,11 @@ mod tests {
             ("openai", "gpt-5", "openai gpt-5"),
             ("openai", "gpt-5-2025-08-07", "openai gpt-5-2025-08-07, openai gpt-5"),
             ("openai", "openai/gpt-5", "openai openai/gpt-5, openai gpt-5"),
-            ("openai", "ft:gpt-4o-2024-08-06:acme::x", "openai ft:gpt-4o-2024-08-06:acme::x, openai ft:gpt-4o-2024-08-06"),
+            (
+                "openai",
+                "ft:gpt-4o-2024-08-06:acme::x",
+                "openai ft:gpt-4o-2024-08-06:acme::x, openai ft:gpt-4o-2024-08-06",
+            ),
             ("openai", "gpt-4-0613", "openai gpt-4-0613"),
             ("azure-openai", "gpt-5", "azure-openai gpt-5, openai gpt-5"),
             ("anthropic", "claude-x-20250929", "anthropic claude-x-20250929, anthropic claude-x"),
@@ -122,9 +135,17 @@ mod tests {
                  anthropic claude-x@20250929, anthropic claude-x",
             ),
             ("gemini", "models/gemini-3", "gemini models/gemini-3, gemini gemini-3"),
-            ("fireworks", "accounts/fireworks/models/x", "fireworks accounts/fireworks/models/x, fireworks x"),
+            (
+                "fireworks",
+                "accounts/fireworks/models/x",
+                "fireworks accounts/fireworks/models/x, fireworks x",
+            ),
             ("groq", "openai/gpt-oss-120b", "groq openai/gpt-oss-120b"),
-            ("compat", "groq/openai/gpt-oss-120b", "compat groq/openai/gpt-oss-120b, groq openai/gpt-oss-120b"),
+            (
+                "compat",
+                "groq/openai/gpt-oss-120b",
+                "compat groq/openai/gpt-oss-120b, groq openai/gpt-oss-120b",
+            ),
             ("vercel", "xai/grok-4", "vercel xai/grok-4, grok grok-4"),
             (
                 "bedrock",
@@ -134,8 +155,10 @@ mod tests {
             ("own", "-2025-08-07", "own -2025-08-07"),
             ("own", "@default", "own @default"),
         ] {
-            let found: Vec<String> =
-                candidates(provider, model).iter().map(|(provider, name)| format!("{provider} {name}")).collect();
+            let found: Vec<String> = candidates(provider, model)
+                .iter()
+                .map(|(provider, name)| format!("{provider} {name}"))
+                .collect();
             assert_eq!(found.join(", "), expect, "{provider} {model}");
         }
         assert!(candidates("openai", &"m".repeat(300)).is_empty());

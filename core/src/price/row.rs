@@ -49,9 +49,8 @@ pub fn write_row(name: &str, price: &Price) -> Option<String> {
         None => row.push_str(" -"),
     }
     for (index, sheet) in price.sheets().iter().enumerate() {
-        let is_like = |other: &&Sheet| {
-            other.tier.is_some() && other.above == sheet.above && other.rates == sheet.rates
-        };
+        let is_like =
+            |other: &&Sheet| other.tier.is_some() && other.above == sheet.above && other.rates == sheet.rates;
         let before = price.sheets().iter().take(index);
         if sheet.tier.is_some() && before.clone().any(|other| is_like(&other)) {
             continue;
@@ -71,7 +70,8 @@ pub fn write_row(name: &str, price: &Price) -> Option<String> {
             row.push_str(&head);
             row.push(':');
         }
-        let rates: Vec<String> = sheet.rates.iter().map(|rate| rate.map_or_else(String::new, shown)).collect();
+        let rates: Vec<String> =
+            sheet.rates.iter().map(|rate| rate.map_or_else(String::new, shown)).collect();
         row.push_str(rates.join(",").trim_end_matches(','));
     }
     Some(row)

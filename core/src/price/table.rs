@@ -116,9 +116,7 @@ impl<'t> Table<'t> {
 
     /// Returns the rows as they stand, each with its provider.
     pub fn rows(&self) -> impl Iterator<Item = (&'t str, &'t str)> {
-        self.sections
-            .iter()
-            .flat_map(|(provider, rows)| rows.lines().map(move |row| (*provider, row)))
+        self.sections.iter().flat_map(|(provider, rows)| rows.lines().map(move |row| (*provider, row)))
     }
 
     /// Returns the price of a model at a provider.
@@ -171,7 +169,9 @@ mod tests {
             let origin = Origin::Shipped(provider);
             assert_eq!(table.find(provider, name), Some(Found { name, price, origin }));
         }
-        for (provider, name) in [("openai", ""), ("openai", "0"), ("openai", "bc"), ("openai", "z"), ("anthropic", "a")] {
+        for (provider, name) in
+            [("openai", ""), ("openai", "0"), ("openai", "bc"), ("openai", "z"), ("anthropic", "a")]
+        {
             assert_eq!(table.find(provider, name), None, "{provider} {name}");
         }
         assert_eq!(table.find("azure-openai", "e-2026-01-01").unwrap().origin, Origin::Shipped("openai"));

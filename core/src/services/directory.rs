@@ -75,7 +75,8 @@ impl Services {
             return Ok(registry);
         }
         let credential = policy.credential.require("registry.credential", environment)?;
-        let registry = Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host, &self.plane));
+        let registry =
+            Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host, &self.plane));
         asked.registries.push(Rc::downgrade(&registry));
         Ok(registry)
     }

@@ -42,8 +42,19 @@ const PROVIDERS: [(&str, &str, &[&str]); 24] = [
 
 /// Beginnings of names that are no part of a model's name: regions of Azure, and qualities and sizes of images.
 const QUALIFIERS: [&str; 13] = [
-    "apac/", "eu/", "global-standard/", "global/", "hd/", "high/", "low/", "medium/", "standard/", "us-gov/", "us/",
-    "1024-x-", "256-x-",
+    "apac/",
+    "eu/",
+    "global-standard/",
+    "global/",
+    "hd/",
+    "high/",
+    "low/",
+    "medium/",
+    "standard/",
+    "us-gov/",
+    "us/",
+    "1024-x-",
+    "256-x-",
 ];
 
 /// Prices by provider and model.
@@ -74,7 +85,9 @@ impl Catalog {
             bail!("entries without a readable price:\n{}{more}", errors.join("\n"));
         }
         if prices.is_empty() {
-            bail!("no entry has a price of tokens at a built-in provider: is it LiteLLM's `model_prices_and_context_window.json`?");
+            bail!(
+                "no entry has a price of tokens at a built-in provider: is it LiteLLM's `model_prices_and_context_window.json`?"
+            );
         }
         Ok(Self(prices))
     }

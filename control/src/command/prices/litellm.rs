@@ -44,7 +44,8 @@ pub(super) fn read(entry: &Map<String, Value>) -> Result<Option<Price>, String> 
             }
         }
     }
-    let has_output = !entry.get("mode").and_then(Value::as_str).is_some_and(|mode| WITHOUT_OUTPUT.contains(&mode));
+    let has_output =
+        !entry.get("mode").and_then(Value::as_str).is_some_and(|mode| WITHOUT_OUTPUT.contains(&mode));
     let max_output = entry.get("max_output_tokens").and_then(Value::as_u64);
     Ok(sheets.finish(has_output).and_then(|sheets| Price::new(sheets, max_output)))
 }
@@ -154,7 +155,10 @@ mod tests {
     #[test]
     fn an_entry_is_read_with_its_tiers_and_thresholds() {
         for (entry, expect) in [
-            (json!({"input_cost_per_token": 1.25e-6, "output_cost_per_token": 1e-5, "max_output_tokens": 128_000}), Some("m 128000 1.25,10")),
+            (
+                json!({"input_cost_per_token": 1.25e-6, "output_cost_per_token": 1e-5, "max_output_tokens": 128_000}),
+                Some("m 128000 1.25,10"),
+            ),
             (
                 json!({"input_cost_per_token": 5e-6, "output_cost_per_token": 3e-5, "cache_read_input_token_cost": 5e-7,
                        "input_cost_per_token_above_272k_tokens": 1e-5, "output_cost_per_token_flex": 1.5e-5,

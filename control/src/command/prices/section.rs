@@ -55,7 +55,8 @@ pub(super) fn as_yaml(prices: &BTreeMap<String, Value>) -> String {
 fn flow(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let place = |name: &str| Part::ALL.iter().position(|part| part.name() == name).unwrap_or(Part::COUNT);
+            let place =
+                |name: &str| Part::ALL.iter().position(|part| part.name() == name).unwrap_or(Part::COUNT);
             let mut names: Vec<&String> = members.keys().collect();
             names.sort_by_key(|name| place(name));
             let members: Vec<String> = names
@@ -80,7 +81,10 @@ fn is_short_decimal(text: &str) -> bool {
 
 /// Returns the YAML document with another section `prices`, in the place of the present one or at the end.
 pub(super) fn replace(document: &str, section: &str) -> String {
-    let is_start = |line: &str| line.strip_prefix("prices:").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+    let is_start = |line: &str| {
+        line.strip_prefix("prices:")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    };
     let is_inside = |line: &str| line.starts_with([' ', '\t', '}', ']']) || line.trim().is_empty();
     let mut lines = document.split_inclusive('\n').peekable();
     let (mut before, mut after) = (String::new(), String::new());

@@ -41,7 +41,8 @@ fn name_of(row: &str) -> &str {
 fn verify(catalog: &Catalog, table: &Table<'_>) -> anyhow::Result<()> {
     for (provider, name, price) in catalog.iter() {
         let found: Option<Price> = table.find(provider, name).map(|found| found.price);
-        let is_same = table.find(provider, name).is_some_and(|found| is_covered(provider, price, Some(&found)));
+        let is_same =
+            table.find(provider, name).is_some_and(|found| is_covered(provider, price, Some(&found)));
         ensure!(is_same, "`{provider}/{name}` would have another price: {found:?} in place of {price:?}");
     }
     Ok(())

@@ -62,8 +62,10 @@ impl Show {
             Format::Human if rows.is_empty() => {}
             Format::Human => output::print(&as_table(&rows, prices.date()).to_text())?,
             Format::Json => {
-                let rows: Vec<Value> =
-                    rows.iter().map(|(model, provider, found)| as_json(model, provider, found, prices.date())).collect();
+                let rows: Vec<Value> = rows
+                    .iter()
+                    .map(|(model, provider, found)| as_json(model, provider, found, prices.date()))
+                    .collect();
                 output::print_json(&rows)?;
             }
         }
@@ -94,11 +96,20 @@ fn find<'p>(prices: &'p Prices, providers: &BTreeSet<&'p str>, model: &'p str) -
 
 fn as_table(rows: &[(&String, &str, Found<'_>)], date: &str) -> Table {
     let mut table = Table::new(&[
-        "model", "provider", "input", "cached", "cache write", "output", "max output", "sheets", "from",
+        "model",
+        "provider",
+        "input",
+        "cached",
+        "cache write",
+        "output",
+        "max output",
+        "sheets",
+        "from",
     ]);
     for (model, provider, found) in rows {
         let rate = |part| Nano(found.price.rate(part, None, 0)).to_string();
-        let max_output = found.price.max_output().map_or_else(|| NONE.to_owned(), |number| number.to_string());
+        let max_output =
+            found.price.max_output().map_or_else(|| NONE.to_owned(), |number| number.to_string());
         table.add([
             (*model).clone(),
             (*provider).to_owned(),

@@ -104,7 +104,10 @@ fn a_call_names_subject_budget_and_state_and_its_answer_serves_both_workers() {
     let (store, first, second) = (MemoryStore::default(), worker(false), worker(false));
     assert_eq!(reserved(&first, "a", 5, NOW, &store), Reserved::Missing);
     let fetch = first.lease(&[(&subject("a"), usd(5))], NOW, &store).unwrap();
-    assert_eq!((fetch.request.method(), fetch.request.target(), fetch.key.kind()), ("POST", "/base/v1/leases", "lease"));
+    assert_eq!(
+        (fetch.request.method(), fetch.request.target(), fetch.key.kind()),
+        ("POST", "/base/v1/leases", "lease")
+    );
     let told = body(&fetch);
     let nonce = told["leases"][0]["nonce"].as_str().unwrap();
     assert_eq!(nonce.len(), 32);
@@ -140,7 +143,10 @@ fn requests_that_lack_the_same_slices_share_a_call_and_workers_ask_for_the_same_
     answer(&first, &both, 100, at(1), &store);
     answer(&second, &other, 100, at(2), &store);
     let _held = held(&second, "a", 100, at(2), &store);
-    assert!(first.lease(&[(&b, usd(9))], at(2), &store).unwrap().key != both.key, "the next call is another one");
+    assert!(
+        first.lease(&[(&b, usd(9))], at(2), &store).unwrap().key != both.key,
+        "the next call is another one"
+    );
 }
 
 #[test]
@@ -153,7 +159,10 @@ fn an_answer_that_is_none_grants_nothing_and_the_call_is_made_again() {
     let mut now = at(2);
     for (answer, expect) in [
         (FetchAnswer::Response { status: 200, body: b"{}" }, FetchOutcome::Malformed),
-        (FetchAnswer::Response { status: 200, body: br#"{"leases":[{"subject":"token:x"}]}"# }, FetchOutcome::Malformed),
+        (
+            FetchAnswer::Response { status: 200, body: br#"{"leases":[{"subject":"token:x"}]}"# },
+            FetchOutcome::Malformed,
+        ),
         (FetchAnswer::Response { status: 404, body: b"" }, FetchOutcome::Malformed),
         (FetchAnswer::Response { status: 503, body: b"" }, FetchOutcome::Unavailable),
         (FetchAnswer::Failed, FetchOutcome::Failed),
@@ -206,7 +215,10 @@ fn many_subjects_are_reported_in_small_calls_and_the_rest_a_second_later() {
         worker.settle(reservation, usd(10), NOW, &store);
     }
     let sizes = |now: Moment| -> Vec<usize> {
-        due(&worker, now, &store).iter().map(|fetch| body(fetch)["leases"].as_array().unwrap().len()).collect()
+        due(&worker, now, &store)
+            .iter()
+            .map(|fetch| body(fetch)["leases"].as_array().unwrap().len())
+            .collect()
     };
     assert_eq!(sizes(at(2)), [3; 16]);
     assert_eq!(sizes(at(3)), [3, 3, 3, 3, 3, 3, 3, 1]);

@@ -111,13 +111,19 @@ impl Registry {
             active.held = active.held.saturating_sub(1);
             active.until = now.after(ACTIVE_TIME);
         }
-        if limit::settle(store, &reservation, &actual, now).is_err() && leases.unsettled.len() < MAX_UNSETTLED {
+        if limit::settle(store, &reservation, &actual, now).is_err() && leases.unsettled.len() < MAX_UNSETTLED
+        {
             leases.unsettled.push((reservation, actual));
         }
     }
 
     /// Returns the state of a subject's budget; `None` where there is none or it is not known.
-    pub(crate) fn standing(&self, subject: &BudgetSubject, now: Moment, store: &dyn Store) -> Option<Standing> {
+    pub(crate) fn standing(
+        &self,
+        subject: &BudgetSubject,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Standing> {
         limit::standing(store, &self.slice(subject)?, now)
     }
 
@@ -131,13 +137,17 @@ impl Registry {
         store: &dyn Store,
     ) -> Option<Fetch> {
         let state = self.state.try_borrow().ok()?;
-        if self.policy.protocol != Protocol::Keyswap || wanted.len() > MAX_SUBJECTS || !state.breaker.is_ready(now) {
+        if self.policy.protocol != Protocol::Keyswap
+            || wanted.len() > MAX_SUBJECTS
+            || !state.breaker.is_ready(now)
+        {
             return None;
         }
         let mut leases = self.leases.try_borrow_mut().ok()?;
         leases.calls.retain(|call| now.is_within(LOST_AFTER, call.at));
         let digests: Vec<Digest> = wanted.iter().map(|(subject, _)| state.slice(&subject.name)).collect();
-        let covers = |call: &&Call| digests.iter().all(|digest| call.told.iter().any(|(own, ..)| own == digest));
+        let covers =
+            |call: &&Call| digests.iter().all(|digest| call.told.iter().any(|(own, ..)| own == digest));
         if let Some(call) = leases.calls.iter().find(covers) {
             return Some(self.lease_call(call, &state, now));
         }
@@ -201,9 +211,9 @@ impl Registry {
         for call in std::mem::take(&mut leases.abandoned) {
             call.told.iter().for_each(|(digest, _, told, _)| limit::fail(store, digest, told, now));
         }
-        leases.unsettled.retain(|(reservation, actual)| {
-            limit::settle(store, reservation, actual, now).is_err()
-        });
+        leases
+            .unsettled
+            .retain(|(reservation, actual)| limit::settle(store, reservation, actual, now).is_err());
         if !state.breaker.is_ready(now) {
             return Vec::new();
         }

@@ -186,7 +186,8 @@ impl Row {
     }
 
     fn told(&self, key: &RowKey) -> Value {
-        let Counts { input, cached, cache_write, output, reasoning, audio_input, audio_output, .. } = self.counts;
+        let Counts { input, cached, cache_write, output, reasoning, audio_input, audio_output, .. } =
+            self.counts;
         json!({
             "hour": UnixTime(key.hour.saturating_mul(HOUR)).to_string(),
             "sha256": key.principal.to_hex(),

@@ -41,7 +41,15 @@ fn caller(number: u64) -> CallerRecord {
 }
 
 fn spend(worker: &Registry, caller: &CallerRecord, model: Option<&str>, cost: Option<u64>, now: Moment) {
-    let counts = Counts { input: 10, cached: 4, cache_write: 2, output: 5, reasoning: 1, audio_input: 3, ..Counts::default() };
+    let counts = Counts {
+        input: 10,
+        cached: 4,
+        cache_write: 2,
+        output: 5,
+        reasoning: 1,
+        audio_input: 3,
+        ..Counts::default()
+    };
     let cost = cost.map(Nano);
     worker.spent(&Metered { caller, provider: "openai", model, counts: Some(counts), cost }, now);
 }
@@ -66,7 +74,16 @@ fn requests_of_an_hour_are_one_row_and_what_is_unknown_is_counted_as_such() {
     let own = policy().tokens.remove(0);
     spend(&worker, &own, Some("gpt-5"), Some(7), NOW);
     spend(&worker, &own, Some("gpt-5"), Some(8), NOW);
-    worker.spent(&Metered { caller: &own, provider: "openai", model: Some("gpt-5"), counts: None, cost: Some(Nano(9)) }, NOW);
+    worker.spent(
+        &Metered {
+            caller: &own,
+            provider: "openai",
+            model: Some("gpt-5"),
+            counts: None,
+            cost: Some(Nano(9)),
+        },
+        NOW,
+    );
     spend(&worker, &own, None, None, NOW);
     spend(&worker, &own, Some("gpt-5"), Some(1), at(3600));
     assert_eq!(due(&worker, at(1), &store), None, "rows are gathered first");
@@ -79,7 +96,10 @@ fn requests_of_an_hour_are_one_row_and_what_is_unknown_is_counted_as_such() {
                "cached": 8, "cache_write": 4, "output": 10, "reasoning": 2, "audio": 6, "cost": 24})
     );
     let other = &report["rows"][1];
-    assert_eq!((&other["model"], &other["unpriced"], &other["cost"]), (&json!("other"), &json!(1), &json!(0)));
+    assert_eq!(
+        (&other["model"], &other["unpriced"], &other["cost"]),
+        (&json!("other"), &json!(1), &json!(0))
+    );
     assert_eq!((rows(&report), &report["rows"][2]["hour"]), (3, &json!("2027-01-15T09:00:00Z")));
 }
 
@@ -122,7 +142,12 @@ fn batches_and_memory_are_bounded_and_no_request_is_lost_in_silence() {
     let (mut requests, mut reports, mut now) = (0, 0, at(2));
     while let Some(report) = due(&worker, now, &store) {
         assert!(rows(&report) <= 500);
-        requests += report["rows"].as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>();
+        requests += report["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["requests"].as_u64().unwrap())
+            .sum::<u64>();
         reports += 1;
         status(&worker, 204, now);
         now = now.after(Duration::from_secs(2));
