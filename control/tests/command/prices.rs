@@ -166,13 +166,13 @@ fn what_is_no_table_or_no_policy_is_an_error_that_names_the_entry_and_writes_not
     let folder = Folder::new();
     let mut bad = litellm();
     bad["gpt-next"]["input_cost_per_token_flex"] = json!("free");
-    bad["gro\u{7}q/x"] = json!({"litellm_provider": "groq", "input_cost_per_token": -1});
-    bad["list"] = json!([1]);
+    bad["groq/x"] = json!({"litellm_provider": "groq", "input_cost_per_token": -1});
+    bad["li\u{7}st"] = json!([1]);
     let policy = folder.file("policy.yaml", POLICY);
     for (table, expect) in [
         (bad.to_string(), "`gpt-next`: `input_cost_per_token_flex` is no price"),
-        (bad.to_string(), "`gro\\u{7}q/x`"),
-        (bad.to_string(), "`list`: expected an object"),
+        (bad.to_string(), "`groq/x`: `input_cost_per_token` is no price"),
+        (bad.to_string(), "`li\\u{7}st`: expected an object"),
         ("[]".to_owned(), "not an object of models in JSON, at line 1"),
         ("{".to_owned(), "not an object of models in JSON, at line 1"),
         ("{}".to_owned(), "no entry has a price of tokens"),
