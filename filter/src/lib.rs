@@ -38,6 +38,8 @@ mod fetcher;
 
 mod worker;
 
+mod upload;
+
 mod stream;
 
 mod plugin;

@@ -27,13 +27,15 @@ struct Row {
 }
 
 impl Metrics {
-    /// Counts a decision.
+    /// Counts a decision. One that waits for the body of its request is counted with that.
     pub(crate) fn count(&self, decision: &Decision<'_>) {
         let reason = decision.reason_code();
-        self.increment("decisions", reason, decision.facts.provider, || {
-            let (verdict, provider) = (decision.verdict_name(), decision.facts.provider);
-            format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
-        });
+        if !decision.is_pending() {
+            self.increment("decisions", reason, decision.facts.provider, || {
+                let (verdict, provider) = (decision.verdict_name(), decision.facts.provider);
+                format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
+            });
+        }
         if let Some(source) = decision.facts.record_source {
             let from = source.name();
             self.increment("lookups", from, "", || format!("keyswap.lookups.from.{from}"));

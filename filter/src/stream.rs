@@ -18,6 +18,7 @@ use crate::host::{self, HostError, Map};
 use crate::metrics;
 use crate::request::Request;
 use crate::store::SharedData;
+use crate::upload;
 use crate::worker::Shared;
 
 /// The context of a stream.
@@ -56,8 +57,9 @@ impl Drop for Stream {
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
         self.request.count.set(count);
+        self.request.has_body.set(!end_of_stream);
         let Some(shared) = &self.shared else {
             log::error!("a request could not be judged: {}", HostError::NotConfigured);
             reply(&LocalReply::host_failure());
@@ -71,12 +73,19 @@ impl HttpContext for Stream {
         }
     }
 
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        upload::pass(self.shared.as_deref(), &self.request, size, end_of_stream)
+    }
+
     /// Removes trailers that could carry a credential: none is read from a trailer, and none is let through.
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
         if self.request.is_passed.get() {
             return Action::Continue;
         }
         let Some(shared) = &self.shared else { return Action::Pause };
+        if let Action::Pause = upload::pass(Some(shared), &self.request, 0, true) {
+            return Action::Pause;
+        }
         let Ok(trailers) = host::header_map(Map::RequestTrailers, count) else { return Action::Pause };
         let (in_force, exchange) = (shared.worker.in_force(&SharedData), self.request.exchange.borrow());
         for trailer in trailers.iter() {
@@ -261,6 +270,9 @@ fn carry_out(
     if let Verdict::Forward(_) = decision.verdict {
         request.exchange.replace(in_force.exchange(&mut decision));
         shared.begin(request);
+        if !request.has_body.get() {
+            upload::pass(Some(shared), request, 0, true);
+        }
     }
     conclude(request, &decision)
 }

@@ -5,6 +5,7 @@
 // beside requests: upgrades and CONNECT.
 import http from "node:http";
 import https from "node:https";
+import { Transform } from "node:stream";
 
 /** So long an upstream may say nothing. */
 const SILENCE_MS = 600_000;
@@ -84,7 +85,7 @@ async function judgeHandshake(engine, request, socket, next) {
 
 function create(Engine, policy, variables, node) {
   try {
-    return Engine.create(policy, variables, ABILITIES, node);
+    return Engine.createReading(policy, variables, ABILITIES, { requests: true, answers: false }, node);
   } catch (error) {
     const errors = error.payload ?? error;
     if (!Array.isArray(errors)) throw error;
@@ -164,7 +165,30 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
     // Half a request is none.
     request.on("error", reject);
     request.on("aborted", () => upstream.destroy());
-    request.pipe(upstream);
+    if (!exchange.readsRequest()) return request.pipe(upstream);
+    const refuse = (refusal) => {
+      upstream.removeAllListeners("error").on("error", () => {});
+      upstream.destroy();
+      if (response.headersSent) response.destroy();
+      else reply(refusal, request, response);
+      resolve();
+    };
+    const judged = new Transform({
+      transform: (slice, _, done) => judge(() => exchange.requestBody(slice, false) ?? slice, done),
+      flush: (done) => judge(() => exchange.requestBody(new Uint8Array(), true), done),
+    });
+    const judge = (take, done) => {
+      try {
+        done(null, take());
+      } catch (error) {
+        const refusal = error.payload ?? error;
+        if (refusal.status === undefined) throw error;
+        request.unpipe(judged);
+        request.resume();
+        refuse(refusal);
+      }
+    };
+    request.pipe(judged).pipe(upstream);
   });
 }
 

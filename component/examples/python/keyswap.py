@@ -14,7 +14,7 @@ import httpx
 import wasmtime
 from wasmtime import component
 
-INTERFACE = "keyswap:auth/authorizer@0.1.0"
+INTERFACE = "keyswap:auth/authorizer@0.1.1"
 ABILITIES = {"counts": True, "upgrades": False, "injects-credentials": False, "passes": True}
 HEAD_SECONDS = 600
 CONNECT_SECONDS = 5
@@ -62,6 +62,14 @@ class Authorizer:
             function.post_return(self.store)
 
 
+class Refused(Exception):
+    """The answer to a request whose body is refused."""
+
+    def __init__(self, reply):
+        super().__init__()
+        self.reply = reply
+
+
 class PolicyError(Exception):
     """All that is wrong with a policy."""
 
@@ -78,7 +86,10 @@ class Keyswap:
         abilities = component.Record()
         for name, value in ABILITIES.items():
             setattr(abilities, name, value)
-        created = self.authorizer.call("[static]engine.create", policy, list(variables.items()), abilities, node)
+        bodies = record(requests=True, answers=False)
+        created = self.authorizer.call(
+            "[static]engine.create-reading", policy, list(variables.items()), abilities, bodies, node
+        )
         if isinstance(created, list):
             raise PolicyError("\n".join(f"error at `{error.path}`: {error.message}" for error in created))
         self.engine = created
@@ -162,7 +173,7 @@ class Keyswap:
         if has_body and b"content-length" not in names:
             # What framed it was the caller's connection.
             headers.append((b"transfer-encoding", b"chunked"))
-        body = incoming.body() if has_body else None
+        body = self.judged(forward.exchange, incoming.body()) if has_body else None
         work = asyncio.create_task(self.carry(forward, scope, headers, body, send))
         listening = asyncio.create_task(incoming.listen())
         await asyncio.wait({work, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,10 +184,28 @@ class Keyswap:
         if not work.cancelled():
             work.result()
 
+    async def judged(self, exchange, body):
+        """The body as it goes on. A refusal breaks the request off."""
+        if not self.authorizer.call("[method]exchange.reads-request", exchange):
+            async for chunk in body:
+                yield chunk
+            return
+        async for chunk in body:
+            yield self.judge(exchange, chunk, False)
+        yield self.judge(exchange, b"", True)
+
+    def judge(self, exchange, chunk, is_last):
+        judged = self.authorizer.call("[method]exchange.request-body", exchange, chunk, is_last)
+        if hasattr(judged, "status"):
+            raise Refused(judged)
+        return chunk if judged is None else bytes(judged)
+
     async def carry(self, forward, scope, headers, body, send):
         request = outgoing(scope["method"], forward, headers, body)
         try:
             answer = await self.client.send(request, stream=True)
+        except Refused as refused:
+            return await reply(refused.reply, scope, send)
         except httpx.HTTPError as error:
             is_slow = isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout))
             why = "too-slow" if is_slow else "unreachable"

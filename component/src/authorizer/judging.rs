@@ -1,5 +1,6 @@
 //! One request: its head to the engine, the calls that it waits for, and its exchange with an upstream.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
@@ -31,7 +32,7 @@ enum Waiter {
 /// A request that was forwarded.
 pub(super) struct Exchange {
     shared: Rc<Shared>,
-    inner: worker::Exchange,
+    inner: RefCell<worker::Exchange>,
     facts: wit::Facts,
 }
 
@@ -77,7 +78,11 @@ fn carry_out(
             // The target was read from text, and the rewrite puts only ASCII in its place.
             target: String::from_utf8_lossy(&rewrite.path).into_owned(),
             fields: rewrite.fields(head).map(convert::field).collect(),
-            exchange: wit::Exchange::new(Exchange { shared: Rc::clone(shared), inner: exchange, facts }),
+            exchange: wit::Exchange::new(Exchange {
+                shared: Rc::clone(shared),
+                inner: RefCell::new(exchange),
+                facts,
+            }),
         }),
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => wit::Step::Reply(convert::reply(facts, &reply)),
         Verdict::Pass(passed) => {
@@ -93,12 +98,13 @@ impl wit::GuestExchange for Exchange {
         let fields: Vec<Field<'_>> =
             fields.iter().map(|field| (field.name.as_bytes(), field.value.as_slice())).collect();
         let answer = AnswerFields { status, fields: &fields };
-        self.inner.answered(&answer, Moment(now), &self.shared.store);
-        self.inner.response().fields(&fields).map(convert::field).collect()
+        let exchange = self.inner.borrow();
+        exchange.answered(&answer, Moment(now), &self.shared.store);
+        exchange.response().fields(&fields).map(convert::field).collect()
     }
 
     fn instead(&self, status: u16) -> Option<wit::Reply> {
-        let reply = self.inner.response().replaces(Some(status.to_string().as_bytes()))?;
+        let reply = self.inner.borrow().response().replaces(Some(status.to_string().as_bytes()))?;
         Some(convert::reply(self.facts.clone(), &reply))
     }
 
@@ -107,8 +113,21 @@ impl wit::GuestExchange for Exchange {
             wit::Failure::Unreachable => UpstreamFailure::Unreachable,
             wit::Failure::TooSlow => UpstreamFailure::TooSlow,
         });
-        let fields = reply.fields(self.inner.response()).map(convert::field).collect();
+        let fields = reply.fields(self.inner.borrow().response()).map(convert::field).collect();
         wit::Reply { fields, ..convert::reply(self.facts.clone(), &reply) }
+    }
+
+    fn reads_request(&self) -> bool {
+        self.inner.borrow().judges_request()
+    }
+
+    fn request_body(&self, slice: Vec<u8>, is_last: bool) -> Result<Option<Vec<u8>>, wit::Reply> {
+        let judged = self.inner.borrow_mut().request_body(&slice, is_last);
+        judged.map(|slice| slice.bytes).map_err(|refusal| {
+            self.shared.log(refusal.observation.line);
+            let facts = wit::Facts { reason: refusal.reason.to_owned(), ..self.facts.clone() };
+            convert::reply(facts, &refusal.reply)
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 //! Both bodies move as they come, both at once, so that neither waits for the other's end. When the caller leaves, the
 //! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
 
+use std::cell::{Cell, RefCell};
+
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
@@ -17,7 +19,7 @@ use wasip2::http::types::{
 use wasip2::io::streams::{InputStream, OutputStream};
 
 use super::host::{log, now};
-use super::pump::End;
+use super::pump::{End, Judge, Refused};
 use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
 use super::{brokered, reply, request};
@@ -53,28 +55,39 @@ impl Sending {
         let to = outgoing.body().map_err(|()| Unsendable)?;
         let sink = to.write().map_err(|()| Unsendable)?;
         let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
-        // A failed write shows again in the transfer of the rest.
-        let _ = reply::write(&sink, &begun);
         let traits = Traits::of(head.headers.iter().map(|header| (header.name, header.value)));
-        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
+        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), begun, traits)) })
     }
 
     /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when an answer comes.
     pub(super) fn carry(
         mut self,
-        exchange: &Exchange,
+        exchange: &RefCell<Exchange>,
         authority: &str,
         head: &OwnedHead,
         out: ResponseOutparam,
         answered: impl FnOnce(),
     ) {
-        let trailers = |lines: &[Field<'_>]| request_trailers(exchange, lines);
+        let trailers = |lines: &[Field<'_>]| request_trailers(&exchange.borrow(), lines);
+        let refused = Cell::new(None);
+        let mut judge = |slice: &[u8], is_last: bool| judge_slice(exchange, &refused, slice, is_last);
+        let mut judge = exchange.borrow().judges_request().then_some(&mut judge as &mut Judge<'_>);
+        if self.upload.is_none() {
+            // A request without a body is told so.
+            let _ = judge.as_mut().map(|judge| judge(&[], true));
+        }
         let ready = self.answer.subscribe();
         loop {
             let mut turn = Turn::default();
-            if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
+            match turn.advance(&mut self.upload, &trailers, judge.as_deref_mut()) {
                 // The request broke off, so there is nothing to answer.
-                return reply::give_up(out);
+                Some(End::Broken) => return reply::give_up(out),
+                Some(End::Refused) => {
+                    drop(ready);
+                    let reply = refused.take().unwrap_or_else(LocalReply::host_failure);
+                    return reply::send(out, &reply, head);
+                }
+                _ => {}
             }
             // An answer may come before all is sent.
             if turn.end(Some(&ready)) {
@@ -87,14 +100,14 @@ impl Sending {
         match answer.unwrap_or(Err(ErrorCode::InternalError(None))) {
             Ok(answer) => {
                 answered();
-                let download = begin_answer(exchange, &answer, head, out);
+                let download = begin_answer(&exchange.borrow(), &answer, head, out);
                 let answer_trailers =
-                    |lines: &[Field<'_>]| reply::fields(exchange.response().trailers(lines)).ok();
-                carry_bodies((self.upload, &trailers), (download, &answer_trailers));
+                    |lines: &[Field<'_>]| reply::fields(exchange.borrow().response().trailers(lines)).ok();
+                carry_bodies((self.upload, &trailers, judge), (download, &answer_trailers));
             }
             Err(error) => {
                 log([format!("no answer from `{authority}`: {}", cause(&error))]);
-                reply::send_with(out, &LocalReply::upstream(why(&error)), exchange.response(), head);
+                reply::send_with(out, &LocalReply::upstream(why(&error)), exchange.borrow().response(), head);
             }
         }
     }
@@ -154,7 +167,7 @@ fn begin_answer(
     }
     ResponseOutparam::set(out, Ok(response));
     let (from, to) = ends?;
-    Some(Transfer::new(from, to, traits))
+    Some(Transfer::new(from, to, Vec::new(), traits))
 }
 
 type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));
@@ -170,17 +183,19 @@ type Trailers<'t> = dyn Fn(&[Field<'_>]) -> Option<Fields> + 't;
 
 /// Carries the rest of both bodies, until the answer has ended or its caller has left.
 fn carry_bodies(
-    (mut upload, request_trailers): (Option<Transfer>, &Trailers<'_>),
+    (mut upload, request_trailers, mut judge): (Option<Transfer>, &Trailers<'_>, Option<&mut Judge<'_>>),
     (mut download, answer_trailers): (Option<Transfer>, &Trailers<'_>),
 ) {
     let may_be_silent = download.as_ref().is_some_and(Transfer::may_be_silent);
     let mut timer = None;
     while download.is_some() {
         let mut turn = Turn::default();
-        if turn.advance(&mut upload, request_trailers) == Some(End::Broken) {
+        // An answer that has begun is cut off where its request is refused.
+        let end = turn.advance(&mut upload, request_trailers, judge.as_deref_mut());
+        if matches!(end, Some(End::Broken | End::Refused)) {
             return;
         }
-        turn.advance(&mut download, answer_trailers);
+        turn.advance(&mut download, answer_trailers, None);
         if may_be_silent && timer.is_none() && !turn.has_moved() {
             timer = Some(monotonic_clock::subscribe_duration(CALLER_CHECK_NS));
         }
@@ -188,6 +203,24 @@ fn carry_bodies(
             timer = None;
             // Dropping a transfer gives it up.
             download = download.filter(Transfer::is_wanted);
+        }
+    }
+}
+
+/// Judges a slice of the request's body. A refusal is logged and kept.
+fn judge_slice(
+    exchange: &RefCell<Exchange>,
+    refused: &Cell<Option<LocalReply>>,
+    slice: &[u8],
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, Refused> {
+    let Ok(mut exchange) = exchange.try_borrow_mut() else { return Err(Refused) };
+    match exchange.request_body(slice, is_last) {
+        Ok(slice) => Ok(slice.bytes),
+        Err(refusal) => {
+            log(refusal.observation.line);
+            refused.set(Some(refusal.reply));
+            Err(Refused)
         }
     }
 }

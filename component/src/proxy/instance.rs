@@ -102,7 +102,7 @@ impl Instance {
         out: ResponseOutparam,
     ) {
         log(decision.log_line(request.head));
-        let exchange = in_force.exchange(&mut decision);
+        let exchange = RefCell::new(in_force.exchange(&mut decision));
         match &decision.verdict {
             Verdict::Forward(rewrite) => {
                 let authority = rewrite.authority;

@@ -41,8 +41,14 @@ pub enum Reason {
     EndpointClassNotAllowed,
     /// The token is valid, but the credential that the endpoint mints cannot be brokered for this caller.
     MintingNotAllowed,
-    /// The token is restricted to models, which are not checked here.
+    /// The token is valid, but not for this model.
     ModelNotAllowed,
+    /// The token is restricted to models, and the request names none.
+    ModelMissing,
+    /// The body can be read in more than one way.
+    BodyInvalid,
+    /// The body must be read, and cannot.
+    BodyUnreadable,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,
     /// The token's budget is spent for now.
@@ -69,7 +75,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -82,11 +88,14 @@ impl Reason {
         Self::OriginNotAllowed,
         Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
-        Self::ModelNotAllowed,
-        Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
         Self::MintingNotAllowed,
+        Self::ModelNotAllowed,
+        Self::ModelMissing,
+        Self::BodyUnreadable,
+        Self::BodyInvalid,
+        Self::UpgradeUnsupported,
         Self::UpstreamCredentialUnbound,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
@@ -110,6 +119,9 @@ impl Reason {
             Self::EndpointClassNotAllowed => "endpoint_class_not_allowed",
             Self::MintingNotAllowed => "minting_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelMissing => "model_missing",
+            Self::BodyInvalid => "body_invalid",
+            Self::BodyUnreadable => "body_unreadable",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -128,7 +140,12 @@ impl Reason {
     pub const fn status(self) -> u16 {
         match self {
             Self::MethodNotAllowed => 405,
-            Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
+            Self::PathInvalid
+            | Self::CredentialAmbiguous
+            | Self::TokenMisplaced
+            | Self::ModelMissing
+            | Self::BodyInvalid => 400,
+            Self::BodyUnreadable => 415,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::PrincipalUnknown
             | Self::OriginNotAllowed
@@ -181,8 +198,16 @@ impl Reason {
                 "credential cannot be minted for you: send a proxy token, or ask your platform team to open the endpoint"
             }
             Self::ModelNotAllowed => {
-                "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
-                 team for a token without that restriction"
+                "token not allowed for model: ask your platform team to widen the token's models"
+            }
+            Self::ModelMissing => {
+                "no model: your token is for some models or providers only, so name one in `model`, at an endpoint that takes one"
+            }
+            Self::BodyInvalid => {
+                "invalid body: it must be one strict JSON text, with each member once, since your token is for some models only"
+            }
+            Self::BodyUnreadable => {
+                "body cannot be read: send JSON without `content-encoding`, since your token is for some models only"
             }
             Self::UpgradeUnsupported => {
                 "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"
@@ -212,6 +237,9 @@ impl Reason {
         match self {
             Self::MethodNotAllowed
             | Self::PathInvalid
+            | Self::ModelMissing
+            | Self::BodyInvalid
+            | Self::BodyUnreadable
             | Self::EndpointNotAllowed
             | Self::MintingNotAllowed
             | Self::UpgradeUnsupported

@@ -9,21 +9,23 @@
 
 use std::rc::Rc;
 
-use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
+use super::admit::{BodyRule, Grant, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
+use super::body::RequestJudge;
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{
-    Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply,
+    Decision, Observation, Pending, RolloutFacts, StatusSources, Verdict, is_local, is_status_query,
+    status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
-use crate::identity::Principal;
+use crate::identity::{CallerRecord, Principal};
 use crate::limit::LimitStore;
 use crate::policy::{Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route};
-use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::request::{Credential, RequestHead, Slot, credential, request_id};
 use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
@@ -35,6 +37,7 @@ pub(crate) struct Engine {
     pub(super) keys: UpstreamKeys,
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
+    pub(super) names: Rc<ModelNames>,
     limit_store: LimitStore,
     broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
@@ -82,6 +85,7 @@ impl Engine {
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
+            names: Rc::new(ModelNames::new(&policy.model_groups, &policy.providers)),
             limit_store: policy.limit_store(services.host()),
             broker,
             policy,
@@ -129,8 +133,10 @@ impl Engine {
         let mut progress = Progress::new();
         let context = Context { head, now, store, results: &results, part };
         let judged = self.pass_stages(&context, &mut progress);
+        let mut rule = None;
         let verdict = match judged {
-            Ok(rewrite) => {
+            Ok((rewrite, body)) => {
+                rule = body;
                 cors::apply(&self.policy.origins, head, &mut progress.response);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 progress.note_admitted(head);
@@ -149,7 +155,19 @@ impl Engine {
                 return Err((fetch, suspended));
             }
         };
-        Ok(Decision::of(verdict, progress))
+        let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
+        let mut decision = Decision::of(verdict, progress);
+        decision.follow_up.pending = rule.map(|rule| {
+            Box::new(Pending {
+                judge: RequestJudge::new(rule),
+                dialect,
+                provider: decision.facts.provider.to_owned(),
+                class: decision.facts.class,
+                principal: decision.facts.principal.clone(),
+                request_id: request_id(head).map(str::to_owned),
+            })
+        });
+        Ok(decision)
     }
 
     /// Passes a request through the stages, in order.
@@ -157,7 +175,7 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<Rewrite<'a>, Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<BodyRule>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
@@ -196,8 +214,16 @@ impl Engine {
             token: &caller.token,
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
+            names: &self.names,
         };
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
+        let body = match scoped.body() {
+            Some(rule) if rule.reads(head)? => Some(rule.clone()),
+            _ => None,
+        };
+        if body.is_some() && !self.services.host().reads_requests {
+            return Err(CheckError::BodyUnread.into());
+        }
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -217,7 +243,7 @@ impl Engine {
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Ok(Rewrite::for_grant(&grant, &original))
+        Ok((Rewrite::for_grant(&grant, &original), body))
     }
 
     /// Returns the fault for which the exchange of an admitted caller ends now, if there is one, and the calls that the
@@ -256,13 +282,20 @@ impl Engine {
         caller: &Caller<'a>,
         progress: &mut Progress<'a>,
     ) -> Result<Scoped<'a>, CheckError<'a>> {
-        let scoped = Scoped::new(token, route, &self.upstreams, traits)?;
+        let scoped = Scoped::new(token, route, &self.upstreams, traits).inspect_err(|error| {
+            progress.words = self.words_for(error, &caller.record);
+        })?;
         progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
         if scoped.mint().is_some() {
             self.authenticator.check_minting(caller)?;
             progress.checks.push(Check::Brokered);
         }
         Ok(scoped)
+    }
+
+    /// Returns the words for a caller whose request names a model that it may not use.
+    fn words_for(&self, error: &CheckError<'_>, record: &CallerRecord) -> Option<String> {
+        (*error == CheckError::ModelNotAllowed).then(|| self.names.words(&record.models))
     }
 
     fn refuse<'a>(
@@ -275,7 +308,8 @@ impl Engine {
         progress.checks.push(Check::Refused(error));
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let headers = progress.response.for_reply(&error);
-        let mut reply = LocalReply::refuse(error.reason(), dialect, headers);
+        let words = progress.words.as_deref();
+        let mut reply = LocalReply::refuse_saying(error.reason(), words, dialect, headers);
         if let Some(resource) = &self.policy.resource {
             resource.guide(&error, head, &mut reply);
         }

@@ -25,7 +25,7 @@ use super::{budgets, cors, issuers, prices, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, Class};
+use crate::identity::{CallerRecord, Class, Classes, ModelGroups};
 use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
 use crate::price::Prices;
 use crate::provider::{EndpointKind, Provider};
@@ -113,6 +113,7 @@ struct Members<'d> {
     prices: Prices,
     budgets: Option<BudgetRules>,
     origins: Origins,
+    model_groups: Arc<ModelGroups>,
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
@@ -150,6 +151,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let members = Members::read(&mut fields);
     fields.finish();
 
+    let groups = Arc::clone(&members.model_groups);
     let (status, unresolved, policy) = members.into_policy();
     if let Ok(policy) = &policy {
         policy.check_credentials(errors);
@@ -157,7 +159,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     }
     // Without the rest it is not known which providers have a key. Members that name providers are read all the same,
     // for their errors.
-    let resolved = unresolved.resolve(&|name, classes| match &policy {
+    let why_not = |name: &str, classes: Classes| match &policy {
         _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
         Ok(policy) => {
             let mints = classes.has(Class::Mint);
@@ -165,7 +167,8 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         }
         Err(providers) if providers.iter().any(|provider| provider.id == name) => None,
         Err(providers) => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
-    });
+    };
+    let resolved = unresolved.resolve(&why_not, &groups);
     resolved.check_people(errors);
     let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
@@ -200,6 +203,8 @@ impl<'d> Members<'d> {
         let revoke = fields.optional("revoke").and_then(|node| node.choice(&REVOKED));
         let broker = fields.optional("broker").and_then(|node| BrokerPolicy::read(&node));
         let shadow = ShadowPolicy::read(fields);
+        let model_groups =
+            fields.optional("model_groups").map(|node| ModelGroups::read(&node)).unwrap_or_default();
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
         Self {
             version,
@@ -213,6 +218,7 @@ impl<'d> Members<'d> {
             budgets,
             // Unreadable: an error was noted, and this policy is refused.
             origins: origins.unwrap_or(Origins::Any),
+            model_groups: Arc::new(model_groups),
             resource,
             status,
             answers,
@@ -231,6 +237,7 @@ impl<'d> Members<'d> {
             Some((credentials, gateway)) => Ok(Policy {
                 digest: Digest::of(&[]),
                 tokens: Vec::new(),
+                model_groups: self.model_groups,
                 registry: None,
                 rate_limit: self.rate_limit,
                 metering: self.metering,
@@ -261,7 +268,7 @@ impl Unresolved<'_> {
     ///
     /// Only a proxy token that is found by its digest can mint: a brokered token is valid as long as its parent is.
     #[inline(never)]
-    fn resolve(self, why_not: &WhyNot<'_>) -> Resolved {
+    fn resolve(self, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Resolved {
         let why_not_otherwise: &WhyNot<'_> = &|name, classes| {
             let message = "`mint` is for proxy tokens of the policy or of `keyswap serve` only";
             if classes.has(Class::Mint) { Some(message.to_owned()) } else { why_not(name, classes) }
@@ -270,10 +277,15 @@ impl Unresolved<'_> {
         Resolved {
             tokens: self
                 .tokens
-                .map(|node| tokens::read(&node, why_not, &mut own_budgets))
+                .map(|node| tokens::read(&node, why_not, groups, &mut own_budgets))
                 .unwrap_or_default(),
-            issuers: self.issuers.map(|node| issuers::read(&node, why_not_otherwise)).unwrap_or_default(),
-            people: self.people.map(|node| tokens::read_people(&node, why_not_otherwise, &mut own_budgets)),
+            issuers: self
+                .issuers
+                .map(|node| issuers::read(&node, why_not_otherwise, groups))
+                .unwrap_or_default(),
+            people: self
+                .people
+                .map(|node| tokens::read_people(&node, why_not_otherwise, groups, &mut own_budgets)),
             own_budgets,
             registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not_otherwise)),
         }

@@ -15,8 +15,8 @@ use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::CallerRecord;
 use crate::identity::jwt::Issuer;
+use crate::identity::{CallerRecord, ModelGroups};
 use crate::limit::{BudgetRules, Rule};
 use crate::price::Prices;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
@@ -28,6 +28,7 @@ pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
     pub(crate) tokens: Vec<CallerRecord>,
+    pub(crate) model_groups: Arc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
     /// The metering that the document asks for; see [`Policy::metering`].

@@ -23,6 +23,7 @@ mod keys;
 mod lint;
 mod literal;
 mod metered;
+mod models;
 mod outline;
 mod places;
 mod plaintext;

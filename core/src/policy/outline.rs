@@ -19,7 +19,7 @@ use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
 use crate::limit::{Budget, BudgetRules, LimitStore, RateLimit, Rule, Unit};
 use crate::price::{Nano, Part, Price, Sheet, Tier};
 use crate::provider::{
@@ -42,6 +42,7 @@ impl Policy {
                 Some(ShadowPolicy { header: false }) => "shadow",
                 Some(ShadowPolicy { header: true }) => "shadow, with its header",
             },
+            "model_groups": self.model_groups.0,
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
             "issuers": issuers.collect::<Map<_, _>>(),
@@ -135,11 +136,19 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
         "team": team,
         "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": scope.entries(),
-        "models": models,
+        "models": lists(models),
         "expires_at": expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit.map(limit),
         "budget": own.map(budget),
     })
+}
+
+/// Returns the entries; a list of lists where several must allow a model.
+fn lists(models: &Models) -> Value {
+    match models.lists() {
+        [entries] => json!(entries),
+        lists => json!(lists),
+    }
 }
 
 fn budget(budget: &Budget) -> Value {
@@ -226,6 +235,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "unverified_email": unverified_email,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.scope().map(Scope::entries),
+        "models": lists(issuer.models()),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     })

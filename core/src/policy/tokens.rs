@@ -5,11 +5,14 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::budgets::read_budget;
+use super::models;
 use super::rate_limit;
 use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Classes, Scope, TokenStatus, person_digest, read_entry};
+use crate::identity::{
+    CallerKind, CallerRecord, Classes, ModelGroups, Models, Scope, TokenStatus, person_digest, read_entry,
+};
 use crate::limit::Budget;
 use crate::syntax::{is_email, is_line};
 
@@ -24,11 +27,16 @@ type OwnBudgets = BTreeMap<Digest, Budget>;
 
 /// Reads the list, and the budgets in it. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, budgets: &mut OwnBudgets) -> Vec<CallerRecord> {
+pub(super) fn read(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> Vec<CallerRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
-        let Some(record) = read_token(&item, why_not, budgets) else { continue };
+        let Some(record) = read_token(&item, why_not, groups, budgets) else { continue };
         match places.entry(record.digest) {
             Entry::Occupied(first) => item.fail(format!("the same `sha256` as `{}`", first.get())),
             Entry::Vacant(place) => _ = place.insert(item.path().to_owned()),
@@ -43,11 +51,12 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, budgets: &mut OwnBudge
 pub(super) fn read_people(
     node: &Node<'_>,
     why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
     budgets: &mut OwnBudgets,
 ) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
-        let Some((email, record)) = read_person(&item, why_not, budgets) else { continue };
+        let Some((email, record)) = read_person(&item, why_not, groups, budgets) else { continue };
         if people.insert(email, Arc::new(record)).is_some() {
             item.fail("this address stands twice in the list");
         }
@@ -58,6 +67,7 @@ pub(super) fn read_people(
 fn read_person(
     node: &Node<'_>,
     why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
     budgets: &mut OwnBudgets,
 ) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
@@ -65,6 +75,7 @@ fn read_person(
     let label = fields.optional("label").map(|node| read_text(&node, 64));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     let budget = fields.optional("budget").map(|node| read_budget(&node));
@@ -82,14 +93,19 @@ fn read_person(
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     };
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>, budgets: &mut OwnBudgets) -> Option<CallerRecord> {
+fn read_token(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
@@ -101,6 +117,7 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>, budgets: &mut OwnBudgets) -
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let expires_at = fields.optional("expires_at").map(|node| {
         node.check(
@@ -123,10 +140,15 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>, budgets: &mut OwnBudgets) -
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })
+}
+
+/// Reads the models of a token or a person; one that has no such list may use all.
+fn read_models(fields: &mut Fields<'_>, groups: &ModelGroups) -> Models {
+    fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups))
 }
 
 /// Reads the status of a token or a person; one that is left out is active.

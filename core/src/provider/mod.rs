@@ -5,6 +5,7 @@ mod broker;
 mod class;
 mod endpoints;
 pub(crate) mod metadata;
+pub(crate) mod model;
 mod paths;
 mod pattern;
 mod route;

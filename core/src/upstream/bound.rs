@@ -29,6 +29,8 @@ pub(crate) struct Upstream {
     pub(crate) authority: String,
     /// Set where the authority is reached by TLS.
     pub(crate) https: bool,
+    /// The kind of its endpoint.
+    pub(crate) kind: EndpointKind,
     /// The mapping of the client's path to a path there.
     pub(crate) mapping: PathMapping,
     /// The provider's own credentials; `None` where the gateway supplies them.
@@ -125,6 +127,7 @@ fn carrying(
         provider: provider.id.clone(),
         authority: url.authority.clone(),
         https: url.https,
+        kind: provider.builtin.endpoint,
         mapping,
         keys,
         auth: AuthHeader::of(&provider.auth),

@@ -7,8 +7,17 @@ use super::rollout::Rollout;
 use crate::answer::{LocalReply, ResponseHeaders};
 use crate::base::Moment;
 use crate::host::Store;
-use crate::judge::{Admitted, AnswerHead, Decision, Sent};
+use crate::judge::{Admitted, AnswerHead, Decision, Observation, Pending, Refusal, Sent, Slice};
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
+
+/// A slice of a request's body that may go on.
+#[derive(Debug, Default)]
+pub struct RequestSlice {
+    /// The bytes in its place; `None` where it goes on as it is.
+    pub bytes: Option<Vec<u8>>,
+    /// The observation of the request, once its body has passed.
+    pub observation: Option<Observation>,
+}
 
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
@@ -17,6 +26,8 @@ pub struct Exchange {
     sent: Cell<Sent>,
     response: ResponseHeaders,
     minting: Option<Box<Minting>>,
+    /// The judge of the request's body, until it holds.
+    pending: Option<Box<Pending>>,
     /// The caller, where the exchange ends with its right.
     admitted: Option<Box<Admitted>>,
 }
@@ -32,6 +43,7 @@ impl Exchange {
             sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
             response: std::mem::take(&mut decision.response),
             minting: decision.follow_up.minting.take(),
+            pending: decision.follow_up.pending.take(),
             admitted: decision.follow_up.admitted.take(),
         }
     }
@@ -45,6 +57,30 @@ impl Exchange {
 
     pub(super) fn admitted(&self) -> Option<&Admitted> {
         self.admitted.as_deref()
+    }
+
+    /// Tells whether the body of the request is judged: each slice of it goes through [`Exchange::request_body`].
+    pub fn judges_request(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Judges the next slice of the request's body. `is_last` says that nothing follows it; then the exchange tells what
+    /// became of the request.
+    ///
+    /// # Errors
+    /// The refusal of the request. Nothing of this slice may go on, and nothing after it.
+    pub fn request_body(&mut self, slice: &[u8], is_last: bool) -> Result<RequestSlice, Box<Refusal>> {
+        let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
+        let judged = pending.take(slice, is_last, &self.response)?;
+        let observation = is_last.then(|| pending.allowed());
+        if is_last {
+            self.pending = None;
+        }
+        let bytes = match judged {
+            Slice::Same => None,
+            Slice::Other(bytes) => Some(bytes),
+        };
+        Ok(RequestSlice { bytes, observation })
     }
 
     /// Returns the changes to the answer.

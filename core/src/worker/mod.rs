@@ -8,7 +8,7 @@ mod rollout;
 mod running;
 mod ticket;
 
-pub use self::exchange::Exchange;
+pub use self::exchange::{Exchange, RequestSlice};
 pub use self::in_force::InForce;
 pub use self::next::{Background, Next};
 pub use self::running::{Due, Worker};

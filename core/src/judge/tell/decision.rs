@@ -1,6 +1,7 @@
 //! Decisions, and the facts that led to them: the explanation is data.
 
 use super::observation::Observation;
+use super::pending::Pending;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
 use crate::judge::forward::Rewrite;
@@ -58,6 +59,8 @@ pub struct FollowUp {
     pub(crate) admitted: Option<Box<Admitted>>,
     /// The request, where it mints and its answer is brokered.
     pub(crate) minting: Option<Box<Minting>>,
+    /// The judge of the request's body, where it is read.
+    pub(crate) pending: Option<Box<Pending>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -104,6 +107,7 @@ impl<'a> Decision<'a> {
             minting,
             admitted,
             means: _,
+            words: _,
         } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
         let class = checks.iter().find_map(Check::class);
@@ -151,7 +155,13 @@ impl<'a> Decision<'a> {
         self.follow_up.sent = Sent::default();
         self.follow_up.admitted = None;
         self.follow_up.minting = None;
+        self.follow_up.pending = None;
         self
+    }
+
+    /// Returns whether the body of the request may still turn the decision into a refusal.
+    pub fn is_pending(&self) -> bool {
+        self.follow_up.pending.is_some()
     }
 
     /// Turns the decision into a refusal, where its rewrite could not be carried out in full: nothing is forwarded.
