@@ -12,6 +12,7 @@ mod list;
 mod completions;
 mod credential;
 mod policy;
+mod prices;
 mod render;
 mod serve;
 mod token;

@@ -13,6 +13,7 @@ mod policy_release;
 mod policy_schema;
 mod policy_signers;
 mod policy_test;
+mod prices;
 mod remote;
 mod server_errors;
 mod support;
