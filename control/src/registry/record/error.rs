@@ -35,6 +35,10 @@ pub enum RegistryError {
     UnknownCredential,
     /// A third credential of one name.
     TooManyCredentials,
+    /// A budget that is not in the registry.
+    UnknownBudget,
+    /// More subjects with budgets than the registry keeps.
+    TooManySubjects,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -100,6 +104,8 @@ impl RegistryError {
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
             Self::UnknownCredential => "unknown_credential",
+            Self::UnknownBudget => "unknown_budget",
+            Self::TooManySubjects => "too_many_subjects",
             Self::TooManyCredentials => "too_many_credentials",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
@@ -136,6 +142,7 @@ impl RegistryError {
             Self::UnknownToken
             | Self::UnknownUser
             | Self::UnknownCredential
+            | Self::UnknownBudget
             | Self::UnknownPolicy
             | Self::UnknownProposal => Kind::Unknown,
             Self::DuplicateToken
@@ -151,6 +158,7 @@ impl RegistryError {
             Self::Database(_)
             | Self::Migration(_)
             | Self::File(_)
+            | Self::TooManySubjects
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -170,6 +178,8 @@ impl fmt::Display for RegistryError {
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),
             Self::UnknownCredential => f.write_str("no such credential"),
+            Self::UnknownBudget => f.write_str("no such budget"),
+            Self::TooManySubjects => f.write_str("there are more subjects with budgets than the registry keeps"),
             Self::TooManyCredentials => {
                 f.write_str("this name has two credentials already: revoke one first")
             }
