@@ -46,8 +46,12 @@ impl Registry {
         clock: impl Fn() -> UnixTime,
     ) -> Result<Vec<Leased>> {
         let subjects: Vec<&Payer> = requests.iter().map(|request| &request.subject).collect();
-        let is_repeated = |(index, subject): (usize, &&Payer)| subjects.iter().take(index).any(|s| s == subject);
-        if requests.is_empty() || requests.len() > MAX_SUBJECTS || subjects.iter().enumerate().any(is_repeated) {
+        let is_repeated =
+            |(index, subject): (usize, &&Payer)| subjects.iter().take(index).any(|s| s == subject);
+        if requests.is_empty()
+            || requests.len() > MAX_SUBJECTS
+            || subjects.iter().enumerate().any(is_repeated)
+        {
             let expected = format!("expected 1 to {MAX_SUBJECTS} different subjects");
             return Err(RegistryError::Invalid { field: "leases", expected });
         }
@@ -155,13 +159,7 @@ impl Registry {
 
 impl Leased {
     fn without_budget(subject: &Payer) -> Self {
-        Self {
-            subject: subject.clone(),
-            id: None,
-            unit: None,
-            state: None,
-            expires_in: LIFETIME_SECONDS,
-        }
+        Self { subject: subject.clone(), id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
     }
 }
 
@@ -185,7 +183,8 @@ impl Lease {
 /// Returns the window of a budget now. A lease of the next window, which a replica with a clock ahead granted, counts.
 fn window_of(budget: &Budget, held: Option<&Lease>, now: UnixTime) -> Window {
     let soon = UnixTime(now.0.saturating_add(MAX_SKEW_SECONDS));
-    let of_held = held.map(|lease| lease.window).filter(|window| now < window.starts_at && window.starts_at <= soon);
+    let of_held =
+        held.map(|lease| lease.window).filter(|window| now < window.starts_at && window.starts_at <= soon);
     match of_held {
         Some(window) if budget.window(window.starts_at) == window => window,
         _ => budget.window(now),
@@ -202,12 +201,7 @@ async fn end(ledger: &mut Ledger, subject: &Payer, lease: Option<Lease>, now: Un
 }
 
 /// Settles the oldest expired leases until there is a place for another one. Returns false if too many are live.
-async fn make_place(
-    ledger: &mut Ledger,
-    subject: &Payer,
-    others: &[Lease],
-    now: UnixTime,
-) -> Result<bool> {
+async fn make_place(ledger: &mut Ledger, subject: &Payer, others: &[Lease], now: UnixTime) -> Result<bool> {
     let mut kept = others.len();
     for lease in others.iter().filter(|lease| !lease.is_live(now)) {
         if kept < MAX_LEASES {

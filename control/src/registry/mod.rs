@@ -31,8 +31,8 @@ pub use limits::Taken;
 pub use record::actor::Actor;
 pub(crate) use record::amount;
 pub use record::amount::Unit;
-pub use record::budget::{Budget, BudgetState, Payer};
 pub(crate) use record::budget::BudgetText;
+pub use record::budget::{Budget, BudgetState, Payer};
 pub use record::change::{Change, Feed, Subject};
 pub(crate) use record::clock::now;
 pub use record::credential::{Credential, NewCredential, Role};
@@ -50,7 +50,8 @@ pub(crate) use record::rate_limit::seconds;
 pub use record::secret_text::SecretText;
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
 pub use record::usage::{
-    CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary, UsageTotal,
+    CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,
+    UsageTotal,
 };
 pub use record::window::{Per, Window, Zone};
 pub use store::url::DatabaseUrl;

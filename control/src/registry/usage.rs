@@ -64,7 +64,10 @@ impl Registry {
         let now = now();
         let span = now.0.saturating_sub(MAX_LATE_SECONDS)..=now.0.saturating_add(MAX_AHEAD_SECONDS);
         if report.rows.iter().any(|row| !span.contains(&row.hour.0)) {
-            return Err(invalid("hour", "expected an hour of the last 7 days, at most a day ahead".to_owned()));
+            return Err(invalid(
+                "hour",
+                "expected an hour of the last 7 days, at most a day ahead".to_owned(),
+            ));
         }
         let mut rows: Vec<UsageRow> = report.rows.into_iter().map(normal).collect();
         // One order for all reports, so that two with the same rows cannot deadlock.

@@ -12,6 +12,7 @@ mod feed;
 mod four_eyes;
 mod key_server;
 mod leaks;
+mod leases;
 mod limits;
 mod policies;
 mod postgres;
@@ -23,7 +24,9 @@ mod signers;
 mod support;
 mod tls_server;
 mod tokens;
+mod usage;
 mod users;
+mod windows;
 
 #[path = "../shared/revisions.rs"]
 mod revisions;

@@ -56,9 +56,11 @@ pub(crate) fn saturated(number: u64) -> i64 {
 
 /// Parses dollars such as `10` or `0.25`, with at most 9 decimals, to nano-dollars above 0.
 pub(crate) fn parse_dollars(text: &str) -> Result<i64, RegistryError> {
-    read_dollars(text).filter(|number| (1..=MAX_NUMBER).contains(number)).ok_or_else(|| RegistryError::Invalid {
-        field: "usd",
-        expected: "expected dollars from 0.000000001 to 9000000, with at most 9 decimals".to_owned(),
+    read_dollars(text).filter(|number| (1..=MAX_NUMBER).contains(number)).ok_or_else(|| {
+        RegistryError::Invalid {
+            field: "usd",
+            expected: "expected dollars from 0.000000001 to 9000000, with at most 9 decimals".to_owned(),
+        }
     })
 }
 
@@ -127,7 +129,8 @@ mod tests {
             assert_eq!((dollars(nano).as_str(), dollars_shown(nano).as_str()), (exact, shown));
         }
         assert_eq!((dollars(0), dollars_shown(0)), ("0".to_owned(), "$0.0000".to_owned()));
-        for text in ["", "0", "0.0", ".5", "5.", "-1", "+1", "1e3", "1,5", "0.0000000001", "9000000.1", "$1"] {
+        for text in ["", "0", "0.0", ".5", "5.", "-1", "+1", "1e3", "1,5", "0.0000000001", "9000000.1", "$1"]
+        {
             assert!(parse_dollars(text).is_err(), "{text}");
         }
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::amount::{self, add};
 use super::day::Day;
+use super::rate_limit::seconds;
 
 /// The kind of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -193,6 +194,13 @@ pub struct UsageQuery {
 }
 
 impl UsageQuery {
+    /// Parses a moment: a day in UTC such as `2026-11-01`, a time with an offset, or a time before `now` such as `7d`.
+    pub fn moment(text: &str, now: UnixTime) -> Option<UnixTime> {
+        let ago = || Some(UnixTime(now.0.saturating_sub(i64::from(seconds(text)?))));
+        let day = || Day::parse(text).map(|day| UnixTime(day.0.saturating_mul(86_400)));
+        day().or_else(ago).or_else(|| UnixTime::from_rfc3339(text))
+    }
+
     /// Returns the question about all usage in a span.
     pub fn between(since: UnixTime, until: UnixTime) -> Self {
         Self { since, until, token: None, owner: None, team: None, provider: None, model: None }

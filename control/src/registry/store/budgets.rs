@@ -70,7 +70,10 @@ impl Store {
     }
 
     /// Returns the budgets that administrators set, in the order of their subjects.
-    pub(in crate::registry) async fn budgets(&self, limit: i64) -> Result<Vec<(Payer, Budget)>, RegistryError> {
+    pub(in crate::registry) async fn budgets(
+        &self,
+        limit: i64,
+    ) -> Result<Vec<(Payer, Budget)>, RegistryError> {
         let rows: Vec<BudgetRow> = sqlx::query_as(
             "SELECT subject, unit, amount, per, timezone FROM budgets ORDER BY subject LIMIT $1",
         )
@@ -161,7 +164,10 @@ impl Store {
 
 impl Write {
     /// Returns the budget of a subject.
-    pub(in crate::registry) async fn budget(&mut self, subject: &Payer) -> Result<Option<Budget>, RegistryError> {
+    pub(in crate::registry) async fn budget(
+        &mut self,
+        subject: &Payer,
+    ) -> Result<Option<Budget>, RegistryError> {
         let row: Option<BudgetRow> =
             sqlx::query_as(BUDGET).bind(subject.to_string()).fetch_optional(self.connection()).await?;
         row.map(|row| Ok(row.read()?.1)).transpose()

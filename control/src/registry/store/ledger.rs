@@ -26,7 +26,8 @@ impl Store {
     pub(in crate::registry) async fn ledger(&self, subjects: &[&Payer]) -> Result<Ledger, RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         if let Some(lock_key) = self.dialect.lock_key {
-            let mut keys: Vec<String> = subjects.iter().map(|subject| format!("budget of {subject}")).collect();
+            let mut keys: Vec<String> =
+                subjects.iter().map(|subject| format!("budget of {subject}")).collect();
             keys.sort_unstable();
             for key in keys {
                 sqlx::query(lock_key).bind(key).execute(&mut *transaction).await?;

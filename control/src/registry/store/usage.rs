@@ -108,7 +108,8 @@ impl Store {
 
     /// Deletes the oldest day of usage before a moment.
     pub(in crate::registry) async fn forget_usage(&self, before: UnixTime) -> Result<(), RegistryError> {
-        let oldest: Option<i64> = sqlx::query_scalar("SELECT min(hour) FROM usage").fetch_one(&self.reader).await?;
+        let oldest: Option<i64> =
+            sqlx::query_scalar("SELECT min(hour) FROM usage").fetch_one(&self.reader).await?;
         let Some(oldest) = oldest.filter(|oldest| *oldest < before.0) else { return Ok(()) };
         sqlx::query("DELETE FROM usage WHERE hour < $1")
             .bind(before.0.min(oldest.saturating_add(MAX_FORGOTTEN_SECONDS)))

@@ -43,7 +43,17 @@ macro_rules! asked {
 macro_rules! by {
     ($key:literal, $label:literal, $order:literal) => {
         concat!(
-            "SELECT ", $key, ", ", $label, ", ", sums!(), asked!(), " GROUP BY ", $key, " ORDER BY ", $order,
+            "SELECT ",
+            $key,
+            ", ",
+            $label,
+            ", ",
+            sums!(),
+            asked!(),
+            " GROUP BY ",
+            $key,
+            " ORDER BY ",
+            $order,
             " LIMIT $8"
         )
     };
@@ -113,10 +123,8 @@ impl Store {
         query: &UsageQuery,
         limit: u32,
     ) -> Result<Vec<UsageDetail>, RegistryError> {
-        let rows = with_question(sqlx::query(DETAILS), query)
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await?;
+        let rows =
+            with_question(sqlx::query(DETAILS), query).bind(i64::from(limit)).fetch_all(&self.reader).await?;
         rows.iter()
             .map(|row| {
                 Ok(UsageDetail {

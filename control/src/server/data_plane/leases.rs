@@ -76,8 +76,7 @@ pub(super) async fn leases(
     Extract(state): Extract<State>,
     Json(asked): Json<Leases>,
 ) -> Result<Answer<LeasesAnswer>, Problem> {
-    let node: String =
-        asked.node.chars().filter(|char| !char.is_control()).take(MAX_NODE_CHARS).collect();
+    let node: String = asked.node.chars().filter(|char| !char.is_control()).take(MAX_NODE_CHARS).collect();
     let requests: Vec<LeaseRequest> = asked
         .leases
         .into_iter()

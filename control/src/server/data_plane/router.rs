@@ -14,9 +14,8 @@ use crate::server::state::State;
 const MAX_REPORT_BYTES: usize = 1024 * 1024;
 
 pub(in crate::server) fn router(state: &State) -> Router<State> {
-    let reports = OpenApiRouter::new()
-        .routes(routes!(usage::usage))
-        .layer(DefaultBodyLimit::max(MAX_REPORT_BYTES));
+    let reports =
+        OpenApiRouter::new().routes(routes!(usage::usage)).layer(DefaultBodyLimit::max(MAX_REPORT_BYTES));
     let of_data_planes = OpenApiRouter::new()
         .merge(reports)
         .routes(routes!(lookup::token))
