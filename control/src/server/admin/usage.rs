@@ -10,8 +10,6 @@ const DEFAULT_DAYS: i64 = 30;
 
 const DEFAULT_LIMIT: u32 = 1000;
 
-const MAX_LIMIT: u32 = 50_000;
-
 /// The query parameters of a question.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,13 +26,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The most lines of an answer.
+    pub(super) const MAX_LIMIT: u32 = 50_000;
+
     pub(super) fn by(&self) -> UsageBy {
         self.by.unwrap_or(UsageBy::Model)
     }
 
     /// Returns the largest number of lines.
     pub(super) fn limit(&self) -> u32 {
-        self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
+        self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, Self::MAX_LIMIT)
     }
 
     /// Returns the question. Without `since` it is about the last 30 days.
