@@ -66,6 +66,8 @@ CREATE TABLE budget_windows (
     starts_at  BIGINT NOT NULL,
     ends_at    BIGINT NOT NULL,
     amount     BIGINT NOT NULL,
+    per        TEXT NOT NULL CHECK (per IN ('hour', 'day', 'week', 'month')),
+    timezone   TEXT NOT NULL,
     settled    BIGINT NOT NULL,
     PRIMARY KEY (subject, unit, starts_at, ends_at)
 );

@@ -66,6 +66,8 @@ CREATE TABLE budget_windows (
     starts_at  INTEGER NOT NULL,
     ends_at    INTEGER NOT NULL,
     amount     INTEGER NOT NULL,
+    per        TEXT NOT NULL CHECK (per IN ('hour', 'day', 'week', 'month')),
+    timezone   TEXT NOT NULL,
     settled    INTEGER NOT NULL,
     PRIMARY KEY (subject, unit, starts_at, ends_at)
 ) STRICT;

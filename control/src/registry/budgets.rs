@@ -6,7 +6,7 @@ use serde_json::json;
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::amount::add;
-use super::record::budget::{Budget, BudgetState, Payer};
+use super::record::budget::{Budget, BudgetState, Payer, SetBy};
 use super::record::error::RegistryError;
 use super::store::budgets::Opened;
 
@@ -74,6 +74,8 @@ impl Registry {
         self.0.live_leases(now).await
     }
 
+    /// Returns the state of a budget that an administrator set: of its present window, or of one that nothing was asked for
+    /// in.
     async fn state_of(
         &self,
         subject: &Payer,
@@ -82,39 +84,33 @@ impl Registry {
         now: UnixTime,
     ) -> Result<BudgetState> {
         let window = budget.window(now);
-        let opened = opened.into_iter().find(|opened| opened.unit == budget.unit && opened.window == window);
-        let state = match opened {
-            Some(opened) => self.states(vec![opened], now).await?.pop(),
-            None => None,
-        };
-        let (spent, leased) = state.map_or((0, 0), |state| (state.spent, state.leased));
-        Ok(BudgetState {
-            subject: subject.clone(),
-            unit: budget.unit,
-            limit: budget.amount,
-            spent,
-            leased,
-            resets_at: Some(window.ends_at),
-            budget: Some(budget),
-        })
+        let is_open = |opened: &Opened| opened.budget.unit == budget.unit && opened.window == window;
+        let settled = opened.into_iter().find(is_open).map_or(0, |opened| opened.settled);
+        let opened = Opened { subject: subject.clone(), budget, window, settled };
+        self.state(opened, SetBy::Registry, now).await
     }
 
     async fn states(&self, opened: Vec<Opened>, now: UnixTime) -> Result<Vec<BudgetState>> {
         let mut states = Vec::new();
         for opened in opened {
-            let leases = self.0.leases_of(&opened).await?;
-            let spent = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.spent));
-            let used = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.used(now)));
-            states.push(BudgetState {
-                subject: opened.subject,
-                budget: None,
-                unit: opened.unit,
-                limit: opened.amount,
-                spent,
-                leased: used.saturating_sub(spent).max(0),
-                resets_at: Some(opened.window.ends_at),
-            });
+            states.push(self.state(opened, SetBy::Policy, now).await?);
         }
         Ok(states)
+    }
+
+    async fn state(&self, opened: Opened, set_by: SetBy, now: UnixTime) -> Result<BudgetState> {
+        let leases = self.0.leases_of(&opened).await?;
+        let spent = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.spent));
+        let used = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.used(now)));
+        Ok(BudgetState {
+            subject: opened.subject,
+            set_by,
+            unit: opened.budget.unit,
+            limit: opened.budget.amount,
+            budget: opened.budget,
+            spent,
+            leased: used.saturating_sub(spent).max(0),
+            resets_at: opened.window.ends_at,
+        })
     }
 }

@@ -135,8 +135,8 @@ impl Registry {
             return Err(RegistryError::TooManySubjects);
         }
         let settled = known.unwrap_or(0);
-        let (subject, unit, amount) = (subject.clone(), budget.unit, budget.amount);
-        ledger.put_window(&Opened { subject, unit, window, amount, settled }).await?;
+        let (subject, budget) = (subject.clone(), budget.clone());
+        ledger.put_window(&Opened { subject, budget, window, settled }).await?;
         Ok(settled)
     }
 

@@ -32,7 +32,7 @@ pub use record::actor::Actor;
 pub(crate) use record::amount;
 pub use record::amount::Unit;
 pub(crate) use record::budget::BudgetText;
-pub use record::budget::{Budget, BudgetState, Payer};
+pub use record::budget::{Budget, BudgetState, Payer, SetBy};
 pub use record::change::{Change, Feed, Subject};
 pub(crate) use record::clock::now;
 pub use record::credential::{Credential, NewCredential, Role};

@@ -226,7 +226,7 @@ async fn a_rotated_token_keeps_its_budget(database: &Database) {
     let source = keyswap::registry::Source::Mint;
     let rotation = registry.rotate_token(&token, source, std::time::Duration::ZERO, &admin()).await.unwrap();
     let heir = Payer::Token(rotation.successor.record.digest);
-    assert_eq!(registry.budget(&heir, UnixTime(NOON)).await.unwrap()[0].budget, Some(tokens(7)));
+    assert_eq!(registry.budget(&heir, UnixTime(NOON)).await.unwrap()[0].budget, tokens(7));
     registry.delete_token(&token, &admin()).await.unwrap();
     assert_eq!(registry.budget(&Payer::Token(token), UnixTime(NOON)).await.unwrap(), []);
     assert_eq!(registry.budgets(UnixTime(NOON)).await.unwrap().len(), 1);

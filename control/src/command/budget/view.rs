@@ -3,25 +3,24 @@
 use serde_json::json;
 
 use crate::command::terminal::output::{self, Format};
-use crate::command::terminal::table::{NONE, Table};
+use crate::command::terminal::table::Table;
 use crate::registry::{BudgetState, Payer};
 
-const COLUMNS: &[&str] = &["subject", "limit", "spent", "left", "leased", "resets", "set by"];
+const COLUMNS: &[&str] = &["subject", "budget", "spent", "left", "leased", "resets", "set by"];
 
 /// Returns a table with a row for each budget.
 pub(super) fn table(states: &[BudgetState]) -> Table {
     let mut table = Table::new(COLUMNS);
     for state in states {
         let shown = |number| state.unit.shown(number);
-        let limit = state.budget.as_ref().map_or_else(|| shown(state.limit), ToString::to_string);
         table.add([
             name(&state.subject),
-            limit,
+            state.budget.to_string(),
             shown(state.spent),
             shown(state.left()),
             shown(state.leased),
-            state.resets_at.map_or_else(|| NONE.to_owned(), |at| at.to_string()),
-            if state.budget.is_some() { "registry".to_owned() } else { "policy".to_owned() },
+            state.resets_at.to_string(),
+            state.set_by.name().to_owned(),
         ]);
     }
     table

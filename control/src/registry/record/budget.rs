@@ -179,13 +179,35 @@ impl From<Budget> for BudgetText {
     }
 }
 
-/// The state of a subject's budget in the present window.
+/// The source of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetBy {
+    /// An administrator set the budget in the registry.
+    Registry,
+    /// Data planes bring the budget from their policy.
+    Policy,
+}
+
+impl SetBy {
+    /// Returns `registry` or `policy`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// The state of a subject's budget in the present window. Numbers are nano-dollars or tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetState {
     /// The subject.
     pub subject: Payer,
-    /// The budget that an administrator set, `None` if data planes bring it from their policy.
-    pub budget: Option<Budget>,
+    /// The budget.
+    pub budget: Budget,
+    /// The source of the budget.
+    pub set_by: SetBy,
     /// The unit of the numbers.
     pub unit: Unit,
     /// The amount of the window.
@@ -194,9 +216,9 @@ pub struct BudgetState {
     pub spent: i64,
     /// The part that data planes hold and have not spent.
     pub leased: i64,
-    /// The end of the window, `None` if nothing was asked for in it.
-    #[serde(default, serialize_with = "some_rfc3339", deserialize_with = "some_time")]
-    pub resets_at: Option<UnixTime>,
+    /// The end of the window.
+    #[serde(serialize_with = "super::model::rfc3339", deserialize_with = "super::model::time")]
+    pub resets_at: UnixTime,
 }
 
 impl BudgetState {
@@ -204,17 +226,4 @@ impl BudgetState {
     pub fn left(&self) -> i64 {
         self.limit.saturating_sub(self.spent).max(0)
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde hands in references")]
-pub(in crate::registry) fn some_rfc3339<S: Serializer>(
-    at: &Option<UnixTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    at.map(|at| at.to_string()).serialize(serializer)
-}
-
-fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixTime>, D::Error> {
-    let text: Option<String> = Option::deserialize(deserializer)?;
-    text.as_deref().map(super::model::read_time).transpose()
 }

@@ -17,7 +17,8 @@ const LEASES: &str = "SELECT id, unit, starts_at, ends_at, node, granted, spent,
 
 pub(super) const BUDGET: &str = "SELECT subject, unit, amount, per, timezone FROM budgets WHERE subject = $1";
 
-const WINDOWS: &str = "SELECT subject, unit, starts_at, ends_at, amount, settled FROM budget_windows
+const WINDOWS: &str =
+    "SELECT subject, unit, starts_at, ends_at, amount, per, timezone, settled FROM budget_windows
      WHERE subject = $1 AND starts_at <= $2 AND ends_at > $2 ORDER BY unit, ends_at";
 
 #[derive(sqlx::FromRow)]
@@ -48,6 +49,8 @@ struct WindowRow {
     starts_at: i64,
     ends_at: i64,
     amount: i64,
+    per: String,
+    timezone: String,
     settled: i64,
 }
 
@@ -55,9 +58,8 @@ struct WindowRow {
 #[derive(Clone, Debug)]
 pub(in crate::registry) struct Opened {
     pub(in crate::registry) subject: Payer,
-    pub(in crate::registry) unit: Unit,
+    pub(in crate::registry) budget: Budget,
     pub(in crate::registry) window: Window,
-    pub(in crate::registry) amount: i64,
     pub(in crate::registry) settled: i64,
 }
 
@@ -101,7 +103,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Opened>, RegistryError> {
         let rows: Vec<WindowRow> = sqlx::query_as(
-            "SELECT subject, unit, starts_at, ends_at, amount, settled FROM budget_windows
+            "SELECT subject, unit, starts_at, ends_at, amount, per, timezone, settled FROM budget_windows
              WHERE ends_at > $1 AND starts_at <= $1 AND subject NOT LIKE 'token:%'
              ORDER BY subject, unit, ends_at LIMIT $2",
         )
@@ -115,7 +117,7 @@ impl Store {
     /// Returns the leases of a window.
     pub(in crate::registry) async fn leases_of(&self, opened: &Opened) -> Result<Vec<Lease>, RegistryError> {
         let mut connection = self.reader.acquire().await?;
-        leases(&mut connection, &opened.subject, opened.unit, opened.window).await
+        leases(&mut connection, &opened.subject, opened.budget.unit, opened.window).await
     }
 
     /// Returns the number of leases that have not expired.
@@ -233,14 +235,18 @@ fn window(starts_at: i64, ends_at: i64) -> Window {
     Window { starts_at: UnixTime(starts_at), ends_at: UnixTime(ends_at) }
 }
 
+fn budget(text: &str, amount: i64, per: &str, zone: &str) -> Result<Budget, RegistryError> {
+    Ok(Budget {
+        unit: unit(text)?,
+        amount,
+        per: Per::from_name(per).ok_or(RegistryError::Corrupt("period of a budget"))?,
+        zone: Zone::parse(zone).map_err(|_| RegistryError::Corrupt("time zone"))?,
+    })
+}
+
 impl BudgetRow {
     pub(super) fn read(self) -> Result<(Payer, Budget), RegistryError> {
-        let budget = Budget {
-            unit: unit(&self.unit)?,
-            amount: self.amount,
-            per: Per::from_name(&self.per).ok_or(RegistryError::Corrupt("period of a budget"))?,
-            zone: Zone::parse(&self.timezone).map_err(|_| RegistryError::Corrupt("time zone"))?,
-        };
+        let budget = budget(&self.unit, self.amount, &self.per, &self.timezone)?;
         Ok((payer(&self.subject)?, budget))
     }
 }
@@ -249,9 +255,8 @@ impl WindowRow {
     fn read(self) -> Result<Opened, RegistryError> {
         Ok(Opened {
             subject: payer(&self.subject)?,
-            unit: unit(&self.unit)?,
+            budget: budget(&self.unit, self.amount, &self.per, &self.timezone)?,
             window: window(self.starts_at, self.ends_at),
-            amount: self.amount,
             settled: self.settled,
         })
     }

@@ -112,17 +112,19 @@ impl Ledger {
     /// Stores a window.
     pub(in crate::registry) async fn put_window(&mut self, opened: &Opened) -> Result<(), RegistryError> {
         sqlx::query(
-            "INSERT INTO budget_windows (subject, unit, starts_at, ends_at, amount, settled)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (subject, unit, starts_at, ends_at)
-             DO UPDATE SET amount = excluded.amount, settled = excluded.settled",
+            "INSERT INTO budget_windows (subject, unit, starts_at, ends_at, amount, settled, per, timezone)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (subject, unit, starts_at, ends_at) DO UPDATE SET amount = excluded.amount,
+                 settled = excluded.settled, per = excluded.per, timezone = excluded.timezone",
         )
         .bind(opened.subject.to_string())
-        .bind(opened.unit.name())
+        .bind(opened.budget.unit.name())
         .bind(opened.window.starts_at.0)
         .bind(opened.window.ends_at.0)
-        .bind(opened.amount)
+        .bind(opened.budget.amount)
         .bind(opened.settled)
+        .bind(opened.budget.per.name())
+        .bind(opened.budget.zone.name())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())

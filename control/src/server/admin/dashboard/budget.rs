@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::list::table;
 use super::payer_address::{address, name};
 use super::time;
-use crate::registry::{Budget, BudgetState, Payer, Per, RegistryError, Unit, Zone};
+use crate::registry::{Budget, BudgetState, Payer, Per, RegistryError, SetBy, Unit, Zone};
 
 /// Returns the list of budgets.
 pub(super) fn list(states: &[BudgetState]) -> Markup {
@@ -18,7 +18,7 @@ pub(super) fn list(states: &[BudgetState]) -> Markup {
                 td data-label="Budget" { (words(state)) }
                 td data-label="Spent" { (state.unit.shown(state.spent)) " " (share_bar(state.spent, state.limit)) }
                 td data-label="Left" { (state.unit.shown(state.left())) }
-                td data-label="Resets" { @if let Some(at) = state.resets_at { (time::shown(at)) } @else { "–" } }
+                td data-label="Resets" { (time::shown(state.resets_at)) }
             }
         }
     };
@@ -28,7 +28,7 @@ pub(super) fn list(states: &[BudgetState]) -> Markup {
 
 /// Returns the card with the budgets of a subject, and the form.
 pub(super) fn section(subject: &Payer, states: &[BudgetState]) -> Markup {
-    let own = states.iter().find_map(|state| state.budget.as_ref());
+    let own = states.iter().find(|state| state.set_by == SetBy::Registry).map(|state| &state.budget);
     html! {
         section .card {
             h2 { "Budget" }
@@ -52,15 +52,15 @@ pub(super) fn facts(state: &BudgetState) -> Markup {
             dt { "Spent" } dd { (state.unit.shown(state.spent)) " " (share_bar(state.spent, state.limit)) }
             dt { "Left" } dd { strong { (state.unit.shown(state.left())) } }
             dt { "Held by data planes" } dd { (state.unit.shown(state.leased)) }
-            dt { "Resets" } dd { @if let Some(at) = state.resets_at { (time::shown(at)) " UTC" } @else { "–" } }
+            dt { "Resets" } dd { (time::shown(state.resets_at)) " UTC" }
         }
     }
 }
 
 fn words(state: &BudgetState) -> String {
-    match &state.budget {
-        Some(budget) => budget.to_string(),
-        None => format!("{}, by the policy of a data plane", state.unit.shown(state.limit)),
+    match state.set_by {
+        SetBy::Registry => state.budget.to_string(),
+        SetBy::Policy => format!("{}, by the policy of a data plane", state.budget),
     }
 }
 
