@@ -1,4 +1,4 @@
-//! CSV (RFC 4180). Names come from callers and identity providers, so no cell may be read as a formula.
+//! CSV (RFC 4180, with the line ends of Unix). Names come from callers and identity providers, so no cell may be read as a formula.
 
 /// Rows of cells, the first with the names of the columns.
 pub(super) struct Csv(String);
@@ -18,7 +18,7 @@ impl Csv {
             }
             self.cell(cell.as_ref());
         }
-        self.0.push_str("\r\n");
+        self.0.push('\n');
     }
 
     pub(super) fn into_text(self) -> String {
@@ -53,7 +53,7 @@ mod tests {
         csv.row(&["=HYPERLINK(\"x\")", "-1"]);
         csv.row(&["two\nlines", ""]);
         let expect =
-            "a,b\r\n\"1,5\",\"say \"\"no\"\"\"\r\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\r\n\"two\nlines\",\r\n";
+            "a,b\n\"1,5\",\"say \"\"no\"\"\"\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\n\"two\nlines\",\n";
         assert_eq!(csv.into_text(), expect);
     }
 }

@@ -116,9 +116,13 @@ fn normal(row: UsageRow) -> UsageRow {
     }
 }
 
-/// Returns a text of a data plane without control characters, and not longer than people can read.
+/// Returns a text of a data plane without characters that move a cursor or reverse a line, and not longer than people can
+/// read.
 fn bounded(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(MAX_NAME_CHARS).collect()
+    let is_hidden = |char: char| {
+        char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().filter(|char| !is_hidden(*char)).take(MAX_NAME_CHARS).collect()
 }
 
 fn key(row: &UsageRow) -> (i64, Digest, Option<&str>, Option<&str>, &str, &str) {

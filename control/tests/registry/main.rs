@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod admin_errors;
 mod api;
+mod book;
 mod connections;
 mod crash;
 mod credentials;

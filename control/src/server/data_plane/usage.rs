@@ -20,9 +20,8 @@ use crate::text::object::Object;
 #[serde(deny_unknown_fields)]
 pub(super) struct Usage {
     /// The uses of tokens, at most 500
-    #[serde(default)]
-    #[schema(value_type = Vec<Use>, max_items = 500)]
-    marks: Vec<Object<Use>>,
+    #[schema(value_type = Option<Vec<Use>>, max_items = 500)]
+    marks: Option<Vec<Object<Use>>>,
     /// The unique id of the rows; required with them
     #[schema(pattern = "^[0-9a-f]{32}$")]
     report: Option<String>,
@@ -130,14 +129,14 @@ pub(super) async fn usage(
 ) -> Result<StatusCode, Problem> {
     let Usage { marks, report, rows } = usage;
     let report = match report {
-        None if rows.is_empty() => None,
+        None if rows.is_empty() && marks.is_some() => None,
         None => {
-            let detail = "`rows` need a `report`, the id by which they are counted once";
+            let detail = "expected `marks`, or `rows` with a `report`, the id by which they are counted once";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
         Some(id) => Some(UsageReport { id, rows: rows.into_iter().map(|Object(row)| row.read()).collect() }),
     };
-    if !marks.is_empty() {
+    if let Some(marks) = marks {
         let mark = |Object(used): Object<Use>| Mark { digest: used.sha256, day: used.day };
         state.registry().mark_used(marks.into_iter().map(mark).collect()).await?;
     }
