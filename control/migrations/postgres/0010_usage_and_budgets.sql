@@ -73,7 +73,8 @@ CREATE TABLE budget_windows (
 );
 CREATE INDEX budget_windows_by_end ON budget_windows (ends_at);
 
--- The parts of a window that data planes hold. `granted` and `spent` are sums since the lease began, and never shrink.
+-- The parts of a window that data planes hold. `granted` and `spent` are sums since the lease began, and never
+-- shrink. A lease that has ended has one successor, whoever asks for it. Equal first requests have the same `nonce`.
 CREATE TABLE leases (
     id         TEXT PRIMARY KEY,
     subject    TEXT NOT NULL,
@@ -83,7 +84,9 @@ CREATE TABLE leases (
     node       TEXT NOT NULL,
     granted    BIGINT NOT NULL,
     spent      BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL
+    expires_at BIGINT NOT NULL,
+    nonce      TEXT NOT NULL,
+    successor  TEXT
 );
 CREATE INDEX leases_by_window ON leases (subject, unit, starts_at, ends_at);
 CREATE INDEX leases_by_expiry ON leases (expires_at);

@@ -52,8 +52,7 @@ mod tests {
         csv.row(&["1,5", "say \"no\""]);
         csv.row(&["=HYPERLINK(\"x\")", "-1"]);
         csv.row(&["two\nlines", ""]);
-        let expect =
-            "a,b\n\"1,5\",\"say \"\"no\"\"\"\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\n\"two\nlines\",\n";
+        let expect = "a,b\n\"1,5\",\"say \"\"no\"\"\"\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\n\"two\nlines\",\n";
         assert_eq!(csv.into_text(), expect);
     }
 }

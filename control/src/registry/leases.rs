@@ -21,8 +21,12 @@ use super::store::ledger::Ledger;
 /// The subjects of one request: a token, its owner, its team.
 const MAX_SUBJECTS: usize = 3;
 
-/// The leases that a window keeps. Beyond, the oldest expired ones are settled, and no lease is added to live ones.
-const MAX_LEASES: usize = 256;
+/// The leases that a window keeps, one for each data plane. Beyond, the oldest expired ones are settled, and no lease is
+/// added to live ones.
+const MAX_LEASES: usize = 1024;
+
+/// The leases that a data plane may have missed while it was away.
+const MAX_SUCCESSORS: usize = 64;
 
 /// The windows that are kept in all: a data plane that invents subjects fills no disk.
 const MAX_WINDOWS: u64 = 1_000_000;
@@ -73,51 +77,53 @@ impl Registry {
         now: UnixTime,
     ) -> Result<Leased> {
         let subject = &request.subject;
-        let mut held = match &request.id {
-            Some(id) => ledger.lease(subject, id).await?,
-            None => None,
-        };
-        if let Some(lease) = &mut held {
-            lease.spent = lease.spent.max(request.spent);
-            ledger.put_lease(subject, lease).await?;
-        }
+        let held = find(ledger, request).await?;
         let budget = ledger.budget(subject).await?.or_else(|| request.budget.clone());
         let Some(budget) = budget else {
-            end(ledger, subject, held, now).await?;
+            if let Some(lease) = held {
+                ended(ledger, subject, lease, now).await?;
+            }
             return Ok(Leased::without_budget(subject));
         };
         let window = window_of(&budget, held.as_ref(), now);
-        if let Some(other) = held.take_if(|lease| lease.window != window || lease.unit != budget.unit) {
-            end(ledger, subject, Some(other), now).await?;
-        }
         let settled = self.open_window(ledger, subject, &budget, window).await?;
-        let mut others = ledger.leases(subject, budget.unit, window).await?;
-        others.retain(|lease| held.as_ref().is_none_or(|held| held.id != lease.id));
-        let room = Room::of(budget.amount, settled, &others, now);
-        if let Some(late) = held.take_if(|lease| !lease.is_live(now) && !room.fits(lease.held())) {
-            // Others hold the rest by now. What it spent counts from here on as that of any expired lease.
-            others.push(late);
-        }
-        let room = Room::of(budget.amount, settled, &others, now);
-        if held.is_none() && request.need > 0 && make_place(ledger, subject, &others, now).await? {
-            held = Some(Lease::begin(&budget, window, node)?);
-        }
+        let mut leases = ledger.leases(subject, budget.unit, window).await?;
+        let fits = |lease: &Lease| {
+            let room = Room::beside(Some(&lease.id), budget.amount, settled, &leases, now);
+            // The rest of an expired lease may be held by others by now.
+            lease.unit == budget.unit
+                && lease.window == window
+                && (lease.is_live(now) || room.fits(lease.held()))
+        };
+        let mut lease = match successor(ledger, subject, held, fits, now).await? {
+            (Some(lease), _) => lease,
+            (None, ended) => {
+                let lease = Lease::begin(&budget, window, node, request.nonce.as_deref())?;
+                if let Some(mut ended) = ended {
+                    ended.successor = Some(lease.id.clone());
+                    ledger.put_lease(subject, &ended).await?;
+                }
+                // Last, since it may settle the ended one.
+                make_place(ledger, subject, &mut leases, now).await?;
+                lease
+            }
+        };
+        let settled = ledger.settled(subject, budget.unit, window).await?.unwrap_or(settled);
+        let room = Room::beside(Some(&lease.id), budget.amount, settled, &leases, now);
         let expires_in = LIFETIME_SECONDS.min(window.ends_at.0.saturating_sub(now.0)).max(1);
-        if let Some(lease) = &mut held {
-            lease.granted = add(lease.granted, room.slice(lease.held(), request.need));
-            lease.expires_at = UnixTime(now.0.saturating_add(expires_in));
-            ledger.put_lease(subject, lease).await?;
-        }
+        lease.granted = add(lease.granted, room.slice(&lease, request.need));
+        lease.expires_at = UnixTime(now.0.saturating_add(expires_in));
+        ledger.put_lease(subject, &lease).await?;
         Ok(Leased {
-            subject: subject.clone(),
-            id: held.as_ref().map(|lease| lease.id.clone()),
+            subject: subject.to_string(),
             unit: Some(budget.unit),
             state: Some(LeaseState {
                 limit: budget.amount,
-                granted: held.as_ref().map_or(0, |lease| lease.granted),
-                remaining: room.free(held.as_ref().map_or(0, |lease| lease.spent)),
+                granted: lease.granted,
+                remaining: room.free(lease.spent),
                 resets_at: window.ends_at,
             }),
+            id: Some(lease.id),
             expires_in,
         })
     }
@@ -159,13 +165,13 @@ impl Registry {
 
 impl Leased {
     fn without_budget(subject: &Payer) -> Self {
-        Self { subject: subject.clone(), id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
+        Self { subject: subject.to_string(), id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
     }
 }
 
 impl Lease {
     /// Returns a lease with nothing granted. Its id is random, since ids of different replicas must not meet.
-    fn begin(budget: &Budget, window: Window, node: &str) -> Result<Self> {
+    fn begin(budget: &Budget, window: Window, node: &str, nonce: Option<&str>) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;
         Ok(Self {
@@ -176,6 +182,8 @@ impl Lease {
             granted: 0,
             spent: 0,
             expires_at: UnixTime(0),
+            nonce: nonce.unwrap_or_default().to_owned(),
+            successor: None,
         })
     }
 }
@@ -192,25 +200,71 @@ fn window_of(budget: &Budget, held: Option<&Lease>, now: UnixTime) -> Window {
 }
 
 /// Ends a lease: its rest is free from now on.
-async fn end(ledger: &mut Ledger, subject: &Payer, lease: Option<Lease>, now: UnixTime) -> Result<()> {
-    if let Some(mut lease) = lease.filter(|lease| lease.is_live(now)) {
+async fn ended(ledger: &mut Ledger, subject: &Payer, mut lease: Lease, now: UnixTime) -> Result<Lease> {
+    if lease.is_live(now) {
         lease.expires_at = now;
         ledger.put_lease(subject, &lease).await?;
     }
-    Ok(())
+    Ok(lease)
 }
 
-/// Settles the oldest expired leases until there is a place for another one. Returns false if too many are live.
-async fn make_place(ledger: &mut Ledger, subject: &Payer, others: &[Lease], now: UnixTime) -> Result<bool> {
-    let mut kept = others.len();
-    for lease in others.iter().filter(|lease| !lease.is_live(now)) {
-        if kept < MAX_LEASES {
-            break;
+/// Returns the lease that a request names, with what it tells of it; or the one that an equal first request began.
+async fn find(ledger: &mut Ledger, request: &LeaseRequest) -> Result<Option<Lease>> {
+    let subject = &request.subject;
+    match (&request.id, &request.nonce) {
+        (Some(id), _) => {
+            let Some(mut lease) = ledger.lease(subject, id).await? else { return Ok(None) };
+            lease.spent = lease.spent.max(request.spent);
+            ledger.put_lease(subject, &lease).await?;
+            Ok(Some(lease))
         }
-        settle(ledger, subject, lease).await?;
-        kept = kept.saturating_sub(1);
+        (None, Some(nonce)) if !nonce.is_empty() => ledger.lease_by_nonce(subject, nonce).await,
+        (None, _) => Ok(None),
     }
-    Ok(kept < MAX_LEASES)
+}
+
+/// Follows leases that have ended to the one that took their place. Returns the lease that goes on, if there is one, and the
+/// ended one that needs a successor.
+async fn successor(
+    ledger: &mut Ledger,
+    subject: &Payer,
+    held: Option<Lease>,
+    fits: impl Fn(&Lease) -> bool,
+    now: UnixTime,
+) -> Result<(Option<Lease>, Option<Lease>)> {
+    let mut held = held;
+    for _ in 0..MAX_SUCCESSORS {
+        let Some(lease) = held.take() else { break };
+        if fits(&lease) {
+            return Ok((Some(lease), None));
+        }
+        let lease = ended(ledger, subject, lease, now).await?;
+        held = match &lease.successor {
+            Some(id) => ledger.lease(subject, id).await?,
+            None => None,
+        };
+        if held.is_none() {
+            return Ok((None, Some(lease)));
+        }
+    }
+    Ok((None, held))
+}
+
+/// Settles the oldest expired leases until there is a place for another one.
+async fn make_place(
+    ledger: &mut Ledger,
+    subject: &Payer,
+    leases: &mut Vec<Lease>,
+    now: UnixTime,
+) -> Result<()> {
+    while leases.len() >= MAX_LEASES {
+        let Some(oldest) = leases.iter().position(|lease| !lease.is_live(now)) else {
+            return Err(RegistryError::TooManyLeases);
+        };
+        let lease = leases.remove(oldest);
+        settle(ledger, subject, &lease).await?;
+    }
+    Ok(())
 }
 
 /// Moves the spending of an expired lease to its window, and deletes the lease.

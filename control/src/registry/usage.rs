@@ -119,9 +119,8 @@ fn normal(row: UsageRow) -> UsageRow {
 /// Returns a text of a data plane without characters that move a cursor or reverse a line, and not longer than people can
 /// read.
 fn bounded(text: &str) -> String {
-    let is_hidden = |char: char| {
-        char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let is_hidden =
+        |char: char| char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|char| !is_hidden(*char)).take(MAX_NAME_CHARS).collect()
 }
 

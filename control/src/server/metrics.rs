@@ -40,6 +40,9 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
 }
 
+/// The name of a metric, its help, and its value for a row.
+type Metric<Row> = (&'static str, &'static str, fn(&Row) -> String);
+
 /// A text in Prometheus's format.
 struct Text(String);
 
@@ -61,7 +64,7 @@ impl Text {
     }
 
     fn usage(&mut self, totals: &[UsageTotal]) {
-        let counters: [(&str, &str, fn(&UsageTotal) -> String); 4] = [
+        let counters: [Metric<UsageTotal>; 4] = [
             ("keyswap_registry_requests_total", "Requests that data planes reported.", |total| {
                 total.counts.requests.to_string()
             }),
@@ -100,7 +103,7 @@ impl Text {
     }
 
     fn budgets(&mut self, states: &[BudgetState]) {
-        let gauges: [(&str, &str, fn(&BudgetState) -> String); 4] = [
+        let gauges: [Metric<BudgetState>; 4] = [
             ("keyswap_registry_budget_limit", "Amount of a budget, in dollars or tokens.", |state| {
                 number(state.unit, state.limit)
             }),

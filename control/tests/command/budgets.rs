@@ -60,7 +60,7 @@ fn usage_is_shown_as_a_table_json_csv_and_focus() {
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[0].starts_with("TEAM   COST"), "{table}");
     assert!(lines[1].starts_with("red    $1,234.57  3"), "{table}");
-    assert!(lines[2].starts_with("-      $0.0000") && lines[3].starts_with("total  $1,234.57"), "{table}");
+    assert!(lines[2].starts_with("-      $0.00") && lines[3].starts_with("total  $1,234.57"), "{table}");
     let all = home.json(&["usage", "--by", "token", "--since", "1d"]);
     assert_eq!((&all["by"], &all["items"][0]["label"]), (&json!("token"), &json!("alice")));
     assert_eq!((&all["items"][0]["usd"], &all["total"]["requests"]), (&json!("1234.567"), &json!(4)));

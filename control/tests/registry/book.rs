@@ -1,5 +1,7 @@
 //! The book over HTTP: leases and reports of data planes, the admin API, the dashboard and metrics.
 
+use std::collections::BTreeSet;
+
 use keyswap::registry::{Payer, Role};
 use keyswap_core::base::{Digest, UnixTime};
 use reqwest::{Method, RequestBuilder};
@@ -56,7 +58,7 @@ async fn leases_have_the_form_that_data_planes_read(database: &Database) {
     let body = json!({"node": "envoy-1", "leases": [
         {"subject": format!("token:{token}"), "id": null, "spent": 0, "need": 456, "budget": budget},
         {"subject": "owner:Alice@acme.example", "id": null, "spent": 0, "need": 1, "budget": null},
-        {"subject": "team:research", "id": null, "need": 0, "budget": {"tokens": 5, "per": "hour"}},
+        {"subject": "team:research", "id": null, "nonce": "ab".repeat(16), "budget": {"tokens": 5, "per": "hour"}},
     ]});
     let answer = json_of(server.post("/v1/leases").json(&body), 200).await;
     let first = &answer["leases"][0];
@@ -69,13 +71,14 @@ async fn leases_have_the_form_that_data_planes_read(database: &Database) {
             "granted": 1_250_000_000, "remaining": 10_000_000_000_u64, "resets_at": resets, "expires_in": 60,
         })
     );
-    let none = json!({"subject": "owner:alice@acme.example", "id": null, "unit": null, "expires_in": 60});
+    let none = json!({"subject": "owner:Alice@acme.example", "id": null, "unit": null, "expires_in": 60});
     assert_eq!(answer["leases"][1], none);
     let third = &answer["leases"][2];
     assert_eq!(
-        (&third["id"], &third["unit"], &third["granted"]),
-        (&json!(null), &json!("tokens"), &json!(0))
+        (&third["unit"], &third["granted"], &third["remaining"]),
+        (&json!("tokens"), &json!(0), &json!(5))
     );
+    assert!(third["id"].is_string());
 
     let renewal = json!({"leases": [
         {"subject": format!("token:{token}"), "id": id, "spent": 1_000_000_000, "need": 0, "budget": budget},
@@ -115,9 +118,6 @@ async fn huge_and_wrong_numbers_do_no_harm(database: &Database) {
         json!({"need": 1.5}),
         json!({"need": "1"}),
         json!({"spent": 1e30}),
-        json!({"subject": "token:abc"}),
-        json!({"subject": "team:two words"}),
-        json!({"subject": "plan:a"}),
         json!({"other": 1}),
         json!({"budget": {"usd": "1", "tokens": 1, "per": "day"}}),
         json!({"budget": {"per": "day"}}),
@@ -128,6 +128,10 @@ async fn huge_and_wrong_numbers_do_no_harm(database: &Database) {
     ] {
         let problem = json_of(server.post("/v1/leases").json(&lease(more.clone())), 422).await;
         assert_eq!(problem["code"], "invalid_body", "{more}");
+    }
+    for subject in ["token:abc", "team:two words", "plan:a", ""] {
+        let body = lease(json!({"subject": subject}));
+        assert_eq!(json_of(server.post("/v1/leases").json(&body), 422).await["code"], "invalid_field");
     }
     for body in [json!({"leases": []}), json!({}), json!({"leases": [lease(json!({})), 1]})] {
         assert_eq!(status(server.post("/v1/leases").json(&body)).await, 422, "{body}");
@@ -366,6 +370,12 @@ async fn metrics_have_bounded_labels_and_a_credential_of_their_own(database: &Da
     ] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
+    let document = std::fs::read_to_string("../docs/operate/metrics.md").unwrap();
+    let documented: BTreeSet<&str> =
+        document.split('`').filter(|word| word.starts_with("keyswap_registry_")).collect();
+    let answered: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert_eq!(documented, answered);
     // Tokens are too many for labels, unless an administrator set their budget.
     assert!(!text.contains("token:"), "{text}");
     for (path, credential, expect) in [

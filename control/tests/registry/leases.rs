@@ -1,5 +1,6 @@
 //! Leases of budgets: slices, windows, expiry, and many data planes at once.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +14,7 @@ use crate::support::{Database, admin, create, on_both_databases};
 
 on_both_databases!(
     a_data_plane_gets_an_eighth_and_what_it_needs,
+    workers_that_ask_at_the_same_time_get_the_same_lease,
     what_is_told_twice_counts_once,
     a_lease_that_expires_gives_back_its_rest,
     what_is_told_late_counts_in_its_own_window,
@@ -40,7 +42,14 @@ fn tokens(tokens: u64) -> Budget {
 }
 
 fn request(id: Option<&str>, spent: i64, need: i64, budget: &Budget) -> LeaseRequest {
-    LeaseRequest { subject: team(), id: id.map(str::to_owned), spent, need, budget: Some(budget.clone()) }
+    LeaseRequest {
+        subject: team(),
+        id: id.map(str::to_owned),
+        nonce: None,
+        spent,
+        need,
+        budget: Some(budget.clone()),
+    }
 }
 
 async fn lease(registry: &Registry, request: LeaseRequest, now: i64) -> Leased {
@@ -56,24 +65,46 @@ fn numbers(leased: &Leased) -> (i64, i64, i64) {
 async fn a_data_plane_gets_an_eighth_and_what_it_needs(database: &Database) {
     let registry = database.open().await;
     let budget = tokens(800);
-    let first = lease(&registry, request(None, 0, 1, &budget), NOON).await;
+    let first = lease(&registry, request(None, 0, 0, &budget), NOON).await;
     assert_eq!((numbers(&first), first.unit, first.expires_in), ((800, 100, 800), Some(Unit::Tokens), 60));
     let second = lease(&registry, request(None, 0, 200, &budget), NOON).await;
     assert_eq!(numbers(&second), (800, 200, 700));
-    // A renewal without a need leaves the slice as it is.
+    // A renewal fills the slice up again, and a need is granted on top.
     let id = first.id.as_deref();
-    assert_eq!(numbers(&lease(&registry, request(id, 40, 0, &budget), NOON + 9).await), (800, 100, 560));
-    assert_eq!(numbers(&lease(&registry, request(id, 100, 5, &budget), NOON + 9).await), (800, 162, 500));
+    assert_eq!(numbers(&lease(&registry, request(id, 0, 0, &budget), NOON + 8).await), (800, 100, 600));
+    assert_eq!(numbers(&lease(&registry, request(id, 40, 0, &budget), NOON + 9).await), (800, 110, 560));
+    assert_eq!(numbers(&lease(&registry, request(id, 40, 50, &budget), NOON + 9).await), (800, 160, 560));
     // At the end there is what is there.
     let rest = lease(&registry, request(None, 0, 10_000, &budget), NOON + 10).await;
-    assert_eq!(numbers(&rest), (800, 438, 438));
+    assert_eq!(numbers(&rest), (800, 440, 440));
     let none = lease(&registry, request(None, 0, 1, &budget), NOON + 11).await;
+    assert!(none.id.is_some());
     assert_eq!(numbers(&none), (800, 0, 0));
-    // Without a lease and without a need there is only the state.
-    let state = lease(&registry, request(None, 0, 0, &budget), NOON + 11).await;
-    assert_eq!((state.id, state.unit), (None, Some(Unit::Tokens)));
     let state = registry.budget(&team(), UnixTime(NOON + 11)).await.unwrap().remove(0);
-    assert_eq!((state.limit, state.spent, state.leased, state.left()), (800, 100, 700, 700));
+    assert_eq!((state.limit, state.spent, state.leased, state.left()), (800, 40, 760, 760));
+}
+
+async fn workers_that_ask_at_the_same_time_get_the_same_lease(database: &Database) {
+    let replicas = [database.open().await, database.open().await];
+    let mut workers = JoinSet::new();
+    for worker in 0..8 {
+        let registry = replicas[worker % 2].clone();
+        workers.spawn(async move {
+            let nonce = Some("ab".repeat(16));
+            let asked = LeaseRequest { nonce, ..request(None, 0, 0, &tokens(800)) };
+            let answer = registry.lease("envoy-1", &[asked], || UnixTime(NOON)).await.unwrap().remove(0);
+            (answer.id, answer.state.unwrap().granted)
+        });
+    }
+    let leases: BTreeSet<_> = workers.join_all().await.into_iter().collect();
+    assert_eq!((leases.len(), leases.first().unwrap().1), (1, 100), "{leases:?}");
+    // Another data plane, and another subject with the same nonce, have leases of their own.
+    let id = leases.into_iter().next().unwrap().0;
+    for (nonce, subject) in [("cd", team()), ("ab", Payer::parse("team:other").unwrap())] {
+        let nonce = Some(nonce.repeat(16));
+        let asked = LeaseRequest { nonce, subject, ..request(None, 0, 0, &tokens(800)) };
+        assert_ne!(lease(&replicas[0], asked, NOON).await.id, id);
+    }
 }
 
 async fn what_is_told_twice_counts_once(database: &Database) {
@@ -86,9 +117,9 @@ async fn what_is_told_twice_counts_once(database: &Database) {
     }
     // Requests in flight may spend more than was granted. It counts, and others get less.
     let over = lease(&registry, request(id.as_deref(), 900, 0, &budget), NOON + 2).await;
-    assert_eq!(numbers(&over), (1000, 500, 100));
+    assert_eq!(numbers(&over), (1000, 512, 100));
     let huge = lease(&registry, request(id.as_deref(), i64::MAX, i64::MAX, &budget), NOON + 2).await;
-    assert_eq!(numbers(&huge), (1000, 500, 0));
+    assert_eq!(numbers(&huge), (1000, 512, 0));
 }
 
 async fn a_lease_that_expires_gives_back_its_rest(database: &Database) {
@@ -100,13 +131,20 @@ async fn a_lease_that_expires_gives_back_its_rest(database: &Database) {
     assert_eq!(numbers(&other), (1000, 100, 100));
     let other = lease(&registry, request(other.id.as_deref(), 0, 500, &budget), NOON + 61).await;
     assert_eq!(numbers(&other), (1000, 600, 900), "{other:?}");
-    // The first one comes back. Its rest is gone, so it gets another lease.
-    let again = lease(&registry, request(killed.as_deref(), 150, 10, &budget), NOON + 62).await;
-    assert_ne!(again.id, killed);
-    assert_eq!(numbers(&again), (1000, 31, 250));
+    // The first one comes back. Its rest is gone, so it gets another lease: the same, whoever asks.
+    let mut successors = BTreeSet::new();
+    for _ in 0..2 {
+        let again = lease(&registry, request(killed.as_deref(), 150, 10, &budget), NOON + 62).await;
+        assert_ne!(again.id, killed);
+        successors.insert(again.id);
+    }
+    assert_eq!(successors.len(), 1);
+    let again = successors.pop_first().flatten();
+    let state = lease(&registry, request(again.as_deref(), 31, 0, &budget), NOON + 63).await;
+    assert_eq!((numbers(&state).2, &state.id), (219, &again));
     // Where nobody took the rest, a late renewal keeps the lease.
-    let late = lease(&registry, request(again.id.as_deref(), 31, 0, &budget), NOON + 300).await;
-    assert_eq!((numbers(&late), late.id), ((1000, 31, 819), again.id));
+    let late = lease(&registry, request(again.as_deref(), 31, 0, &budget), NOON + 300).await;
+    assert_eq!((numbers(&late).2, late.id), (819, again));
 }
 
 async fn what_is_told_late_counts_in_its_own_window(database: &Database) {
@@ -117,9 +155,12 @@ async fn what_is_told_late_counts_in_its_own_window(database: &Database) {
     let answer = lease(&registry, request(old.as_deref(), 300, 1, &budget), tomorrow).await;
     assert_ne!(answer.id, old);
     assert_eq!(numbers(&answer), (1000, 125, 1000));
+    // A worker that has not seen the answer tells more of the old one, and gets the same new one.
+    let late = lease(&registry, request(old.as_deref(), 350, 0, &budget), tomorrow + 1).await;
+    assert_eq!((numbers(&late), late.id), ((1000, 125, 1000), answer.id));
     let evening = UnixTime(NOON + 3600);
     let yesterday = registry.budget(&team(), evening).await.unwrap().remove(0);
-    assert_eq!((yesterday.spent, yesterday.leased), (300, 0));
+    assert_eq!((yesterday.spent, yesterday.leased), (350, 0));
 }
 
 async fn a_window_ends_by_the_calendar(database: &Database) {
@@ -131,7 +172,8 @@ async fn a_window_ends_by_the_calendar(database: &Database) {
     assert_eq!((numbers(&today), today.expires_in), ((10_000_000_000, 9_000_000_000, 10_000_000_000), 10));
     assert_eq!(today.state.as_ref().unwrap().resets_at.to_string(), "2026-11-29T23:00:00Z");
     let next = lease(&registry, request(today.id.as_deref(), 9_000_000_000, 0, &berlin), before + 10).await;
-    assert_eq!((next.id.as_deref(), numbers(&next)), (None, (10_000_000_000, 0, 10_000_000_000)));
+    assert_ne!(next.id, today.id);
+    assert_eq!(numbers(&next), (10_000_000_000, 1_250_000_000, 10_000_000_000));
     assert_eq!(next.state.as_ref().unwrap().resets_at.to_string(), "2026-11-30T23:00:00Z");
 }
 
@@ -148,13 +190,13 @@ async fn a_clock_that_goes_back_brings_no_budget_back(database: &Database) {
     let midnight = NOON + 43_200;
     let ahead = lease(&registry, request(None, 0, 10, &budget), midnight).await;
     let behind = lease(&registry, request(ahead.id.as_deref(), 4, 0, &budget), midnight - 2).await;
-    assert_eq!((numbers(&behind), behind.id), ((100, 12, 96), ahead.id));
+    assert_eq!((numbers(&behind), behind.id), ((100, 16, 96), ahead.id));
 }
 
 async fn the_registrys_own_budget_goes_first(database: &Database) {
     let registry = database.open().await;
     let (own, policys) = (tokens(40), tokens(1000));
-    let unlimited = LeaseRequest { subject: team(), id: None, spent: 0, need: 1, budget: None };
+    let unlimited = LeaseRequest { subject: team(), id: None, nonce: None, spent: 0, need: 1, budget: None };
     let answer = lease(&registry, unlimited.clone(), NOON).await;
     assert_eq!((answer.id, answer.unit, answer.state, answer.expires_in), (None, None, None, 60));
     registry.set_budget(&team(), &own, &admin()).await.unwrap();
@@ -197,7 +239,8 @@ async fn old_leases_are_settled(database: &Database) {
     registry.tidy(UnixTime(later), UnixTime(0)).await.unwrap();
     // The lease is not kept any more, its spending is. What is told of it now is too late.
     let answer = lease(&registry, request(id.as_deref(), 300, 0, &budget), later).await;
-    assert_eq!((answer.id.as_deref(), numbers(&answer)), (None, (1000, 0, 750)));
+    assert_ne!(answer.id, id);
+    assert_eq!(numbers(&answer), (1000, 93, 750));
     registry.tidy(UnixTime(later), UnixTime(0)).await.unwrap();
     assert_eq!(registry.budget(&team(), UnixTime(later)).await.unwrap()[0].spent, 250);
     let months_later = UnixTime(NOON + 60 * 86_400);
@@ -208,15 +251,19 @@ async fn old_leases_are_settled(database: &Database) {
 async fn many_leases_of_a_window_are_bounded(database: &Database) {
     let registry = database.open().await;
     let budget = tokens(1_000_000);
-    for _ in 0..256 {
-        assert!(lease(&registry, request(None, 0, 1, &budget), NOON).await.id.is_some());
+    let first = lease(&registry, request(None, 0, 1, &budget), NOON).await.id;
+    lease(&registry, request(first.as_deref(), 5, 0, &budget), NOON).await;
+    for _ in 1..1024 {
+        lease(&registry, request(None, 0, 1, &budget), NOON).await;
     }
-    let beyond = lease(&registry, request(None, 0, 1, &budget), NOON).await;
-    assert_eq!((beyond.id.as_deref(), numbers(&beyond).1), (None, 0));
-    assert_eq!(registry.live_leases(UnixTime(NOON)).await.unwrap(), 256);
-    // Expired ones make place.
+    let beyond = registry.lease("", &[request(None, 0, 1, &budget)], || UnixTime(NOON)).await;
+    assert_eq!(beyond.unwrap_err().code(), "too_many_leases");
+    assert_eq!(registry.live_leases(UnixTime(NOON)).await.unwrap(), 1024);
+    // Expired ones make place, and what they spent counts on.
     let later = lease(&registry, request(None, 0, 1, &budget), NOON + 60).await;
-    assert_eq!((later.id.is_some(), numbers(&later)), (true, (1_000_000, 125_000, 1_000_000)));
+    assert_eq!(numbers(&later), (1_000_000, 124_999, 999_995));
+    let state = registry.budget(&team(), UnixTime(NOON + 60)).await.unwrap().remove(0);
+    assert_eq!((state.spent, state.leased), (5, 124_999));
 }
 
 async fn a_rotated_token_keeps_its_budget(database: &Database) {
@@ -255,8 +302,8 @@ async fn requests_that_make_no_sense_are_refused(database: &Database) {
 
 /// Twelve data planes at two replicas, some of which die with what they hold.
 async fn replicas_never_grant_more_than_there_is(database: &Database) {
-    let replicas = [database.open().await, database.open().await];
     const LIMIT: i64 = 100_000;
+    let replicas = [database.open().await, database.open().await];
     let budget = tokens(LIMIT.unsigned_abs());
     let clock = Arc::new(AtomicI64::new(NOON));
     // What each lease has spent by its data plane's own count.

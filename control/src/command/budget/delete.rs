@@ -25,7 +25,7 @@ impl Delete {
         registry.delete_budget(&subject)?;
         match self.target.format {
             Format::Human => {
-                output::print(&format!("deleted the budget of {}", visible(&subject.to_string())))?
+                output::print(&format!("deleted the budget of {}", visible(&subject.to_string())))?;
             }
             Format::Json => output::print_json(&json!({"deleted": subject}))?,
         }

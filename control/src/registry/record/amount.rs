@@ -91,9 +91,9 @@ pub(crate) fn dollars(number: i64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Returns nano-dollars for people: cents, or for less than a dollar hundredths of a cent, rounded up.
+/// Returns nano-dollars for people: cents, or for a part of a dollar hundredths of a cent, rounded up.
 fn dollars_shown(number: i64) -> String {
-    let (step, decimals) = if number >= DOLLAR { (10_000_000, 2) } else { (100_000, 4) };
+    let (step, decimals) = if number >= DOLLAR || number == 0 { (10_000_000, 2) } else { (100_000, 4) };
     let steps = number.saturating_add(step - 1) / step;
     let unit = DOLLAR / step;
     format!("${}.{:0decimals$}", grouped(steps / unit), steps % unit)
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(parse_dollars(text).ok(), Some(nano), "{text}");
             assert_eq!((dollars(nano).as_str(), dollars_shown(nano).as_str()), (exact, shown));
         }
-        assert_eq!((dollars(0), dollars_shown(0)), ("0".to_owned(), "$0.0000".to_owned()));
+        assert_eq!((dollars(0), dollars_shown(0)), ("0".to_owned(), "$0.00".to_owned()));
         for text in ["", "0", "0.0", ".5", "5.", "-1", "+1", "1e3", "1,5", "0.0000000001", "9000000.1", "$1"]
         {
             assert!(parse_dollars(text).is_err(), "{text}");

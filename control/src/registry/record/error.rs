@@ -39,6 +39,8 @@ pub enum RegistryError {
     UnknownBudget,
     /// More subjects with budgets than the registry keeps.
     TooManySubjects,
+    /// More data planes that hold a lease of one budget than the registry keeps.
+    TooManyLeases,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -106,6 +108,7 @@ impl RegistryError {
             Self::UnknownCredential => "unknown_credential",
             Self::UnknownBudget => "unknown_budget",
             Self::TooManySubjects => "too_many_subjects",
+            Self::TooManyLeases => "too_many_leases",
             Self::TooManyCredentials => "too_many_credentials",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
@@ -159,6 +162,7 @@ impl RegistryError {
             | Self::Migration(_)
             | Self::File(_)
             | Self::TooManySubjects
+            | Self::TooManyLeases
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -179,7 +183,10 @@ impl fmt::Display for RegistryError {
             Self::UnknownUser => f.write_str("no such user"),
             Self::UnknownCredential => f.write_str("no such credential"),
             Self::UnknownBudget => f.write_str("no such budget"),
-            Self::TooManySubjects => f.write_str("there are more subjects with budgets than the registry keeps"),
+            Self::TooManySubjects => {
+                f.write_str("there are more subjects with budgets than the registry keeps")
+            }
+            Self::TooManyLeases => f.write_str("more data planes hold a lease of this budget than the registry keeps"),
             Self::TooManyCredentials => {
                 f.write_str("this name has two credentials already: revoke one first")
             }

@@ -17,9 +17,11 @@ pub struct LeaseRequest {
     pub subject: Payer,
     /// The lease that the data plane holds.
     pub id: Option<String>,
+    /// The value by which equal first requests are known: workers that ask at the same time get the same lease.
+    pub nonce: Option<String>,
     /// All that was spent from this lease since it began.
     pub spent: i64,
-    /// The amount that is needed on top of what was granted. Zero renews the lease, and asks for nothing.
+    /// The amount that is needed on top of what was granted. With 0 the registry grants what is usual.
     pub need: i64,
     /// The policy's budget for the subject. The registry's own goes first.
     pub budget: Option<Budget>,
@@ -29,10 +31,9 @@ pub struct LeaseRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = Lease)]
 pub struct Leased {
-    /// The subject.
-    #[schema(value_type = String)]
-    pub subject: Payer,
-    /// The lease, `None` for a subject without a budget, or if nothing is held and nothing was needed.
+    /// The subject, as the request had it.
+    pub subject: String,
+    /// The lease, `None` for a subject without a budget.
     pub id: Option<String>,
     /// The unit of the numbers, `None` for a subject without a budget.
     pub unit: Option<Unit>,
@@ -69,6 +70,10 @@ pub(in crate::registry) struct Lease {
     pub(in crate::registry) granted: i64,
     pub(in crate::registry) spent: i64,
     pub(in crate::registry) expires_at: UnixTime,
+    /// The value of the first request, empty without one.
+    pub(in crate::registry) nonce: String,
+    /// The lease that took the place of this one, after its end.
+    pub(in crate::registry) successor: Option<String>,
 }
 
 impl Lease {
@@ -96,8 +101,16 @@ pub(in crate::registry) struct Room {
 }
 
 impl Room {
-    pub(in crate::registry) fn of(limit: i64, settled: i64, others: &[Lease], now: UnixTime) -> Self {
-        Self { limit, used: others.iter().fold(settled, |sum, lease| add(sum, lease.used(now))) }
+    /// Returns the room beside the lease with the id `but`.
+    pub(in crate::registry) fn beside(
+        but: Option<&str>,
+        limit: i64,
+        settled: i64,
+        leases: &[Lease],
+        now: UnixTime,
+    ) -> Self {
+        let others = leases.iter().filter(|lease| Some(lease.id.as_str()) != but);
+        Self { limit, used: others.fold(settled, |sum, lease| add(sum, lease.used(now))) }
     }
 
     /// Returns the free part beside a lease that holds `held`.
@@ -110,11 +123,14 @@ impl Room {
         add(self.used, held) <= self.limit
     }
 
-    /// Returns the slice for a need: an eighth of the free part, at least the need, at most all that is free. So several
-    /// data planes share a window, and its end is shared in small parts.
-    pub(in crate::registry) fn slice(self, held: i64, need: i64) -> i64 {
-        let free = self.free(held);
-        if need <= 0 { 0 } else { (free / 8).max(need).min(free) }
+    /// Returns the slice to grant to a lease: so much that its rest is an eighth of all that is not spent or leased to
+    /// others, at least the need, at most all that is free. So several data planes share a window, and its end is shared in
+    /// small parts.
+    pub(in crate::registry) fn slice(self, lease: &Lease, need: i64) -> i64 {
+        let free = self.free(lease.held());
+        let rest = lease.granted.saturating_sub(lease.spent).max(0);
+        let usual = (add(free, rest) / 8).saturating_sub(rest);
+        usual.max(need).clamp(0, free)
     }
 }
 
@@ -123,19 +139,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slice_is_an_eighth_at_least_the_need_and_at_most_what_is_free() {
-        for (limit, used, held, need, slice) in [
-            (800, 0, 0, 1, 100),
-            (800, 0, 0, 300, 300),
-            (800, 600, 100, 1, 12),
-            (800, 600, 100, 1000, 100),
-            (800, 600, 300, 1, 0),
-            (800, 0, 0, 0, 0),
-            (5, 0, 0, 1, 1),
-            (800, i64::MAX, i64::MAX, i64::MAX, 0),
+    fn a_slice_makes_an_eighth_at_least_the_need_and_at_most_what_is_free() {
+        for (limit, used, granted, spent, need, slice) in [
+            (800, 0, 0, 0, 0, 100),
+            (800, 0, 0, 0, 1, 100),
+            (800, 0, 0, 0, 300, 300),
+            (800, 0, 100, 0, 0, 0),
+            (800, 0, 100, 0, 7, 7),
+            (800, 0, 100, 100, 0, 87),
+            (800, 600, 100, 100, 1, 12),
+            (800, 600, 100, 0, 1000, 100),
+            (800, 600, 300, 300, 1, 0),
+            (800, 0, 100, 900, 1, 0),
+            (5, 0, 0, 0, 1, 1),
+            (5, 0, 0, 0, 0, 0),
+            (800, i64::MAX, i64::MAX, i64::MAX, i64::MAX, 0),
         ] {
-            let room = Room { limit, used };
-            assert_eq!(room.slice(held, need), slice, "{room:?} {held} {need}");
+            let window = Window { starts_at: UnixTime(0), ends_at: UnixTime(1) };
+            let lease = Lease {
+                id: String::new(),
+                unit: Unit::Usd,
+                window,
+                node: String::new(),
+                granted,
+                spent,
+                expires_at: UnixTime(0),
+                nonce: String::new(),
+                successor: None,
+            };
+            assert_eq!(
+                Room { limit, used }.slice(&lease, need),
+                slice,
+                "{limit} {used} {granted} {spent} {need}"
+            );
         }
     }
 }

@@ -13,8 +13,13 @@ use crate::registry::record::error::RegistryError;
 use crate::registry::record::lease::Lease;
 use crate::registry::record::window::Window;
 
-const LEASE: &str = "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at FROM leases
+const LEASE: &str =
+    "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
      WHERE id = $1 AND subject = $2";
+
+const LEASE_BY_NONCE: &str =
+    "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
+     WHERE nonce = $1 AND subject = $2 ORDER BY expires_at DESC, id LIMIT 1";
 
 /// A transaction that holds the locks of subjects. A dropped one is rolled back.
 pub(in crate::registry) struct Ledger {
@@ -62,6 +67,20 @@ impl Ledger {
         row.map(Lease::try_from).transpose()
     }
 
+    /// Returns the newest lease of this subject that a first request with this nonce began.
+    pub(in crate::registry) async fn lease_by_nonce(
+        &mut self,
+        subject: &Payer,
+        nonce: &str,
+    ) -> Result<Option<Lease>, RegistryError> {
+        let row: Option<LeaseRow> = sqlx::query_as(LEASE_BY_NONCE)
+            .bind(nonce)
+            .bind(subject.to_string())
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        row.map(Lease::try_from).transpose()
+    }
+
     /// Returns the leases of a window, those that expire first before others.
     pub(in crate::registry) async fn leases(
         &mut self,
@@ -79,7 +98,7 @@ impl Ledger {
         at: UnixTime,
     ) -> Result<Vec<Lease>, RegistryError> {
         let rows: Vec<LeaseRow> = sqlx::query_as(
-            "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at FROM leases
+            "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
              WHERE subject = $1 AND expires_at < $2",
         )
         .bind(subject.to_string())
@@ -158,10 +177,11 @@ impl Ledger {
         lease: &Lease,
     ) -> Result<(), RegistryError> {
         sqlx::query(
-            "INSERT INTO leases (id, subject, unit, starts_at, ends_at, node, granted, spent, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            "INSERT INTO leases (id, subject, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce,
+                 successor)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (id) DO UPDATE SET node = excluded.node, granted = excluded.granted,
-                 spent = excluded.spent, expires_at = excluded.expires_at",
+                 spent = excluded.spent, expires_at = excluded.expires_at, successor = excluded.successor",
         )
         .bind(&lease.id)
         .bind(subject.to_string())
@@ -172,6 +192,8 @@ impl Ledger {
         .bind(lease.granted)
         .bind(lease.spent)
         .bind(lease.expires_at.0)
+        .bind(&lease.nonce)
+        .bind(lease.successor.as_deref())
         .execute(&mut *self.transaction)
         .await?;
         Ok(())

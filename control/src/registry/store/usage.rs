@@ -92,8 +92,18 @@ impl Store {
             return Ok(());
         }
         let full = full_hours(&mut transaction, rows).await?;
+        // Rows that reports share come last, in one order for all reports: two cannot deadlock.
+        let mut others: BTreeMap<i64, Counts> = BTreeMap::new();
         for row in rows {
-            add(&mut transaction, row, full.contains(&row.hour.0)).await?;
+            if full.contains(&row.hour.0) && !is_known(&mut transaction, row).await? {
+                others.entry(row.hour.0).or_default().add(&row.counts);
+            } else {
+                add(&mut transaction, row.hour.0, texts(row), &row.counts).await?;
+            }
+        }
+        for (hour, counts) in others {
+            let texts = [NOBODYS_DIGEST, OTHER, OTHER, "", "", OTHER, OTHER].map(str::to_owned);
+            add(&mut transaction, hour, texts, &counts).await?;
         }
         add_totals(&mut transaction, rows).await?;
         transaction.commit().await?;
@@ -138,30 +148,41 @@ async fn full_hours(
     Ok(full)
 }
 
-/// Adds a row. In an hour that is full, an unknown row is counted as `other`.
-async fn add(connection: &mut AnyConnection, row: &UsageRow, is_full: bool) -> Result<(), RegistryError> {
-    let hex = row.principal.to_hex();
-    let (owner, team) = (row.owner.as_deref().unwrap_or(""), row.team.as_deref().unwrap_or(""));
-    let mut texts = [&hex, row.kind.name(), &row.label, owner, team, &row.provider, &row.model];
-    if is_full {
-        let known: i64 = sqlx::query_scalar(IS_KNOWN)
-            .bind(row.hour.0)
-            .bind(&hex)
-            .bind(owner)
-            .bind(team)
-            .bind(&row.provider)
-            .bind(&row.model)
-            .fetch_one(&mut *connection)
-            .await?;
-        if known == 0 {
-            texts = [NOBODYS_DIGEST, OTHER, OTHER, "", "", OTHER, OTHER];
-        }
-    }
-    let mut query = sqlx::query(ADD).bind(row.hour.0);
-    for text in texts {
-        query = query.bind(text.to_owned());
-    }
-    with_numbers(query, &row.counts).execute(connection).await?;
+/// Returns the texts of a row in the order of [`ADD`].
+fn texts(row: &UsageRow) -> [String; 7] {
+    let some = |text: &Option<String>| text.clone().unwrap_or_default();
+    [
+        row.principal.to_hex(),
+        row.kind.name().to_owned(),
+        row.label.clone(),
+        some(&row.owner),
+        some(&row.team),
+        row.provider.clone(),
+        row.model.clone(),
+    ]
+}
+
+async fn is_known(connection: &mut AnyConnection, row: &UsageRow) -> Result<bool, RegistryError> {
+    let known: i64 = sqlx::query_scalar(IS_KNOWN)
+        .bind(row.hour.0)
+        .bind(row.principal.to_hex())
+        .bind(row.owner.as_deref().unwrap_or(""))
+        .bind(row.team.as_deref().unwrap_or(""))
+        .bind(&row.provider)
+        .bind(&row.model)
+        .fetch_one(connection)
+        .await?;
+    Ok(known > 0)
+}
+
+async fn add(
+    connection: &mut AnyConnection,
+    hour: i64,
+    texts: [String; 7],
+    counts: &Counts,
+) -> Result<(), RegistryError> {
+    let query = texts.into_iter().fold(sqlx::query(ADD).bind(hour), Query::bind);
+    with_numbers(query, counts).execute(connection).await?;
     Ok(())
 }
 
@@ -175,7 +196,8 @@ async fn add_totals(connection: &mut AnyConnection, rows: &[UsageRow]) -> Result
     let count: i64 =
         sqlx::query_scalar("SELECT count(*) FROM usage_totals").fetch_one(&mut *connection).await?;
     let mut places = MAX_TOTALS.saturating_sub(count);
-    for (mut key, counts) in sums {
+    let mut others = Counts::default();
+    for (key, counts) in sums {
         let [team, provider, model] = key;
         let known: i64 = sqlx::query_scalar(IS_KNOWN_TOTAL)
             .bind(team)
@@ -183,18 +205,28 @@ async fn add_totals(connection: &mut AnyConnection, rows: &[UsageRow]) -> Result
             .bind(model)
             .fetch_one(&mut *connection)
             .await?;
+        if known == 0 && places <= 0 {
+            others.add(&counts);
+            continue;
+        }
         if known == 0 {
-            if places <= 0 {
-                key = [OTHER; 3];
-            }
             places = places.saturating_sub(1);
         }
-        let mut query = sqlx::query(ADD_TOTAL);
-        for text in key {
-            query = query.bind(text.to_owned());
-        }
-        with_numbers(query, &counts).execute(&mut *connection).await?;
+        add_total(connection, key, &counts).await?;
     }
+    if others != Counts::default() {
+        add_total(connection, [OTHER; 3], &others).await?;
+    }
+    Ok(())
+}
+
+async fn add_total(
+    connection: &mut AnyConnection,
+    key: [&str; 3],
+    counts: &Counts,
+) -> Result<(), RegistryError> {
+    let query = key.map(str::to_owned).into_iter().fold(sqlx::query(ADD_TOTAL), Query::bind);
+    with_numbers(query, counts).execute(connection).await?;
     Ok(())
 }
 

@@ -48,7 +48,7 @@ impl Asked {
                     "expected a day such as `2026-11-01`, a time with an offset, or a time ago such as `7d`";
                 UsageQuery::moment(text, now).ok_or_else(|| invalid(field, expected))
             };
-            some(text).as_ref().map(read).transpose()
+            some(text.as_ref()).as_ref().map(read).transpose()
         };
         let digest =
             |text: String| Digest::from_hex(&text).ok_or_else(|| invalid("token", "expected a SHA-256"));
@@ -57,15 +57,15 @@ impl Asked {
             since: moment("since", &self.since)?.unwrap_or(default),
             // Clocks of data planes may be ahead.
             until: moment("until", &self.until)?.unwrap_or(UnixTime(now.0.saturating_add(86_400))),
-            token: some(&self.token).map(digest).transpose()?,
-            owner: some(&self.owner).map(|owner| owner.to_lowercase()),
-            team: some(&self.team),
-            provider: some(&self.provider),
-            model: some(&self.model),
+            token: some(self.token.as_ref()).map(digest).transpose()?,
+            owner: some(self.owner.as_ref()).map(|owner| owner.to_lowercase()),
+            team: some(self.team.as_ref()),
+            provider: some(self.provider.as_ref()),
+            model: some(self.model.as_ref()),
         })
     }
 }
 
-fn some(text: &Option<String>) -> Option<String> {
-    text.clone().filter(|text| !text.is_empty())
+fn some(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
 }

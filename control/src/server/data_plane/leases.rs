@@ -34,15 +34,18 @@ pub(super) struct Leases {
 #[serde(deny_unknown_fields)]
 struct LeaseOf {
     /// The subject: `token:` with the SHA-256 of the principal, `owner:` with an email address, or `team:` with a name
-    #[schema(value_type = String, pattern = "^(token:[0-9a-f]{64}|owner:.+@.+|team:[A-Za-z0-9_-]+)$")]
-    subject: Payer,
+    #[schema(pattern = "^(token:[0-9a-f]{64}|owner:.+@.+|team:[A-Za-z0-9_-]+)$")]
+    subject: String,
     /// The lease that the data plane holds
     id: Option<String>,
+    /// A value by which workers that ask for a first lease at the same time get the same one
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    nonce: Option<String>,
     /// All that was spent from the lease since it began, in nano-dollars or tokens
     #[serde(default, deserialize_with = "number")]
     #[schema(value_type = u64)]
     spent: i64,
-    /// The amount that is needed on top of what was granted; 0 renews the lease only
+    /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual
     #[serde(default, deserialize_with = "number")]
     #[schema(value_type = u64)]
     need: i64,
@@ -77,18 +80,18 @@ pub(super) async fn leases(
     Json(asked): Json<Leases>,
 ) -> Result<Answer<LeasesAnswer>, Problem> {
     let node: String = asked.node.chars().filter(|char| !char.is_control()).take(MAX_NODE_CHARS).collect();
-    let requests: Vec<LeaseRequest> = asked
-        .leases
-        .into_iter()
-        .map(|Object(LeaseOf { subject, id, spent, need, budget })| LeaseRequest {
-            subject,
-            id,
-            spent,
-            need,
-            budget,
-        })
-        .collect();
-    Ok(Answer(LeasesAnswer { leases: state.registry().lease(&node, &requests, now).await? }))
+    let mut names = Vec::new();
+    let mut requests = Vec::new();
+    for Object(LeaseOf { subject, id, nonce, spent, need, budget }) in asked.leases {
+        requests.push(LeaseRequest { subject: Payer::parse(&subject)?, id, nonce, spent, need, budget });
+        names.push(subject);
+    }
+    let mut leases = state.registry().lease(&node, &requests, now).await?;
+    // A data plane finds its subjects as it spelled them.
+    for (lease, name) in leases.iter_mut().zip(names) {
+        lease.subject = name;
+    }
+    Ok(Answer(LeasesAnswer { leases }))
 }
 
 /// Reads a number from 0. Larger ones than the registry keeps count as the largest.

@@ -89,7 +89,7 @@ impl Bars<'_> {
         let top = self.top();
         html! {
             @for (share, value) in [(0.0, 0), (0.5, top / 2), (1.0, top)] {
-                line .grid-line x1=(LEFT) x2=(WIDTH) y1=(coordinate(height(share))) y2=(coordinate(height(share)));
+                line .grid-line x1=(LEFT) x2=(WIDTH) y1=(coordinate(height(share))) y2=(coordinate(height(share))) {}
                 text .axis x=(LEFT - 6.0) y=(coordinate(height(share) + 4.0)) text-anchor="end" { ((self.shown)(value)) }
             }
         }
@@ -262,6 +262,8 @@ mod tests {
         {
             assert!(markup.contains(expect), "{expect}: {markup}");
         }
+        // An element of SVG that is not closed would hold all that follows.
+        assert_eq!(markup.matches("<line").count(), markup.matches("</line>").count());
         assert!(!markup.contains("style=") && !markup.contains("NaN"));
         assert!(bars(vec![]).contains("There are no values."));
     }

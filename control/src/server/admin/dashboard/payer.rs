@@ -82,19 +82,19 @@ async fn answer(
 ) -> Result<Response, PageError> {
     let registry = state.registry();
     let query = of_subject(span.query(), subject);
-    let states = registry.budget(subject, now()).await?;
-    let mut lists = vec![("Models", UsageBy::Model)];
+    let budgets = registry.budget(subject, now()).await?;
+    let mut lists = vec![("Model", UsageBy::Model)];
     if !matches!(subject, Payer::Token(_)) {
-        lists.push(("Callers", UsageBy::Token));
+        lists.push(("Caller", UsageBy::Token));
     }
     let content = html! {
         p { a href="/admin/usage" { "← All usage" } }
         (alert(message))
         (record(subject))
-        (budget::section(subject, &states))
+        (budget::section(subject, &budgets))
         (span.links(&address(subject)))
         (history(registry, &query).await?)
-        div .columns {
+        div .columns.lists {
             @for (title, by) in lists { (greatest(title, by, &registry.usage(&query, by, TOP).await?)) }
         }
         (downloads(&query, &filter(subject)))

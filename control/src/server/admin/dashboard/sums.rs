@@ -70,7 +70,7 @@ pub(super) fn greatest(title: &str, by: UsageBy, summary: &UsageSummary) -> Mark
     };
     html! {
         section .card {
-            h2 { (title) }
+            h2 { "By " (title.to_lowercase()) }
             @if summary.items.is_empty() {
                 p .empty { "No usage." }
             } @else {

@@ -36,8 +36,8 @@ pub(super) async fn overview(
         p { "Usage as data planes reported it, in UTC. Costs follow the price table of the policy, not an invoice." }
         (span.links("/admin/usage"))
         (history(registry, &query).await?)
-        div .columns {
-            @for (title, by) in [("Models", UsageBy::Model), ("Teams", UsageBy::Team), ("Callers", UsageBy::Token)] {
+        div .columns.lists {
+            @for (title, by) in [("Model", UsageBy::Model), ("Team", UsageBy::Team), ("Caller", UsageBy::Token)] {
                 (greatest(title, by, &registry.usage(&query, by, TOP).await?))
             }
         }
