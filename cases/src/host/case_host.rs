@@ -7,7 +7,7 @@ use keyswap_core::judge::{Decision, Request};
 use keyswap_core::policy::RolloutPolicy;
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
-use keyswap_core::worker::Worker;
+use keyswap_core::worker::{Exchange, Refusal, Worker};
 use serde_json::Value;
 
 use super::environment::CaseEnvironment;
@@ -72,16 +72,22 @@ impl CaseHost {
             in_force.decide(&request, &mut |fetch| (self.fetch(&fetch, now, &mut notes), now));
         let (mut found, value) = (Found::of(&decision, &head, notes), read(&decision, &head));
         if decision.is_pending()
-            && let Err(refusal) = in_force.exchange(&mut decision).request_body(
-                body.unwrap_or_default(),
-                true,
-                now,
-                &self.store,
-            )
+            && let Err(refusal) =
+                self.send(&mut in_force.exchange(&mut decision), body.unwrap_or_default(), now)
         {
             found.refuse(&refusal);
         }
         (found, value)
+    }
+
+    /// Sends the body of a request that was forwarded.
+    fn send(&self, exchange: &mut Exchange, body: &[u8], now: Moment) -> Result<(), Box<Refusal>> {
+        let mut judged = exchange.request_body(body, true, now, &self.store)?;
+        while let Some(fetch) = judged.fetch {
+            self.fetch(&fetch, now, &mut Vec::new());
+            judged = exchange.resume_request(now, &self.store)?;
+        }
+        Ok(())
     }
 
     /// Answers a call as the file says, and notes a call that nothing in the file answers.
@@ -108,7 +114,7 @@ impl CaseHost {
         self.services.fetched(target).or_else(|| match fetch.key.kind() {
             "discovery" => self.stand_ins.discovery(authority),
             "keys" => self.stand_ins.keys(authority),
-            "token" | "person" | "limit" => {
+            "token" | "person" | "limit" | "lease" => {
                 let body = fetch.request.body.as_ref().map_or(&[][..], |body| body);
                 self.services.registry(target, body, now)
             }

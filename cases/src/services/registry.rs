@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use keyswap_core::base::{Digest, Moment};
+use keyswap_core::base::{Digest, Moment, UnixTime};
 use keyswap_core::limit::{Gcra, RateLimit, Taken};
+use keyswap_core::price::Nano;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -38,6 +39,10 @@ impl Registry {
             Some(self.record(path, "unknown_user"))
         } else if path.ends_with("/v1/limits") {
             self.take(body, now)
+        } else if path.ends_with("/v1/leases") {
+            lease(body, now)
+        } else if path.ends_with("/v1/usage") {
+            Some(ServiceAnswer { status: 204, body: String::new() })
         } else {
             let feed = json!({"sequence": 0, "history": "00000000000000aa", "reset": false, "changes": []});
             path.ends_with("/v1/changes").then(|| ServiceAnswer::ok(feed.to_string()))
@@ -96,4 +101,28 @@ fn answer(registered: &Registered) -> (String, ServiceAnswer) {
         (None, body) => body.clone().unwrap_or_default(),
     };
     (path, ServiceAnswer { status: status.unwrap_or(200), body })
+}
+
+/// Leases each subject the whole budget that the question brings along, until an hour from now.
+fn lease(question: &[u8], now: Moment) -> Option<ServiceAnswer> {
+    const NANO: u64 = 1_000_000_000;
+    let question: Value = serde_json::from_slice(question).ok()?;
+    let lease = |entry: &Value| {
+        let subject = entry.get("subject")?.as_str()?;
+        let budget = entry.get("budget").filter(|budget| !budget.is_null());
+        let Some(budget) = budget else {
+            return Some(json!({"subject": subject, "id": null, "unit": null, "expires_in": 60}));
+        };
+        let (unit, amount) = match budget.get("usd").and_then(Value::as_str) {
+            Some(usd) => ("usd", Nano::from_usd(usd)?.0),
+            None => ("tokens", budget.get("tokens")?.as_u64()?),
+        };
+        let hour = i64::try_from(now.0 / NANO).ok()?.saturating_add(3600);
+        Some(json!({
+            "subject": subject, "id": format!("lease-of-{}", Digest::of(subject.as_bytes()).to_hex().get(..8)?), "unit": unit,
+            "limit": amount, "granted": amount, "remaining": amount, "resets_at": UnixTime(hour).to_string(), "expires_in": 60,
+        }))
+    };
+    let leases = question.get("leases")?.as_array()?.iter().map(lease).collect::<Option<Vec<Value>>>()?;
+    Some(ServiceAnswer::ok(json!({"leases": leases}).to_string()))
 }

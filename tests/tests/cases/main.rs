@@ -183,8 +183,13 @@ fn the_corpus_has_a_case_for_every_reason() -> Result<()> {
     let covered: Vec<&str> = replies.filter_map(|reply| reply.reason.as_deref()).collect();
     for reason in Reason::ALL {
         // No request causes these reasons: the host must fail.
-        let of_host =
-            matches!(reason, Reason::HostFailure | Reason::RateLimitUnavailable | Reason::PolicyUnavailable);
+        let of_host = matches!(
+            reason,
+            Reason::HostFailure
+                | Reason::RateLimitUnavailable
+                | Reason::BudgetUnavailable
+                | Reason::PolicyUnavailable
+        );
         ensure!(of_host || covered.contains(&reason.code()), "no case for `{reason}`");
     }
     Ok(())

@@ -81,14 +81,17 @@ impl BodyRule {
         }
         Ok(Some(Self {
             needs_model: models.is_some() && computes && !target.is_named && is_asked,
-            models,
             metering,
             target_model: target.models.first().cloned(),
-            is_list: class == Class::Models && target.models.is_empty() && traits.method == b"GET",
+            is_list: class == Class::Models
+                && models.as_ref().is_some_and(ModelRule::restricts)
+                && target.models.is_empty()
+                && traits.method == b"GET",
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade
                 || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
                     && class != Class::Files),
+            models,
         }))
     }
 

@@ -79,6 +79,11 @@ impl ModelRule {
         is_found.then_some(()).ok_or(CheckError::ModelMissing)
     }
 
+    /// Returns whether the caller is restricted to models.
+    pub(super) fn restricts(&self) -> bool {
+        self.judges_models
+    }
+
     /// Checks a model that the request names.
     pub(crate) fn check_model(&self, model: &str) -> Result<(), CheckError<'static>> {
         if self.judges_providers && !self.is_universal {
