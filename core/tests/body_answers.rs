@@ -250,6 +250,33 @@ fn a_usage_counts_only_where_the_api_tells_it() {
 }
 
 #[test]
+fn a_text_of_a_stream_that_breaks_off_leaves_the_others_whole() {
+    let good = r#"{"response":{"usage":{"input_tokens":7,"output_tokens":8}}}"#;
+    for broken in [
+        r#"{"response":{"usage":{"input_tokens":5"#,
+        r#"{"response":{"usage":{"input_tokens":5,x"#,
+        r#"{"response":{"usage":{"iterations":[{"type":"compaction","input_tokens":"#,
+        r#"{"choices":[{"usage":{"a":[[["#,
+        r#"{"x":[{"y":{"#,
+        r#"{"text":"\u00"#,
+        "{\"text\":\"\\",
+        "[DONE]",
+        "nul",
+    ] {
+        for body in
+            [format!("data: {broken}\n\ndata: {good}\n\n"), format!("data: {good}\n\ndata: {broken}\n\n")]
+        {
+            let answer = with_body("openai-responses.sse", body);
+            let usage = answer.told(READS, &[&answer.body]).usage.map(|usage| usage.output);
+            assert_eq!(usage, Ok(8), "{broken}");
+        }
+        let answer = with_body("openai-batch-results.jsonl", format!("{good}\n{broken}\n{good}\n"));
+        let usage = answer.told(READS, &[&answer.body]).usage.map(|usage| usage.output);
+        assert_eq!(usage, Ok(16), "{broken}");
+    }
+}
+
+#[test]
 fn only_the_chunk_that_tells_nothing_but_usage_is_cut() {
     let usage = r#""usage":{"prompt_tokens":7}"#;
     for (stream, stays) in [
