@@ -148,6 +148,37 @@ fn the_usage_of_every_form_is_found() {
 }
 
 #[test]
+fn the_head_says_how_a_body_is_read() {
+    let body = br#"{"usage":{"prompt_tokens":7}}"#;
+    let found = |status, content_type, content_encoding| {
+        let head = AnswerHead { status, content_type, content_encoding, ..AnswerHead::default() };
+        let mut scanner = AnswerScanner::new(&head, READS);
+        scanner.feed(body, &mut Vec::new());
+        scanner.finish(&mut Vec::new());
+        scanner.finding().usage.map(|usage| usage.input)
+    };
+    for (status, content_type, content_encoding, expect) in [
+        (200, Some("application/json"), None, Ok(7)),
+        (201, Some(" Application/JSON ; charset=utf-8"), Some(" Identity "), Ok(7)),
+        (200, Some("application/vnd.api+json"), Some(""), Ok(7)),
+        (200, Some("application/jsonl"), None, Ok(7)),
+        (200, Some("text/plain"), None, Err(Unmetered::Form)),
+        (200, Some("json"), None, Err(Unmetered::Form)),
+        (200, None, None, Err(Unmetered::Form)),
+        (200, Some("audio/mpeg"), None, Err(Unmetered::Form)),
+        (200, Some("application/json"), Some("br"), Err(Unmetered::Encoded)),
+        (200, Some("text/event-stream"), Some("gzip, identity"), Err(Unmetered::Encoded)),
+        (200, Some("text/event-stream"), None, Err(Unmetered::Untold)),
+        (101, None, None, Err(Unmetered::Broken)),
+        (400, Some("application/json"), None, Ok(7)),
+        (400, Some("text/html"), None, Ok(0)),
+        (503, None, Some("gzip"), Ok(0)),
+    ] {
+        assert_eq!(found(status, content_type, content_encoding), expect, "{status} {content_type:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_read_passes() {
     for answer in answers() {
         let told = answer.told(Purposes::default(), &[&answer.body]);
