@@ -9,12 +9,15 @@ mod secret_variable;
 mod connection;
 mod list;
 
+mod budget;
 mod completions;
 mod credential;
 mod policy;
+mod prices;
 mod render;
 mod serve;
 mod token;
+mod usage;
 mod user;
 
 mod subcommand;

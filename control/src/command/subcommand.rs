@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{completions, credential, policy, render, serve, token, user};
+use super::{budget, completions, credential, policy, prices, render, serve, token, usage, user};
 
 /// A subcommand.
 #[derive(Subcommand)]
@@ -11,9 +11,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(subcommand)]
+    Prices(prices::Command),
+    #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]
     User(user::Command),
+    #[command(subcommand)]
+    Budget(budget::Command),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Credential(credential::Command),
     #[command(subcommand)]
@@ -27,8 +32,11 @@ impl Command {
     pub(crate) fn run(self, program: fn() -> clap::Command) -> anyhow::Result<Exit> {
         match self {
             Self::Policy(command) => command.run(),
+            Self::Prices(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::User(command) => command.run(),
+            Self::Budget(command) => command.run(),
+            Self::Usage(command) => command.run(),
             Self::Credential(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Serve(command) => command.run(),

@@ -1,6 +1,7 @@
 //! Tests of the `keyswap` binary by its output, errors and exit codes.
 
 mod bindings;
+mod budgets;
 mod confirm;
 mod credentials;
 mod policy_check;
@@ -13,6 +14,7 @@ mod policy_release;
 mod policy_schema;
 mod policy_signers;
 mod policy_test;
+mod prices;
 mod remote;
 mod server_errors;
 mod support;

@@ -87,6 +87,11 @@ impl Policy {
         self.enabled_providers().map(|provider| provider.id.as_str())
     }
 
+    /// Returns the prices of models.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
     /// Returns whether the policy is in shadow mode: it decides nothing, and only reports.
     pub fn is_shadow(&self) -> bool {
         self.shadow.is_some()

@@ -22,6 +22,7 @@ mod issuers;
 mod keys;
 mod lint;
 mod literal;
+mod metered;
 mod models;
 mod outline;
 mod places;

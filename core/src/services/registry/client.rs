@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
-use super::leases::Leases;
+use super::lease_state::Leases;
 use super::memory::Memory;
 use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, Store};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::client::Registry;
-use super::leases::BudgetSubject;
+use super::lease_state::BudgetSubject;
 use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, MemoryStore, Store, StoreError, Update};
 use crate::limit::{Amount, Reservation, Reserved};

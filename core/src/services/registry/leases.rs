@@ -3,13 +3,11 @@
 //!
 //! A malformed answer neither admits nor refuses a request. A call tells totals, so that it may be repeated.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::client::Registry;
 use super::lease_answer;
+use super::lease_state::{ACTIVE_TIME, BudgetSubject, Call, Leases, MAX_UNSETTLED};
 use super::memory::{LOST_AFTER, Memory};
 use crate::base::{Digest, Moment};
 use crate::host::{Store, StoreError};
@@ -23,63 +21,6 @@ use crate::services::resolution::Resolution;
 const MAX_SUBJECTS: usize = 3;
 /// The most calls that are begun at once and that no request waits for. The rest follow a second later.
 const MAX_CALLS_DUE: usize = 16;
-/// The most subjects that a worker has slices of at one time. Requests of others cannot be counted.
-const MAX_ACTIVE: usize = 20_000;
-/// The most costs that wait to be charged.
-const MAX_UNSETTLED: usize = 10_000;
-/// The time for which a subject is looked after since its last request.
-const ACTIVE_TIME: Duration = Duration::from_mins(2);
-
-/// The subject of a budget: a token or a person, an owner, or a team.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BudgetSubject {
-    name: String,
-    /// The budget that the policy gives it, where the registry has none.
-    default: Option<Budget>,
-}
-
-impl BudgetSubject {
-    /// Returns the subject of a token, or of a person, by the digest of the principal.
-    pub(crate) fn token(digest: &Digest, default: Option<Budget>) -> Self {
-        Self { name: format!("token:{}", digest.to_hex()), default }
-    }
-
-    /// Returns the subject of an owner, by the email address.
-    pub(crate) fn owner(email: &str, default: Option<Budget>) -> Self {
-        Self { name: format!("owner:{}", email.to_ascii_lowercase()), default }
-    }
-
-    /// Returns the subject of a team.
-    pub(crate) fn team(name: &str, default: Option<Budget>) -> Self {
-        Self { name: format!("team:{name}"), default }
-    }
-}
-
-/// The slices that a worker looks after, and its calls.
-#[derive(Default)]
-pub(super) struct Leases {
-    active: BTreeMap<Digest, Active>,
-    calls: Vec<Call>,
-    /// The number of the last call.
-    number: u64,
-    unsettled: Vec<(Reservation, Amount)>,
-    abandoned: Vec<Call>,
-}
-
-/// A subject with requests of this worker.
-struct Active {
-    subject: BudgetSubject,
-    /// The reservations that are not settled.
-    held: u64,
-    until: Moment,
-}
-
-/// A call on its way.
-struct Call {
-    number: u64,
-    at: Moment,
-    told: Vec<(Digest, BudgetSubject, Told, u64)>,
-}
 
 impl Registry {
     /// Reserves what a request of a subject can cost at most.
@@ -271,8 +212,8 @@ impl Registry {
                 "budget": subject.default.as_ref().map(budget),
             });
             // Workers that ask at the same time for a first lease get the same one.
-            if told.lease.is_empty() {
-                entry["nonce"] = hex::encode(told.nonce).into();
+            if let Some(members) = entry.as_object_mut().filter(|_| told.lease.is_empty()) {
+                members.insert("nonce".to_owned(), hex::encode(told.nonce).into());
             }
             entry
         };
@@ -286,32 +227,6 @@ impl Registry {
     fn nonce(&self, digest: &Digest, now: Moment) -> [u8; 16] {
         let text = [self.node.as_bytes(), b"\0", digest.bytes(), &now.0.to_be_bytes()].concat();
         *Digest::of(&text).bytes().first_chunk().unwrap_or(&[0; 16])
-    }
-}
-
-impl Leases {
-    /// Tells whether nothing is looked after, for tests.
-    #[cfg(test)]
-    pub(super) fn is_idle(&self) -> bool {
-        self.active.is_empty()
-    }
-
-    /// Looks after a subject for a while. Returns `None` where there are too many.
-    fn activate(&mut self, digest: Digest, subject: &BudgetSubject, now: Moment) -> Option<&mut Active> {
-        if !self.active.contains_key(&digest) && self.active.len() >= MAX_ACTIVE {
-            return None;
-        }
-        let active = self.active.entry(digest).or_insert_with(|| Active {
-            subject: subject.clone(),
-            held: 0,
-            until: now,
-        });
-        active.until = now.after(ACTIVE_TIME);
-        // Another policy may have another default.
-        if active.subject != *subject {
-            active.subject = subject.clone();
-        }
-        Some(active)
     }
 }
 

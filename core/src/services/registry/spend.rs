@@ -8,14 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::client::Registry;
-use super::memory::Memory;
 use crate::base::{Digest, Moment, Pause, UnixTime};
-use crate::host::{SlotKind, Store, Update};
 use crate::identity::{CallerKind, CallerRecord};
-use crate::policy::Protocol;
 use crate::price::{Counts, Nano};
-use crate::services::fetch::{Fetch, FetchAnswer, FetchOutcome, Subject};
 
 /// The most rows in a report: the registry takes no more.
 const BATCH: usize = 500;
@@ -83,7 +78,7 @@ impl Default for Spend {
 
 impl Spend {
     /// Adds a request.
-    fn add(&mut self, metered: &Metered<'_>, now: Moment) {
+    pub(super) fn add(&mut self, metered: &Metered<'_>, now: Moment) {
         if self.pending.is_empty() && self.sent.is_none() {
             self.pause.begin(GATHER_TIME, now);
         }
@@ -104,7 +99,7 @@ impl Spend {
     }
 
     /// Returns the report that is due. `id` makes an id that no other report has.
-    fn report(&mut self, now: Moment, id: impl FnOnce() -> String) -> Option<Vec<u8>> {
+    pub(super) fn report(&mut self, now: Moment, id: impl FnOnce() -> String) -> Option<Vec<u8>> {
         if !self.pause.is_over(now) {
             return None;
         }
@@ -123,7 +118,7 @@ impl Spend {
     }
 
     /// Notes that the registry has taken the report, or never will.
-    fn settle(&mut self, is_taken: bool, now: Moment) {
+    pub(super) fn settle(&mut self, is_taken: bool, now: Moment) {
         let requests = |(_, rows): (String, Vec<(RowKey, Row)>)| {
             rows.iter().fold(0_u64, |sum, (_, row)| sum.saturating_add(row.requests))
         };
@@ -208,62 +203,5 @@ impl Row {
             "audio": audio_input.saturating_add(audio_output),
             "cost": self.cost.0,
         })
-    }
-}
-
-impl Registry {
-    /// Notes what a request took.
-    pub(crate) fn spent(&self, metered: &Metered<'_>, now: Moment) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && self.policy.protocol == Protocol::Keyswap
-        {
-            state.spend.add(metered, now);
-        }
-    }
-
-    pub(super) fn spend_due(&self, state: &mut Memory, now: Moment, store: &dyn Store) -> Option<Fetch> {
-        let body = state.spend.report(now, || self.report_id(now, store))?;
-        let request = self.call("/v1/usage", self.policy.timeout).post("application/json", body.into());
-        Some(Fetch::new(self.key(Subject::Spend), request, state.as_of(now)))
-    }
-
-    pub(super) fn accept_spend(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return FetchOutcome::Failed };
-        match answer {
-            FetchAnswer::Response { status: 200..=299, .. } => {
-                state.spend.settle(true, now);
-                FetchOutcome::Found
-            }
-            // The registry will not take this report, however often it is sent.
-            FetchAnswer::Response { status: 400 | 413 | 415 | 422, .. } => {
-                state.spend.settle(false, now);
-                FetchOutcome::Malformed
-            }
-            FetchAnswer::Response { .. } => {
-                state.spend.retry(now);
-                FetchOutcome::Unavailable
-            }
-            FetchAnswer::Failed => {
-                state.spend.retry(now);
-                FetchOutcome::Failed
-            }
-        }
-    }
-
-    /// Returns an id that no other report has: of this worker, of another one of the process, or of another data plane.
-    /// A number that the workers share tells reports of one moment apart.
-    fn report_id(&self, now: Moment, store: &dyn Store) -> String {
-        let digest = Digest::of(self.node.as_bytes());
-        let mut number = 0_u64;
-        // Without shared memory the process has one worker, which makes one report at a time.
-        let _ = store.update(&SlotKind::Report.key(&digest), &mut |value| {
-            let last = value.and_then(|value| value.strip_prefix(b"\x01")).and_then(<[u8]>::first_chunk);
-            number = last.map_or(0, |last| u64::from_le_bytes(*last)).wrapping_add(1);
-            Update::Set([&b"\x01"[..], &number.to_le_bytes()].concat())
-        });
-        let text = [digest.bytes(), &now.0.to_be_bytes()[..], &number.to_be_bytes()].concat();
-        let mut id = Digest::of(&text).to_hex();
-        id.truncate(32);
-        id
     }
 }
