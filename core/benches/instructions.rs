@@ -42,10 +42,10 @@ const DECISIONS: [(&str, fn()); 12] = [
     ("preflight", preflight),
     ("policy_compile", policy_compile),
     ("answer_text_kb", || {
-        scan("application/json", &answer("text of an answer, \\\"quoted\\\" and é ", 1000), 1000)
+        scan("application/json", &answer("text of an answer, \\\"quoted\\\" and é ", 1000), 1000);
     }),
     ("answer_numbers_kb", || {
-        scan("application/json", &answer("\",\"n\":[0.0023064255,-1],\"x\":\"", 1000), 1000)
+        scan("application/json", &answer("\",\"n\":[0.0023064255,-1],\"x\":\"", 1000), 1000);
     }),
     ("event_openai", || scan("text/event-stream", &events(CHUNK), 100)),
     ("event_anthropic", || scan("text/event-stream", &events(DELTA), 100)),

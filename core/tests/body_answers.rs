@@ -148,6 +148,37 @@ fn the_usage_of_every_form_is_found() {
 }
 
 #[test]
+fn the_head_says_how_a_body_is_read() {
+    let body = br#"{"usage":{"prompt_tokens":7}}"#;
+    let found = |status, content_type, content_encoding| {
+        let head = AnswerHead { status, content_type, content_encoding, ..AnswerHead::default() };
+        let mut scanner = AnswerScanner::new(&head, READS);
+        scanner.feed(body, &mut Vec::new());
+        scanner.finish(&mut Vec::new());
+        scanner.finding().usage.map(|usage| usage.input)
+    };
+    for (status, content_type, content_encoding, expect) in [
+        (200, Some("application/json"), None, Ok(7)),
+        (201, Some(" Application/JSON ; charset=utf-8"), Some(" Identity "), Ok(7)),
+        (200, Some("application/vnd.api+json"), Some(""), Ok(7)),
+        (200, Some("application/jsonl"), None, Ok(7)),
+        (200, Some("text/plain"), None, Err(Unmetered::Form)),
+        (200, Some("json"), None, Err(Unmetered::Form)),
+        (200, None, None, Err(Unmetered::Form)),
+        (200, Some("audio/mpeg"), None, Err(Unmetered::Form)),
+        (200, Some("application/json"), Some("br"), Err(Unmetered::Encoded)),
+        (200, Some("text/event-stream"), Some("gzip, identity"), Err(Unmetered::Encoded)),
+        (200, Some("text/event-stream"), None, Err(Unmetered::Untold)),
+        (101, None, None, Err(Unmetered::Broken)),
+        (400, Some("application/json"), None, Ok(7)),
+        (400, Some("text/html"), None, Ok(0)),
+        (503, None, Some("gzip"), Ok(0)),
+    ] {
+        assert_eq!(found(status, content_type, content_encoding), expect, "{status} {content_type:?}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_read_passes() {
     for answer in answers() {
         let told = answer.told(Purposes::default(), &[&answer.body]);
@@ -247,6 +278,33 @@ fn a_usage_counts_only_where_the_api_tells_it() {
     // An escaped name is the same name.
     let answer = with_body("openai-chat.json", format!(r#"{{"us\u0061ge":{usage}}}"#));
     assert_eq!(answer.told(READS, &[&answer.body]).usage.map(|usage| usage.input), Ok(7));
+}
+
+#[test]
+fn a_text_of_a_stream_that_breaks_off_leaves_the_others_whole() {
+    let good = r#"{"response":{"usage":{"input_tokens":7,"output_tokens":8}}}"#;
+    for broken in [
+        r#"{"response":{"usage":{"input_tokens":5"#,
+        r#"{"response":{"usage":{"input_tokens":5,x"#,
+        r#"{"response":{"usage":{"iterations":[{"type":"compaction","input_tokens":"#,
+        r#"{"choices":[{"usage":{"a":[[["#,
+        r#"{"x":[{"y":{"#,
+        r#"{"text":"\u00"#,
+        "{\"text\":\"\\",
+        "[DONE]",
+        "nul",
+    ] {
+        for body in
+            [format!("data: {broken}\n\ndata: {good}\n\n"), format!("data: {good}\n\ndata: {broken}\n\n")]
+        {
+            let answer = with_body("openai-responses.sse", body);
+            let usage = answer.told(READS, &[&answer.body]).usage.map(|usage| usage.output);
+            assert_eq!(usage, Ok(8), "{broken}");
+        }
+        let answer = with_body("openai-batch-results.jsonl", format!("{good}\n{broken}\n{good}\n"));
+        let usage = answer.told(READS, &[&answer.body]).usage.map(|usage| usage.output);
+        assert_eq!(usage, Ok(16), "{broken}");
+    }
 }
 
 #[test]

@@ -52,6 +52,20 @@ fn events_are_framed_as_the_standard_says() {
     assert!(size_of::<Events>() < 256, "{} bytes", size_of::<Events>());
 }
 
+#[test]
+fn the_beginning_of_a_byte_order_mark_is_none() {
+    for beginning in [&b"\xef"[..], b"\xef\xbb", b"\xef\xbb\xef", b"\xef\xef\xbb\xbf", b"\xbb\xbf", b"\xbf"] {
+        let stream = [beginning, b"data: x\n\ndata: y\n\n"].concat();
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        for slices in [&[&stream[..]][..], &bytes] {
+            let data: Vec<_> = framed(slices).into_iter().map(|(_, data, _)| data).collect();
+            assert_eq!(data, [None, Some("y".to_owned())], "{beginning:x?}");
+        }
+    }
+    let lines = framed(&[b"\xef\r\n\xbb\xbfdata: x\n\ndata: y\n\n"]);
+    assert_eq!(lines.len(), 2, "the mark is read once");
+}
+
 proptest! {
     #[test]
     fn whatever_the_slices_the_events_are_the_same(

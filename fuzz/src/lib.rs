@@ -4,8 +4,8 @@
 //! the whole, and nothing panics.
 
 use keyswap_core::body::{
-    AnswerHead, AnswerScanner, AwsEvents, AwsPart, Edit, Event, Events, Follower, FormEvent, Frames, ListFilter,
-    MODELS, MessagePart, Multipart, Named, Part, Paths, Purposes, RequestScanner, Sender,
+    AnswerHead, AnswerScanner, AwsEvents, AwsPart, Edit, Event, Events, Follower, FormEvent, Frames,
+    ListFilter, MODELS, MessagePart, Multipart, Named, Part, Paths, Purposes, RequestScanner, Sender,
 };
 
 /// An input, taken apart.
@@ -126,7 +126,8 @@ pub fn events(data: &[u8]) {
 
 /// Frames event streams of AWS.
 pub fn aws(data: &[u8]) {
-    let Some(input) = Input::of(data) else { return };
+    let data = with_preludes(data);
+    let Some(input) = Input::of(&data) else { return };
     input.is_the_same(|slices| {
         let (mut events, mut told) = (AwsEvents::default(), Vec::new());
         let fed = slices.iter().try_for_each(|slice| {
@@ -137,6 +138,30 @@ pub fn aws(data: &[u8]) {
         });
         (fed, told)
     });
+}
+
+/// Returns an input with right preludes: no fuzzer finds a checksum. The body holds messages, each behind two bytes: the
+/// length of its headers and of the rest.
+fn with_preludes(data: &[u8]) -> Vec<u8> {
+    let Some((first, mut rest)) = data.split_first_chunk::<4>() else { return Vec::new() };
+    let mut framed = first.to_vec();
+    while let Some((&[headers, others], behind)) = rest.split_first_chunk() {
+        let length = (usize::from(headers) + usize::from(others) + 4).min(behind.len());
+        let (message, behind) = behind.split_at(length);
+        let lengths =
+            [12 + u32::try_from(length).unwrap_or(0), u32::from(headers)].map(u32::to_be_bytes).concat();
+        framed.extend(&lengths);
+        framed.extend(crc32(&lengths).to_be_bytes());
+        framed.extend(message);
+        rest = behind;
+    }
+    framed
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 })
+    })
 }
 
 /// Frames WebSocket messages.

@@ -84,8 +84,8 @@ pub struct AnswerScanner {
 impl AnswerScanner {
     /// Makes a scanner.
     pub fn new(head: &AnswerHead<'_>, purposes: Purposes) -> Self {
-        let is_encoded =
-            head.content_encoding.is_some_and(|encoding| !matches!(encoding.trim(), "" | "identity"));
+        let encoding = head.content_encoding.unwrap_or_default().trim();
+        let is_encoded = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
         let form = if is_encoded || purposes == Purposes::default() {
             Form::Unread
         } else {

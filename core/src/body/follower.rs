@@ -60,7 +60,7 @@ impl Follower {
 
     /// Begins another text, in which the same paths are told.
     pub fn restart(&mut self) {
-        self.matches.close(0);
+        self.matches.restart();
         (self.state, self.depth, self.dull) = (State::Value { may_close: false }, 0, usize::MAX);
     }
 

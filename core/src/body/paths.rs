@@ -73,6 +73,11 @@ impl Matches {
         }
     }
 
+    /// Begins another text, wherever the one before has broken off.
+    pub(super) fn restart(&mut self) {
+        self.place = None;
+    }
+
     /// Returns whether a path may go through a member of the object at a level.
     pub(super) fn lead_below(&self, level: usize) -> bool {
         self.paths.at(level) != 0 || self.in_place(level).is_some_and(|level| self.fields.at(level) != 0)
