@@ -204,18 +204,16 @@ impl Registry {
 
     fn lease_call(&self, call: &Call, state: &Memory, now: Moment) -> Fetch {
         let entry = |(_, subject, told, need): &(Digest, BudgetSubject, Told, u64)| {
-            let mut entry = json!({
+            let is_first = told.lease.is_empty();
+            json!({
                 "subject": subject.name,
-                "id": (!told.lease.is_empty()).then_some(&told.lease),
+                "id": (!is_first).then_some(&told.lease),
+                // Workers that ask at the same time for a first lease get the same one.
+                "nonce": is_first.then(|| hex::encode(told.nonce)),
                 "spent": told.spent,
                 "need": need,
                 "budget": subject.default.as_ref().map(budget),
-            });
-            // Workers that ask at the same time for a first lease get the same one.
-            if told.lease.is_empty() {
-                entry["nonce"] = hex::encode(told.nonce).into();
-            }
-            entry
+            })
         };
         let entries: Vec<Value> = call.told.iter().map(entry).collect();
         let body = json!({"leases": entries, "node": self.node}).to_string().into_bytes();
