@@ -96,7 +96,8 @@ impl Registry {
         for ((subject, amount), digest) in wanted.iter().zip(digests) {
             let begun = limit::begin(store, &digest, self.nonce(&digest, now), now).ok().flatten()?;
             // Without a unit it is not known how much is needed: the registry grants what it does at first.
-            let need = begun.unit.and_then(|unit| amount.of(unit)).unwrap_or(0);
+            let amount = begun.unit.and_then(|unit| amount.of(unit)).unwrap_or(0);
+            let need = amount.saturating_sub(begun.free);
             told.push((digest, (*subject).clone(), begun, need));
         }
         Some(self.begin_call(&mut leases, told, &state, now))
