@@ -23,6 +23,8 @@ pub mod signing;
 
 pub mod registry;
 
+mod export;
+
 pub mod server;
 
 mod command;

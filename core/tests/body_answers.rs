@@ -22,7 +22,7 @@ struct Answer {
     expect: Value,
 }
 
-/// What a scan told, and the bytes that went on.
+/// The findings of a scan, and the bytes that went on.
 #[derive(Debug, PartialEq)]
 struct Told {
     usage: Result<Usage, Unmetered>,
@@ -203,6 +203,139 @@ fn a_stream_tells_the_same_in_every_spelling() {
                 );
             }
         }
+    }
+}
+
+/// Returns the answer of a name, with another body.
+fn with_body(name: &str, body: String) -> Answer {
+    let answer = answers().into_iter().find(|answer| answer.name == name).unwrap();
+    Answer { body: body.into_bytes(), ..answer }
+}
+
+#[test]
+fn a_usage_counts_only_where_the_api_tells_it() {
+    let usage = r#"{"prompt_tokens":7,"completion_tokens":8,"input_tokens":9,"output_tokens":9}"#;
+    let text = usage.replace('"', "\\\"");
+    for forged in [
+        format!(r#"{{"choices":[{{"message":{{"content":"{{\"usage\":{text}}}"}}}}]}}"#),
+        format!(r#"{{"choices":[{{"message":{{"usage":{usage}}}}}]}}"#),
+        format!(r#"{{"choices":[{{"message":{{"content":[{{"usage":{usage}}}]}}}}]}}"#),
+        format!(
+            r#"{{"content":[{{"type":"tool_use","input":{{"usage":{usage},"message":{{"usage":{usage}}}}}}}]}}"#
+        ),
+        format!(r#"{{"output":[{{"arguments":"{{\"response\":{{\"usage\":{text}}}}}","usage":{usage}}}]}}"#),
+        format!(r#"{{"response":{{"metadata":{{"usage":{usage}}},"output":[{{"usage":{usage}}}]}}}}"#),
+        format!(r#"{{"metadata":{{"usage":{usage}}},"user":"usage","tools":[{{"usage":{usage}}}]}}"#),
+        format!(r#"{{"usage":{{"details":{usage},"x":[{usage}]}}}}"#),
+        format!(r#"{{"usage":[{usage}],"Usage":{usage},"usage ":{usage},"us\u0061ges":{usage}}}"#),
+        format!(r#"{{"{{\"usage\":":{usage}}}"#),
+        format!(r#"[{{"usage":{usage}}},[{{"usageMetadata":{{"promptTokenCount":5}}}}]]"#),
+        r#"{"usage":"prompt_tokens","usage":null,"usage":5}"#.to_owned(),
+        r#"{"usage":{"prompt_tokens":"7","completion_tokens":null,"input_tokens":[7],"output_tokens":true}}"#
+            .to_owned(),
+        r#"{"usage":{"prompt_tokens":-7,"completion_tokens":1e3}}"#.to_owned(),
+    ] {
+        for (name, body) in [
+            ("openai-chat.json", forged.clone()),
+            ("openai-chat.sse", format!("data: {forged}\n\n: {forged}\nid: {forged}\nevent: {forged}\n\n")),
+            ("openai-batch-results.jsonl", format!("{forged}\n")),
+        ] {
+            let answer = with_body(name, body);
+            assert_eq!(answer.told(READS, &[&answer.body]).usage, Err(Unmetered::Untold), "{forged}");
+        }
+    }
+    // An escaped name is the same name.
+    let answer = with_body("openai-chat.json", format!(r#"{{"us\u0061ge":{usage}}}"#));
+    assert_eq!(answer.told(READS, &[&answer.body]).usage.map(|usage| usage.input), Ok(7));
+}
+
+#[test]
+fn only_the_chunk_that_tells_nothing_but_usage_is_cut() {
+    let usage = r#""usage":{"prompt_tokens":7}"#;
+    for (stream, stays) in [
+        (format!("data: {{\"choices\":[],{usage}}}\n\n"), false),
+        (format!("data: {{{usage},\"choices\":null}}\n\n"), false),
+        (format!("data: {{{usage}}}\n\n"), false),
+        (format!("data: {{\"error\":null,{usage}}}\n\n"), false),
+        (format!("event: x\nid: 1\ndata: {{{usage}}}\n\n"), false),
+        // The last event, without the empty line.
+        (format!("data: {{{usage}}}\n"), false),
+        (format!("data: {{\"choices\":[{{}}],{usage}}}\n\n"), true),
+        (format!("data: {{{usage},\"choices\":[{{}}]}}\n\n"), true),
+        (format!("data: {{\"error\":{{}},{usage}}}\n\n"), true),
+        (format!("data: {{{usage}\n\n"), true),
+        (format!("data: {{{usage}}}}}\n\n"), true),
+        (format!("data: {{{usage},\"x\":\"{}\"}}\n\n", "x".repeat(5000)), true),
+        ("data: {\"choices\":[],\"usage\":null}\n\n".to_owned(), true),
+        ("data: {\"choices\":[]}\n\n".to_owned(), true),
+        ("data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}".to_owned(), true),
+        (": comment\n\n\n\n".to_owned(), true),
+        ("data: [DONE]\n\n".to_owned(), true),
+        ("data: [DONE]".to_owned(), true),
+    ] {
+        for (before, behind) in [("", ""), ("data: {\"choices\":[{}]}\n\n", ""), ("\n", "data: [DONE]\n\n")] {
+            if !behind.is_empty() && !stream.ends_with("\n\n") {
+                continue;
+            }
+            for end in ["\n", "\r\n", "\r"] {
+                let spelled = |text: &str| text.replace('\n', end);
+                let answer = with_body("openai-chat.sse", spelled(&format!("{before}{stream}{behind}")));
+                let expect =
+                    if stays { answer.body.clone() } else { spelled(&format!("{before}{behind}")).into() };
+                let halves = answer.body.split_at(answer.body.len() / 2);
+                let bytes: Vec<&[u8]> = answer.body.chunks(1).collect();
+                for slices in [&[&answer.body[..]][..], &[halves.0, halves.1], &bytes] {
+                    let told = answer.told(BOTH, slices).body;
+                    assert!(told == expect, "{stream:?} {}", String::from_utf8_lossy(&told));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_event_goes_on_as_soon_as_it_is_known_to_stay() {
+    let answer = with_body("openai-chat.sse", String::new());
+    let mut scanner = answer.scanner(BOTH);
+    let mut fed = |slice: &str| {
+        let mut out = Vec::new();
+        let edit = scanner.feed(slice.as_bytes(), &mut out);
+        (edit, String::from_utf8(out).unwrap())
+    };
+    let replaced = |text: &str| (Edit::Replace, text.to_owned());
+    let passed = (Edit::Pass, String::new());
+    assert_eq!(fed("data: {\"id\":1,"), replaced(""));
+    assert_eq!(fed("\"choices\":["), replaced(""));
+    assert_eq!(fed("{\"index\""), replaced("data: {\"id\":1,\"choices\":[{\"index\""));
+    assert_eq!(fed(":0}]"), passed);
+    assert_eq!(fed("}\n\n"), passed);
+    assert_eq!(fed("data: {\"choices\":[{}]}\n\n"), passed);
+    assert_eq!(fed("data: {\"choices\":[{}]}\n\ndata: {"), replaced("data: {\"choices\":[{}]}\n\n"));
+    assert_eq!(fed("\"usage\":{}}\n"), replaced(""));
+    assert_eq!(fed("\n"), replaced(""));
+    assert_eq!(fed("data: [DONE]"), passed);
+}
+
+#[test]
+fn an_answer_takes_little_memory_and_linear_time() {
+    // With the boxed framing and an event that is held, below 8 KiB.
+    assert!(size_of::<AnswerScanner>() < 2560, "{} bytes", size_of::<AnswerScanner>());
+    let chunk =
+        "data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+    let long = format!("data: {{\"text\":\"{}\"}}\n\n", "x".repeat(100_000));
+    for stream in
+        [chunk.repeat(1000), long, "data: ".repeat(10_000), ":".repeat(100_000), "\n".repeat(100_000)]
+    {
+        let answer = with_body("openai-chat.sse", stream);
+        let (mut scanner, mut out, mut moved) = (answer.scanner(BOTH), Vec::new(), 0);
+        for slice in answer.body.chunks(1) {
+            scanner.feed(slice, &mut out);
+            moved += out.len();
+            // Memory that grew once is not moved again.
+            out.clear();
+            assert!(out.capacity() <= 8192);
+        }
+        assert!(moved <= answer.body.len(), "{moved} bytes were put out");
     }
 }
 

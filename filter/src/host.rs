@@ -337,9 +337,9 @@ impl Counter {
         (status == 0).then_some(Self(id))
     }
 
-    pub(crate) fn increment(&self) {
+    pub(crate) fn add(&self, count: u64) {
         // SAFETY: plain numbers.
-        let _ = unsafe { abi::proxy_increment_metric(self.0, 1) };
+        let _ = unsafe { abi::proxy_increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX)) };
     }
 }
 

@@ -40,6 +40,8 @@ mod worker;
 
 mod upload;
 
+mod download;
+
 mod stream;
 
 mod plugin;

@@ -46,9 +46,9 @@ impl Metrics {
     pub(crate) fn observe(&self, observation: &Observation) {
         let Ok(mut named) = self.named.try_borrow_mut() else { return };
         if let Some(counter) = named.get(&observation.metric) {
-            counter.increment();
+            counter.add(observation.count);
         } else if let Some(counter) = Counter::define(&observation.metric) {
-            counter.increment();
+            counter.add(observation.count);
             named.insert(observation.metric.clone(), counter);
         }
     }
@@ -70,10 +70,10 @@ impl Metrics {
         let Ok(mut rows) = self.rows.try_borrow_mut() else { return };
         let is_it = |row: &&Row| row.family == family && row.word == word && *row.other == *other;
         if let Some(row) = rows.iter().find(is_it) {
-            return row.counter.increment();
+            return row.counter.add(1);
         }
         if let Some(counter) = Counter::define(&name()) {
-            counter.increment();
+            counter.add(1);
             rows.push(Row { family, word, other: other.into(), counter });
         }
     }

@@ -71,6 +71,67 @@ async function check(page, name) {
   await page.setViewportSize({ width: 1280, height: 900 });
 }
 
+/// Reports usage of some days as a data plane does, and takes a part of a team's budget.
+async function use() {
+  const post = (path, body) => fetch(`${url}${path}`, {
+    method: "POST", body: JSON.stringify(body),
+    headers: { authorization: `Bearer ${credential}`, "content-type": "application/json" },
+  });
+  const rows = [];
+  for (let day = 0; day < 6; day += 1) {
+    const hour = `${new Date(Date.now() - day * 86_400_000).toISOString().slice(0, 13)}:00:00Z`;
+    for (const [label, team, model, scale] of [
+      ["alice-laptop", "research", "gpt-5", 5], ["build-pipeline", "platform", "claude-sonnet-5-5", 3],
+      ["carol@acme.example", "research", "gemini-3-pro", 2], ["nightly evaluation of the retrieval index", null, "other", 1],
+    ]) {
+      const tokens = scale * (6 - day) * 100_000;
+      rows.push({
+        hour, sha256: createHash("sha256").update(label).digest("hex"), kind: "token", label, owner: `${label[0]}@acme.example`,
+        team, provider: "openai", model, requests: scale * 20, unmetered: day === 3 ? 1 : 0, unpriced: model === "other" ? 5 : 0,
+        input: tokens, cached: tokens / 2, output: tokens / 4, cost: model === "other" ? 0 : tokens * 4000,
+      });
+    }
+  }
+  assert.equal((await post("/v1/usage", { report: "ab".repeat(16), rows })).status, 204);
+  const lease = { subject: "team:research", need: 3_000_000_000, budget: { usd: "50", per: "month", timezone: "Europe/Berlin" } };
+  const answer = await (await post("/v1/leases", { node: "edge-1", leases: [lease] })).json();
+  const told = { ...lease, id: answer.leases[0].id, spent: 12_000_000_000, need: 0 };
+  assert.equal((await post("/v1/leases", { node: "edge-1", leases: [told] })).status, 200);
+}
+
+/// Looks at usage, and sets a budget.
+async function usage(page) {
+  await page.getByRole("link", { name: "Usage", exact: true }).click();
+  await page.getByText("No usage.").first().waitFor();
+  await check(page, "usage-none");
+  await use();
+  await page.getByRole("link", { name: "7 days" }).click();
+  await page.getByRole("img", { name: "Cost by day" }).waitFor();
+  await check(page, "usage");
+  await page.getByText("Numbers").first().click();
+  await page.getByRole("region", { name: "Numbers: Cost by day" }).waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "FOCUS 1.2" }).click();
+  assert.ok(readFileSync(await (await download).path(), "utf8").startsWith("BilledCost,"));
+  await page.getByLabel("Owner or team").fill("research");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { name: "Usage of team research" }).waitFor();
+  await page.getByText("$50.00 per month (Europe/Berlin), by the policy of a data plane").waitFor();
+  await page.getByText("$38.00").waitFor();
+  await page.getByText("Set a budget…").click();
+  await page.getByLabel("Amount").fill("much");
+  await page.getByRole("button", { name: "Set budget" }).click();
+  await page.getByText("invalid usd").waitFor();
+  await page.getByText("Set a budget…").click();
+  await page.getByLabel("Amount").fill("500");
+  await page.getByLabel("For each").selectOption("week");
+  await page.getByLabel("Time zone").fill("Europe/Berlin");
+  await page.getByRole("button", { name: "Set budget" }).click();
+  await page.getByText("$500.00 per week (Europe/Berlin)").waitFor();
+  await page.getByText("Change the budget…").click();
+  await check(page, "usage-team");
+}
+
 async function byMouse() {
   const page = await newPage({ permissions: ["clipboard-read", "clipboard-write"] });
   await page.goto(`${url}/admin/sign-in`);
@@ -167,6 +228,7 @@ async function byMouse() {
   await page.getByRole("button", { name: "Disable" }).click();
   await page.getByText("disabled", { exact: true }).waitFor();
   await check(page, "user");
+  await usage(page);
   await page.getByRole("link", { name: "Policies" }).click();
   await page.getByRole("row").filter({ hasText: "decides for 10 %" }).getByRole("link", { name: "prod" }).waitFor();
   await check(page, "policies");

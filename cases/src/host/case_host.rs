@@ -72,8 +72,12 @@ impl CaseHost {
             in_force.decide(&request, &mut |fetch| (self.fetch(&fetch, now, &mut notes), now));
         let (mut found, value) = (Found::of(&decision, &head, notes), read(&decision, &head));
         if decision.is_pending()
-            && let Err(refusal) =
-                in_force.exchange(&mut decision).request_body(body.unwrap_or_default(), true)
+            && let Err(refusal) = in_force.exchange(&mut decision).request_body(
+                body.unwrap_or_default(),
+                true,
+                now,
+                &self.store,
+            )
         {
             found.refuse(&refusal);
         }

@@ -85,7 +85,7 @@ async function judgeHandshake(engine, request, socket, next) {
 
 function create(Engine, policy, variables, node) {
   try {
-    return Engine.createReading(policy, variables, ABILITIES, { requests: true, answers: false }, node);
+    return Engine.createReading(policy, variables, ABILITIES, { requests: true, answers: true }, node);
   } catch (error) {
     const errors = error.payload ?? error;
     if (!Array.isArray(errors)) throw error;
@@ -147,19 +147,32 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
     });
     upstream.on("response", (answer) => {
       const sent = exchange.answered(answer.statusCode, fieldsOf(answer.rawHeaders), now());
+      const instead = exchange.instead(answer.statusCode);
+      if (instead) {
+        answer.destroy();
+        reply(instead, request, response);
+        return resolve();
+      }
       response.sendDate = false;
       response.writeHead(answer.statusCode, rawOf(sent));
       response.flushHeaders();
-      answer.pipe(response);
+      if (exchange.readsAnswer()) answer.pipe(read()).pipe(response);
+      else answer.pipe(response);
       answer.on("error", () => response.destroy());
       response.on("finish", resolve);
     });
+    const read = () =>
+      new Transform({
+        transform: (slice, _, done) => done(null, exchange.answerBody(slice, false) ?? slice),
+        flush: (done) => done(null, exchange.answerBody(new Uint8Array(), true)),
+      }).on("error", () => response.destroy());
     upstream.on("error", () => {
       if (response.headersSent) response.destroy();
       else if (!response.destroyed) reply(exchange.failed(isTooSlow ? "too-slow" : "unreachable"), request, response);
       resolve();
     });
     response.on("close", () => {
+      exchange.ended(now());
       if (!response.writableFinished) upstream.destroy();
     });
     // Half a request is none.
@@ -174,19 +187,21 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
       resolve();
     };
     const judged = new Transform({
-      transform: (slice, _, done) => judge(() => exchange.requestBody(slice, false) ?? slice, done),
-      flush: (done) => judge(() => exchange.requestBody(new Uint8Array(), true), done),
+      transform: (slice, _, done) => judge(slice, false, done),
+      flush: (done) => judge(new Uint8Array(), true, done),
     });
-    const judge = (take, done) => {
-      try {
-        done(null, take());
-      } catch (error) {
-        const refusal = error.payload ?? error;
-        if (refusal.status === undefined) throw error;
-        request.unpipe(judged);
-        request.resume();
-        refuse(refusal);
+    const judge = async (slice, isLast, done) => {
+      let step = exchange.requestBody(slice, isLast, now());
+      let bytes = slice;
+      while (step.tag === "call") {
+        bytes = step.val.bytes ?? bytes;
+        await make(step.val.call);
+        step = exchange.resumeRequest(now());
       }
+      if (step.tag === "pass") return done(null, step.val ?? bytes);
+      request.unpipe(judged);
+      request.resume();
+      refuse(step.val);
     };
     request.pipe(judged).pipe(upstream);
   });

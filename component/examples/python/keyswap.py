@@ -86,7 +86,7 @@ class Keyswap:
         abilities = component.Record()
         for name, value in ABILITIES.items():
             setattr(abilities, name, value)
-        bodies = record(requests=True, answers=False)
+        bodies = record(requests=True, answers=True)
         created = self.authorizer.call(
             "[static]engine.create-reading", policy, list(variables.items()), abilities, bodies, node
         )
@@ -191,14 +191,25 @@ class Keyswap:
                 yield chunk
             return
         async for chunk in body:
-            yield self.judge(exchange, chunk, False)
-        yield self.judge(exchange, b"", True)
+            yield await self.judge(exchange, chunk, False)
+        yield await self.judge(exchange, b"", True)
 
-    def judge(self, exchange, chunk, is_last):
-        judged = self.authorizer.call("[method]exchange.request-body", exchange, chunk, is_last)
-        if hasattr(judged, "status"):
-            raise Refused(judged)
-        return chunk if judged is None else bytes(judged)
+    async def judge(self, exchange, chunk, is_last):
+        step = self.authorizer.call("[method]exchange.request-body", exchange, chunk, is_last, time.time_ns())
+        while step.tag == "call":
+            chunk = chunk if step.payload.bytes is None else bytes(step.payload.bytes)
+            await self.make(step.payload.call)
+            step = self.authorizer.call("[method]exchange.resume-request", exchange, time.time_ns())
+        if step.tag == "reply":
+            raise Refused(step.payload)
+        return chunk if step.payload is None else bytes(step.payload)
+
+    def read(self, exchange, chunk, is_last):
+        """The part of an answer as it goes on."""
+        if not self.authorizer.call("[method]exchange.reads-answer", exchange):
+            return chunk
+        read = self.authorizer.call("[method]exchange.answer-body", exchange, chunk, is_last)
+        return chunk if read is None else bytes(read)
 
     async def carry(self, forward, scope, headers, body, send):
         request = outgoing(scope["method"], forward, headers, body)
@@ -214,12 +225,17 @@ class Keyswap:
             lines = fields_of(answer.headers.raw)
             now = time.time_ns()
             fields = self.authorizer.call("[method]exchange.answered", forward.exchange, answer.status_code, lines, now)
+            instead = self.authorizer.call("[method]exchange.instead", forward.exchange, answer.status_code)
+            if instead is not None:
+                return await reply(instead, scope, send)
             await send({"type": "http.response.start", "status": answer.status_code, "headers": lines_of(fields)})
             async for chunk in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                part = self.read(forward.exchange, chunk, False)
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": self.read(forward.exchange, b"", True)})
         finally:
             await answer.aclose()
+            self.authorizer.call("[method]exchange.ended", forward.exchange, time.time_ns())
 
 
 def head_of(scope):

@@ -66,6 +66,7 @@ impl wit::GuestEngine for Engine {
             passes: abilities.passes,
             replaces_answers: false,
             reads_requests: bodies.requests,
+            edits_answers: bodies.answers,
             ticks: false,
             ends_exchanges: false,
         };

@@ -23,6 +23,11 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    /// Returns the traits of the same body where bytes may be taken out of it.
+    pub(super) fn without_length(self) -> Self {
+        Self { length: None, ..self }
+    }
+
     pub(super) fn of<'n>(lines: impl Iterator<Item = Field<'n>>) -> Self {
         let mut traits = Self::default();
         for (name, value) in lines {

@@ -9,6 +9,7 @@ mod secret_variable;
 mod connection;
 mod list;
 
+mod budget;
 mod completions;
 mod credential;
 mod policy;
@@ -16,6 +17,7 @@ mod prices;
 mod render;
 mod serve;
 mod token;
+mod usage;
 mod user;
 
 mod subcommand;

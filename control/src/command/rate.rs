@@ -23,6 +23,13 @@ pub(super) fn parse_timeout(text: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_secs(seconds.context(expected)?.into()))
 }
 
+/// Parses the time for which usage is kept, from `1d` to `4000d`.
+pub(super) fn parse_retention(text: &str) -> anyhow::Result<Duration> {
+    let expected = "expected a duration such as `400d`, from `1d` to `4000d`";
+    let seconds = registry::seconds(text).filter(|seconds| (86_400..=4000 * 86_400).contains(seconds));
+    Ok(Duration::from_secs(seconds.context(expected)?.into()))
+}
+
 /// Parses the time until an expiry, such as `12h` or `30d`, from one second to one year.
 pub(super) fn parse_expiry(text: &str) -> anyhow::Result<Duration> {
     let expected = "expected a duration such as `12h` or `30d`, at most one year";

@@ -74,6 +74,15 @@ pub(crate) struct Serve {
     /// Behind a proxy all clients have the proxy's address: set 0, and limit connections in the proxy.
     #[arg(long, env = "KEYSWAP_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 1024)]
     max_connections_per_address: u32,
+    /// Time for which hourly usage is kept, from `1d` to `4000d`
+    #[arg(
+        long,
+        env = "KEYSWAP_USAGE_RETENTION",
+        value_name = "TIME",
+        default_value = "400d",
+        value_parser = rate::parse_retention
+    )]
+    usage_retention: Duration,
     /// File with the private key that signs records of tokens and people, as `policy keygen` writes it
     ///
     /// Data planes whose policy pins the public key in `registry.keys` accept no other records. Use another key than for policies.
@@ -127,6 +136,7 @@ impl Serve {
                     per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
                 },
                 requires_client_certificate,
+                usage_retention: self.usage_retention,
                 access,
             };
             let state = State::new(registry, registry_token, admin_password, records_key, options);

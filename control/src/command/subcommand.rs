@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{completions, credential, policy, prices, render, serve, token, user};
+use super::{budget, completions, credential, policy, prices, render, serve, token, usage, user};
 
 /// A subcommand.
 #[derive(Subcommand)]
@@ -16,6 +16,9 @@ pub(crate) enum Command {
     Token(token::Command),
     #[command(subcommand)]
     User(user::Command),
+    #[command(subcommand)]
+    Budget(budget::Command),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Credential(credential::Command),
     #[command(subcommand)]
@@ -32,6 +35,8 @@ impl Command {
             Self::Prices(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::User(command) => command.run(),
+            Self::Budget(command) => command.run(),
+            Self::Usage(command) => command.run(),
             Self::Credential(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Serve(command) => command.run(),

@@ -12,8 +12,10 @@ mod store;
 
 mod handle;
 
+mod budgets;
 mod credentials;
 mod feed;
+mod leases;
 mod limits;
 mod proposals;
 
@@ -27,12 +29,17 @@ mod users;
 pub use handle::{Registry, Result};
 pub use limits::Taken;
 pub use record::actor::Actor;
+pub(crate) use record::amount;
+pub use record::amount::Unit;
+pub(crate) use record::budget::BudgetText;
+pub use record::budget::{Budget, BudgetState, Payer, SetBy};
 pub use record::change::{Change, Feed, Subject};
 pub(crate) use record::clock::now;
 pub use record::credential::{Credential, NewCredential, Role};
 pub use record::day::Day;
 pub use record::draft::{KnownToken, NewToken, NewUser, Source, TokenPatch, UserPatch};
 pub use record::error::{Kind, RegistryError};
+pub use record::lease::{LeaseRequest, LeaseState, Leased};
 pub use record::mark::Mark;
 pub use record::model::{AuditEntry, Listing, Page, Status, Token, TokenRecord, User};
 pub use record::policy::{Plane, PolicyStatus, Report, Revision};
@@ -42,5 +49,10 @@ pub use record::rate_limit::RateLimit;
 pub(crate) use record::rate_limit::seconds;
 pub use record::secret_text::SecretText;
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
+pub use record::usage::{
+    CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,
+    UsageTotal,
+};
+pub use record::window::{Per, Window, Zone};
 pub use store::url::DatabaseUrl;
 pub use tokens::{Created, MAX_GRACE, Rotation};

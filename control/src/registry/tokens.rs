@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
+use super::record::budget::Payer;
 use super::record::change::Subject;
 use super::record::clock::now;
 use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry, check_team};
@@ -152,6 +153,9 @@ impl Registry {
             rate_limit: retiring.rate_limit,
         };
         let record = insert(&mut write, successor, last4, heir, Status::Active).await?;
+        if let Some(budget) = write.budget(&Payer::Token(*digest)).await? {
+            write.put_budget(&Payer::Token(successor), &budget).await?;
+        }
         retiring.successor = Some(successor);
         retiring.retires_at = Some(UnixTime(now.0.saturating_add(grace)));
         update(&mut write, &mut retiring).await?;
@@ -170,6 +174,7 @@ impl Registry {
         let mut write = self.0.write().await?;
         let token = write.token(digest).await?;
         write.delete_token(digest).await?;
+        write.delete_budget(&Payer::Token(*digest)).await?;
         write.change(Subject::Token, &digest.to_hex()).await?;
         write.audit(actor, "token.delete", &digest.to_hex(), &described(&token)).await?;
         write.commit().await

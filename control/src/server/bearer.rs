@@ -22,7 +22,16 @@ pub(super) async fn require_data_plane(
     require(&state, &[Role::DataPlane], request, next).await
 }
 
-/// Passes requests with a credential of any role on.
+/// Passes requests with a credential that may read metrics on.
+pub(super) async fn require_metrics(
+    Extract(state): Extract<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    require(&state, &[Role::DataPlane, Role::Metrics], request, next).await
+}
+
+/// Passes requests with a credential that may introspect on.
 pub(super) async fn require_any(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     require(&state, &[Role::DataPlane, Role::Introspection], request, next).await
 }
@@ -72,7 +81,7 @@ fn is_same(presented: &Digest, expected: &[u8]) -> bool {
 
 fn refuse(status: StatusCode, challenge: &'static str) -> Response {
     let problem = if status == StatusCode::FORBIDDEN {
-        Problem::new(status, "insufficient_role", "the credential's role permits introspection only")
+        Problem::new(status, "insufficient_role", "the credential's role does not permit this")
     } else {
         let detail = "a credential of a data plane is required: `Authorization: Bearer …`";
         Problem::new(status, "unauthorized", detail)

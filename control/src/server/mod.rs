@@ -21,6 +21,7 @@ mod extract;
 pub(crate) mod admin;
 mod data_plane;
 mod health;
+mod metrics;
 
 mod router;
 mod run;

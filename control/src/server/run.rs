@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use keyswap_core::base::UnixTime;
 use tokio::net::TcpListener;
 
 use super::admin::password;
 use super::connections::{Tls, serve};
 use super::router::router;
 use super::state::{Options, State};
-use crate::registry::{RegistryError, SecretText};
+use crate::registry::{RegistryError, SecretText, now};
 
 /// The longest wait of a shutdown for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +18,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub async fn first_password(state: &State) -> Result<Option<SecretText>, RegistryError> {
     password::prepare(state.registry(), state.admin_password()).await
 }
+
+/// The interval between deletions of what is not kept any more.
+const TIDY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Serves until `stop` completes, then answers waiting requests and finishes the requests in progress.
 pub async fn run(
@@ -38,7 +42,22 @@ pub async fn run(
     let service = router(state.clone());
     let Options { patience, connections, .. } = *state.options();
     tokio::select! {
+        () = tidy(&state) => {}
         () = serve(listener, tls, service, patience, connections, stopped) => {}
         () = drained => tracing::warn!("some requests did not finish in time"),
+    }
+}
+
+/// Deletes what is not kept any more, again and again.
+async fn tidy(state: &State) {
+    let retention = i64::try_from(state.options().usage_retention.as_secs()).unwrap_or(i64::MAX);
+    let mut interval = tokio::time::interval(TIDY_INTERVAL);
+    loop {
+        interval.tick().await;
+        let now = now();
+        let usage_before = UnixTime(now.0.saturating_sub(retention));
+        if let Err(error) = state.registry().tidy(now, usage_before).await {
+            tracing::warn!(%error, "cannot delete old usage");
+        }
     }
 }

@@ -35,6 +35,8 @@ pub struct Options {
     pub connections: ConnectionLimits,
     /// Set if the data-plane API requires a client certificate.
     pub requires_client_certificate: bool,
+    /// The time for which hourly usage is kept.
+    pub usage_retention: Duration,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
 }

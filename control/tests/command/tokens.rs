@@ -17,6 +17,10 @@ impl Home {
         Self { folder, url }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Runs a command on the registry, which the environment names.
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with(args, b"")

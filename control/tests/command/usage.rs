@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Folder, keyswap};
 
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["policy"],
     &["policy", "check"],
@@ -32,6 +32,12 @@ const COMMANDS: [&[&str]; 27] = [
     &["user", "show"],
     &["user", "update"],
     &["user", "delete"],
+    &["budget"],
+    &["budget", "set"],
+    &["budget", "list"],
+    &["budget", "show"],
+    &["budget", "delete"],
+    &["usage"],
     &["completions"],
 ];
 

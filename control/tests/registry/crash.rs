@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keyswap::registry::{Day, Listing};
-use keyswap_core::base::Digest;
+use keyswap::registry::{Day, Listing, Payer, UsageBy, UsageQuery};
+use keyswap_core::base::{Digest, UnixTime};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -13,7 +13,11 @@ use tokio::task::JoinSet;
 use crate::server::Server;
 use crate::support::{Database, create, on_both_databases};
 
-on_both_databases!(every_acknowledged_write_survives_a_kill, every_acknowledged_token_survives_a_kill);
+on_both_databases!(
+    every_acknowledged_write_survives_a_kill,
+    every_acknowledged_token_survives_a_kill,
+    no_lease_and_no_report_is_lost_or_counted_twice_after_a_kill,
+);
 
 const WRITES: i64 = 1000;
 const WRITERS: i64 = 8;
@@ -132,4 +136,62 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
     }
     assert_eq!(i64::try_from(feed.changes.len()).unwrap(), tokens, "half a token");
     assert_eq!((i64::try_from(lines).unwrap(), feed.sequence), (tokens, tokens), "half a token");
+}
+
+/// Takes leases and reports usage. What was granted stays granted, and a report that is sent again counts once.
+async fn no_lease_and_no_report_is_lost_or_counted_twice_after_a_kill(database: &Database) {
+    const TEAMS: i64 = 16;
+    const LIMIT: i64 = 20_000;
+    let registry = database.open().await;
+    let acknowledged = killed_while_writing(
+        Server::start(&database.url()),
+        |server| server.post("/v1/leases"),
+        |request, write| {
+            let team = write % TEAMS;
+            let body = json!({"leases": [{
+                "subject": format!("team:t{team}"), "need": 100, "budget": {"tokens": LIMIT, "per": "month"},
+            }]});
+            async move {
+                let text = answer(request.json(&body), 200).await?.text().await.ok()?;
+                let body: Value = serde_json::from_str(&text).unwrap();
+                Some((team, body["leases"][0]["granted"].as_i64().unwrap()))
+            }
+        },
+    )
+    .await;
+    let now = UnixTime(unix_time());
+    for team in 0..TEAMS {
+        let granted: i64 =
+            acknowledged.iter().filter(|(of, _)| *of == team).map(|(_, granted)| granted).sum();
+        let subject = Payer::parse(&format!("team:t{team}")).unwrap();
+        let state = registry.budget(&subject, now).await.unwrap().remove(0);
+        assert!(granted <= state.leased && state.leased <= LIMIT, "{granted} of {state:?}");
+    }
+
+    let report = move |number: i64| {
+        json!({"report": format!("{number:032x}"), "rows": [{
+            "hour": now.to_string(), "sha256": "ab".repeat(32), "kind": "token", "label": "a", "owner": null, "team": "t",
+            "provider": "openai", "model": "gpt-5", "requests": 1, "cost": 7,
+        }]})
+    };
+    killed_while_writing(
+        Server::start(&database.url()),
+        |server| server.post("/v1/usage"),
+        move |request, write| async move { answer(request.json(&report(write)), 204).await.map(drop) },
+    )
+    .await;
+    // Data planes send what was not answered again. Here they send all.
+    let again = Server::start(&database.url());
+    for number in 0..WRITES {
+        answer(again.post("/v1/usage").json(&report(number)), 204).await.unwrap();
+    }
+    let query = UsageQuery::between(UnixTime(0), UnixTime(now.0 + 1));
+    let usage = registry.usage(&query, UsageBy::Team, 9).await.unwrap();
+    assert_eq!((usage.total.requests, usage.total.cost), (WRITES, 7 * WRITES));
+    assert_eq!(registry.usage_totals().await.unwrap()[0].counts.requests, WRITES);
+}
+
+fn unix_time() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }

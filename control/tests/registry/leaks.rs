@@ -34,6 +34,11 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
             server.post("/v1/limits").json(&json!({"sha256": token, "requests": token})),
             server.post("/v1/usage").json(&json!({"marks": [{"sha256": token, "day": token}]})),
             server.post("/v1/usage").body(token.to_owned()),
+            server.post("/v1/usage").json(&json!({"report": token, "rows": [{"sha256": token}]})),
+            server.post("/v1/leases").json(&json!({"leases": [{"subject": token, "id": token, "need": 1}]})),
+            server.post("/v1/leases").json(&json!({"leases": [
+                {"subject": "team:a", "budget": {"usd": token, "per": token, "timezone": token}},
+            ]})),
             server.client.get(format!("{}/v1/changes?since=0", server.url)).bearer_auth(token),
             server.client.get(format!("{}/v1/changes?since=0", server.url)).basic_auth("admin", Some(token)),
         ];
@@ -55,6 +60,10 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
         ask("/api/tokens").json(&json!({"label": "custom", "providers": ["openai"], "token": CUSTOM})),
         ask(&format!("/api/tokens/{CUSTOM}/rotate")).json(&json!({"grace": CUSTOM})),
         ask(&format!("/api/{CUSTOM}?a={CUSTOM}")).json(&new),
+        server.admin(&cookie, Method::PUT, &format!("/api/budgets/{CUSTOM}")).json(&json!({"usd": CUSTOM})),
+        server.admin(&cookie, Method::GET, &format!("/api/usage?by={CUSTOM}")),
+        server.admin(&cookie, Method::GET, &format!("/api/usage?token={CUSTOM}")),
+        server.admin(&cookie, Method::GET, &format!("/usage/{CUSTOM}")),
         ask("/sign-in").form(&[("password", CUSTOM)]),
         ask("/tokens").form(&[("label", ""), ("token", CUSTOM)]),
     ] {

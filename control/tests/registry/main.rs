@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod admin_errors;
 mod api;
+mod book;
 mod connections;
 mod crash;
 mod credentials;
@@ -12,6 +13,7 @@ mod feed;
 mod four_eyes;
 mod key_server;
 mod leaks;
+mod leases;
 mod limits;
 mod policies;
 mod postgres;
@@ -23,7 +25,9 @@ mod signers;
 mod support;
 mod tls_server;
 mod tokens;
+mod usage;
 mod users;
+mod windows;
 
 #[path = "../shared/revisions.rs"]
 mod revisions;

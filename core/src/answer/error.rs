@@ -78,6 +78,12 @@ pub enum CheckError<'a> {
     BodyInvalid(BodyError),
     /// The body is compressed or in a form in which no model can be found.
     BodyUnreadable,
+    /// The model has no price, and a budget counts money.
+    Unpriced,
+    /// A budget of the caller cannot cover the request before this time.
+    BudgetSpent(UnixTime),
+    /// No slice of a budget is at hand, and the registry cannot lease one now.
+    BudgetUnavailable,
     /// The body would have to be read, and the host does not hand it over.
     BodyUnread,
     /// The token's budget is spent.
@@ -124,6 +130,9 @@ impl CheckError<'_> {
             Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelNotAllowed => Reason::ModelNotAllowed,
             Self::ModelMissing => Reason::ModelMissing,
+            Self::Unpriced => Reason::ModelUnpriced,
+            Self::BudgetSpent(_) => Reason::BudgetExceeded,
+            Self::BudgetUnavailable => Reason::BudgetUnavailable,
             Self::BodyInvalid(_) => Reason::BodyInvalid,
             Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
             Self::RateLimited(_) => Reason::RateLimited,
@@ -171,7 +180,11 @@ impl CheckError<'_> {
             Self::Unbound | Self::CredentialUnavailable(_) | Self::KeyInQuery | Self::MintingHost => {
                 Stage::Credential
             }
-            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
+            Self::RateLimited(_)
+            | Self::LimitUnavailable
+            | Self::Unpriced
+            | Self::BudgetSpent(_)
+            | Self::BudgetUnavailable => Stage::RateLimit,
             Self::Host => Stage::Rewrite,
         }
     }
@@ -231,6 +244,9 @@ impl fmt::Display for CheckError<'_> {
                 "the token is restricted to models or providers, and the request names no model where it is looked for",
             ),
             Self::BodyInvalid(error) => error.fmt(f),
+            Self::Unpriced => f.write_str("the model has no price, and a budget counts money"),
+            Self::BudgetSpent(at) => write!(f, "a budget cannot cover the request before {at}"),
+            Self::BudgetUnavailable => f.write_str("no slice of a budget is at hand, and none can be leased"),
             Self::BodyUnread => f.write_str(
                 "the token is restricted to models, and the program that embeds the engine hands over no bodies",
             ),

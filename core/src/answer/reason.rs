@@ -49,6 +49,12 @@ pub enum Reason {
     BodyInvalid,
     /// The body must be read, and cannot.
     BodyUnreadable,
+    /// A budget counts money, and the model has no price.
+    ModelUnpriced,
+    /// A budget is spent.
+    BudgetExceeded,
+    /// What is left of a budget is not known now.
+    BudgetUnavailable,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,
     /// The token's budget is spent for now.
@@ -75,7 +81,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -100,6 +106,9 @@ impl Reason {
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
+        Self::ModelUnpriced,
+        Self::BudgetExceeded,
+        Self::BudgetUnavailable,
         Self::PolicyUnavailable,
         Self::HostFailure,
     ];
@@ -122,6 +131,9 @@ impl Reason {
             Self::ModelMissing => "model_missing",
             Self::BodyInvalid => "body_invalid",
             Self::BodyUnreadable => "body_unreadable",
+            Self::ModelUnpriced => "model_unpriced",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::BudgetUnavailable => "budget_unavailable",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -154,10 +166,12 @@ impl Reason {
             | Self::EndpointClassNotAllowed
             | Self::MintingNotAllowed
             | Self::ModelNotAllowed
+            | Self::ModelUnpriced
             | Self::UpstreamCredentialUnbound => 403,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::BudgetExceeded => 429,
             Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
+            | Self::BudgetUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
             | Self::UpstreamCredentialUnavailable
@@ -214,6 +228,13 @@ impl Reason {
             }
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
+            Self::ModelUnpriced => {
+                "model without a price: your budget counts money, so ask your platform team to add the model's price"
+            }
+            Self::BudgetExceeded => {
+                "budget spent: wait until it resets, ask for a smaller answer, or ask your platform team for a larger budget"
+            }
+            Self::BudgetUnavailable => "budget unavailable: try again",
             Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
             Self::OriginNotAllowed => {
                 "page not allowed: your browser sent your identity along for a page that may not use it; ask your platform team to allow the page, or send a token"
@@ -240,6 +261,9 @@ impl Reason {
             | Self::ModelMissing
             | Self::BodyInvalid
             | Self::BodyUnreadable
+            | Self::ModelUnpriced
+            | Self::BudgetExceeded
+            | Self::BudgetUnavailable
             | Self::EndpointNotAllowed
             | Self::MintingNotAllowed
             | Self::UpgradeUnsupported

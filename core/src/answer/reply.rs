@@ -187,7 +187,10 @@ impl LocalReply {
             | Reason::TokenStoreUnavailable
             | Reason::IssuerKeysUnavailable
             | Reason::UpstreamCredentialUnavailable
+            | Reason::BudgetUnavailable
             | Reason::RateLimitUnavailable => Some(("retry-after", "1".into())),
+            // No try before the reset succeeds: OpenAI's and Anthropic's SDKs heed this.
+            Reason::BudgetExceeded => Some(("x-should-retry", "false".into())),
             _ => None,
         });
         headers.extend(own);

@@ -64,7 +64,8 @@ impl Cut {
 impl EditOf<'_> {
     /// Ends the event under way, in front of a place of the slice.
     pub(super) fn end_event(&mut self, at: usize, is_cut: bool) {
-        let is_cut = is_cut && !self.cut.stays;
+        let length = self.cut.held.len().saturating_add(at.saturating_sub(self.event));
+        let is_cut = is_cut && !self.cut.stays && length <= MAX_HELD_BYTES;
         let ends_with_cr = at.checked_sub(1).and_then(|last| self.slice.get(last)) == Some(&b'\r');
         let end = match self.slice.get(at) {
             Some(b'\n') if ends_with_cr => at.saturating_add(1),

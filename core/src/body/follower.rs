@@ -7,7 +7,9 @@
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
 use super::bytes::plain_length;
-use super::grammar::{Escape, Event, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, unescape};
+use super::grammar::{
+    Escape, Event, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, Word, is_space, unescape,
+};
 use super::paths::{Bits, Matches, Paths, Shape, numbers};
 use super::text::Text;
 
@@ -21,6 +23,8 @@ pub struct Follower {
     objects: u128,
     depth: usize,
     matches: Matches,
+    /// The depth of the outermost array or object that is open and that no path leads into.
+    dull: usize,
     /// The paths that end at the value under way.
     wanted: Bits,
     /// The string or number under way, as far as it is told.
@@ -45,6 +49,7 @@ impl Follower {
             objects: 0,
             depth: 0,
             matches: Matches::new(shape),
+            dull: usize::MAX,
             wanted: 0,
             text: Text::default(),
             is_told: false,
@@ -56,7 +61,7 @@ impl Follower {
     /// Begins another text, in which the same paths are told.
     pub fn restart(&mut self) {
         self.matches.close(0);
-        (self.state, self.depth) = (State::Value { may_close: false }, 0);
+        (self.state, self.depth, self.dull) = (State::Value { may_close: false }, 0, usize::MAX);
     }
 
     /// Takes the next slice of the text, and tells its events in order.
@@ -66,10 +71,10 @@ impl Follower {
     pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         let mut rest = slice;
         while let Some((byte, behind)) = rest.split_first() {
-            // The greatest part of a text is within strings and numbers.
-            if let Some((run, behind)) =
-                rest.split_at_checked(self.run_length(rest)).filter(|(run, _)| !run.is_empty())
-            {
+            // The greatest part of a text is within strings, numbers and space.
+            let run = self.run_length(rest);
+            if run > 0 {
+                let (run, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
                 self.keep(run, tell);
                 rest = behind;
                 continue;
@@ -87,12 +92,15 @@ impl Follower {
         }
     }
 
-    /// Returns the length of the bytes that go on with the string or number under way, and change nothing else.
+    /// Takes the bytes that go on with a string, a number or white space. Returns how many those are.
     fn run_length(&mut self, rest: &[u8]) -> usize {
         match &mut self.state {
             State::String { escape: Escape::None, .. } => plain_length(rest),
             State::Number(number) => {
                 rest.iter().map_while(|byte| number.with(*byte).map(|with| *number = with)).count()
+            }
+            State::Value { .. } | State::Name { .. } => {
+                rest.iter().take_while(|byte| is_space(**byte)).count()
             }
             _ => 0,
         }
@@ -132,20 +140,20 @@ impl Follower {
                 self.end_number(number, tell)?;
                 self.take(byte, at, tell)
             }
-            State::Word(scalar, rest) => match rest {
-                [next] if *next == byte => {
-                    self.tell(scalar, tell);
-                    self.after_value(at, tell);
-                    Ok(())
+            State::Word(word, count) => {
+                let left = word.text().get(usize::from(count)..).unwrap_or_default();
+                match left {
+                    [next] if *next == byte => {
+                        self.tell(word.scalar(), tell);
+                        self.after_value(at, tell);
+                    }
+                    [next, ..] if *next == byte => self.state = State::Word(word, count.saturating_add(1)),
+                    _ => return Err(JsonError::Unexpected),
                 }
-                [next, rest @ ..] if *next == byte => {
-                    self.state = State::Word(scalar, rest);
-                    Ok(())
-                }
-                _ => Err(JsonError::Unexpected),
-            },
+                Ok(())
+            }
             State::Failed(error) => Err(error),
-            _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
+            _ if is_space(byte) => Ok(()),
             State::End => Err(JsonError::Trailing),
             State::Value { may_close: true } if byte == b']' => {
                 self.close(at, tell);
@@ -176,7 +184,9 @@ impl Follower {
         match (byte, self.is_in_object()) {
             (b',', true) => self.state = State::Name { may_close: false },
             (b',', false) => {
-                self.matches.element(self.level());
+                if !self.is_dull() {
+                    self.matches.element(self.level());
+                }
                 self.state = State::Value { may_close: false };
             }
             (b'}', true) | (b']', false) => self.close(at, tell),
@@ -187,13 +197,13 @@ impl Follower {
 
     /// Begins a value. Where it stands was noted before: by the name of the member, or by the comma.
     fn begin_value(&mut self, byte: u8, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        self.wanted = self.matches.ends(self.depth);
+        self.wanted = if self.is_dull() { 0 } else { self.matches.ends(self.depth) };
         match byte {
             b'{' | b'[' => return self.open(byte == b'{', tell),
             b'"' => self.begin_text(false),
-            b't' => self.state = State::Word(Scalar::Flag(true), b"rue"),
-            b'f' => self.state = State::Word(Scalar::Flag(false), b"alse"),
-            b'n' => self.state = State::Word(Scalar::Null, b"ull"),
+            b't' => self.state = State::Word(Word::True, 1),
+            b'f' => self.state = State::Word(Word::False, 1),
+            b'n' => self.state = State::Word(Word::Null, 1),
             _ => {
                 let number = Number::beginning(byte).ok_or(JsonError::Unexpected)?;
                 self.begin_text(false);
@@ -208,11 +218,15 @@ impl Follower {
         if self.depth >= MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        numbers(self.wanted).for_each(|path| tell(Event::Opens(path)));
-        self.matches.open(self.depth, self.wanted);
         self.objects = (self.objects << 1) | u128::from(is_object);
-        if !is_object {
-            self.matches.element(self.depth);
+        if !self.is_dull() {
+            numbers(self.wanted).for_each(|path| tell(Event::Opens(path)));
+            self.matches.open(self.depth, self.wanted);
+            if !self.matches.lead_below(self.depth) {
+                self.dull = self.depth.saturating_add(1);
+            } else if !is_object {
+                self.matches.element(self.depth);
+            }
         }
         self.depth = self.depth.saturating_add(1);
         self.state =
@@ -225,12 +239,17 @@ impl Follower {
             matches!(self.state, State::Name { may_close: true } | State::Value { may_close: true });
         self.objects >>= 1;
         self.depth = self.depth.saturating_sub(1);
-        numbers(self.matches.ends(self.depth)).for_each(|path| tell(Event::Closes { path, at, is_empty }));
-        self.matches.close(self.depth);
+        if self.depth < self.dull {
+            self.dull = usize::MAX;
+            numbers(self.matches.ends(self.depth))
+                .for_each(|path| tell(Event::Closes { path, at, is_empty }));
+            self.matches.close(self.depth);
+        }
         self.after_value(at, tell);
     }
 
     fn after_value(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
+        self.is_told = false;
         self.state = if self.depth == 0 { State::End } else { State::Next };
         if self.depth == 0 {
             tell(Event::End(at));
@@ -245,7 +264,7 @@ impl Follower {
     fn begin_text(&mut self, is_name: bool) {
         self.text.clear();
         self.is_broken = false;
-        self.is_told = if is_name { self.matches.lead_below(self.level()) } else { self.wanted != 0 };
+        self.is_told = if is_name { !self.is_dull() } else { self.wanted != 0 };
         self.state = State::String { is_name, escape: Escape::None };
     }
 
@@ -260,6 +279,7 @@ impl Follower {
             };
             self.tell(scalar, tell);
         }
+        self.is_told = false;
         self.state = if self.depth == 0 { State::End } else { State::Next };
         Ok(())
     }
@@ -289,13 +309,10 @@ impl Follower {
             (Escape::High(high), b'\\') => Escape::HighBackslash(high),
             (Escape::HighBackslash(high), b'u') => Escape::Digits { count: 0, value: 0, high: Some(high) },
             // A high surrogate alone.
-            (Escape::High(_), _) => {
+            (Escape::High(_) | Escape::HighBackslash(_), _) => {
                 self.is_broken = true;
-                return self.in_string(byte, at, is_name, Escape::None, tell);
-            }
-            (Escape::HighBackslash(_), _) => {
-                self.is_broken = true;
-                return self.in_string(byte, at, is_name, Escape::Backslash, tell);
+                let before = if escape.is_backslash() { Escape::Backslash } else { Escape::None };
+                return self.in_string(byte, at, is_name, before, tell);
             }
             (Escape::Digits { count, value, high }, _) => {
                 let digit = char::from(byte).to_digit(16).ok_or(JsonError::Unexpected)?;
@@ -303,33 +320,17 @@ impl Follower {
                 if count < 3 {
                     Escape::Digits { count: count.saturating_add(1), value, high }
                 } else {
-                    self.unit(high, value, tell)
+                    let (escape, character) = Escape::behind(high, value);
+                    match character {
+                        Some(character) => self.keep(character.encode_utf8(&mut [0; 4]).as_bytes(), tell),
+                        None => self.is_broken |= high.is_some() || escape == Escape::None,
+                    }
+                    escape
                 }
             }
         };
         self.state = State::String { is_name, escape };
         Ok(())
-    }
-
-    /// Takes a UTF-16 code unit of an escape.
-    fn unit(&mut self, high: Option<u16>, unit: u16, tell: &mut dyn FnMut(Event<'_>)) -> Escape {
-        let units = [high.unwrap_or(unit), unit];
-        let units = if high.is_some() { &units[..] } else { units.get(1..).unwrap_or_default() };
-        match char::decode_utf16(units.iter().copied()).next() {
-            Some(Ok(character)) => {
-                self.keep(character.encode_utf8(&mut [0; 4]).as_bytes(), tell);
-                Escape::None
-            }
-            _ if (0xd800..0xdc00).contains(&unit) => {
-                // Behind a high surrogate another one: the first was alone.
-                self.is_broken |= high.is_some();
-                Escape::High(unit)
-            }
-            _ => {
-                self.is_broken = true;
-                Escape::None
-            }
-        }
     }
 
     /// Keeps bytes of a name, string or number that is told, or tells them at once.
@@ -351,15 +352,15 @@ impl Follower {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), JsonError> {
         if is_name {
-            let level = self.level();
             if self.is_told {
                 self.told_text()?;
+                // No path has a name that long, nor an empty one.
+                let name = self.text.bytes().unwrap_or_default();
+                let found = self.matches.member(self.depth.saturating_sub(1), name);
+                numbers(found.again).for_each(|path| tell(Event::Again(path)));
+                numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
             }
-            // No path has a name that long, nor an empty one.
-            let found = self.matches.member(level, self.text.bytes().unwrap_or_default());
-            numbers(found.again).for_each(|path| tell(Event::Again(path)));
-            numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
-            self.state = State::Colon;
+            (self.state, self.is_told) = (State::Colon, false);
             return Ok(());
         }
         if self.wanted != 0 {
@@ -383,6 +384,11 @@ impl Follower {
 
     fn level(&self) -> usize {
         self.depth.saturating_sub(1)
+    }
+
+    /// Returns whether no path leads into the array or object under way.
+    fn is_dull(&self) -> bool {
+        self.depth >= self.dull
     }
 
     fn is_in_object(&self) -> bool {

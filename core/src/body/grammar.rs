@@ -94,11 +94,37 @@ pub(super) enum State {
         escape: Escape,
     },
     Number(Number),
-    /// In `true`, `false` or `null`: the scalar, and the bytes to come.
-    Word(Scalar<'static>, &'static [u8]),
+    /// In a word, of which so many bytes were read.
+    Word(Word, u8),
     /// Behind the text.
     End,
     Failed(JsonError),
+}
+
+/// A scalar that is written as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    True,
+    False,
+    Null,
+}
+
+impl Word {
+    pub(super) fn text(self) -> &'static [u8] {
+        match self {
+            Self::True => b"true",
+            Self::False => b"false",
+            Self::Null => b"null",
+        }
+    }
+
+    pub(super) fn scalar(self) -> Scalar<'static> {
+        match self {
+            Self::True => Scalar::Flag(true),
+            Self::False => Scalar::Flag(false),
+            Self::Null => Scalar::Null,
+        }
+    }
 }
 
 /// The part of an escape that was read.
@@ -115,6 +141,20 @@ pub(super) enum Escape {
     /// A high surrogate: `\u` has to follow.
     High(u16),
     HighBackslash(u16),
+}
+
+impl Escape {
+    /// Returns the part behind a UTF-16 code unit, and the character that is complete with it. `high` is the surrogate in
+    /// front of the unit. Returns no character behind half of a pair.
+    pub(super) fn behind(high: Option<u16>, unit: u16) -> (Self, Option<char>) {
+        let character = char::decode_utf16(high.into_iter().chain([unit])).next().and_then(Result::ok);
+        let is_high = character.is_none() && (0xd800..0xdc00).contains(&unit);
+        (if is_high { Self::High(unit) } else { Self::None }, character)
+    }
+
+    pub(super) fn is_backslash(self) -> bool {
+        matches!(self, Self::Backslash | Self::HighBackslash(_))
+    }
 }
 
 /// The part of a number that was read (RFC 8259 section 6).
@@ -159,6 +199,11 @@ impl Number {
     pub(super) fn is_whole(self) -> bool {
         matches!(self, Self::Zero | Self::Integer | Self::Fraction | Self::Exponent)
     }
+}
+
+/// Returns whether a byte is white space between two parts.
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Returns the byte of an escape with one letter.

@@ -13,7 +13,7 @@ pub const MAX_ELEMENT_BYTES: usize = 8192;
 /// The longest id that may be allowed, in bytes.
 const MAX_ID_BYTES: usize = 256;
 
-/// Where the elements of a list stand, and their ids.
+/// The places of the elements of a list, and of their ids.
 #[derive(Clone, Copy, Debug)]
 pub struct Lists {
     /// The paths of the arrays, and behind them those of the ids. Of several ids of an element the first path counts.

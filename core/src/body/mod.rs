@@ -16,6 +16,7 @@ mod multipart;
 mod paths;
 mod reader;
 mod request;
+mod request_body;
 mod text;
 mod usage;
 
@@ -30,4 +31,5 @@ pub use self::list::{ListFilter, Lists, MAX_ELEMENT_BYTES, MODELS};
 pub use self::multipart::{FormError, FormEvent, Multipart};
 pub use self::paths::{MAX_PATHS, MAX_SEGMENTS, Paths, Shape};
 pub use self::request::{Asked, BodyError, Named, RequestScanner, Splice, Splices};
+pub use self::request_body::{RequestBody, RequestForm};
 pub use self::usage::Usage;

@@ -37,11 +37,18 @@ pub(super) struct Matches {
 #[derive(Clone, Copy)]
 struct Layer {
     paths: Paths,
+    /// The paths by the hash of their first segment: nearly all paths begin at the first level.
+    by_hash: [u64; HASHES],
     /// The paths that the value of this level may lie on. The first level is the beginning of the paths.
     levels: [u64; MAX_SEGMENTS + 1],
     /// The paths whose member of this level came already in the object under way.
     seen: [u64; MAX_SEGMENTS + 1],
 }
+
+/// The segment of every element of an array.
+const ELEMENT: &str = "*";
+/// The number of hashes that a name may have.
+const HASHES: usize = 16;
 
 /// Paths as bits: those from the top in the lower half, the fields in the upper.
 pub(super) type Bits = u128;
@@ -119,11 +126,18 @@ impl Matches {
 
 impl Layer {
     fn new(paths: Paths) -> Self {
-        let mut levels = [0; MAX_SEGMENTS + 1];
-        if let Some(top) = levels.first_mut() {
-            *top = (0..paths.len().min(MAX_PATHS)).fold(0, |bits, path| bits | bit(path));
+        let (mut by_hash, mut levels) = ([0; HASHES], [0; MAX_SEGMENTS + 1]);
+        for (segments, path) in paths.iter().take(MAX_PATHS).zip(0u32..) {
+            let bit = 1u64.wrapping_shl(path);
+            if let Some(top) = levels.first_mut() {
+                *top |= bit;
+            }
+            let first = segments.first().map_or(0, |segment| hash(segment.as_bytes()));
+            if let Some(same) = by_hash.get_mut(first) {
+                *same |= bit;
+            }
         }
-        Self { paths, levels, seen: [0; MAX_SEGMENTS + 1] }
+        Self { paths, by_hash, levels, seen: [0; MAX_SEGMENTS + 1] }
     }
 
     /// Returns the paths that lie on the value of a level.
@@ -143,15 +157,20 @@ impl Layer {
 
     /// Returns the paths whose member comes again, and those of which it differs by case only.
     fn member(&mut self, level: usize, name: &[u8]) -> (u64, u64) {
-        let on_the_way = self.at(level);
-        let mut alike = 0;
-        let through = self.select(on_the_way, |segments| {
-            segments.get(level).is_some_and(|segment| segment.as_bytes() == name)
-        });
-        if on_the_way != through {
-            alike = self.select(on_the_way & !through, |segments| {
-                segments.get(level).is_some_and(|segment| segment.as_bytes().eq_ignore_ascii_case(name))
-            });
+        let mut on_the_way = self.at(level);
+        if level == 0 {
+            on_the_way &= self.by_hash.get(hash(name)).copied().unwrap_or(0);
+        }
+        let (mut through, mut alike) = (0, 0);
+        // Nearly every member of nearly every text lies on no path.
+        while on_the_way != 0 {
+            let lowest = on_the_way & on_the_way.wrapping_neg();
+            match self.segment(on_the_way, level) {
+                Some(segment) if segment == name => through |= lowest,
+                Some(segment) if segment.eq_ignore_ascii_case(name) => alike |= lowest,
+                _ => {}
+            }
+            on_the_way &= !lowest;
         }
         let seen = self.seen.get(level).copied().unwrap_or(0);
         if let Some(seen) = self.seen.get_mut(level) {
@@ -162,7 +181,7 @@ impl Layer {
     }
 
     fn element(&mut self, level: usize) {
-        let through = self.select(self.at(level), |segments| segments.get(level) == Some(&"*"));
+        let through = self.select(self.at(level), |segments| segments.get(level) == Some(&ELEMENT));
         self.enter(level, through);
     }
 
@@ -172,20 +191,35 @@ impl Layer {
         }
     }
 
+    /// Returns the name that the lowest of these paths has at a level.
+    fn segment(&self, paths: u64, level: usize) -> Option<&'static [u8]> {
+        let path = usize::try_from(paths.trailing_zeros()).ok()?;
+        self.paths
+            .get(path)?
+            .get(level)
+            .filter(|segment| **segment != ELEMENT)
+            .map(|segment| segment.as_bytes())
+    }
+
     /// Returns the paths among `bits` that have a property.
-    fn select(&self, bits: u64, has_it: impl Fn(&[&str]) -> bool) -> u64 {
-        // Nearly every member of nearly every text lies on no path.
-        let (mut rest, mut selected) = (bits, 0);
-        while rest != 0 {
-            let lowest = rest & rest.wrapping_neg();
-            let path = usize::try_from(rest.trailing_zeros()).unwrap_or(usize::MAX);
+    fn select(&self, mut bits: u64, has_it: impl Fn(&[&str]) -> bool) -> u64 {
+        let mut selected = 0;
+        while bits != 0 {
+            let lowest = bits & bits.wrapping_neg();
+            let path = usize::try_from(bits.trailing_zeros()).unwrap_or(usize::MAX);
             if self.paths.get(path).is_some_and(|segments| has_it(segments)) {
                 selected |= lowest;
             }
-            rest &= !lowest;
+            bits &= !lowest;
         }
         selected
     }
+}
+
+/// Returns the hash of a name, the same for letters of both cases.
+fn hash(name: &[u8]) -> usize {
+    let first = name.first().map_or(0, |byte| byte | 0x20);
+    usize::from(first).wrapping_mul(3).wrapping_add(name.len()) & (HASHES - 1)
 }
 
 /// Returns the numbers of the paths in a set.

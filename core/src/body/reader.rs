@@ -24,7 +24,7 @@ pub(super) struct Reader {
     noted: Noted,
 }
 
-/// What was read.
+/// The members that were read.
 pub(super) struct Noted {
     adds_up: bool,
     /// The usage of texts that ended.

@@ -5,7 +5,9 @@
 use std::fmt;
 
 use super::follower::Follower;
+use super::frames::FrameError;
 use super::grammar::{Event, JsonError, Scalar};
+use super::multipart::FormError;
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +113,10 @@ pub enum BodyError {
     NoText,
     /// A part of the request has no provider.
     NoProvider,
+    /// The form in parts is not whole, or can be read in more than one way.
+    Form(FormError),
+    /// The frames of the WebSocket cannot be read.
+    Frames(FrameError),
 }
 
 impl fmt::Display for BodyError {
@@ -123,6 +129,9 @@ impl fmt::Display for BodyError {
             ),
             Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
             Self::NoProvider => f.write_str("a request in the body names no provider"),
+            Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
+            Self::Frames(FrameError::Compressed) => f.write_str("a message of the WebSocket is compressed"),
+            Self::Frames(FrameError::Malformed) => f.write_str("the frames of the WebSocket are malformed"),
         }
     }
 }

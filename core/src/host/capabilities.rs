@@ -18,6 +18,8 @@ pub struct Capabilities {
     pub replaces_answers: bool,
     /// Set where the host hands over the bodies of requests, and can refuse a request while its body passes.
     pub reads_requests: bool,
+    /// Set where the host hands over the bodies of answers, and passes on what comes back.
+    pub edits_answers: bool,
     /// Set where the host calls `Worker::due` about once a second, also while no request comes.
     pub ticks: bool,
     /// Set where the host can end an exchange that has begun.
@@ -33,6 +35,7 @@ impl Capabilities {
         passes: true,
         replaces_answers: true,
         reads_requests: true,
+        edits_answers: true,
         ticks: true,
         ends_exchanges: true,
     };
@@ -48,6 +51,7 @@ impl Capabilities {
         passes: false,
         replaces_answers: true,
         reads_requests: true,
+        edits_answers: true,
         ticks: false,
         ends_exchanges: false,
     };

@@ -9,8 +9,8 @@
 
 use std::rc::Rc;
 
-use super::admit::{BodyRule, Grant, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
-use super::body::RequestJudge;
+use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
+use super::body::{ListJudge, Meter, MeterRules, RequestJudge};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{
@@ -38,9 +38,18 @@ pub(crate) struct Engine {
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
     pub(super) names: Rc<ModelNames>,
+    meter_rules: Option<Rc<MeterRules>>,
     limit_store: LimitStore,
     broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
+}
+
+/// What is to be done with the body of a request, and with its answer's.
+struct Body {
+    judge: Option<RequestJudge>,
+    meter: Option<Meter>,
+    list: Option<ListJudge>,
+    asks_usage: bool,
 }
 
 /// A judgement that goes on once a fetch is done. The value holds nothing of the head, so the host keeps the head or
@@ -80,8 +89,10 @@ impl Engine {
         let broker = broker.map(Rc::new);
         let policy = Rc::new(policy);
         let upstreams = upstream::build_all(&policy, &credentials);
+        let authenticator = Authenticator::new(&policy, registry, broker.clone(), &upstreams, services);
         Ok(Self {
-            authenticator: Authenticator::new(&policy, registry, broker.clone(), &upstreams, services),
+            meter_rules: MeterRules::of(&policy, authenticator.registry()).map(Rc::new),
+            authenticator,
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
@@ -157,16 +168,16 @@ impl Engine {
         };
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let mut decision = Decision::of(verdict, progress);
-        decision.follow_up.pending = rule.map(|rule| {
-            Box::new(Pending {
-                judge: RequestJudge::new(rule),
-                dialect,
-                provider: decision.facts.provider.to_owned(),
-                class: decision.facts.class,
-                principal: decision.facts.principal.clone(),
-                request_id: request_id(head).map(str::to_owned),
-            })
-        });
+        if let Some(Body { judge, meter, list, asks_usage }) = rule {
+            let facts = &decision.facts;
+            let id = request_id(head).map(str::to_owned);
+            let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
+            let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());
+            let is_pending = pending.judge.is_some() || meter.is_some();
+            decision.follow_up.pending = is_pending.then(|| Box::new(pending));
+            decision.follow_up.meter = meter.map(Box::new);
+            decision.follow_up.list = list.map(Box::new);
+        }
         Ok(decision)
     }
 
@@ -175,7 +186,7 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<(Rewrite<'a>, Option<BodyRule>), Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<Body>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
@@ -215,15 +226,10 @@ impl Engine {
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
             names: &self.names,
+            metering: self.metering(),
         };
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
-        let body = match scoped.body() {
-            Some(rule) if rule.reads(head)? => Some(rule.clone()),
-            _ => None,
-        };
-        if body.is_some() && !self.services.host().reads_requests {
-            return Err(CheckError::BodyUnread.into());
-        }
+        let body = self.find_body(&scoped, head)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -291,6 +297,37 @@ impl Engine {
             progress.checks.push(Check::Brokered);
         }
         Ok(scoped)
+    }
+
+    /// Returns the metering of the policy, and whether a body that cannot be read is refused for it.
+    pub(super) fn metering(&self) -> MeteringTrait {
+        let rules = self.meter_rules.as_ref()?;
+        Some((self.policy.metering()?, rules.is_strict()))
+    }
+
+    /// Returns what is to be done with the body of the request; `None` where it is passed on unseen.
+    fn find_body(
+        &self,
+        scoped: &Scoped<'_>,
+        head: &RequestHead<'_>,
+    ) -> Result<Option<Body>, CheckError<'static>> {
+        let Some(rule) = scoped.body() else { return Ok(None) };
+        let host = self.services.host();
+        let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
+        if scanner.is_some() && !host.reads_requests {
+            return Err(CheckError::BodyUnread);
+        }
+        let meter = self.meter_rules.as_ref().filter(|_| rule.metering.is_some()).map(|rules| {
+            let (record, provider) = (scoped.record_arc(), scoped.provider());
+            Meter::new(rules, &self.policy, record, provider, rule.target_model.clone())
+        });
+        let asks_usage = rule.asks_usage() && scanner.is_some();
+        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body));
+        let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
+        if list.is_some() && !host.edits_answers {
+            return Err(CheckError::BodyUnread);
+        }
+        Ok(Some(Body { judge, meter, list, asks_usage }))
     }
 
     /// Returns the words for a caller whose request names a model that it may not use.

@@ -9,11 +9,11 @@ mod replay;
 mod tell;
 mod verify;
 
-pub(crate) use self::body::Slice;
+pub(crate) use self::body::{ListJudge, Meter, Slice};
 pub(crate) use self::engine::{Engine, Suspended};
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share};
 pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub use self::replay::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
-pub(crate) use self::tell::{CandidateFacts, Outcome, Pending, RolloutFacts};
+pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, usage};
 pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};

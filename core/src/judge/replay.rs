@@ -344,6 +344,7 @@ impl Engine {
             is_session: false,
             has_broker: self.policy.broker.is_some(),
             names: &self.names,
+            metering: None,
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {

@@ -8,10 +8,13 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential, NewToken, NewUser,
-    Page, PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status,
-    Token, User, UserPatch,
+    self, Actor, Budget, BudgetState, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential,
+    NewToken, NewUser, Page, Payer, PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys,
+    Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
 };
+
+/// The budgets of policies in one answer.
+const MAX_OF_POLICIES: i64 = 1000;
 
 /// An open database, with the runtime that its operations run on.
 pub(in crate::command) struct Local {
@@ -96,6 +99,33 @@ impl Operations for Local {
 
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
         self.wait(self.registry.revoke_credential(digest, &self.actor))
+    }
+
+    fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {
+        let mut states = self.wait(self.registry.budgets(now()))?;
+        states.append(&mut self.wait(self.registry.budgets_of_policies(MAX_OF_POLICIES, now()))?);
+        Ok(states)
+    }
+
+    fn budget(&self, subject: &Payer) -> anyhow::Result<Vec<BudgetState>> {
+        self.wait(self.registry.budget(subject, now()))
+    }
+
+    fn set_budget(&self, subject: &Payer, budget: &Budget) -> anyhow::Result<Vec<BudgetState>> {
+        self.wait(self.registry.set_budget(subject, budget, &self.actor))?;
+        self.budget(subject)
+    }
+
+    fn delete_budget(&self, subject: &Payer) -> anyhow::Result<()> {
+        self.wait(self.registry.delete_budget(subject, &self.actor))
+    }
+
+    fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary> {
+        self.wait(self.registry.usage(query, by, limit))
+    }
+
+    fn usage_details(&self, query: &UsageQuery, limit: u32) -> anyhow::Result<Vec<UsageDetail>> {
+        self.wait(self.registry.usage_details(query, limit))
     }
 
     fn policies(&self) -> anyhow::Result<Vec<Revision>> {

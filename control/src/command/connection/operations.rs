@@ -5,8 +5,9 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Progress,
-    Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Budget, BudgetState, Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
+    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -30,6 +31,19 @@ pub(in crate::command) trait Operations {
     fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential>;
     fn credentials(&self) -> anyhow::Result<Vec<Credential>>;
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()>;
+
+    /// Returns the budgets that administrators set, and those of owners and teams that data planes bring.
+    fn budgets(&self) -> anyhow::Result<Vec<BudgetState>>;
+    /// Returns the budgets of a subject.
+    fn budget(&self, subject: &Payer) -> anyhow::Result<Vec<BudgetState>>;
+    /// Sets the budget of a subject. Returns its state.
+    fn set_budget(&self, subject: &Payer, budget: &Budget) -> anyhow::Result<Vec<BudgetState>>;
+    fn delete_budget(&self, subject: &Payer) -> anyhow::Result<()>;
+
+    /// Returns sums of usage, at most `limit` lines.
+    fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary>;
+    /// Returns usage by day, caller and model, at most `limit` rows.
+    fn usage_details(&self, query: &UsageQuery, limit: u32) -> anyhow::Result<Vec<UsageDetail>>;
 
     /// Returns the newest revision of every policy.
     fn policies(&self) -> anyhow::Result<Vec<Revision>>;

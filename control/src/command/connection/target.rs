@@ -20,6 +20,16 @@ const SERVER: &str = "KEYSWAP_SERVER";
 /// The registry and the output format.
 #[derive(Args)]
 pub(in crate::command) struct Target {
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub(in crate::command) format: Format,
+}
+
+/// The registry: a database or a server.
+#[derive(Args)]
+pub(in crate::command) struct RegistryArgs {
     /// Database of the registry: `sqlite://FILE` or `postgres://…` (default: `KEYSWAP_DATABASE`)
     ///
     /// Other users of a machine can read the arguments of a process. Pass a URL with a password in the environment.
@@ -36,9 +46,6 @@ pub(in crate::command) struct Target {
     /// Time to wait for each answer of the server, from `1s` to `1h`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = rate::parse_timeout)]
     timeout: Duration,
-    /// Output format
-    #[arg(long, value_enum, default_value_t)]
-    pub(in crate::command) format: Format,
 }
 
 /// The place of a registry.
@@ -50,11 +57,22 @@ enum Place {
 impl Target {
     /// Returns true if the arguments or the environment name a registry.
     pub(in crate::command) fn is_named(&self) -> anyhow::Result<bool> {
-        self.place().map(|place| place.is_some())
+        self.registry.place().map(|place| place.is_some())
     }
 
     /// Opens the registry. A missing SQLite file is created.
     pub(in crate::command) fn open_or_make(&self) -> anyhow::Result<Box<dyn Operations>> {
+        self.registry.open_or_make()
+    }
+
+    /// Opens the registry. A missing SQLite file is an error: its name is more likely mistyped than the registry empty.
+    pub(in crate::command) fn open(&self) -> anyhow::Result<Box<dyn Operations>> {
+        self.registry.open()
+    }
+}
+
+impl RegistryArgs {
+    fn open_or_make(&self) -> anyhow::Result<Box<dyn Operations>> {
         match self.require()? {
             Place::Database(url) => Ok(Box::new(Local::open(&url.parse()?)?)),
             Place::Server(url) => self.sign_in(&url),

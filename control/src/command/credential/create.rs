@@ -35,6 +35,8 @@ enum RoleName {
     DataPlane,
     /// Token introspection only
     Introspection,
+    /// The registry's metrics only
+    Metrics,
 }
 
 impl From<RoleName> for Role {
@@ -42,6 +44,7 @@ impl From<RoleName> for Role {
         match name {
             RoleName::DataPlane => Self::DataPlane,
             RoleName::Introspection => Self::Introspection,
+            RoleName::Metrics => Self::Metrics,
         }
     }
 }

@@ -13,4 +13,5 @@ mod view;
 
 mod subcommand;
 
+pub(super) use selector::Selector;
 pub(super) use subcommand::Command;

@@ -19,7 +19,7 @@ const MAX_LISTED: usize = 10;
 
 /// The argument that selects the token of a subcommand.
 #[derive(Args)]
-pub(super) struct Selector {
+pub(in crate::command) struct Selector {
     /// Label of the token, the beginning of its label, or the first 8 or more digits of its SHA-256
     ///
     /// `-` reads the token itself from standard input. It is not accepted as an argument, which other users could read.
@@ -28,9 +28,13 @@ pub(super) struct Selector {
 }
 
 impl Selector {
+    pub(in crate::command) fn of(token: &str) -> Self {
+        Self { token: token.to_owned() }
+    }
+
     /// Returns the selected token. No match, or more than one, is an error. Errors do not quote the argument: it may be
     /// a token.
-    pub(super) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
+    pub(in crate::command) fn find(&self, registry: &dyn Operations) -> anyhow::Result<Token> {
         if self.token == "-" {
             let token = stdin::read_token()?;
             let digest = Digest::of(token.expose().as_bytes());

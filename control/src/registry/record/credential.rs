@@ -17,19 +17,22 @@ pub enum Role {
     DataPlane,
     /// Introspection only.
     Introspection,
+    /// The registry's metrics only.
+    Metrics,
 }
 
 impl Role {
-    /// Returns `data_plane` or `introspection`.
+    /// Returns `data_plane`, `introspection` or `metrics`.
     pub fn name(self) -> &'static str {
         match self {
             Self::DataPlane => "data_plane",
             Self::Introspection => "introspection",
+            Self::Metrics => "metrics",
         }
     }
 
     pub(in crate::registry) fn from_name(name: &str) -> Option<Self> {
-        [Self::DataPlane, Self::Introspection].into_iter().find(|role| role.name() == name)
+        [Self::DataPlane, Self::Introspection, Self::Metrics].into_iter().find(|role| role.name() == name)
     }
 }
 

@@ -35,6 +35,12 @@ pub enum RegistryError {
     UnknownCredential,
     /// A third credential of one name.
     TooManyCredentials,
+    /// A budget that is not in the registry.
+    UnknownBudget,
+    /// More subjects with budgets than the registry keeps.
+    TooManySubjects,
+    /// More data planes that hold a lease of one budget than the registry keeps.
+    TooManyLeases,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -100,6 +106,9 @@ impl RegistryError {
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
             Self::UnknownCredential => "unknown_credential",
+            Self::UnknownBudget => "unknown_budget",
+            Self::TooManySubjects => "too_many_subjects",
+            Self::TooManyLeases => "too_many_leases",
             Self::TooManyCredentials => "too_many_credentials",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
@@ -136,6 +145,7 @@ impl RegistryError {
             Self::UnknownToken
             | Self::UnknownUser
             | Self::UnknownCredential
+            | Self::UnknownBudget
             | Self::UnknownPolicy
             | Self::UnknownProposal => Kind::Unknown,
             Self::DuplicateToken
@@ -151,6 +161,8 @@ impl RegistryError {
             Self::Database(_)
             | Self::Migration(_)
             | Self::File(_)
+            | Self::TooManySubjects
+            | Self::TooManyLeases
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -170,6 +182,11 @@ impl fmt::Display for RegistryError {
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),
             Self::UnknownCredential => f.write_str("no such credential"),
+            Self::UnknownBudget => f.write_str("no such budget"),
+            Self::TooManySubjects => {
+                f.write_str("there are more subjects with budgets than the registry keeps")
+            }
+            Self::TooManyLeases => f.write_str("more data planes hold a lease of this budget than the registry keeps"),
             Self::TooManyCredentials => {
                 f.write_str("this name has two credentials already: revoke one first")
             }

@@ -1,12 +1,15 @@
 //! The values of the registry: records, new records and changes. This module uses no database and no HTTP.
 
 pub(super) mod actor;
+pub(crate) mod amount;
+pub(crate) mod budget;
 pub(super) mod change;
 pub(super) mod clock;
 pub(super) mod credential;
 pub(super) mod day;
 pub(super) mod draft;
 pub(super) mod error;
+pub(super) mod lease;
 pub(super) mod mark;
 pub(super) mod model;
 pub(super) mod policy;
@@ -15,3 +18,5 @@ pub(super) mod proposal;
 pub(super) mod rate_limit;
 pub(super) mod secret_text;
 pub(super) mod signers;
+pub(super) mod usage;
+pub(super) mod window;

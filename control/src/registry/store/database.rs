@@ -22,6 +22,8 @@ pub(in crate::registry) struct Store {
     pub(super) wake: Wake,
     /// The time of the last deletion of full rate limits, in seconds since 1970.
     pub(in crate::registry) forgotten_at: AtomicU64,
+    /// The number of windows of budgets, about: it is counted again and again.
+    pub(in crate::registry) open_windows: AtomicU64,
     /// The one task at a time that stores the use of a credential.
     pub(in crate::registry) noting: Arc<Semaphore>,
     /// The task that announces changes of other processes.

@@ -2,7 +2,9 @@
 //!
 //! SQLite and PostgreSQL share the SQL. Opening, migrating and the notification of changes differ.
 
+pub(super) mod budgets;
 pub(super) mod database;
+pub(super) mod ledger;
 pub(super) mod url;
 pub(super) mod write;
 
@@ -21,5 +23,7 @@ mod sign_in;
 mod signers;
 mod sqlite;
 mod tokens;
+mod usage;
+mod usage_sums;
 mod users;
 mod wake;

@@ -8,6 +8,7 @@ mod grace;
 pub(crate) mod origin;
 pub(super) mod password;
 mod session;
+mod usage;
 
 mod who;
 

@@ -1,4 +1,4 @@
-//! The API for data planes: lookups, changes, limits, policies and introspection, and reports of usage.
+//! The API for data planes: lookups, changes, limits, leases of budgets, policies and introspection, and reports of usage.
 //!
 //! Every route except the `OpenAPI` document requires a credential: of the role `data_plane`, or for introspection of
 //! either role.
@@ -6,6 +6,7 @@
 mod changes;
 mod conditional;
 mod introspect;
+mod leases;
 mod limits;
 mod lookup;
 mod openapi;

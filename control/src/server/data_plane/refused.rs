@@ -14,7 +14,7 @@ pub(super) enum Refused {
     /// The credential is missing or wrong
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(ProblemBody<'static>),
-    /// The credential's role permits introspection only, or the client has no certificate
+    /// The credential's role does not permit this, or the client has no certificate
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(ProblemBody<'static>),
     /// The registry is unavailable

@@ -1,21 +1,28 @@
 //! The routes of the API for data planes.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{changes, introspect, limits, lookup, openapi, policies, usage};
+use super::{changes, introspect, leases, limits, lookup, openapi, policies, usage};
 use crate::server::bearer;
 use crate::server::state::State;
 
+/// The largest body of a report: 500 rows.
+const MAX_REPORT_BYTES: usize = 1024 * 1024;
+
 pub(in crate::server) fn router(state: &State) -> Router<State> {
+    let reports =
+        OpenApiRouter::new().routes(routes!(usage::usage)).layer(DefaultBodyLimit::max(MAX_REPORT_BYTES));
     let of_data_planes = OpenApiRouter::new()
+        .merge(reports)
         .routes(routes!(lookup::token))
         .routes(routes!(lookup::principal))
         .routes(routes!(changes::changes))
-        .routes(routes!(usage::usage))
         .routes(routes!(limits::limits))
+        .routes(routes!(leases::leases))
         .routes(routes!(policies::policy))
         .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require_data_plane));
     let of_all = OpenApiRouter::new()

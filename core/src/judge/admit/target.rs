@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::body::MeteringTrait;
 use super::models::ModelNames;
 use crate::answer::CheckError;
 use crate::identity::Class;
@@ -33,6 +34,8 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) has_broker: bool,
     /// The names that the policy has for models.
     pub(crate) names: &'r Rc<ModelNames>,
+    /// The metering of the policy.
+    pub(crate) metering: MeteringTrait,
 }
 
 /// The target of a request, without the key that may stand in its query.

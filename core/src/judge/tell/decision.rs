@@ -4,6 +4,7 @@ use super::observation::Observation;
 use super::pending::Pending;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
+use crate::judge::body::{ListJudge, Meter};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::OPENAI;
@@ -61,6 +62,10 @@ pub struct FollowUp {
     pub(crate) minting: Option<Box<Minting>>,
     /// The judge of the request's body, where it is read.
     pub(crate) pending: Option<Box<Pending>>,
+    /// The meter of the request, where its usage is metered.
+    pub(crate) meter: Option<Box<Meter>>,
+    /// The filter of the answer, where it is a list of models.
+    pub(crate) list: Option<Box<ListJudge>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -156,6 +161,8 @@ impl<'a> Decision<'a> {
         self.follow_up.admitted = None;
         self.follow_up.minting = None;
         self.follow_up.pending = None;
+        self.follow_up.meter = None;
+        self.follow_up.list = None;
         self
     }
 

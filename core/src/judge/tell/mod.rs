@@ -12,7 +12,7 @@ pub(crate) use self::comparison::Outcome;
 pub(crate) use self::decision::{ALLOWED, ANSWERED};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
 pub use self::observation::Observation;
-pub(crate) use self::pending::Pending;
 pub use self::pending::Refusal;
+pub(crate) use self::pending::{JudgedSlice, Pending, usage};
 pub(crate) use self::status_query::{is_local, is_status_query};
 pub(crate) use self::status_report::{CandidateFacts, RolloutFacts, StatusSources, status_reply};

@@ -56,6 +56,17 @@ impl Remote {
         self.ask(Method::GET, path, &Value::Null)
     }
 
+    /// Sends a request with query parameters. Empty ones are left out.
+    pub(super) fn query<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &[&str],
+        parameters: &[(&str, String)],
+    ) -> anyhow::Result<T> {
+        let mut url = self.at(path);
+        url.query_pairs_mut().extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
+        response::json(&self.send(Method::GET, url, &Value::Null)?.body)
+    }
+
     pub(super) fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
         let answer = self.send(Method::DELETE, self.at(path), &Value::Null)?;
         ensure!(answer.status == StatusCode::NO_CONTENT, NotKeyswapError);

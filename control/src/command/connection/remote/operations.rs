@@ -11,8 +11,9 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page, PolicyStatus, Progress,
-    Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, User, UserPatch,
+    Budget, BudgetState, Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status,
+    Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -51,14 +52,10 @@ struct IssuedCredential {
     record: Credential,
 }
 
+/// A list that comes in one answer.
 #[derive(Deserialize)]
-struct Credentials {
-    items: Vec<Credential>,
-}
-
-#[derive(Deserialize)]
-struct Policies {
-    items: Vec<Revision>,
+struct Items<T> {
+    items: Vec<T>,
 }
 
 #[derive(Deserialize)]
@@ -152,15 +149,42 @@ impl Operations for Remote {
     }
 
     fn credentials(&self) -> anyhow::Result<Vec<Credential>> {
-        Ok(self.get::<Credentials>(&["credentials"])?.items)
+        Ok(self.get::<Items<Credential>>(&["credentials"])?.items)
     }
 
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
         self.delete(&["credentials", &digest.to_hex()])
     }
 
+    fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {
+        Ok(self.get::<Items<BudgetState>>(&["budgets"])?.items)
+    }
+
+    fn budget(&self, subject: &Payer) -> anyhow::Result<Vec<BudgetState>> {
+        Ok(self.get::<Items<BudgetState>>(&["budgets", &subject.to_string()])?.items)
+    }
+
+    fn set_budget(&self, subject: &Payer, budget: &Budget) -> anyhow::Result<Vec<BudgetState>> {
+        let path = ["budgets", &subject.to_string()];
+        Ok(self.ask::<Items<BudgetState>>(Method::PUT, &path, &serde_json::to_value(budget)?)?.items)
+    }
+
+    fn delete_budget(&self, subject: &Payer) -> anyhow::Result<()> {
+        self.delete(&["budgets", &subject.to_string()])
+    }
+
+    fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary> {
+        let mut parameters = parameters(query, limit);
+        parameters.push(("by", by.name().to_owned()));
+        self.query(&["usage"], &parameters)
+    }
+
+    fn usage_details(&self, query: &UsageQuery, limit: u32) -> anyhow::Result<Vec<UsageDetail>> {
+        Ok(self.query::<Items<UsageDetail>>(&["usage", "details"], &parameters(query, limit))?.items)
+    }
+
     fn policies(&self) -> anyhow::Result<Vec<Revision>> {
-        Ok(self.get::<Policies>(&["policies"])?.items)
+        Ok(self.get::<Items<Revision>>(&["policies"])?.items)
     }
 
     fn policy(&self, name: &str) -> anyhow::Result<PolicyStatus> {
@@ -193,6 +217,21 @@ impl Operations for Remote {
     fn trust_signed(&self, name: &str, request: &str) -> anyhow::Result<Progress<Signers>> {
         self.ask(Method::PUT, &["policies", name, "signers"], &json!({"request": request}))
     }
+}
+
+/// Returns a question about usage as query parameters.
+fn parameters(query: &UsageQuery, limit: u32) -> Vec<(&'static str, String)> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    vec![
+        ("since", query.since.to_string()),
+        ("until", query.until.to_string()),
+        ("token", query.token.map(|digest| digest.to_hex()).unwrap_or_default()),
+        ("owner", text(&query.owner)),
+        ("team", text(&query.team)),
+        ("provider", text(&query.provider)),
+        ("model", text(&query.model)),
+        ("limit", limit.to_string()),
+    ]
 }
 
 /// The body of a user's update. Unchanged fields are left out.

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
-use super::{audit, credentials, policies, tokens, users};
+use super::{audit, budgets, credentials, policies, tokens, usage, users};
 use crate::server::state::State;
 
 /// The largest body of an import: the tokens of the largest policy.
@@ -39,5 +39,9 @@ pub(in crate::server::admin) fn router() -> Router<State> {
             put(policies::trust).layer(DefaultBodyLimit::max(MAX_BUNDLE_BODY_BYTES)),
         )
         .route("/policies/{name}/revisions/{revision}", get(policies::bundle))
+        .route("/budgets", get(budgets::list))
+        .route("/budgets/{subject}", get(budgets::show).put(budgets::set).delete(budgets::delete))
+        .route("/usage", get(usage::summary))
+        .route("/usage/details", get(usage::details))
         .route("/audit", get(audit::list))
 }

@@ -14,6 +14,7 @@ use crate::server::problem::Problem;
 pub(super) enum Place {
     Tokens,
     Users,
+    Usage,
     Policies,
     Credentials,
     Audit,
@@ -21,9 +22,10 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 5] = [
+const PLACES: [(Place, &str, &str); 6] = [
     (Place::Tokens, "/admin", "Tokens"),
     (Place::Users, "/admin/users", "Users"),
+    (Place::Usage, "/admin/usage", "Usage"),
     (Place::Policies, "/admin/policies", "Policies"),
     (Place::Credentials, "/admin/credentials", "Credentials"),
     (Place::Audit, "/admin/audit", "Audit log"),

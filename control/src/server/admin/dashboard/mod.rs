@@ -4,21 +4,28 @@
 
 mod assets;
 mod audit;
+mod budget;
 mod change;
+mod chart;
 mod credentials;
 mod fields;
 mod guard;
 mod layout;
 mod list;
+mod payer;
+mod payer_address;
 mod policies;
 mod provider;
 mod rate_limit;
 mod shown_once;
 mod sign_in;
+mod span;
+mod sums;
 mod team;
 mod time;
 mod token;
 mod tokens;
+mod usage;
 mod user;
 mod users;
 

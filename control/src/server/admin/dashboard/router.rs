@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
-use super::{assets, audit, credentials, guard, policies, sign_in, token, tokens, user, users};
+use super::{assets, audit, credentials, guard, payer, policies, sign_in, token, tokens, usage, user, users};
 use crate::server::state::State;
 
 pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
@@ -22,6 +22,11 @@ pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
         .route("/admin/users/{email}", get(user::show).post(user::change))
         .route("/admin/users/{email}/status", post(user::set_status))
         .route("/admin/users/{email}/delete", post(user::delete))
+        .route("/admin/usage", get(usage::overview))
+        .route("/admin/usage.csv", get(usage::download))
+        .route("/admin/usage/find", get(payer::find))
+        .route("/admin/usage/{subject}", get(payer::show))
+        .route("/admin/usage/{subject}/budget", post(payer::set_budget))
         .route("/admin/policies", get(policies::list))
         .route("/admin/policies/{name}", get(policies::show))
         .route("/admin/credentials", get(credentials::list))

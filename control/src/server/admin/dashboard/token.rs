@@ -118,6 +118,7 @@ fn facts(token: &Token) -> Markup {
             dt { "Team" } dd { (token.team.as_deref().unwrap_or("none")) }
             dt { "Providers" } dd { (token.providers.join(", ")) }
             dt { "Models" } dd { (if token.models == ["*"] { "all".to_owned() } else { token.models.join(", ") }) }
+            dt { "Usage" } dd { a href={ "/admin/usage/token%3A" (token.digest.to_hex()) } { "Usage and budget" } }
             dt { "Rate limit" } dd { @if let Some(limit) = token.rate_limit { (limit) } @else { "the policy's" } }
             dt { "Created" } dd { (time::shown(token.created_at)) }
             dt { "Expires" } dd { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }

@@ -9,8 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::{Change, form_page};
 use super::layout::{PageError, Place, alert, badge, page, toggle};
-use super::{provider, rate_limit, team};
-use crate::registry::{Actor, RegistryError, User, UserPatch};
+use super::{payer_address, provider, rate_limit, team};
+use crate::registry::{Actor, Payer, RegistryError, User, UserPatch};
 use crate::server::extract::Segment;
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -81,6 +81,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
         section .card {
             p { (badge(user.status.name())) }
             (toggle(&format!("{address}/status"), user.status, &user.email))
+            p { a href=(payer_address::address(&Payer::Owner(user.email.clone()))) { "Usage and budget" } }
         }
         section .card {
             h2 { "Rights" }

@@ -1,0 +1,116 @@
+//! Budgets that administrators set, and the state of all budgets.
+
+use keyswap_core::base::UnixTime;
+use serde_json::json;
+
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::amount::add;
+use super::record::budget::{Budget, BudgetState, Payer, SetBy};
+use super::record::error::RegistryError;
+use super::store::budgets::Opened;
+
+/// The most budgets in one answer.
+const MAX_LISTED: i64 = 1000;
+
+impl Registry {
+    /// Sets the budget of a subject. A budget that is the same already makes no entry in the audit log.
+    ///
+    /// What was spent counts on if unit, period and time zone stay. Otherwise another window begins, with nothing spent.
+    pub async fn set_budget(&self, subject: &Payer, budget: &Budget, actor: &Actor) -> Result<()> {
+        let mut write = self.0.write().await?;
+        let before = write.budget(subject).await?;
+        if before.as_ref() == Some(budget) {
+            return Ok(());
+        }
+        write.put_budget(subject, budget).await?;
+        let detail = json!({"from": before, "to": budget});
+        write.audit(actor, "budget.set", &subject.to_string(), &detail).await?;
+        write.commit().await
+    }
+
+    /// Deletes the budget of a subject: the policy's own budget applies again, if there is one.
+    pub async fn delete_budget(&self, subject: &Payer, actor: &Actor) -> Result<()> {
+        let mut write = self.0.write().await?;
+        let before = write.budget(subject).await?.ok_or(RegistryError::UnknownBudget)?;
+        write.delete_budget(subject).await?;
+        write.audit(actor, "budget.delete", &subject.to_string(), &json!({"from": before})).await?;
+        write.commit().await
+    }
+
+    /// Returns the states of a subject's budgets: the one that an administrator set, or those that data planes bring.
+    pub async fn budget(&self, subject: &Payer, now: UnixTime) -> Result<Vec<BudgetState>> {
+        let own = self.0.budget(subject).await?;
+        let opened = self.0.windows(subject, now).await?;
+        match own {
+            Some(budget) => Ok(vec![self.state_of(subject, budget, opened, now).await?]),
+            None => self.states(opened, now).await,
+        }
+    }
+
+    /// Returns the state of the budgets that administrators set, at most 1000, in the order of their subjects.
+    pub async fn budgets(&self, now: UnixTime) -> Result<Vec<BudgetState>> {
+        let mut states = Vec::new();
+        for (subject, budget) in self.0.budgets(MAX_LISTED).await? {
+            let opened = self.0.windows(&subject, now).await?;
+            states.push(self.state_of(&subject, budget, opened, now).await?);
+        }
+        Ok(states)
+    }
+
+    /// Returns the states of budgets of owners and teams that data planes bring from their policy.
+    pub async fn budgets_of_policies(&self, limit: i64, now: UnixTime) -> Result<Vec<BudgetState>> {
+        let mut states = Vec::new();
+        for opened in self.0.shared_windows(now, limit).await? {
+            if self.0.budget(&opened.subject).await?.is_none() {
+                states.append(&mut self.states(vec![opened], now).await?);
+            }
+        }
+        Ok(states)
+    }
+
+    /// Returns the number of leases that data planes hold.
+    pub async fn live_leases(&self, now: UnixTime) -> Result<i64> {
+        self.0.live_leases(now).await
+    }
+
+    /// Returns the state of a budget that an administrator set: of its present window, or of one that nothing was asked for
+    /// in.
+    async fn state_of(
+        &self,
+        subject: &Payer,
+        budget: Budget,
+        opened: Vec<Opened>,
+        now: UnixTime,
+    ) -> Result<BudgetState> {
+        let window = budget.window(now);
+        let is_open = |opened: &Opened| opened.budget.unit == budget.unit && opened.window == window;
+        let settled = opened.into_iter().find(is_open).map_or(0, |opened| opened.settled);
+        let opened = Opened { subject: subject.clone(), budget, window, settled };
+        self.state(opened, SetBy::Registry, now).await
+    }
+
+    async fn states(&self, opened: Vec<Opened>, now: UnixTime) -> Result<Vec<BudgetState>> {
+        let mut states = Vec::new();
+        for opened in opened {
+            states.push(self.state(opened, SetBy::Policy, now).await?);
+        }
+        Ok(states)
+    }
+
+    async fn state(&self, opened: Opened, set_by: SetBy, now: UnixTime) -> Result<BudgetState> {
+        let leases = self.0.leases_of(&opened).await?;
+        let spent = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.spent));
+        let used = leases.iter().fold(opened.settled, |sum, lease| add(sum, lease.used(now)));
+        Ok(BudgetState {
+            subject: opened.subject,
+            set_by,
+            unit: opened.budget.unit,
+            limit: opened.budget.amount,
+            budget: opened.budget,
+            spent,
+            leased: used.saturating_sub(spent).max(0),
+            resets_at: opened.window.ends_at,
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! `POST /v1/leases`: slices of budgets, which a data plane spends without asking for each request.
+//!
+//! A request has one entry for each subject of a caller: its token or person, its owner, its team. The registry's own
+//! budget of a subject goes before the policy's, which the request carries.
+
+use axum::Json as Answer;
+use axum::extract::State as Extract;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::refused::{BodyRefused, Misfit, Refused};
+use crate::registry::{Budget, BudgetText, LeaseRequest, Leased, Payer, amount, now};
+use crate::server::extract::Json;
+use crate::server::problem::Problem;
+use crate::server::state::State;
+use crate::text::object::Object;
+
+/// The longest name of a data plane that is kept.
+const MAX_NODE_CHARS: usize = 64;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Leases {
+    /// The subjects, each once
+    #[schema(value_type = Vec<LeaseOf>, min_items = 1, max_items = 3)]
+    leases: Vec<Object<LeaseOf>>,
+    /// The name of the data plane, for people
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    node: String,
+}
+
+/// The lease of one subject.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LeaseOf {
+    /// The subject: `token:` with the SHA-256 of the principal, `owner:` with an email address, or `team:` with a name
+    #[schema(pattern = "^(token:[0-9a-f]{64}|owner:.+@.+|team:[A-Za-z0-9_-]+)$")]
+    subject: String,
+    /// The lease that the data plane holds
+    id: Option<String>,
+    /// A value by which workers that ask for a first lease at the same time get the same one
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    nonce: Option<String>,
+    /// All that was spent from the lease since it began, in nano-dollars or tokens
+    #[serde(default, deserialize_with = "number")]
+    #[schema(value_type = u64)]
+    spent: i64,
+    /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual
+    #[serde(default, deserialize_with = "number")]
+    #[schema(value_type = u64)]
+    need: i64,
+    /// The policy's budget for the subject
+    #[serde(default)]
+    #[schema(value_type = Option<BudgetText>)]
+    budget: Option<Budget>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct LeasesAnswer {
+    /// The leases, in the order of the request
+    leases: Vec<Leased>,
+}
+
+/// Renew or begin the leases of budgets
+#[utoipa::path(
+    post,
+    path = "/v1/leases",
+    tag = "budgets",
+    request_body = Leases,
+    security(("registry_token" = [])),
+    responses(
+        (status = 200, description = "The state of each lease", body = LeasesAnswer),
+        Refused,
+        BodyRefused,
+        Misfit,
+    )
+)]
+pub(super) async fn leases(
+    Extract(state): Extract<State>,
+    Json(asked): Json<Leases>,
+) -> Result<Answer<LeasesAnswer>, Problem> {
+    let node: String = asked.node.chars().filter(|char| !char.is_control()).take(MAX_NODE_CHARS).collect();
+    let mut names = Vec::new();
+    let mut requests = Vec::new();
+    for Object(LeaseOf { subject, id, nonce, spent, need, budget }) in asked.leases {
+        requests.push(LeaseRequest { subject: Payer::parse(&subject)?, id, nonce, spent, need, budget });
+        names.push(subject);
+    }
+    let mut leases = state.registry().lease(&node, &requests, now).await?;
+    // A data plane finds its subjects as it spelled them.
+    for (lease, name) in leases.iter_mut().zip(names) {
+        lease.subject = name;
+    }
+    Ok(Answer(LeasesAnswer { leases }))
+}
+
+/// Reads a number from 0. Larger ones than the registry keeps count as the largest.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    u64::deserialize(deserializer).map(amount::saturated)
+}

@@ -1,0 +1,156 @@
+//! `GET /metrics`: usage, budgets and leases in Prometheus's text format.
+//!
+//! Sums are of all time and never go down, also when old usage is deleted. Labels come from rows whose number is bounded.
+//! Every replica answers the same numbers: scrape one, or take the maximum.
+
+use std::fmt::Write as _;
+
+use axum::Router;
+use axum::extract::State as Extract;
+use axum::http::header;
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use super::bearer;
+use super::problem::Problem;
+use super::state::State;
+use crate::registry::{BudgetState, Payer, Unit, UsageTotal, amount, now};
+
+/// The budgets of policies whose state is answered.
+const MAX_BUDGETS: i64 = 500;
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn router(state: &State) -> Router<State> {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require_metrics))
+}
+
+async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Problem> {
+    let (registry, now) = (state.registry(), now());
+    let mut text = Text(String::new());
+    text.usage(&registry.usage_totals().await?);
+    let mut budgets = registry.budgets(now).await?;
+    budgets.append(&mut registry.budgets_of_policies(MAX_BUDGETS, now).await?);
+    text.budgets(&budgets);
+    text.name("keyswap_registry_leases", "gauge", "Leases of budgets that data planes hold.");
+    text.sample("keyswap_registry_leases", &[], &registry.live_leases(now).await?.to_string());
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
+}
+
+/// The name of a metric, its help, and its value for a row.
+type Metric<Row> = (&'static str, &'static str, fn(&Row) -> String);
+
+/// A text in Prometheus's format.
+struct Text(String);
+
+impl Text {
+    fn name(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
+        self.0.push_str(name);
+        for (index, (label, value)) in labels.iter().enumerate() {
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.0, "{}{label}=\"{value}\"", if index == 0 { '{' } else { ',' });
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    fn usage(&mut self, totals: &[UsageTotal]) {
+        let counters: [Metric<UsageTotal>; 4] = [
+            ("keyswap_registry_requests_total", "Requests that data planes reported.", |total| {
+                total.counts.requests.to_string()
+            }),
+            ("keyswap_registry_unmetered_requests_total", "Requests whose usage is not known.", |total| {
+                total.counts.unmetered.to_string()
+            }),
+            ("keyswap_registry_unpriced_requests_total", "Requests whose model has no price.", |total| {
+                total.counts.unpriced.to_string()
+            }),
+            ("keyswap_registry_cost_dollars_total", "Cost by the price table of the policies.", |total| {
+                amount::dollars(total.counts.cost)
+            }),
+        ];
+        for (name, help, value) in counters {
+            self.name(name, "counter", help);
+            for total in totals {
+                self.sample(name, &labels(total), &value(total));
+            }
+        }
+        let name = "keyswap_registry_tokens_total";
+        self.name(name, "counter", "Tokens that were used. The types cached and cache_write are parts of input, reasoning of output.");
+        for total in totals {
+            let counts = &total.counts;
+            for (kind, number) in [
+                ("input", counts.input),
+                ("cached", counts.cached),
+                ("cache_write", counts.cache_write),
+                ("output", counts.output),
+                ("reasoning", counts.reasoning),
+                ("audio", counts.audio),
+            ] {
+                let [team, provider, model] = labels(total);
+                self.sample(name, &[team, provider, model, ("type", kind)], &number.to_string());
+            }
+        }
+    }
+
+    fn budgets(&mut self, states: &[BudgetState]) {
+        let gauges: [Metric<BudgetState>; 4] = [
+            ("keyswap_registry_budget_limit", "Amount of a budget, in dollars or tokens.", |state| {
+                number(state.unit, state.limit)
+            }),
+            ("keyswap_registry_budget_remaining", "Part of a budget that is not spent.", |state| {
+                number(state.unit, state.left())
+            }),
+            (
+                "keyswap_registry_budget_leased",
+                "Part of a budget that data planes hold and have not spent.",
+                |state| number(state.unit, state.leased),
+            ),
+            ("keyswap_registry_budget_resets_timestamp_seconds", "Time of a budget's next reset.", |state| {
+                state.resets_at.0.to_string()
+            }),
+        ];
+        for (name, help, value) in gauges {
+            self.name(name, "gauge", help);
+            for state in states {
+                let subject = subject(&state.subject);
+                // A subject has several budgets where data planes bring different ones: they differ by the period.
+                let labels = [
+                    ("subject", subject.as_str()),
+                    ("unit", state.unit.name()),
+                    ("per", state.budget.per().name()),
+                ];
+                self.sample(name, &labels, &value(state));
+            }
+        }
+    }
+}
+
+fn labels(total: &UsageTotal) -> [(&'static str, &str); 3] {
+    [("team", &total.team), ("provider", &total.provider), ("model", &total.model)]
+}
+
+/// Returns a number of dollars or tokens.
+fn number(unit: Unit, number: i64) -> String {
+    match unit {
+        Unit::Usd => amount::dollars(number),
+        Unit::Tokens => number.to_string(),
+    }
+}
+
+/// Returns the subject as a label: of a digest the first 16 digits, as in logs.
+fn subject(subject: &Payer) -> String {
+    match subject {
+        Payer::Token(digest) => format!("token:{}", digest.to_hex().chars().take(16).collect::<String>()),
+        Payer::Owner(_) | Payer::Team(_) => subject.to_string(),
+    }
+}
