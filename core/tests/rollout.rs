@@ -339,11 +339,13 @@ fn errors_of_both_policies_are_told_with_their_places() {
         (
             rollout(&bad, &bad, &json!({"percent": 101, "x": 1})),
             "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, `slots`, \
-             `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `answers`, `revoke`, \
+             `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
+             `resource`, `status`, `answers`, `revoke`, \
              `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \
              `principals`\n\
              error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, \
-             `slots`, `tokens`, `registry`, `rate_limit`, `cors`, `resource`, `status`, `answers`, `revoke`, \
+             `slots`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
+             `resource`, `status`, `answers`, `revoke`, \
              `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \
              `principals`\n\
              error at `percent`: expected a number from 0 to 100\n\

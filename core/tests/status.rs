@@ -208,7 +208,8 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
                 "openai": {"authority": "api.openai.com", "credentials": {"a": 3, "b": 1}, "bound": []},
             },
             "issuers": {"id": {"keys": 1, "fetched_at": null, "failures": 0}},
-            "registry": {"authority": "registry.example", "position": null, "feed_failures": 0, "records": 0, "unknown": 0},
+            "registry": {"authority": "registry.example", "position": null, "feed_failures": 0, "records": 0, "unknown": 0,
+                         "unreported_spend": 0, "lost_spend": 0},
             "caches": {"policy_tokens": 2, "identities": 0},
         })
     );

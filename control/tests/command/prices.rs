@@ -37,6 +37,8 @@ fn litellm() -> Value {
             "cache_creation_input_token_cost": 3.75e-6, "cache_creation_input_token_cost_above_1hr": 6e-6})),
         "groq/maker/open-model": model("groq", 1.5e-7, 6e-7),
         "gpt-gone": with(model("openai", 1e-6, 1e-6), json!({"deprecation_date": "2026-10-01"})),
+        "fireworks_ai/accounts/fireworks/models/one-of-hundreds": {
+            "litellm_provider": "fireworks_ai", "mode": "chat", "input_cost_per_token": 2e-7, "output_cost_per_token": 2e-7},
         "low/1024-x-1024/painter": model("openai", 1e-6, 1e-6),
         "whisper": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001},
         "text-embedding-next": {"litellm_provider": "openai", "mode": "embedding", "input_cost_per_token": 2e-8},
@@ -154,6 +156,7 @@ fn a_policy_in_json_and_one_in_standard_output_have_the_same_prices() {
     let whole = format!("version: keyswap/v1\ncredentials: {{openai: [{{env: A}}]}}\n{}", printed.stdout);
     let checked = folder.file("printed.yaml", &whole);
     assert_eq!(keyswap(&["policy", "check", &checked]).code, 0, "{whole}");
+    assert!(printed.stdout.contains("\"fireworks/one-of-hundreds\""), "{}", printed.stdout);
     assert_eq!(written["prices"]["openai/gpt-latest"]["input"], "7");
     assert!(
         printed.stdout.contains("\"groq/maker/open-model\"")

@@ -105,6 +105,8 @@ pub(crate) struct Standing {
 pub(crate) struct Told {
     /// The unit of the budget, where it is known.
     pub(crate) unit: Option<Unit>,
+    /// The rest of the slice.
+    pub(crate) free: u64,
     /// The id; empty where there is none yet.
     pub(crate) lease: String,
     pub(crate) spent: u64,
@@ -189,6 +191,7 @@ impl Slice {
         if self.nonce == [0; 16] {
             self.nonce = nonce;
         }
+        let free = if self.is_valid(now) { self.free() } else { 0 };
         let numbers = &mut self.numbers;
         numbers.calls = numbers.calls.wrapping_add(1);
         numbers.asked_at = now.0;
@@ -196,6 +199,7 @@ impl Slice {
         let spent = if self.lease.is_empty() { 0 } else { numbers.spent };
         Told {
             unit: self.unit,
+            free,
             lease: self.lease.clone(),
             spent,
             nonce: self.nonce,

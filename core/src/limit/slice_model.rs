@@ -136,7 +136,7 @@ impl World {
             4..=6 => self.settle(plane, number, now),
             7 => self.call(plane, number, now),
             8 => self.deliver(plane, number, now),
-            9 if number % 16 == 0 => self.now += WINDOW / 2,
+            9 if number.is_multiple_of(16) => self.now += WINDOW / 2,
             _ => self.now += number % 8,
         }
     }
@@ -169,7 +169,7 @@ impl World {
         let index = usize::try_from(number).unwrap() % plane.flights.len();
         let (reservation, lease, amount) = plane.flights.swap_remove(index);
         // Most requests cost less than was reserved; a few cost more.
-        let actual = if number % 17 == 0 { amount + 5 } else { number % (amount + 1) };
+        let actual = if number.is_multiple_of(17) { amount + 5 } else { number % (amount + 1) };
         settle(&plane.store, &reservation, &tokens(actual), now).unwrap();
         self.settled += actual;
         self.overrun += actual.saturating_sub(amount);
@@ -187,7 +187,7 @@ impl World {
             _ => begin_due(&plane.store, &subject(), nonce, now).unwrap(),
         };
         let Some(told) = told else { return };
-        let arrives = number % 5 != 0;
+        let arrives = !number.is_multiple_of(5);
         let answer = arrives.then(|| self.registry.call(&told, number % 50, self.now));
         plane.calls.push((told, answer));
     }
@@ -201,8 +201,10 @@ impl World {
         let index = usize::try_from(number).unwrap() % plane.calls.len();
         let (told, answer) = plane.calls.swap_remove(index);
         match answer {
-            _ if number % 11 == 0 => {}
-            Some(answer) if number % 7 != 0 => grant(&plane.store, &subject(), &told, &answer, now).unwrap(),
+            _ if number.is_multiple_of(11) => {}
+            Some(answer) if !number.is_multiple_of(7) => {
+                grant(&plane.store, &subject(), &told, &answer, now).unwrap()
+            }
             _ => fail(&plane.store, &subject(), &told, now),
         }
     }

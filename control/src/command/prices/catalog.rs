@@ -58,7 +58,12 @@ const QUALIFIERS: [&str; 13] = [
 ];
 
 /// Prices by provider and model.
-pub(super) struct Catalog(BTreeMap<(&'static str, String), Price>);
+pub(super) struct Catalog(BTreeMap<(&'static str, String), Entry>);
+
+struct Entry {
+    price: Price,
+    is_documented: bool,
+}
 
 impl Catalog {
     /// Reads a table. `since` is the day from which models must be served.
@@ -73,7 +78,7 @@ impl Catalog {
         let mut errors = Vec::new();
         for (key, entry) in &table {
             match price_of(&table, key, entry, since) {
-                Ok(Some((provider, name, price))) => _ = prices.entry((provider, name)).or_insert(price),
+                Ok(Some((provider, name, entry))) => _ = prices.entry((provider, name)).or_insert(entry),
                 Ok(None) => {}
                 Err(error) => errors.push(format!("`{}`: {error}", visible(key))),
             }
@@ -93,11 +98,18 @@ impl Catalog {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str, &Price)> {
-        self.0.iter().map(|((provider, name), price)| (*provider, name.as_str(), price))
+        self.0.iter().map(|((provider, name), entry)| (*provider, name.as_str(), &entry.price))
+    }
+
+    /// Returns the entries that tell more than a price. Others stand there for models by the hundred, most of which no
+    /// provider serves any more.
+    pub(super) fn documented(&self) -> impl Iterator<Item = (&'static str, &str, &Price)> {
+        let entries = self.0.iter().filter(|(_, entry)| entry.is_documented);
+        entries.map(|((provider, name), entry)| (*provider, name.as_str(), &entry.price))
     }
 
     pub(super) fn get(&self, provider: &str, name: &str) -> Option<&Price> {
-        self.iter().find(|(own, model, _)| (*own, *model) == (provider, name)).map(|(.., price)| price)
+        self.documented().find(|(own, model, _)| (*own, *model) == (provider, name)).map(|(.., price)| price)
     }
 }
 
@@ -115,7 +127,7 @@ fn price_of(
     key: &str,
     entry: &Value,
     since: &str,
-) -> Result<Option<(&'static str, String, Price)>, String> {
+) -> Result<Option<(&'static str, String, Entry)>, String> {
     let Some(own) = entry.as_object() else { return Err("expected an object".to_owned()) };
     let alias = own.get("alias_of").and_then(Value::as_str);
     let entry = alias.and_then(|target| table.get(target)).and_then(Value::as_object).unwrap_or(own);
@@ -129,7 +141,10 @@ fn price_of(
     if is_qualified || !is_served || !is_name || !is_own {
         return Ok(None);
     }
-    Ok(litellm::read(entry)?.map(|price| (provider, name.to_owned(), price)))
+    let is_chat = entry.get("mode").and_then(Value::as_str) == Some("chat");
+    let is_documented =
+        !is_chat || entry.keys().any(|name| name == "source" || name.starts_with("supports_"));
+    Ok(litellm::read(entry)?.map(|price| (provider, name.to_owned(), Entry { price, is_documented })))
 }
 
 fn provider_of(entry: &Map<String, Value>) -> Option<(&'static str, &'static [&'static str])> {

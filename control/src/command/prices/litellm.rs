@@ -86,14 +86,13 @@ struct Sheets(Vec<Sheet>);
 
 impl Sheets {
     fn set(&mut self, part: Part, tier: Option<Tier>, above: u64, rate: u64) {
-        match self.0.iter_mut().find(|sheet| (sheet.tier, sheet.above) == (tier, above)) {
-            Some(sheet) => sheet.set(part, rate),
-            None => {
-                let mut sheet = Sheet { tier, above, ..Sheet::default() };
-                sheet.set(part, rate);
-                self.0.push(sheet);
-            }
+        if let Some(sheet) = self.0.iter_mut().find(|sheet| (sheet.tier, sheet.above) == (tier, above)) {
+            sheet.set(part, rate);
+            return;
         }
+        let mut sheet = Sheet { tier, above, ..Sheet::default() };
+        sheet.set(part, rate);
+        self.0.push(sheet);
     }
 
     /// Returns the sheets, without rates that say nothing. Returns `None` where tokens are free or the output of a model has

@@ -14,7 +14,7 @@ use super::catalog::{Catalog, is_covered};
 /// A price that the written table does not find again.
 pub(super) fn write(catalog: &Catalog, date: &str) -> anyhow::Result<String> {
     let mut sections: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (provider, name, price) in catalog.iter() {
+    for (provider, name, price) in catalog.documented() {
         let other = candidates(provider, name).into_iter().skip(1).find_map(|(of, model)| {
             let price = catalog.get(of, model)?.clone();
             Some(Found { name: model, price, origin: Origin::Shipped(of) })
@@ -39,7 +39,7 @@ fn name_of(row: &str) -> &str {
 
 /// Checks that the table finds a price for every model, the same in what it says.
 fn verify(catalog: &Catalog, table: &Table<'_>) -> anyhow::Result<()> {
-    for (provider, name, price) in catalog.iter() {
+    for (provider, name, price) in catalog.documented() {
         let found: Option<Price> = table.find(provider, name).map(|found| found.price);
         let is_same =
             table.find(provider, name).is_some_and(|found| is_covered(provider, price, Some(&found)));

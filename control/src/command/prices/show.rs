@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args;
+use keyswap_core::policy::Policy;
 use keyswap_core::price::{Found, Nano, Origin, Part, Prices, Table as Shipped};
 use serde_json::{Value, json};
 
@@ -45,10 +46,10 @@ impl Show {
             }
         };
         let shipped = Prices::default();
-        let prices = policy.as_ref().map_or(&shipped, |policy| policy.prices());
+        let prices = policy.as_ref().map_or(&shipped, Policy::prices);
         let table = Shipped::shipped();
         let mut providers: BTreeSet<&str> = table.rows().map(|(provider, _)| provider).collect();
-        providers.extend(policy.iter().flat_map(|policy| policy.provider_names()));
+        providers.extend(policy.iter().flat_map(Policy::provider_names));
         let mut rows = Vec::new();
         let mut unpriced = Vec::new();
         for model in &self.models {

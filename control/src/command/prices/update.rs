@@ -95,7 +95,9 @@ fn update_policy(path: &Path, catalog: &Catalog) -> anyhow::Result<Exit> {
         prices.insert(model.clone(), price.clone());
     }
     let text = if file.is_json() {
-        document["prices"] = prices.iter().map(|(name, price)| (name.clone(), price.clone())).collect();
+        if let Some(members) = document.as_object_mut() {
+            members.insert("prices".to_owned(), prices.into_iter().collect());
+        }
         format!("{document:#}\n")
     } else {
         let bytes = input::read(path, MAX_BYTES)?;

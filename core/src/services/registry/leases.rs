@@ -96,7 +96,8 @@ impl Registry {
         for ((subject, amount), digest) in wanted.iter().zip(digests) {
             let begun = limit::begin(store, &digest, self.nonce(&digest, now), now).ok().flatten()?;
             // Without a unit it is not known how much is needed: the registry grants what it does at first.
-            let need = begun.unit.and_then(|unit| amount.of(unit)).unwrap_or(0);
+            let amount = begun.unit.and_then(|unit| amount.of(unit)).unwrap_or(0);
+            let need = amount.saturating_sub(begun.free);
             told.push((digest, (*subject).clone(), begun, need));
         }
         Some(self.begin_call(&mut leases, told, &state, now))
@@ -204,18 +205,16 @@ impl Registry {
 
     fn lease_call(&self, call: &Call, state: &Memory, now: Moment) -> Fetch {
         let entry = |(_, subject, told, need): &(Digest, BudgetSubject, Told, u64)| {
-            let mut entry = json!({
+            let is_first = told.lease.is_empty();
+            json!({
                 "subject": subject.name,
-                "id": (!told.lease.is_empty()).then_some(&told.lease),
+                "id": (!is_first).then_some(&told.lease),
+                // Workers that ask at the same time for a first lease get the same one.
+                "nonce": is_first.then(|| hex::encode(told.nonce)),
                 "spent": told.spent,
                 "need": need,
                 "budget": subject.default.as_ref().map(budget),
-            });
-            // Workers that ask at the same time for a first lease get the same one.
-            if let Some(members) = entry.as_object_mut().filter(|_| told.lease.is_empty()) {
-                members.insert("nonce".to_owned(), hex::encode(told.nonce).into());
-            }
-            entry
+            })
         };
         let entries: Vec<Value> = call.told.iter().map(entry).collect();
         let body = json!({"leases": entries, "node": self.node}).to_string().into_bytes();
