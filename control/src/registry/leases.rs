@@ -83,7 +83,7 @@ impl Registry {
             if let Some(lease) = held {
                 ended(ledger, subject, lease, now).await?;
             }
-            return Ok(Leased::without_budget(subject));
+            return Ok(Leased::without_budget());
         };
         let window = window_of(&budget, held.as_ref(), now);
         let settled = self.open_window(ledger, subject, &budget, window).await?;
@@ -115,7 +115,6 @@ impl Registry {
         lease.expires_at = UnixTime(now.0.saturating_add(expires_in));
         ledger.put_lease(subject, &lease).await?;
         Ok(Leased {
-            subject: subject.to_string(),
             unit: Some(budget.unit),
             state: Some(LeaseState {
                 limit: budget.amount,
@@ -164,8 +163,8 @@ impl Registry {
 }
 
 impl Leased {
-    fn without_budget(subject: &Payer) -> Self {
-        Self { subject: subject.to_string(), id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
+    fn without_budget() -> Self {
+        Self { id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
     }
 }
 
