@@ -15,6 +15,7 @@
 mod support;
 
 use keyswap_core::base::Digest;
+use keyswap_core::body::{AnswerHead, AnswerScanner, Purposes};
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::judge::{self, Decision};
@@ -32,7 +33,7 @@ const POLICY: &str = include_str!("../../envoy/policy.yaml");
 type Service = fn(&str) -> Answer;
 
 /// The decisions, in the order in which they are shown.
-const DECISIONS: [(&str, fn()); 7] = [
+const DECISIONS: [(&str, fn()); 12] = [
     ("inline_token", || decide(&policy(&json!({})), &sdk(TOKEN), nobody_is_asked, (200, "allowed"))),
     ("registry_token", || decide(&registry(), &sdk(TOKEN), known, (200, "allowed"))),
     ("jwt", jwt),
@@ -40,7 +41,22 @@ const DECISIONS: [(&str, fn()); 7] = [
     ("refused_malformed", || decide(&registry(), &sdk("short"), nobody_is_asked, (401, "token_invalid"))),
     ("preflight", preflight),
     ("policy_compile", policy_compile),
+    ("answer_text_kb", || {
+        scan("application/json", &answer("text of an answer, \\\"quoted\\\" and é ", 1000), 1000)
+    }),
+    ("answer_numbers_kb", || {
+        scan("application/json", &answer("\",\"n\":[0.0023064255,-1],\"x\":\"", 1000), 1000)
+    }),
+    ("event_openai", || scan("text/event-stream", &events(CHUNK), 100)),
+    ("event_anthropic", || scan("text/event-stream", &events(DELTA), 100)),
+    ("event_cut", || cut("text/event-stream", &events(CHUNK), 100)),
 ];
+
+/// An event of a stream of OpenAI's.
+const CHUNK: &str = r#"data: {"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion.chunk","created":1764400000,"model":"gpt-5-2025-08-07","service_tier":"default","system_fingerprint":"fp_5d58a6f1f0","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"pzTx81"}"#;
+/// An event of a stream of Anthropic's.
+const DELTA: &str = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
+    {\"type\":\"text_delta\",\"text\":\" some text\"}}";
 
 fn main() {
     // `cargo bench` adds an argument of its own.
@@ -104,6 +120,42 @@ fn policy_compile() {
             .ok();
     });
     assert!(compiled.is_some());
+}
+
+/// Returns an answer with so many kilobytes of this text.
+fn answer(text: &str, kilobytes: usize) -> String {
+    let text = text.repeat(kilobytes * 1000 / text.len());
+    format!(
+        r#"{{"model":"m","choices":[{{"message":{{"content":"{text}"}}}}],"usage":{{"prompt_tokens":7}}}}"#
+    )
+}
+
+/// Returns a stream of 100 such events and one that tells the usage.
+fn events(event: &str) -> String {
+    format!("{event}\n\n").repeat(100) + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\n"
+}
+
+fn scan(content_type: &str, body: &str, share: usize) {
+    scan_for(Purposes { reads_usage: true, cuts_usage_chunk: false }, content_type, body, share);
+}
+
+fn cut(content_type: &str, body: &str, share: usize) {
+    scan_for(Purposes { reads_usage: true, cuts_usage_chunk: true }, content_type, body, share);
+}
+
+/// Scans an answer in slices as Envoy hands them out. Only one of so many shares of it is counted.
+fn scan_for(purposes: Purposes, content_type: &str, body: &str, share: usize) {
+    let head = AnswerHead { status: 200, content_type: Some(content_type), ..AnswerHead::default() };
+    let (mut scanner, mut out) = (AnswerScanner::new(&head, purposes), Vec::with_capacity(body.len()));
+    let counted = body.len() / share;
+    let (first, rest) = body.as_bytes().split_at(counted);
+    keyswap_counted(&mut || {
+        scanner.feed(first, &mut out);
+    });
+    for slice in rest.chunks(16 * 1024) {
+        scanner.feed(slice, &mut out);
+    }
+    assert_eq!(scanner.finding().usage.map(|usage| usage.input), Ok(7));
 }
 
 /// Returns the shipped policy with a token that is known here, and these changes.

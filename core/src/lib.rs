@@ -26,6 +26,8 @@
 
 pub mod base;
 
+pub mod price;
+
 pub mod syntax;
 
 pub mod host;

@@ -21,15 +21,18 @@ fn told(paths: Paths, slices: &[&[u8]]) -> Result<Vec<String>, JsonError> {
     let mut before = 0;
     for slice in slices {
         follower.feed(slice, &mut |event| {
-            told.push(match event {
+            let text = match event {
                 Event::Scalar(path, Scalar::Text(text)) => format!("{path}: text {text}"),
                 Event::Scalar(path, Scalar::Number(text)) => format!("{path}: number {text}"),
                 Event::Scalar(path, other) => format!("{path}: {other:?}"),
                 Event::Opens(path) => format!("{path}: opens"),
+                Event::Piece(path, piece) => format!("{path}: piece {}", String::from_utf8_lossy(piece)),
+                Event::Closes { .. } => return,
                 Event::Again(path) => format!("{path}: again"),
                 Event::Alike(path) => format!("{path}: alike"),
                 Event::End(at) => format!("end at {}", before + at),
-            });
+            };
+            told.push(text);
         })?;
         before += slice.len();
     }
@@ -72,6 +75,20 @@ fn scalars_at_paths_are_told_in_order() {
     ] {
         assert_eq!(of(text).map(|told| told.join(", ")).as_deref(), Ok(expect), "{text}");
     }
+}
+
+#[test]
+fn the_end_of_what_stands_at_a_path_is_told_with_its_place() {
+    let mut ends = Vec::new();
+    let mut follower = Follower::new(&[&["a"], &["b", "*"], &[]]);
+    let text = br#"{"a":{ },"b":[[1],{},7,[]],"c":{}}"#;
+    let followed = follower.feed(text, &mut |event| {
+        if let Event::Closes { path, at, is_empty } = event {
+            ends.push((path, at, is_empty));
+        }
+    });
+    assert_eq!(followed, Ok(()));
+    assert_eq!(ends, [(0, 7, true), (1, 16, false), (1, 19, true), (1, 24, true), (2, 33, false)]);
 }
 
 #[test]

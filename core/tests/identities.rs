@@ -222,7 +222,6 @@ fn where_all_are_admitted_a_persons_own_record_narrows_what_they_may() {
         (true, person(json!({})), 200),
         (true, person(json!({"providers": ["gemini"]})), 403),
         (true, person(json!({"status": "disabled"})), 403),
-        (true, person(json!({"models": ["gpt-4o"]})), 403),
         (true, Answer::unknown(), 200),
         // It fails closed, like all that the registry decides.
         (true, Answer(500, String::new()), 503),

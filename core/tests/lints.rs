@@ -303,6 +303,16 @@ fn rows() -> Vec<Row> {
             ],
         ),
         row(
+            "unpriced-allowed budgets.unpriced",
+            &[("/registry", registry.clone()), ("/budgets", json!({"unpriced": "allow"}))],
+            &[("/registry", registry.clone()), ("/budgets", json!({"unpriced": "refuse"}))],
+        ),
+        row(
+            "budget-fails-open budgets.failure_mode_allow",
+            &[("/registry", registry.clone()), ("/budgets", json!({"failure_mode_allow": true}))],
+            &[("/registry", registry.clone()), ("/budgets", json!({}))],
+        ),
+        row(
             "status-for-nobody status.allow",
             &[("/status", json!({"allow": ["tokens"]}))],
             &[

@@ -10,6 +10,7 @@ fn whole() -> Value {
         "tokens": [{
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai"], "status": "active",
             "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
+            "budget": {"usd": 10, "per": "month", "timezone": "UTC"},
         }],
         "principals": [{"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"}}],
         "issuers": [{
@@ -44,6 +45,12 @@ fn whole() -> Value {
             "cache": {"positive": "60s", "negative": "10s"},
         },
         "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false},
+        "metering": {"ask_usage": true},
+        "prices": {"gpt-5": {"input": 1.25, "output": 10, "cached": "0.125", "above": [{"input_tokens": 272_000, "input": 2.5}],
+                             "flex": {"input": 0.625}, "max_output": 128_000}},
+        "budgets": {"token": {"usd": "2.5", "per": "day", "timezone": "Europe/Berlin"}, "owner": {"tokens": 1000, "per": "hour"},
+                    "team": {"tokens": 5000, "per": "week"}, "unpriced": "refuse", "failure_mode_allow": false,
+                    "default_output": 4096},
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback"]},
@@ -71,6 +78,15 @@ fn what_is_said_and_what_is_left_out_are_the_same_where_they_mean_the_same() {
         ("/registry/timeout", Value::Null),
         ("/registry/cache", Value::Null),
         ("/rate_limit", json!({})),
+        ("/metering", Value::Null),
+        ("/metering", json!({})),
+        ("/tokens/0/budget/usd", json!("10.00")),
+        ("/tokens/0/budget/timezone", Value::Null),
+        ("/budgets/token/usd", json!(2.5)),
+        ("/budgets/unpriced", Value::Null),
+        ("/budgets/failure_mode_allow", Value::Null),
+        ("/budgets/default_output", Value::Null),
+        ("/prices/gpt-5/input", json!("1.250")),
         ("/gateway/cloudflare/openai", Value::Null),
         ("/gateway/cloudflare/url", Value::Null),
         ("/providers/openai/cooldown", json!("1m")),
@@ -141,11 +157,28 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/registry/credential/env", json!("S")),
         ("/registry/timeout", json!("1s")),
         ("/registry/cache/positive", json!("61s")),
-        ("/registry/introspection", json!({"providers": ["openai"]})),
         ("/rate_limit/requests", json!(99)),
         ("/rate_limit/per", json!("61s")),
         ("/rate_limit/failure_mode_allow", json!(true)),
         ("/rate_limit/store", json!("registry")),
+        ("/metering/ask_usage", json!(false)),
+        ("/tokens/0/budget", Value::Null),
+        ("/principals/0/budget", json!({"tokens": 5, "per": "day"})),
+        ("/tokens/0/budget/usd", json!(11)),
+        ("/tokens/0/budget/per", json!("week")),
+        ("/tokens/0/budget/timezone", json!("Asia/Tokyo")),
+        ("/budgets/token", Value::Null),
+        ("/budgets/owner/tokens", json!(1001)),
+        ("/budgets/team", Value::Null),
+        ("/budgets/unpriced", json!("allow")),
+        ("/budgets/failure_mode_allow", json!(true)),
+        ("/budgets/default_output", json!(1)),
+        ("/prices/gpt-5/output", json!(11)),
+        ("/prices/gpt-5/cached", Value::Null),
+        ("/prices/gpt-5/max_output", Value::Null),
+        ("/prices/gpt-5/above", json!([{"input_tokens": 200_000, "input": 2.5}])),
+        ("/prices/gpt-5/flex/input", json!(0.5)),
+        ("/prices/other", json!({"input": 1, "output": 1})),
         ("/cors/allow_origins", json!(["*"])),
         ("/resource/url", json!("https://other.example")),
         ("/resource/sign_in", Value::Null),
@@ -158,6 +191,17 @@ fn every_field_that_means_something_shows_in_the_outline() {
     ] {
         assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");
     }
+}
+
+#[test]
+fn a_server_of_introspection_shows_in_the_outline() {
+    let mut own = whole();
+    for name in ["budgets", "tokens"] {
+        own.as_object_mut().unwrap().remove(name);
+    }
+    let mut other = own.clone();
+    other["registry"]["introspection"] = json!({"providers": ["openai"]});
+    assert_ne!(outline(&own), outline(&other));
 }
 
 #[test]

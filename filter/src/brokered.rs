@@ -6,7 +6,7 @@
 use keyswap_core::worker::{Exchange, MintFault};
 use proxy_wasm::types::Action;
 
-use crate::host::{self, HostError};
+use crate::host::{self, Body, HostError};
 
 /// A body that is held back.
 pub(crate) enum Held {
@@ -66,11 +66,11 @@ fn collect(body: &mut Vec<u8>, size: usize) -> Result<(), Fault> {
     if body.len().saturating_add(size) > Exchange::MAX_BROKERED_BYTES {
         return Err(Fault::Answer(MintFault::TooLong));
     }
-    body.extend(host::response_body(size)?);
-    Ok(host::set_response_body(&[])?)
+    body.extend(host::body(Body::Response, size)?);
+    Ok(host::set_body(Body::Response, &[])?)
 }
 
 fn send(exchange: &Exchange, status: u16, body: &[u8]) -> Result<(), Fault> {
     let body = exchange.broker(status, body, host::now()?).map_err(Fault::Answer)?;
-    Ok(host::set_response_body(body.as_bytes())?)
+    Ok(host::set_body(Body::Response, body.as_bytes())?)
 }

@@ -64,33 +64,39 @@ pub(crate) struct Call {
 pub(crate) enum Waiter {
     /// A request that is held.
     Request(Rc<Request>, Ticket),
+    /// The body of a request, which is held at the byte that makes it useful.
+    Body(Rc<Request>),
     /// A judgement in the background, of a request that went on: its head is kept.
     Background(HeaderMap, Ticket),
 }
 
 impl Waiter {
     fn is_of(&self, request: &Rc<Request>) -> bool {
-        matches!(self, Self::Request(other, _) if Rc::ptr_eq(other, request))
+        matches!(self, Self::Request(other, _) | Self::Body(other) if Rc::ptr_eq(other, request))
     }
 
     /// Returns the bytes of the head that is kept.
     fn kept_bytes(&self) -> usize {
         match self {
-            Self::Request(..) => 0,
+            Self::Request(..) | Self::Body(_) => 0,
             Self::Background(map, _) => map.size(),
         }
     }
 
-    fn into_ticket(self) -> Ticket {
+    fn into_ticket(self) -> Option<Ticket> {
         match self {
-            Self::Request(_, ticket) | Self::Background(_, ticket) => ticket,
+            Self::Request(_, ticket) | Self::Background(_, ticket) => Some(ticket),
+            Self::Body(_) => None,
         }
     }
 }
 
 impl Fetcher {
-    /// Queues a waiter for a fetch. Returns its ticket where there is no room.
-    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Ticket> {
+    /// Queues a waiter for a fetch.
+    ///
+    /// # Errors
+    /// There is no room: the waiter's ticket, where it has one.
+    pub(crate) fn wait(&mut self, fetch: Fetch, waiter: Waiter, now: Moment) -> Result<(), Option<Ticket>> {
         let is_new = !self.fetching.contains(&fetch.key);
         let beside = self.waiting.get(&fetch.key).map_or(0, Vec::len);
         let kept_bytes = waiter.kept_bytes();
@@ -102,7 +108,7 @@ impl Fetcher {
         {
             return Err(waiter.into_ticket());
         }
-        if let Waiter::Request(request, _) = &waiter {
+        if let Waiter::Request(request, _) | Waiter::Body(request) = &waiter {
             request.waits_for.replace(Some(fetch.key.clone()));
         }
         self.waiting.entry(fetch.key.clone()).or_default().push(waiter);

@@ -142,18 +142,23 @@ fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
     })
 }
 
-const RESPONSE_BODY: u32 = 1;
+/// The bodies of a stream.
+#[derive(Clone, Copy)]
+pub(crate) enum Body {
+    Request = 0,
+    Response = 1,
+}
 
-/// Returns the part of an answer's body that is on its way now, of this size.
-pub(crate) fn response_body(size: usize) -> Result<Vec<u8>, HostError> {
-    if size == 0 { Ok(Vec::new()) } else { buffer(RESPONSE_BODY, size) }
+/// Returns the part of a body that is on its way now, of this size.
+pub(crate) fn body(body: Body, size: usize) -> Result<Vec<u8>, HostError> {
+    if size == 0 { Ok(Vec::new()) } else { buffer(body as u32, size) }
 }
 
 /// Puts other bytes in place of that part.
-pub(crate) fn set_response_body(bytes: &[u8]) -> Result<(), HostError> {
+pub(crate) fn set_body(body: Body, bytes: &[u8]) -> Result<(), HostError> {
     // SAFETY: the slice is valid for the call.
     let status =
-        unsafe { abi::proxy_set_buffer_bytes(RESPONSE_BODY, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
+        unsafe { abi::proxy_set_buffer_bytes(body as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
     accept("set_buffer_bytes", status)
 }
 
@@ -332,9 +337,9 @@ impl Counter {
         (status == 0).then_some(Self(id))
     }
 
-    pub(crate) fn increment(&self) {
+    pub(crate) fn add(&self, count: u64) {
         // SAFETY: plain numbers.
-        let _ = unsafe { abi::proxy_increment_metric(self.0, 1) };
+        let _ = unsafe { abi::proxy_increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX)) };
     }
 }
 

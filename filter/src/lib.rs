@@ -38,6 +38,10 @@ mod fetcher;
 
 mod worker;
 
+mod upload;
+
+mod download;
+
 mod stream;
 
 mod plugin;

@@ -27,13 +27,15 @@ struct Row {
 }
 
 impl Metrics {
-    /// Counts a decision.
+    /// Counts a decision. One that waits for the body of its request is counted with that.
     pub(crate) fn count(&self, decision: &Decision<'_>) {
         let reason = decision.reason_code();
-        self.increment("decisions", reason, decision.facts.provider, || {
-            let (verdict, provider) = (decision.verdict_name(), decision.facts.provider);
-            format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
-        });
+        if !decision.is_pending() {
+            self.increment("decisions", reason, decision.facts.provider, || {
+                let (verdict, provider) = (decision.verdict_name(), decision.facts.provider);
+                format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
+            });
+        }
         if let Some(source) = decision.facts.record_source {
             let from = source.name();
             self.increment("lookups", from, "", || format!("keyswap.lookups.from.{from}"));
@@ -44,9 +46,9 @@ impl Metrics {
     pub(crate) fn observe(&self, observation: &Observation) {
         let Ok(mut named) = self.named.try_borrow_mut() else { return };
         if let Some(counter) = named.get(&observation.metric) {
-            counter.increment();
+            counter.add(observation.count);
         } else if let Some(counter) = Counter::define(&observation.metric) {
-            counter.increment();
+            counter.add(observation.count);
             named.insert(observation.metric.clone(), counter);
         }
     }
@@ -68,10 +70,10 @@ impl Metrics {
         let Ok(mut rows) = self.rows.try_borrow_mut() else { return };
         let is_it = |row: &&Row| row.family == family && row.word == word && *row.other == *other;
         if let Some(row) = rows.iter().find(is_it) {
-            return row.counter.increment();
+            return row.counter.add(1);
         }
         if let Some(counter) = Counter::define(&name()) {
-            counter.increment();
+            counter.add(1);
             rows.push(Row { family, word, other: other.into(), counter });
         }
     }

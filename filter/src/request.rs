@@ -16,6 +16,10 @@ pub(crate) struct Request {
     pub(crate) waits_for: RefCell<Option<FetchKey>>,
     /// The exchange with the upstream, once it was forwarded.
     pub(crate) exchange: RefCell<Exchange>,
+    /// The bytes of the body that are held and judged already.
+    pub(crate) held: Cell<usize>,
+    /// Set where a body follows the head.
+    pub(crate) has_body: Cell<bool>,
     /// Set where the request passes as if the filter were not there.
     pub(crate) is_passed: Cell<bool>,
 }

@@ -12,12 +12,14 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::brokered::Held;
+use crate::download;
 use crate::fetcher::Waiter;
 use crate::header_map::HeaderMap;
 use crate::host::{self, HostError, Map};
 use crate::metrics;
 use crate::request::Request;
 use crate::store::SharedData;
+use crate::upload;
 use crate::worker::Shared;
 
 /// The context of a stream.
@@ -50,14 +52,16 @@ impl Drop for Stream {
         if self.request.exchange.borrow().may_end() {
             shared.forget(&self.request);
         }
+        download::end(shared, &self.request);
     }
 }
 
 impl Context for Stream {}
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
         self.request.count.set(count);
+        self.request.has_body.set(!end_of_stream);
         let Some(shared) = &self.shared else {
             log::error!("a request could not be judged: {}", HostError::NotConfigured);
             reply(&LocalReply::host_failure());
@@ -71,12 +75,22 @@ impl HttpContext for Stream {
         }
     }
 
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match &self.shared {
+            Some(shared) => upload::pass(shared, &self.request, size, end_of_stream),
+            None => Action::Pause,
+        }
+    }
+
     /// Removes trailers that could carry a credential: none is read from a trailer, and none is let through.
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
         if self.request.is_passed.get() {
             return Action::Continue;
         }
         let Some(shared) = &self.shared else { return Action::Pause };
+        if let Action::Pause = upload::pass(shared, &self.request, self.request.held.get(), true) {
+            return Action::Pause;
+        }
         let Ok(trailers) = host::header_map(Map::RequestTrailers, count) else { return Action::Pause };
         let (in_force, exchange) = (shared.worker.in_force(&SharedData), self.request.exchange.borrow());
         for trailer in trailers.iter() {
@@ -90,6 +104,12 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
+        if let Some(shared) = &self.shared
+            && !download::begin(shared, &self.request, &Answer, end_of_stream)
+        {
+            reply(&self.request.exchange.borrow().withheld());
+            return Action::Pause;
+        }
         let exchange = self.request.exchange.borrow();
         let response = exchange.response();
         if exchange.has_to_learn()
@@ -128,7 +148,10 @@ impl HttpContext for Stream {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match &mut self.held {
-            None => Action::Continue,
+            None => match &self.shared {
+                Some(shared) => download::pass(shared, &self.request, size, end_of_stream),
+                None => Action::Continue,
+            },
             Some(held) => held.take(&self.request.exchange.borrow(), size, end_of_stream),
         }
     }
@@ -174,6 +197,7 @@ impl Answer {
 pub(crate) fn resume(shared: &Shared, waiter: Waiter, resolution: Resolution) {
     match waiter {
         Waiter::Request(request, ticket) => resume_request(shared, &request, ticket, resolution),
+        Waiter::Body(request) => upload::resume(shared, &request),
         Waiter::Background(map, ticket) => resume_background(shared, map, ticket, resolution),
     }
 }
@@ -227,7 +251,8 @@ fn judge(shared: &Shared, request: &Rc<Request>, mut entry: Entry) -> Result<Out
             Next::Fetch(fetch, ticket) => {
                 match shared.wait(*fetch, Waiter::Request(Rc::clone(request), ticket), now)? {
                     Ok(()) => return Ok(Outcome::Waits),
-                    Err(ticket) => entry = Entry::Resumed(ticket, Resolution::Unavailable),
+                    Err(Some(ticket)) => entry = Entry::Resumed(ticket, Resolution::Unavailable),
+                    Err(None) => return Err(HostError::Busy),
                 }
             }
         }
@@ -261,6 +286,11 @@ fn carry_out(
     if let Verdict::Forward(_) = decision.verdict {
         request.exchange.replace(in_force.exchange(&mut decision));
         shared.begin(request);
+        if !request.has_body.get()
+            && let Action::Pause = upload::pass(shared, request, 0, true)
+        {
+            return Outcome::Waits;
+        }
     }
     conclude(request, &decision)
 }

@@ -74,13 +74,13 @@ impl Shared {
         }
     }
 
-    /// Queues a request or a judgement for a fetch. Returns its ticket where too many wait already.
+    /// Queues a request, its body or a judgement for a fetch. Returns its ticket where too many wait already.
     pub(crate) fn wait(
         &self,
         fetch: Fetch,
         waiter: Waiter,
         now: Moment,
-    ) -> Result<Result<(), Ticket>, HostError> {
+    ) -> Result<Result<(), Option<Ticket>>, HostError> {
         let mut fetcher = self.fetcher.try_borrow_mut().map_err(|_| HostError::Busy)?;
         Ok(fetcher.wait(fetch, waiter, now))
     }

@@ -49,7 +49,7 @@ pub fn component(original: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The exports of a filter that remain: those of the ABI, and the callbacks that the filter implements.
-const OF_FILTER: [&str; 15] = [
+const OF_FILTER: [&str; 16] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
@@ -58,6 +58,7 @@ const OF_FILTER: [&str; 15] = [
     "proxy_on_delete",
     "proxy_on_http_call_response",
     "proxy_on_memory_allocate",
+    "proxy_on_request_body",
     "proxy_on_request_headers",
     "proxy_on_request_trailers",
     "proxy_on_response_body",

@@ -1,11 +1,12 @@
-//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `structure`,
-//! `docs` and `dist`.
+//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `fuzz`,
+//! `structure`, `docs` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
 mod dist;
 mod docs;
+mod fuzz;
 mod instructions;
 mod structure;
 mod test;
@@ -30,6 +31,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
     Instructions(instructions::Options),
+    /// Look for inputs that break the scanners of bodies.
+    Fuzz(fuzz::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
     /// Build the book into `target/book`, and check every link of every document.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Structure => structure::run(),
         Task::Docs(options) => docs::run(&options),
         Task::Dist(options) => dist::run(&options),

@@ -30,7 +30,7 @@ use check::{Outcome, Rules, check};
 
 /// The crates that are checked.
 const HOUSE: [Rules; 7] = [
-    Rules { max_entries: Some(16), ..Rules::in_floors("core/src") },
+    Rules { max_entries: Some(17), ..Rules::in_floors("core/src") },
     Rules::in_floors("filter/src"),
     Rules::in_floors("component/src"),
     Rules::in_floors("cases/src"),

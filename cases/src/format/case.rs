@@ -19,6 +19,8 @@ pub struct Case {
     pub at: Option<Moment>,
     /// The request head.
     pub request: Request,
+    /// The body of the request: text, or a value that is sent as JSON.
+    pub body: Option<Value>,
     /// The JWT that comes with the request.
     pub identity: Option<Identity>,
     /// The request that the upstream must see.
@@ -54,6 +56,12 @@ pub struct Identity {
 }
 
 impl Case {
+    /// Returns the bytes of the body.
+    pub fn body(&self) -> Option<Vec<u8>> {
+        let text = |body: &Value| body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+        self.body.as_ref().map(|body| text(body).into_bytes())
+    }
+
     /// Returns true where the case expects one outcome.
     pub(super) fn has_one_outcome(&self) -> bool {
         let outcomes = [self.forward.is_some(), self.reply.is_some(), self.answer.is_some()];

@@ -50,15 +50,16 @@ impl CaseHost {
     /// Judges a case at a time.
     pub fn judge(&self, case: &Case, now: Moment) -> Found {
         match self.head(case, now) {
-            Ok(head) => self.decide(&head, now, |_, _| ()).0,
+            Ok(head) => self.decide(&head, case.body().as_deref(), now, |_, _| ()).0,
             Err(error) => Found::failed(error.to_string()),
         }
     }
 
-    /// Judges a head at a time. Returns the outcome, with the value that `read` makes of the decision on the head.
+    /// Judges a request at a time. Returns the outcome, with the value that `read` makes of the decision on the head.
     pub fn decide<T>(
         &self,
         head: &OwnedHead,
+        body: Option<&[u8]>,
         now: Moment,
         read: impl FnOnce(&Decision<'_>, &RequestHead<'_>) -> T,
     ) -> (Found, T) {
@@ -67,9 +68,20 @@ impl CaseHost {
         let request = Request { head: &head, now, store: &self.store };
         let mut notes = Vec::new();
         let in_force = self.worker.in_force(&self.store);
-        let (decision, _) =
+        let (mut decision, _) =
             in_force.decide(&request, &mut |fetch| (self.fetch(&fetch, now, &mut notes), now));
-        (Found::of(&decision, &head, notes), read(&decision, &head))
+        let (mut found, value) = (Found::of(&decision, &head, notes), read(&decision, &head));
+        if decision.is_pending()
+            && let Err(refusal) = in_force.exchange(&mut decision).request_body(
+                body.unwrap_or_default(),
+                true,
+                now,
+                &self.store,
+            )
+        {
+            found.refuse(&refusal);
+        }
+        (found, value)
     }
 
     /// Answers a call as the file says, and notes a call that nothing in the file answers.

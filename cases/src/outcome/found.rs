@@ -1,6 +1,7 @@
 //! The outcome of a request, as far as cases can tell of it.
 
-use keyswap_core::judge::{Check, Decision, Verdict};
+use keyswap_core::answer::LocalReply;
+use keyswap_core::judge::{Check, Decision, Refusal, Verdict};
 use keyswap_core::request::RequestHead;
 
 use super::seen::{Answered, Forwarded, plain};
@@ -54,6 +55,13 @@ impl Found {
         }
     }
 
+    /// Turns the outcome into the refusal of the request's body.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+        (self.verdict, self.reason) = ("reply", refusal.reason);
+        self.checks.push(format!("body: {}", refusal.reason));
+        self.outcome = Outcome::replied(&refusal.reply);
+    }
+
     /// Returns the outcome of a case that could not be judged.
     pub(crate) fn failed(error: String) -> Self {
         Self {
@@ -80,10 +88,12 @@ impl Outcome {
             )),
             // Only a policy in shadow mode lets a request pass undecided, and a policy under test is enforced.
             Verdict::Pass(_) => Self::Failed("nothing was decided".to_owned()),
-            Verdict::Reply(_, reply) | Verdict::Answer(reply) => {
-                let lines = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-                Self::Replied(Answered::of(reply.status, lines, reply.body.clone()))
-            }
+            Verdict::Reply(_, reply) | Verdict::Answer(reply) => Self::replied(reply),
         }
+    }
+
+    fn replied(reply: &LocalReply) -> Self {
+        let lines = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        Self::Replied(Answered::of(reply.status, lines, reply.body.clone()))
     }
 }

@@ -5,6 +5,7 @@
 // beside requests: upgrades and CONNECT.
 import http from "node:http";
 import https from "node:https";
+import { Transform } from "node:stream";
 
 /** So long an upstream may say nothing. */
 const SILENCE_MS = 600_000;
@@ -84,7 +85,7 @@ async function judgeHandshake(engine, request, socket, next) {
 
 function create(Engine, policy, variables, node) {
   try {
-    return Engine.create(policy, variables, ABILITIES, node);
+    return Engine.createReading(policy, variables, ABILITIES, { requests: true, answers: true }, node);
   } catch (error) {
     const errors = error.payload ?? error;
     if (!Array.isArray(errors)) throw error;
@@ -146,25 +147,63 @@ function forward({ https: isHttps, authority, target, fields, exchange }, reques
     });
     upstream.on("response", (answer) => {
       const sent = exchange.answered(answer.statusCode, fieldsOf(answer.rawHeaders), now());
+      const instead = exchange.instead(answer.statusCode);
+      if (instead) {
+        answer.destroy();
+        reply(instead, request, response);
+        return resolve();
+      }
       response.sendDate = false;
       response.writeHead(answer.statusCode, rawOf(sent));
       response.flushHeaders();
-      answer.pipe(response);
+      if (exchange.readsAnswer()) answer.pipe(read()).pipe(response);
+      else answer.pipe(response);
       answer.on("error", () => response.destroy());
       response.on("finish", resolve);
     });
+    const read = () =>
+      new Transform({
+        transform: (slice, _, done) => done(null, exchange.answerBody(slice, false) ?? slice),
+        flush: (done) => done(null, exchange.answerBody(new Uint8Array(), true)),
+      }).on("error", () => response.destroy());
     upstream.on("error", () => {
       if (response.headersSent) response.destroy();
       else if (!response.destroyed) reply(exchange.failed(isTooSlow ? "too-slow" : "unreachable"), request, response);
       resolve();
     });
     response.on("close", () => {
+      exchange.ended(now());
       if (!response.writableFinished) upstream.destroy();
     });
     // Half a request is none.
     request.on("error", reject);
     request.on("aborted", () => upstream.destroy());
-    request.pipe(upstream);
+    if (!exchange.readsRequest()) return request.pipe(upstream);
+    const refuse = (refusal) => {
+      upstream.removeAllListeners("error").on("error", () => {});
+      upstream.destroy();
+      if (response.headersSent) response.destroy();
+      else reply(refusal, request, response);
+      resolve();
+    };
+    const judged = new Transform({
+      transform: (slice, _, done) => judge(slice, false, done),
+      flush: (done) => judge(new Uint8Array(), true, done),
+    });
+    const judge = async (slice, isLast, done) => {
+      let step = exchange.requestBody(slice, isLast, now());
+      let bytes = slice;
+      while (step.tag === "call") {
+        bytes = step.val.bytes ?? bytes;
+        await make(step.val.call);
+        step = exchange.resumeRequest(now());
+      }
+      if (step.tag === "pass") return done(null, step.val ?? bytes);
+      request.unpipe(judged);
+      request.resume();
+      refuse(step.val);
+    };
+    request.pipe(judged).pipe(upstream);
   });
 }
 

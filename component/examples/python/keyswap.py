@@ -14,7 +14,7 @@ import httpx
 import wasmtime
 from wasmtime import component
 
-INTERFACE = "keyswap:auth/authorizer@0.1.0"
+INTERFACE = "keyswap:auth/authorizer@0.1.1"
 ABILITIES = {"counts": True, "upgrades": False, "injects-credentials": False, "passes": True}
 HEAD_SECONDS = 600
 CONNECT_SECONDS = 5
@@ -62,6 +62,14 @@ class Authorizer:
             function.post_return(self.store)
 
 
+class Refused(Exception):
+    """The answer to a request whose body is refused."""
+
+    def __init__(self, reply):
+        super().__init__()
+        self.reply = reply
+
+
 class PolicyError(Exception):
     """All that is wrong with a policy."""
 
@@ -78,7 +86,10 @@ class Keyswap:
         abilities = component.Record()
         for name, value in ABILITIES.items():
             setattr(abilities, name, value)
-        created = self.authorizer.call("[static]engine.create", policy, list(variables.items()), abilities, node)
+        bodies = record(requests=True, answers=True)
+        created = self.authorizer.call(
+            "[static]engine.create-reading", policy, list(variables.items()), abilities, bodies, node
+        )
         if isinstance(created, list):
             raise PolicyError("\n".join(f"error at `{error.path}`: {error.message}" for error in created))
         self.engine = created
@@ -162,7 +173,7 @@ class Keyswap:
         if has_body and b"content-length" not in names:
             # What framed it was the caller's connection.
             headers.append((b"transfer-encoding", b"chunked"))
-        body = incoming.body() if has_body else None
+        body = self.judged(forward.exchange, incoming.body()) if has_body else None
         work = asyncio.create_task(self.carry(forward, scope, headers, body, send))
         listening = asyncio.create_task(incoming.listen())
         await asyncio.wait({work, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,10 +184,39 @@ class Keyswap:
         if not work.cancelled():
             work.result()
 
+    async def judged(self, exchange, body):
+        """The body as it goes on. A refusal breaks the request off."""
+        if not self.authorizer.call("[method]exchange.reads-request", exchange):
+            async for chunk in body:
+                yield chunk
+            return
+        async for chunk in body:
+            yield await self.judge(exchange, chunk, False)
+        yield await self.judge(exchange, b"", True)
+
+    async def judge(self, exchange, chunk, is_last):
+        step = self.authorizer.call("[method]exchange.request-body", exchange, chunk, is_last, time.time_ns())
+        while step.tag == "call":
+            chunk = chunk if step.payload.bytes is None else bytes(step.payload.bytes)
+            await self.make(step.payload.call)
+            step = self.authorizer.call("[method]exchange.resume-request", exchange, time.time_ns())
+        if step.tag == "reply":
+            raise Refused(step.payload)
+        return chunk if step.payload is None else bytes(step.payload)
+
+    def read(self, exchange, chunk, is_last):
+        """The part of an answer as it goes on."""
+        if not self.authorizer.call("[method]exchange.reads-answer", exchange):
+            return chunk
+        read = self.authorizer.call("[method]exchange.answer-body", exchange, chunk, is_last)
+        return chunk if read is None else bytes(read)
+
     async def carry(self, forward, scope, headers, body, send):
         request = outgoing(scope["method"], forward, headers, body)
         try:
             answer = await self.client.send(request, stream=True)
+        except Refused as refused:
+            return await reply(refused.reply, scope, send)
         except httpx.HTTPError as error:
             is_slow = isinstance(error, (httpx.ReadTimeout, httpx.WriteTimeout))
             why = "too-slow" if is_slow else "unreachable"
@@ -185,12 +225,17 @@ class Keyswap:
             lines = fields_of(answer.headers.raw)
             now = time.time_ns()
             fields = self.authorizer.call("[method]exchange.answered", forward.exchange, answer.status_code, lines, now)
+            instead = self.authorizer.call("[method]exchange.instead", forward.exchange, answer.status_code)
+            if instead is not None:
+                return await reply(instead, scope, send)
             await send({"type": "http.response.start", "status": answer.status_code, "headers": lines_of(fields)})
             async for chunk in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                part = self.read(forward.exchange, chunk, False)
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": self.read(forward.exchange, b"", True)})
         finally:
             await answer.aclose()
+            self.authorizer.call("[method]exchange.ended", forward.exchange, time.time_ns())
 
 
 def head_of(scope):

@@ -43,12 +43,30 @@ impl wit::GuestEngine for Engine {
         abilities: wit::Abilities,
         node: String,
     ) -> Result<wit::Engine, Vec<wit::PolicyError>> {
+        Self::create_reading(
+            policy,
+            variables,
+            abilities,
+            wit::Bodies { requests: false, answers: false },
+            node,
+        )
+    }
+
+    fn create_reading(
+        policy: String,
+        variables: Vec<(String, String)>,
+        abilities: wit::Abilities,
+        bodies: wit::Bodies,
+        node: String,
+    ) -> Result<wit::Engine, Vec<wit::PolicyError>> {
         let host = Capabilities {
             shared_memory: abilities.counts,
             injects_credentials: abilities.injects_credentials,
             upgrades: abilities.upgrades,
             passes: abilities.passes,
             replaces_answers: false,
+            reads_requests: bodies.requests,
+            edits_answers: bodies.answers,
             ticks: false,
             ends_exchanges: false,
         };

@@ -1,5 +1,6 @@
 //! One request: its head to the engine, the calls that it waits for, and its exchange with an upstream.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
@@ -7,7 +8,9 @@ use keyswap_core::base::Moment;
 use keyswap_core::judge::{AnswerFields, Decision, Field, Request, Verdict};
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::{Fetch, Resolution};
-use keyswap_core::worker::{self, Entry, InForce, Next, Ticket};
+use keyswap_core::worker::{
+    self, AnswerBody, AnswerFault, Entry, InForce, Next, Refusal, RequestSlice, Ticket,
+};
 
 use super::bindings::exports::keyswap::auth::authorizer as wit;
 use super::convert;
@@ -31,7 +34,7 @@ enum Waiter {
 /// A request that was forwarded.
 pub(super) struct Exchange {
     shared: Rc<Shared>,
-    inner: worker::Exchange,
+    inner: RefCell<worker::Exchange>,
     facts: wit::Facts,
 }
 
@@ -77,7 +80,11 @@ fn carry_out(
             // The target was read from text, and the rewrite puts only ASCII in its place.
             target: String::from_utf8_lossy(&rewrite.path).into_owned(),
             fields: rewrite.fields(head).map(convert::field).collect(),
-            exchange: wit::Exchange::new(Exchange { shared: Rc::clone(shared), inner: exchange, facts }),
+            exchange: wit::Exchange::new(Exchange {
+                shared: Rc::clone(shared),
+                inner: RefCell::new(exchange),
+                facts,
+            }),
         }),
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => wit::Step::Reply(convert::reply(facts, &reply)),
         Verdict::Pass(passed) => {
@@ -93,12 +100,19 @@ impl wit::GuestExchange for Exchange {
         let fields: Vec<Field<'_>> =
             fields.iter().map(|field| (field.name.as_bytes(), field.value.as_slice())).collect();
         let answer = AnswerFields { status, fields: &fields };
-        self.inner.answered(&answer, Moment(now), &self.shared.store);
-        self.inner.response().fields(&fields).map(convert::field).collect()
+        let body = self.inner.borrow_mut().begin_answer(&answer);
+        let exchange = self.inner.borrow();
+        exchange.answered(&answer, Moment(now), &self.shared.store);
+        let is_length =
+            |name: &[u8]| body == AnswerBody::Edited && name.eq_ignore_ascii_case(b"content-length");
+        let sent = exchange.response().fields(&fields).filter(|(name, _)| !is_length(name));
+        sent.map(convert::field).collect()
     }
 
     fn instead(&self, status: u16) -> Option<wit::Reply> {
-        let reply = self.inner.response().replaces(Some(status.to_string().as_bytes()))?;
+        let exchange = self.inner.borrow();
+        let withheld = exchange.is_withheld().then(|| exchange.withheld());
+        let reply = withheld.or_else(|| exchange.response().replaces(Some(status.to_string().as_bytes())))?;
         Some(convert::reply(self.facts.clone(), &reply))
     }
 
@@ -107,8 +121,64 @@ impl wit::GuestExchange for Exchange {
             wit::Failure::Unreachable => UpstreamFailure::Unreachable,
             wit::Failure::TooSlow => UpstreamFailure::TooSlow,
         });
-        let fields = reply.fields(self.inner.response()).map(convert::field).collect();
+        let fields = reply.fields(self.inner.borrow().response()).map(convert::field).collect();
         wit::Reply { fields, ..convert::reply(self.facts.clone(), &reply) }
+    }
+
+    fn reads_request(&self) -> bool {
+        self.inner.borrow().judges_request()
+    }
+
+    fn request_body(&self, slice: Vec<u8>, is_last: bool, now: u64) -> wit::BodyStep {
+        let now = Moment(now);
+        let judged = self.inner.borrow_mut().request_body(&slice, is_last, now, &self.shared.store);
+        self.body_step(judged, now)
+    }
+
+    fn resume_request(&self, now: u64) -> wit::BodyStep {
+        let now = Moment(now);
+        let judged = self.inner.borrow_mut().resume_request(now, &self.shared.store);
+        self.body_step(judged, now)
+    }
+
+    fn reads_answer(&self) -> bool {
+        self.inner.borrow().reads_answer()
+    }
+
+    fn answer_body(&self, slice: Vec<u8>, is_last: bool) -> Result<Option<Vec<u8>>, ()> {
+        self.inner.borrow_mut().answer_body(&slice, is_last).map_err(|AnswerFault| ())
+    }
+
+    fn ended(&self, now: u64) {
+        let observations = self.inner.borrow_mut().end(Moment(now), &self.shared.store);
+        self.shared.observe(observations);
+    }
+}
+
+impl Exchange {
+    /// Returns the step with a slice that was judged. A slice that waits already waits for the call that was made.
+    fn body_step(&self, mut judged: Result<RequestSlice, Box<Refusal>>, now: Moment) -> wit::BodyStep {
+        let mut bytes = None;
+        loop {
+            match judged {
+                Ok(RequestSlice { bytes: own, fetch, .. }) => {
+                    bytes = bytes.or(own);
+                    match fetch {
+                        None => return wit::BodyStep::Pass(bytes),
+                        Some(fetch) if self.shared.worker.may_call(&fetch.key, now) => {
+                            let call = Call::made(&self.shared, *fetch, None, now);
+                            return wit::BodyStep::Call(wit::BodyCall { call, bytes });
+                        }
+                        Some(_) => judged = self.inner.borrow_mut().resume_request(now, &self.shared.store),
+                    }
+                }
+                Err(refusal) => {
+                    self.shared.log(refusal.observation.line);
+                    let facts = wit::Facts { reason: refusal.reason.to_owned(), ..self.facts.clone() };
+                    return wit::BodyStep::Reply(convert::reply(facts, &refusal.reply));
+                }
+            }
+        }
     }
 }
 

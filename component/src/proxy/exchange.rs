@@ -3,11 +3,14 @@
 //! Both bodies move as they come, both at once, so that neither waits for the other's end. When the caller leaves, the
 //! request upstream is given up. Trailers that carry a credential, or that were not announced, end here.
 
+use std::cell::{Cell, RefCell};
+
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
 use keyswap_core::request::{OwnedHead, RequestHead};
-use keyswap_core::worker::Exchange;
+use keyswap_core::services::Fetch;
+use keyswap_core::worker::{AnswerBody, AnswerFault, Exchange};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
@@ -17,7 +20,7 @@ use wasip2::http::types::{
 use wasip2::io::streams::{InputStream, OutputStream};
 
 use super::host::{log, now};
-use super::pump::End;
+use super::pump::{End, Judge, Refused};
 use super::transfer::{Traits, Transfer, Turn};
 use super::upload::Upload;
 use super::{brokered, reply, request};
@@ -53,28 +56,43 @@ impl Sending {
         let to = outgoing.body().map_err(|()| Unsendable)?;
         let sink = to.write().map_err(|()| Unsendable)?;
         let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
-        // A failed write shows again in the transfer of the rest.
-        let _ = reply::write(&sink, &begun);
         let traits = Traits::of(head.headers.iter().map(|header| (header.name, header.value)));
-        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), traits)) })
+        Ok(Self { answer, upload: Some(Transfer::new((source, from), (sink, to), begun, traits)) })
     }
 
     /// Carries the answer to the caller, and the rest of the request upstream. Calls `answered` when an answer comes.
     pub(super) fn carry(
         mut self,
-        exchange: &Exchange,
+        exchange: &RefCell<Exchange>,
         authority: &str,
         head: &OwnedHead,
         out: ResponseOutparam,
         answered: impl FnOnce(),
+        fetch: &dyn Fn(Fetch),
     ) {
-        let trailers = |lines: &[Field<'_>]| request_trailers(exchange, lines);
+        let trailers = |lines: &[Field<'_>]| request_trailers(&exchange.borrow(), lines);
+        let refused = Cell::new(None);
+        let mut judge = |slice: &[u8], is_last: bool| judge_slice(exchange, &refused, fetch, slice, is_last);
+        let mut judge = exchange.borrow().judges_request().then_some(&mut judge as &mut Judge<'_>);
+        if self.upload.is_none()
+            && let Some(judge) = judge.as_mut()
+            && judge(&[], true).is_err()
+        {
+            let reply = refused.take().unwrap_or_else(LocalReply::host_failure);
+            return reply::send(out, &reply, head);
+        }
         let ready = self.answer.subscribe();
         loop {
             let mut turn = Turn::default();
-            if turn.advance(&mut self.upload, &trailers) == Some(End::Broken) {
+            match turn.advance(&mut self.upload, &trailers, judge.as_deref_mut()) {
                 // The request broke off, so there is nothing to answer.
-                return reply::give_up(out);
+                Some(End::Broken) => return reply::give_up(out),
+                Some(End::Refused) => {
+                    drop(ready);
+                    let reply = refused.take().unwrap_or_else(LocalReply::host_failure);
+                    return reply::send(out, &reply, head);
+                }
+                _ => {}
             }
             // An answer may come before all is sent.
             if turn.end(Some(&ready)) {
@@ -89,12 +107,16 @@ impl Sending {
                 answered();
                 let download = begin_answer(exchange, &answer, head, out);
                 let answer_trailers =
-                    |lines: &[Field<'_>]| reply::fields(exchange.response().trailers(lines)).ok();
-                carry_bodies((self.upload, &trailers), (download, &answer_trailers));
+                    |lines: &[Field<'_>]| reply::fields(exchange.borrow().response().trailers(lines)).ok();
+                let mut read = |slice: &[u8], is_last: bool| {
+                    exchange.borrow_mut().answer_body(slice, is_last).map_err(|AnswerFault| Refused)
+                };
+                let read = exchange.borrow().reads_answer().then_some(&mut read as &mut Judge<'_>);
+                carry_bodies((self.upload, &trailers, judge), (download, &answer_trailers, read));
             }
             Err(error) => {
                 log([format!("no answer from `{authority}`: {}", cause(&error))]);
-                reply::send_with(out, &LocalReply::upstream(why(&error)), exchange.response(), head);
+                reply::send_with(out, &LocalReply::upstream(why(&error)), exchange.borrow().response(), head);
             }
         }
     }
@@ -123,7 +145,7 @@ fn options() -> RequestOptions {
 
 /// Passes the head of an answer to the caller. Returns the transfer of its body, where it has one.
 fn begin_answer(
-    exchange: &Exchange,
+    cell: &RefCell<Exchange>,
     answer: &IncomingResponse,
     head: &OwnedHead,
     out: ResponseOutparam,
@@ -132,15 +154,28 @@ fn begin_answer(
     let mut lines = answer.headers().entries();
     let borrowed: Vec<Field<'_>> =
         lines.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
+    let fields = AnswerFields { status, fields: &borrowed };
+    let body = cell.borrow_mut().begin_answer(&fields);
+    let exchange = &*cell.borrow();
     if exchange.has_to_learn() {
-        exchange.answered(&AnswerFields { status, fields: &borrowed }, now(), &Forgetful);
+        exchange.answered(&fields, now(), &Forgetful);
+    }
+    if body == AnswerBody::Withheld {
+        reply::send(out, &exchange.withheld(), head);
+        return None;
     }
     if exchange.is_minting() {
         brokered::answer(exchange, answer, &borrowed, head, out);
         return None;
     }
-    let traits = Traits::of(borrowed.iter().copied());
-    let keeps: Vec<bool> = exchange.response().keeps(&borrowed).collect();
+    let mut traits = Traits::of(borrowed.iter().copied());
+    let is_edited = body == AnswerBody::Edited;
+    let is_length = |name: &[u8]| name.eq_ignore_ascii_case(b"content-length");
+    let keeps = exchange.response().keeps(&borrowed).zip(&borrowed);
+    let keeps: Vec<bool> = keeps.map(|(keeps, (name, _))| keeps && !(is_edited && is_length(name))).collect();
+    if is_edited {
+        traits = traits.without_length();
+    }
     let mut keeps = keeps.into_iter();
     lines.retain(|_| keeps.next() == Some(true));
     lines.extend(reply::copies(exchange.response().own()));
@@ -154,7 +189,7 @@ fn begin_answer(
     }
     ResponseOutparam::set(out, Ok(response));
     let (from, to) = ends?;
-    Some(Transfer::new(from, to, traits))
+    Some(Transfer::new(from, to, Vec::new(), traits))
 }
 
 type Ends = ((InputStream, IncomingBody), (OutputStream, OutgoingBody));
@@ -170,17 +205,19 @@ type Trailers<'t> = dyn Fn(&[Field<'_>]) -> Option<Fields> + 't;
 
 /// Carries the rest of both bodies, until the answer has ended or its caller has left.
 fn carry_bodies(
-    (mut upload, request_trailers): (Option<Transfer>, &Trailers<'_>),
-    (mut download, answer_trailers): (Option<Transfer>, &Trailers<'_>),
+    (mut upload, request_trailers, mut judge): (Option<Transfer>, &Trailers<'_>, Option<&mut Judge<'_>>),
+    (mut download, answer_trailers, mut read): (Option<Transfer>, &Trailers<'_>, Option<&mut Judge<'_>>),
 ) {
     let may_be_silent = download.as_ref().is_some_and(Transfer::may_be_silent);
     let mut timer = None;
     while download.is_some() {
         let mut turn = Turn::default();
-        if turn.advance(&mut upload, request_trailers) == Some(End::Broken) {
+        // An answer that has begun is cut off where its request is refused.
+        let end = turn.advance(&mut upload, request_trailers, judge.as_deref_mut());
+        if matches!(end, Some(End::Broken | End::Refused)) {
             return;
         }
-        turn.advance(&mut download, answer_trailers);
+        turn.advance(&mut download, answer_trailers, read.as_deref_mut());
         if may_be_silent && timer.is_none() && !turn.has_moved() {
             timer = Some(monotonic_clock::subscribe_duration(CALLER_CHECK_NS));
         }
@@ -188,6 +225,34 @@ fn carry_bodies(
             timer = None;
             // Dropping a transfer gives it up.
             download = download.filter(Transfer::is_wanted);
+        }
+    }
+}
+
+/// Judges a slice of the request's body. A refusal is logged and kept.
+fn judge_slice(
+    exchange: &RefCell<Exchange>,
+    refused: &Cell<Option<LocalReply>>,
+    fetch: &dyn Fn(Fetch),
+    slice: &[u8],
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, Refused> {
+    let Ok(mut exchange) = exchange.try_borrow_mut() else { return Err(Refused) };
+    let mut judged = exchange.request_body(slice, is_last, now(), &Forgetful);
+    let mut bytes = None;
+    loop {
+        match judged {
+            Ok(slice) => {
+                bytes = bytes.or(slice.bytes);
+                let Some(call) = slice.fetch else { return Ok(bytes) };
+                fetch(*call);
+                judged = exchange.resume_request(now(), &Forgetful);
+            }
+            Err(refusal) => {
+                log(refusal.observation.line);
+                refused.set(Some(refusal.reply));
+                return Err(Refused);
+            }
         }
     }
 }

@@ -102,14 +102,19 @@ impl Instance {
         out: ResponseOutparam,
     ) {
         log(decision.log_line(request.head));
-        let exchange = in_force.exchange(&mut decision);
+        let exchange = RefCell::new(in_force.exchange(&mut decision));
         match &decision.verdict {
             Verdict::Forward(rewrite) => {
                 let authority = rewrite.authority;
                 let is_reached = self.reached.lately(authority, request.now);
                 if let Ok(sending) = Sending::start(incoming, request.head, rewrite, is_reached) {
                     let answered = || self.reached.note(authority, request.now);
-                    return sending.carry(&exchange, authority, head, out, answered);
+                    let fetch = |fetch: Fetch| {
+                        self.fetch(fetch);
+                    };
+                    sending.carry(&exchange, authority, head, out, answered, &fetch);
+                    let observations = exchange.borrow_mut().end(now(), &Forgetful);
+                    return observe(observations);
                 }
             }
             // This host cannot let a request pass, so it accepts no policy in shadow mode.

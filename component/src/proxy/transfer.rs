@@ -5,7 +5,7 @@ use wasip2::http::types::{Fields, IncomingBody, OutgoingBody};
 use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, OutputStream};
 
-use super::pump::{End, Flow, Pump};
+use super::pump::{End, Flow, Judge, Pump};
 
 /// A body on its way. The pump is dropped first, since it holds streams of the two ends.
 pub(super) struct Transfer {
@@ -23,6 +23,11 @@ pub(super) struct Traits {
 }
 
 impl Traits {
+    /// Returns the traits of the same body where bytes may be taken out of it.
+    pub(super) fn without_length(self) -> Self {
+        Self { length: None, ..self }
+    }
+
     pub(super) fn of<'n>(lines: impl Iterator<Item = Field<'n>>) -> Self {
         let mut traits = Self::default();
         for (name, value) in lines {
@@ -39,9 +44,10 @@ impl Transfer {
     pub(super) fn new(
         (source, from): (InputStream, IncomingBody),
         (sink, to): (OutputStream, OutgoingBody),
+        begun: Vec<u8>,
         traits: Traits,
     ) -> Self {
-        Self { pump: Pump::new(source, sink, traits.length), from, to, traits }
+        Self { pump: Pump::new(source, sink, traits.length, begun), from, to, traits }
     }
 
     /// Returns whether the bytes that come are still wanted.
@@ -90,8 +96,9 @@ impl Turn {
         &mut self,
         transfer: &mut Option<Transfer>,
         passes: &dyn Fn(&[Field<'_>]) -> Option<Fields>,
+        judge: Option<&mut Judge<'_>>,
     ) -> Option<End> {
-        match transfer.as_mut()?.pump.step() {
+        match transfer.as_mut()?.pump.step(judge) {
             Flow::Moved => self.has_moved = true,
             Flow::Waits(until) => self.waits.push(until),
             Flow::Ended(end) => {

@@ -13,6 +13,7 @@ mod budget;
 mod completions;
 mod credential;
 mod policy;
+mod prices;
 mod render;
 mod serve;
 mod token;

@@ -30,14 +30,23 @@ enum Syntax {
 impl PolicyFile {
     /// Reads the file, or standard input for `-`.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let bytes = input::read(path, MAX_BYTES)?;
-        let syntax = Syntax::of(path, &bytes);
+        Ok(Self::of(path, &input::read(path, MAX_BYTES)?))
+    }
+
+    /// Takes the text that the file has, or is to have.
+    pub(crate) fn of(path: &Path, bytes: &[u8]) -> Self {
+        let syntax = Syntax::of(path, bytes);
         let name = if input::is_stdin(path) {
             input::name(path)
         } else {
             output::visible(&path.display().to_string())
         };
-        Ok(Self { name, bytes, syntax })
+        Self { name, bytes: bytes.to_owned(), syntax }
+    }
+
+    /// Tells whether the text is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.syntax, Syntax::Json)
     }
 
     /// Reads the policy with the engine's reader.

@@ -3,13 +3,15 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{budget, completions, credential, policy, render, serve, token, usage, user};
+use super::{budget, completions, credential, policy, prices, render, serve, token, usage, user};
 
 /// A subcommand.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
+    #[command(subcommand)]
+    Prices(prices::Command),
     #[command(subcommand)]
     Token(token::Command),
     #[command(subcommand)]
@@ -30,6 +32,7 @@ impl Command {
     pub(crate) fn run(self, program: fn() -> clap::Command) -> anyhow::Result<Exit> {
         match self {
             Self::Policy(command) => command.run(),
+            Self::Prices(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Budget(command) => command.run(),

@@ -14,6 +14,7 @@ mod policy_release;
 mod policy_schema;
 mod policy_signers;
 mod policy_test;
+mod prices;
 mod remote;
 mod server_errors;
 mod support;

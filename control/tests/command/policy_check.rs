@@ -27,7 +27,7 @@ const BROKEN_LINES: [&str; 10] = [
     "error at `tokens[0].providers`: expected at least one provider",
     "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
     "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `team`, `providers`, \
-     `status`, `expires_at`, `rate_limit`",
+     `status`, `expires_at`, `rate_limit`, `budget`",
     "error at `tokens[1].sha256`: expected a string: put it in quotes",
     "error at `tokens[1].label`: expected a string: put it in quotes",
     "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
@@ -415,4 +415,25 @@ fn whatever_a_data_plane_can_be_configured_with_is_checked() {
     assert_eq!(places(&bundle(&limited), &["--host", "component"]), ["initial.candidate.rate_limit"]);
     let missing = places(&bundle(&Value::Null), &["--with-env"]);
     assert!(!missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_time_zone_that_does_not_exist_is_an_error_with_its_place() {
+    let policy = |zone: &str| {
+        format!(
+            "version: keyswap/v1\ncredentials: {{openai: [{{env: K}}]}}\n\
+             registry: {{url: 'https://r', credential: {{env: R}}}}\n\
+             budgets: {{team: {{usd: 10, per: month, timezone: {zone}}}}}\n"
+        )
+    };
+    for zone in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Asia/Kathmandu"] {
+        let run = check("policy.yaml", policy(zone));
+        assert_eq!(run.code, 0, "{zone}: {}", run.all());
+    }
+    let run = check("policy.yaml", policy("Europe/Atlantis"));
+    assert_eq!(run.code, 3);
+    assert_eq!(
+        run.stdout,
+        "error at `budgets.team.timezone`: no such time zone: expected an IANA name such as `Europe/Berlin`\n"
+    );
 }

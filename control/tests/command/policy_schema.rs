@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::keyswap;
 
 /// The errors of the engine that the schema may miss, by kind.
-const LAXER: [(&str, &[&str]); 8] = [
+const LAXER: [(&str, &[&str]); 9] = [
     (
         "what names something else in the document",
         &[
@@ -23,6 +23,7 @@ const LAXER: [(&str, &[&str]); 8] = [
             "no person can be known",
             "no issuer verifies what this header holds",
             "there is no `registry` that keeps limits",
+            "there is no `registry` that keeps budgets",
             "`mint` opens endpoints whose answer is brokered",
             "`mint` is for proxy tokens",
             "has no endpoint that mints",
@@ -50,6 +51,7 @@ const LAXER: [(&str, &[&str]); 8] = [
             "`auth` names a header that stands in `headers`",
             "there is nothing to choose from",
             "another name here is of the same caller",
+            "two entries of `above`",
         ],
     ),
     (
@@ -60,6 +62,7 @@ const LAXER: [(&str, &[&str]); 8] = [
         "bounds of durations, and rates, which are arithmetic",
         &["expected a duration", "expected 1 to 1000000 requests"],
     ),
+    ("amounts of money, which are arithmetic", &["expected US dollars"]),
     ("dates that no calendar has", &["expected a time with an offset"]),
     ("public keys that are none", &["cannot be used: "]),
     (
@@ -113,9 +116,11 @@ fn whole() -> Value {
         "tokens": [{
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai", "keyswap-status"],
             "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
+            "budget": {"tokens": 1000, "per": "week", "timezone": "Europe/Berlin"},
         }],
         "principals": [
-            {"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"}},
+            {"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"},
+             "budget": {"usd": "2.50", "per": "day"}},
         ],
         "issuers": [
             {
@@ -167,6 +172,17 @@ fn whole() -> Value {
             "cache": {"positive": "60s", "negative": "10s"},
         },
         "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false, "store": "registry"},
+        "metering": {"ask_usage": false},
+        "prices": {"openai/gpt-5": {
+            "input": 1.25, "output": "10", "cached": 0.125, "cache_write": 1, "cache_write_1h": 2, "reasoning": 10,
+            "audio_input": 40, "audio_output": 80, "image_input": 10, "image_output": 40, "max_output": 128_000,
+            "above": [{"input_tokens": 272_000, "input": 2.5}], "flex": {"input": 0.5}, "batch": {"input": 0.5},
+            "priority": {"input": 2, "above": [{"input_tokens": 272_000, "output": "9"}]},
+        }},
+        "budgets": {
+            "token": {"usd": 10, "per": "month", "timezone": "UTC"}, "owner": {"tokens": 1000, "per": "hour"},
+            "team": {"usd": "0.5", "per": "week"}, "unpriced": "allow", "failure_mode_allow": true, "default_output": 100,
+        },
         "cors": {"allow_origins": ["https://app.example"]},
         "resource": {"url": "https://llm.example", "sign_in": "https://id.example/start"},
         "status": {"allow": ["loopback", "tokens"]},

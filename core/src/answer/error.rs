@@ -7,6 +7,7 @@ use std::fmt;
 use super::reason::Reason;
 use super::stage::Stage;
 use crate::base::UnixTime;
+use crate::body::BodyError;
 use crate::identity::Class;
 use crate::identity::jwt::{ClaimsError, JwtError};
 use crate::limit::Taken;
@@ -67,8 +68,24 @@ pub enum CheckError<'a> {
     MintingHost,
     /// The host cannot upgrade a connection to a WebSocket.
     Upgrade,
-    /// The token is restricted to models, and the model of a request is not read here.
-    ModelsRestricted,
+    /// The token may not use a model that the request names.
+    ModelNotAllowed,
+    /// The model that the request names is another provider's, which is not in the token's scope.
+    ModelOutOfScope,
+    /// The token is restricted to models, and the request names none where it is looked for.
+    ModelMissing,
+    /// The body is no strict JSON, or has a member twice, so that upstream may read it in another way.
+    BodyInvalid(BodyError),
+    /// The body is compressed or in a form in which no model can be found.
+    BodyUnreadable,
+    /// The model has no price, and a budget counts money.
+    Unpriced,
+    /// A budget of the caller cannot cover the request before this time.
+    BudgetSpent(UnixTime),
+    /// No slice of a budget is at hand, and the registry cannot lease one now.
+    BudgetUnavailable,
+    /// The body would have to be read, and the host does not hand it over.
+    BodyUnread,
     /// The token's budget is spent.
     RateLimited(Taken),
     /// No store can count the token's requests now.
@@ -104,14 +121,20 @@ impl CheckError<'_> {
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
-            Self::OutOfScope(_) => Reason::ProviderNotAllowed,
+            Self::OutOfScope(_) | Self::ModelOutOfScope => Reason::ProviderNotAllowed,
             Self::UniversalEndpoint | Self::Endpoint | Self::ClassClosed(_) | Self::KeyInQuery => {
                 Reason::EndpointNotAllowed
             }
             Self::ClassOutOfScope(_) | Self::OutOfSession => Reason::EndpointClassNotAllowed,
             Self::MintingCaller | Self::MintingHost => Reason::MintingNotAllowed,
             Self::Upgrade => Reason::UpgradeUnsupported,
-            Self::ModelsRestricted => Reason::ModelNotAllowed,
+            Self::ModelNotAllowed => Reason::ModelNotAllowed,
+            Self::ModelMissing => Reason::ModelMissing,
+            Self::Unpriced => Reason::ModelUnpriced,
+            Self::BudgetSpent(_) => Reason::BudgetExceeded,
+            Self::BudgetUnavailable => Reason::BudgetUnavailable,
+            Self::BodyInvalid(_) => Reason::BodyInvalid,
+            Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
             Self::RateLimited(_) => Reason::RateLimited,
             Self::LimitUnavailable => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
@@ -140,7 +163,12 @@ impl CheckError<'_> {
             | Self::OriginNotAllowed(_)
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
-            | Self::ModelsRestricted
+            | Self::ModelNotAllowed
+            | Self::ModelOutOfScope
+            | Self::ModelMissing
+            | Self::BodyInvalid(_)
+            | Self::BodyUnreadable
+            | Self::BodyUnread
             | Self::UniversalEndpoint
             | Self::Endpoint
             | Self::ClassClosed(_)
@@ -152,7 +180,11 @@ impl CheckError<'_> {
             Self::Unbound | Self::CredentialUnavailable(_) | Self::KeyInQuery | Self::MintingHost => {
                 Stage::Credential
             }
-            Self::RateLimited(_) | Self::LimitUnavailable => Stage::RateLimit,
+            Self::RateLimited(_)
+            | Self::LimitUnavailable
+            | Self::Unpriced
+            | Self::BudgetSpent(_)
+            | Self::BudgetUnavailable => Stage::RateLimit,
             Self::Host => Stage::Rewrite,
         }
     }
@@ -204,8 +236,22 @@ impl fmt::Display for CheckError<'_> {
             Self::ClassOutOfScope(class) => {
                 write!(f, "the endpoint is of the class `{class}`, which the token's scope does not open")
             }
-            Self::ModelsRestricted => {
-                f.write_str("the token is restricted to models, which are not checked here")
+            Self::ModelNotAllowed => f.write_str("the token is not for the model that the request names"),
+            Self::ModelOutOfScope => {
+                f.write_str("the model names a provider that the token is not for, or none that is known")
+            }
+            Self::ModelMissing => f.write_str(
+                "the token is restricted to models or providers, and the request names no model where it is looked for",
+            ),
+            Self::BodyInvalid(error) => error.fmt(f),
+            Self::Unpriced => f.write_str("the model has no price, and a budget counts money"),
+            Self::BudgetSpent(at) => write!(f, "a budget cannot cover the request before {at}"),
+            Self::BudgetUnavailable => f.write_str("no slice of a budget is at hand, and none can be leased"),
+            Self::BodyUnread => f.write_str(
+                "the token is restricted to models, and the program that embeds the engine hands over no bodies",
+            ),
+            Self::BodyUnreadable => {
+                f.write_str("the body is compressed, or in a form in which no model can be found")
             }
             Self::RateLimited(taken) => {
                 write!(f, "the token's limit of {} requests per {} s is spent", taken.limit, taken.window)

@@ -41,8 +41,20 @@ pub enum Reason {
     EndpointClassNotAllowed,
     /// The token is valid, but the credential that the endpoint mints cannot be brokered for this caller.
     MintingNotAllowed,
-    /// The token is restricted to models, which are not checked here.
+    /// The token is valid, but not for this model.
     ModelNotAllowed,
+    /// The token is restricted to models, and the request names none.
+    ModelMissing,
+    /// The body can be read in more than one way.
+    BodyInvalid,
+    /// The body must be read, and cannot.
+    BodyUnreadable,
+    /// A budget counts money, and the model has no price.
+    ModelUnpriced,
+    /// A budget is spent.
+    BudgetExceeded,
+    /// What is left of a budget is not known now.
+    BudgetUnavailable,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,
     /// The token's budget is spent for now.
@@ -69,7 +81,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 29] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -82,15 +94,21 @@ impl Reason {
         Self::OriginNotAllowed,
         Self::PrincipalUnknown,
         Self::ProviderNotAllowed,
-        Self::ModelNotAllowed,
-        Self::UpgradeUnsupported,
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
         Self::MintingNotAllowed,
+        Self::ModelNotAllowed,
+        Self::ModelMissing,
+        Self::BodyUnreadable,
+        Self::BodyInvalid,
+        Self::UpgradeUnsupported,
         Self::UpstreamCredentialUnbound,
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
+        Self::ModelUnpriced,
+        Self::BudgetExceeded,
+        Self::BudgetUnavailable,
         Self::PolicyUnavailable,
         Self::HostFailure,
     ];
@@ -110,6 +128,12 @@ impl Reason {
             Self::EndpointClassNotAllowed => "endpoint_class_not_allowed",
             Self::MintingNotAllowed => "minting_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelMissing => "model_missing",
+            Self::BodyInvalid => "body_invalid",
+            Self::BodyUnreadable => "body_unreadable",
+            Self::ModelUnpriced => "model_unpriced",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::BudgetUnavailable => "budget_unavailable",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
@@ -128,7 +152,12 @@ impl Reason {
     pub const fn status(self) -> u16 {
         match self {
             Self::MethodNotAllowed => 405,
-            Self::PathInvalid | Self::CredentialAmbiguous | Self::TokenMisplaced => 400,
+            Self::PathInvalid
+            | Self::CredentialAmbiguous
+            | Self::TokenMisplaced
+            | Self::ModelMissing
+            | Self::BodyInvalid => 400,
+            Self::BodyUnreadable => 415,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::PrincipalUnknown
             | Self::OriginNotAllowed
@@ -137,10 +166,12 @@ impl Reason {
             | Self::EndpointClassNotAllowed
             | Self::MintingNotAllowed
             | Self::ModelNotAllowed
+            | Self::ModelUnpriced
             | Self::UpstreamCredentialUnbound => 403,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::BudgetExceeded => 429,
             Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
+            | Self::BudgetUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
             | Self::UpstreamCredentialUnavailable
@@ -181,14 +212,29 @@ impl Reason {
                 "credential cannot be minted for you: send a proxy token, or ask your platform team to open the endpoint"
             }
             Self::ModelNotAllowed => {
-                "token not allowed for model: it is restricted to models, which are not checked here; ask your platform \
-                 team for a token without that restriction"
+                "token not allowed for model: ask your platform team to widen the token's models"
+            }
+            Self::ModelMissing => {
+                "no model: your token is for some models or providers only, so name one in `model`, at an endpoint that takes one"
+            }
+            Self::BodyInvalid => {
+                "invalid body: it must be one strict JSON text, with each member once, since your token is for some models only"
+            }
+            Self::BodyUnreadable => {
+                "body cannot be read: send JSON without `content-encoding`, since your token is for some models only"
             }
             Self::UpgradeUnsupported => {
                 "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"
             }
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
+            Self::ModelUnpriced => {
+                "model without a price: your budget counts money, so ask your platform team to add the model's price"
+            }
+            Self::BudgetExceeded => {
+                "budget spent: wait until it resets, ask for a smaller answer, or ask your platform team for a larger budget"
+            }
+            Self::BudgetUnavailable => "budget unavailable: try again",
             Self::PrincipalUnknown => "identity not known: ask your platform team to add you",
             Self::OriginNotAllowed => {
                 "page not allowed: your browser sent your identity along for a page that may not use it; ask your platform team to allow the page, or send a token"
@@ -212,6 +258,12 @@ impl Reason {
         match self {
             Self::MethodNotAllowed
             | Self::PathInvalid
+            | Self::ModelMissing
+            | Self::BodyInvalid
+            | Self::BodyUnreadable
+            | Self::ModelUnpriced
+            | Self::BudgetExceeded
+            | Self::BudgetUnavailable
             | Self::EndpointNotAllowed
             | Self::MintingNotAllowed
             | Self::UpgradeUnsupported

@@ -161,6 +161,16 @@ impl LocalReply {
 
     /// Returns the refusal for `reason`, with headers that belong to the request.
     pub(crate) fn refuse(reason: Reason, dialect: Dialect, own: Vec<ResponseHeader>) -> Self {
+        Self::refuse_saying(reason, None, dialect, own)
+    }
+
+    /// Returns the refusal with more words behind its message, which hold nothing of the request.
+    pub(crate) fn refuse_saying(
+        reason: Reason,
+        words: Option<&str>,
+        dialect: Dialect,
+        own: Vec<ResponseHeader>,
+    ) -> Self {
         let mut headers: Vec<ResponseHeader> = vec![
             ("content-type", "application/json".into()),
             // No cache may serve one caller's refusal to another.
@@ -177,11 +187,14 @@ impl LocalReply {
             | Reason::TokenStoreUnavailable
             | Reason::IssuerKeysUnavailable
             | Reason::UpstreamCredentialUnavailable
+            | Reason::BudgetUnavailable
             | Reason::RateLimitUnavailable => Some(("retry-after", "1".into())),
+            // No try before the reset succeeds: OpenAI's and Anthropic's SDKs heed this.
+            Reason::BudgetExceeded => Some(("x-should-retry", "false".into())),
             _ => None,
         });
         headers.extend(own);
-        Self { status: reason.status(), headers, body: body(reason, dialect) }
+        Self { status: reason.status(), headers, body: body(reason, words, dialect) }
     }
 }
 
@@ -190,20 +203,24 @@ const fn of_error(status: u16) -> u16 {
     if matches!(status, 400..=599) { status } else { 502 }
 }
 
-fn body(reason: Reason, dialect: Dialect) -> String {
+fn body(reason: Reason, words: Option<&str>, dialect: Dialect) -> String {
     let kind = ErrorKind::of(reason.status());
+    let message = match words {
+        None => Cow::Borrowed(reason.message()),
+        Some(words) => format!("{}; {words}", reason.message()).into(),
+    };
     match dialect {
         Dialect::OpenAi => {
-            json!({"error": {"message": reason.message(), "type": kind.openai, "param": null, "code": reason.code()}})
+            json!({"error": {"message": message, "type": kind.openai, "param": null, "code": reason.code()}})
         }
         Dialect::Anthropic => {
             // The SDKs offer `details.error_code` as a field of their exceptions.
             json!({"type": "error", "error": {
-                "type": kind.anthropic, "message": reason.message(), "details": {"error_code": reason.code()},
+                "type": kind.anthropic, "message": message, "details": {"error_code": reason.code()},
             }})
         }
         Dialect::Google => {
-            json!({"error": {"code": reason.status(), "message": reason.message(), "status": kind.google}})
+            json!({"error": {"code": reason.status(), "message": message, "status": kind.google}})
         }
     }
     .to_string()

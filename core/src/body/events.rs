@@ -2,6 +2,7 @@
 //!
 //! The data of an event is told as it comes, and never kept. A line may end in CR, LF or both, also across two slices.
 
+use super::bytes::line_length;
 use super::text::Text;
 
 /// The longest name of an event that is told, in bytes. A longer one is told as none.
@@ -76,7 +77,7 @@ impl Events {
         while let Some((first, behind)) = rest.split_first() {
             // The greatest part of a stream is data that holds no end of line.
             if self.state == State::Value(Field::Data) {
-                let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+                let length = line_length(rest);
                 if let Some((data, behind)) = rest.split_at_checked(length).filter(|_| length > 0) {
                     tell(Part::Data(data), self.name());
                     rest = behind;
@@ -89,7 +90,7 @@ impl Events {
     }
 
     fn take(&mut self, byte: u8, behind: usize, tell: &mut dyn FnMut(Part<'_>, Option<&str>)) {
-        if self.is_of_mark(byte) {
+        if self.is_of_mark(byte, tell) {
             return;
         }
         let is_second_half = std::mem::take(&mut self.is_behind_cr) && byte == b'\n';
@@ -154,15 +155,19 @@ impl Events {
         self.state = State::Line;
     }
 
-    /// Returns whether a byte is one of the mark in front of the stream.
-    fn is_of_mark(&mut self, byte: u8) -> bool {
-        let Some(count) = self.mark else { return false };
-        let is_next = MARK.get(usize::from(count)) == Some(&byte);
-        self.mark = is_next.then(|| count.saturating_add(1)).filter(|count| usize::from(*count) < MARK.len());
-        is_next
+    /// Returns whether a byte is one of the mark in front of the stream. The beginning of another character is no mark.
+    fn is_of_mark(&mut self, byte: u8, tell: &mut dyn FnMut(Part<'_>, Option<&str>)) -> bool {
+        let Some(count) = self.mark.take().map(usize::from) else { return false };
+        if MARK.get(count) == Some(&byte) {
+            self.mark =
+                u8::try_from(count.saturating_add(1)).ok().filter(|count| usize::from(*count) < MARK.len());
+            return true;
+        }
+        MARK.iter().take(count).for_each(|byte| self.in_line(*byte, tell));
+        false
     }
 
     fn name(&self) -> Option<&str> {
-        self.name.bytes().filter(|name| !name.is_empty()).and_then(|name| str::from_utf8(name).ok())
+        self.name.text()
     }
 }

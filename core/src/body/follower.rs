@@ -6,58 +6,15 @@
 //!
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
-use super::paths::{Matches, Paths, numbers};
+use super::bytes::plain_length;
+use super::grammar::{
+    Escape, Event, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, Word, is_space, unescape,
+};
+use super::paths::{Bits, Matches, Paths, Shape, numbers};
 use super::text::Text;
 
 /// The deepest nesting that is followed, in levels.
 pub const MAX_DEPTH: usize = 128;
-/// The longest string or number that is told, in bytes.
-pub const MAX_TEXT_BYTES: usize = 256;
-
-/// A scalar at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scalar<'t> {
-    /// A string, its escapes resolved.
-    Text(&'t str),
-    /// A number, as it is written.
-    Number(&'t str),
-    /// A string or a number of more than [`MAX_TEXT_BYTES`].
-    Long,
-    /// `true` or `false`.
-    Flag(bool),
-    /// `null`.
-    Null,
-}
-
-/// An event in a text. The numbers are those of the paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'t> {
-    /// The value at a path is this scalar.
-    Scalar(usize, Scalar<'t>),
-    /// The value at a path is an object or an array, which begins here.
-    Opens(usize),
-    /// A member on a path comes a second time in its object.
-    Again(usize),
-    /// The name of a member differs from one on a path by the case of letters only: some readers take it for that.
-    Alike(usize),
-    /// The byte at this place of the slice closes the text.
-    End(usize),
-}
-
-/// The error of a text that is not JSON, or that readers may understand in two ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonError {
-    /// A byte that cannot stand where it stands.
-    Unexpected,
-    /// Deeper than [`MAX_DEPTH`].
-    TooDeep,
-    /// The name of a member, or a string at a path, that is not UTF-8, or has half of a surrogate pair.
-    Encoding,
-    /// A byte behind the text that is not white space.
-    Trailing,
-    /// The text has broken off.
-    Incomplete,
-}
 
 /// A follower. After an error it tells nothing more.
 pub struct Follower {
@@ -66,82 +23,45 @@ pub struct Follower {
     objects: u128,
     depth: usize,
     matches: Matches,
+    /// The depth of the outermost array or object that is open and that no path leads into.
+    dull: usize,
     /// The paths that end at the value under way.
-    wanted: u64,
+    wanted: Bits,
     /// The string or number under way, as far as it is told.
     text: Text<MAX_TEXT_BYTES>,
+    /// Set where the bytes of the string or number under way are told.
+    is_told: bool,
+    in_pieces: bool,
     /// Set where the string under way has half of a surrogate pair.
     is_broken: bool,
-}
-
-/// The part of the grammar that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Before a value, or before the end of an array that has no element.
-    Value {
-        may_close: bool,
-    },
-    /// Before the name of a member, or before the end of an object that has no member.
-    Name {
-        may_close: bool,
-    },
-    Colon,
-    /// Behind a value in an array or an object.
-    Next,
-    String {
-        is_name: bool,
-        escape: Escape,
-    },
-    Number(Number),
-    /// In `true`, `false` or `null`: the scalar, and the bytes to come.
-    Word(Scalar<'static>, &'static [u8]),
-    /// Behind the text.
-    End,
-    Failed(JsonError),
-}
-
-/// The part of an escape that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escape {
-    None,
-    Backslash,
-    /// `\u` with so many of its four digits. A surrogate that came before is `high`.
-    Digits {
-        count: u8,
-        value: u16,
-        high: Option<u16>,
-    },
-    /// A high surrogate: `\u` has to follow.
-    High(u16),
-    HighBackslash(u16),
-}
-
-/// The part of a number that was read (RFC 8259 section 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
-    Minus,
-    Zero,
-    Integer,
-    Point,
-    Fraction,
-    E,
-    Sign,
-    Exponent,
 }
 
 impl Follower {
     /// Makes a follower of a text in which these paths are told.
     pub fn new(paths: Paths) -> Self {
-        let state = State::Value { may_close: false };
+        Self::of(Shape { paths, ..Shape::default() })
+    }
+
+    /// Makes a follower of a text of this shape.
+    pub fn of(shape: Shape) -> Self {
         Self {
-            state,
+            state: State::Value { may_close: false },
             objects: 0,
             depth: 0,
-            matches: Matches::new(paths),
+            matches: Matches::new(shape),
+            dull: usize::MAX,
             wanted: 0,
             text: Text::default(),
+            is_told: false,
+            in_pieces: shape.in_pieces,
             is_broken: false,
         }
+    }
+
+    /// Begins another text, in which the same paths are told.
+    pub fn restart(&mut self) {
+        self.matches.close(0);
+        (self.state, self.depth, self.dull) = (State::Value { may_close: false }, 0, usize::MAX);
     }
 
     /// Takes the next slice of the text, and tells its events in order.
@@ -149,15 +69,40 @@ impl Follower {
     /// # Errors
     /// The first fault of the text; the same again for each slice after it.
     pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        for (at, byte) in slice.iter().enumerate() {
+        let mut rest = slice;
+        while let Some((byte, behind)) = rest.split_first() {
+            // The greatest part of a text is within strings, numbers and space.
+            let run = self.run_length(rest);
+            if run > 0 {
+                let (run, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
+                self.keep(run, tell);
+                rest = behind;
+                continue;
+            }
+            let at = slice.len().saturating_sub(rest.len());
             if let Err(error) = self.take(*byte, at, tell) {
                 self.state = State::Failed(error);
                 return Err(error);
             }
+            rest = behind;
         }
         match self.state {
             State::Failed(error) => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    /// Takes the bytes that go on with a string, a number or white space. Returns how many those are.
+    fn run_length(&mut self, rest: &[u8]) -> usize {
+        match &mut self.state {
+            State::String { escape: Escape::None, .. } => plain_length(rest),
+            State::Number(number) => {
+                rest.iter().map_while(|byte| number.with(*byte).map(|with| *number = with)).count()
+            }
+            State::Value { .. } | State::Name { .. } => {
+                rest.iter().take_while(|byte| is_space(**byte)).count()
+            }
+            _ => 0,
         }
     }
 
@@ -183,45 +128,47 @@ impl Follower {
         self.depth
     }
 
+    /// Returns whether the last byte was in a string, a number or a word that goes on.
+    pub(super) fn is_in_scalar(&self) -> bool {
+        matches!(self.state, State::String { is_name: false, .. } | State::Number(_) | State::Word(..))
+    }
+
     fn take(&mut self, byte: u8, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         match self.state {
             State::String { is_name, escape } => self.in_string(byte, at, is_name, escape, tell),
-            State::Number(number) => match number.with(byte) {
-                Some(number) => {
-                    self.push(byte);
-                    self.state = State::Number(number);
-                    Ok(())
+            State::Number(number) => {
+                self.end_number(number, tell)?;
+                self.take(byte, at, tell)
+            }
+            State::Word(word, count) => {
+                let left = word.text().get(usize::from(count)..).unwrap_or_default();
+                match left {
+                    [next] if *next == byte => {
+                        self.tell(word.scalar(), tell);
+                        self.after_value(at, tell);
+                    }
+                    [next, ..] if *next == byte => self.state = State::Word(word, count.saturating_add(1)),
+                    _ => return Err(JsonError::Unexpected),
                 }
-                None => {
-                    self.end_number(number, tell)?;
-                    self.take(byte, at, tell)
-                }
-            },
-            State::Word(scalar, rest) => match rest {
-                [next] if *next == byte => {
-                    self.tell(scalar, tell);
-                    self.after_value(at, tell);
-                    Ok(())
-                }
-                [next, rest @ ..] if *next == byte => {
-                    self.state = State::Word(scalar, rest);
-                    Ok(())
-                }
-                _ => Err(JsonError::Unexpected),
-            },
+                Ok(())
+            }
             State::Failed(error) => Err(error),
-            _ if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') => Ok(()),
+            _ if is_space(byte) => Ok(()),
             State::End => Err(JsonError::Trailing),
-            State::Value { may_close } => match byte {
-                b']' if may_close => self.close(at, tell),
-                _ => self.begin_value(byte, tell),
-            },
+            State::Value { may_close: true } if byte == b']' => {
+                self.close(at, tell);
+                Ok(())
+            }
+            State::Value { .. } => self.begin_value(byte, tell),
             State::Name { may_close } => match byte {
                 b'"' => {
                     self.begin_text(true);
                     Ok(())
                 }
-                b'}' if may_close => self.close(at, tell),
+                b'}' if may_close => {
+                    self.close(at, tell);
+                    Ok(())
+                }
                 _ => Err(JsonError::Unexpected),
             },
             State::Colon if byte == b':' => {
@@ -237,10 +184,12 @@ impl Follower {
         match (byte, self.is_in_object()) {
             (b',', true) => self.state = State::Name { may_close: false },
             (b',', false) => {
-                self.matches.element(self.level());
+                if !self.is_dull() {
+                    self.matches.element(self.level());
+                }
                 self.state = State::Value { may_close: false };
             }
-            (b'}', true) | (b']', false) => return self.close(at, tell),
+            (b'}', true) | (b']', false) => self.close(at, tell),
             _ => return Err(JsonError::Unexpected),
         }
         Ok(())
@@ -248,23 +197,19 @@ impl Follower {
 
     /// Begins a value. Where it stands was noted before: by the name of the member, or by the comma.
     fn begin_value(&mut self, byte: u8, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        self.wanted = self.matches.ends(self.depth);
+        self.wanted = if self.is_dull() { 0 } else { self.matches.ends(self.depth) };
         match byte {
             b'{' | b'[' => return self.open(byte == b'{', tell),
             b'"' => self.begin_text(false),
-            b'-' | b'0'..=b'9' => {
+            b't' => self.state = State::Word(Word::True, 1),
+            b'f' => self.state = State::Word(Word::False, 1),
+            b'n' => self.state = State::Word(Word::Null, 1),
+            _ => {
+                let number = Number::beginning(byte).ok_or(JsonError::Unexpected)?;
                 self.begin_text(false);
-                self.push(byte);
-                self.state = State::Number(match byte {
-                    b'-' => Number::Minus,
-                    b'0' => Number::Zero,
-                    _ => Number::Integer,
-                });
+                self.text.push(byte);
+                self.state = State::Number(number);
             }
-            b't' => self.state = State::Word(Scalar::Flag(true), b"rue"),
-            b'f' => self.state = State::Word(Scalar::Flag(false), b"alse"),
-            b'n' => self.state = State::Word(Scalar::Null, b"ull"),
-            _ => return Err(JsonError::Unexpected),
         }
         Ok(())
     }
@@ -273,11 +218,15 @@ impl Follower {
         if self.depth >= MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        numbers(self.wanted).for_each(|path| tell(Event::Opens(path)));
-        self.matches.open(self.depth);
         self.objects = (self.objects << 1) | u128::from(is_object);
-        if !is_object {
-            self.matches.element(self.depth);
+        if !self.is_dull() {
+            numbers(self.wanted).for_each(|path| tell(Event::Opens(path)));
+            self.matches.open(self.depth, self.wanted);
+            if !self.matches.lead_below(self.depth) {
+                self.dull = self.depth.saturating_add(1);
+            } else if !is_object {
+                self.matches.element(self.depth);
+            }
         }
         self.depth = self.depth.saturating_add(1);
         self.state =
@@ -285,14 +234,22 @@ impl Follower {
         Ok(())
     }
 
-    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
+    fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
+        let is_empty =
+            matches!(self.state, State::Name { may_close: true } | State::Value { may_close: true });
         self.objects >>= 1;
         self.depth = self.depth.saturating_sub(1);
+        if self.depth < self.dull {
+            self.dull = usize::MAX;
+            numbers(self.matches.ends(self.depth))
+                .for_each(|path| tell(Event::Closes { path, at, is_empty }));
+            self.matches.close(self.depth);
+        }
         self.after_value(at, tell);
-        Ok(())
     }
 
     fn after_value(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
+        self.is_told = false;
         self.state = if self.depth == 0 { State::End } else { State::Next };
         if self.depth == 0 {
             tell(Event::End(at));
@@ -307,11 +264,8 @@ impl Follower {
     fn begin_text(&mut self, is_name: bool) {
         self.text.clear();
         self.is_broken = false;
+        self.is_told = if is_name { !self.is_dull() } else { self.wanted != 0 };
         self.state = State::String { is_name, escape: Escape::None };
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.text.push(byte);
     }
 
     fn end_number(&mut self, number: Number, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
@@ -325,6 +279,7 @@ impl Follower {
             };
             self.tell(scalar, tell);
         }
+        self.is_told = false;
         self.state = if self.depth == 0 { State::End } else { State::Next };
         Ok(())
     }
@@ -342,25 +297,22 @@ impl Follower {
             (Escape::None, b'\\') => Escape::Backslash,
             (Escape::None, 0..=0x1f) => return Err(JsonError::Unexpected),
             (Escape::None, _) => {
-                self.push_told(is_name, &[byte]);
+                self.keep(&[byte], tell);
                 Escape::None
             }
             (Escape::Backslash, b'u') => Escape::Digits { count: 0, value: 0, high: None },
             (Escape::Backslash, _) => {
                 let byte = unescape(byte).ok_or(JsonError::Unexpected)?;
-                self.push_told(is_name, &[byte]);
+                self.keep(&[byte], tell);
                 Escape::None
             }
             (Escape::High(high), b'\\') => Escape::HighBackslash(high),
             (Escape::HighBackslash(high), b'u') => Escape::Digits { count: 0, value: 0, high: Some(high) },
             // A high surrogate alone.
-            (Escape::High(_), _) => {
+            (Escape::High(_) | Escape::HighBackslash(_), _) => {
                 self.is_broken = true;
-                return self.in_string(byte, at, is_name, Escape::None, tell);
-            }
-            (Escape::HighBackslash(_), _) => {
-                self.is_broken = true;
-                return self.in_string(byte, at, is_name, Escape::Backslash, tell);
+                let before = if escape.is_backslash() { Escape::Backslash } else { Escape::None };
+                return self.in_string(byte, at, is_name, before, tell);
             }
             (Escape::Digits { count, value, high }, _) => {
                 let digit = char::from(byte).to_digit(16).ok_or(JsonError::Unexpected)?;
@@ -368,7 +320,12 @@ impl Follower {
                 if count < 3 {
                     Escape::Digits { count: count.saturating_add(1), value, high }
                 } else {
-                    self.unit(is_name, high, value)
+                    let (escape, character) = Escape::behind(high, value);
+                    match character {
+                        Some(character) => self.keep(character.encode_utf8(&mut [0; 4]).as_bytes(), tell),
+                        None => self.is_broken |= high.is_some() || escape == Escape::None,
+                    }
+                    escape
                 }
             }
         };
@@ -376,31 +333,15 @@ impl Follower {
         Ok(())
     }
 
-    /// Takes a UTF-16 code unit of an escape.
-    fn unit(&mut self, is_name: bool, high: Option<u16>, unit: u16) -> Escape {
-        let units = [high.unwrap_or(unit), unit];
-        let units = if high.is_some() { &units[..] } else { units.get(1..).unwrap_or_default() };
-        match char::decode_utf16(units.iter().copied()).next() {
-            Some(Ok(character)) => {
-                self.push_told(is_name, character.encode_utf8(&mut [0; 4]).as_bytes());
-                Escape::None
-            }
-            _ if (0xd800..0xdc00).contains(&unit) => {
-                // Behind a high surrogate another one: the first was alone.
-                self.is_broken |= high.is_some();
-                Escape::High(unit)
-            }
-            _ => {
-                self.is_broken = true;
-                Escape::None
-            }
+    /// Keeps bytes of a name, string or number that is told, or tells them at once.
+    fn keep(&mut self, bytes: &[u8], tell: &mut dyn FnMut(Event<'_>)) {
+        if !self.is_told {
+            return;
         }
-    }
-
-    /// Keeps bytes of a string that is a name or stands at a path.
-    fn push_told(&mut self, is_name: bool, bytes: &[u8]) {
-        if is_name || self.wanted != 0 {
-            bytes.iter().for_each(|byte| self.text.push(*byte));
+        if self.in_pieces && matches!(self.state, State::String { is_name: false, .. }) {
+            numbers(self.wanted).for_each(|path| tell(Event::Piece(path, bytes)));
+        } else {
+            self.text.extend(bytes);
         }
     }
 
@@ -411,17 +352,19 @@ impl Follower {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), JsonError> {
         if is_name {
-            // No path has a name that long, nor an empty one.
-            let level = self.level();
-            self.told_text()?;
-            let found = self.matches.member(level, self.text.bytes().unwrap_or_default());
-            numbers(found.again).for_each(|path| tell(Event::Again(path)));
-            numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
-            self.state = State::Colon;
+            if self.is_told {
+                self.told_text()?;
+                // No path has a name that long, nor an empty one.
+                let name = self.text.bytes().unwrap_or_default();
+                let found = self.matches.member(self.depth.saturating_sub(1), name);
+                numbers(found.again).for_each(|path| tell(Event::Again(path)));
+                numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
+            }
+            (self.state, self.is_told) = (State::Colon, false);
             return Ok(());
         }
         if self.wanted != 0 {
-            let scalar = match self.told_text()? {
+            let scalar = match self.told_text()?.filter(|_| !self.in_pieces) {
                 Some(text) => Scalar::Text(text),
                 None => Scalar::Long,
             };
@@ -439,45 +382,16 @@ impl Follower {
         self.text.bytes().map(|bytes| str::from_utf8(bytes).map_err(|_| JsonError::Encoding)).transpose()
     }
 
-    /// Returns the level of the array or object under way.
     fn level(&self) -> usize {
         self.depth.saturating_sub(1)
+    }
+
+    /// Returns whether no path leads into the array or object under way.
+    fn is_dull(&self) -> bool {
+        self.depth >= self.dull
     }
 
     fn is_in_object(&self) -> bool {
         self.objects & 1 == 1
     }
-}
-
-impl Number {
-    /// Returns the part with one more byte; `None` for a byte that is behind the number.
-    fn with(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (Self::Minus, b'0') => Some(Self::Zero),
-            (Self::Minus, b'1'..=b'9') | (Self::Integer, b'0'..=b'9') => Some(Self::Integer),
-            (Self::Zero | Self::Integer, b'.') => Some(Self::Point),
-            (Self::Point | Self::Fraction, b'0'..=b'9') => Some(Self::Fraction),
-            (Self::Zero | Self::Integer | Self::Fraction, b'e' | b'E') => Some(Self::E),
-            (Self::E, b'+' | b'-') => Some(Self::Sign),
-            (Self::E | Self::Sign | Self::Exponent, b'0'..=b'9') => Some(Self::Exponent),
-            _ => None,
-        }
-    }
-
-    fn is_whole(self) -> bool {
-        matches!(self, Self::Zero | Self::Integer | Self::Fraction | Self::Exponent)
-    }
-}
-
-/// Returns the byte of an escape with one letter.
-fn unescape(letter: u8) -> Option<u8> {
-    Some(match letter {
-        b'"' | b'\\' | b'/' => letter,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        _ => return None,
-    })
 }

@@ -1,6 +1,6 @@
 //! Paths of members in a JSON text, and the paths that the place under way may still lead to.
 
-/// The most paths of one follower.
+/// The most paths of one follower, and the most of its fields.
 pub const MAX_PATHS: usize = 64;
 /// The most segments of a path.
 pub const MAX_SEGMENTS: usize = 6;
@@ -9,74 +9,179 @@ pub const MAX_SEGMENTS: usize = 6;
 /// of at most [`MAX_SEGMENTS`].
 pub type Paths = &'static [&'static [&'static str]];
 
-/// For each level of nesting, the paths whose first segments are the members on the way to it, as bits.
+/// The paths that a follower tells. Objects of one kind may stand in several places: their members have paths of their
+/// own, the fields, which begin at the place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// The paths from the top of the text.
+    pub paths: Paths,
+    /// The number of paths, from the first on, that lead to a place. No place lies in another.
+    pub places: usize,
+    /// The paths from a place. The first is told as number [`MAX_PATHS`].
+    pub fields: Paths,
+    /// Set where strings at a path are told in pieces of any length.
+    pub in_pieces: bool,
+}
+
+/// The paths that the place under way may lead to.
 #[derive(Clone, Copy)]
 pub(super) struct Matches {
+    paths: Layer,
+    fields: Layer,
+    places: u64,
+    /// The level of the place under way.
+    place: Option<usize>,
+}
+
+/// For each level of nesting, the paths whose first segments are the members on the way to it, as bits.
+#[derive(Clone, Copy)]
+struct Layer {
     paths: Paths,
-    /// The paths that the value of this level may lie on. The first level is the text itself.
+    /// The paths by the hash of their first segment: nearly all paths begin at the first level.
+    by_hash: [u64; HASHES],
+    /// The paths that the value of this level may lie on. The first level is the beginning of the paths.
     levels: [u64; MAX_SEGMENTS + 1],
     /// The paths whose member of this level came already in the object under way.
     seen: [u64; MAX_SEGMENTS + 1],
 }
 
-/// The paths of a member, as bits.
+/// The segment of every element of an array.
+const ELEMENT: &str = "*";
+/// The number of hashes that a name may have.
+const HASHES: usize = 16;
+
+/// Paths as bits: those from the top in the lower half, the fields in the upper.
+pub(super) type Bits = u128;
+
+/// The paths of a member.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The paths that go through the member.
-    pub(super) through: u64,
-    /// Those among them whose member came already in this object.
-    pub(super) again: u64,
+    /// The paths that go through the member, and whose member came already in this object.
+    pub(super) again: Bits,
     /// The paths whose segment differs by the case of letters only.
-    pub(super) alike: u64,
+    pub(super) alike: Bits,
 }
 
 impl Matches {
-    pub(super) fn new(paths: Paths) -> Self {
-        let mut levels = [0; MAX_SEGMENTS + 1];
-        if let Some(top) = levels.first_mut() {
-            *top = (0..paths.len().min(MAX_PATHS)).fold(0, |bits, path| bits | bit(path));
+    pub(super) fn new(shape: Shape) -> Self {
+        let places = shape.places.min(shape.paths.len());
+        Self {
+            paths: Layer::new(shape.paths),
+            fields: Layer::new(shape.fields),
+            places: (0..places).fold(0, |bits, path| bits | bit(path)),
+            place: None,
         }
-        Self { paths, levels, seen: [0; MAX_SEGMENTS + 1] }
     }
 
-    /// Returns the paths that lie on the value of a level.
-    pub(super) fn at(&self, level: usize) -> u64 {
-        self.levels.get(level).copied().unwrap_or(0)
+    /// Returns whether a path may go through a member of the object at a level.
+    pub(super) fn lead_below(&self, level: usize) -> bool {
+        self.paths.at(level) != 0 || self.in_place(level).is_some_and(|level| self.fields.at(level) != 0)
     }
 
     /// Returns the paths that end at the value of a level.
-    pub(super) fn ends(&self, level: usize) -> u64 {
-        self.select(self.at(level), |segments| segments.len() == level)
+    pub(super) fn ends(&self, level: usize) -> Bits {
+        let fields = self.in_place(level).map_or(0, |level| self.fields.ends(level));
+        both(self.paths.ends(level), fields)
     }
 
-    /// Begins an object or an array at a level.
-    pub(super) fn open(&mut self, level: usize) {
-        if let Some(seen) = self.seen.get_mut(level) {
-            *seen = 0;
+    /// Begins an object or an array at a level, where these paths end.
+    pub(super) fn open(&mut self, level: usize, ends: Bits) {
+        self.paths.open(level);
+        if self.place.is_none() && ends & both(self.places, 0) != 0 {
+            self.place = Some(level);
+        }
+        if let Some(level) = self.in_place(level) {
+            self.fields.open(level);
+        }
+    }
+
+    /// Ends the object or array at a level.
+    pub(super) fn close(&mut self, level: usize) {
+        if self.place == Some(level) {
+            self.place = None;
         }
     }
 
     /// Takes the name of a member of the object at a level. The value of the member is one level deeper.
     pub(super) fn member(&mut self, level: usize, name: &[u8]) -> Found {
-        let on_the_way = self.at(level);
-        let is = |segments: &[&str], is_it: &dyn Fn(&[u8]) -> bool| {
-            segments.get(level).is_some_and(|segment| is_it(segment.as_bytes()))
-        };
-        let through = self.select(on_the_way, |segments| is(segments, &|segment| segment == name));
-        let alike = self.select(on_the_way, |segments| {
-            is(segments, &|segment| segment != name && segment.eq_ignore_ascii_case(name))
-        });
+        let (again, alike) = self.paths.member(level, name);
+        let in_fields = self.in_place(level).map(|level| self.fields.member(level, name));
+        let (fields_again, fields_alike) = in_fields.unwrap_or_default();
+        Found { again: both(again, fields_again), alike: both(alike, fields_alike) }
+    }
+
+    /// Takes an element of the array at a level.
+    pub(super) fn element(&mut self, level: usize) {
+        self.paths.element(level);
+        if let Some(level) = self.in_place(level) {
+            self.fields.element(level);
+        }
+    }
+
+    /// Returns the level within the place under way.
+    fn in_place(&self, level: usize) -> Option<usize> {
+        level.checked_sub(self.place?)
+    }
+}
+
+impl Layer {
+    fn new(paths: Paths) -> Self {
+        let (mut by_hash, mut levels) = ([0; HASHES], [0; MAX_SEGMENTS + 1]);
+        for (segments, path) in paths.iter().take(MAX_PATHS).zip(0u32..) {
+            let bit = 1u64.wrapping_shl(path);
+            if let Some(top) = levels.first_mut() {
+                *top |= bit;
+            }
+            let first = segments.first().map_or(0, |segment| hash(segment.as_bytes()));
+            if let Some(same) = by_hash.get_mut(first) {
+                *same |= bit;
+            }
+        }
+        Self { paths, by_hash, levels, seen: [0; MAX_SEGMENTS + 1] }
+    }
+
+    /// Returns the paths that lie on the value of a level.
+    fn at(&self, level: usize) -> u64 {
+        self.levels.get(level).copied().unwrap_or(0)
+    }
+
+    fn ends(&self, level: usize) -> u64 {
+        self.select(self.at(level), |segments| segments.len() == level)
+    }
+
+    fn open(&mut self, level: usize) {
+        if let Some(seen) = self.seen.get_mut(level) {
+            *seen = 0;
+        }
+    }
+
+    /// Returns the paths whose member comes again, and those of which it differs by case only.
+    fn member(&mut self, level: usize, name: &[u8]) -> (u64, u64) {
+        let mut on_the_way = self.at(level);
+        if level == 0 {
+            on_the_way &= self.by_hash.get(hash(name)).copied().unwrap_or(0);
+        }
+        let (mut through, mut alike) = (0, 0);
+        // Nearly every member of nearly every text lies on no path.
+        while on_the_way != 0 {
+            let lowest = on_the_way & on_the_way.wrapping_neg();
+            match self.segment(on_the_way, level) {
+                Some(segment) if segment == name => through |= lowest,
+                Some(segment) if segment.eq_ignore_ascii_case(name) => alike |= lowest,
+                _ => {}
+            }
+            on_the_way &= !lowest;
+        }
         let seen = self.seen.get(level).copied().unwrap_or(0);
         if let Some(seen) = self.seen.get_mut(level) {
             *seen |= through;
         }
         self.enter(level, through);
-        Found { through, again: through & seen, alike }
+        (through & seen, alike)
     }
 
-    /// Takes an element of the array at a level.
-    pub(super) fn element(&mut self, level: usize) {
-        let through = self.select(self.at(level), |segments| segments.get(level) == Some(&"*"));
+    fn element(&mut self, level: usize) {
+        let through = self.select(self.at(level), |segments| segments.get(level) == Some(&ELEMENT));
         self.enter(level, through);
     }
 
@@ -86,25 +191,48 @@ impl Matches {
         }
     }
 
+    /// Returns the name that the lowest of these paths has at a level.
+    fn segment(&self, paths: u64, level: usize) -> Option<&'static [u8]> {
+        let path = usize::try_from(paths.trailing_zeros()).ok()?;
+        self.paths
+            .get(path)?
+            .get(level)
+            .filter(|segment| **segment != ELEMENT)
+            .map(|segment| segment.as_bytes())
+    }
+
     /// Returns the paths among `bits` that have a property.
-    fn select(&self, bits: u64, has_it: impl Fn(&[&str]) -> bool) -> u64 {
-        // Nearly every member of nearly every text lies on no path.
-        if bits == 0 {
-            return 0;
+    fn select(&self, mut bits: u64, has_it: impl Fn(&[&str]) -> bool) -> u64 {
+        let mut selected = 0;
+        while bits != 0 {
+            let lowest = bits & bits.wrapping_neg();
+            let path = usize::try_from(bits.trailing_zeros()).unwrap_or(usize::MAX);
+            if self.paths.get(path).is_some_and(|segments| has_it(segments)) {
+                selected |= lowest;
+            }
+            bits &= !lowest;
         }
-        let paths = self.paths.iter().take(MAX_PATHS).enumerate();
-        let selected = paths.filter(|(path, segments)| bits & bit(*path) != 0 && has_it(segments));
-        selected.fold(0, |bits, (path, _)| bits | bit(path))
+        selected
     }
 }
 
+/// Returns the hash of a name, the same for letters of both cases.
+fn hash(name: &[u8]) -> usize {
+    let first = name.first().map_or(0, |byte| byte | 0x20);
+    usize::from(first).wrapping_mul(3).wrapping_add(name.len()) & (HASHES - 1)
+}
+
 /// Returns the numbers of the paths in a set.
-pub(super) fn numbers(mut bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn numbers(mut bits: Bits) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let lowest = usize::try_from(bits.trailing_zeros()).ok().filter(|it| *it < MAX_PATHS)?;
+        let lowest = usize::try_from(bits.trailing_zeros()).ok().filter(|_| bits != 0)?;
         bits &= bits.wrapping_sub(1);
         Some(lowest)
     })
+}
+
+fn both(paths: u64, fields: u64) -> Bits {
+    Bits::from(paths) | (Bits::from(fields) << MAX_PATHS)
 }
 
 fn bit(path: usize) -> u64 {

@@ -28,8 +28,24 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let end = self.length.saturating_add(bytes.len());
+        match self.bytes.get_mut(self.length..end) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.length = end;
+            }
+            None => self.is_long = true,
+        }
+    }
+
     /// Returns the bytes; `None` where there were more than fit.
     pub(super) fn bytes(&self) -> Option<&[u8]> {
         self.bytes.get(..self.length).filter(|_| !self.is_long)
+    }
+
+    /// Returns the text; `None` where it is empty, longer than fits, or not UTF-8.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.bytes().filter(|bytes| !bytes.is_empty()).and_then(|bytes| str::from_utf8(bytes).ok())
     }
 }

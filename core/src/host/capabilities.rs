@@ -16,6 +16,10 @@ pub struct Capabilities {
     pub passes: bool,
     /// Set where the host can hold an answer back, and give the caller another body in its place.
     pub replaces_answers: bool,
+    /// Set where the host hands over the bodies of requests, and can refuse a request while its body passes.
+    pub reads_requests: bool,
+    /// Set where the host hands over the bodies of answers, and passes on what comes back.
+    pub edits_answers: bool,
     /// Set where the host calls `Worker::due` about once a second, also while no request comes.
     pub ticks: bool,
     /// Set where the host can end an exchange that has begun.
@@ -30,6 +34,8 @@ impl Capabilities {
         upgrades: true,
         passes: true,
         replaces_answers: true,
+        reads_requests: true,
+        edits_answers: true,
         ticks: true,
         ends_exchanges: true,
     };
@@ -44,6 +50,8 @@ impl Capabilities {
         upgrades: false,
         passes: false,
         replaces_answers: true,
+        reads_requests: true,
+        edits_answers: true,
         ticks: false,
         ends_exchanges: false,
     };

@@ -69,11 +69,23 @@ pub(crate) enum SlotKind {
     Turn,
     /// The newest policy that was taken, see `services::bundle`.
     Bundle,
+    /// Slices of budgets, see `limit`.
+    Slice,
+    /// The numbers of reports, see `services::registry`.
+    Report,
 }
 
 impl SlotKind {
-    const ALL: [Self; 6] =
-        [Self::Record, Self::Limit, Self::Cooldown, Self::Rollout, Self::Turn, Self::Bundle];
+    const ALL: [Self; 8] = [
+        Self::Record,
+        Self::Limit,
+        Self::Cooldown,
+        Self::Rollout,
+        Self::Turn,
+        Self::Bundle,
+        Self::Slice,
+        Self::Report,
+    ];
 
     /// Returns the number of slots, which is a power of two.
     const fn slots(self) -> u16 {
@@ -81,7 +93,8 @@ impl SlotKind {
             Self::Record => 8192,
             Self::Limit => 4096,
             Self::Cooldown => 256,
-            Self::Rollout | Self::Turn | Self::Bundle => 16,
+            Self::Slice => 1024,
+            Self::Rollout | Self::Turn | Self::Bundle | Self::Report => 16,
         }
     }
 
@@ -93,6 +106,8 @@ impl SlotKind {
             Self::Rollout => "rollout",
             Self::Turn => "turn",
             Self::Bundle => "bundle",
+            Self::Slice => "slice",
+            Self::Report => "report",
         }
     }
 

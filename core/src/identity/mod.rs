@@ -1,12 +1,15 @@
 //! Callers: records of tokens and people, and identity JWTs.
 
 pub mod jwt;
+mod models;
 mod person;
 mod principal;
 mod record;
 mod scope;
 mod table;
 
+pub(crate) use self::models::Spellings;
+pub use self::models::{GROUP, ModelGroups, Models};
 pub(crate) use self::person::person_digest;
 pub use self::principal::Principal;
 pub use self::record::{CallerKind, CallerRecord, TokenStatus};

@@ -3,6 +3,7 @@
 //! The digest of what the caller sent is looked up; the token itself is never stored or compared, so its bytes
 //! tell nothing through timing.
 
+use super::models::Models;
 use super::scope::Scope;
 use crate::base::{Digest, UnixTime};
 use crate::limit::RateLimit;
@@ -44,8 +45,8 @@ pub struct CallerRecord {
     pub status: TokenStatus,
     /// The providers in scope, with the classes of their endpoints.
     pub scope: Scope,
-    /// The models in scope; `*` is all.
-    pub models: Vec<String>,
+    /// The models in scope.
+    pub models: Models,
     /// The moment from which the token is refused; `None` for a token that never expires.
     pub expires_at: Option<UnixTime>,
     /// The rate limit in place of the policy's.
@@ -53,16 +54,6 @@ pub struct CallerRecord {
 }
 
 impl CallerRecord {
-    /// Returns the models of a token that is not restricted to models.
-    pub(crate) fn all_models() -> Vec<String> {
-        vec!["*".to_owned()]
-    }
-
-    /// Returns whether the token is restricted to some models.
-    pub(crate) fn restricts_models(&self) -> bool {
-        !self.models.iter().any(|model| model == "*")
-    }
-
     /// Returns a stable name for the token: the first 16 hexadecimal digits of its digest. The name cannot be used as a
     /// token.
     pub fn id(&self) -> String {

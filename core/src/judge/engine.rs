@@ -9,21 +9,23 @@
 
 use std::rc::Rc;
 
-use super::admit::{Grant, RequestTraits, Scoped, UpstreamKeys, count};
+use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
+use super::body::{ListJudge, Meter, MeterRules, RequestJudge};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{
-    Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_status_query, status_reply,
+    Decision, Observation, Pending, RolloutFacts, StatusSources, Verdict, is_local, is_status_query,
+    status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
-use crate::identity::Principal;
+use crate::identity::{CallerRecord, Principal};
 use crate::limit::LimitStore;
 use crate::policy::{Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route};
-use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::request::{Credential, RequestHead, Slot, credential, request_id};
 use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
@@ -35,9 +37,19 @@ pub(crate) struct Engine {
     pub(super) keys: UpstreamKeys,
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
+    pub(super) names: Rc<ModelNames>,
+    meter_rules: Option<Rc<MeterRules>>,
     limit_store: LimitStore,
     broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
+}
+
+/// What is to be done with the body of a request, and with its answer's.
+struct Body {
+    judge: Option<RequestJudge>,
+    meter: Option<Meter>,
+    list: Option<ListJudge>,
+    asks_usage: bool,
 }
 
 /// A judgement that goes on once a fetch is done. The value holds nothing of the head, so the host keeps the head or
@@ -77,11 +89,14 @@ impl Engine {
         let broker = broker.map(Rc::new);
         let policy = Rc::new(policy);
         let upstreams = upstream::build_all(&policy, &credentials);
+        let authenticator = Authenticator::new(&policy, registry, broker.clone(), &upstreams, services);
         Ok(Self {
-            authenticator: Authenticator::new(&policy, registry, broker.clone(), &upstreams, services),
+            meter_rules: MeterRules::of(&policy, authenticator.registry()).map(Rc::new),
+            authenticator,
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
+            names: Rc::new(ModelNames::new(&policy.model_groups, &policy.providers)),
             limit_store: policy.limit_store(services.host()),
             broker,
             policy,
@@ -129,8 +144,10 @@ impl Engine {
         let mut progress = Progress::new();
         let context = Context { head, now, store, results: &results, part };
         let judged = self.pass_stages(&context, &mut progress);
+        let mut rule = None;
         let verdict = match judged {
-            Ok(rewrite) => {
+            Ok((rewrite, body)) => {
+                rule = body;
                 cors::apply(&self.policy.origins, head, &mut progress.response);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 progress.note_admitted(head);
@@ -149,7 +166,19 @@ impl Engine {
                 return Err((fetch, suspended));
             }
         };
-        Ok(Decision::of(verdict, progress))
+        let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
+        let mut decision = Decision::of(verdict, progress);
+        if let Some(Body { judge, meter, list, asks_usage }) = rule {
+            let facts = &decision.facts;
+            let id = request_id(head).map(str::to_owned);
+            let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
+            let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());
+            let is_pending = pending.judge.is_some() || meter.is_some();
+            decision.follow_up.pending = is_pending.then(|| Box::new(pending));
+            decision.follow_up.meter = meter.map(Box::new);
+            decision.follow_up.list = list.map(Box::new);
+        }
+        Ok(decision)
     }
 
     /// Passes a request through the stages, in order.
@@ -157,7 +186,7 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<Rewrite<'a>, Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<Body>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
@@ -196,8 +225,11 @@ impl Engine {
             token: &caller.token,
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
+            names: &self.names,
+            metering: self.metering(),
         };
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
+        let body = self.find_body(&scoped, head)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -217,7 +249,7 @@ impl Engine {
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Ok(Rewrite::for_grant(&grant, &original))
+        Ok((Rewrite::for_grant(&grant, &original), body))
     }
 
     /// Returns the fault for which the exchange of an admitted caller ends now, if there is one, and the calls that the
@@ -256,13 +288,51 @@ impl Engine {
         caller: &Caller<'a>,
         progress: &mut Progress<'a>,
     ) -> Result<Scoped<'a>, CheckError<'a>> {
-        let scoped = Scoped::new(token, route, &self.upstreams, traits)?;
+        let scoped = Scoped::new(token, route, &self.upstreams, traits).inspect_err(|error| {
+            progress.words = self.words_for(error, &caller.record);
+        })?;
         progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
         if scoped.mint().is_some() {
             self.authenticator.check_minting(caller)?;
             progress.checks.push(Check::Brokered);
         }
         Ok(scoped)
+    }
+
+    /// Returns the metering of the policy, and whether a body that cannot be read is refused for it.
+    pub(super) fn metering(&self) -> MeteringTrait {
+        let rules = self.meter_rules.as_ref()?;
+        Some((self.policy.metering()?, rules.is_strict()))
+    }
+
+    /// Returns what is to be done with the body of the request; `None` where it is passed on unseen.
+    fn find_body(
+        &self,
+        scoped: &Scoped<'_>,
+        head: &RequestHead<'_>,
+    ) -> Result<Option<Body>, CheckError<'static>> {
+        let Some(rule) = scoped.body() else { return Ok(None) };
+        let host = self.services.host();
+        let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
+        if scanner.is_some() && !host.reads_requests {
+            return Err(CheckError::BodyUnread);
+        }
+        let meter = self.meter_rules.as_ref().filter(|_| rule.metering.is_some()).map(|rules| {
+            let (record, provider) = (scoped.record_arc(), scoped.provider());
+            Meter::new(rules, &self.policy, record, provider, rule.target_model.clone())
+        });
+        let asks_usage = rule.asks_usage() && scanner.is_some();
+        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body));
+        let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
+        if list.is_some() && !host.edits_answers {
+            return Err(CheckError::BodyUnread);
+        }
+        Ok(Some(Body { judge, meter, list, asks_usage }))
+    }
+
+    /// Returns the words for a caller whose request names a model that it may not use.
+    fn words_for(&self, error: &CheckError<'_>, record: &CallerRecord) -> Option<String> {
+        (*error == CheckError::ModelNotAllowed).then(|| self.names.words(&record.models))
     }
 
     fn refuse<'a>(
@@ -275,7 +345,8 @@ impl Engine {
         progress.checks.push(Check::Refused(error));
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let headers = progress.response.for_reply(&error);
-        let mut reply = LocalReply::refuse(error.reason(), dialect, headers);
+        let words = progress.words.as_deref();
+        let mut reply = LocalReply::refuse_saying(error.reason(), words, dialect, headers);
         if let Some(resource) = &self.policy.resource {
             resource.guide(&error, head, &mut reply);
         }

@@ -1,6 +1,7 @@
 //! Judgement of a request: verify its caller, admit it, write what is forwarded, tell the decision.
 
 mod admit;
+mod body;
 mod engine;
 mod forward;
 mod progress;
@@ -8,10 +9,11 @@ mod replay;
 mod tell;
 mod verify;
 
+pub(crate) use self::body::{ListJudge, Meter, Slice};
 pub(crate) use self::engine::{Engine, Suspended};
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share};
 pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub use self::replay::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
-pub(crate) use self::tell::{CandidateFacts, Outcome, RolloutFacts};
-pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Verdict};
+pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, usage};
+pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};

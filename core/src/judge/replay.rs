@@ -22,7 +22,7 @@ use super::verify::{Caller, Presented, VerifiedToken};
 use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
-use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
 use crate::policy::{Policy, PolicyErrors};
 use crate::provider::Route;
 use crate::request::{Header, RequestHead, Slot};
@@ -273,7 +273,7 @@ impl Engine {
             team: None,
             status: TokenStatus::Active,
             scope: Scope::read(["*", "mint"].map(|class| format!("{}:{class}", logged.provider))),
-            models: CallerRecord::all_models(),
+            models: Models::all(),
             expires_at: None,
             rate_limit: None,
         }
@@ -343,6 +343,8 @@ impl Engine {
             token: b"",
             is_session: false,
             has_broker: self.policy.broker.is_some(),
+            names: &self.names,
+            metering: None,
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {

@@ -1,11 +1,24 @@
-//! Rate limits, counted per token: for all workers of a process, or at the registry for all data planes.
+//! Rate limits, counted per token, and slices of budgets: for all workers of a process, or at the registry for all data
+//! planes.
 
+mod amount;
 mod bucket;
+mod budget;
 mod counted;
 mod gcra;
 mod rule;
+mod slice;
+#[cfg(test)]
+mod slice_model;
+mod slice_slot;
+mod slices;
 
+pub use self::amount::{Amount, Unit};
+pub(crate) use self::budget::BudgetRules;
+pub use self::budget::{Budget, MAX_BUDGET_TOKENS, MAX_BUDGET_USD, Period};
 pub(crate) use self::counted::{Counted, take};
 pub use self::gcra::{Gcra, Taken};
 pub use self::rule::RateLimit;
 pub(crate) use self::rule::{LimitStore, Rule};
+pub(crate) use self::slice::{Granted, Lease, Reservation, Reserved, Standing, Told};
+pub(crate) use self::slices::{begin, begin_due, fail, grant, reserve, settle, standing};

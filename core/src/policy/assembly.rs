@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
+use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
 use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
@@ -20,12 +21,13 @@ use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use super::tokens::WhyNot;
-use super::{cors, issuers, rate_limit, resource, tokens};
+use super::{budgets, cors, issuers, prices, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, Class};
-use crate::limit::{LimitStore, Rule};
+use crate::identity::{CallerRecord, Class, Classes, ModelGroups};
+use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
+use crate::price::Prices;
 use crate::provider::{EndpointKind, Provider};
 use crate::request::{IdentitySlot, Slot};
 use crate::syntax::json;
@@ -107,7 +109,11 @@ struct Members<'d> {
     providers: Vec<Provider>,
     slots: Vec<Slot>,
     rate_limit: Option<Rule>,
+    metering: Option<MeteringPolicy>,
+    prices: Prices,
+    budgets: Option<BudgetRules>,
     origins: Origins,
+    model_groups: Arc<ModelGroups>,
     resource: Option<Resource>,
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
@@ -128,6 +134,8 @@ struct Unresolved<'d> {
 /// The parts of the policy that [`Unresolved`] states, resolved.
 struct Resolved {
     tokens: Vec<CallerRecord>,
+    /// The budgets of tokens and people with one of their own.
+    own_budgets: BTreeMap<Digest, Budget>,
     registry: Option<RegistryPolicy>,
     issuers: Vec<Issuer>,
     /// `None` where the document has no list of people.
@@ -143,6 +151,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     let members = Members::read(&mut fields);
     fields.finish();
 
+    let groups = Arc::clone(&members.model_groups);
     let (status, unresolved, policy) = members.into_policy();
     if let Ok(policy) = &policy {
         policy.check_credentials(errors);
@@ -150,7 +159,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     }
     // Without the rest it is not known which providers have a key. Members that name providers are read all the same,
     // for their errors.
-    let resolved = unresolved.resolve(&|name, classes| match &policy {
+    let why_not = |name: &str, classes: Classes| match &policy {
         _ if name == StatusPolicy::SCOPE && status.is_some_and(|status| status.tokens) => None,
         Ok(policy) => {
             let mints = classes.has(Class::Mint);
@@ -158,11 +167,13 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
         }
         Err(providers) if providers.iter().any(|provider| provider.id == name) => None,
         Err(providers) => Some(why_unknown(providers.iter().map(|provider| provider.id.as_str()))),
-    });
+    };
+    let resolved = unresolved.resolve(&why_not, &groups);
     resolved.check_people(errors);
     let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
     policy.check_limits(errors);
+    policy.check_budgets(errors);
     policy.check_revocation(errors);
     Some(policy)
 }
@@ -182,6 +193,9 @@ impl<'d> Members<'d> {
         let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
         let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
         let rate_limit = fields.optional("rate_limit").and_then(|node| rate_limit::read_rule(&node));
+        let metering = fields.optional("metering").and_then(|node| MeteringPolicy::read(&node));
+        let prices = fields.optional("prices").map(|node| prices::read(&node)).unwrap_or_default();
+        let budgets = fields.optional("budgets").and_then(|node| budgets::read(&node));
         let origins = fields.optional("cors").map_or(Some(Origins::Any), |node| cors::read(&node));
         let resource = fields.optional("resource").and_then(|node| resource::read(&node));
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
@@ -189,6 +203,8 @@ impl<'d> Members<'d> {
         let revoke = fields.optional("revoke").and_then(|node| node.choice(&REVOKED));
         let broker = fields.optional("broker").and_then(|node| BrokerPolicy::read(&node));
         let shadow = ShadowPolicy::read(fields);
+        let model_groups =
+            fields.optional("model_groups").map(|node| ModelGroups::read(&node)).unwrap_or_default();
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
         Self {
             version,
@@ -197,8 +213,12 @@ impl<'d> Members<'d> {
             providers,
             slots,
             rate_limit,
+            metering,
+            prices,
+            budgets,
             // Unreadable: an error was noted, and this policy is refused.
             origins: origins.unwrap_or(Origins::Any),
+            model_groups: Arc::new(model_groups),
             resource,
             status,
             answers,
@@ -217,8 +237,12 @@ impl<'d> Members<'d> {
             Some((credentials, gateway)) => Ok(Policy {
                 digest: Digest::of(&[]),
                 tokens: Vec::new(),
+                model_groups: self.model_groups,
                 registry: None,
                 rate_limit: self.rate_limit,
+                metering: self.metering,
+                prices: Arc::new(self.prices),
+                budgets: self.budgets,
                 origins: self.origins,
                 resource: self.resource,
                 status,
@@ -244,15 +268,25 @@ impl Unresolved<'_> {
     ///
     /// Only a proxy token that is found by its digest can mint: a brokered token is valid as long as its parent is.
     #[inline(never)]
-    fn resolve(self, why_not: &WhyNot<'_>) -> Resolved {
+    fn resolve(self, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Resolved {
         let why_not_otherwise: &WhyNot<'_> = &|name, classes| {
             let message = "`mint` is for proxy tokens of the policy or of `keyswap serve` only";
             if classes.has(Class::Mint) { Some(message.to_owned()) } else { why_not(name, classes) }
         };
+        let mut own_budgets = BTreeMap::new();
         Resolved {
-            tokens: self.tokens.map(|node| tokens::read(&node, why_not)).unwrap_or_default(),
-            issuers: self.issuers.map(|node| issuers::read(&node, why_not_otherwise)).unwrap_or_default(),
-            people: self.people.map(|node| tokens::read_people(&node, why_not_otherwise)),
+            tokens: self
+                .tokens
+                .map(|node| tokens::read(&node, why_not, groups, &mut own_budgets))
+                .unwrap_or_default(),
+            issuers: self
+                .issuers
+                .map(|node| issuers::read(&node, why_not_otherwise, groups))
+                .unwrap_or_default(),
+            people: self
+                .people
+                .map(|node| tokens::read_people(&node, why_not_otherwise, groups, &mut own_budgets)),
+            own_budgets,
             registry: self.registry.and_then(|node| RegistryPolicy::read(&node, why_not_otherwise)),
         }
     }
@@ -278,8 +312,12 @@ impl Resolved {
 
 impl Policy {
     fn with(self, resolved: Resolved) -> Self {
-        let Resolved { tokens, registry, issuers, people } = resolved;
-        Self { tokens, registry, issuers, people: people.unwrap_or_default(), ..self }
+        let Resolved { tokens, own_budgets, registry, issuers, people } = resolved;
+        let mut budgets = self.budgets;
+        if !own_budgets.is_empty() {
+            budgets.get_or_insert_default().own = own_budgets;
+        }
+        Self { tokens, budgets, registry, issuers, people: people.unwrap_or_default(), ..self }
     }
 
     /// Checks that a header that may go upstream as a credential is one that an issuer verifies.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
+use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
 use super::gateway::{Gateway, GatewayMode};
 use super::issuers;
@@ -14,9 +15,10 @@ use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::CallerRecord;
 use crate::identity::jwt::Issuer;
-use crate::limit::Rule;
+use crate::identity::{CallerRecord, ModelGroups};
+use crate::limit::{BudgetRules, Rule};
+use crate::price::Prices;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
 use crate::request::Slot;
 
@@ -26,8 +28,14 @@ pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
     pub(crate) tokens: Vec<CallerRecord>,
+    pub(crate) model_groups: Arc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
+    /// The metering that the document asks for; see [`Policy::metering`].
+    pub(crate) metering: Option<MeteringPolicy>,
+    pub(crate) prices: Arc<Prices>,
+    /// The budgets; `None` where none is enforced.
+    pub(crate) budgets: Option<BudgetRules>,
     pub(crate) origins: Origins,
     pub(crate) resource: Option<Resource>,
     pub(crate) status: Option<StatusPolicy>,
@@ -77,6 +85,11 @@ impl Policy {
     /// Returns the names of the providers that a request can be forwarded to.
     pub fn provider_names(&self) -> impl Iterator<Item = &str> {
         self.enabled_providers().map(|provider| provider.id.as_str())
+    }
+
+    /// Returns the prices of models.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// Returns whether the policy is in shadow mode: it decides nothing, and only reports.

@@ -60,7 +60,18 @@ impl Policy {
         self.lint_status(&mut findings);
         self.lint_sharing(&mut findings);
         self.lint_bindings(&mut findings);
+        self.lint_budgets(&mut findings);
         findings.0
+    }
+
+    fn lint_budgets(&self, findings: &mut Findings) {
+        let Some(rules) = &self.budgets else { return };
+        if rules.allows_unpriced {
+            findings.add(Lint::UnpricedAllowed, "budgets.unpriced");
+        }
+        if rules.failure_mode_allow {
+            findings.add(Lint::BudgetFailsOpen, "budgets.failure_mode_allow");
+        }
     }
 
     fn lint_tokens(&self, now: UnixTime, findings: &mut Findings) {

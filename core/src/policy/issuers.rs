@@ -8,10 +8,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::keys;
+use super::models;
 use super::preset::Preset;
 use super::reader::{Node, is_header_name, read_texts};
 use super::tokens::{WhyNot, read_scope};
 use crate::identity::jwt::{Algorithm, ClaimRules, Issuer};
+use crate::identity::{ModelGroups, Models};
 use crate::policy::duration::duration_within;
 use crate::request::{IdentitySlot, Slot};
 
@@ -20,10 +22,10 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<Issuer> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for item in node.items() {
-        let Some(issuer) = read_issuer(&item, why_not) else { continue };
+        let Some(issuer) = read_issuer(&item, why_not, groups) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             item.fail(format!("another issuer is named `{}`, too", issuer.name));
         }
@@ -32,7 +34,7 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<Issuer> {
     issuers
 }
 
-fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Issuer> {
+fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Option<Issuer> {
     let mut fields = node.fields()?;
     let name = fields.required("name").and_then(|node| node.name());
     let preset = fields.required("preset").and_then(|node| {
@@ -54,6 +56,7 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Issuer> {
     let principals = fields.optional("principals");
     let slots = fields.optional("slots").map(|node| read_slots(&node));
     let scope = fields.optional("providers").map(|node| read_scope(&node, why_not));
+    let models = fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups));
     let jwks = fields.optional("jwks");
     fields.finish();
 
@@ -74,6 +77,7 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<Issuer> {
         slots: slots.unwrap_or_else(|| preset.slots()),
         principals: principals?,
         scope,
+        models,
     })
 }
 

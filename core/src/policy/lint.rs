@@ -44,6 +44,10 @@ pub enum Lint {
     ObjectsShared,
     /// A binding is of no caller.
     BindingUnmatched,
+    /// A budget of money lets requests pass whose cost is not known.
+    UnpricedAllowed,
+    /// A budget lets requests pass that cannot be counted.
+    BudgetFailsOpen,
 }
 
 /// A valid but risky setting.
@@ -70,7 +74,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -89,6 +93,8 @@ impl Lint {
         Self::EndpointsAny,
         Self::ObjectsShared,
         Self::BindingUnmatched,
+        Self::UnpricedAllowed,
+        Self::BudgetFailsOpen,
     ];
 
     /// Returns the stable code.
@@ -112,6 +118,8 @@ impl Lint {
             Self::EndpointsAny => "endpoints-any",
             Self::ObjectsShared => "objects-shared",
             Self::BindingUnmatched => "binding-unmatched",
+            Self::UnpricedAllowed => "unpriced-allowed",
+            Self::BudgetFailsOpen => "budget-fails-open",
         }
     }
 
@@ -148,6 +156,10 @@ impl Lint {
                 "callers of several teams or owners read and delete what the others keep at the provider, since they have one credential"
             }
             Self::BindingUnmatched => "no caller that may use the provider has this binding",
+            Self::UnpricedAllowed => "requests for models without a price pass every budget of money",
+            Self::BudgetFailsOpen => {
+                "while the registry cannot be asked, requests pass without being counted"
+            }
         }
     }
 
@@ -184,6 +196,8 @@ impl Lint {
             Self::BindingUnmatched => {
                 "correct the name, open the provider in the caller's scope, or remove the binding"
             }
+            Self::UnpricedAllowed => "add the models to `prices`, and remove `unpriced`",
+            Self::BudgetFailsOpen => "remove `failure_mode_allow`",
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
+use super::budgets::MeteringPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
@@ -18,8 +19,9 @@ use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
-use crate::limit::{LimitStore, RateLimit, Rule};
+use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
+use crate::limit::{Budget, BudgetRules, LimitStore, RateLimit, Rule, Unit};
+use crate::price::{Nano, Part, Price, Sheet, Tier};
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
 };
@@ -29,8 +31,9 @@ impl Policy {
     /// Returns the outline: a section for each part of the document. `tokens` are by [`CallerRecord::id`], `providers`
     /// are those that are enabled.
     pub fn outline(&self) -> Value {
-        let tokens = self.tokens.iter().map(|token| (token.id(), record(token)));
-        let people = self.people.iter().map(|(email, person)| (email.clone(), record(person)));
+        let own = |record: &CallerRecord| self.budgets.as_ref()?.own.get(&record.digest);
+        let tokens = self.tokens.iter().map(|token| (token.id(), record(token, own(token))));
+        let people = self.people.iter().map(|(email, person)| (email.clone(), record(person, own(person))));
         let issuers = self.issuers.iter().map(|it| (it.name().to_owned(), issuer(it)));
         let providers = self.enabled_providers().map(|it| (it.id.clone(), self.provider(it)));
         json!({
@@ -39,6 +42,7 @@ impl Policy {
                 Some(ShadowPolicy { header: false }) => "shadow",
                 Some(ShadowPolicy { header: true }) => "shadow, with its header",
             },
+            "model_groups": self.model_groups.0,
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
             "issuers": issuers.collect::<Map<_, _>>(),
@@ -47,6 +51,9 @@ impl Policy {
             "gateway": self.gateway.as_ref().map(gateway),
             "registry": self.registry.as_ref().map(registry),
             "rate_limit": self.rate_limit.map(rule),
+            "metering": self.metering().map(|MeteringPolicy { asks_usage }| json!({"ask_usage": asks_usage})),
+            "prices": self.prices.overrides().map(|(name, it)| (name.to_owned(), price(it))).collect::<Map<_, _>>(),
+            "budgets": self.budgets.as_ref().map(budgets),
             "cors": {"allow_origins": match &self.origins {
                 Origins::Any => json!(["*"]),
                 Origins::These(origins) => json!(origins),
@@ -110,7 +117,7 @@ fn own_endpoints(endpoints: &Endpoints) -> Value {
     }
 }
 
-fn record(record: &CallerRecord) -> Value {
+fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
     let CallerRecord {
         kind: _,
         digest: _,
@@ -129,10 +136,54 @@ fn record(record: &CallerRecord) -> Value {
         "team": team,
         "status": if *status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": scope.entries(),
-        "models": models,
+        "models": lists(models),
         "expires_at": expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit.map(limit),
+        "budget": own.map(budget),
     })
+}
+
+/// Returns the entries; a list of lists where several must allow a model.
+fn lists(models: &Models) -> Value {
+    match models.lists() {
+        [entries] => json!(entries),
+        lists => json!(lists),
+    }
+}
+
+fn budget(budget: &Budget) -> Value {
+    let Budget { unit, amount, per, timezone } = budget;
+    let amount = match unit {
+        Unit::Usd => json!(Nano(*amount).to_string()),
+        Unit::Tokens => json!(amount),
+    };
+    json!({unit.name(): amount, "per": per.name(), "timezone": timezone})
+}
+
+fn budgets(rules: &BudgetRules) -> Value {
+    let BudgetRules { token, owner, team, own: _, allows_unpriced, failure_mode_allow, default_output } =
+        rules;
+    json!({
+        "token": token.as_ref().map(budget),
+        "owner": owner.as_ref().map(budget),
+        "team": team.as_ref().map(budget),
+        "unpriced": if *allows_unpriced { "allow" } else { "refuse" },
+        "failure_mode_allow": failure_mode_allow,
+        "default_output": default_output,
+    })
+}
+
+/// Returns the rates of a price in US dollars per million tokens.
+fn price(price: &Price) -> Value {
+    let rates = |sheet: &Sheet| {
+        let rate = |part: Part| Some((part.name().to_owned(), Nano(sheet.rate(part)?).to_string().into()));
+        Part::ALL.into_iter().filter_map(rate).collect::<Map<String, Value>>()
+    };
+    let sheet = |sheet: &Sheet| {
+        let tier = Tier::ALL.iter().find(|(tier, ..)| sheet.tier == Some(*tier)).map(|(_, name, _)| *name);
+        json!({"tier": tier, "above": sheet.above, "rates": rates(sheet)})
+    };
+    json!({"max_output": price.max_output(), "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>()})
 }
 
 fn limit(limit: RateLimit) -> Value {
@@ -184,6 +235,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "unverified_email": unverified_email,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.scope().map(Scope::entries),
+        "models": lists(issuer.models()),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     })

@@ -74,6 +74,15 @@ impl<'d> Node<'d> {
         self.check(self.value.as_u64(), "expected a whole number from 0")
     }
 
+    /// Returns the text of a decimal number, which may stand in quotes. Nothing is lost of up to 15 digits.
+    pub(super) fn decimal(&self) -> Option<String> {
+        match self.value {
+            Value::Number(number) => Some(number.to_string()),
+            Value::String(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
     pub(super) fn flag(&self) -> Option<bool> {
         self.check(self.value.as_bool(), "expected `true` or `false`")
     }

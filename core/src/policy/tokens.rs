@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use super::budgets::read_budget;
+use super::models;
 use super::rate_limit;
 use super::reader::{Fields, Node};
 use super::status::StatusPolicy;
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Classes, Scope, TokenStatus, person_digest, read_entry};
+use crate::identity::{
+    CallerKind, CallerRecord, Classes, ModelGroups, Models, Scope, TokenStatus, person_digest, read_entry,
+};
+use crate::limit::Budget;
 use crate::syntax::{is_email, is_line};
 
 /// The form of an email address.
@@ -17,13 +22,21 @@ pub(super) const EMAIL_EXPECTED: &str = "expected an email address such as `alic
 /// A function that returns the fault of a scope's entry, a provider and classes of its endpoints, if the entry has one.
 pub(super) type WhyNot<'w> = dyn Fn(&str, Classes) -> Option<String> + 'w;
 
-/// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
+/// The budgets of tokens and people with one of their own, by principal.
+type OwnBudgets = BTreeMap<Digest, Budget>;
+
+/// Reads the list, and the budgets in it. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
+pub(super) fn read(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> Vec<CallerRecord> {
     let mut records = Vec::new();
     let mut places: BTreeMap<Digest, String> = BTreeMap::new();
     for item in node.items() {
-        let Some(record) = read_token(&item, why_not) else { continue };
+        let Some(record) = read_token(&item, why_not, groups, budgets) else { continue };
         match places.entry(record.digest) {
             Entry::Occupied(first) => item.fail(format!("the same `sha256` as `{}`", first.get())),
             Entry::Vacant(place) => _ = place.insert(item.path().to_owned()),
@@ -33,12 +46,17 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>) -> Vec<CallerRecord> {
     records
 }
 
-/// Reads the people that the policy knows, by their address in lower case.
+/// Reads the people that the policy knows, by their address in lower case, and their budgets.
 #[inline(never)]
-pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<String, Arc<CallerRecord>> {
+pub(super) fn read_people(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> BTreeMap<String, Arc<CallerRecord>> {
     let mut people = BTreeMap::new();
     for item in node.items() {
-        let Some((email, record)) = read_person(&item, why_not) else { continue };
+        let Some((email, record)) = read_person(&item, why_not, groups, budgets) else { continue };
         if people.insert(email, Arc::new(record)).is_some() {
             item.fail("this address stands twice in the list");
         }
@@ -46,32 +64,48 @@ pub(super) fn read_people(node: &Node<'_>, why_not: &WhyNot<'_>) -> BTreeMap<Str
     people
 }
 
-fn read_person(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<(String, CallerRecord)> {
+fn read_person(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> Option<(String, CallerRecord)> {
     let mut fields = node.fields()?;
     let email = fields.required("email").and_then(|node| read_email(&node));
     let label = fields.optional("label").map(|node| read_text(&node, 64));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
+    let budget = fields.optional("budget").map(|node| read_budget(&node));
     fields.finish();
     let email = email?.to_ascii_lowercase();
+    let digest = person_digest(&email);
+    if let Some(budget) = budget {
+        budgets.insert(digest, budget?);
+    }
     let record = CallerRecord {
         kind: CallerKind::Person,
-        digest: person_digest(&email),
+        digest,
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     };
     Some((email, record))
 }
 
-fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
+fn read_token(
+    node: &Node<'_>,
+    why_not: &WhyNot<'_>,
+    groups: &ModelGroups,
+    budgets: &mut OwnBudgets,
+) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
     let digest = fields.required("sha256").and_then(|node| {
         node.check(
@@ -83,6 +117,7 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
     let scope = fields.required("providers").map(|node| read_scope(&node, why_not));
+    let models = read_models(&mut fields, groups);
     let status = read_status(&mut fields);
     let expires_at = fields.optional("expires_at").map(|node| {
         node.check(
@@ -91,19 +126,29 @@ fn read_token(node: &Node<'_>, why_not: &WhyNot<'_>) -> Option<CallerRecord> {
         )
     });
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
+    let budget = fields.optional("budget").map(|node| read_budget(&node));
     fields.finish();
+    let digest = digest?;
+    if let Some(budget) = budget {
+        budgets.insert(digest, budget?);
+    }
     Some(CallerRecord {
         kind: CallerKind::Token,
-        digest: digest?,
+        digest,
         label: label?,
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
         team: team.map_or(Some(None), |team| team.map(Some))?,
         status: status?,
         scope: scope?,
-        models: CallerRecord::all_models(),
+        models,
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })
+}
+
+/// Reads the models of a token or a person; one that has no such list may use all.
+fn read_models(fields: &mut Fields<'_>, groups: &ModelGroups) -> Models {
+    fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups))
 }
 
 /// Reads the status of a token or a person; one that is left out is active.

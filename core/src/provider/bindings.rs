@@ -126,7 +126,7 @@ fn in_lower_case(address: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::base::Digest;
-    use crate::identity::{Scope, TokenStatus};
+    use crate::identity::{Models, Scope, TokenStatus};
 
     fn record(kind: CallerKind, owner: Option<&str>, team: Option<&str>) -> CallerRecord {
         CallerRecord {
@@ -137,7 +137,7 @@ mod tests {
             team: team.map(str::to_owned),
             status: TokenStatus::Active,
             scope: Scope::default(),
-            models: CallerRecord::all_models(),
+            models: Models::all(),
             expires_at: None,
             rate_limit: None,
         }

@@ -5,13 +5,14 @@
 //! without a row has no class, and is refused.
 
 use super::broker::{Brokered, Mint};
-use super::pattern::{Methods, begins, fits, without_slash, without_version};
+use super::pattern::{Methods, begins, fits, model_in, without_slash, without_version};
 use crate::identity::Class;
 
 /// Rows of an API: paths of one class, with the methods that they have.
 ///
 /// In a path, `{}` is a segment without a colon, `{:}` any segment, `{}:verb` a segment that ends in a verb, and `{...}`
-/// at the end what follows: nothing, or segments without a colon. A version in front is left out.
+/// at the end what follows: nothing, or segments without a colon. Segments that name the model are marked: `{model}`,
+/// `{model:}`, `{model}:verb`, `{model...}`. A version in front is left out.
 #[derive(Debug)]
 pub(crate) struct Rows(pub(crate) Class, pub(crate) Methods, pub(crate) &'static [&'static str]);
 
@@ -34,21 +35,68 @@ pub(crate) enum Endpoints {
     Any,
 }
 
+/// An endpoint of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint<'p> {
+    pub(crate) class: Class,
+    /// The model in the path, still encoded.
+    pub(crate) model: Option<&'p [u8]>,
+}
+
+/// Places of a model in the paths of APIs whose rows are not known: Bedrock's, Azure's, Google's.
+const COMMON: [&str; 8] = [
+    "/model/{model:}/{}",
+    "/openai/deployments/{model}/{...}",
+    "/engines/{model}/{...}",
+    "/models/{model}:generateContent",
+    "/models/{model}:streamGenerateContent",
+    "/models/{model}:embedContent",
+    "/models/{model}:predict",
+    "/models/{model:}",
+];
+
+/// Endpoints that compute with a model which a stored object names, unless the body names another.
+const STORED_MODEL: [&str; 8] = [
+    "/threads/runs",
+    "/threads/{}/runs",
+    "/evals/{}/runs",
+    "/videos",
+    "/videos/{}/{}",
+    "/videos/{}",
+    "/agents/{...}",
+    "/interactions/{...}",
+];
+
+/// Returns whether a request to this path computes with a model that it need not name.
+pub(super) fn stores_model(path: &[u8]) -> bool {
+    let path = without_slash(path);
+    STORED_MODEL.iter().any(|row| fits(row, path.strip_prefix(b"/openai/v1").unwrap_or(path)))
+}
+
 impl Endpoints {
-    /// Returns the class of an endpoint, whose path has no version in front; `None` where no row has it.
-    pub(super) fn class(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+    /// Returns the endpoint at a path, which has no version in front; `None` where no row has it.
+    pub(super) fn find<'p>(&self, methods: Methods, path: &'p [u8]) -> Option<Endpoint<'p>> {
         let path = without_slash(path);
-        match self {
+        let (class, row) = match self {
             Self::BuiltIn(rows, _) => {
-                let has_it = |rows: &&Rows| rows.2.iter().any(|row| fits(row, path));
-                rows.iter().filter(|rows| rows.1.has_any(methods)).find(has_it).map(|rows| rows.0)
+                let mut rows = rows.iter().filter(|rows| rows.1.has_any(methods));
+                rows.find_map(|rows| Some((rows.0, *rows.2.iter().find(|row| fits(row, path))?)))?
             }
             Self::Own(rows) => {
                 let has_it = |row: &&OwnRow| row.methods.has_any(methods) && fits(&row.path, path);
-                rows.iter().find(has_it).map(|row| row.class)
+                rows.iter().find(has_it).map(|row| (row.class, row.path.as_str()))?
             }
-            Self::Any => Some(Class::Inference),
-        }
+            Self::Any => {
+                (Class::Inference, COMMON.into_iter().find(|row| fits(row, path)).unwrap_or_default())
+            }
+        };
+        Some(Endpoint { class, model: model_in(row, path) })
+    }
+
+    /// Returns the class of an endpoint, whose path has no version in front; `None` where no row has it.
+    #[cfg(test)]
+    pub(super) fn class(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+        self.find(methods, path).map(|endpoint| endpoint.class)
     }
 
     /// Returns the form of the answer to a POST to this path, which has no version in front; `None` where the answer is not

@@ -76,7 +76,7 @@ fn push_string(text: &mut String, value: &str) {
 mod tests {
     use super::*;
     use crate::base::Digest;
-    use crate::identity::{CallerKind, Scope, TokenStatus};
+    use crate::identity::{CallerKind, Models, Scope, TokenStatus};
 
     fn token(label: &str, owner: Option<&str>) -> CallerRecord {
         CallerRecord {
@@ -87,7 +87,7 @@ mod tests {
             team: None,
             status: TokenStatus::Active,
             scope: Scope::default(),
-            models: CallerRecord::all_models(),
+            models: Models::all(),
             expires_at: None,
             rate_limit: None,
         }

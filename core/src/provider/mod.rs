@@ -5,6 +5,7 @@ mod broker;
 mod class;
 mod endpoints;
 pub(crate) mod metadata;
+pub(crate) mod model;
 mod paths;
 mod pattern;
 mod route;
@@ -19,5 +20,7 @@ pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
 pub(crate) use self::pattern::{METHOD_NAMES, Methods, read_row};
 pub(crate) use self::route::Route;
 pub use self::route::RoutedBy;
-pub(crate) use self::table::{AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider};
+pub(crate) use self::table::{
+    AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider, tells_usage_if_asked,
+};
 pub use self::table::{Dialect, is_of_gateway, own_host};

@@ -1,10 +1,9 @@
 //! The paths of an upstream: the prefix that the policy pins, and the client's path behind it.
 
 use super::broker::Mint;
-use super::class::Endpoints;
+use super::class::{Endpoint, Endpoints};
 use super::pattern::{Methods, without_version};
 use super::table::Provider;
-use crate::identity::Class;
 use crate::syntax::RequestPath;
 
 /// The mapping of a client's path to the path at an upstream.
@@ -113,9 +112,9 @@ impl PathMapping {
         without_version(path.as_bytes())
     }
 
-    /// Returns the class of an endpoint; `None` where it is no known endpoint.
-    pub(crate) fn class(&self, methods: Methods, endpoint: &[u8]) -> Option<Class> {
-        self.endpoints.class(methods, endpoint)
+    /// Returns the endpoint at a path of the API; `None` where it is none that is known.
+    pub(crate) fn find<'p>(&self, methods: Methods, path: &'p [u8]) -> Option<Endpoint<'p>> {
+        self.endpoints.find(methods, path)
     }
 
     /// Returns the form of the answer to a POST to an endpoint; `None` where the answer is not brokered.
@@ -145,7 +144,7 @@ fn ends_in_version(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::identity::Class;
     use crate::provider::pattern::POST;
     use crate::provider::table::BUILT_IN;
 

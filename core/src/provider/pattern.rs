@@ -91,9 +91,9 @@ pub(crate) fn read_row(text: &str) -> Option<&str> {
         let is_last = parts.peek().is_none();
         let holds = match part {
             "" => is_last && path.is_empty(),
-            "{}" | "{:}" => true,
-            "{...}" => is_last,
-            _ => is_plain(part.strip_prefix("{}:").unwrap_or(part)),
+            "{}" | "{:}" | "{model}" | "{model:}" => true,
+            "{...}" | "{model...}" => is_last,
+            _ => is_plain(verb(part).unwrap_or(part)),
         };
         if !holds {
             return None;
@@ -107,7 +107,7 @@ pub(crate) fn read_row(text: &str) -> Option<&str> {
 pub(super) fn fits(row: &str, path: &[u8]) -> bool {
     let mut segments = path.split(|byte| *byte == b'/');
     for part in row.split('/') {
-        if part == "{...}" {
+        if matches!(part, "{...}" | "{model...}") {
             return segments.all(|segment| colon(segment).is_none());
         }
         if !segments.next().is_some_and(|segment| has(part, segment)) {
@@ -128,13 +128,50 @@ pub(super) fn begins(row: &str, path: &[u8]) -> bool {
 /// Returns whether a part of a row has this segment.
 fn has(part: &str, segment: &[u8]) -> bool {
     match part {
-        "{}" => !segment.is_empty() && colon(segment).is_none(),
-        "{:}" => !segment.is_empty(),
-        _ => match part.strip_prefix("{}:") {
+        "{}" | "{model}" => !segment.is_empty() && colon(segment).is_none(),
+        "{:}" | "{model:}" => !segment.is_empty(),
+        _ => match verb(part) {
             Some(verb) => colon(segment).is_some_and(|(before, after)| !before.is_empty() && is(verb, after)),
             None => is(part, segment),
         },
     }
+}
+
+/// Returns the verb of a part that ends in one.
+fn verb(part: &str) -> Option<&str> {
+    part.strip_prefix("{}:").or_else(|| part.strip_prefix("{model}:"))
+}
+
+/// Returns whether a part of a row is one of the model: it is marked, or it is a namespace of Workers AI (`@cf`).
+fn is_of_model(part: &str) -> bool {
+    part.starts_with("{model") || part.starts_with('@')
+}
+
+/// Returns the model in a path that fits a row, still encoded: the segments that the row marks, without a verb behind
+/// them. `None` where the row marks none.
+pub(super) fn model_in<'p>(row: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+    let mut rest = path;
+    let mut from: Option<&[u8]> = None;
+    let mut parts = row.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if is_of_model(part) {
+            from = from.or(Some(rest));
+        }
+        let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (segment, behind) = rest.split_at_checked(length)?;
+        let is_last = parts.peek().is_none_or(|part| !is_of_model(part));
+        if let Some(from) = from.filter(|_| is_last) {
+            let end = match part {
+                "{model...}" => rest.len(),
+                _ if verb(part).is_some() => colon(segment)?.0.len(),
+                _ => segment.len(),
+            };
+            let before = from.len().checked_sub(rest.len())?;
+            return from.get(..before.checked_add(end)?).filter(|model| !model.is_empty());
+        }
+        rest = behind.strip_prefix(b"/").unwrap_or(behind);
+    }
+    None
 }
 
 /// Returns whether a segment is this text, in any case and however it is escaped.
@@ -162,12 +199,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_model_in_a_path_is_what_the_row_marks() {
+        for (row, path, model) in [
+            ("/models/{model}:generate", "/models/gemini-2.5-pro:generate", Some("gemini-2.5-pro")),
+            ("/models/{model}:generate", "/models/a%3Agenerate", Some("a")),
+            ("/models/{model:}", "/models/ft:a:b", Some("ft:a:b")),
+            ("/{model}/chat/completions", "/my-gpt/chat/completions", Some("my-gpt")),
+            (
+                "/models/{model}/{model:}/predictions",
+                "/models/meta/llama:8b/predictions",
+                Some("meta/llama:8b"),
+            ),
+            ("/run/{model...}", "/run/@cf/meta/llama", Some("@cf/meta/llama")),
+            ("/run/{model...}", "/run", None),
+            ("/@cf/{model...}", "/@cf/meta/llama", Some("@cf/meta/llama")),
+            ("/files/{}", "/files/a", None),
+        ] {
+            let found = model_in(row, path.as_bytes());
+            assert_eq!(found, model.map(str::as_bytes), "{row} {path}");
+            assert!(fits(row, path.as_bytes()), "{row} {path}");
+        }
+    }
+
+    #[test]
     fn the_path_of_a_row_is_read_strictly() {
         for (text, row) in [
             ("/v1/files/{}/content", Some("/files/{}/content")),
             ("/files/{...}", Some("/files/{...}")),
             ("/v1beta/models/{}:generate", Some("/models/{}:generate")),
             ("/models/{:}/", Some("/models/{:}")),
+            ("/models/{model}:generate", Some("/models/{model}:generate")),
+            ("/models/{model}/{model:}/run", Some("/models/{model}/{model:}/run")),
+            ("/run/{model...}", Some("/run/{model...}")),
+            ("/run/{model...}/a", None),
+            ("/models/{name}:run", None),
             ("/", Some("")),
             ("/v1", Some("")),
             ("", None),

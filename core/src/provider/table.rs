@@ -315,6 +315,14 @@ pub(crate) const GEMINI_LIVE: [&str; 2] = [
     "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
 ];
 
+/// Providers whose streams tell their usage unasked, or that may refuse `stream_options`.
+const TELL_USAGE: [&str; 5] = ["mistral", "perplexity-ai", "cohere", "openrouter", ANTHROPIC];
+
+/// Returns whether a provider's streams in OpenAI's form tell their usage only if asked.
+pub(crate) fn tells_usage_if_asked(id: &str) -> bool {
+    !TELL_USAGE.contains(&id)
+}
+
 /// Returns the host of a built-in provider's API; `None` where each customer has another, or none exists.
 #[must_use]
 pub fn own_host(id: &str) -> Option<&'static str> {

@@ -42,6 +42,12 @@ impl<'a> RequestHead<'a> {
             .map(|header| header.value)
     }
 
+    /// Returns the length of the body, as far as the head says; 0 where it does not.
+    pub(crate) fn content_length(&self) -> u64 {
+        let length = self.values("content-length").next().and_then(|value| str::from_utf8(value).ok());
+        length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// Returns whether the request is for a WebSocket (RFC 6455 section 4.1). Envoy shows an HTTP/2 extended CONNECT
     /// (RFC 8441) in the same form.
     pub(crate) fn is_websocket_upgrade(&self) -> bool {

@@ -22,6 +22,8 @@ use crate::policy::{BundleSource, HttpSource, PolicyError, RegistryPolicy};
 pub struct Services {
     verifier: Box<dyn SignatureVerifier>,
     host: Capabilities,
+    /// The name of this data plane in reports.
+    plane: String,
     asked: RefCell<Directory>,
 }
 
@@ -46,7 +48,12 @@ impl Services {
     /// Returns a directory without services. The verifier computes the signatures of identity JWTs; the engine judges
     /// all else about them.
     pub fn new(verifier: Box<dyn SignatureVerifier>, host: Capabilities) -> Rc<Self> {
-        Rc::new(Self { verifier, host, asked: RefCell::default() })
+        Self::named(verifier, host, "")
+    }
+
+    /// Returns a directory without services, for a data plane that reports under a name.
+    pub(crate) fn named(verifier: Box<dyn SignatureVerifier>, host: Capabilities, plane: &str) -> Rc<Self> {
+        Rc::new(Self { verifier, host, plane: plane.to_owned(), asked: RefCell::default() })
     }
 
     pub(crate) fn verifier(&self) -> &dyn SignatureVerifier {
@@ -68,7 +75,8 @@ impl Services {
             return Ok(registry);
         }
         let credential = policy.credential.require("registry.credential", environment)?;
-        let registry = Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host));
+        let registry =
+            Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host, &self.plane));
         asked.registries.push(Rc::downgrade(&registry));
         Ok(registry)
     }
@@ -154,10 +162,10 @@ impl Services {
     }
 
     /// Returns the fetches that are due and that no request waits for.
-    pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
+    pub(crate) fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
         let Ok(mut asked) = self.asked.try_borrow_mut() else { return Vec::new() };
         asked.forget();
-        let registries = living(&asked.registries).flat_map(|registry| registry.due(now));
+        let registries = living(&asked.registries).flat_map(|registry| registry.due(now, store));
         registries.chain(living(&asked.agents).filter_map(|agent| agent.due(now))).collect()
     }
 

@@ -38,8 +38,12 @@ pub(crate) enum Subject {
     Changes,
     /// The report of used tokens.
     Usage,
+    /// The report of what was spent.
+    Spend,
     /// One request from a budget.
     Limit(LimitCharge),
+    /// Slices of budgets, by the number of the call among those of the worker.
+    Lease(u64),
     /// An upstream credential.
     Credential,
     /// A policy.
@@ -77,7 +81,9 @@ impl FetchKey {
             Subject::Keys => "keys",
             Subject::Changes => "changes",
             Subject::Usage => "usage",
+            Subject::Spend => "spend",
             Subject::Limit(_) => "limit",
+            Subject::Lease(_) => "lease",
             Subject::Credential => "credential",
             Subject::Bundle => "bundle",
         }

@@ -32,6 +32,9 @@ pub enum Resolution {
     /// The outcome of taking from a budget.
     #[doc(hidden)]
     Taken(Taken),
+    /// No budgets are kept here: each counts as unlimited.
+    #[doc(hidden)]
+    Unlimited,
     /// The service cannot answer now, or the host cannot make the call.
     Unavailable,
     /// The answer was out of date: look again.
@@ -41,10 +44,11 @@ pub enum Resolution {
 
 impl Fetch {
     /// Returns the resolution for a host that makes no calls, and only shows what would be decided. Budgets count as
-    /// full, and all else as unavailable.
+    /// full or unlimited, and all else as unavailable.
     pub fn without_call(&self) -> Resolution {
         match &self.key.subject {
             Subject::Limit(charge) => Resolution::Taken(charge.of_full_budget(self.as_of.at)),
+            Subject::Lease(_) => Resolution::Unlimited,
             _ => Resolution::Unavailable,
         }
     }
@@ -110,6 +114,12 @@ impl FetchResults {
     /// Returns the resolution of a subject.
     pub(crate) fn of(&self, subject: &Subject) -> Option<&Resolution> {
         self.resolutions.iter().find(|(key, _)| key.subject == *subject).map(|(_, resolution)| resolution)
+    }
+
+    /// Returns the resolutions of the calls for slices of budgets, the last one last.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = &Resolution> {
+        let leases = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Lease(_)));
+        leases.map(|(_, resolution)| resolution)
     }
 
     /// Returns what was taken from a registry's budget for this request.

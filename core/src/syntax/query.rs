@@ -12,6 +12,11 @@ pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
     parameters(query).filter(|(_, parameter)| is_key(parameter)).map(|(_, parameter)| value(parameter))
 }
 
+/// Returns the names and values of all parameters, still encoded, in order.
+pub(crate) fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    parameters(query).map(|(_, parameter)| (name(parameter), value(parameter)))
+}
+
 /// Returns the query without its `key` parameters; `None` where nothing is left of it.
 pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
     without(query, is_key)

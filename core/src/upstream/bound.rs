@@ -9,6 +9,7 @@ use super::provider_keys::ProviderKeys;
 use crate::policy::{Gateway, Policy};
 use crate::provider::{
     AuthStyle, Dialect, EndpointKind, KeyPool, PathMapping, Provider, QueryKey, RealtimePath,
+    tells_usage_if_asked,
 };
 use crate::secret::{BEARER, Form, TOKEN};
 use crate::syntax::BaseUrl;
@@ -29,6 +30,10 @@ pub(crate) struct Upstream {
     pub(crate) authority: String,
     /// Set where the authority is reached by TLS.
     pub(crate) https: bool,
+    /// Set where its streams tell their usage only if asked.
+    pub(crate) tells_usage_if_asked: bool,
+    /// The kind of its endpoint.
+    pub(crate) kind: EndpointKind,
     /// The mapping of the client's path to a path there.
     pub(crate) mapping: PathMapping,
     /// The provider's own credentials; `None` where the gateway supplies them.
@@ -125,6 +130,8 @@ fn carrying(
         provider: provider.id.clone(),
         authority: url.authority.clone(),
         https: url.https,
+        tells_usage_if_asked: tells_usage_if_asked(&provider.id),
+        kind: provider.builtin.endpoint,
         mapping,
         keys,
         auth: AuthHeader::of(&provider.auth),

@@ -4,11 +4,44 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use super::rollout::Rollout;
-use crate::answer::{LocalReply, ResponseHeaders};
+use crate::answer::{CheckError, LocalReply, ResponseHeaders};
 use crate::base::Moment;
+use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
-use crate::judge::{Admitted, AnswerHead, Decision, Sent};
+use crate::judge::{
+    Admitted, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, Observation, Pending, Refusal, Sent,
+    Slice, usage,
+};
+use crate::services::Fetch;
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
+
+/// A slice of a request's body that may go on.
+#[derive(Debug, Default)]
+pub struct RequestSlice {
+    /// The bytes in its place; `None` where it goes on as it is.
+    pub bytes: Option<Vec<u8>>,
+    /// Set where the slice must wait: it goes on after [`Exchange::resume_request`].
+    pub waits: bool,
+    /// The call that has to be made for it.
+    pub fetch: Option<Box<Fetch>>,
+    /// The observation of the request, once its body has passed.
+    pub observation: Option<Observation>,
+}
+
+/// What becomes of the body of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// It goes on as it is.
+    Same,
+    /// Bytes may be taken out of it, so its length does not hold.
+    Edited,
+    /// It cannot be read, and would have to be: [`Exchange::withheld`] goes out in its place.
+    Withheld,
+}
+
+/// The error of an answer of which nothing more may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerFault;
 
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
@@ -17,6 +50,16 @@ pub struct Exchange {
     sent: Cell<Sent>,
     response: ResponseHeaders,
     minting: Option<Box<Minting>>,
+    /// The judge of the request's body, until it holds.
+    pending: Option<Box<Pending>>,
+    /// The meter of the request, where its usage is metered.
+    meter: Option<Box<Meter>>,
+    /// The filter of the answer, where it is a list of models.
+    list: Option<Box<ListJudge>>,
+    /// Set where an answer cannot be read, and would have to be.
+    is_withheld: bool,
+    /// Set where the request was refused by its body.
+    is_refused: bool,
     /// The caller, where the exchange ends with its right.
     admitted: Option<Box<Admitted>>,
 }
@@ -32,6 +75,11 @@ impl Exchange {
             sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
             response: std::mem::take(&mut decision.response),
             minting: decision.follow_up.minting.take(),
+            pending: decision.follow_up.pending.take(),
+            meter: decision.follow_up.meter.take(),
+            list: decision.follow_up.list.take(),
+            is_withheld: false,
+            is_refused: false,
             admitted: decision.follow_up.admitted.take(),
         }
     }
@@ -45,6 +93,140 @@ impl Exchange {
 
     pub(super) fn admitted(&self) -> Option<&Admitted> {
         self.admitted.as_deref()
+    }
+
+    /// Tells whether the body of the request is judged: each slice of it goes through [`Exchange::request_body`].
+    pub fn judges_request(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Judges the next slice of the request's body. `is_last` says that nothing follows it; then the exchange tells what
+    /// became of the request.
+    ///
+    /// # Errors
+    /// The refusal of the request. Nothing of this slice may go on, and nothing after it.
+    pub fn request_body(
+        &mut self,
+        slice: &[u8],
+        is_last: bool,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<RequestSlice, Box<Refusal>> {
+        let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
+        let judged = pending.take(self.meter.as_deref_mut(), (slice, is_last), now, store);
+        self.pass(judged, now)
+    }
+
+    /// Goes on with a slice that has waited for a call.
+    ///
+    /// # Errors
+    /// The refusal of the request. Nothing of the slice may go on, and nothing after it.
+    pub fn resume_request(&mut self, now: Moment, store: &dyn Store) -> Result<RequestSlice, Box<Refusal>> {
+        let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
+        let judged = pending.reserve(self.meter.as_deref_mut(), now, store);
+        self.pass(judged, now)
+    }
+
+    fn pass(
+        &mut self,
+        judged: Result<JudgedSlice, CheckError<'static>>,
+        now: Moment,
+    ) -> Result<RequestSlice, Box<Refusal>> {
+        let Some(pending) = &self.pending else { return Ok(RequestSlice::default()) };
+        let JudgedSlice { slice, waits, fetch, is_done } = match judged {
+            Ok(judged) => judged,
+            Err(error) => {
+                self.is_refused = true;
+                return Err(Box::new(pending.refuse(error, &self.response, now)));
+            }
+        };
+        let observation = is_done.then(|| pending.allowed());
+        if is_done {
+            self.pending = None;
+        }
+        let bytes = match slice {
+            Slice::Same => None,
+            Slice::Other(bytes) => Some(bytes),
+        };
+        Ok(RequestSlice { bytes, waits, fetch, observation })
+    }
+
+    /// Takes the head of the answer. Returns what becomes of its body.
+    pub fn begin_answer(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
+        if self.list.is_none() && self.meter.is_none() {
+            return AnswerBody::Same;
+        }
+        let value = |name| answer.value(name).and_then(|value| String::from_utf8(value).ok());
+        let status = value(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let encoding = value("content-encoding");
+        if self.list.is_some() {
+            let is_plain =
+                encoding.as_deref().is_none_or(|encoding| matches!(encoding.trim(), "" | "identity"));
+            return match status {
+                200 if answer.is_of_upstream() && is_plain => AnswerBody::Edited,
+                200 if answer.is_of_upstream() => {
+                    self.is_withheld = true;
+                    AnswerBody::Withheld
+                }
+                _ => {
+                    self.list = None;
+                    AnswerBody::Same
+                }
+            };
+        }
+        let Some(meter) = &mut self.meter else { return AnswerBody::Same };
+        let content_type = value("content-type");
+        let counts = TOKEN_COUNT_HEADERS.map(value);
+        let head = body::AnswerHead {
+            status,
+            content_type: content_type.as_deref(),
+            content_encoding: encoding.as_deref(),
+            token_counts: [counts[0].as_deref(), counts[1].as_deref()],
+        };
+        if meter.answered(&head, answer.is_of_upstream()) { AnswerBody::Edited } else { AnswerBody::Same }
+    }
+
+    /// Tells whether [`Exchange::withheld`] goes out in place of the answer that has begun.
+    pub fn is_withheld(&self) -> bool {
+        self.is_withheld
+    }
+
+    /// Tells whether the body of the answer is read: each slice of it goes through [`Exchange::answer_body`].
+    pub fn reads_answer(&self) -> bool {
+        self.list.is_some() || self.meter.as_ref().is_some_and(|meter| meter.reads_answer())
+    }
+
+    /// Takes the next slice of the answer's body. Returns the bytes that go on in its place; `None` where it goes on as it
+    /// is.
+    ///
+    /// # Errors
+    /// Nothing more of the answer may go on.
+    pub fn answer_body(&mut self, slice: &[u8], is_last: bool) -> Result<Option<Vec<u8>>, AnswerFault> {
+        let mut out = Vec::new();
+        if let Some(list) = &mut self.list {
+            return match list.take(slice, is_last, &mut out) {
+                Ok(()) => Ok(Some(out)),
+                Err(_) => Err(AnswerFault),
+            };
+        }
+        let Some(meter) = &mut self.meter else { return Ok(None) };
+        let edit = meter.take(slice, is_last, &mut out);
+        Ok((edit == Edit::Replace).then_some(out))
+    }
+
+    /// Ends the exchange, whole or not: charges what the request took, once. Returns the observations of it.
+    pub fn end(&mut self, now: Moment, store: &dyn Store) -> Vec<Observation> {
+        let Some(meter) = &mut self.meter else { return Vec::new() };
+        if self.is_refused {
+            meter.refused();
+        }
+        let charged = meter.end(now, store);
+        charged.map_or_else(Vec::new, |charged| usage(&charged, meter.provider()))
+    }
+
+    /// Tells whether something is charged when the exchange ends.
+    pub fn is_metered(&self) -> bool {
+        self.meter.is_some()
     }
 
     /// Returns the changes to the answer.

@@ -8,9 +8,10 @@ mod rollout;
 mod running;
 mod ticket;
 
-pub use self::exchange::Exchange;
+pub use self::exchange::{AnswerBody, AnswerFault, Exchange, RequestSlice};
 pub use self::in_force::InForce;
 pub use self::next::{Background, Next};
 pub use self::running::{Due, Worker};
 pub use self::ticket::{Entry, Ticket};
+pub use crate::judge::Refusal;
 pub use crate::upstream::MintFault;

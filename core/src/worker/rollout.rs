@@ -201,7 +201,7 @@ impl Rollout {
         if let Some((_, canary)) = &self.candidate {
             canary.adopt_shared(store);
         }
-        self.services.due(now)
+        self.services.due(now, store)
     }
 
     /// Looks again at the caller of an exchange, by the policy that would decide its next request.

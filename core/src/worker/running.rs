@@ -50,7 +50,7 @@ impl Worker {
         host: Capabilities,
         plane: &str,
     ) -> Result<Self, PolicyErrors> {
-        let services = Services::new(verifier, host);
+        let services = Services::named(verifier, host, plane);
         let (bundles, initial) = match Configuration::from_json(configuration)? {
             Configuration::Policy(policy) => (None, Some(policy)),
             Configuration::Bundle(mut source) => {

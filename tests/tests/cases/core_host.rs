@@ -29,9 +29,10 @@ impl Core {
         Ok(Self { host: CaseHost::new(suite, None, capabilities)?, standin: Standin::start()? })
     }
 
-    pub(crate) fn decide(&self, head: &OwnedHead) -> Result<Decided> {
-        let ask = |decision: &Decision<'_>, head: &RequestHead<'_>| self.ask_upstream(decision, head);
-        let (found, answer) = self.host.decide(head, now(), ask);
+    pub(crate) fn decide(&self, head: &OwnedHead, case: &Case) -> Result<Decided> {
+        let body = case.body().unwrap_or_default();
+        let ask = |decision: &Decision<'_>, head: &RequestHead<'_>| self.ask_upstream(decision, head, body);
+        let (found, answer) = self.host.decide(head, case.body().as_deref(), now(), ask);
         let answer = answer?;
         let seen = match &found.outcome {
             Outcome::Forwarded(forwarded) => Seen {
@@ -45,10 +46,15 @@ impl Core {
     }
 
     /// Returns the stand-in's answer as the caller would receive it, `None` if the request is not forwarded.
-    fn ask_upstream(&self, decision: &Decision<'_>, head: &RequestHead<'_>) -> Result<Option<Answered>> {
+    fn ask_upstream(
+        &self,
+        decision: &Decision<'_>,
+        head: &RequestHead<'_>,
+        body: Vec<u8>,
+    ) -> Result<Option<Answered>> {
         let Verdict::Forward(rewrite) = &decision.verdict else { return Ok(None) };
         let method = str::from_utf8(head.method)?;
-        let mut request = Request::new(method, &rewrite.path);
+        let mut request = Request::new(method, &rewrite.path).body(body);
         for (name, value) in rewrite.fields(head) {
             request = request.header(name, value);
         }

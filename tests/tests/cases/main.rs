@@ -25,7 +25,7 @@ fn core_decides_every_case_as_written() -> Result<()> {
         let core = Core::start(&suite, Capabilities::ENVOY)?;
         for case in &suite.cases {
             let context = || format!("{file}: `{}`", case.name);
-            core.decide(&case.request.head(None)?)?.check(case).with_context(context)?;
+            core.decide(&case.request.head(None)?, case)?.check(case).with_context(context)?;
         }
     }
     Ok(())
@@ -36,7 +36,7 @@ fn core_opens_what_is_brokered_and_nothing_else_that_mints() -> Result<()> {
     let suite = minting()?.suite;
     let core = Core::start(&suite, Capabilities::ENVOY)?;
     for case in &suite.cases {
-        core.decide(&case.request.head(None)?)?.check(case).with_context(|| case.name.clone())?;
+        core.decide(&case.request.head(None)?, case)?.check(case).with_context(|| case.name.clone())?;
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ fn core_decides_every_case_as_written_where_no_memory_is_shared_and_nothing_upgr
         let core = Core::start(&suite, Capabilities::COMPONENT)?;
         for case in suite.cases.iter().cloned().map(Case::where_nothing_is_upgraded) {
             let context = || format!("{file}: `{}`", case.name);
-            core.decide(&case.request.head(None)?)?.check(&case).with_context(context)?;
+            core.decide(&case.request.head(None)?, &case)?.check(&case).with_context(context)?;
         }
     }
     Ok(())
@@ -76,7 +76,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Envoy", case.name);
             let head = case.request.head(None)?;
-            let (received, response) = serve(&envoy, &standin, &head).with_context(context)?;
+            let (received, response) = serve(&envoy, &standin, &head, case).with_context(context)?;
             match case.envoy {
                 Some(status) => ensure!(
                     response.status == status && received.is_empty(),
@@ -84,7 +84,7 @@ fn the_filter_in_envoy_decides_every_case_like_core() -> Result<()> {
                     context(),
                     response.status
                 ),
-                None => same(&received, &response, &core, &head).with_context(context)?,
+                None => same(&received, &response, &core, &head, case).with_context(context)?,
             }
         }
     }
@@ -100,10 +100,10 @@ fn the_component_in_wasmtime_decides_every_case_like_core() -> Result<()> {
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Wasmtime", case.name);
             let head = case.request.head(None)?;
-            let (received, response) = serve(&wasmtime, &standin, &head).with_context(context)?;
+            let (received, response) = serve(&wasmtime, &standin, &head, case).with_context(context)?;
             let target = case.wasmtime_shows.as_ref().unwrap_or(&head.target).clone();
             let shown = OwnedHead { target, ..head };
-            same(&received, &response, &core, &shown).with_context(context)?;
+            same(&received, &response, &core, &shown, case).with_context(context)?;
         }
     }
     Ok(())
@@ -119,7 +119,7 @@ fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
         for case in &suite.cases {
             let context = || format!("{file}: `{}`, in Node", case.name);
             let head = case.request.head(None)?;
-            let served = serve(&node, &standin, &head);
+            let served = serve(&node, &standin, &head, case);
             match (case.node, served) {
                 (Some(0), served) => ensure!(served.is_err() && standin.take().is_empty(), context()),
                 (Some(status), served) => {
@@ -128,7 +128,7 @@ fn the_authorizer_in_node_decides_every_case_like_core() -> Result<()> {
                 }
                 (None, served) => {
                     let (received, response) = served.with_context(context)?;
-                    same(&received, &response, &core, &head).with_context(context)?;
+                    same(&received, &response, &core, &head, case).with_context(context)?;
                 }
             }
         }
@@ -163,8 +163,14 @@ fn for_the_component() -> Result<Vec<(String, Suite)>> {
 }
 
 /// Ensures that a host behaves like the engine. An error shows both answers.
-fn same(received: &[Received], response: &Response, core: &Core, head: &OwnedHead) -> Result<()> {
-    let (found, expected) = (Seen::in_host(received, response)?, core.decide(head)?.seen);
+fn same(
+    received: &[Received],
+    response: &Response,
+    core: &Core,
+    head: &OwnedHead,
+    case: &Case,
+) -> Result<()> {
+    let (found, expected) = (Seen::in_host(received, response)?, core.decide(head, case)?.seen);
     ensure!(found == expected, "decided otherwise:\n host: {found:?}\n core: {expected:?}");
     Ok(())
 }
@@ -220,8 +226,13 @@ fn scripted_registry(suite: &Suite) -> Result<Scripted> {
 }
 
 /// Sends a request to a host. Returns the upstream's requests and the caller's answer.
-fn serve(host: &Server, standin: &Standin, head: &OwnedHead) -> Result<(Vec<Received>, Response)> {
-    let mut request = Request::new(&head.method, &head.target);
+fn serve(
+    host: &Server,
+    standin: &Standin,
+    head: &OwnedHead,
+    case: &Case,
+) -> Result<(Vec<Received>, Response)> {
+    let mut request = Request::new(&head.method, &head.target).body(case.body().unwrap_or_default());
     for (name, value) in &head.fields {
         request = request.header(name, value);
     }

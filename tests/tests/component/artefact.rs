@@ -48,7 +48,7 @@ fn the_component_imports_nothing_but_what_every_host_of_wasi_0_2_has() -> Result
     ];
     let expected: BTreeSet<String> = expected.iter().map(|name| format!("{name}@0.2.12")).collect();
     ensure!(imports == expected, "it imports {imports:#?}");
-    let expected = ["keyswap:auth/authorizer@0.1.0", "wasi:http/incoming-handler@0.2.12"];
+    let expected = ["keyswap:auth/authorizer@0.1.1", "wasi:http/incoming-handler@0.2.12"];
     ensure!(exports == expected.map(str::to_owned).into(), "it exports {exports:#?}");
     Ok(())
 }
@@ -57,7 +57,7 @@ fn the_component_imports_nothing_but_what_every_host_of_wasi_0_2_has() -> Result
 fn the_authorizer_alone_asks_its_host_for_nothing() -> Result<()> {
     let (imports, exports) = interfaces(&fs::read(AUTHORIZER.path()?)?)?;
     ensure!(imports.is_empty(), "it imports {imports:#?}");
-    ensure!(exports == ["keyswap:auth/authorizer@0.1.0".to_owned()].into(), "it exports {exports:#?}");
+    ensure!(exports == ["keyswap:auth/authorizer@0.1.1".to_owned()].into(), "it exports {exports:#?}");
     Ok(())
 }
 

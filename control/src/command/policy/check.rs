@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use keyswap_core::host::{Capabilities, Environment};
 use keyswap_core::identity::jwt::{Issuer, PureRust};
-use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy};
+use keyswap_core::policy::{Configuration, Policy, PolicyError, PolicyErrors, RolloutPolicy};
 use keyswap_core::worker::Worker;
 use serde_json::{Map, Value, json};
 
@@ -74,6 +74,7 @@ impl Check {
         let host = self.host.capabilities();
         for (place, policy) in configuration.policies() {
             policy.fits(host).map_err(|errors| errors.within(place))?;
+            check_timezones(policy).map_err(|errors| errors.within(place))?;
         }
         if self.with_env {
             Worker::start(&json, Box::new(ProcessEnvironment), Box::new(PureRust), host, "")?;
@@ -99,6 +100,17 @@ impl Check {
         }
         Ok(Exit::Invalid)
     }
+}
+
+/// Checks that the time zones of budgets are known.
+fn check_timezones(policy: &Policy) -> Result<(), PolicyErrors> {
+    let is_unknown = |(_, name): &(String, &str)| jiff::tz::TimeZone::get(name).is_err();
+    let error = |(path, _)| PolicyError {
+        path,
+        message: "no such time zone: expected an IANA name such as `Europe/Berlin`".to_owned(),
+    };
+    let errors: Vec<PolicyError> = policy.timezones().into_iter().filter(is_unknown).map(error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
 }
 
 fn summary(configuration: &Configuration) -> String {

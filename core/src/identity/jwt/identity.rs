@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus, person_digest};
+use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus, person_digest};
 use crate::syntax::{is_email, moves_text};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -168,7 +168,7 @@ impl VerifiedIdentity {
             team: None,
             status: TokenStatus::Active,
             scope,
-            models: CallerRecord::all_models(),
+            models: Models::all(),
             expires_at: None,
             rate_limit: None,
         }

@@ -11,7 +11,7 @@ use super::jwk_set::JwkSet;
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
-use crate::identity::Scope;
+use crate::identity::{Models, Scope};
 use crate::request::IdentitySlot;
 
 /// One entry of the policy's `issuers`.
@@ -27,6 +27,7 @@ pub struct Issuer {
     pub(crate) slots: Vec<IdentitySlot>,
     pub(crate) principals: Principals,
     pub(crate) scope: Option<Scope>,
+    pub(crate) models: Models,
 }
 
 /// The place of an issuer's keys.
@@ -190,5 +191,10 @@ impl Issuer {
     /// Returns the scope of the issuer's subjects; `None` where only their own records narrow it.
     pub fn scope(&self) -> Option<&Scope> {
         self.scope.as_ref()
+    }
+
+    /// Returns the models that the issuer's subjects may use.
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 }

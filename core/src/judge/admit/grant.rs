@@ -6,6 +6,10 @@
 //! Only a grant opens an upstream secret. There is one way to it: [`Scoped::new`], [`Scoped::with`],
 //! [`Unlocked::admit`].
 
+use std::sync::Arc;
+
+use super::body::BodyRule;
+use super::models::ModelRule;
 use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
 use crate::identity::{CallerRecord, Class};
@@ -22,6 +26,7 @@ pub(crate) struct Scoped<'a> {
     upstream: &'a Upstream,
     target: Target,
     class: Class,
+    body: Option<BodyRule>,
 }
 
 impl<'a> Scoped<'a> {
@@ -37,11 +42,8 @@ impl<'a> Scoped<'a> {
         let upstream = upstreams.iter().find(|upstream| upstream.provider == route.provider);
         let open = token.record().scope.classes(route.provider);
         let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
-        // The model of a request stands in its body, which is not read here.
-        if token.record().restricts_models() {
-            return Err(CheckError::ModelsRestricted);
-        }
-        let target = Target::of(&route, upstream, traits)?;
+        let rule = ModelRule::of(token.arc(), upstream.kind, traits.names);
+        let target = Target::of(&route, upstream, traits, rule.is_some() || traits.metering.is_some())?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
             // A brokered token is for its session, which the class `mint` of its parent opened.
@@ -57,7 +59,13 @@ impl<'a> Scoped<'a> {
             Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
             Some(class) => class,
         };
-        Ok(Self { token, route, upstream, target, class })
+        let body = BodyRule::of(rule, target.models(), class, traits, upstream)?;
+        Ok(Self { token, route, upstream, target, class, body })
+    }
+
+    /// Takes the rule on the body of the request; `None` where the body is not read.
+    pub(crate) fn body(&self) -> Option<&BodyRule> {
+        self.body.as_ref()
     }
 
     /// Returns the class of the endpoint that the request is for.
@@ -72,6 +80,15 @@ impl<'a> Scoped<'a> {
 
     pub(crate) fn record(&self) -> &CallerRecord {
         self.token.record()
+    }
+
+    pub(crate) fn record_arc(&self) -> &Arc<CallerRecord> {
+        self.token.arc()
+    }
+
+    /// Returns the name of the provider.
+    pub(crate) fn provider(&self) -> &'a str {
+        self.route.provider
     }
 
     pub(super) fn upstream(&self) -> &'a Upstream {
@@ -177,6 +194,11 @@ impl<'a> Grant<'a> {
     /// Returns the form of the answer, where the endpoint mints and the answer is brokered.
     pub(crate) fn mint(&self) -> Option<&'static Mint> {
         self.scoped.mint()
+    }
+
+    /// Returns the rule on the body; `None` where there is none.
+    pub(crate) fn body(&self) -> Option<&BodyRule> {
+        self.scoped.body()
     }
 
     /// Opens the gateway's key; `None` where the upstream takes none or the host writes it.

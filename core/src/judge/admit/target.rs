@@ -9,9 +9,13 @@
 //! gateway leaves out, and a realtime API at another place.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
+use super::body::MeteringTrait;
+use super::models::ModelNames;
 use crate::answer::CheckError;
 use crate::identity::Class;
+use crate::provider::model::TargetModels;
 use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::stands_in;
 use crate::syntax::query;
@@ -28,6 +32,10 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) is_session: bool,
     /// Set where the policy has a broker.
     pub(crate) has_broker: bool,
+    /// The names that the policy has for models.
+    pub(crate) names: &'r Rc<ModelNames>,
+    /// The metering of the policy.
+    pub(crate) metering: MeteringTrait,
 }
 
 /// The target of a request, without the key that may stand in its query.
@@ -42,6 +50,8 @@ pub(crate) struct Target {
     mint: Option<&'static Mint>,
     /// Set where the request is for an endpoint of its token's session.
     is_of_session: bool,
+    /// The models in path and query, where they are looked for.
+    models: TargetModels,
 }
 
 impl Target {
@@ -51,6 +61,7 @@ impl Target {
         route: &Route<'a>,
         upstream: &Upstream,
         traits: &RequestTraits<'_>,
+        wants_models: bool,
     ) -> Result<Self, CheckError<'a>> {
         let mapping = &upstream.mapping;
         if is_universal(route, upstream) && (traits.is_upgrade || traits.method == b"POST") {
@@ -75,7 +86,12 @@ impl Target {
             }
             _ => mapping.endpoint(&bytes),
         };
-        let class = endpoint.and_then(|endpoint| mapping.class(methods, endpoint));
+        let found = endpoint.and_then(|endpoint| mapping.find(methods, endpoint));
+        let class = found.map(|found| found.class);
+        let models = found
+            .zip(endpoint)
+            .filter(|_| wants_models)
+            .map(|(found, endpoint)| TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade));
         let is_minting =
             class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
         let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
@@ -94,7 +110,15 @@ impl Target {
             bytes.truncate(path_length);
             append_query(&mut bytes, query.as_deref());
         }
-        Ok(Self { bytes, has_query: query.is_some(), key, class, mint, is_of_session })
+        Ok(Self {
+            bytes,
+            has_query: query.is_some(),
+            key,
+            class,
+            mint,
+            is_of_session,
+            models: models.unwrap_or_default(),
+        })
     }
 
     pub(super) fn class(&self) -> Option<Class> {
@@ -103,6 +127,10 @@ impl Target {
 
     pub(super) fn mint(&self) -> Option<&'static Mint> {
         self.mint
+    }
+
+    pub(super) fn models(&self) -> &TargetModels {
+        &self.models
     }
 
     pub(super) fn is_of_session(&self) -> bool {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::protected::Protected;
-use crate::judge::admit::Grant;
+use crate::judge::admit::{BodyForm, BodyRule, Grant};
 use crate::provider::{Claim, metadata};
 use crate::request::{RequestHead, stands_in};
 use crate::secret::OpenKey;
@@ -91,7 +91,7 @@ impl<'a> Rewrite<'a> {
             authority: &grant.upstream().authority,
             https: grant.upstream().https,
             path: grant.target(),
-            remove: to_remove(original, &set),
+            remove: to_remove(grant, original, &set),
             set,
         }
     }
@@ -116,11 +116,13 @@ fn controls<'a>(
         .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
 }
 
-/// Returns the headers that ask for an answer which can be brokered: as it is, and not from a cache of the gateway's, where
-/// it would be for other callers, too. None for other requests.
+/// Returns the headers that ask for an answer which can be read: as it is, and, where it is brokered, not from a cache of the
+/// gateway's, where it would be for other callers, too. None for other requests.
 fn plain_answer<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let identity = grant.mint().map(|_| ("accept-encoding", b"identity"[..].into()));
-    let fresh = identity.as_ref().and_then(|_| grant.upstream().controls.as_ref());
+    let is_read = grant.body().is_some_and(|body| body.metering.is_some() || body.is_list);
+    let is_plain = grant.mint().is_some() || is_read;
+    let identity = is_plain.then(|| ("accept-encoding", b"identity"[..].into()));
+    let fresh = grant.mint().and_then(|_| grant.upstream().controls.as_ref());
     let fresh = fresh.map(|_| ("cf-aig-skip-cache", b"true"[..].into()));
     identity.into_iter().chain(fresh)
 }
@@ -138,7 +140,11 @@ fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Fi
 
 /// Returns the names of the headers that hold or could hold a credential, line by line, without those that are
 /// replaced.
-fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) -> Vec<&'a [u8]> {
+fn to_remove<'a>(
+    grant: &Grant<'_>,
+    original: &Original<'a, '_>,
+    set: &[(&str, FieldValue<'_>)],
+) -> Vec<&'a [u8]> {
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let holds_credential = |name: &[u8], value: &[u8]| {
         original.protected.has(name)
@@ -147,7 +153,19 @@ fn to_remove<'a>(original: &Original<'a, '_>, set: &[(&str, FieldValue<'_>)]) ->
     };
     let headers = original.head.headers.iter();
     let removed = headers.filter(|header| holds_credential(header.name, header.value));
-    removed.map(|header| header.name).filter(|name| !is_replaced(name)).collect()
+    let of_body = grant.body().map_or(&[][..], |body| removed_for_body(body));
+    let removed = removed.map(|header| header.name).filter(|name| !is_replaced(name));
+    removed.chain(of_body.iter().map(|name| name.as_bytes())).collect()
+}
+
+/// Returns the headers that do not hold for a body that is read: its length, where bytes may be added to it, and the
+/// compression of messages.
+fn removed_for_body(body: &BodyRule) -> &'static [&'static str] {
+    match body.form() {
+        BodyForm::Messages => &["sec-websocket-extensions"],
+        BodyForm::Body if body.asks_usage() => &["content-length"],
+        BodyForm::Body => &[],
+    }
 }
 
 /// Returns whether a line of subprotocols goes. A line in another spelling is no part of the list that is kept, so it

@@ -61,6 +61,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) refresh: Vec<Fetch>,
     pub(crate) sent: Sent,
     pub(crate) response: ResponseHeaders,
+    /// Words for a refusal, beside its message.
+    pub(crate) words: Option<String>,
     /// The request, where it mints and its answer is brokered.
     pub(crate) minting: Option<Box<Minting>>,
 }
@@ -94,6 +96,7 @@ impl Progress<'_> {
             refresh: Vec::new(),
             sent: Sent::default(),
             response: ResponseHeaders::default(),
+            words: None,
             minting: None,
         }
     }

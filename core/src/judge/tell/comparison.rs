@@ -54,6 +54,7 @@ impl Observation {
         });
         Self {
             metric: format!("keyswap.shadow_decisions.verdict.{verdict}.reason.{reason}.provider.{provider}"),
+            count: 1,
             line,
         }
     }
@@ -62,7 +63,11 @@ impl Observation {
     pub(crate) fn compared(agree: bool, by_candidate: bool) -> Self {
         let result = if agree { "same" } else { "different" };
         let side = side(by_candidate);
-        Self { metric: format!("keyswap.comparisons.result.{result}.decided_by.{side}"), line: None }
+        Self {
+            metric: format!("keyswap.comparisons.result.{result}.decided_by.{side}"),
+            count: 1,
+            line: None,
+        }
     }
 
     /// Returns the observation of a request that the two policies decide differently.
@@ -83,6 +88,7 @@ impl Observation {
         ];
         Self {
             metric: format!("keyswap.divergences.stable.{stable}.candidate.{other}.provider.{provider}"),
+            count: 1,
             line: Some(line("diverged", &fields, decision, head)),
         }
     }
@@ -91,6 +97,7 @@ impl Observation {
     pub(crate) fn fallback() -> Self {
         Self {
             metric: "keyswap.fallbacks".to_owned(),
+            count: 1,
             line: Some(
                 r#"{"event":"fallback","message":"the stable policy decides for all again: the candidate refused too many requests that it would have forwarded"}"#
                     .to_owned(),

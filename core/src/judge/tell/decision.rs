@@ -1,8 +1,10 @@
 //! Decisions, and the facts that led to them: the explanation is data.
 
 use super::observation::Observation;
+use super::pending::Pending;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
+use crate::judge::body::{ListJudge, Meter};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::OPENAI;
@@ -58,6 +60,12 @@ pub struct FollowUp {
     pub(crate) admitted: Option<Box<Admitted>>,
     /// The request, where it mints and its answer is brokered.
     pub(crate) minting: Option<Box<Minting>>,
+    /// The judge of the request's body, where it is read.
+    pub(crate) pending: Option<Box<Pending>>,
+    /// The meter of the request, where its usage is metered.
+    pub(crate) meter: Option<Box<Meter>>,
+    /// The filter of the answer, where it is a list of models.
+    pub(crate) list: Option<Box<ListJudge>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -104,6 +112,7 @@ impl<'a> Decision<'a> {
             minting,
             admitted,
             means: _,
+            words: _,
         } = progress;
         let provider = route.map_or(OPENAI, |route| route.provider);
         let class = checks.iter().find_map(Check::class);
@@ -151,7 +160,15 @@ impl<'a> Decision<'a> {
         self.follow_up.sent = Sent::default();
         self.follow_up.admitted = None;
         self.follow_up.minting = None;
+        self.follow_up.pending = None;
+        self.follow_up.meter = None;
+        self.follow_up.list = None;
         self
+    }
+
+    /// Returns whether the body of the request may still turn the decision into a refusal.
+    pub fn is_pending(&self) -> bool {
+        self.follow_up.pending.is_some()
     }
 
     /// Turns the decision into a refusal, where its rewrite could not be carried out in full: nothing is forwarded.

@@ -4,6 +4,7 @@ mod comparison;
 mod decision;
 mod log;
 mod observation;
+mod pending;
 mod status_query;
 mod status_report;
 
@@ -11,5 +12,7 @@ pub(crate) use self::comparison::Outcome;
 pub(crate) use self::decision::{ALLOWED, ANSWERED};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
 pub use self::observation::Observation;
+pub use self::pending::Refusal;
+pub(crate) use self::pending::{JudgedSlice, Pending, usage};
 pub(crate) use self::status_query::{is_local, is_status_query};
 pub(crate) use self::status_report::{CandidateFacts, RolloutFacts, StatusSources, status_reply};

@@ -11,6 +11,8 @@ use crate::judge::progress::Admitted;
 pub struct Observation {
     /// The name of the counter.
     pub metric: String,
+    /// The number to count.
+    pub count: u64,
     /// The line, one JSON object.
     pub line: Option<String>,
 }
@@ -31,6 +33,7 @@ impl Observation {
         });
         Self {
             metric: format!("keyswap.ended.reason.{reason}.provider.{provider}"),
+            count: 1,
             line: Some(line.to_string()),
         }
     }

@@ -139,8 +139,9 @@ impl Authenticator {
         person: Option<&CallerRecord>,
     ) -> CallerRecord {
         let mut record = identity.record(self.scope(issuer, person));
+        record.models =
+            person.map_or_else(|| issuer.models().clone(), |person| issuer.models().and(&person.models));
         if let Some(person) = person {
-            record.models.clone_from(&person.models);
             record.expires_at = person.expires_at;
             if identity.email().is_some() {
                 record.digest = person.digest;

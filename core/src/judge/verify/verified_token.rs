@@ -37,12 +37,16 @@ impl VerifiedToken {
     pub(crate) fn record(&self) -> &CallerRecord {
         &self.0
     }
+
+    pub(crate) fn arc(&self) -> &Arc<CallerRecord> {
+        &self.0
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{CallerKind, Scope};
+    use crate::identity::{CallerKind, Models, Scope};
 
     #[test]
     fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
@@ -55,7 +59,7 @@ mod tests {
                 team: None,
                 status,
                 scope: Scope::default(),
-                models: CallerRecord::all_models(),
+                models: Models::all(),
                 expires_at,
                 rate_limit: None,
             })

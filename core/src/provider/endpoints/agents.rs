@@ -27,7 +27,7 @@ pub(in crate::provider) static MISTRAL: [Rows; 11] = [
         ],
     ),
     Rows(Inference, WEBSOCKET, &["/audio/speech/realtime", "/audio/transcriptions/realtime"]),
-    Rows(Models, GET, &["/models", "/models/{:}"]),
+    Rows(Models, GET, &["/models", "/models/{model:}"]),
     Rows(
         Mint,
         ANY,
@@ -59,7 +59,7 @@ pub(in crate::provider) static MISTRAL: [Rows; 11] = [
     ),
     Rows(Files, ANY, &["/files/{...}"]),
     Rows(Batches, ANY, &["/batch/jobs/{...}"]),
-    Rows(FineTuning, DELETE, &["/models/{:}"]),
+    Rows(FineTuning, DELETE, &["/models/{model:}"]),
     Rows(
         FineTuning,
         ANY,

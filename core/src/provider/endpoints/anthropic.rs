@@ -17,7 +17,7 @@ pub(in crate::provider) static ANTHROPIC: [Rows; 8] = [
             "/experimental/templatize_prompt",
         ],
     ),
-    Rows(Models, GET, &["/models", "/models/{}"]),
+    Rows(Models, GET, &["/models", "/models/{model}"]),
     Rows(
         Mint,
         ANY,

@@ -157,7 +157,7 @@ pub(in crate::provider) static CARTESIA: [Rows; 7] = [
 pub(in crate::provider) static DEEPGRAM: [Rows; 6] = [
     Rows(Inference, POST, &["/listen", "/speak", "/read"]),
     Rows(Inference, WEBSOCKET, &["", "/listen", "/speak", "/agent/converse"]),
-    Rows(Models, GET, &["/models", "/models/{}"]),
+    Rows(Models, GET, &["/models", "/models/{model}"]),
     Rows(
         Mint,
         POST,

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
+use super::lease_state::Leases;
 use super::memory::Memory;
 use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, Store};
@@ -24,7 +25,10 @@ pub(crate) struct Registry {
     pub(super) authorization: ServiceSecret,
     /// Set where the host follows the feed for this worker, see [`Capabilities::ticks`].
     pub(super) is_followed: bool,
+    /// The name of this data plane in reports.
+    pub(super) node: String,
     pub(super) state: RefCell<Memory>,
+    pub(super) leases: RefCell<Leases>,
 }
 
 impl Registry {
@@ -33,10 +37,12 @@ impl Registry {
         policy: RegistryPolicy,
         credential: &ServiceSecret,
         host: Capabilities,
+        node: &str,
     ) -> Self {
         let state = RefCell::new(Memory::new(&policy));
         let authorization = credential.with_scheme("Bearer");
-        Self { id, policy, authorization, is_followed: host.ticks, state }
+        let (node, leases) = (node.to_owned(), RefCell::default());
+        Self { id, policy, authorization, is_followed: host.ticks, node, state, leases }
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -51,7 +57,7 @@ impl Registry {
     /// Tells whether a call may be made. The host asks once for each call.
     pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
         // The feed and reports have a pace of their own.
-        matches!(subject, Subject::Changes | Subject::Usage)
+        matches!(subject, Subject::Changes | Subject::Usage | Subject::Spend)
             || self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
     }
 
@@ -61,6 +67,8 @@ impl Registry {
         match subject {
             Subject::Changes => state.feed_pause.end(now),
             Subject::Usage => state.usage.settle(false, now),
+            Subject::Spend => state.spend.retry(now),
+            Subject::Lease(number) => self.abandon_lease(*number),
             _ => {}
         }
     }
@@ -82,6 +90,8 @@ impl Registry {
             Subject::Limit(charge) => self.accept_taken(charge, answer, now),
             Subject::Changes => (self.accept_changes(as_of, answer, now, store), Resolution::Refreshed),
             Subject::Usage => (self.accept_usage(answer, now), Resolution::Refreshed),
+            Subject::Spend => (self.accept_spend(answer, now), Resolution::Refreshed),
+            Subject::Lease(number) => self.accept_leases(*number, answer, now, store),
             Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
                 return Accepted::failed();
             }
@@ -90,14 +100,16 @@ impl Registry {
     }
 
     /// Returns the calls that are due and that no request waits for.
-    pub(crate) fn due(&self, now: Moment) -> Vec<Fetch> {
+    pub(crate) fn due(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };
         if self.policy.protocol != Protocol::Keyswap {
             return Vec::new();
         }
         let changes = self.changes_due(&mut state, now);
         let usage = self.usage_due(&mut state, now);
-        changes.into_iter().chain(usage).collect()
+        let spend = self.spend_due(&mut state, now, store);
+        let leases = self.leases_due(&state, now, store);
+        changes.into_iter().chain(usage).chain(spend).chain(leases).collect()
     }
 
     /// Tells whether the registry finds a token by its digest alone.
@@ -145,6 +157,8 @@ impl Registry {
             "feed_failures": state.feed_pause.failures(),
             "records": state.records.len(),
             "unknown": state.unknown.len(),
+            "unreported_spend": state.spend.len(),
+            "lost_spend": state.spend.lost(),
         })
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::found::Found;
 use super::record::{self, line, member, names};
 use crate::base::{Digest, Moment, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
 use crate::syntax::{FORM, json};
 
 /// Returns `token=…`, form-encoded (RFC 7662 section 2.1). The buffer has room for the longest encoding, so that no
@@ -59,7 +59,7 @@ pub(super) fn read(
         team: None,
         status: TokenStatus::Active,
         scope: names("providers").ok()?.map_or_else(|| scope.clone(), Scope::read),
-        models: names("models").ok()?.unwrap_or_else(CallerRecord::all_models),
+        models: names("models").ok()?.map_or_else(Models::all, Models::new),
         expires_at: seconds("exp").ok()?.map(UnixTime),
         rate_limit: None,
     };

@@ -10,6 +10,7 @@ use super::breaker::Breaker;
 use super::feed::{self, Feed};
 use super::shared_record;
 use super::signed_record::RecordFault;
+use super::spend::Spend;
 use super::usage::Usage;
 use crate::base::{Cache, Digest, Moment, Pause};
 use crate::host::Store;
@@ -52,6 +53,7 @@ pub(super) struct Memory {
     /// The moment of the call whose answer is the newest part of the feed.
     pub(super) heard_at: Moment,
     pub(super) usage: Usage,
+    pub(super) spend: Spend,
     /// The number of requests that were to be counted.
     pub(super) counted: u64,
 }
@@ -81,6 +83,7 @@ impl Memory {
             feed_pause: Pause::at_most(LOST_AFTER),
             heard_at: Moment::default(),
             usage: Usage::default(),
+            spend: Spend::default(),
             counted: 0,
         }
     }
@@ -93,6 +96,11 @@ impl Memory {
     /// Returns the digest that stands for the record in shared memory.
     pub(super) fn place(&self, digest: &Digest) -> Digest {
         Digest::of(&[&self.scope.bytes()[..], &self.resets.to_be_bytes(), digest.bytes()].concat())
+    }
+
+    /// Returns the digest that stands for a budget's subject in shared memory.
+    pub(super) fn slice(&self, subject: &str) -> Digest {
+        Digest::of(&[&self.scope.bytes()[..], subject.as_bytes()].concat())
     }
 
     pub(super) fn hold(&mut self, digest: Digest, held: Held) {

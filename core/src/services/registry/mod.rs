@@ -8,15 +8,26 @@ mod client;
 mod feed;
 mod found;
 mod introspection;
+mod lease_answer;
+#[cfg(test)]
+mod lease_calls;
+mod lease_state;
+mod leases;
 mod lookup;
 mod lookup_key;
 mod memory;
 mod record;
 mod shared_record;
 mod signed_record;
+mod spend;
+mod spend_calls;
+#[cfg(test)]
+mod spend_reports;
 mod usage;
 
 pub(crate) use self::client::Registry;
+pub(crate) use self::lease_state::BudgetSubject;
 pub use self::lookup::RecordSource;
 pub(crate) use self::lookup_key::LookupKey;
 pub use self::signed_record::{MAX_RECORD_SECONDS, RECORD_TYPE};
+pub(crate) use self::spend::Metered;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::base::{Digest, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
 use crate::limit::RateLimit;
 use crate::policy;
 use crate::services::fetch::Subject;
@@ -52,7 +52,7 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
             _ => return None,
         },
         scope: Scope::read(names(members.get("providers")?)?),
-        models: member(members, "models", names).ok()?.unwrap_or_else(CallerRecord::all_models),
+        models: member(members, "models", names).ok()?.map_or_else(Models::all, Models::new),
         expires_at: member(members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
         rate_limit: member(members, "rate_limit", rate_limit).ok()?,
     };
@@ -87,7 +87,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "team": record.team,
         "status": if record.status == TokenStatus::Active { "active" } else { "disabled" },
         "providers": record.scope.entries(),
-        "models": record.models,
+        "models": record.models.lists().first(),
         "expires_at": record.expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit,
         "version": version,

@@ -1,0 +1,330 @@
+//! The body of a request, as JSON: what upstream will act on, known at the byte that closes the text.
+//!
+//! A request is of no use upstream before that byte. So the scanner lets every byte before it pass, and holds none.
+
+use std::fmt;
+
+use super::follower::Follower;
+use super::frames::FrameError;
+use super::grammar::{Event, JsonError, Scalar};
+use super::multipart::FormError;
+
+/// The meaning of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// The text itself, an object or an array.
+    Top,
+    /// An element of an array that is the text.
+    Element,
+    /// A model that computes, or that may compute.
+    Model,
+    /// A model by its name, or an object that has one.
+    ModelOrObject,
+    /// A provider that gets a part of the request.
+    Provider,
+    Stream,
+    StreamOptions,
+    IncludeUsage,
+    /// The most tokens of one answer.
+    Output,
+    /// The number of answers.
+    Count,
+}
+
+/// Writes the members, and their meanings in the same order.
+macro_rules! members {
+    ($($role:ident $path:tt),* $(,)?) => {
+        static PATHS: &[&[&str]] = &[$(&$path),*];
+        static ROLES: &[Role] = &[$(Role::$role),*];
+    };
+}
+
+// The members that are looked at, in every API: a name that one API has means nothing to the others.
+members! {
+    Top [],
+    Element ["*"],
+    Model ["model"],
+    Model ["model_id"],
+    Model ["modelId"],
+    Model ["engine"],
+    Model ["version"],
+    Model ["preset"],
+    Model ["models", "*"],
+    ModelOrObject ["fallbacks", "*"],
+    Model ["fallbacks", "*", "model"],
+    Model ["providerOptions", "gateway", "models", "*"],
+    Model ["tools", "*", "model"],
+    Model ["requests", "*", "model"],
+    Model ["requests", "*", "params", "model"],
+    Model ["batch", "model"],
+    Model ["data_source", "model"],
+    Model ["generateContentRequest", "model"],
+    Model ["generate_content_request", "model"],
+    Model ["setup", "model"],
+    Model ["session", "model"],
+    Model ["session", "input_audio_transcription", "model"],
+    Model ["session", "audio", "input", "transcription", "model"],
+    Model ["response", "model"],
+    Model ["agent", "think", "provider", "model"],
+    Model ["agent", "listen", "provider", "model"],
+    Model ["agent", "speak", "provider", "model"],
+    Model ["*", "query", "model"],
+    Provider ["*", "provider"],
+    Provider ["request", "provider"],
+    Model ["request", "query", "model"],
+    Stream ["stream"],
+    StreamOptions ["stream_options"],
+    IncludeUsage ["stream_options", "include_usage"],
+    Output ["max_tokens"],
+    Output ["max_completion_tokens"],
+    Output ["max_output_tokens"],
+    Output ["max_tokens_to_sample"],
+    Output ["response", "max_output_tokens"],
+    Output ["generationConfig", "maxOutputTokens"],
+    Output ["generation_config", "max_output_tokens"],
+    Output ["inferenceConfig", "maxTokens"],
+    Output ["options", "num_predict"],
+    Count ["n"],
+    Count ["best_of"],
+    Count ["num_generations"],
+    Count ["generationConfig", "candidateCount"],
+    Count ["generation_config", "candidate_count"],
+}
+
+/// A name in a body that the caller of the scanner judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'n> {
+    /// A model.
+    Model(&'n str),
+    /// A provider.
+    Provider(&'n str),
+}
+
+/// The error of a body that upstream may read in another way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyError {
+    /// The body is not one strict JSON text.
+    Json(JsonError),
+    /// A member that is judged comes twice.
+    Twice,
+    /// A member differs from one that is judged by the case of letters only.
+    Alike,
+    /// A model is no text.
+    NoText,
+    /// A part of the request has no provider.
+    NoProvider,
+    /// The form in parts is not whole, or can be read in more than one way.
+    Form(FormError),
+    /// The frames of the WebSocket cannot be read.
+    Frames(FrameError),
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => write!(f, "the body is not one strict JSON text: {error}"),
+            Self::Twice => f.write_str("a member of the body that is judged comes twice"),
+            Self::Alike => f.write_str(
+                "a member of the body differs from one that is judged by the case of letters only",
+            ),
+            Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
+            Self::NoProvider => f.write_str("a request in the body names no provider"),
+            Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
+            Self::Frames(FrameError::Compressed) => f.write_str("a message of the WebSocket is compressed"),
+            Self::Frames(FrameError::Malformed) => f.write_str("the frames of the WebSocket are malformed"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// The limits that a request sets for its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Set where the answer is to come as a stream.
+    pub stream: bool,
+    /// Set where the request says itself if the stream tells its usage.
+    pub says_usage: bool,
+    /// The most tokens of one answer, the least of what the request says.
+    pub output: Option<u64>,
+    /// The number of answers; one where the request says nothing.
+    pub count: u64,
+    /// Set where the body has a member or an element.
+    pub has_members: bool,
+}
+
+/// A member to add to a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Splice {
+    /// The place in the slice, in front of which it goes.
+    pub at: usize,
+    /// The bytes.
+    pub text: &'static str,
+}
+
+/// A scanner of one body.
+pub struct RequestScanner {
+    follower: Follower,
+    state: State,
+}
+
+/// The findings so far.
+struct State {
+    asked: Asked,
+    /// Set where a stream is asked to tell its usage.
+    asks_usage: bool,
+    /// Set where `stream_options` stands in the body.
+    has_options: bool,
+    elements: u64,
+    providers: u64,
+    is_over: bool,
+    error: Option<BodyError>,
+    splices: Splices,
+}
+
+/// The members to add to one slice, in their order.
+pub type Splices = [Option<Splice>; 2];
+
+const OPTIONS: &str = r#","stream_options":{"include_usage":true}"#;
+const OPTION: &str = r#","include_usage":true"#;
+const FIRST_OPTION: &str = r#""include_usage":true"#;
+
+impl RequestScanner {
+    /// Makes a scanner. `asks_usage` adds `stream_options.include_usage` to the request for a stream that says nothing of
+    /// it.
+    pub fn new(asks_usage: bool) -> Self {
+        let state = State {
+            asked: Asked { count: 1, ..Asked::default() },
+            asks_usage,
+            has_options: false,
+            elements: 0,
+            providers: 0,
+            is_over: false,
+            error: None,
+            splices: [None; 2],
+        };
+        Self { follower: Follower::new(PATHS), state }
+    }
+
+    /// Returns what the request asks for, as far as it is known; all of it once [`RequestScanner::is_over`].
+    pub fn asked(&self) -> Asked {
+        self.state.asked
+    }
+
+    /// Returns whether the byte that closes the text has come.
+    pub fn is_over(&self) -> bool {
+        self.state.is_over
+    }
+
+    /// Takes the next slice. `tell` gets every model and provider that is named, as it comes. Returns what to add to the
+    /// slice.
+    ///
+    /// # Errors
+    /// The first error of the body. Nothing of this slice may go on.
+    pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<Splices, BodyError> {
+        let Self { follower, state } = self;
+        state.splices = [None; 2];
+        let followed = follower.feed(slice, &mut |event| state.take(event, tell));
+        followed.map_err(BodyError::Json)?;
+        match state.error {
+            Some(error) => Err(error),
+            None => Ok(state.splices),
+        }
+    }
+
+    /// Ends the body.
+    ///
+    /// # Errors
+    /// The error of a body that broke off, or that is empty.
+    pub fn finish(&mut self) -> Result<(), BodyError> {
+        self.follower.finish(&mut |_| {}).map_err(BodyError::Json)
+    }
+}
+
+impl State {
+    fn take(&mut self, event: Event<'_>, tell: &mut dyn FnMut(Named<'_>)) {
+        match event {
+            Event::Scalar(path, scalar) => self.scalar(role(path), scalar, tell),
+            Event::Opens(path) => self.open(role(path)),
+            Event::Closes { path, at, is_empty } => self.close(role(path), at, is_empty),
+            Event::Again(path) => self.fail_if(!matches!(role(path), Role::Element), BodyError::Twice),
+            Event::Alike(path) => {
+                let is_judged = matches!(role(path), Role::Model | Role::ModelOrObject | Role::Provider);
+                self.fail_if(is_judged, BodyError::Alike);
+            }
+            Event::Piece(..) => {}
+            Event::End(at) => self.end(at),
+        }
+    }
+
+    fn scalar(&mut self, role: Role, scalar: Scalar<'_>, tell: &mut dyn FnMut(Named<'_>)) {
+        let number = || match scalar {
+            Scalar::Number(text) => text.parse::<u64>().ok(),
+            _ => None,
+        };
+        match (role, scalar) {
+            (Role::Element, _) => self.elements = self.elements.saturating_add(1),
+            (Role::Model | Role::ModelOrObject, Scalar::Text(model)) => tell(Named::Model(model)),
+            // An older API leaves `null` to its default, as if the member were not there.
+            (Role::Model | Role::ModelOrObject | Role::Provider, Scalar::Null) => {}
+            (Role::Provider, Scalar::Text(provider)) => {
+                self.providers = self.providers.saturating_add(1);
+                tell(Named::Provider(provider));
+            }
+            (Role::Model | Role::ModelOrObject | Role::Provider, _) => self.fail_if(true, BodyError::NoText),
+            (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
+            (Role::StreamOptions, Scalar::Null) => self.has_options = true,
+            (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
+            (Role::Output, _) => {
+                self.asked.output = [self.asked.output, number()].into_iter().flatten().min();
+            }
+            (Role::Count, _) => self.asked.count = number().unwrap_or(1).max(self.asked.count),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, role: Role) {
+        match role {
+            Role::Element => self.elements = self.elements.saturating_add(1),
+            Role::Model | Role::Provider => self.fail_if(true, BodyError::NoText),
+            Role::StreamOptions => self.has_options = true,
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, role: Role, at: usize, is_empty: bool) {
+        match role {
+            Role::Top => self.asked.has_members = !is_empty,
+            // Options that say nothing of the usage.
+            Role::StreamOptions if self.asks_usage && !self.asked.says_usage => {
+                self.splice(at, if is_empty { FIRST_OPTION } else { OPTION });
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, at: usize) {
+        self.is_over = true;
+        self.fail_if(self.providers > 0 && self.elements > self.providers, BodyError::NoProvider);
+        if self.asks_usage && self.asked.stream && !self.has_options {
+            self.splice(at, OPTIONS);
+        }
+    }
+
+    fn splice(&mut self, at: usize, text: &'static str) {
+        if let Some(place) = self.splices.iter_mut().find(|splice| splice.is_none()) {
+            *place = Some(Splice { at, text });
+        }
+    }
+
+    /// Notes the first error.
+    fn fail_if(&mut self, is_error: bool, error: BodyError) {
+        if is_error {
+            self.error = self.error.or(Some(error));
+        }
+    }
+}
+
+fn role(path: usize) -> Role {
+    ROLES.get(path).copied().unwrap_or(Role::Element)
+}

@@ -1,0 +1,178 @@
+//! The body of a request in the form that its head says: one JSON text, a form in parts, or WebSocket messages.
+
+use super::frames::{Frames, MessagePart, Sender};
+use super::multipart::{FormEvent, Multipart};
+use super::request::{Asked, BodyError, Named, RequestScanner, Splices};
+
+/// The form of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestForm<'c> {
+    /// One JSON text.
+    Json,
+    /// A form in parts, with its content type.
+    Parts(&'c str),
+    /// The messages of a WebSocket.
+    Messages,
+}
+
+/// The fields of a form that are looked at.
+const FIELDS: &[&str] = &["model", "model_id", "stream"];
+const MODEL_FIELDS: usize = 2;
+
+/// A scanner of the body of one request.
+pub struct RequestBody(Kind);
+
+enum Kind {
+    Json(Box<RequestScanner>),
+    Parts(Box<Parts>),
+    Messages(Box<Messages>),
+}
+
+struct Parts {
+    form: Multipart,
+    asked: Asked,
+    is_over: bool,
+}
+
+struct Messages {
+    frames: Frames,
+    message: Message,
+    asked: Asked,
+    /// The JSON messages that have ended.
+    ended: u64,
+}
+
+/// The message under way.
+enum Message {
+    /// Nothing but white space came.
+    Blank,
+    /// An object: other messages, such as sound, name nothing.
+    Json(Box<RequestScanner>),
+    Other,
+}
+
+impl RequestBody {
+    /// Makes a scanner. `asks_usage` adds `stream_options.include_usage` to a JSON request for a stream that says nothing of
+    /// it.
+    ///
+    /// # Errors
+    /// The content type of a form that has no boundary.
+    pub fn new(form: RequestForm<'_>, asks_usage: bool) -> Result<Self, BodyError> {
+        let asked = Asked { count: 1, ..Asked::default() };
+        Ok(Self(match form {
+            RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage))),
+            RequestForm::Parts(content_type) => {
+                let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?;
+                Kind::Parts(Box::new(Parts { form, asked, is_over: false }))
+            }
+            RequestForm::Messages => {
+                let frames = Frames::new(Sender::Client);
+                Kind::Messages(Box::new(Messages { frames, message: Message::Blank, asked, ended: 0 }))
+            }
+        }))
+    }
+
+    /// Returns what the request asks for, as far as it is known; of a WebSocket what the last message asks for.
+    pub fn asked(&self) -> Asked {
+        match &self.0 {
+            Kind::Json(scanner) => scanner.asked(),
+            Kind::Parts(parts) => parts.asked,
+            Kind::Messages(messages) => messages.asked,
+        }
+    }
+
+    /// Returns whether everything is known: the byte that closes the body has come, or the first JSON message has ended.
+    pub fn is_over(&self) -> bool {
+        match &self.0 {
+            Kind::Json(scanner) => scanner.is_over(),
+            Kind::Parts(parts) => parts.is_over,
+            Kind::Messages(messages) => messages.ended > 0,
+        }
+    }
+
+    /// Takes the next slice. `tell` gets every model and provider that is named, as it comes. Returns what to add to the
+    /// slice.
+    ///
+    /// # Errors
+    /// The first error of the body. Nothing of this slice may go on.
+    pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<Splices, BodyError> {
+        match &mut self.0 {
+            Kind::Json(scanner) => scanner.feed(slice, tell),
+            Kind::Parts(parts) => parts.feed(slice, tell).map(|()| Splices::default()),
+            Kind::Messages(messages) => messages.feed(slice, tell).map(|()| Splices::default()),
+        }
+    }
+
+    /// Ends the body. A WebSocket may end anywhere.
+    ///
+    /// # Errors
+    /// The error of a body that broke off.
+    pub fn finish(&mut self) -> Result<(), BodyError> {
+        match &mut self.0 {
+            Kind::Json(scanner) => scanner.finish(),
+            Kind::Parts(parts) => parts.form.finish().map_err(BodyError::Form),
+            Kind::Messages(_) => Ok(()),
+        }
+    }
+}
+
+impl Parts {
+    fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
+        let Self { form, asked, is_over } = self;
+        let mut error = None;
+        let fed = form.feed(slice, &mut |event| match event {
+            FormEvent::Text(field, text) if field < MODEL_FIELDS => {
+                asked.has_members = true;
+                tell(Named::Model(text));
+            }
+            FormEvent::Text(_, text) => asked.stream = text == "true",
+            FormEvent::Long(_) => error = Some(BodyError::NoText),
+            FormEvent::End(_) => {
+                asked.has_members = true;
+                *is_over = true;
+            }
+        });
+        fed.map_err(BodyError::Form)?;
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl Messages {
+    fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
+        let Self { frames, message, asked, ended } = self;
+        let mut error = None;
+        let fed = frames.feed(slice, &mut |part| {
+            let taken = match part {
+                _ if error.is_some() => Ok(()),
+                MessagePart::Data(data) => message.take(data, tell),
+                MessagePart::End => match std::mem::replace(message, Message::Blank) {
+                    Message::Json(mut scanner) => {
+                        *ended = ended.saturating_add(1);
+                        *asked = scanner.asked();
+                        scanner.finish()
+                    }
+                    Message::Blank | Message::Other => Ok(()),
+                },
+            };
+            error = error.or(taken.err());
+        });
+        fed.map_err(BodyError::Frames)?;
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl Message {
+    fn take(&mut self, data: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
+        if let Self::Blank = self {
+            match data.trim_ascii_start().first() {
+                None => return Ok(()),
+                Some(b'{') => *self = Self::Json(Box::new(RequestScanner::new(false))),
+                Some(_) => *self = Self::Other,
+            }
+        }
+        match self {
+            Self::Json(scanner) => scanner.feed(data, tell).map(|_| ()),
+            Self::Blank | Self::Other => Ok(()),
+        }
+    }
+}

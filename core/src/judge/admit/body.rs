@@ -1,0 +1,149 @@
+//! The rule on the body of one request: whether it is read, what it must say, and whether its usage is metered.
+
+use super::models::ModelRule;
+use super::target::RequestTraits;
+use crate::answer::CheckError;
+use crate::body::{BodyError, RequestBody, RequestForm};
+use crate::identity::Class;
+use crate::policy::MeteringPolicy;
+use crate::provider::model::TargetModels;
+use crate::request::RequestHead;
+use crate::upstream::Upstream;
+
+/// The rule on the body of a request, whose target is judged already.
+#[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
+pub(crate) struct BodyRule {
+    /// The rule on the models that the request names.
+    pub(crate) models: Option<ModelRule>,
+    /// Set where the body must name a model.
+    pub(crate) needs_model: bool,
+    /// The metering of the request, if its usage is metered.
+    pub(crate) metering: Option<Metered>,
+    /// The model in the target.
+    pub(crate) target_model: Option<String>,
+    /// Set where the answer is a list of models.
+    pub(crate) is_list: bool,
+    is_upgrade: bool,
+    has_body: bool,
+}
+
+/// The metering of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Metered {
+    /// Set where a stream is asked for its usage.
+    pub(crate) asks_usage: bool,
+    /// Set where a budget depends on what the body says, so that a body that cannot be read is refused.
+    pub(crate) is_strict: bool,
+}
+
+/// The form of the bodies of a request and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    /// One body each.
+    Body,
+    /// The messages of a WebSocket.
+    Messages,
+}
+
+/// Media types of bodies that no endpoint reads as anything else, and that name no model.
+const BINARY: [&str; 4] = ["audio/", "video/", "image/", "application/octet-stream"];
+
+impl BodyRule {
+    /// Judges the models in the target, and returns the rule on the body; `None` where there is none.
+    ///
+    /// # Errors
+    /// A model that is not allowed.
+    pub(super) fn of(
+        models: Option<ModelRule>,
+        target: &TargetModels,
+        class: Class,
+        traits: &RequestTraits<'_>,
+        upstream: &Upstream,
+    ) -> Result<Option<Self>, CheckError<'static>> {
+        if let Some(models) = &models {
+            models.check_endpoint()?;
+            target.models.iter().try_for_each(|model| models.check_model(model))?;
+        }
+        let computes = match class {
+            Class::Inference | Class::Batches | Class::FineTuning | Class::Mint => true,
+            Class::Stateful => target.is_stored,
+            Class::Models | Class::Files | Class::Admin => false,
+        };
+        let is_asked = traits.is_upgrade || traits.method == b"POST";
+        let metering = traits.metering.filter(|_| class == Class::Inference && is_asked);
+        let metering = metering.map(|(policy, is_strict)| Metered {
+            asks_usage: policy.asks_usage && target.is_chat && upstream.tells_usage_if_asked,
+            is_strict,
+        });
+        if models.is_none() && metering.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            needs_model: models.is_some() && computes && !target.is_named && is_asked,
+            models,
+            metering,
+            target_model: target.models.first().cloned(),
+            is_list: class == Class::Models && target.models.is_empty() && traits.method == b"GET",
+            is_upgrade: traits.is_upgrade,
+            has_body: traits.is_upgrade
+                || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
+                    && class != Class::Files),
+        }))
+    }
+
+    /// Returns the form of the bodies.
+    pub(crate) fn form(&self) -> BodyForm {
+        if self.is_upgrade { BodyForm::Messages } else { BodyForm::Body }
+    }
+
+    /// Returns whether a stream of the answer is asked for its usage, so that bytes may be added to the request.
+    pub(crate) fn asks_usage(&self) -> bool {
+        self.metering.is_some_and(|metering| metering.asks_usage)
+    }
+
+    /// Returns the scanner of the body; `None` where there is nothing in it to be read.
+    ///
+    /// # Errors
+    /// A body in a form in which no model can be found, although upstream may find one.
+    pub(crate) fn scanner(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
+        let is_strict = self.models.is_some() || self.metering.is_some_and(|metering| metering.is_strict);
+        match self.read(head) {
+            Err(_) if !is_strict => Ok(None),
+            read => read,
+        }
+    }
+
+    fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
+        let made = |form| match RequestBody::new(form, self.asks_usage()) {
+            Ok(body) => Ok(Some(body)),
+            Err(error @ BodyError::Form(_)) => Err(CheckError::BodyInvalid(error)),
+            Err(_) => Err(CheckError::BodyUnreadable),
+        };
+        if self.is_upgrade {
+            return made(RequestForm::Messages);
+        }
+        if !self.has_body {
+            return Ok(None);
+        }
+        let is_identity = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(b"identity");
+        if !head.values("content-encoding").all(is_identity) {
+            return Err(CheckError::BodyUnreadable);
+        }
+        let mut types = head.values("content-type");
+        let (value, another) = (types.next().unwrap_or_default(), types.next());
+        let value = str::from_utf8(value).ok().filter(|_| another.is_none());
+        let value = value.ok_or(CheckError::BodyUnreadable)?.trim();
+        let begins = |with: &str| value.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with));
+        if begins("multipart/") {
+            return made(RequestForm::Parts(value));
+        }
+        if !self.needs_model && BINARY.into_iter().any(begins) {
+            return Ok(None);
+        }
+        made(RequestForm::Json)
+    }
+}
+
+/// A metering policy, and whether a body that cannot be read is refused for it.
+pub(crate) type MeteringTrait = Option<(MeteringPolicy, bool)>;

@@ -1,0 +1,112 @@
+//! The rule on models for one request: the models that its caller may use, and, at an endpoint where the model names the
+//! provider, the providers.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::answer::CheckError;
+use crate::identity::{CallerRecord, Class, GROUP, ModelGroups, Models};
+use crate::provider::model::{provider_of, spellings};
+use crate::provider::{EndpointKind, Provider, model};
+
+/// The most entries that a refusal names.
+const MAX_TOLD: usize = 20;
+
+/// The names that a policy has for models and for providers of models.
+pub(crate) struct ModelNames {
+    groups: Arc<ModelGroups>,
+    /// The names of providers, each with the provider's id.
+    providers: Vec<(String, String)>,
+}
+
+impl ModelNames {
+    pub(crate) fn new(groups: &Arc<ModelGroups>, providers: &[Provider]) -> Self {
+        Self { groups: Arc::clone(groups), providers: model::provider_names(providers) }
+    }
+
+    /// Returns models in words, for a caller that asked for another.
+    pub(crate) fn words(&self, models: &Models) -> String {
+        let mut entries = models.lists().iter().flatten();
+        let told: Vec<String> =
+            entries.by_ref().take(MAX_TOLD).map(|entry| self.entry_in_words(entry)).collect();
+        let more = if entries.next().is_some() { ", …" } else { "" };
+        format!("its models are {}{more}", told.join(", "))
+    }
+
+    fn entry_in_words(&self, entry: &str) -> String {
+        let (not, name) = entry.strip_prefix('!').map_or(("", entry), |name| ("not ", name));
+        match name.strip_prefix(GROUP).and_then(|name| self.groups.0.get(name)) {
+            Some(models) => {
+                let models: Vec<&str> = models.iter().take(MAX_TOLD).map(String::as_str).collect();
+                format!("{not}`{name}` ({})", models.join(", "))
+            }
+            None => format!("{not}`{name}`"),
+        }
+    }
+}
+
+/// The rule on the models of one caller at one upstream.
+#[derive(Clone)]
+pub(crate) struct ModelRule {
+    record: Arc<CallerRecord>,
+    names: Rc<ModelNames>,
+    /// Set where the caller is restricted to models.
+    judges_models: bool,
+    /// Set where the model names the provider.
+    judges_providers: bool,
+    /// Set where the body holds whole requests, whose models may stand in their paths.
+    is_universal: bool,
+}
+
+impl ModelRule {
+    /// Returns the rule; `None` where every model may be used, and names no provider.
+    pub(crate) fn of(record: &Arc<CallerRecord>, kind: EndpointKind, names: &Rc<ModelNames>) -> Option<Self> {
+        let judges_models = !record.models.is_all();
+        let judges_providers = kind != EndpointKind::Provider;
+        let has_rule = judges_models || judges_providers;
+        has_rule.then(|| Self {
+            record: Arc::clone(record),
+            names: Rc::clone(names),
+            judges_models,
+            judges_providers,
+            is_universal: kind == EndpointKind::Root,
+        })
+    }
+
+    /// Checks that the models of a request can be found.
+    pub(super) fn check_endpoint(&self) -> Result<(), CheckError<'static>> {
+        let is_found = !(self.judges_models && self.is_universal);
+        is_found.then_some(()).ok_or(CheckError::ModelMissing)
+    }
+
+    /// Checks a model that the request names.
+    pub(crate) fn check_model(&self, model: &str) -> Result<(), CheckError<'static>> {
+        if self.judges_providers && !self.is_universal {
+            let provider = provider_of(model, &self.names.providers);
+            self.check_scope(provider)?;
+        }
+        let is_allowed = !self.judges_models
+            || self.record.models.allow(&self.names.groups, &spellings(model, &self.names.providers));
+        is_allowed.then_some(()).ok_or(CheckError::ModelNotAllowed)
+    }
+
+    /// Checks a provider that the request names.
+    pub(crate) fn check_provider(&self, name: &str) -> Result<(), CheckError<'static>> {
+        if !self.judges_providers {
+            return Ok(());
+        }
+        let provider = self.names.providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        self.check_scope(provider.map(|(_, id)| id.as_str()))
+    }
+
+    /// Checks that inference is open to the caller at a provider; `None` is one that is not known.
+    fn check_scope(&self, provider: Option<&str>) -> Result<(), CheckError<'static>> {
+        let is_open = |provider| self.record.scope.classes(provider).has(Class::Inference);
+        provider.is_some_and(is_open).then_some(()).ok_or(CheckError::ModelOutOfScope)
+    }
+
+    /// Returns the models that the caller may use, in words.
+    pub(crate) fn words(&self) -> String {
+        self.names.words(&self.record.models)
+    }
+}

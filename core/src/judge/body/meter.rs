@@ -1,0 +1,359 @@
+//! The meter of one request: what it may cost is reserved before it goes on, and what it took is charged when it has
+//! ended.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::answer::CheckError;
+use crate::base::{Moment, UnixTime};
+use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered, Usage};
+use crate::host::Store;
+use crate::identity::CallerRecord;
+use crate::limit::{Amount, Budget, Reservation, Reserved};
+use crate::policy::Policy;
+use crate::price::{Counts, Found, Nano, Prices, Tier};
+use crate::services::Fetch;
+use crate::services::registry::{BudgetSubject, Metered, Registry};
+
+/// The bytes of a request that are estimated to be one token: English has four, code three.
+const BYTES_PER_TOKEN: u64 = 3;
+/// The most input tokens of an estimate: no model takes more.
+const MAX_INPUT: u64 = 1_000_000;
+/// The most calls for slices that one request waits for.
+const MAX_WAITS: u8 = 2;
+
+/// The rules of a policy that its meters follow.
+pub(crate) struct MeterRules {
+    prices: Arc<Prices>,
+    registry: Option<Rc<Registry>>,
+    budgets: bool,
+    allows_unpriced: bool,
+    failure_mode_allow: bool,
+    default_output: u64,
+}
+
+/// The state of a request whose usage is metered.
+pub(crate) struct Meter {
+    rules: Rc<MeterRules>,
+    record: Arc<CallerRecord>,
+    provider: String,
+    /// The model as the request names it.
+    model: Option<String>,
+    subjects: Vec<BudgetSubject>,
+    held: Vec<Reservation>,
+    /// What was reserved: the cost if nothing else becomes known.
+    reserved: Amount,
+    /// The estimated input tokens.
+    input: u64,
+    waits: u8,
+    /// Set where the usage chunk of the answer is cut out: the caller did not ask for it.
+    cuts_usage: bool,
+    answer: Answer,
+    is_charged: bool,
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// The answer, as far as it has come.
+enum Answer {
+    /// None has come.
+    Awaited,
+    /// The host gave one itself: the upstream did nothing.
+    OfHost,
+    /// The upstream's, with its scanner.
+    Scanned(Box<AnswerScanner>),
+}
+
+/// The lack of a budget for a request.
+pub(crate) enum Lack {
+    /// A call must be made first.
+    Call(Box<Fetch>),
+    /// The request is refused.
+    Refused(CheckError<'static>),
+}
+
+/// The result of a metered request.
+pub(crate) struct Charged {
+    /// The model's name in the table of prices; `None` for one that is not there.
+    pub(crate) model: Option<String>,
+    /// The tokens.
+    ///
+    /// # Errors
+    /// The reason why they are not known.
+    pub(crate) usage: Result<Counts, Unmetered>,
+    /// The cost; `None` where the model has no price.
+    pub(crate) cost: Option<Nano>,
+}
+
+impl MeterRules {
+    /// Returns the rules of a policy; `None` where nothing is metered.
+    pub(crate) fn of(policy: &Policy, registry: Option<&Rc<Registry>>) -> Option<Self> {
+        policy.metering()?;
+        let budgets = policy.budgets.as_ref();
+        Some(Self {
+            prices: Arc::clone(&policy.prices),
+            registry: registry.cloned(),
+            budgets: budgets.is_some(),
+            allows_unpriced: budgets.is_none_or(|budgets| budgets.allows_unpriced),
+            failure_mode_allow: budgets.is_none_or(|budgets| budgets.failure_mode_allow),
+            default_output: budgets.map_or(0, |budgets| budgets.default_output),
+        })
+    }
+
+    /// Returns whether a request is refused whose body cannot be read: its cost would not be known.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.budgets && !self.allows_unpriced
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(
+        rules: &Rc<MeterRules>,
+        policy: &Policy,
+        record: &Arc<CallerRecord>,
+        provider: &str,
+        model: Option<String>,
+    ) -> Self {
+        Self {
+            rules: Rc::clone(rules),
+            record: Arc::clone(record),
+            provider: provider.to_owned(),
+            model,
+            subjects: subjects(policy, record),
+            held: Vec::new(),
+            reserved: Amount::default(),
+            input: 0,
+            waits: 0,
+            cuts_usage: false,
+            answer: Answer::Awaited,
+            is_charged: false,
+        }
+    }
+
+    /// Notes what the body of the request has said: its model, where the target named none, and its bytes.
+    pub(crate) fn note_request(&mut self, model: Option<&str>, asked: &Asked, bytes: u64, asks_usage: bool) {
+        if self.model.is_none() {
+            self.model = model.map(str::to_owned);
+        }
+        self.input = bytes.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
+        self.cuts_usage = asks_usage && asked.stream && !asked.says_usage;
+    }
+
+    /// Reserves what the request can cost, in every budget of its caller, once.
+    pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
+        let rules = Rc::clone(&self.rules);
+        let Some(registry) = rules.registry.as_ref().filter(|_| rules.budgets) else { return Ok(()) };
+        let amount = self.most(asked);
+        let mut lacking = Vec::new();
+        let mut held = Vec::new();
+        let mut refused = None;
+        for subject in &self.subjects {
+            match registry.reserve(subject, &amount, now, store) {
+                Ok(Reserved::Held(reservation)) => held.push(reservation),
+                Ok(Reserved::Unlimited) => {}
+                Ok(Reserved::Unpriced) if rules.allows_unpriced => {}
+                Ok(Reserved::Unpriced) => refused = refused.or(Some(CheckError::Unpriced)),
+                Ok(Reserved::Spent(standing)) => {
+                    let resets_at = i64::try_from(standing.resets_at).unwrap_or(i64::MAX);
+                    refused = refused.or(Some(CheckError::BudgetSpent(UnixTime(resets_at))));
+                }
+                Ok(Reserved::Short | Reserved::Missing) => lacking.push((subject, amount)),
+                Err(_) => refused = refused.or(Some(CheckError::BudgetUnavailable)),
+            }
+        }
+        let lack =
+            match refused {
+                None if lacking.is_empty() => None,
+                None if self.waits < MAX_WAITS => {
+                    let call = registry.lease(&lacking, now, store);
+                    Some(call.map_or(Lack::Refused(CheckError::BudgetUnavailable), |call| {
+                        Lack::Call(Box::new(call))
+                    }))
+                }
+                None => Some(Lack::Refused(CheckError::BudgetUnavailable)),
+                Some(error) => Some(Lack::Refused(error)),
+            };
+        match lack {
+            None => {
+                (self.held, self.reserved) = (held, amount);
+                Ok(())
+            }
+            // What cannot be counted passes where the policy says so, and holds nothing.
+            Some(Lack::Refused(CheckError::BudgetUnavailable)) if rules.failure_mode_allow => {
+                (self.held, self.reserved) = (held, amount);
+                Ok(())
+            }
+            Some(lack) => {
+                self.waits = self.waits.saturating_add(1);
+                for reservation in held {
+                    registry.settle(reservation, Amount::default(), now, store);
+                }
+                Err(lack)
+            }
+        }
+    }
+
+    /// Returns the most that the request is taken to cost.
+    fn most(&self, asked: &Asked) -> Amount {
+        let found = self.price();
+        let most = found.as_ref().and_then(|found| found.price.max_output());
+        let output = asked.output.unwrap_or(self.rules.default_output);
+        let output = most.map_or(output, |most| output.min(most)).saturating_mul(asked.count.max(1));
+        let cost = found.map(|found| found.price.worst(self.input, output, None));
+        Amount { cost, tokens: self.input.saturating_add(output) }
+    }
+
+    fn price(&self) -> Option<Found<'_>> {
+        self.rules.prices.find(&self.provider, self.model.as_deref()?)
+    }
+
+    /// Takes the head of the answer. Returns whether bytes may be cut out of its body.
+    pub(crate) fn answered(&mut self, head: &body::AnswerHead<'_>, is_of_upstream: bool) -> bool {
+        if !is_of_upstream {
+            self.answer = Answer::OfHost;
+            return false;
+        }
+        let purposes = Purposes { reads_usage: true, cuts_usage_chunk: self.cuts_usage && head.status < 300 };
+        self.answer = Answer::Scanned(Box::new(AnswerScanner::new(head, purposes)));
+        purposes.cuts_usage_chunk
+    }
+
+    /// Notes that the request was refused by its body: the upstream did nothing.
+    pub(crate) fn refused(&mut self) {
+        self.answer = Answer::OfHost;
+    }
+
+    /// Returns the name of the provider.
+    pub(crate) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Returns whether the body of the answer is read.
+    pub(crate) fn reads_answer(&self) -> bool {
+        matches!(self.answer, Answer::Scanned(_))
+    }
+
+    /// Takes the next slice of the answer. For [`Edit::Replace`] the bytes in its place stand in `out`.
+    pub(crate) fn take(&mut self, slice: &[u8], is_last: bool, out: &mut Vec<u8>) -> Edit {
+        let Answer::Scanned(scanner) = &mut self.answer else { return Edit::Pass };
+        let mut edit = scanner.feed(slice, out);
+        if is_last {
+            let before = out.len();
+            scanner.finish(out);
+            if edit == Edit::Pass && out.len() > before {
+                let mut all = slice.to_vec();
+                all.append(out);
+                *out = all;
+                edit = Edit::Replace;
+            }
+        }
+        edit
+    }
+
+    /// Charges the request, once: `None` where it was charged before, or where nothing was done for it.
+    pub(crate) fn end(&mut self, now: Moment, store: &dyn Store) -> Option<Charged> {
+        if std::mem::replace(&mut self.is_charged, true) {
+            return None;
+        }
+        let (usage, actual) = self.actual();
+        if let Some(registry) = &self.rules.registry {
+            for reservation in std::mem::take(&mut self.held) {
+                registry.settle(reservation, actual, now, store);
+            }
+        }
+        if let Answer::OfHost = self.answer {
+            return None;
+        }
+        let model = self.price().map(|found| found.name.to_owned());
+        if let Some(registry) = &self.rules.registry {
+            registry.spent(
+                &Metered {
+                    caller: &self.record,
+                    provider: &self.provider,
+                    model: model.as_deref(),
+                    counts: usage.ok(),
+                    cost: actual.cost,
+                },
+                now,
+            );
+        }
+        Some(Charged { model, usage, cost: actual.cost })
+    }
+
+    /// Returns the usage, and the amount to charge. Where the usage is not known, the amount is the estimate.
+    fn actual(&self) -> (Result<Counts, Unmetered>, Amount) {
+        let scanner = match &self.answer {
+            Answer::OfHost => return (Ok(Counts::default()), Amount { cost: Some(Nano(0)), tokens: 0 }),
+            // The caller left before an answer came: the upstream may have begun all the same.
+            Answer::Awaited => return (Err(Unmetered::Broken), self.estimate(0)),
+            Answer::Scanned(scanner) => scanner,
+        };
+        let finding = scanner.finding();
+        match finding.usage {
+            Ok(usage) => {
+                let mut counts = counts(&usage);
+                if !finding.is_whole {
+                    counts.output = counts.output.max(finding.events_with_content);
+                }
+                let tier = finding.tier.and_then(Tier::named);
+                let cost = self.price().map(|found| found.price.cost(&counts, tier));
+                (Ok(counts), Amount { cost, tokens: counts.tokens() })
+            }
+            Err(why) if finding.is_whole => (Err(why), self.reserved_or_estimate()),
+            Err(why) => (Err(why), self.estimate(finding.events_with_content)),
+        }
+    }
+
+    /// Returns what was reserved, for an answer whose usage cannot be read.
+    fn reserved_or_estimate(&self) -> Amount {
+        if self.reserved == Amount::default() { self.estimate(0) } else { self.reserved }
+    }
+
+    fn estimate(&self, output: u64) -> Amount {
+        let counts = Counts { input: self.input, output, ..Counts::default() };
+        let cost = self.price().map(|found| found.price.cost(&counts, None));
+        Amount { cost, tokens: counts.tokens() }
+    }
+}
+
+/// Returns the subjects whose budgets a caller takes from.
+fn subjects(policy: &Policy, record: &CallerRecord) -> Vec<BudgetSubject> {
+    let Some(rules) = &policy.budgets else { return Vec::new() };
+    let default = |budget: Option<&Budget>| budget.cloned();
+    let token = BudgetSubject::token(&record.digest, default(rules.of_token(&record.digest)));
+    let owner =
+        record.owner.as_deref().map(|owner| BudgetSubject::owner(owner, default(rules.owner.as_ref())));
+    let team = record.team.as_deref().map(|team| BudgetSubject::team(team, default(rules.team.as_ref())));
+    [Some(token), owner, team].into_iter().flatten().collect()
+}
+
+fn counts(usage: &Usage) -> Counts {
+    let Usage {
+        input,
+        cached,
+        cache_write,
+        cache_write_1h,
+        audio_input,
+        image_input,
+        output,
+        reasoning,
+        audio_output,
+        image_output,
+    } = *usage;
+    Counts {
+        input,
+        cached,
+        cache_write,
+        cache_write_1h,
+        audio_input,
+        image_input,
+        output,
+        reasoning,
+        audio_output,
+        image_output,
+    }
+}

@@ -1,0 +1,9 @@
+//! Bodies under the rules of a policy: each is judged and metered as it passes, and none is held.
+
+mod list;
+mod meter;
+mod request;
+
+pub(crate) use self::list::ListJudge;
+pub(crate) use self::meter::{Charged, Lack, Meter, MeterRules};
+pub(crate) use self::request::{RequestJudge, Slice};

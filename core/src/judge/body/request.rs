@@ -1,0 +1,138 @@
+//! The body of a request that must say something: judged at the byte that makes it useful upstream.
+
+use crate::answer::CheckError;
+use crate::body::{Asked, Named, RequestBody, Splice, Splices};
+use crate::judge::admit::BodyRule;
+
+/// A slice of a body that may go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Slice {
+    /// As it is.
+    Same,
+    /// These bytes in its place.
+    Other(Vec<u8>),
+}
+
+/// The judge of one body.
+pub(crate) struct RequestJudge {
+    rule: BodyRule,
+    body: RequestBody,
+    bytes: u64,
+    /// The first model that the body names.
+    model: Option<String>,
+    names_any: bool,
+    /// Set where an unreadable body is not refused: then it goes on unread.
+    is_lenient: bool,
+    is_unread: bool,
+    /// The first error: nothing goes on behind it.
+    error: Option<CheckError<'static>>,
+}
+
+impl RequestJudge {
+    pub(crate) fn new(rule: BodyRule, body: RequestBody) -> Self {
+        let is_lenient = rule.models.is_none() && rule.metering.is_some_and(|metering| !metering.is_strict);
+        Self {
+            rule,
+            body,
+            bytes: 0,
+            model: None,
+            names_any: false,
+            is_lenient,
+            is_unread: false,
+            error: None,
+        }
+    }
+
+    /// Judges the next slice. `is_last` says that nothing follows it.
+    ///
+    /// # Errors
+    /// The reason to refuse the request: nothing of this slice may go on, and nothing after it.
+    pub(crate) fn take(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
+        self.bytes = self.bytes.saturating_add(u64::try_from(slice.len()).unwrap_or(u64::MAX));
+        if self.is_unread {
+            return Ok(Slice::Same);
+        }
+        let judged = self.error.map_or_else(|| self.judge(slice, is_last), Err);
+        match judged {
+            Err(CheckError::BodyInvalid(_)) if self.is_lenient => {
+                self.is_unread = true;
+                Ok(Slice::Same)
+            }
+            judged => {
+                self.error = judged.as_ref().err().copied();
+                judged
+            }
+        }
+    }
+
+    /// Returns the words for a refusal.
+    pub(crate) fn words(&self) -> Option<String> {
+        self.rule.models.as_ref().map(crate::judge::admit::ModelRule::words)
+    }
+
+    /// Returns whether everything that the body can say is known.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_unread || self.body.is_over()
+    }
+
+    /// Returns what the request asks for.
+    pub(crate) fn asked(&self) -> Asked {
+        self.body.asked()
+    }
+
+    /// Returns the first model that the body names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// Returns the bytes that have come.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
+        let Self { rule, body, model, names_any, .. } = self;
+        let mut fault = None;
+        let models = rule.models.as_ref();
+        let fed = body.feed(slice, &mut |named| {
+            *names_any = true;
+            let checked = match named {
+                Named::Model(name) => {
+                    model.get_or_insert_with(|| name.to_owned());
+                    models.map_or(Ok(()), |models| models.check_model(name))
+                }
+                Named::Provider(name) => models.map_or(Ok(()), |models| models.check_provider(name)),
+            };
+            fault = fault.or(checked.err());
+        });
+        let splices = fed.map_err(CheckError::BodyInvalid)?;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if is_last && self.bytes > 0 && !self.body.is_over() {
+            self.body.finish().map_err(CheckError::BodyInvalid)?;
+        }
+        // A request without a body, or with an empty object, names nothing and computes nothing.
+        let is_complete = self.body.is_over() && self.body.asked().has_members;
+        if is_complete && self.rule.needs_model && !self.names_any {
+            return Err(CheckError::ModelMissing);
+        }
+        Ok(with(slice, &splices))
+    }
+}
+
+/// Returns a slice with what is added to it.
+fn with(slice: &[u8], splices: &Splices) -> Slice {
+    if splices.iter().all(Option::is_none) {
+        return Slice::Same;
+    }
+    let mut bytes = Vec::with_capacity(slice.len().saturating_add(64));
+    let mut from = 0;
+    for Splice { at, text } in splices.iter().flatten() {
+        bytes.extend_from_slice(slice.get(from..*at).unwrap_or_default());
+        bytes.extend_from_slice(text.as_bytes());
+        from = *at;
+    }
+    bytes.extend_from_slice(slice.get(from..).unwrap_or_default());
+    Slice::Other(bytes)
+}

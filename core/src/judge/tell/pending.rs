@@ -1,0 +1,218 @@
+//! A decision that the body of its request may still turn into a refusal, and the usage of a request that has ended.
+
+use std::fmt;
+
+use super::decision::ALLOWED;
+use super::log::Refused;
+use super::observation::Observation;
+use crate::answer::{CheckError, LocalReply, ResponseHeader, ResponseHeaders};
+use crate::base::Moment;
+use crate::body::Asked;
+use crate::host::Store;
+use crate::identity::{Class, Principal};
+use crate::judge::body::{Charged, Lack, Meter, RequestJudge, Slice};
+use crate::provider::Dialect;
+use crate::services::Fetch;
+
+/// A request that is forwarded while its body is judged.
+pub(crate) struct Pending {
+    /// The judge of the body; `None` where the body is not read.
+    pub(crate) judge: Option<RequestJudge>,
+    pub(crate) asks_usage: bool,
+    pub(crate) dialect: Dialect,
+    pub(crate) provider: String,
+    pub(crate) class: Option<Class>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) request_id: Option<String>,
+    /// The bytes of the body, as far as the head says.
+    pub(crate) declared: u64,
+    /// Set once the budgets cover the request.
+    is_reserved: bool,
+    /// Set while a call is made for a budget.
+    is_waiting: bool,
+    is_last: bool,
+}
+
+/// The refusal of a request by its body.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The reply. A host that has sent an answer's head already ends the stream instead.
+    pub reply: LocalReply,
+    /// The code of the reason.
+    pub reason: &'static str,
+    /// The observation, for metrics and the log.
+    pub observation: Observation,
+}
+
+/// A slice that was judged.
+pub(crate) struct JudgedSlice {
+    pub(crate) slice: Slice,
+    /// Set where the slice has to wait.
+    pub(crate) waits: bool,
+    /// The call that it waits for, which must be made.
+    pub(crate) fetch: Option<Box<Fetch>>,
+    /// Set where nothing of the body has to be judged any more.
+    pub(crate) is_done: bool,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+impl Pending {
+    /// Makes the state of a request whose body has not come yet.
+    pub(crate) fn new(
+        judge: Option<RequestJudge>,
+        asks_usage: bool,
+        dialect: Dialect,
+        about: (String, Option<Class>, Option<Principal>, Option<String>),
+        declared: u64,
+    ) -> Self {
+        let (provider, class, principal, request_id) = about;
+        Self {
+            judge,
+            asks_usage,
+            dialect,
+            provider,
+            class,
+            principal,
+            request_id,
+            declared,
+            is_reserved: false,
+            is_waiting: false,
+            is_last: false,
+        }
+    }
+
+    /// Judges the next slice of the body. At the byte that makes the body useful the budgets must cover the request.
+    pub(crate) fn take(
+        &mut self,
+        meter: Option<&mut Meter>,
+        (slice, is_last): (&[u8], bool),
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<JudgedSlice, CheckError<'static>> {
+        self.is_last |= is_last;
+        let slice = match &mut self.judge {
+            Some(judge) => judge.take(slice, is_last)?,
+            None => Slice::Same,
+        };
+        if self.is_waiting {
+            return Ok(JudgedSlice { slice, waits: true, fetch: None, is_done: false });
+        }
+        Ok(JudgedSlice { slice, ..self.reserve(meter, now, store)? })
+    }
+
+    /// Goes on with a slice that has waited for a call.
+    pub(crate) fn reserve(
+        &mut self,
+        meter: Option<&mut Meter>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<JudgedSlice, CheckError<'static>> {
+        let is_known = self.is_last || self.judge.as_ref().is_none_or(RequestJudge::is_over);
+        self.is_waiting = false;
+        let mut passed = JudgedSlice { slice: Slice::Same, waits: false, fetch: None, is_done: false };
+        if is_known
+            && !self.is_reserved
+            && let Some(meter) = meter
+        {
+            let asked =
+                self.judge.as_ref().map_or(Asked { count: 1, ..Asked::default() }, RequestJudge::asked);
+            let (model, bytes) = match &self.judge {
+                Some(judge) => (judge.model(), judge.bytes()),
+                None => (None, self.declared),
+            };
+            meter.note_request(model, &asked, bytes, self.asks_usage);
+            match meter.reserve(&asked, now, store) {
+                Ok(()) => {}
+                Err(Lack::Call(fetch)) => {
+                    self.is_waiting = true;
+                    (passed.waits, passed.fetch) = (true, Some(fetch));
+                    return Ok(passed);
+                }
+                Err(Lack::Refused(error)) => return Err(error),
+            }
+        }
+        self.is_reserved |= is_known;
+        passed.is_done = self.is_last || (self.is_reserved && self.judge.is_none());
+        Ok(passed)
+    }
+
+    /// Returns the observation of a request whose body holds.
+    pub(crate) fn allowed(&self) -> Observation {
+        Observation { metric: metric("forward", ALLOWED, &self.provider), count: 1, line: None }
+    }
+
+    /// Returns the refusal for an error of the body.
+    pub(crate) fn refuse(
+        &self,
+        error: CheckError<'static>,
+        response: &ResponseHeaders,
+        now: Moment,
+    ) -> Refusal {
+        let reason = error.reason();
+        let words = self.judge.as_ref().filter(|_| error == CheckError::ModelNotAllowed);
+        let words = words.and_then(RequestJudge::words);
+        let reply = LocalReply::refuse_saying(reason, words.as_deref(), self.dialect, own(&error, now));
+        let line = Refused {
+            reason,
+            status: reply.status,
+            fault: Some(error.to_string()),
+            provider: &self.provider,
+            class: self.class,
+            principal: self.principal.as_ref(),
+            request_id: self.request_id.as_deref(),
+        };
+        let metric = metric("reply", reason.code(), &self.provider);
+        let observation = Observation { metric, count: 1, line: Some(line.to_string()) };
+        Refusal { reply: reply.with(response), reason: reason.code(), observation }
+    }
+}
+
+/// Returns the headers that an error gives its reply.
+fn own(error: &CheckError<'_>, now: Moment) -> Vec<ResponseHeader> {
+    match error {
+        CheckError::BudgetSpent(at) => {
+            let seconds = at.0.saturating_sub(now.unix().0).max(1);
+            vec![("retry-after", seconds.to_string().into())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn metric(verdict: &str, reason: &str, provider: &str) -> String {
+    format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
+}
+
+/// Returns the observations of a metered request that has ended.
+pub(crate) fn usage(charged: &Charged, provider: &str) -> Vec<Observation> {
+    let model = charged.model.as_deref().unwrap_or("other");
+    let outcome = match (&charged.usage, charged.cost) {
+        (Err(_), _) => "unmetered",
+        (Ok(_), None) => "unpriced",
+        (Ok(_), Some(_)) => "metered",
+    };
+    let counted = |metric: String, count: u64| Observation { metric, count, line: None };
+    let mut observations =
+        vec![counted(format!("keyswap.usage.outcome.{outcome}.provider.{provider}.model.{model}"), 1)];
+    if let Ok(counts) = &charged.usage {
+        let kinds = [
+            ("input", counts.input),
+            ("cached", counts.cached),
+            ("cache_write", counts.cache_write),
+            ("output", counts.output),
+            ("reasoning", counts.reasoning),
+        ];
+        observations.extend(kinds.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| {
+            counted(format!("keyswap.tokens.kind.{kind}.provider.{provider}.model.{model}"), count)
+        }));
+    }
+    if let Some(cost) = charged.cost.filter(|cost| cost.0 > 0) {
+        observations
+            .push(counted(format!("keyswap.spend_nano_usd.provider.{provider}.model.{model}"), cost.0));
+    }
+    observations
+}

@@ -1,0 +1,44 @@
+//! The units that a budget counts in, and an amount in each of them.
+
+use crate::price::Nano;
+
+/// The unit of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Money, in nano-dollars.
+    Usd,
+    /// Input and output tokens.
+    Tokens,
+}
+
+impl Unit {
+    /// Every unit, with its name in policies and in the registry's answers.
+    pub const ALL: [(&'static str, Self); 2] = [("usd", Self::Usd), ("tokens", Self::Tokens)];
+
+    /// Returns the name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usd => "usd",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
+/// What a request takes from a budget, whatever the unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// The cost; `None` for a model without a price.
+    pub cost: Option<Nano>,
+    /// The tokens.
+    pub tokens: u64,
+}
+
+impl Amount {
+    /// Returns the amount in a unit; `None` where it is not known.
+    pub(crate) fn of(&self, unit: Unit) -> Option<u64> {
+        match unit {
+            Unit::Usd => self.cost.map(|cost| cost.0),
+            Unit::Tokens => Some(self.tokens),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Slices against a naive registry: two data planes with calls that cross, are lost or come late, leases that expire, and
+//! windows that end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::slice::{Granted, Lease, Reservation, Reserved, Told};
+use super::slice_slot::Slot;
+use super::{Amount, Unit, begin, begin_due, fail, grant, reserve, settle};
+use crate::base::{Digest, Moment};
+use crate::host::{MemoryStore, SlotKind, Store};
+
+const START: u64 = 1_800_000_000;
+const WINDOW: u64 = 600;
+const LEASE_SECONDS: u64 = 60;
+const LIMIT: u64 = 1000;
+
+fn subject() -> Digest {
+    Digest::of(b"token:a")
+}
+
+/// One lease in the books of the registry.
+#[derive(Clone, Debug)]
+struct Booked {
+    window: u64,
+    granted: u64,
+    spent: u64,
+    expires: u64,
+    /// What was spent when the lease ended: all else went back.
+    at_end: Option<u64>,
+    next: Option<usize>,
+}
+
+#[derive(Default)]
+struct Registry {
+    leases: Vec<Booked>,
+    nonces: BTreeMap<[u8; 16], usize>,
+}
+
+impl Registry {
+    fn close(&mut self, now: u64) {
+        for lease in &mut self.leases {
+            if lease.at_end.is_none() && (lease.expires <= now || lease.window != now / WINDOW) {
+                lease.at_end = Some(lease.spent);
+            }
+        }
+    }
+
+    fn call(&mut self, told: &Told, need: u64, now: u64) -> Granted {
+        self.close(now);
+        let window = now / WINDOW;
+        let old: Option<usize> = told.lease.parse().ok();
+        let mut place = match old {
+            Some(old) => {
+                let lease = &mut self.leases[old];
+                lease.spent = lease.spent.max(told.spent);
+                Some(old)
+            }
+            None => self.nonces.get(&told.nonce).copied(),
+        };
+        while let Some(ended) = place.filter(|place| self.leases[*place].at_end.is_some()) {
+            place = self.leases[ended].next;
+            if place.is_none() {
+                self.leases[ended].next = Some(self.leases.len());
+                break;
+            }
+        }
+        let place = place.unwrap_or_else(|| {
+            self.nonces.entry(told.nonce).or_insert(self.leases.len());
+            self.leases.push(Booked { window, granted: 0, spent: 0, expires: 0, at_end: None, next: None });
+            self.leases.len() - 1
+        });
+        let taken: u64 = self
+            .leases
+            .iter()
+            .filter(|lease| lease.window == window)
+            .map(|lease| match lease.at_end {
+                Some(_) => lease.spent,
+                None => lease.granted.max(lease.spent),
+            })
+            .sum();
+        let free = LIMIT.saturating_sub(taken);
+        let lease = &mut self.leases[place];
+        let rest = lease.granted.saturating_sub(lease.spent);
+        let slice = (LIMIT / 8).saturating_sub(rest).max(need).min(free);
+        lease.granted += slice;
+        lease.expires = now + LEASE_SECONDS;
+        let remaining = free - slice + lease.granted.saturating_sub(lease.spent);
+        Granted {
+            lease: Some(Lease {
+                id: place.to_string(),
+                unit: Unit::Tokens,
+                limit: LIMIT,
+                granted: lease.granted,
+                remaining,
+                resets_at: (window + 1) * WINDOW,
+            }),
+            expires_in: Duration::from_secs(LEASE_SECONDS),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Plane {
+    store: MemoryStore,
+    flights: Vec<(Reservation, usize, u64)>,
+    calls: Vec<(Told, Option<Granted>)>,
+}
+
+struct World {
+    now: u64,
+    registry: Registry,
+    planes: [Plane; 2],
+    /// All that was settled, and the part of it that no live lease had reserved.
+    settled: u64,
+    loose: u64,
+    overrun: u64,
+}
+
+fn tokens(tokens: u64) -> Amount {
+    Amount { cost: None, tokens }
+}
+
+impl World {
+    fn moment(&self) -> Moment {
+        Moment(self.now * 1_000_000_000)
+    }
+
+    fn step(&mut self, (operation, plane, number): (u8, usize, u64)) {
+        let now = self.moment();
+        self.registry.close(self.now);
+        match operation {
+            0..=3 => self.reserve(plane, 1 + number % 60, now),
+            4..=6 => self.settle(plane, number, now),
+            7 => self.call(plane, number, now),
+            8 => self.deliver(plane, number, now),
+            9 if number % 16 == 0 => self.now += WINDOW / 2,
+            _ => self.now += number % 8,
+        }
+    }
+
+    fn reserve(&mut self, plane: usize, amount: u64, now: Moment) {
+        let World { planes, registry, .. } = self;
+        let plane = &mut planes[plane];
+        let Ok(Reserved::Held(reservation)) = reserve(&plane.store, &subject(), &tokens(amount), now) else {
+            return;
+        };
+        let value = plane.store.get(&SlotKind::Slice.key(&subject())).unwrap();
+        let mut slot = Slot::read(value.as_deref());
+        let slice = slot.get_mut(&subject()).unwrap();
+        let numbers = slice.numbers;
+        let lease: usize = slice.lease.parse().unwrap();
+        assert!(registry.leases[lease].at_end.is_none(), "the lease has ended: {slice:?}");
+        plane.flights.push((reservation, lease, amount));
+        let own =
+            plane.flights.iter().filter(|(_, own, _)| *own == lease).map(|(.., amount)| amount).sum::<u64>();
+        let held = numbers.held + numbers.held_before;
+        assert!(held == own || (held < own && self.now > START + 3600), "{own}: {slice:?}");
+        assert!(numbers.spent + held <= numbers.granted, "{slice:?}");
+    }
+
+    fn settle(&mut self, plane: usize, number: u64, now: Moment) {
+        let plane = &mut self.planes[plane];
+        if plane.flights.is_empty() {
+            return;
+        }
+        let index = usize::try_from(number).unwrap() % plane.flights.len();
+        let (reservation, lease, amount) = plane.flights.swap_remove(index);
+        // Most requests cost less than was reserved; a few cost more.
+        let actual = if number % 17 == 0 { amount + 5 } else { number % (amount + 1) };
+        settle(&plane.store, &reservation, &tokens(actual), now).unwrap();
+        self.settled += actual;
+        self.overrun += actual.saturating_sub(amount);
+        if self.registry.leases[lease].at_end.is_some() {
+            self.loose += actual;
+        }
+    }
+
+    /// Begins a call, which may be lost on its way.
+    fn call(&mut self, plane: usize, number: u64, now: Moment) {
+        let nonce = [u8::try_from(plane + 1).unwrap(); 16];
+        let plane = &mut self.planes[plane];
+        let told = match number % 3 {
+            0 => begin(&plane.store, &subject(), nonce, now).unwrap(),
+            _ => begin_due(&plane.store, &subject(), nonce, now).unwrap(),
+        };
+        let Some(told) = told else { return };
+        let arrives = number % 5 != 0;
+        let answer = arrives.then(|| self.registry.call(&told, number % 50, self.now));
+        plane.calls.push((told, answer));
+    }
+
+    /// Brings an answer, or the news that none will come. Some workers never hear either.
+    fn deliver(&mut self, plane: usize, number: u64, now: Moment) {
+        let plane = &mut self.planes[plane];
+        if plane.calls.is_empty() {
+            return;
+        }
+        let index = usize::try_from(number).unwrap() % plane.calls.len();
+        let (told, answer) = plane.calls.swap_remove(index);
+        match answer {
+            _ if number % 11 == 0 => {}
+            Some(answer) if number % 7 != 0 => grant(&plane.store, &subject(), &told, &answer, now).unwrap(),
+            _ => fail(&plane.store, &subject(), &told, now),
+        }
+    }
+
+    /// Ends every request, and lets the calls that are due go through.
+    fn finish(&mut self) {
+        for plane in 0..2 {
+            while !self.planes[plane].flights.is_empty() {
+                self.settle(plane, 1, self.moment());
+            }
+            self.planes[plane].calls.clear();
+        }
+        for _ in 0..6 {
+            self.now += 31;
+            for plane in 0..2 {
+                let nonce = [u8::try_from(plane + 1).unwrap(); 16];
+                let now = self.moment();
+                let store = &self.planes[plane].store;
+                if let Some(told) = begin_due(store, &subject(), nonce, now).unwrap() {
+                    let answer = self.registry.call(&told, 0, self.now);
+                    grant(store, &subject(), &told, &answer, now).unwrap();
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn spending_is_told_once_and_never_goes_beyond_what_is_in_flight(
+        steps in prop::collection::vec((0..12_u8, 0..2_usize, any::<u32>().prop_map(u64::from)), 1..300),
+    ) {
+        let mut world = World {
+            now: START, registry: Registry::default(), planes: Default::default(), settled: 0, loose: 0, overrun: 0,
+        };
+        for step in steps {
+            world.step(step);
+        }
+        world.finish();
+        let World { registry, settled, loose, overrun, .. } = &world;
+        prop_assert_eq!(registry.leases.iter().map(|lease| lease.spent).sum::<u64>(), *settled);
+        let mut windows: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for lease in &registry.leases {
+            let (spent, late) = windows.entry(lease.window).or_default();
+            *spent += lease.spent;
+            *late += lease.spent - lease.at_end.unwrap_or(lease.spent);
+        }
+        for (spent, late) in windows.values() {
+            prop_assert!(*spent <= LIMIT + late + loose + overrun, "{spent} {late} {loose} {overrun}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Names of models: their spellings, and the provider that a name begins with.
+
+use percent_encoding::percent_decode;
+
+use super::class::{Endpoint, stores_model};
+use super::table::{BUILT_IN, Provider};
+use crate::identity::Spellings;
+use crate::syntax::query;
+
+/// Names by which gateways and catalogues know providers, beside our own.
+const ALIASES: [(&str, &str); 9] = [
+    ("google", "gemini"),
+    ("vertex", "google-vertex-ai"),
+    ("vertex-ai", "google-vertex-ai"),
+    ("azure", "azure-openai"),
+    ("xai", "grok"),
+    ("x-ai", "grok"),
+    ("mistralai", "mistral"),
+    ("perplexity", "perplexity-ai"),
+    ("@cf", "workers-ai"),
+];
+
+/// The resource names of Google's and Fireworks' models: what stands behind is the model.
+const RESOURCE: &str = "models/";
+
+/// Parameters of a query that name a model.
+const PARAMETERS: [&str; 4] = ["model", "model_id", "modelId", "deployment"];
+
+/// Returns the spellings of a model: as it came, without what stands in front of its own name, and, for denial, without
+/// the variant behind it.
+pub(crate) fn spellings<'m>(model: &'m str, providers: &[(String, String)]) -> Spellings<'m> {
+    let mut allowed = vec![model];
+    let mut rest = model;
+    // Each round leaves out one segment at least.
+    while let Some(shorter) = without_front(rest, providers) {
+        allowed.push(shorter);
+        rest = shorter;
+    }
+    let mut denied = allowed.clone();
+    // `gpt-5:online`, `claude-opus-4-1@20250805`: the same model in other clothes.
+    denied.extend(allowed.iter().filter_map(|model| {
+        let end = model.get(1..)?.find([':', '@'])?.checked_add(1)?;
+        model.get(..end)
+    }));
+    Spellings { allowed, denied }
+}
+
+/// Returns a model without a provider's name or a resource name in front.
+fn without_front<'m>(model: &'m str, providers: &[(String, String)]) -> Option<&'m str> {
+    let in_resource = model
+        .rfind(RESOURCE)
+        .filter(|at| *at == 0 || model.as_bytes().get(at.wrapping_sub(1)) == Some(&b'/'));
+    if let Some(at) = in_resource {
+        return model.get(at.checked_add(RESOURCE.len())?..).filter(|rest| !rest.is_empty());
+    }
+    let (first, rest) = model.split_once('/')?;
+    (!rest.is_empty() && id_of(first, providers).is_some()).then_some(rest)
+}
+
+/// Returns the id of the provider that a name begins with.
+pub(crate) fn provider_of<'p>(model: &str, providers: &'p [(String, String)]) -> Option<&'p str> {
+    id_of(model.split_once('/')?.0, providers)
+}
+
+fn id_of<'p>(name: &str, providers: &'p [(String, String)]) -> Option<&'p str> {
+    providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, id)| id.as_str())
+}
+
+/// Returns the names of providers that a model may begin with, each with the provider's id: those of the policy first.
+pub(crate) fn provider_names(providers: &[Provider]) -> Vec<(String, String)> {
+    let own = providers.iter().flat_map(|it| [(&it.id, &it.id), (&it.slug, &it.id)]);
+    let own = own.map(|(name, id)| (name.clone(), id.clone()));
+    let built_in = BUILT_IN.iter().flat_map(|row| [(row.id, row.id), (row.slug, row.id)]).chain(ALIASES);
+    let built_in = built_in.map(|(name, id)| (name.to_owned(), id.to_owned()));
+    own.chain(built_in).filter(|(name, _)| !name.is_empty()).collect()
+}
+
+/// The models that the target of a request names, and what its endpoint does with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TargetModels {
+    /// The models in path and query.
+    pub(crate) models: Vec<String>,
+    /// Set where one of them is what computes, whatever the body says.
+    pub(crate) is_named: bool,
+    /// Set where the endpoint computes with a model that a stored object names, unless the body names another.
+    pub(crate) is_stored: bool,
+    /// Set where the endpoint takes `stream_options`.
+    pub(crate) is_chat: bool,
+}
+
+/// Endpoints that take the model in the query. A WebSocket is opened without a body, so each may take it there.
+const QUERY_ENDPOINTS: [&[u8]; 3] = [b"/listen", b"/speak", b"/read"];
+
+impl TargetModels {
+    /// Finds the models of an endpoint, whose path has no version in front.
+    pub(crate) fn of(endpoint: &Endpoint<'_>, path: &[u8], query: Option<&[u8]>, is_upgrade: bool) -> Self {
+        let in_path = endpoint.model.map(decoded);
+        let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
+        let takes_query = is_upgrade || QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
+        Self {
+            is_named: in_path.is_some() || (takes_query && !in_query.is_empty()),
+            models: in_path.into_iter().chain(in_query).collect(),
+            is_stored: stores_model(path),
+            is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
+        }
+    }
+}
+
+/// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.
+fn decoded(model: &[u8]) -> String {
+    String::from_utf8_lossy(&percent_decode(model).collect::<Vec<u8>>()).into_owned()
+}
+
+/// Returns the models that a query names.
+fn in_query(query: &[u8]) -> impl Iterator<Item = String> {
+    let names_model = |name: &[u8]| {
+        let name: Vec<u8> = percent_decode(name).collect();
+        PARAMETERS.iter().any(|parameter| name.eq_ignore_ascii_case(parameter.as_bytes()))
+    };
+    let named = query::pairs(query).filter(move |(name, _)| names_model(name));
+    named.map(|(_, value)| decoded(value).replace('+', " "))
+}

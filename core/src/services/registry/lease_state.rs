@@ -1,0 +1,101 @@
+//! The slices that a worker looks after, and its calls for them.
+//!
+//! All of it is bounded: a subject beyond the bound has no slice, so that its requests cannot be counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{Digest, Moment};
+use crate::limit::{Amount, Budget, Reservation, Told};
+
+/// The most subjects that a worker has slices of at one time.
+const MAX_ACTIVE: usize = 20_000;
+/// The most costs that wait to be charged.
+pub(super) const MAX_UNSETTLED: usize = 10_000;
+/// The time for which a subject is looked after since its last request.
+pub(super) const ACTIVE_TIME: Duration = Duration::from_mins(2);
+
+/// The subject of a budget: a token or a person, an owner, or a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BudgetSubject {
+    pub(super) name: String,
+    /// The budget that the policy gives it, where the registry has none.
+    pub(super) default: Option<Budget>,
+}
+
+impl BudgetSubject {
+    /// Returns the subject of a token, or of a person, by the digest of the principal.
+    pub(crate) fn token(digest: &Digest, default: Option<Budget>) -> Self {
+        Self { name: format!("token:{}", digest.to_hex()), default }
+    }
+
+    /// Returns the subject of an owner, by the email address.
+    pub(crate) fn owner(email: &str, default: Option<Budget>) -> Self {
+        Self { name: format!("owner:{}", email.to_ascii_lowercase()), default }
+    }
+
+    /// Returns the subject of a team.
+    pub(crate) fn team(name: &str, default: Option<Budget>) -> Self {
+        Self { name: format!("team:{name}"), default }
+    }
+}
+
+/// The slices that a worker looks after, and its calls.
+#[derive(Default)]
+pub(super) struct Leases {
+    pub(super) active: BTreeMap<Digest, Active>,
+    pub(super) calls: Vec<Call>,
+    /// The number of the last call.
+    pub(super) number: u64,
+    /// The costs that could not be charged yet.
+    pub(super) unsettled: Vec<(Reservation, Amount)>,
+    /// The calls that were not made after all.
+    pub(super) abandoned: Vec<Call>,
+}
+
+/// A subject with requests of this worker.
+pub(super) struct Active {
+    pub(super) subject: BudgetSubject,
+    /// The reservations that are not settled.
+    pub(super) held: u64,
+    pub(super) until: Moment,
+}
+
+/// A call on its way.
+pub(super) struct Call {
+    pub(super) number: u64,
+    pub(super) at: Moment,
+    /// The subjects, what is told of each, and the amount that a request needs.
+    pub(super) told: Vec<(Digest, BudgetSubject, Told, u64)>,
+}
+
+impl Leases {
+    /// Tells whether nothing is looked after, for tests.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Looks after a subject for a while. Returns `None` where there are too many.
+    pub(super) fn activate(
+        &mut self,
+        digest: Digest,
+        subject: &BudgetSubject,
+        now: Moment,
+    ) -> Option<&mut Active> {
+        if !self.active.contains_key(&digest) && self.active.len() >= MAX_ACTIVE {
+            return None;
+        }
+        let active = self.active.entry(digest).or_insert_with(|| Active {
+            subject: subject.clone(),
+            held: 0,
+            until: now,
+        });
+        active.until = now.after(ACTIVE_TIME);
+        // Another policy may have another default.
+        if active.subject != *subject {
+            active.subject = subject.clone();
+        }
+        Some(active)
+    }
+}

@@ -1,0 +1,150 @@
+//! The scanner of requests: what a body asks for, what is added to it, and what is refused.
+
+use keyswap_core::body::{BodyError, Named, RequestScanner, Splice};
+use proptest::prelude::*;
+
+/// Returns the body that goes on, the names in it, and what it asks for, of a body that comes in these slices.
+fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), BodyError> {
+    let mut scanner = RequestScanner::new(asks_usage);
+    let (mut sent, mut names) = (Vec::new(), Vec::new());
+    for slice in slices {
+        let splices = scanner.feed(slice, &mut |named| {
+            names.push(match named {
+                Named::Model(model) => model.to_owned(),
+                Named::Provider(provider) => format!("at {provider}"),
+            });
+        })?;
+        let mut from = 0;
+        for Splice { at, text } in splices.into_iter().flatten() {
+            sent.extend_from_slice(&slice[from..at]);
+            sent.extend_from_slice(text.as_bytes());
+            from = at;
+        }
+        sent.extend_from_slice(&slice[from..]);
+    }
+    scanner.finish()?;
+    assert!(scanner.is_over());
+    let asked = scanner.asked();
+    let output = asked.output.map_or_else(|| "-".to_owned(), |output| output.to_string());
+    let asked = format!("{}{output}x{}", if asked.stream { "stream " } else { "" }, asked.count);
+    Ok((String::from_utf8(sent).unwrap(), names.join(" "), asked))
+}
+
+#[test]
+fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
+    for (body, names, asked) in [
+        (r#"{"model":"gpt-5","max_tokens":7}"#, "gpt-5", "7x1"),
+        (r#"{"max_completion_tokens":9,"max_tokens":7,"n":3,"model":"a"}"#, "a", "7x3"),
+        (r#"{"model":"a","stream":true,"max_output_tokens":1e3}"#, "a", "stream -x1"),
+        (r#"{"model":null,"models":["a","b"]}"#, "a b", "-x1"),
+        (r#"{"model":"a","fallbacks":["b",{"model":"c"}]}"#, "a b c", "-x1"),
+        (r#"{"model":"a","tools":[{"type":"image_generation","model":"b"},{"type":"x"}]}"#, "a b", "-x1"),
+        (r#"{"requests":[{"custom_id":"1","params":{"model":"a"}},{"params":{"model":"b"}}]}"#, "a b", "-x1"),
+        (r#"{"session":{"model":"a","audio":{"input":{"transcription":{"model":"b"}}}}}"#, "a b", "-x1"),
+        (r#"{"providerOptions":{"gateway":{"models":["a"]}},"model":"b"}"#, "a b", "-x1"),
+        (r#"{"messages":[{"content":"{\"model\":\"x\"}","model":"y"}],"model":"a"}"#, "a", "-x1"),
+        (r#"{"generationConfig":{"maxOutputTokens":5,"candidateCount":2}}"#, "", "5x2"),
+        (
+            r#"[{"provider":"openai","query":{"model":"a"}},{"provider":"groq","query":{}}]"#,
+            "at openai a at groq",
+            "-x1",
+        ),
+        (r#"{"version":"0123","input":{"model":"x"}}"#, "0123", "-x1"),
+        ("{}", "", "-x1"),
+        ("[]", "", "-x1"),
+    ] {
+        let (sent, told, limits) =
+            scan(true, &[body.as_bytes()]).unwrap_or_else(|error| panic!("{body}: {error:?}"));
+        assert_eq!((told.as_str(), limits.as_str()), (names, asked), "{body}");
+        if !limits.starts_with("stream") {
+            assert_eq!(sent, body, "nothing is added");
+        }
+    }
+}
+
+#[test]
+fn the_usage_of_a_stream_is_asked_for_where_the_request_says_nothing_of_it() {
+    let option = r#""include_usage":true"#;
+    for (body, expect) in [
+        (r#"{"stream":true}"#, format!(r#"{{"stream":true,"stream_options":{{{option}}}}}"#)),
+        ("{ \"stream\" : true \n} ", format!("{{ \"stream\" : true \n,\"stream_options\":{{{option}}}}} ")),
+        (
+            r#"{"stream":true,"stream_options":{}}"#,
+            format!(r#"{{"stream":true,"stream_options":{{{option}}}}}"#),
+        ),
+        (
+            r#"{"stream_options":{"include_obfuscation":false },"stream":true}"#,
+            format!(r#"{{"stream_options":{{"include_obfuscation":false ,{option}}},"stream":true}}"#),
+        ),
+        (r#"{"stream":true,"stream_options":{"include_usage":false}}"#, String::new()),
+        (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, String::new()),
+        (r#"{"stream":true,"stream_options":null}"#, String::new()),
+        (r#"{"stream":false}"#, String::new()),
+        (r#"{"stream":"true"}"#, String::new()),
+        (r#"{"a":{"stream":true}}"#, String::new()),
+    ] {
+        let expect = if expect.is_empty() { body.to_owned() } else { expect };
+        assert_eq!(scan(true, &[body.as_bytes()]).unwrap().0, expect, "{body}");
+        assert_eq!(scan(false, &[body.as_bytes()]).unwrap().0, body, "{body}");
+    }
+}
+
+#[test]
+fn a_body_that_upstream_may_read_in_another_way_is_refused() {
+    use BodyError::{Alike, NoProvider, NoText, Twice};
+    for (body, error) in [
+        (r#"{"model":"a","model":"b"}"#, Twice),
+        (r#"{"model":"a","model":"a"}"#, Twice),
+        (r#"{"model":"a","m\u006fdel":"b"}"#, Twice),
+        (r#"{"model":null,"model":"b"}"#, Twice),
+        (r#"{"model":"a","stream":false,"stream":true}"#, Twice),
+        (r#"{"max_tokens":1,"max_tokens":100000}"#, Twice),
+        (r#"{"session":{"model":"a","model":"b"}}"#, Twice),
+        (r#"{"tools":[],"tools":[{"model":"b"}]}"#, Twice),
+        (r#"{"model":"a","Model":"b"}"#, Alike),
+        (r#"{"MODEL":"b"}"#, Alike),
+        (r#"{"model":["a"]}"#, NoText),
+        (r#"{"model":{"id":"a"}}"#, NoText),
+        (r#"{"model":7}"#, NoText),
+        (r#"{"models":[["a"]]}"#, NoText),
+        (r#"[{"provider":"openai"},{"query":{}}]"#, NoProvider),
+        (r#"[{"provider":["openai"]}]"#, NoText),
+    ] {
+        assert_eq!(scan(false, &[body.as_bytes()]), Err(error), "{body}");
+    }
+    for body in [
+        r#"{"model":"a"} {"model":"b"}"#,
+        r#"{"model":"a"}x"#,
+        "{\"model\":\"a\"}\0",
+        r#"{"model":"a""#,
+        r#"{"model":"a",}"#,
+        r#"{'model':'a'}"#,
+        r#"{"model":"a" /* b */}"#,
+        "\u{feff}{\"model\":\"a\"}",
+        "model=a",
+        "",
+        " ",
+    ] {
+        assert!(matches!(scan(false, &[body.as_bytes()]), Err(BodyError::Json(_))), "{body}");
+    }
+    let long = format!(r#"{{"model":"{}"}}"#, "a".repeat(300));
+    assert_eq!(scan(false, &[long.as_bytes()]), Err(NoText), "longer than any model's name");
+}
+
+proptest! {
+    #[test]
+    fn slices_make_no_difference(cuts in prop::collection::vec(0_usize..200, 0..12), which in 0_usize..4) {
+        let bodies = [
+            r#"{"stream":true,"messages":[{"role":"user","content":"\u00e9 \"model\":\"x\" 🦀"}],"model":"gpt-5"}"#,
+            r#" {"stream_options":{"include_obfuscation":true},"stream":true,"max_tokens":12,"model":"a"} "#,
+            r#"{"model":"a","model":"b"}"#,
+            r#"{"requests":[{"params":{"model":"a","max_tokens":7}}]}x"#,
+        ];
+        let body = bodies[which].as_bytes();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (body.len() + 1)).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        let slices: Vec<&[u8]> = cuts.windows(2).map(|cut| &body[cut[0]..cut[1]]).collect();
+        prop_assert_eq!(scan(true, &slices), scan(true, &[body]));
+    }
+}
