@@ -88,7 +88,7 @@ async fn leases_have_the_form_that_data_planes_read(database: &Database) {
         let lease = &answer["leases"][0];
         assert_eq!(
             (&lease["granted"], &lease["remaining"]),
-            (&json!(1_250_000_000), &json!(9_000_000_000_u64))
+            (&json!(2_125_000_000), &json!(9_000_000_000_u64))
         );
         assert_eq!(lease["id"], id);
     }
