@@ -13,7 +13,7 @@ use super::handle::{Registry, Result};
 use super::record::amount::add;
 use super::record::budget::{Budget, Payer};
 use super::record::error::RegistryError;
-use super::record::lease::{LIFETIME_SECONDS, Lease, LeaseRequest, LeaseState, Leased, Room};
+use super::record::lease::{LIFETIME_SECONDS, Lease, LeaseRequest, LeaseState, Leased, Room, is_unique_id};
 use super::record::window::Window;
 use super::store::budgets::Opened;
 use super::store::ledger::Ledger;
@@ -58,6 +58,10 @@ impl Registry {
         {
             let expected = format!("expected 1 to {MAX_SUBJECTS} different subjects");
             return Err(RegistryError::Invalid { field: "leases", expected });
+        }
+        if requests.iter().any(|request| request.nonce.as_deref().is_some_and(|nonce| !is_unique_id(nonce))) {
+            let expected = "expected 32 hexadecimal digits".to_owned();
+            return Err(RegistryError::Invalid { field: "nonce", expected });
         }
         let mut ledger = self.0.ledger(&subjects).await?;
         let now = clock();
@@ -217,7 +221,7 @@ async fn find(ledger: &mut Ledger, request: &LeaseRequest) -> Result<Option<Leas
             ledger.put_lease(subject, &lease).await?;
             Ok(Some(lease))
         }
-        (None, Some(nonce)) if !nonce.is_empty() => ledger.lease_by_nonce(subject, nonce).await,
+        (None, Some(nonce)) => ledger.lease_by_nonce(subject, nonce).await,
         (None, _) => Ok(None),
     }
 }

@@ -129,6 +129,10 @@ async fn huge_and_wrong_numbers_do_no_harm(database: &Database) {
         let problem = json_of(server.post("/v1/leases").json(&lease(more.clone())), 422).await;
         assert_eq!(problem["code"], "invalid_body", "{more}");
     }
+    for nonce in ["", "ab", &"g".repeat(32)] {
+        let body = lease(json!({"nonce": nonce}));
+        assert_eq!(json_of(server.post("/v1/leases").json(&body), 422).await["code"], "invalid_field");
+    }
     for subject in ["token:abc", "team:two words", "plan:a", ""] {
         let body = lease(json!({"subject": subject}));
         assert_eq!(json_of(server.post("/v1/leases").json(&body), 422).await["code"], "invalid_field");

@@ -8,6 +8,11 @@ use keyswap_core::base::UnixTime;
 /// The time after which a lease that is not renewed gives back what it has not spent.
 pub(in crate::registry) const LIFETIME_SECONDS: i64 = 60;
 
+/// Returns true for 32 lower-case hexadecimal digits: an id that a data plane made to be unique.
+pub(in crate::registry) fn is_unique_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
 /// A data plane's request for one subject.
 #[derive(Clone, Debug)]
 pub struct LeaseRequest {

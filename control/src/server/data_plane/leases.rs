@@ -42,11 +42,11 @@ struct LeaseOf {
     nonce: Option<String>,
     /// All that was spent from the lease since it began, in nano-dollars or tokens
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     spent: i64,
     /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     need: i64,
     /// The policy's budget for the subject
     #[serde(default)]
