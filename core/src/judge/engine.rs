@@ -10,12 +10,12 @@
 use std::rc::Rc;
 
 use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
-use super::body::{ListJudge, Meter, MeterRules, RequestJudge};
+use super::body::{ListJudge, Meter, MeterRules, RequestJudge, subjects};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
 use super::tell::{
-    Decision, Observation, Pending, RolloutFacts, StatusSources, Verdict, is_local, is_status_query,
-    status_reply,
+    Decision, Observation, Pending, RolloutFacts, StatusSources, Verdict, is_local, is_me_query,
+    is_status_query, me_reply, status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
@@ -217,6 +217,9 @@ impl Engine {
         progress.principal = Some(Principal::of(&caller.record));
         let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
+        if is_me_query(head, &path) {
+            return Err(Exit::Answer(self.describe(&caller.record, context)));
+        }
 
         let traits = RequestTraits {
             is_upgrade: head.is_websocket_upgrade(),
@@ -361,6 +364,17 @@ impl Engine {
             resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
         };
         cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
+    }
+
+    /// Tells a caller what it may do, and what is left of its budgets as far as this data plane knows it.
+    fn describe(&self, record: &CallerRecord, context: &Context<'_, '_>) -> LocalReply {
+        let registry = self.authenticator.registry();
+        let standings = subjects(&self.policy, record).into_iter().filter_map(|(kind, subject)| {
+            Some((kind, registry?.standing(&subject, context.now, context.store)?))
+        });
+        let standings: Vec<_> = standings.collect();
+        let headers = cors::headers(&self.policy.origins, context.head);
+        me_reply(record, self.policy.rate_limit, &standings, headers)
     }
 
     /// Checks that the policy lets the caller see the status.

@@ -5,5 +5,5 @@ mod meter;
 mod request;
 
 pub(crate) use self::list::ListJudge;
-pub(crate) use self::meter::{Charged, Lack, Meter, MeterRules};
+pub(crate) use self::meter::{Charged, Lack, Meter, MeterRules, subjects};
 pub(crate) use self::request::{RequestJudge, Slice};

@@ -3,6 +3,7 @@
 mod comparison;
 mod decision;
 mod log;
+mod me;
 mod observation;
 mod pending;
 mod status_query;
@@ -11,6 +12,7 @@ mod status_report;
 pub(crate) use self::comparison::Outcome;
 pub(crate) use self::decision::{ALLOWED, ANSWERED};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
+pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::Observation;
 pub use self::pending::Refusal;
 pub(crate) use self::pending::{JudgedSlice, Pending, usage};
