@@ -113,8 +113,8 @@ impl Instance {
                         self.fetch(fetch);
                     };
                     sending.carry(&exchange, authority, head, out, answered, &fetch);
-                    let observations = exchange.borrow_mut().end(now(), &Forgetful);
-                    return observe(observations);
+                    let ended = exchange.borrow_mut().end(now(), &Forgetful);
+                    return observe(ended.observations);
                 }
             }
             // This host cannot let a request pass, so it accepts no policy in shadow mode.

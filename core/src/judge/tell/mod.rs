@@ -15,6 +15,6 @@ pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
 pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::Observation;
 pub use self::pending::Refusal;
-pub(crate) use self::pending::{JudgedSlice, Pending, usage};
+pub(crate) use self::pending::{JudgedSlice, Pending, logged, usage};
 pub(crate) use self::status_query::{is_local, is_status_query};
 pub(crate) use self::status_report::{CandidateFacts, RolloutFacts, StatusSources, status_reply};
