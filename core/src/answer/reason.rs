@@ -181,6 +181,7 @@ impl Reason {
     }
 
     /// Returns the message for the developer of the caller.
+    // Long: one row for each reason.
     pub const fn message(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => {

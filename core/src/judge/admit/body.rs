@@ -5,7 +5,6 @@ use super::target::RequestTraits;
 use crate::answer::CheckError;
 use crate::body::{BodyError, RequestBody, RequestForm};
 use crate::identity::Class;
-use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::request::RequestHead;
 use crate::upstream::Upstream;
@@ -150,6 +149,3 @@ impl BodyRule {
         made(RequestForm::Json)
     }
 }
-
-/// A metering policy, and whether a body that cannot be read is refused for it.
-pub(crate) type MeteringTrait = Option<(MeteringPolicy, bool)>;

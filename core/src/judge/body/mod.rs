@@ -2,8 +2,10 @@
 
 mod list;
 mod meter;
+mod plan;
 mod request;
 
 pub(crate) use self::list::ListJudge;
 pub(crate) use self::meter::{Charged, Lack, Meter, MeterRules, subjects};
+pub(crate) use self::plan::BodyPlan;
 pub(crate) use self::request::{RequestJudge, Slice};

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::decision::ALLOWED;
-use super::log::Refused;
-use super::observation::Observation;
+use super::observation::{ALLOWED, Observation};
+use super::refused::Refused;
 use crate::answer::{CheckError, LocalReply, ResponseHeader, ResponseHeaders};
 use crate::base::Moment;
 use crate::body::Asked;
