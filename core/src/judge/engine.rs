@@ -10,7 +10,7 @@
 use std::rc::Rc;
 
 use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
-use super::body::{BodyPlan, MeterRules, subjects};
+use super::body::{BodyPlan, MeterRules};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent, Suspended};
 use super::tell::{
@@ -188,7 +188,8 @@ impl Engine {
         let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         if is_me_query(head, &path) {
-            return Err(Exit::Answer(self.describe(&caller.record, context)));
+            let registry = self.authenticator.registry();
+            return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
         }
 
         let traits = self.traits(head, &path, &caller);
@@ -319,17 +320,6 @@ impl Engine {
             resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
         };
         cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
-    }
-
-    /// Tells a caller what it may do, and what is left of its budgets as far as this data plane knows it.
-    fn describe(&self, record: &CallerRecord, context: &Context<'_, '_>) -> LocalReply {
-        let registry = self.authenticator.registry();
-        let standings = subjects(&self.policy, record).into_iter().filter_map(|(kind, subject)| {
-            Some((kind, registry?.standing(&subject, context.now, context.store)?))
-        });
-        let standings: Vec<_> = standings.collect();
-        let headers = cors::headers(&self.policy.origins, context.head);
-        me_reply(record, self.policy.rate_limit, &standings, headers)
     }
 
     /// Checks that the policy lets the caller see the status.

@@ -2,14 +2,20 @@
 //!
 //! It holds nothing that the caller could not find out by asking: its own scope, and no other caller's.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
-use crate::answer::{LocalReply, ResponseHeader};
+use crate::answer::{LocalReply, ResponseHeader, cors};
 use crate::base::UnixTime;
 use crate::identity::CallerRecord;
-use crate::limit::{Rule, Standing, Unit};
+use crate::judge::body::subjects;
+use crate::judge::progress::Context;
+use crate::limit::{Standing, Unit};
+use crate::policy::Policy;
 use crate::price::Nano;
 use crate::request::RequestHead;
+use crate::services::registry::Registry;
 use crate::syntax::RequestPath;
 
 const PATH: &[u8] = b"/.well-known/keyswap/me";
@@ -19,13 +25,18 @@ pub(crate) fn is_me_query(head: &RequestHead<'_>, path: &RequestPath<'_>) -> boo
     matches!(head.method, b"GET" | b"HEAD") && path.path == PATH
 }
 
-/// Writes the answer. `standings` are the budgets that are known here, each with the kind of its subject.
+/// Writes the answer, with the budgets that this data plane knows.
 pub(crate) fn me_reply(
+    policy: &Policy,
+    registry: Option<&Rc<Registry>>,
     record: &CallerRecord,
-    rule: Option<Rule>,
-    standings: &[(&'static str, Standing)],
-    own: Vec<ResponseHeader>,
+    context: &Context<'_, '_>,
 ) -> LocalReply {
+    let standings = subjects(policy, record).into_iter().filter_map(|(kind, subject)| {
+        Some((kind, registry?.standing(&subject, context.now, context.store)?))
+    });
+    let standings: Vec<_> = standings.collect();
+    let rule = policy.rate_limit;
     let limit = record.rate_limit.or(rule.map(|rule| rule.limit));
     let models = match record.models.lists() {
         [entries] => json!(entries),
@@ -47,7 +58,7 @@ pub(crate) fn me_reply(
         ("cache-control", "no-store".into()),
         ("vary", "origin".into()),
     ];
-    headers.extend(own);
+    headers.extend(cors::headers(&policy.origins, context.head));
     LocalReply { status: 200, headers, body: body.to_string() }
 }
 
