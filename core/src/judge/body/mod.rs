@@ -2,8 +2,10 @@
 
 mod list;
 mod meter;
+mod meter_rules;
 mod request;
 
 pub(crate) use self::list::ListJudge;
-pub(crate) use self::meter::{Charged, Lack, Meter, MeterRules};
+pub(crate) use self::meter::{Charged, Lack, Meter};
+pub(crate) use self::meter_rules::MeterRules;
 pub(crate) use self::request::{RequestJudge, Slice};
