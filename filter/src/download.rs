@@ -6,27 +6,26 @@ use keyswap_core::judge::AnswerHead;
 use keyswap_core::worker::AnswerBody;
 use proxy_wasm::types::Action;
 
-use crate::host::{self, Body, HostError, Map};
+use crate::host::{self, Body, HostError};
 use crate::request::Request;
 use crate::store::SharedData;
 use crate::worker::Shared;
 
-/// Takes the head of an answer. Returns whether the answer may go on.
-pub(crate) fn begin(shared: &Shared, request: &Rc<Request>, answer: &dyn AnswerHead, is_last: bool) -> bool {
-    let Ok(mut exchange) = request.exchange.try_borrow_mut() else { return false };
+/// Takes the head of an answer. Returns what becomes of its body.
+pub(crate) fn begin(
+    shared: &Shared,
+    request: &Rc<Request>,
+    answer: &dyn AnswerHead,
+    is_last: bool,
+) -> AnswerBody {
+    let Ok(mut exchange) = request.exchange.try_borrow_mut() else { return AnswerBody::Withheld };
     let body = exchange.begin_answer(answer);
-    if body == AnswerBody::Edited
-        && !is_last
-        && host::remove(Map::ResponseHeaders, b"content-length").is_err()
-    {
-        return false;
-    }
     let is_over = is_last && exchange.reads_answer();
     drop(exchange);
     if is_over {
         pass(shared, request, 0, true);
     }
-    body != AnswerBody::Withheld
+    body
 }
 
 /// Reads the part of an answer that is on its way now.

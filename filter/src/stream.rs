@@ -7,7 +7,7 @@ use keyswap_core::answer::{LocalReply, ResponseHeaders};
 use keyswap_core::judge::{AnswerHead, Decision, Request as Judged, Rewrite, Verdict};
 use keyswap_core::request::{HeadFields, RequestHead};
 use keyswap_core::services::Resolution;
-use keyswap_core::worker::{Entry, InForce, Next, Ticket};
+use keyswap_core::worker::{AnswerBody, Entry, InForce, Next, Ticket};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -104,9 +104,11 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
-        if let Some(shared) = &self.shared
-            && !download::begin(shared, &self.request, &Answer, end_of_stream)
-        {
+        let body = match &self.shared {
+            Some(shared) => download::begin(shared, &self.request, &Answer, end_of_stream),
+            None => AnswerBody::Same,
+        };
+        if body == AnswerBody::Withheld {
             reply(&self.request.exchange.borrow().withheld());
             return Action::Pause;
         }
@@ -123,7 +125,8 @@ impl HttpContext for Stream {
             reply(&local_reply);
             return Action::Pause;
         }
-        for name in response.remove {
+        let length = (body == AnswerBody::Edited && !end_of_stream).then_some("content-length");
+        for name in response.remove.iter().copied().chain(length) {
             complain(host::remove(Map::ResponseHeaders, name.as_bytes()));
         }
         for (name, value) in &response.set {

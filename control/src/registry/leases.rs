@@ -13,7 +13,7 @@ use super::handle::{Registry, Result};
 use super::record::amount::add;
 use super::record::budget::{Budget, Payer};
 use super::record::error::RegistryError;
-use super::record::lease::{LIFETIME_SECONDS, Lease, LeaseRequest, LeaseState, Leased, Room};
+use super::record::lease::{LIFETIME_SECONDS, Lease, LeaseRequest, LeaseState, Leased, Room, is_unique_id};
 use super::record::window::Window;
 use super::store::budgets::Opened;
 use super::store::ledger::Ledger;
@@ -59,6 +59,10 @@ impl Registry {
             let expected = format!("expected 1 to {MAX_SUBJECTS} different subjects");
             return Err(RegistryError::Invalid { field: "leases", expected });
         }
+        if requests.iter().any(|request| request.nonce.as_deref().is_some_and(|nonce| !is_unique_id(nonce))) {
+            let expected = "expected 32 hexadecimal digits".to_owned();
+            return Err(RegistryError::Invalid { field: "nonce", expected });
+        }
         let mut ledger = self.0.ledger(&subjects).await?;
         let now = clock();
         let mut answers = Vec::new();
@@ -83,7 +87,7 @@ impl Registry {
             if let Some(lease) = held {
                 ended(ledger, subject, lease, now).await?;
             }
-            return Ok(Leased::without_budget(subject));
+            return Ok(Leased::without_budget());
         };
         let window = window_of(&budget, held.as_ref(), now);
         let settled = self.open_window(ledger, subject, &budget, window).await?;
@@ -115,7 +119,6 @@ impl Registry {
         lease.expires_at = UnixTime(now.0.saturating_add(expires_in));
         ledger.put_lease(subject, &lease).await?;
         Ok(Leased {
-            subject: subject.to_string(),
             unit: Some(budget.unit),
             state: Some(LeaseState {
                 limit: budget.amount,
@@ -164,8 +167,8 @@ impl Registry {
 }
 
 impl Leased {
-    fn without_budget(subject: &Payer) -> Self {
-        Self { subject: subject.to_string(), id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
+    fn without_budget() -> Self {
+        Self { id: None, unit: None, state: None, expires_in: LIFETIME_SECONDS }
     }
 }
 
@@ -218,7 +221,7 @@ async fn find(ledger: &mut Ledger, request: &LeaseRequest) -> Result<Option<Leas
             ledger.put_lease(subject, &lease).await?;
             Ok(Some(lease))
         }
-        (None, Some(nonce)) if !nonce.is_empty() => ledger.lease_by_nonce(subject, nonce).await,
+        (None, Some(nonce)) => ledger.lease_by_nonce(subject, nonce).await,
         (None, _) => Ok(None),
     }
 }

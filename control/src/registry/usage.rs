@@ -7,6 +7,7 @@ use super::record::amount::MAX_NUMBER;
 use super::record::clock::now;
 use super::record::day::Day;
 use super::record::error::RegistryError;
+use super::record::lease::is_unique_id;
 use super::record::mark::Mark;
 use super::record::usage::{
     Counts, UsageBy, UsageDetail, UsageQuery, UsageReport, UsageRow, UsageSummary, UsageTotal,
@@ -17,9 +18,6 @@ const MAX_MARKS: usize = 500;
 
 /// The largest number of rows in one report.
 const MAX_ROWS: usize = 500;
-
-/// The length of a report's id, in hexadecimal digits.
-const ID_DIGITS: usize = 32;
 
 /// A report may come late by this much: a data plane keeps it while the registry is away.
 const MAX_LATE_SECONDS: i64 = 7 * 86_400;
@@ -54,9 +52,8 @@ impl Registry {
     /// Counts a report of usage, all rows or none. A report with an id that was counted within a day counts nothing.
     pub async fn report_usage(&self, report: UsageReport) -> Result<()> {
         let invalid = |field, expected: String| RegistryError::Invalid { field, expected };
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if report.id.len() != ID_DIGITS || !report.id.bytes().all(is_digit) {
-            return Err(invalid("report", format!("expected {ID_DIGITS} hexadecimal digits")));
+        if !is_unique_id(&report.id) {
+            return Err(invalid("report", "expected 32 hexadecimal digits".to_owned()));
         }
         if report.rows.len() > MAX_ROWS {
             return Err(invalid("rows", format!("expected at most {MAX_ROWS}")));

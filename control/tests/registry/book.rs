@@ -88,7 +88,7 @@ async fn leases_have_the_form_that_data_planes_read(database: &Database) {
         let lease = &answer["leases"][0];
         assert_eq!(
             (&lease["granted"], &lease["remaining"]),
-            (&json!(1_250_000_000), &json!(9_000_000_000_u64))
+            (&json!(2_125_000_000), &json!(9_000_000_000_u64))
         );
         assert_eq!(lease["id"], id);
     }
@@ -128,6 +128,10 @@ async fn huge_and_wrong_numbers_do_no_harm(database: &Database) {
     ] {
         let problem = json_of(server.post("/v1/leases").json(&lease(more.clone())), 422).await;
         assert_eq!(problem["code"], "invalid_body", "{more}");
+    }
+    for nonce in ["", "ab", &"g".repeat(32)] {
+        let body = lease(json!({"nonce": nonce}));
+        assert_eq!(json_of(server.post("/v1/leases").json(&body), 422).await["code"], "invalid_field");
     }
     for subject in ["token:abc", "team:two words", "plan:a", ""] {
         let body = lease(json!({"subject": subject}));

@@ -8,7 +8,7 @@ use crate::identity::Spellings;
 use crate::syntax::query;
 
 /// Names by which gateways and catalogues know providers, beside our own.
-const ALIASES: [(&str, &str); 9] = [
+const ALIASES: [(&str, &str); 10] = [
     ("google", "gemini"),
     ("vertex", "google-vertex-ai"),
     ("vertex-ai", "google-vertex-ai"),
@@ -18,6 +18,7 @@ const ALIASES: [(&str, &str); 9] = [
     ("mistralai", "mistral"),
     ("perplexity", "perplexity-ai"),
     ("@cf", "workers-ai"),
+    ("@hf", "workers-ai"),
 ];
 
 /// The resource names of Google's and Fireworks' models: what stands behind is the model.

@@ -1,14 +1,17 @@
 //! Leases: the part of a budget's window that one data plane may spend without asking.
 
-use keyswap_core::base::UnixTime;
-use serde::Serialize;
-
 use super::amount::{Unit, add};
 use super::budget::{Budget, Payer};
 use super::window::Window;
+use keyswap_core::base::UnixTime;
 
 /// The time after which a lease that is not renewed gives back what it has not spent.
 pub(in crate::registry) const LIFETIME_SECONDS: i64 = 60;
+
+/// Returns true for 32 lower-case hexadecimal digits: an id that a data plane made to be unique.
+pub(in crate::registry) fn is_unique_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
 
 /// A data plane's request for one subject.
 #[derive(Clone, Debug)]
@@ -28,25 +31,20 @@ pub struct LeaseRequest {
 }
 
 /// The answer for one subject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(as = Lease)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leased {
-    /// The subject, as the request had it.
-    pub subject: String,
     /// The lease, `None` for a subject without a budget.
     pub id: Option<String>,
     /// The unit of the numbers, `None` for a subject without a budget.
     pub unit: Option<Unit>,
-    /// The members of a subject with a budget.
-    #[serde(flatten)]
-    #[schema(inline)]
+    /// The numbers of the lease, `None` for a subject without a budget.
     pub state: Option<LeaseState>,
     /// Seconds until the lease gives back its rest. It has to be renewed before.
     pub expires_in: i64,
 }
 
 /// The numbers of a lease: nano-dollars or tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseState {
     /// The budget's amount.
     pub limit: i64,
@@ -55,8 +53,6 @@ pub struct LeaseState {
     /// The part of the window that is neither spent nor leased to others: this lease's rest is in it.
     pub remaining: i64,
     /// The end of the window, at which a new lease begins.
-    #[serde(serialize_with = "super::model::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
     pub resets_at: UnixTime,
 }
 

@@ -8,7 +8,7 @@ use axum::extract::State as Extract;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::refused::{BodyRefused, Misfit, Refused};
-use crate::registry::{Budget, BudgetText, LeaseRequest, Leased, Payer, amount, now};
+use crate::registry::{Budget, BudgetText, LeaseRequest, Leased, Payer, Unit, amount, now};
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -25,7 +25,6 @@ pub(super) struct Leases {
     leases: Vec<Object<LeaseOf>>,
     /// The name of the data plane, for people
     #[serde(default)]
-    #[schema(max_length = 64)]
     node: String,
 }
 
@@ -43,11 +42,11 @@ struct LeaseOf {
     nonce: Option<String>,
     /// All that was spent from the lease since it began, in nano-dollars or tokens
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     spent: i64,
     /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     need: i64,
     /// The policy's budget for the subject
     #[serde(default)]
@@ -58,7 +57,33 @@ struct LeaseOf {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct LeasesAnswer {
     /// The leases, in the order of the request
-    leases: Vec<Leased>,
+    leases: Vec<Lease>,
+}
+
+/// The state of a lease. Numbers are nano-dollars or tokens.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Lease {
+    /// The subject, as the request had it
+    subject: String,
+    /// The lease, `null` for a subject without a budget
+    id: Option<String>,
+    /// The unit of the numbers, `null` for a subject without a budget
+    unit: Option<Unit>,
+    /// The budget's amount
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// All that was granted to this lease since it began
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<i64>,
+    /// The part of the window that is neither spent nor leased to others: this lease's rest is in it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<i64>,
+    /// The end of the window, at which a new lease begins
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resets_at: Option<String>,
+    /// Seconds until the lease gives back its rest; it has to be renewed before
+    expires_in: i64,
 }
 
 /// Renew or begin the leases of budgets
@@ -86,12 +111,17 @@ pub(super) async fn leases(
         requests.push(LeaseRequest { subject: Payer::parse(&subject)?, id, nonce, spent, need, budget });
         names.push(subject);
     }
-    let mut leases = state.registry().lease(&node, &requests, now).await?;
+    let leases = state.registry().lease(&node, &requests, now).await?;
     // A data plane finds its subjects as it spelled them.
-    for (lease, name) in leases.iter_mut().zip(names) {
-        lease.subject = name;
-    }
-    Ok(Answer(LeasesAnswer { leases }))
+    let answer = |(subject, lease): (String, Leased)| {
+        let Leased { id, unit, state, expires_in } = lease;
+        let limit = state.as_ref().map(|state| state.limit);
+        let granted = state.as_ref().map(|state| state.granted);
+        let remaining = state.as_ref().map(|state| state.remaining);
+        let resets_at = state.map(|state| state.resets_at.to_string());
+        Lease { subject, id, unit, limit, granted, remaining, resets_at, expires_in }
+    };
+    Ok(Answer(LeasesAnswer { leases: names.into_iter().zip(leases).map(answer).collect() }))
 }
 
 /// Reads a number from 0. Larger ones than the registry keeps count as the largest.

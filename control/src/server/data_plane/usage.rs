@@ -69,43 +69,43 @@ struct Row {
     model: String,
     /// The requests
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     requests: i64,
     /// The requests whose usage is not known
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     unmetered: i64,
     /// The requests whose model has no price
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     unpriced: i64,
     /// All input tokens
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     input: i64,
     /// The input tokens that were read from a cache
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     cached: i64,
     /// The input tokens that were written to a cache
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     cache_write: i64,
     /// All output tokens
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     output: i64,
     /// The output tokens of reasoning
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     reasoning: i64,
     /// The tokens of audio, in and out
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     audio: i64,
     /// The cost in nano-dollars
     #[serde(default, deserialize_with = "number")]
-    #[schema(value_type = u64)]
+    #[schema(value_type = u64, format = "uint64")]
     cost: i64,
 }
 

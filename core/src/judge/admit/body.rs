@@ -63,7 +63,10 @@ impl BodyRule {
     ) -> Result<Option<Self>, CheckError<'static>> {
         if let Some(models) = &models {
             models.check_endpoint()?;
-            target.models.iter().try_for_each(|model| models.check_model(model))?;
+            target.models.iter().try_for_each(|model| match class {
+                Class::Models => models.check_shown(model),
+                _ => models.check_model(model),
+            })?;
         }
         let computes = match class {
             Class::Inference | Class::Batches | Class::FineTuning | Class::Mint => true,

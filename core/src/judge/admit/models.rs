@@ -56,6 +56,8 @@ pub(crate) struct ModelRule {
     judges_providers: bool,
     /// Set where the body holds whole requests, whose models may stand in their paths.
     is_universal: bool,
+    /// Set where models of Cloudflare's own namespaces are the endpoint's.
+    is_cloudflare: bool,
 }
 
 impl ModelRule {
@@ -70,6 +72,7 @@ impl ModelRule {
             judges_models,
             judges_providers,
             is_universal: kind == EndpointKind::Root,
+            is_cloudflare: kind == EndpointKind::Rest,
         })
     }
 
@@ -86,12 +89,18 @@ impl ModelRule {
 
     /// Checks a model that the request names.
     pub(crate) fn check_model(&self, model: &str) -> Result<(), CheckError<'static>> {
-        if self.judges_providers && !self.is_universal {
+        let is_own = self.is_cloudflare && model.starts_with('@');
+        if self.judges_providers && !self.is_universal && !is_own {
             let provider = provider_of(model, &self.names.providers);
             self.check_scope(provider)?;
         }
-        let is_allowed = !self.judges_models
-            || self.record.models.allow(&self.names.groups, &spellings(model, &self.names.providers));
+        self.check_shown(model)
+    }
+
+    /// Checks a model that is only shown.
+    pub(crate) fn check_shown(&self, model: &str) -> Result<(), CheckError<'static>> {
+        let spellings = spellings(model, &self.names.providers);
+        let is_allowed = !self.judges_models || self.record.models.allow(&self.names.groups, &spellings);
         is_allowed.then_some(()).ok_or(CheckError::ModelNotAllowed)
     }
 

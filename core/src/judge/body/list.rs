@@ -26,7 +26,7 @@ impl ListJudge {
     /// The list cannot be read, so nothing more of it may go on.
     pub(crate) fn take(&mut self, slice: &[u8], is_last: bool, out: &mut Vec<u8>) -> Result<(), JsonError> {
         let Self { rule, filter } = self;
-        filter.feed(slice, &mut |model| rule.check_model(model).is_ok(), out)?;
+        filter.feed(slice, &mut |model| rule.check_shown(model).is_ok(), out)?;
         if is_last { filter.finish() } else { Ok(()) }
     }
 }
