@@ -76,6 +76,6 @@ pub use scripted::{Call, Script, Scripted, WITH_TRAILERS};
 pub use server::Server;
 pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
-pub use waiting::until;
+pub use waiting::{until, until_within};
 pub use wash::Wash;
 pub use wasmtime::{FLAGS as WASMTIME_FLAGS, Wasmtime, WasmtimeSetup};

@@ -1,7 +1,8 @@
 //! The state of an instance for all its requests: the worker, and calls that go on between them.
 //!
 //! A call that no request waits for is started behind an answer. Its own answer is taken when the next request comes,
-//! so no caller ever waits for it. A call that outlives its instance is lost.
+//! so no caller ever waits for it. A call that outlives its instance is lost, but for those that tell what a request took:
+//! the instance waits for these.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
@@ -113,8 +114,8 @@ impl Instance {
                         self.fetch(fetch);
                     };
                     sending.carry(&exchange, authority, head, out, answered, &fetch);
-                    let ended = exchange.borrow_mut().end(now(), &Forgetful);
-                    return observe(ended.observations);
+                    observe(exchange.borrow_mut().end(now(), &Forgetful).observations);
+                    return self.report(exchange.borrow().reports(now(), &Forgetful));
                 }
             }
             // This host cannot let a request pass, so it accepts no policy in shadow mode.
@@ -147,6 +148,23 @@ impl Instance {
         };
         call.wait();
         self.settle(&call)
+    }
+
+    /// Makes the calls that tell what a request took, all at once, and waits for them: the instance may end behind it. The
+    /// caller has its answer.
+    fn report(&self, reports: Vec<Fetch>) {
+        let mut calls = Vec::new();
+        for fetch in reports {
+            if self.worker.may_call(&fetch.key, now()) {
+                calls.push(Call::start(fetch));
+            } else {
+                self.worker.abandon(&fetch.key, now());
+            }
+        }
+        for mut call in calls {
+            call.wait();
+            self.settle(&call);
+        }
     }
 
     fn settle(&self, call: &Call) -> Resolution {

@@ -34,6 +34,21 @@ pub struct Amount {
 }
 
 impl Amount {
+    /// The amount of no request.
+    pub(crate) const NOTHING: Self = Self { cost: Some(Nano(0)), tokens: 0 };
+
+    /// Returns the sum of two amounts. A cost that is not known adds nothing.
+    pub(crate) fn plus(self, other: &Self) -> Self {
+        let cost = self.cost.unwrap_or_default().saturating_add(other.cost.unwrap_or_default());
+        Self { cost: Some(cost), tokens: self.tokens.saturating_add(other.tokens) }
+    }
+
+    /// Takes an amount back out of a sum.
+    pub(crate) fn minus(self, other: &Self) -> Self {
+        let cost = self.cost.unwrap_or_default().0.saturating_sub(other.cost.unwrap_or_default().0);
+        Self { cost: Some(Nano(cost)), tokens: self.tokens.saturating_sub(other.tokens) }
+    }
+
     /// Returns the amount in a unit; `None` where it is not known.
     pub(crate) fn of(&self, unit: Unit) -> Option<u64> {
         match unit {

@@ -10,7 +10,7 @@
 use super::amount::{Amount, Unit};
 use crate::base::{Digest, Moment};
 
-/// The time in which an answer counts as the present state of the budget, and the pause before a report of spending.
+/// The time in which an answer counts as the present state of the budget.
 pub(super) const RECENT: std::time::Duration = std::time::Duration::from_secs(2);
 /// The time after which a call without an answer is lost.
 const LOST_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
@@ -251,11 +251,11 @@ impl Slice {
         }
     }
 
-    /// Tells whether the registry is to be called, though no request waits for it.
-    pub(super) fn is_due(&mut self, now: Moment) -> bool {
+    /// Tells whether the registry is to be called, though no request waits for it. Spending is gathered for `gathering`.
+    pub(super) fn is_due(&mut self, gathering: std::time::Duration, now: Moment) -> bool {
         self.turn(now);
         let numbers = &self.numbers;
-        let since = |at: u64| !now.is_within(RECENT, Moment(at));
+        let since = |at: u64| !now.is_within(gathering, Moment(at));
         if self.is_pending(now) || !since(numbers.asked_at) {
             return false;
         }

@@ -16,6 +16,7 @@ const START: u64 = 1_800_000_000;
 const WINDOW: u64 = 600;
 const LEASE_SECONDS: u64 = 60;
 const LIMIT: u64 = 1000;
+const GATHERING: Duration = Duration::from_secs(2);
 
 fn subject() -> Digest {
     Digest::of(b"token:a")
@@ -184,7 +185,7 @@ impl World {
         let plane = &mut self.planes[plane];
         let told = match number % 3 {
             0 => begin(&plane.store, &subject(), nonce, now).unwrap(),
-            _ => begin_due(&plane.store, &subject(), nonce, now).unwrap(),
+            _ => begin_due(&plane.store, &subject(), nonce, GATHERING, now).unwrap(),
         };
         let Some(told) = told else { return };
         let arrives = !number.is_multiple_of(5);
@@ -223,7 +224,7 @@ impl World {
                 let nonce = [u8::try_from(plane + 1).unwrap(); 16];
                 let now = self.moment();
                 let store = &self.planes[plane].store;
-                if let Some(told) = begin_due(store, &subject(), nonce, now).unwrap() {
+                if let Some(told) = begin_due(store, &subject(), nonce, GATHERING, now).unwrap() {
                     let answer = self.registry.call(&told, 0, self.now);
                     grant(store, &subject(), &told, &answer, now).unwrap();
                 }

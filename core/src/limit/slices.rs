@@ -1,5 +1,7 @@
 //! Slices of budgets in the memory that the workers of a process share: each change is one compare-and-swap.
 
+use std::time::Duration;
+
 use super::amount::Amount;
 use super::slice::{Granted, Reservation, Reserved, Slice, Standing, Told};
 use super::slice_slot::Slot;
@@ -62,7 +64,7 @@ pub(crate) fn begin(
     begin_if(store, subject, nonce, now, |_| true)
 }
 
-/// Begins a call if one is due: the spending is to be reported, or the lease renewed.
+/// Begins a call if one is due: the spending that was gathered for `gathering` is to be reported, or the lease renewed.
 ///
 /// # Errors
 /// [`StoreError`] where the call could not be noted.
@@ -70,14 +72,15 @@ pub(crate) fn begin_due(
     store: &dyn Store,
     subject: &Digest,
     nonce: [u8; 16],
+    gathering: Duration,
     now: Moment,
 ) -> Result<Option<Told>, StoreError> {
     let value = store.get(&SlotKind::Slice.key(subject))?;
-    if !Slot::read(value.as_deref()).get_mut(subject).is_some_and(|slice| slice.is_due(now)) {
+    if !Slot::read(value.as_deref()).get_mut(subject).is_some_and(|slice| slice.is_due(gathering, now)) {
         return Ok(None);
     }
     // Another worker may have been faster.
-    begin_if(store, subject, nonce, now, |slice| slice.is_due(now))
+    begin_if(store, subject, nonce, now, |slice| slice.is_due(gathering, now))
 }
 
 fn begin_if(
@@ -144,8 +147,6 @@ fn change(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::host::MemoryStore;
     use crate::limit::{Lease, Unit};
@@ -189,7 +190,7 @@ mod tests {
     }
 
     fn due(store: &MemoryStore, now: Moment) -> Option<Told> {
-        begin_due(store, &subject(), NONCE, now).unwrap()
+        begin_due(store, &subject(), NONCE, Duration::from_secs(2), now).unwrap()
     }
 
     #[test]

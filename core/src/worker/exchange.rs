@@ -236,6 +236,14 @@ impl Exchange {
         })
     }
 
+    /// Returns the calls that tell what the exchange took, once it has ended. [`Worker::due`] has them, too; a host that may
+    /// not live until then makes them at once.
+    ///
+    /// [`Worker::due`]: super::Worker::due
+    pub fn reports(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        self.meter.as_ref().map_or_else(Vec::new, |meter| meter.reports(now, store))
+    }
+
     /// Tells whether something is charged when the exchange ends.
     pub fn is_metered(&self) -> bool {
         self.meter.is_some()

@@ -4,14 +4,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::meter_rules::{MeterRules, subjects};
 use crate::answer::CheckError;
 use crate::base::{Moment, UnixTime};
 use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered, Usage};
 use crate::host::Store;
 use crate::identity::CallerRecord;
-use crate::limit::{Amount, Budget, Reservation, Reserved};
+use crate::limit::{Amount, Reservation, Reserved};
 use crate::policy::Policy;
-use crate::price::{Counts, Found, Nano, Prices, Tier};
+use crate::price::{Counts, Found, Nano, Tier};
 use crate::services::Fetch;
 use crate::services::registry::{BudgetSubject, Metered, Registry};
 
@@ -20,17 +21,10 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// The most input tokens of an estimate: no model takes more.
 const MAX_INPUT: u64 = 1_000_000;
 /// The most calls for slices that one request waits for.
-const MAX_WAITS: u8 = 2;
-
-/// The rules of a policy that its meters follow.
-pub(crate) struct MeterRules {
-    prices: Arc<Prices>,
-    registry: Option<Rc<Registry>>,
-    budgets: bool,
-    allows_unpriced: bool,
-    failure_mode_allow: bool,
-    default_output: u64,
-}
+///
+/// The first call may have begun before it was known how much the request needs, and other workers may take what the second
+/// one brings.
+const MAX_WAITS: u8 = 3;
 
 /// The state of a request whose usage is metered.
 pub(crate) struct Meter {
@@ -45,7 +39,10 @@ pub(crate) struct Meter {
     reserved: Amount,
     /// The estimated input tokens.
     input: u64,
+    /// The calls that the request has waited for.
     waits: u8,
+    /// The slices that the request waits for.
+    awaited: Option<(Vec<BudgetSubject>, Amount)>,
     /// Set where the usage chunk of the answer is cut out: the caller did not ask for it.
     cuts_usage: bool,
     answer: Answer,
@@ -76,6 +73,14 @@ pub(crate) enum Lack {
     Refused(CheckError<'static>),
 }
 
+/// The outcome of reserving in every budget of a caller.
+struct Tried {
+    held: Vec<Reservation>,
+    lacking: Vec<BudgetSubject>,
+    /// The first error.
+    refused: Option<CheckError<'static>>,
+}
+
 /// The result of a metered request.
 pub(crate) struct Charged {
     /// The model's name in the table of prices; `None` for one that is not there.
@@ -87,27 +92,6 @@ pub(crate) struct Charged {
     pub(crate) usage: Result<Counts, Unmetered>,
     /// The cost; `None` where the model has no price.
     pub(crate) cost: Option<Nano>,
-}
-
-impl MeterRules {
-    /// Returns the rules of a policy; `None` where nothing is metered.
-    pub(crate) fn of(policy: &Policy, registry: Option<&Rc<Registry>>) -> Option<Self> {
-        policy.metering()?;
-        let budgets = policy.budgets.as_ref();
-        Some(Self {
-            prices: Arc::clone(&policy.prices),
-            registry: registry.cloned(),
-            budgets: budgets.is_some(),
-            allows_unpriced: budgets.is_none_or(|budgets| budgets.allows_unpriced),
-            failure_mode_allow: budgets.is_none_or(|budgets| budgets.failure_mode_allow),
-            default_output: budgets.map_or(0, |budgets| budgets.default_output),
-        })
-    }
-
-    /// Returns whether a request is refused whose body cannot be read: its cost would not be known.
-    pub(crate) fn is_strict(&self) -> bool {
-        self.budgets && !self.allows_unpriced
-    }
 }
 
 impl Meter {
@@ -128,6 +112,7 @@ impl Meter {
             reserved: Amount::default(),
             input: 0,
             waits: 0,
+            awaited: None,
             cuts_usage: false,
             answer: Answer::Awaited,
             is_charged: false,
@@ -147,53 +132,77 @@ impl Meter {
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let rules = Rc::clone(&self.rules);
         let Some(registry) = rules.registry.as_ref().filter(|_| rules.budgets) else { return Ok(()) };
+        self.stop_waiting(registry);
         let amount = self.most(asked);
-        let mut lacking = Vec::new();
-        let mut held = Vec::new();
-        let mut refused = None;
-        for subject in &self.subjects {
-            match registry.reserve(subject, &amount, now, store) {
-                Ok(Reserved::Held(reservation)) => held.push(reservation),
-                Ok(Reserved::Unlimited) => {}
-                Ok(Reserved::Unpriced) if rules.allows_unpriced => {}
-                Ok(Reserved::Unpriced) => refused = refused.or(Some(CheckError::Unpriced)),
-                Ok(Reserved::Spent(standing)) => {
-                    let resets_at = i64::try_from(standing.resets_at).unwrap_or(i64::MAX);
-                    refused = refused.or(Some(CheckError::BudgetSpent(UnixTime(resets_at))));
-                }
-                Ok(Reserved::Short | Reserved::Missing) => lacking.push((subject, amount)),
-                Err(_) => refused = refused.or(Some(CheckError::BudgetUnavailable)),
-            }
-        }
-        let lack =
-            match refused {
-                None if lacking.is_empty() => None,
-                None if self.waits < MAX_WAITS => {
-                    let call = registry.lease(&lacking, now, store);
-                    Some(call.map_or(Lack::Refused(CheckError::BudgetUnavailable), |call| {
-                        Lack::Call(Box::new(call))
-                    }))
-                }
-                None => Some(Lack::Refused(CheckError::BudgetUnavailable)),
-                Some(error) => Some(Lack::Refused(error)),
-            };
+        let Tried { held, lacking, refused } = self.try_all(registry, &amount, now, store);
+        let lack = match refused {
+            Some(error) => Err(Lack::Refused(error)),
+            None if lacking.is_empty() => Ok(()),
+            None => Err(self.call(registry, lacking, amount, now, store)),
+        };
         match lack {
-            None => {
-                (self.held, self.reserved) = (held, amount);
-                Ok(())
-            }
-            // What cannot be counted passes where the policy says so, and holds nothing.
-            Some(Lack::Refused(CheckError::BudgetUnavailable)) if rules.failure_mode_allow => {
-                (self.held, self.reserved) = (held, amount);
-                Ok(())
-            }
-            Some(lack) => {
-                self.waits = self.waits.saturating_add(1);
+            // What cannot be counted passes where the policy says so.
+            Err(Lack::Refused(CheckError::BudgetUnavailable)) if rules.failure_mode_allow => {}
+            Err(lack) => {
                 for reservation in held {
                     registry.settle(reservation, Amount::default(), now, store);
                 }
-                Err(lack)
+                return Err(lack);
             }
+            Ok(()) => {}
+        }
+        (self.held, self.reserved) = (held, amount);
+        Ok(())
+    }
+
+    /// Tries each budget.
+    fn try_all(&self, registry: &Registry, amount: &Amount, now: Moment, store: &dyn Store) -> Tried {
+        let mut tried = Tried { held: Vec::new(), lacking: Vec::new(), refused: None };
+        for subject in &self.subjects {
+            let refused = match registry.reserve(subject, amount, now, store) {
+                Ok(Reserved::Held(reservation)) => {
+                    tried.held.push(reservation);
+                    continue;
+                }
+                Ok(Reserved::Unlimited) => continue,
+                Ok(Reserved::Unpriced) if self.rules.allows_unpriced => continue,
+                Ok(Reserved::Short | Reserved::Missing) => {
+                    tried.lacking.push(subject.clone());
+                    continue;
+                }
+                Ok(Reserved::Unpriced) => CheckError::Unpriced,
+                Ok(Reserved::Spent(standing)) => {
+                    CheckError::BudgetSpent(UnixTime(i64::try_from(standing.resets_at).unwrap_or(i64::MAX)))
+                }
+                Err(_) => CheckError::BudgetUnavailable,
+            };
+            tried.refused.get_or_insert(refused);
+        }
+        tried
+    }
+
+    /// Returns the call for what is lacking. The request waits for it.
+    fn call(
+        &mut self,
+        registry: &Registry,
+        lacking: Vec<BudgetSubject>,
+        amount: Amount,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Lack {
+        let wanted: Vec<&BudgetSubject> = lacking.iter().collect();
+        let call = (self.waits < MAX_WAITS)
+            .then(|| registry.lease(&wanted, &amount, self.waits > 0, now, store))
+            .flatten();
+        let Some(call) = call else { return Lack::Refused(CheckError::BudgetUnavailable) };
+        self.waits = self.waits.saturating_add(1);
+        self.awaited = Some((lacking, amount));
+        Lack::Call(Box::new(call))
+    }
+
+    fn stop_waiting(&mut self, registry: &Registry) {
+        if let Some((lacking, amount)) = self.awaited.take() {
+            registry.forgo(&lacking, &amount);
         }
     }
 
@@ -260,7 +269,9 @@ impl Meter {
             return None;
         }
         let (usage, actual) = self.actual();
-        if let Some(registry) = &self.rules.registry {
+        let rules = Rc::clone(&self.rules);
+        if let Some(registry) = &rules.registry {
+            self.stop_waiting(registry);
             for reservation in std::mem::take(&mut self.held) {
                 registry.settle(reservation, actual, now, store);
             }
@@ -269,7 +280,7 @@ impl Meter {
             return None;
         }
         let model = self.price().map(|found| found.name.to_owned());
-        if let Some(registry) = &self.rules.registry {
+        if let Some(registry) = &rules.registry {
             registry.spent(
                 &Metered {
                     caller: &self.record,
@@ -282,6 +293,11 @@ impl Meter {
             );
         }
         Some(Charged { model, usage, cost: actual.cost })
+    }
+
+    /// Returns the calls that tell what requests took.
+    pub(crate) fn reports(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        self.rules.registry.as_ref().map_or_else(Vec::new, |registry| registry.reports(now, store))
     }
 
     /// Returns the usage, and the amount to charge. Where the usage is not known, the amount is the estimate.
@@ -318,18 +334,6 @@ impl Meter {
         let cost = self.price().map(|found| found.price.cost(&counts, None));
         Amount { cost, tokens: counts.tokens() }
     }
-}
-
-/// Returns the subjects whose budgets a caller takes from, each with its kind.
-pub(crate) fn subjects(policy: &Policy, record: &CallerRecord) -> Vec<(&'static str, BudgetSubject)> {
-    let Some(rules) = &policy.budgets else { return Vec::new() };
-    let default = |budget: Option<&Budget>| budget.cloned();
-    let token = BudgetSubject::token(&record.digest, default(rules.of_token(&record.digest)));
-    let owner =
-        record.owner.as_deref().map(|owner| BudgetSubject::owner(owner, default(rules.owner.as_ref())));
-    let team = record.team.as_deref().map(|team| BudgetSubject::team(team, default(rules.team.as_ref())));
-    let subjects = [("token", Some(token)), ("owner", owner), ("team", team)];
-    subjects.into_iter().filter_map(|(kind, subject)| Some((kind, subject?))).collect()
 }
 
 fn counts(usage: &Usage) -> Counts {

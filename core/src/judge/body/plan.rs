@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use super::list::ListJudge;
-use super::meter::{Meter, MeterRules};
+use super::meter::Meter;
+use super::meter_rules::MeterRules;
 use super::request::RequestJudge;
 use crate::answer::CheckError;
 use crate::host::Capabilities;

@@ -5,18 +5,22 @@
 //! cached records count.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::lease_state::Leases;
 use super::memory::Memory;
 use crate::base::{Digest, Moment};
-use crate::host::{Capabilities, Store};
+use crate::host::{Capabilities, MemoryStore, Store};
 use crate::identity::jwt::SignatureVerifier;
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::secret::ServiceSecret;
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
 use crate::services::resolution::{Accepted, Resolution};
+
+/// The time for which a host that ticks gathers spending.
+const GATHER_TIME: Duration = Duration::from_secs(2);
 
 /// The registry of a policy, and its cache.
 pub(crate) struct Registry {
@@ -29,6 +33,10 @@ pub(crate) struct Registry {
     pub(super) node: String,
     pub(super) state: RefCell<Memory>,
     pub(super) leases: RefCell<Leases>,
+    /// The slices of budgets, where the host has no memory for them.
+    own: Option<MemoryStore>,
+    /// The time for which spending is gathered before it is told.
+    pub(super) gathering: Duration,
 }
 
 impl Registry {
@@ -39,10 +47,13 @@ impl Registry {
         host: Capabilities,
         node: &str,
     ) -> Self {
-        let state = RefCell::new(Memory::new(&policy));
+        // A host that does not come back may end behind any request.
+        let gathering = if host.ticks { GATHER_TIME } else { Duration::ZERO };
+        let state = RefCell::new(Memory::new(&policy, gathering));
         let authorization = credential.with_scheme("Bearer");
         let (node, leases) = (node.to_owned(), RefCell::default());
-        Self { id, policy, authorization, is_followed: host.ticks, node, state, leases }
+        let own = (!host.shared_memory).then(MemoryStore::default);
+        Self { id, policy, authorization, is_followed: host.ticks, node, state, leases, own, gathering }
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -107,9 +118,23 @@ impl Registry {
         }
         let changes = self.changes_due(&mut state, now);
         let usage = self.usage_due(&mut state, now);
+        drop(state);
+        changes.into_iter().chain(usage).chain(self.reports(now, store)).collect()
+    }
+
+    /// Returns the calls that tell what requests took, and that no request waits for.
+    pub(crate) fn reports(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Vec::new() };
+        if self.policy.protocol != Protocol::Keyswap {
+            return Vec::new();
+        }
         let spend = self.spend_due(&mut state, now, store);
-        let leases = self.leases_due(&state, now, store);
-        changes.into_iter().chain(usage).chain(spend).chain(leases).collect()
+        spend.into_iter().chain(self.leases_due(&state, now, store)).collect()
+    }
+
+    /// Returns the memory for slices: the host's, or the worker's own where the workers of the host share none.
+    pub(super) fn slices<'s>(&'s self, store: &'s dyn Store) -> &'s dyn Store {
+        self.own.as_ref().map_or(store, |own| own)
     }
 
     /// Tells whether the registry finds a token by its digest alone.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::Registry;
 use super::lease_state::BudgetSubject;
 use crate::base::{Digest, Moment};
-use crate::host::{Capabilities, MemoryStore, Store, StoreError, Update};
+use crate::host::{Capabilities, Forgetful, MemoryStore, Store, StoreError, Update};
 use crate::limit::{Amount, Reservation, Reserved};
 use crate::policy::Policy;
 use crate::price::Nano;
@@ -36,9 +36,13 @@ fn policy(introspection: bool) -> Policy {
 }
 
 fn worker(introspection: bool) -> Registry {
+    worker_of(introspection, Capabilities::ENVOY)
+}
+
+fn worker_of(introspection: bool, host: Capabilities) -> Registry {
     let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
     let policy = policy(introspection).registry.unwrap();
-    Registry::new(ServiceId::default(), policy, &secret, Capabilities::ENVOY, "envoy-1")
+    Registry::new(ServiceId::default(), policy, &secret, host, "envoy-1")
 }
 
 fn subject(name: &str) -> BudgetSubject {
@@ -90,8 +94,23 @@ fn answer(worker: &Registry, fetch: &Fetch, size: u64, now: Moment, store: &dyn 
     assert!(matches!(resolution, Resolution::Refreshed));
 }
 
+fn lease(
+    worker: &Registry,
+    wanted: &[&BudgetSubject],
+    nano: u64,
+    now: Moment,
+    store: &dyn Store,
+) -> Option<Fetch> {
+    worker.lease(wanted, &usd(nano), false, now, store)
+}
+
+fn forgo(worker: &Registry, name: &str, nano: u64) {
+    worker.forgo(&[subject(name)], &usd(nano));
+}
+
 fn leased(worker: &Registry, name: &str, size: u64, now: Moment, store: &dyn Store) {
-    let fetch = worker.lease(&[(&subject(name), usd(1))], now, store).unwrap();
+    let fetch = lease(worker, &[&subject(name)], 1, now, store).unwrap();
+    forgo(worker, name, 1);
     answer(worker, &fetch, size, now, store);
 }
 
@@ -103,7 +122,8 @@ fn due(worker: &Registry, now: Moment, store: &dyn Store) -> Vec<Fetch> {
 fn a_call_names_subject_budget_and_state_and_its_answer_serves_both_workers() {
     let (store, first, second) = (MemoryStore::default(), worker(false), worker(false));
     assert_eq!(reserved(&first, "a", 5, NOW, &store), Reserved::Missing);
-    let fetch = first.lease(&[(&subject("a"), usd(5))], NOW, &store).unwrap();
+    let fetch = lease(&first, &[&subject("a")], 5, NOW, &store).unwrap();
+    forgo(&first, "a", 5);
     assert_eq!(
         (fetch.request.method(), fetch.request.target(), fetch.key.kind()),
         ("POST", "/base/v1/leases", "lease")
@@ -123,7 +143,7 @@ fn a_call_names_subject_budget_and_state_and_its_answer_serves_both_workers() {
         worker.settle(reservation, usd(30), NOW, &store);
     }
     assert_eq!(reserved(&first, "a", 41, at(3), &store), Reserved::Short);
-    let again = body(&first.lease(&[(&subject("a"), usd(41))], at(3), &store).unwrap());
+    let again = body(&lease(&first, &[&subject("a")], 41, at(3), &store).unwrap());
     let lease = &again["leases"][0];
     assert_eq!((&lease["spent"], &lease["need"], &lease["nonce"]), (&json!(60), &json!(1), &Value::Null));
     assert!(lease["id"].is_string());
@@ -133,20 +153,54 @@ fn a_call_names_subject_budget_and_state_and_its_answer_serves_both_workers() {
 fn requests_that_lack_the_same_slices_share_a_call_and_workers_ask_for_the_same_first_lease() {
     let (store, first, second) = (MemoryStore::default(), worker(false), worker(false));
     let (a, b) = (subject("a"), BudgetSubject::team("x", None));
-    let both = first.lease(&[(&a, usd(5)), (&b, usd(5))], NOW, &store).unwrap();
-    let one = first.lease(&[(&b, usd(9))], at(1), &store).unwrap();
+    let both = lease(&first, &[&a, &b], 5, NOW, &store).unwrap();
+    let one = lease(&first, &[&b], 9, at(1), &store).unwrap();
     assert!(both.key == one.key, "the call that is on its way has it");
-    let other = second.lease(&[(&b, usd(9)), (&a, usd(5))], at(1), &store).unwrap();
+    let other = lease(&second, &[&b, &a], 9, at(1), &store).unwrap();
     let nonce = |fetch: &Fetch, index: usize| body(fetch)["leases"][index]["nonce"].clone();
     assert_eq!((nonce(&both, 0), nonce(&both, 1)), (nonce(&other, 1), nonce(&other, 0)));
     assert_ne!(nonce(&both, 0), nonce(&both, 1));
     answer(&first, &both, 100, at(1), &store);
     answer(&second, &other, 100, at(2), &store);
     let _held = held(&second, "a", 100, at(2), &store);
-    assert!(
-        first.lease(&[(&b, usd(9))], at(2), &store).unwrap().key != both.key,
-        "the next call is another one"
-    );
+    assert!(lease(&first, &[&b], 9, at(2), &store).unwrap().key != both.key, "the next call is another one");
+}
+
+#[test]
+fn a_call_asks_for_what_all_requests_need_that_wait_and_not_for_those_that_left() {
+    let store = MemoryStore::default();
+    let worker = worker(false);
+    leased(&worker, "a", 100, NOW, &store);
+    let _held = held(&worker, "a", 90, NOW, &store);
+    let wait = |now| lease(&worker, &[&subject("a")], 30, now, &store).unwrap();
+    let need = |fetch: &Fetch| body(fetch)["leases"][0]["need"].clone();
+    let first = wait(at(1));
+    assert_eq!(need(&first), json!(20));
+    for _ in 0..5 {
+        assert!(wait(at(1)).key == first.key, "they wait for the same call");
+    }
+    forgo(&worker, "a", 30);
+    answer(&worker, &first, 120, at(1), &store);
+    forgo(&worker, "a", 30);
+    let _another = held(&worker, "a", 30, at(1), &store);
+    forgo(&worker, "a", 30);
+    assert_eq!(need(&wait(at(2))), json!(120), "four wait, and none has anything");
+}
+
+#[test]
+fn a_request_that_has_waited_in_vain_makes_no_other_call_and_the_next_one_does() {
+    let store = MemoryStore::default();
+    let worker = worker(false);
+    let wanted = subject("a");
+    assert_eq!(reserved(&worker, "a", 5, NOW, &store), Reserved::Missing);
+    let call = lease(&worker, &[&wanted], 5, NOW, &store).unwrap();
+    worker.accept_leases(number(&call), &FetchAnswer::Failed, NOW, &store);
+    forgo(&worker, "a", 5);
+    assert!(worker.lease(&[&wanted], &usd(5), true, NOW, &store).is_none());
+    let call = lease(&worker, &[&wanted], 5, NOW, &store).unwrap();
+    assert!(worker.lease(&[&wanted], &usd(5), true, NOW, &store).is_some(), "it is on its way");
+    answer(&worker, &call, 100, NOW, &store);
+    assert!(worker.lease(&[&wanted], &usd(5), true, NOW, &store).is_some());
 }
 
 #[test]
@@ -205,6 +259,22 @@ fn spending_is_reported_once_by_one_worker_and_a_call_that_was_not_made_is_made_
 }
 
 #[test]
+fn a_worker_without_shared_memory_keeps_its_slices_and_tells_its_spending_at_once() {
+    let worker = worker_of(false, Capabilities::COMPONENT);
+    leased(&worker, "a", 100, NOW, &Forgetful);
+    let flying = held(&worker, "a", 90, NOW, &Forgetful);
+    assert!(matches!(reserved(&worker, "a", 11, NOW, &Forgetful), Reserved::Spent(_)));
+    assert!(worker.reports(NOW, &Forgetful).is_empty(), "nothing was spent");
+    worker.settle(flying, usd(80), NOW, &Forgetful);
+    assert_eq!(worker.standing(&subject("a"), NOW, &Forgetful).unwrap().left, 20);
+    let calls = worker.reports(NOW, &Forgetful);
+    assert_eq!(calls.len(), 1);
+    assert_eq!(body(&calls[0])["leases"][0]["spent"], 80);
+    answer(&worker, &calls[0], 100, NOW, &Forgetful);
+    assert!(worker.reports(at(1), &Forgetful).is_empty(), "all is told");
+}
+
+#[test]
 fn many_subjects_are_reported_in_small_calls_and_the_rest_a_second_later() {
     let store = MemoryStore::default();
     let worker = worker(false);
@@ -258,14 +328,14 @@ fn a_cost_that_cannot_be_charged_at_once_is_charged_later() {
 fn a_server_that_leases_nothing_is_not_asked_and_neither_is_one_that_is_down() {
     let store = MemoryStore::default();
     let wanted = subject("a");
-    assert!(worker(true).lease(&[(&wanted, usd(5))], NOW, &store).is_none());
+    assert!(lease(&worker(true), &[&wanted], 5, NOW, &store).is_none());
     let worker = worker(false);
     for _ in 0..5 {
-        let fetch = worker.lease(&[(&wanted, usd(5))], NOW, &store).unwrap();
+        let fetch = lease(&worker, &[&wanted], 5, NOW, &store).unwrap();
         worker.accept_leases(number(&fetch), &FetchAnswer::Failed, NOW, &store);
     }
-    assert!(worker.lease(&[(&wanted, usd(5))], NOW, &store).is_none());
-    assert!(worker.lease(&[(&wanted, usd(5))], at(1), &store).is_some());
+    assert!(lease(&worker, &[&wanted], 5, NOW, &store).is_none());
+    assert!(lease(&worker, &[&wanted], 5, at(1), &store).is_some());
 }
 
 #[test]

@@ -58,6 +58,10 @@ pub(super) struct Active {
     pub(super) subject: BudgetSubject,
     /// The reservations that are not settled.
     pub(super) held: u64,
+    /// The sum of what requests need that wait for a call.
+    pub(super) wanted: Amount,
+    /// Set where the last call has failed.
+    pub(super) has_failed: bool,
     pub(super) until: Moment,
 }
 
@@ -76,6 +80,31 @@ impl Leases {
         self.active.is_empty()
     }
 
+    /// Returns the sum of what requests of a subject need that wait for a call.
+    pub(super) fn wanted(&self, digest: &Digest) -> Amount {
+        self.active.get(digest).map_or(Amount::NOTHING, |active| active.wanted)
+    }
+
+    pub(super) fn change_wanted(&mut self, digest: &Digest, change: impl Fn(Amount) -> Amount) {
+        if let Some(active) = self.active.get_mut(digest) {
+            active.wanted = change(active.wanted);
+        }
+    }
+
+    /// Tells whether the last call for a subject has failed.
+    pub(super) fn has_failed(&self, digest: &Digest) -> bool {
+        self.active.get(digest).is_some_and(|active| active.has_failed)
+    }
+
+    /// Notes for the subjects of a call whether it has failed.
+    pub(super) fn note(&mut self, call: &Call, has_failed: bool) {
+        for (digest, ..) in &call.told {
+            if let Some(active) = self.active.get_mut(digest) {
+                active.has_failed = has_failed;
+            }
+        }
+    }
+
     /// Looks after a subject for a while. Returns `None` where there are too many.
     pub(super) fn activate(
         &mut self,
@@ -89,6 +118,8 @@ impl Leases {
         let active = self.active.entry(digest).or_insert_with(|| Active {
             subject: subject.clone(),
             held: 0,
+            wanted: Amount::NOTHING,
+            has_failed: false,
             until: now,
         });
         active.until = now.after(ACTIVE_TIME);

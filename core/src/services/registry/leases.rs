@@ -34,7 +34,8 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> Result<Reserved, StoreError> {
-        let digest = self.slice(subject).ok_or(StoreError::Unavailable)?;
+        let store = self.slices(store);
+        let digest = self.place(subject).ok_or(StoreError::Unavailable)?;
         let mut leases = self.leases.try_borrow_mut().map_err(|_| StoreError::Unavailable)?;
         let active = leases.activate(digest, subject, now).ok_or(StoreError::Unavailable)?;
         let reserved = limit::reserve(store, &digest, amount, now)?;
@@ -47,6 +48,7 @@ impl Registry {
     /// Charges what a request has cost, and ends its reservation; an amount of nothing gives it back. A cost that cannot
     /// be charged now is charged later.
     pub(crate) fn settle(&self, reservation: Reservation, actual: Amount, now: Moment, store: &dyn Store) {
+        let store = self.slices(store);
         let Ok(mut leases) = self.leases.try_borrow_mut() else { return };
         if let Some(active) = leases.active.get_mut(&reservation.subject) {
             active.held = active.held.saturating_sub(1);
@@ -65,18 +67,23 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> Option<Standing> {
-        limit::standing(store, &self.slice(subject)?, now)
+        limit::standing(self.slices(store), &self.place(subject)?, now)
     }
 
-    /// Returns the call for slices that requests of these subjects lack, each with the amount of the request. A call for
-    /// them that is on its way already is the same call. Returns `None` where the registry leases nothing or cannot be
-    /// asked now, and where there is no room for a slice.
+    /// Returns the call for slices that a request of these subjects lacks. A call for them that is on its way already is the
+    /// same call; otherwise the call asks for what all requests need that wait. The request waits until [`Self::forgo`].
+    ///
+    /// Returns `None` where the registry leases nothing or cannot be asked now, where there is no room for a slice, and where
+    /// the request has waited for a call that failed.
     pub(crate) fn lease(
         &self,
-        wanted: &[(&BudgetSubject, Amount)],
+        wanted: &[&BudgetSubject],
+        amount: &Amount,
+        has_waited: bool,
         now: Moment,
         store: &dyn Store,
     ) -> Option<Fetch> {
+        let store = self.slices(store);
         let state = self.state.try_borrow().ok()?;
         if self.policy.protocol != Protocol::Keyswap
             || wanted.len() > MAX_SUBJECTS
@@ -86,21 +93,36 @@ impl Registry {
         }
         let mut leases = self.leases.try_borrow_mut().ok()?;
         leases.calls.retain(|call| now.is_within(LOST_AFTER, call.at));
-        let digests: Vec<Digest> = wanted.iter().map(|(subject, _)| state.slice(&subject.name)).collect();
+        let digests: Vec<Digest> = wanted.iter().map(|subject| state.slice(&subject.name)).collect();
         let covers =
             |call: &&Call| digests.iter().all(|digest| call.told.iter().any(|(own, ..)| own == digest));
-        if let Some(call) = leases.calls.iter().find(covers) {
-            return Some(self.lease_call(call, &state, now));
+        let found = leases.calls.iter().find(covers).map(|call| self.lease_call(call, &state, now));
+        if found.is_none() && has_waited && digests.iter().any(|digest| leases.has_failed(digest)) {
+            return None;
         }
         let mut told = Vec::new();
-        for ((subject, amount), digest) in wanted.iter().zip(digests) {
-            let begun = limit::begin(store, &digest, self.nonce(&digest, now), now).ok().flatten()?;
+        for (subject, digest) in wanted.iter().zip(&digests).filter(|_| found.is_none()) {
+            let begun = limit::begin(store, digest, self.nonce(digest, now), now).ok().flatten()?;
+            let all = leases.wanted(digest).plus(amount);
             // Without a unit it is not known how much is needed: the registry grants what it does at first.
-            let amount = begun.unit.and_then(|unit| amount.of(unit)).unwrap_or(0);
-            let need = amount.saturating_sub(begun.free);
-            told.push((digest, (*subject).clone(), begun, need));
+            let all = begun.unit.and_then(|unit| all.of(unit)).unwrap_or(0);
+            let need = all.saturating_sub(begun.free);
+            told.push((*digest, (*subject).clone(), begun, need));
         }
-        Some(self.begin_call(&mut leases, told, &state, now))
+        for digest in &digests {
+            leases.change_wanted(digest, |sum| sum.plus(amount));
+        }
+        Some(found.unwrap_or_else(|| self.begin_call(&mut leases, told, &state, now)))
+    }
+
+    /// Notes that a request waits no more for slices of these subjects: see [`Self::lease`].
+    pub(crate) fn forgo(&self, wanted: &[BudgetSubject], amount: &Amount) {
+        let (Ok(state), Ok(mut leases)) = (self.state.try_borrow(), self.leases.try_borrow_mut()) else {
+            return;
+        };
+        for subject in wanted {
+            leases.change_wanted(&state.slice(&subject.name), |sum| sum.minus(amount));
+        }
     }
 
     /// Takes in the outcome of a call for slices.
@@ -111,6 +133,7 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> (FetchOutcome, Resolution) {
+        let store = self.slices(store);
         let Some(call) = self.take_call(number) else { return (FetchOutcome::Stale, Resolution::Refreshed) };
         let names: Vec<&str> = call.told.iter().map(|(_, subject, ..)| subject.name.as_str()).collect();
         let granted = match answer {
@@ -124,6 +147,9 @@ impl Registry {
         let outcome = granted.as_ref().err().copied().unwrap_or(FetchOutcome::Found);
         if let Ok(mut state) = self.state.try_borrow_mut() {
             state.breaker.record(!outcome.is_outage(), now);
+        }
+        if let Ok(mut leases) = self.leases.try_borrow_mut() {
+            leases.note(&call, granted.is_err());
         }
         let Ok(granted) = granted else {
             call.told.iter().for_each(|(digest, _, told, _)| limit::fail(store, digest, told, now));
@@ -143,12 +169,14 @@ impl Registry {
         if let Some(call) = self.take_call(number)
             && let Ok(mut leases) = self.leases.try_borrow_mut()
         {
+            leases.note(&call, true);
             leases.abandoned.push(call);
         }
     }
 
     /// Returns the calls that are due and that no request waits for.
     pub(super) fn leases_due(&self, state: &Memory, now: Moment, store: &dyn Store) -> Vec<Fetch> {
+        let store = self.slices(store);
         let Ok(mut leases) = self.leases.try_borrow_mut() else { return Vec::new() };
         for call in std::mem::take(&mut leases.abandoned) {
             call.told.iter().for_each(|(digest, _, told, _)| limit::fail(store, digest, told, now));
@@ -163,7 +191,7 @@ impl Registry {
         leases.active.retain(|digest, active| {
             let has_room = due.len() < MAX_CALLS_DUE.saturating_mul(MAX_SUBJECTS);
             let begun = if has_room {
-                limit::begin_due(store, digest, self.nonce(digest, now), now).ok().flatten()
+                limit::begin_due(store, digest, self.nonce(digest, now), self.gathering, now).ok().flatten()
             } else {
                 None
             };
@@ -179,7 +207,7 @@ impl Registry {
         fetches
     }
 
-    fn slice(&self, subject: &BudgetSubject) -> Option<Digest> {
+    fn place(&self, subject: &BudgetSubject) -> Option<Digest> {
         self.state.try_borrow().ok().map(|state| state.slice(&subject.name))
     }
 

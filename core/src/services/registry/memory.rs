@@ -68,7 +68,8 @@ pub(super) struct Held {
 }
 
 impl Memory {
-    pub(super) fn new(policy: &RegistryPolicy) -> Self {
+    /// Returns an empty cache. What requests took is gathered for `gathering`.
+    pub(super) fn new(policy: &RegistryPolicy, gathering: Duration) -> Self {
         Self {
             records: Cache::new(MAX_RECORDS),
             unknown: Cache::new(MAX_UNKNOWN),
@@ -83,7 +84,7 @@ impl Memory {
             feed_pause: Pause::at_most(LOST_AFTER),
             heard_at: Moment::default(),
             usage: Usage::default(),
-            spend: Spend::default(),
+            spend: Spend::new(gathering),
             counted: 0,
         }
     }

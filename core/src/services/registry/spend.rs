@@ -17,8 +17,8 @@ const BATCH: usize = 500;
 /// The rows beyond which the models of a principal are put together, and the most rows there are.
 const MANY_ROWS: usize = 2000;
 const MAX_ROWS: usize = 4000;
-/// The time in which rows are gathered, and the pause after a failure.
-const GATHER_TIME: Duration = Duration::from_secs(2);
+/// The pause after a failure.
+const RETRY_TIME: Duration = Duration::from_secs(2);
 /// The time after which a report without an answer is sent again.
 const LOST_AFTER: Duration = Duration::from_secs(30);
 /// The name of models that are told together.
@@ -67,20 +67,20 @@ pub(super) struct Spend {
     sent: Option<(String, Vec<(RowKey, Row)>)>,
     /// The requests that no report tells.
     lost: u64,
+    /// The time in which rows are gathered.
+    gathering: Duration,
     pause: Pause,
 }
 
-impl Default for Spend {
-    fn default() -> Self {
-        Self { pending: BTreeMap::new(), sent: None, lost: 0, pause: Pause::at_most(LOST_AFTER) }
-    }
-}
-
 impl Spend {
+    pub(super) fn new(gathering: Duration) -> Self {
+        Self { pending: BTreeMap::new(), sent: None, lost: 0, gathering, pause: Pause::at_most(LOST_AFTER) }
+    }
+
     /// Adds a request.
     pub(super) fn add(&mut self, metered: &Metered<'_>, now: Moment) {
         if self.pending.is_empty() && self.sent.is_none() {
-            self.pause.begin(GATHER_TIME, now);
+            self.pause.begin(self.gathering, now);
         }
         let mut key = RowKey {
             hour: now.unix().0.div_euclid(HOUR),
@@ -129,13 +129,13 @@ impl Spend {
         if self.pending.len() >= BATCH {
             self.pause.end(now);
         } else {
-            self.pause.begin(GATHER_TIME, now);
+            self.pause.begin(self.gathering, now);
         }
     }
 
     /// Lets the report be sent again.
     pub(super) fn retry(&mut self, now: Moment) {
-        self.pause.begin(GATHER_TIME, now);
+        self.pause.begin(RETRY_TIME, now);
     }
 
     /// Returns the number of rows that the registry has not taken.

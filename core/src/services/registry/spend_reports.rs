@@ -32,8 +32,12 @@ fn policy() -> Policy {
 }
 
 fn worker() -> Registry {
+    worker_of(Capabilities::ENVOY)
+}
+
+fn worker_of(host: Capabilities) -> Registry {
     let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
-    Registry::new(ServiceId::default(), policy().registry.unwrap(), &secret, Capabilities::ENVOY, "envoy-1")
+    Registry::new(ServiceId::default(), policy().registry.unwrap(), &secret, host, "envoy-1")
 }
 
 fn caller(number: u64) -> CallerRecord {
@@ -155,4 +159,21 @@ fn batches_and_memory_are_bounded_and_no_request_is_lost_in_silence() {
     assert_eq!(reports, 8, "4000 rows");
     assert_eq!(requests + worker.report()["lost_spend"].as_u64().unwrap(), 8000);
     assert_eq!(worker.report()["unreported_spend"], 0);
+}
+
+#[test]
+fn a_host_that_does_not_tick_gathers_nothing_and_waits_only_after_a_failure() {
+    let (worker, store) = (worker_of(Capabilities::COMPONENT), MemoryStore::default());
+    let own = policy().tokens.remove(0);
+    for second in [0, 5] {
+        spend(&worker, &own, Some("gpt-5"), Some(7), at(second));
+        let report = due(&worker, at(second), &store).unwrap();
+        assert_eq!(status(&worker, 503, at(second)), FetchOutcome::Unavailable);
+        spend(&worker, &own, Some("gpt-5"), Some(7), at(second));
+        assert_eq!(due(&worker, at(second), &store), None);
+        assert_eq!(due(&worker, at(second + 2), &store), Some(report), "it is sent again as it was");
+        assert_eq!(status(&worker, 204, at(second + 2)), FetchOutcome::Found);
+        assert_eq!(rows(&due(&worker, at(second + 2), &store).unwrap()), 1, "the rest follows");
+        assert_eq!(status(&worker, 204, at(second + 2)), FetchOutcome::Found);
+    }
 }

@@ -1,0 +1,346 @@
+//! Budgets, with real Envoys, a real registry and a stand-in that counts what it answers.
+//!
+//! The stand-in takes 20 tokens for each request: 8 of input, 12 of output.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_core::base::Digest;
+use keyswap_core::price::Nano;
+use keyswap_tests::{Envoy, Registry, Request, Response, Setup, Standin, Testbed, until, until_within};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "ptk_of-the-team-research";
+const TEAM: &str = "team:research";
+/// The tokens of an answer, and their cost in nano-dollars.
+const TOKENS: u64 = 20;
+const COST: u64 = 8 * 1000 + 12 * 10_000;
+/// The output tokens that a request asks for.
+const OUTPUT: u64 = 12;
+
+/// The surroundings of Envoys.
+struct Bed {
+    standin: Standin,
+    registry: Registry,
+}
+
+impl Bed {
+    fn start() -> Result<Self> {
+        Ok(Self { standin: Standin::start()?, registry: Registry::start()? })
+    }
+
+    fn envoy(&self, policy: &Value) -> Setup {
+        Envoy::with(policy)
+            .env("OPENAI_API_KEY", "sk-real")
+            .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
+            .upstream(&self.standin)
+            .registry(self.registry.address())
+    }
+
+    /// Returns the state of the team's budget at the registry.
+    fn budget(&self) -> Result<Value> {
+        let all = self.registry.admin("GET", "/budgets", &Value::Null)?;
+        let items = all["items"].as_array().into_iter().flatten();
+        Ok(items.filter(|item| item["subject"] == TEAM).cloned().next().unwrap_or_default())
+    }
+
+    fn spent(&self) -> Result<u64> {
+        Ok(self.budget()?["spent"].as_u64().unwrap_or_default())
+    }
+
+    /// Returns the sums of the registry's usage.
+    fn usage(&self) -> Result<Value> {
+        Ok(self.registry.admin("GET", "/usage", &Value::Null)?["total"].clone())
+    }
+
+    /// Waits until the registry has this many requests in its book, and returns their sums.
+    fn usage_of(&self, requests: u64) -> Result<Value> {
+        until("the requests are in the book", || Ok(self.usage()?["requests"] == requests))?;
+        self.usage()
+    }
+}
+
+fn policy(budget: &Value, more: &Value) -> Value {
+    let mut policy = json!({
+        "version": "keyswap/v1",
+        "prices": {"gpt-test": {"input": 1, "output": 10}},
+        "budgets": {"team": budget},
+        "tokens": [{
+            "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "team": "research", "providers": ["openai"],
+        }],
+        "registry": Testbed::registry(),
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    });
+    for (section, members) in more.as_object().into_iter().flatten() {
+        for (name, value) in members.as_object().into_iter().flatten() {
+            policy[section][name] = value.clone();
+        }
+    }
+    policy
+}
+
+fn tokens(amount: u64) -> Value {
+    policy(&json!({"tokens": amount, "per": "month"}), &Value::Null)
+}
+
+fn body(output: u64, stream: bool) -> Value {
+    json!({"model": "gpt-test", "max_tokens": output, "messages": [], "stream": stream})
+}
+
+fn chat(output: u64, stream: bool) -> Request {
+    Request::post("/v1/chat/completions", &body(output, stream)).bearer(TOKEN)
+}
+
+/// Returns the tokens that are reserved for a body.
+fn reserved(body: &str, output: u64) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX).div_ceil(3) + output
+}
+
+/// Returns the cost in the registry's sums, in nano-dollars.
+fn cost(usage: &Value) -> Result<u64> {
+    let usd = usage["usd"].as_str().and_then(Nano::from_usd);
+    usd.map(|usd| usd.0).with_context(|| format!("no cost: {usage}"))
+}
+
+fn is_spent(response: &Response) -> bool {
+    let wait = response.header("retry-after").and_then(|wait| wait.parse::<u64>().ok());
+    response.verdict() == "429 budget_exceeded"
+        && response.header("x-should-retry") == Some("false")
+        && wait.is_some_and(|wait| (1..=31 * 86_400).contains(&wait))
+}
+
+/// Sends requests in bursts until none of a burst passes. Returns those that passed.
+fn use_up(envoy: &Envoy) -> Result<u64> {
+    let mut passed = 0;
+    loop {
+        let answers = envoy.burst(&vec![chat(OUTPUT, false); 40])?;
+        for answer in &answers {
+            let verdict = answer.verdict();
+            ensure!(["200", "429 budget_exceeded"].contains(&verdict.as_str()), "{verdict}");
+        }
+        let count = answers.iter().filter(|answer| answer.status == 200).count();
+        if count == 0 {
+            return Ok(passed);
+        }
+        passed += u64::try_from(count)?;
+    }
+}
+
+#[test]
+fn two_envoys_with_two_workers_never_spend_more_than_a_budget_and_the_book_agrees_to_the_token() -> Result<()>
+{
+    const BUDGET: u64 = 400 * COST;
+    let bed = Bed::start()?;
+    let policy = policy(&json!({"usd": "0.0512", "per": "month"}), &Value::Null);
+    let envoys = [0; 2].map(|_| bed.envoy(&policy).concurrency(2).start());
+    let envoys = envoys.into_iter().collect::<Result<Vec<Envoy>>>()?;
+    let passed = thread::scope(|scope| {
+        let clients = envoys.iter().flat_map(|envoy| [envoy; 2]);
+        let running: Vec<_> = clients.map(|envoy| scope.spawn(|| use_up(envoy))).collect();
+        let passed = running.into_iter().map(|it| it.join().unwrap_or_else(|_| anyhow::bail!("a panic")));
+        passed.sum::<Result<u64>>()
+    })?;
+    ensure!(passed * COST <= BUDGET, "{passed} passed");
+    // What was reserved by others comes back, but for less than a request at each Envoy.
+    let reserve = reserved(&body(OUTPUT, false).to_string(), 0) * 1000 + OUTPUT * 10_000;
+    until("the budget is used up", || {
+        envoys.iter().try_for_each(|envoy| envoy.send(&chat(OUTPUT, false)).map(drop))?;
+        Ok(bed.spent()? + 2 * reserve >= BUDGET)
+    })?;
+    until("no request passes", || {
+        let answers = envoys.iter().map(|envoy| envoy.send(&chat(OUTPUT, false)));
+        Ok(answers.collect::<Result<Vec<_>>>()?.iter().all(is_spent))
+    })?;
+    let arrived = u64::try_from(bed.standin.received().len())?;
+    for envoy in &envoys {
+        let answers = envoy.burst(&vec![chat(OUTPUT, false); 50])?;
+        ensure!(answers.iter().all(is_spent), "a request passed");
+    }
+    ensure!(u64::try_from(bed.standin.received().len())? == arrived, "a request arrived");
+    let usage = bed.usage_of(arrived)?;
+    ensure!(usage["input"] == arrived * 8 && usage["output"] == arrived * 12, "{usage}");
+    ensure!(
+        usage["cost"] == arrived * COST && usage["unmetered"] == 0 && arrived * COST <= BUDGET,
+        "{usage}"
+    );
+    until("the budget agrees", || Ok(bed.spent()? == arrived * COST))?;
+    Ok(())
+}
+
+#[test]
+fn a_burst_that_needs_more_than_a_slice_passes_whole_where_the_budget_covers_it() -> Result<()> {
+    let bed = Bed::start()?;
+    let envoy = bed.envoy(&tokens(400 * 30)).concurrency(2).start()?;
+    let hold = bed.standin.hold();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| envoy.burst(&vec![chat(OUTPUT, true); 300]));
+        let all = until("all have arrived", || Ok(bed.standin.received().len() == 300));
+        drop(hold);
+        let answers = running.join().unwrap_or_else(|_| anyhow::bail!("a panic"))?;
+        ensure!(answers.iter().all(|answer| answer.status == 200), "some were refused");
+        all.map(drop)
+    })?;
+    bed.usage_of(300).map(drop)
+}
+
+#[test]
+fn the_slice_of_an_envoy_that_was_killed_comes_back() -> Result<()> {
+    let bed = Bed::start()?;
+    let (lost, other) = (bed.envoy(&tokens(800)).start()?, bed.envoy(&tokens(800)).start()?);
+    ensure!(lost.send(&chat(OUTPUT, false))?.status == 200);
+    until("the spending was told", || Ok(bed.spent()? == TOKENS))?;
+    drop(lost);
+    let large = chat(740, false);
+    ensure!(is_spent(&other.send(&large)?), "the slice of the killed one is not free yet");
+    until_within(Duration::from_secs(90), "the lease ends", || Ok(other.send(&large)?.status == 200))?;
+    Ok(())
+}
+
+#[test]
+fn without_the_registry_a_slice_is_used_up_and_then_the_policy_decides() -> Result<()> {
+    for allows in [false, true] {
+        let mut bed = Bed::start()?;
+        let more = json!({"budgets": {"failure_mode_allow": allows}});
+        let policy = policy(&json!({"tokens": 1600, "per": "month"}), &more);
+        let envoy = bed.envoy(&policy).start()?;
+        ensure!(envoy.send(&chat(OUTPUT, false))?.status == 200);
+        bed.registry.kill();
+        let answers = (0..20).map(|_| envoy.send(&chat(OUTPUT, false))).collect::<Result<Vec<_>>>()?;
+        let passed = answers.iter().take_while(|answer| answer.status == 200).count();
+        if allows {
+            ensure!(passed == 20, "{passed} passed");
+        } else {
+            // The slice is 200 tokens, or a little more where it was renewed before the end of the registry.
+            ensure!((8..=9).contains(&passed), "{passed} passed");
+            for answer in answers.iter().skip(passed) {
+                ensure!(answer.verdict() == "503 budget_unavailable", "{answer:?}");
+                ensure!(answer.header("retry-after") == Some("1"), "{answer:?}");
+            }
+        }
+        bed.registry.restart()?;
+        until("requests pass again", || Ok(envoy.send(&chat(OUTPUT, false))?.status == 200))?;
+        let arrived = u64::try_from(bed.standin.received().len())?;
+        let usage = bed.usage_of(arrived)?;
+        ensure!(usage["input"] == arrived * 8 && usage["output"] == arrived * 12, "{usage}");
+        if !allows {
+            until("the budget agrees", || Ok(bed.spent()? == arrived * TOKENS))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a body in slices, chunked or with its length. Returns the answer.
+fn send(envoy: &Envoy, body: &str, slice: usize, is_chunked: bool) -> Result<String> {
+    let mut stream = TcpStream::connect(envoy.address())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_nodelay(true)?;
+    let framing = if is_chunked {
+        "transfer-encoding: chunked".to_owned()
+    } else {
+        format!("content-length: {}", body.len())
+    };
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: keyswap.test\r\nconnection: close\r\n{framing}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    let mut bytes = head.into_bytes();
+    for part in body.as_bytes().chunks(slice) {
+        if is_chunked {
+            bytes.extend([format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
+        } else {
+            bytes.extend(part);
+        }
+    }
+    if is_chunked {
+        bytes.extend(b"0\r\n\r\n");
+    }
+    // A refusal may come before all is sent.
+    let _ = stream.write_all(&bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn large(output: u64, size: usize) -> String {
+    let text = "a \\\"model\\\": 1 ".repeat(size / 15);
+    format!(
+        r#"{{"max_tokens":{output},"messages":[{{"role":"user","content":"{text}"}}],"model":"gpt-test"}}"#
+    )
+}
+
+fn calls(envoy: &Envoy) -> Result<u64> {
+    let stats = envoy.admin("/stats?filter=keyswap.fetches.kind.lease")?;
+    let counts = stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok());
+    Ok(counts.sum())
+}
+
+#[test]
+fn a_request_that_needs_more_than_the_slice_waits_for_a_call_and_arrives_whole() -> Result<()> {
+    let bed = Bed::start()?;
+    let envoy = bed.envoy(&tokens(100_000_000)).start()?;
+    ensure!(envoy.send(&chat(OUTPUT, false))?.status == 200);
+    bed.standin.take();
+    let kinds = [(100, 1000, false), (100, 7, true), (300_000, 16_384, true), (300_000, 400_000, false)];
+    for (number, (size, slice, is_chunked)) in (2..).zip(kinds) {
+        let context = || format!("{size} bytes in slices of {slice}, chunked: {is_chunked}");
+        let body = large(number * 10_000_000, size);
+        let before = calls(&envoy)?;
+        let answer = send(&envoy, &body, slice, is_chunked).with_context(context)?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{}: {answer:.300}", context());
+        ensure!(calls(&envoy)? > before, "{}: it did not wait", context());
+        let received = bed.standin.take();
+        let [request] = received.as_slice() else { anyhow::bail!("{}: {}", context(), received.len()) };
+        ensure!(request.body == body.into_bytes(), "{}: it was changed", context());
+    }
+    let both = format!("{}{}", large(70_000_000, 100), r#"{"model":"gpt-test"}"#);
+    for slice in [7, both.len() - 20, both.len()] {
+        let answer = send(&envoy, &both, slice, true)?;
+        ensure!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_invalid"), "{slice}: {answer}");
+        ensure!(bed.standin.take().is_empty(), "{slice}: a request arrived");
+    }
+    until("what was refused costs nothing", || Ok(bed.spent()? == 5 * TOKENS))?;
+    Ok(())
+}
+
+#[test]
+fn a_caller_that_leaves_in_the_middle_of_a_stream_pays_for_what_came() -> Result<()> {
+    let bed = Bed::start()?;
+    let envoy = bed.envoy(&tokens(8000)).start()?;
+    let hold = bed.standin.hold();
+    let mut answer = envoy.open(&chat(50, true))?;
+    ensure!(answer.next_event()?.is_some());
+    ensure!(answer.next_event()?.is_some());
+    drop(answer);
+    let usage = bed.usage_of(1)?;
+    hold.release();
+    ensure!(usage["unmetered"] == 1, "{usage}");
+    let input = reserved(&body(50, true).to_string(), 0);
+    until("the budget is charged", || Ok(bed.spent()? > input))?;
+    ensure!(bed.spent()? < input + 50, "{}", bed.budget()?);
+    Ok(())
+}
+
+#[test]
+fn an_error_of_the_upstream_costs_nothing_and_a_stream_without_usage_costs_what_was_reserved() -> Result<()> {
+    let bed = Bed::start()?;
+    let more = json!({"metering": {"ask_usage": false}});
+    let policy = policy(&json!({"tokens": 8000, "per": "month"}), &more);
+    let envoy = bed.envoy(&policy).start()?;
+    bed.standin.refuse(500, json!({"error": {"message": "out of order"}}));
+    for number in 1..=3 {
+        ensure!(envoy.send(&chat(OUTPUT, number == 2))?.status == 500);
+    }
+    let usage = bed.usage_of(3)?;
+    ensure!(cost(&usage)? == 0 && usage["unmetered"] == 0, "{usage}");
+    bed.standin.refuse_if(|_| None);
+    ensure!(envoy.send(&chat(OUTPUT, true))?.status == 200);
+    let usage = bed.usage_of(4)?;
+    ensure!(usage["unmetered"] == 1 && usage["output"] == 0, "{usage}");
+    let expected = reserved(&body(OUTPUT, true).to_string(), OUTPUT);
+    until("the budget is charged", || Ok(bed.spent()? == expected))?;
+    Ok(())
+}
