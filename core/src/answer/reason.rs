@@ -53,7 +53,7 @@ pub enum Reason {
     ModelUnpriced,
     /// A budget is spent.
     BudgetExceeded,
-    /// What is left of a budget is not known now.
+    /// The rest of a budget is not known now.
     BudgetUnavailable,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,

@@ -28,7 +28,7 @@ pub struct RequestSlice {
     pub observation: Option<Observation>,
 }
 
-/// What becomes of the body of an answer.
+/// The course of the body of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerBody {
     /// It goes on as it is.

@@ -41,7 +41,7 @@ pub(crate) struct Meter {
     model: Option<String>,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
-    /// What was reserved: the cost if nothing else becomes known.
+    /// The reserved amount: the cost if nothing else becomes known.
     reserved: Amount,
     /// The estimated input tokens.
     input: u64,
