@@ -84,6 +84,8 @@ pub enum CheckError<'a> {
     BudgetSpent(UnixTime),
     /// No slice of a budget is at hand, and the registry cannot lease one now.
     BudgetUnavailable,
+    /// Requests in flight have reserved what is left of a budget.
+    BudgetReserved,
     /// The body would have to be read, and the host does not hand it over.
     BodyUnread,
     /// The token's budget is spent.
@@ -132,7 +134,7 @@ impl CheckError<'_> {
             Self::ModelMissing => Reason::ModelMissing,
             Self::Unpriced => Reason::ModelUnpriced,
             Self::BudgetSpent(_) => Reason::BudgetExceeded,
-            Self::BudgetUnavailable => Reason::BudgetUnavailable,
+            Self::BudgetUnavailable | Self::BudgetReserved => Reason::BudgetUnavailable,
             Self::BodyInvalid(_) => Reason::BodyInvalid,
             Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
             Self::RateLimited(_) => Reason::RateLimited,
@@ -184,7 +186,8 @@ impl CheckError<'_> {
             | Self::LimitUnavailable
             | Self::Unpriced
             | Self::BudgetSpent(_)
-            | Self::BudgetUnavailable => Stage::RateLimit,
+            | Self::BudgetUnavailable
+            | Self::BudgetReserved => Stage::RateLimit,
             Self::Host => Stage::Rewrite,
         }
     }
@@ -246,6 +249,7 @@ impl fmt::Display for CheckError<'_> {
             Self::BodyInvalid(error) => error.fmt(f),
             Self::Unpriced => f.write_str("the model has no price, and a budget counts money"),
             Self::BudgetSpent(at) => write!(f, "a budget cannot cover the request before {at}"),
+            Self::BudgetReserved => f.write_str("requests in flight have reserved what is left of a budget"),
             Self::BudgetUnavailable => f.write_str("no slice of a budget is at hand, and none can be leased"),
             Self::BodyUnread => f.write_str(
                 "the token is restricted to models, and the program that embeds the engine hands over no bodies",

@@ -84,6 +84,8 @@ pub(crate) enum Reserved {
     Short,
     /// The budget of the window cannot cover the amount.
     Spent(Standing),
+    /// The budget can cover the amount only with what requests in flight have reserved.
+    Busy,
     /// The cost of the request is not known, and the budget is one of money.
     Unpriced,
     /// There is no lease: the registry has to be asked.
@@ -152,10 +154,12 @@ impl Slice {
             // A registry that was just asked granted what it has.
             let is_known = now.is_within(RECENT, Moment(self.numbers.granted_at));
             let standing = self.standing(unit);
-            return if is_known && standing.left < amount {
+            return if !is_known || standing.left >= amount {
+                Reserved::Short
+            } else if standing.left.saturating_add(self.held()) < amount {
                 Reserved::Spent(standing)
             } else {
-                Reserved::Short
+                Reserved::Busy
             };
         }
         self.numbers.held = self.numbers.held.saturating_add(amount);

@@ -227,6 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_is_reserved_is_not_spent() {
+        let store = MemoryStore::default();
+        asked(&store, &lease(100, 120), NOW);
+        let flying = held(&store, 90, NOW);
+        assert_eq!(reserved(&store, 30, NOW), Reserved::Short, "the registry has more");
+        for (amount, is_spent) in [(31, false), (120, false), (121, true)] {
+            let found = reserved(&store, amount, NOW);
+            assert_eq!(matches!(found, Reserved::Spent(_)), is_spent, "{amount}");
+            assert_eq!(found == Reserved::Busy, !is_spent, "{amount}");
+        }
+        settle(&store, &flying, &tokens(100), NOW).unwrap();
+        assert!(matches!(reserved(&store, 31, NOW), Reserved::Spent(_)));
+    }
+
+    #[test]
     fn the_unit_of_the_budget_decides_what_is_taken() {
         let store = MemoryStore::default();
         let mut money = lease(100_000, 100_000);

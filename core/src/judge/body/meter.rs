@@ -174,6 +174,7 @@ impl Meter {
                 Ok(Reserved::Spent(standing)) => {
                     CheckError::BudgetSpent(UnixTime(i64::try_from(standing.resets_at).unwrap_or(i64::MAX)))
                 }
+                Ok(Reserved::Busy) => CheckError::BudgetReserved,
                 Err(_) => CheckError::BudgetUnavailable,
             };
             tried.refused.get_or_insert(refused);

@@ -263,7 +263,7 @@ fn a_worker_without_shared_memory_keeps_its_slices_and_tells_its_spending_at_onc
     let worker = worker_of(false, Capabilities::COMPONENT);
     leased(&worker, "a", 100, NOW, &Forgetful);
     let flying = held(&worker, "a", 90, NOW, &Forgetful);
-    assert!(matches!(reserved(&worker, "a", 11, NOW, &Forgetful), Reserved::Spent(_)));
+    assert_eq!(reserved(&worker, "a", 11, NOW, &Forgetful), Reserved::Busy);
     assert!(worker.reports(NOW, &Forgetful).is_empty(), "nothing was spent");
     worker.settle(flying, usd(80), NOW, &Forgetful);
     assert_eq!(worker.standing(&subject("a"), NOW, &Forgetful).unwrap().left, 20);
