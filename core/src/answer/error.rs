@@ -252,7 +252,7 @@ impl fmt::Display for CheckError<'_> {
             Self::BudgetReserved => f.write_str("requests in flight have reserved what is left of a budget"),
             Self::BudgetUnavailable => f.write_str("no slice of a budget is at hand, and none can be leased"),
             Self::BodyUnread => f.write_str(
-                "the token is restricted to models, and the program that embeds the engine hands over no bodies",
+                "a rule depends on a body, and the program that embeds the engine does not hand it over",
             ),
             Self::BodyUnreadable => {
                 f.write_str("the body is compressed, or in a form in which no model can be found")

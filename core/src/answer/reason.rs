@@ -219,10 +219,10 @@ impl Reason {
                 "no model: your token is for some models or providers only, so name one in `model`, at an endpoint that takes one"
             }
             Self::BodyInvalid => {
-                "invalid body: it must be one strict JSON text, with each member once, since your token is for some models only"
+                "invalid body: it must be one strict JSON text with each member once, since rules on models or budgets depend on it"
             }
             Self::BodyUnreadable => {
-                "body cannot be read: send JSON without `content-encoding`, since your token is for some models only"
+                "body cannot be read: send JSON without `content-encoding`, since rules on models or budgets depend on it"
             }
             Self::UpgradeUnsupported => {
                 "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"

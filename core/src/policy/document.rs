@@ -19,6 +19,7 @@ use crate::identity::jwt::Issuer;
 use crate::identity::{CallerRecord, ModelGroups};
 use crate::limit::{BudgetRules, Rule};
 use crate::price::Prices;
+use crate::provider::model::is_named_by_models;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
 use crate::request::Slot;
 
@@ -156,7 +157,13 @@ impl Policy {
     }
 
     /// Returns the reason why a scope may not name this provider, if there is one.
+    ///
+    /// At a gateway whose models name the provider, a scope may name one that has no key here.
     pub(super) fn why_not_enabled(&self, name: &str) -> Option<String> {
+        let mut enabled = self.enabled_providers();
+        if is_named_by_models(name) && enabled.any(|it| it.builtin.endpoint != EndpointKind::Provider) {
+            return None;
+        }
         match self.providers.iter().find(|provider| provider.id == name) {
             Some(provider) => self.why_disabled(provider),
             None => Some(why_unknown(self.provider_names())),

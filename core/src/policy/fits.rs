@@ -34,6 +34,13 @@ impl Policy {
                         .to_owned(),
             });
         }
+        if !(host.reads_requests && host.edits_answers) && self.budgets.is_some() {
+            errors.push(PolicyError {
+                path: "budgets".to_owned(),
+                message: "this host hands over no bodies, so that no cost is known: leave budgets out"
+                    .to_owned(),
+            });
+        }
         if !host.passes && self.shadow.is_some() {
             errors.push(PolicyError {
                 path: "mode".to_owned(),

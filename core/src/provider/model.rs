@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode;
 
 use super::class::{Endpoint, stores_model};
-use super::table::{BUILT_IN, Provider};
+use super::table::{BUILT_IN, EndpointKind, Provider};
 use crate::identity::Spellings;
 use crate::syntax::query;
 
@@ -20,6 +20,36 @@ const ALIASES: [(&str, &str); 10] = [
     ("@cf", "workers-ai"),
     ("@hf", "workers-ai"),
 ];
+
+/// Providers that only gateways have, by the names that models begin with there.
+const OF_GATEWAYS: [&str; 20] = [
+    "alibaba",
+    "amazon",
+    "arcee-ai",
+    "bedrock",
+    "bfl",
+    "bytedance",
+    "inception",
+    "klingai",
+    "kwaipilot",
+    "meituan",
+    "meta",
+    "minimax",
+    "moonshotai",
+    "morph",
+    "nvidia",
+    "prime-intellect",
+    "recraft",
+    "voyage",
+    "xiaomi",
+    "zai",
+];
+
+/// Returns whether a model at a gateway may begin with the name of this provider.
+pub(crate) fn is_named_by_models(provider: &str) -> bool {
+    OF_GATEWAYS.contains(&provider)
+        || BUILT_IN.iter().any(|row| row.id == provider && row.endpoint == EndpointKind::Provider)
+}
 
 /// The resource names of Google's and Fireworks' models: what stands behind is the model.
 const RESOURCE: &str = "models/";
@@ -72,7 +102,8 @@ pub(crate) fn provider_names(providers: &[Provider]) -> Vec<(String, String)> {
     let own = providers.iter().flat_map(|it| [(&it.id, &it.id), (&it.slug, &it.id)]);
     let own = own.map(|(name, id)| (name.clone(), id.clone()));
     let built_in = BUILT_IN.iter().flat_map(|row| [(row.id, row.id), (row.slug, row.id)]).chain(ALIASES);
-    let built_in = built_in.map(|(name, id)| (name.to_owned(), id.to_owned()));
+    let of_gateways = OF_GATEWAYS.into_iter().map(|name| (name, name));
+    let built_in = built_in.chain(of_gateways).map(|(name, id)| (name.to_owned(), id.to_owned()));
     own.chain(built_in).filter(|(name, _)| !name.is_empty()).collect()
 }
 
