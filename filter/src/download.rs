@@ -67,7 +67,10 @@ pub(crate) fn end(shared: &Shared, request: &Request) {
     if exchange.is_metered()
         && let Ok(now) = host::now()
     {
-        let observations = exchange.end(now, &SharedData);
-        shared.observe(&observations);
+        let ended = exchange.end(now, &SharedData);
+        shared.observe(&ended.observations);
+        for (name, value) in ended.values {
+            host::set_filter_state(name, value.as_bytes());
+        }
     }
 }

@@ -111,6 +111,10 @@ fn models() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
 }
 
+fn chat(model: &str) -> Request {
+    Request::post("/v1/chat/completions", &json!({"model": model, "messages": []})).bearer(TOKEN)
+}
+
 /// Sends requests to an Envoy, and returns its metrics when they contain `sign`.
 fn counted(setup: Setup, requests: &[Request], sign: &str) -> Result<String> {
     let envoy = setup.env("OPENAI_API_KEY", "sk-real").start()?;
@@ -195,6 +199,11 @@ fn everything() -> Result<Vec<Sample>> {
         )?,
         counted(with(&policy(agent)?), &[models()], "upstream_credential_unavailable")?,
         counted(with(&bundle), &[models()], "policy_unavailable")?,
+        counted(
+            with(&policy(json!({"metering": {}, "prices": {"priced-1.5": {"input": 1, "output": 2}}}))?),
+            &[chat("priced-1.5"), chat("without-a-price")],
+            r#"keyswap_outcome="unpriced""#,
+        )?,
         ended(with(&at_registry(json!({"revoke": "streams"}))?), &registry, &standin)?,
     ];
     Ok(stats.iter().flat_map(|stats| stats.lines()).filter_map(Sample::parse).collect())
@@ -232,5 +241,29 @@ fn every_metric_of_the_filter_has_its_labels_and_is_on_the_dashboard() -> Result
         // Without its rule a label would stay a part of the metric's name.
         ensure!(dashboard.contains(&format!("{}{{", sample.name)), "`{}` is nowhere shown", sample.name);
     }
+    Ok(())
+}
+
+#[test]
+fn usage_is_counted_by_the_name_of_the_model_in_the_prices() -> Result<()> {
+    let standin = Standin::start()?;
+    let metered = policy(json!({"metering": {}, "prices": {"priced-1.5": {"input": 1, "output": 2}}}))?;
+    let stats = counted(
+        Envoy::with(&metered).upstream(&standin),
+        &[chat("priced-1.5"), chat("without-a-price")],
+        r#"keyswap_outcome="unpriced""#,
+    )?;
+    let models: Vec<(String, String)> = stats
+        .lines()
+        .filter_map(Sample::parse)
+        .filter(|sample| sample.name.starts_with("keyswap_"))
+        .filter_map(|sample| Some((sample.name, sample.labels.get("keyswap_model")?.clone())))
+        .collect();
+    for name in ["keyswap_usage", "keyswap_tokens", "keyswap_spend_nano_usd"] {
+        let wanted = (name.to_owned(), "priced-1.5".to_owned());
+        ensure!(models.contains(&wanted), "{name} has no `priced-1.5`: {models:?}");
+    }
+    ensure!(models.iter().any(|(name, model)| name == "keyswap_usage" && model == "other"), "{models:?}");
+    ensure!(models.iter().all(|(_, model)| model != "without-a-price"), "{models:?}");
     Ok(())
 }

@@ -78,7 +78,7 @@ mod tests {
                 "",
                 Some((200, r#"{"changes":[],"history":"00000000000000aa","reset":false,"sequence":0}"#)),
             ),
-            ("/v1/usage".to_owned(), "", None),
+            ("/v1/other".to_owned(), "", None),
             ("/credential".to_owned(), "", None),
         ] {
             let answer = services.answer(&target, body.as_bytes(), now);

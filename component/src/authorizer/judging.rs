@@ -150,8 +150,8 @@ impl wit::GuestExchange for Exchange {
     }
 
     fn ended(&self, now: u64) {
-        let observations = self.inner.borrow_mut().end(Moment(now), &self.shared.store);
-        self.shared.observe(observations);
+        let ended = self.inner.borrow_mut().end(Moment(now), &self.shared.store);
+        self.shared.observe(ended.observations);
     }
 }
 

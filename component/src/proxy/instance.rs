@@ -114,7 +114,7 @@ impl Instance {
                         self.fetch(fetch);
                     };
                     sending.carry(&exchange, authority, head, out, answered, &fetch);
-                    observe(exchange.borrow_mut().end(now(), &Forgetful));
+                    observe(exchange.borrow_mut().end(now(), &Forgetful).observations);
                     return self.report(exchange.borrow().reports(now(), &Forgetful));
                 }
             }

@@ -16,7 +16,7 @@ const MAX_LISTED: i64 = 1000;
 impl Registry {
     /// Sets the budget of a subject. A budget that is the same already makes no entry in the audit log.
     ///
-    /// What was spent counts on if unit, period and time zone stay. Otherwise another window begins, with nothing spent.
+    /// The spending counts on if unit, period and time zone stay. Otherwise another window begins, with nothing spent.
     pub async fn set_budget(&self, subject: &Payer, budget: &Budget, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let before = write.budget(subject).await?;

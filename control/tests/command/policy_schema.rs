@@ -19,6 +19,7 @@ const LAXER: [(&str, &[&str]); 9] = [
             "the provider has no key",
             "no such provider",
             "no such credential",
+            "no such group in `model_groups`",
             "nothing uses this credential",
             "no person can be known",
             "no issuer verifies what this header holds",
@@ -117,17 +118,18 @@ fn whole() -> Value {
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai", "keyswap-status"],
             "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
             "budget": {"tokens": 1000, "per": "week", "timezone": "Europe/Berlin"},
+            "models": ["*", "!group:dear", "!o1-pro"],
         }],
         "principals": [
             {"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"},
-             "budget": {"usd": "2.50", "per": "day"}},
+             "budget": {"usd": "2.50", "per": "day"}, "models": ["group:dear"]},
         ],
         "issuers": [
             {
                 "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
                 "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"], "mfa": [true]},
                 "service_tokens": ["s"], "principals": "known", "slots": ["cookie:CF_Authorization", "header:cf-access-x"],
-                "providers": ["openai"],
+                "providers": ["openai"], "models": ["gpt-5*"],
                 "jwks": {"cluster": "c", "timeout": "5s", "cache_duration": "5m", "stale_if_error": "24h",
                          "refetch_cooldown": "30s", "url": "https://keys.example/jwks?v=1"},
             },
@@ -141,6 +143,7 @@ fn whole() -> Value {
                 "unverified_email": "allow", "providers": ["openai"],
             },
         ],
+        "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
         "credentials": {
             "openai": [{"env": "A"}, {"http": {
                 "url": "http://agent/credential?for=x", "plaintext": "trusted_network", "cluster": "agent", "headers": {"metadata-flavor": "Google"},

@@ -53,7 +53,7 @@ pub enum Reason {
     ModelUnpriced,
     /// A budget is spent.
     BudgetExceeded,
-    /// What is left of a budget is not known now.
+    /// The rest of a budget is not known now.
     BudgetUnavailable,
     /// The request is for a WebSocket, and the host cannot upgrade a connection.
     UpgradeUnsupported,
@@ -181,6 +181,7 @@ impl Reason {
     }
 
     /// Returns the message for the developer of the caller.
+    // Long: one row for each reason.
     pub const fn message(self) -> &'static str {
         match self {
             Self::MethodNotAllowed => {

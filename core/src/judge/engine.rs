@@ -10,12 +10,12 @@
 use std::rc::Rc;
 
 use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
-use super::body::{ListJudge, Meter, MeterRules, RequestJudge};
+use super::body::{BodyPlan, MeterRules};
 use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
-use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent};
+use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent, Suspended};
 use super::tell::{
-    Decision, Observation, Pending, RolloutFacts, StatusSources, Verdict, is_local, is_status_query,
-    status_reply,
+    Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_me_query, is_status_query,
+    me_reply, status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
 use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
@@ -25,8 +25,8 @@ use crate::identity::{CallerRecord, Principal};
 use crate::limit::LimitStore;
 use crate::policy::{Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route};
-use crate::request::{Credential, RequestHead, Slot, credential, request_id};
-use crate::services::{Fetch, FetchKey, FetchResults, Resolution, Services};
+use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::services::{Fetch, FetchResults, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
 
@@ -42,29 +42,6 @@ pub(crate) struct Engine {
     limit_store: LimitStore,
     broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
-}
-
-/// What is to be done with the body of a request, and with its answer's.
-struct Body {
-    judge: Option<RequestJudge>,
-    meter: Option<Meter>,
-    list: Option<ListJudge>,
-    asks_usage: bool,
-}
-
-/// A judgement that goes on once a fetch is done. The value holds nothing of the head, so the host keeps the head or
-/// reads it again.
-pub(crate) struct Suspended {
-    key: FetchKey,
-    results: FetchResults,
-}
-
-impl Suspended {
-    /// Adds the resolution of the fetch.
-    pub(crate) fn resolve(mut self, resolution: Resolution) -> FetchResults {
-        self.results.add(self.key, resolution);
-        self.results
-    }
 }
 
 impl Engine {
@@ -144,10 +121,10 @@ impl Engine {
         let mut progress = Progress::new();
         let context = Context { head, now, store, results: &results, part };
         let judged = self.pass_stages(&context, &mut progress);
-        let mut rule = None;
+        let mut plan = None;
         let verdict = match judged {
-            Ok((rewrite, body)) => {
-                rule = body;
+            Ok((rewrite, bodies)) => {
+                plan = bodies;
                 cors::apply(&self.policy.origins, head, &mut progress.response);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 progress.note_admitted(head);
@@ -162,21 +139,14 @@ impl Engine {
             }
             Err(Exit::Refuse(error)) => self.refuse(error, head, &mut progress),
             Err(Exit::Fetch(fetch)) => {
-                let suspended = Suspended { key: fetch.key.clone(), results };
+                let suspended = Suspended::new(fetch.key.clone(), results);
                 return Err((fetch, suspended));
             }
         };
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let mut decision = Decision::of(verdict, progress);
-        if let Some(Body { judge, meter, list, asks_usage }) = rule {
-            let facts = &decision.facts;
-            let id = request_id(head).map(str::to_owned);
-            let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
-            let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());
-            let is_pending = pending.judge.is_some() || meter.is_some();
-            decision.follow_up.pending = is_pending.then(|| Box::new(pending));
-            decision.follow_up.meter = meter.map(Box::new);
-            decision.follow_up.list = list.map(Box::new);
+        if let Some(plan) = plan {
+            decision.follow(plan, dialect, head);
         }
         Ok(decision)
     }
@@ -186,7 +156,7 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<(Rewrite<'a>, Option<Body>), Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<BodyPlan>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
@@ -217,19 +187,15 @@ impl Engine {
         progress.principal = Some(Principal::of(&caller.record));
         let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
+        if is_me_query(head, &path) {
+            let registry = self.authenticator.registry();
+            return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
+        }
 
-        let traits = RequestTraits {
-            is_upgrade: head.is_websocket_upgrade(),
-            method: head.method,
-            query: path.query,
-            token: &caller.token,
-            is_session: caller.session().is_some(),
-            has_broker: self.broker.is_some(),
-            names: &self.names,
-            metering: self.metering(),
-        };
+        let traits = self.traits(head, &path, &caller);
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
-        let body = self.find_body(&scoped, head)?;
+        let bodies =
+            BodyPlan::of(&scoped, head, self.services.host(), &self.policy, self.meter_rules.as_ref())?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -249,7 +215,7 @@ impl Engine {
             protected: &self.protected,
             metadata: self.policy.metadata(),
         };
-        Ok((Rewrite::for_grant(&grant, &original), body))
+        Ok((Rewrite::for_grant(&grant, &original), bodies))
     }
 
     /// Returns the fault for which the exchange of an admitted caller ends now, if there is one, and the calls that the
@@ -305,29 +271,22 @@ impl Engine {
         Some((self.policy.metering()?, rules.is_strict()))
     }
 
-    /// Returns what is to be done with the body of the request; `None` where it is passed on unseen.
-    fn find_body(
-        &self,
-        scoped: &Scoped<'_>,
-        head: &RequestHead<'_>,
-    ) -> Result<Option<Body>, CheckError<'static>> {
-        let Some(rule) = scoped.body() else { return Ok(None) };
-        let host = self.services.host();
-        let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
-        if scanner.is_some() && !host.reads_requests {
-            return Err(CheckError::BodyUnread);
+    fn traits<'r>(
+        &'r self,
+        head: &RequestHead<'r>,
+        path: &RequestPath<'r>,
+        caller: &'r Caller<'_>,
+    ) -> RequestTraits<'r> {
+        RequestTraits {
+            is_upgrade: head.is_websocket_upgrade(),
+            method: head.method,
+            query: path.query,
+            token: &caller.token,
+            is_session: caller.session().is_some(),
+            has_broker: self.broker.is_some(),
+            names: &self.names,
+            metering: self.metering(),
         }
-        let meter = self.meter_rules.as_ref().filter(|_| rule.metering.is_some()).map(|rules| {
-            let (record, provider) = (scoped.record_arc(), scoped.provider());
-            Meter::new(rules, &self.policy, record, provider, rule.target_model.clone())
-        });
-        let asks_usage = rule.asks_usage() && scanner.is_some();
-        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body));
-        let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
-        if list.is_some() && !host.edits_answers {
-            return Err(CheckError::BodyUnread);
-        }
-        Ok(Some(Body { judge, meter, list, asks_usage }))
     }
 
     /// Returns the words for a caller whose request names a model that it may not use.

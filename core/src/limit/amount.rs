@@ -24,7 +24,7 @@ impl Unit {
     }
 }
 
-/// What a request takes from a budget, whatever the unit.
+/// The amount that a request takes from a budget, whatever the unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amount {
     /// The cost; `None` for a model without a price.

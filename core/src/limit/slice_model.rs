@@ -29,7 +29,7 @@ struct Booked {
     granted: u64,
     spent: u64,
     expires: u64,
-    /// What was spent when the lease ended: all else went back.
+    /// The spending when the lease ended: all else went back.
     at_end: Option<u64>,
     next: Option<usize>,
 }

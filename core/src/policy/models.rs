@@ -16,7 +16,7 @@ impl ModelGroups {
         let mut groups = BTreeMap::new();
         for (name, item) in node.entries() {
             if !crate::syntax::is_plain_name(name) {
-                item.fail("expected a name of letters, digits, `-`, `_` and `.`");
+                item.fail("expected a name of 1 to 64 letters, digits, `-` and `_`");
                 continue;
             }
             let entries = read_entries(&item, &|text| {

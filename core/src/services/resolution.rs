@@ -116,12 +116,6 @@ impl FetchResults {
         self.resolutions.iter().find(|(key, _)| key.subject == *subject).map(|(_, resolution)| resolution)
     }
 
-    /// Returns the resolutions of the calls for slices of budgets, the last one last.
-    pub(crate) fn leases(&self) -> impl Iterator<Item = &Resolution> {
-        let leases = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Lease(_)));
-        leases.map(|(_, resolution)| resolution)
-    }
-
     /// Returns what was taken from a registry's budget for this request.
     pub(crate) fn counted(&self) -> Option<Counted> {
         let mut charges = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Limit(_)));

@@ -10,7 +10,7 @@ use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
 use crate::judge::{
     Admitted, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, Observation, Pending, Refusal, Sent,
-    Slice, usage,
+    Slice, logged, usage,
 };
 use crate::services::Fetch;
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
@@ -28,7 +28,16 @@ pub struct RequestSlice {
     pub observation: Option<Observation>,
 }
 
-/// What becomes of the body of an answer.
+/// The end of a metered exchange, for metrics and logs.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// The observations of it.
+    pub observations: Vec<Observation>,
+    /// Values for the access log: `keyswap_model`, `keyswap_input_tokens` and such, as far as they are known.
+    pub values: Vec<(&'static str, String)>,
+}
+
+/// The fate of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerBody {
     /// It goes on as it is.
@@ -214,14 +223,17 @@ impl Exchange {
         Ok((edit == Edit::Replace).then_some(out))
     }
 
-    /// Ends the exchange, whole or not: charges what the request took, once. Returns the observations of it.
-    pub fn end(&mut self, now: Moment, store: &dyn Store) -> Vec<Observation> {
-        let Some(meter) = &mut self.meter else { return Vec::new() };
+    /// Ends the exchange, whole or not: charges what the request took, once. Returns what is told of it.
+    pub fn end(&mut self, now: Moment, store: &dyn Store) -> Ended {
+        let Some(meter) = &mut self.meter else { return Ended::default() };
         if self.is_refused {
             meter.refused();
         }
         let charged = meter.end(now, store);
-        charged.map_or_else(Vec::new, |charged| usage(&charged, meter.provider()))
+        charged.map_or_else(Ended::default, |charged| Ended {
+            values: logged(&charged),
+            observations: usage(&charged, meter.provider()),
+        })
     }
 
     /// Returns the calls that tell what the exchange took, once it has ended. [`Worker::due`] has them, too; a host that may

@@ -5,7 +5,6 @@ use super::target::RequestTraits;
 use crate::answer::CheckError;
 use crate::body::{BodyError, RequestBody, RequestForm};
 use crate::identity::Class;
-use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::request::RequestHead;
 use crate::upstream::Upstream;
@@ -88,7 +87,7 @@ impl BodyRule {
             target_model: target.models.first().cloned(),
             is_list: class == Class::Models
                 && models.as_ref().is_some_and(ModelRule::restricts)
-                && target.models.is_empty()
+                && !target.is_named
                 && traits.method == b"GET",
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade
@@ -150,6 +149,3 @@ impl BodyRule {
         made(RequestForm::Json)
     }
 }
-
-/// A metering policy, and whether a body that cannot be read is refused for it.
-pub(crate) type MeteringTrait = Option<(MeteringPolicy, bool)>;

@@ -7,9 +7,9 @@ mod limit;
 mod models;
 mod target;
 
-pub(crate) use self::body::{BodyForm, BodyRule, MeteringTrait};
+pub(crate) use self::body::{BodyForm, BodyRule};
 pub(crate) use self::grant::{Grant, Scoped};
 pub(crate) use self::keys::UpstreamKeys;
 pub(crate) use self::limit::count;
 pub(crate) use self::models::{ModelNames, ModelRule};
-pub(crate) use self::target::RequestTraits;
+pub(crate) use self::target::{MeteringTrait, RequestTraits};

@@ -47,6 +47,7 @@ impl ModelNames {
 
 /// The rule on the models of one caller at one upstream.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct ModelRule {
     record: Arc<CallerRecord>,
     names: Rc<ModelNames>,

@@ -11,10 +11,10 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::body::MeteringTrait;
 use super::models::ModelNames;
 use crate::answer::CheckError;
 use crate::identity::Class;
+use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::stands_in;
@@ -37,6 +37,9 @@ pub(crate) struct RequestTraits<'r> {
     /// The metering of the policy.
     pub(crate) metering: MeteringTrait,
 }
+
+/// A metering policy, and whether a body that cannot be read is refused for it.
+pub(crate) type MeteringTrait = Option<(MeteringPolicy, bool)>;
 
 /// The target of a request, without the key that may stand in its query.
 pub(crate) struct Target {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::meter_rules::{self, MeterRules};
+use super::meter_rules::{MeterRules, subjects};
 use crate::answer::CheckError;
 use crate::base::{Moment, UnixTime};
 use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered, Usage};
@@ -35,7 +35,7 @@ pub(crate) struct Meter {
     model: Option<String>,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
-    /// What was reserved: the cost if nothing else becomes known.
+    /// The amount that was reserved: the cost if nothing else becomes known.
     reserved: Amount,
     /// The estimated input tokens.
     input: u64,
@@ -107,7 +107,7 @@ impl Meter {
             record: Arc::clone(record),
             provider: provider.to_owned(),
             model,
-            subjects: meter_rules::subjects(policy, record),
+            subjects: subjects(policy, record).into_iter().map(|(_, subject)| subject).collect(),
             held: Vec::new(),
             reserved: Amount::default(),
             input: 0,

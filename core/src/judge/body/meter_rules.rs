@@ -40,13 +40,14 @@ impl MeterRules {
     }
 }
 
-/// Returns the subjects whose budgets a caller takes from.
-pub(super) fn subjects(policy: &Policy, record: &CallerRecord) -> Vec<BudgetSubject> {
+/// Returns the subjects whose budgets a caller takes from, each with its kind.
+pub(crate) fn subjects(policy: &Policy, record: &CallerRecord) -> Vec<(&'static str, BudgetSubject)> {
     let Some(rules) = &policy.budgets else { return Vec::new() };
     let default = |budget: Option<&Budget>| budget.cloned();
     let token = BudgetSubject::token(&record.digest, default(rules.of_token(&record.digest)));
     let owner =
         record.owner.as_deref().map(|owner| BudgetSubject::owner(owner, default(rules.owner.as_ref())));
     let team = record.team.as_deref().map(|team| BudgetSubject::team(team, default(rules.team.as_ref())));
-    [Some(token), owner, team].into_iter().flatten().collect()
+    let subjects = [("token", Some(token)), ("owner", owner), ("team", team)];
+    subjects.into_iter().filter_map(|(kind, subject)| Some((kind, subject?))).collect()
 }

@@ -6,6 +6,7 @@ mod context;
 mod part;
 mod request;
 mod sent;
+mod suspended;
 
 pub(crate) use self::admitted::{Admitted, Means};
 pub use self::check::Check;
@@ -14,3 +15,4 @@ pub(crate) use self::part::{Part, Share};
 pub use self::request::Request;
 pub use self::sent::{AnswerFields, AnswerHead, Sent};
 pub(crate) use self::sent::{SentKey, retry_after};
+pub(crate) use self::suspended::Suspended;

@@ -1,20 +1,16 @@
 //! Decisions, and the facts that led to them: the explanation is data.
 
-use super::observation::Observation;
+use super::observation::{ALLOWED, ANSWERED, Observation};
 use super::pending::Pending;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
-use crate::judge::body::{ListJudge, Meter};
+use crate::judge::body::{BodyPlan, ListJudge, Meter};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
-use crate::provider::OPENAI;
+use crate::provider::{Dialect, OPENAI};
+use crate::request::{RequestHead, request_id};
 use crate::services::{Fetch, RecordSource};
 use crate::upstream::Minting;
-
-/// The reason code of a forwarded request.
-pub(crate) const ALLOWED: &str = "allowed";
-/// The reason code of a request that is answered without an upstream.
-pub(crate) const ANSWERED: &str = "answered";
 
 /// The provider's name in the decision on a request that no policy has judged.
 const NO_PROVIDER: &str = "none";
@@ -122,6 +118,18 @@ impl<'a> Decision<'a> {
             response,
             follow_up: FollowUp { refresh, sent, admitted, minting, ..FollowUp::default() },
         }
+    }
+
+    /// Leaves the bodies of a forwarded request to the parts of a plan.
+    pub(crate) fn follow(&mut self, plan: BodyPlan, dialect: Dialect, head: &RequestHead<'_>) {
+        let BodyPlan { judge, meter, list, asks_usage } = plan;
+        let (facts, id) = (&self.facts, request_id(head).map(str::to_owned));
+        let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
+        let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());
+        let is_pending = pending.judge.is_some() || meter.is_some();
+        self.follow_up.pending = is_pending.then(|| Box::new(pending));
+        self.follow_up.meter = meter.map(Box::new);
+        self.follow_up.list = list.map(Box::new);
     }
 
     /// Returns a decision about a request that no policy has judged.

@@ -3,16 +3,19 @@
 mod comparison;
 mod decision;
 mod log;
+mod me;
 mod observation;
 mod pending;
+mod refused;
 mod status_query;
 mod status_report;
 
 pub(crate) use self::comparison::Outcome;
-pub(crate) use self::decision::{ALLOWED, ANSWERED};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
+pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::Observation;
+pub(crate) use self::observation::{ALLOWED, ANSWERED};
 pub use self::pending::Refusal;
-pub(crate) use self::pending::{JudgedSlice, Pending, usage};
+pub(crate) use self::pending::{JudgedSlice, Pending, logged, usage};
 pub(crate) use self::status_query::{is_local, is_status_query};
 pub(crate) use self::status_report::{CandidateFacts, RolloutFacts, StatusSources, status_reply};

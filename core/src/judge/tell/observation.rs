@@ -5,6 +5,11 @@ use serde_json::json;
 use crate::answer::CheckError;
 use crate::judge::progress::Admitted;
 
+/// The reason code of a forwarded request.
+pub(crate) const ALLOWED: &str = "allowed";
+/// The reason code of a request that is answered without an upstream.
+pub(crate) const ANSWERED: &str = "answered";
+
 /// An event to count, and perhaps to log. Its words are the engine's or the policy's. Its line names the principal and
 /// holds no credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

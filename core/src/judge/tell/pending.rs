@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::decision::ALLOWED;
-use super::log::Refused;
-use super::observation::Observation;
+use super::observation::{ALLOWED, Observation};
+use super::refused::Refused;
 use crate::answer::{CheckError, LocalReply, ResponseHeader, ResponseHeaders};
 use crate::base::Moment;
 use crate::body::Asked;
@@ -15,6 +14,7 @@ use crate::provider::Dialect;
 use crate::services::Fetch;
 
 /// A request that is forwarded while its body is judged.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Pending {
     /// The judge of the body; `None` where the body is not read.
     pub(crate) judge: Option<RequestJudge>,
@@ -187,9 +187,25 @@ fn metric(verdict: &str, reason: &str, provider: &str) -> String {
     format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.{provider}")
 }
 
+/// Returns the values of a metered request that has ended, for the access log.
+pub(crate) fn logged(charged: &Charged) -> Vec<(&'static str, String)> {
+    let model = charged.model.clone().unwrap_or_else(|| OTHER.to_owned());
+    let counts = charged.usage.ok();
+    let numbers = [
+        ("keyswap_input_tokens", counts.map(|counts| counts.input)),
+        ("keyswap_output_tokens", counts.map(|counts| counts.output)),
+        ("keyswap_cost_nano_usd", charged.cost.map(|cost| cost.0)),
+    ];
+    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string())));
+    [("keyswap_model", model)].into_iter().chain(numbers).collect()
+}
+
+/// The name of every model that has no price.
+const OTHER: &str = "other";
+
 /// Returns the observations of a metered request that has ended.
 pub(crate) fn usage(charged: &Charged, provider: &str) -> Vec<Observation> {
-    let model = charged.model.as_deref().unwrap_or("other");
+    let model = charged.model.as_deref().unwrap_or(OTHER);
     let outcome = match (&charged.usage, charged.cost) {
         (Err(_), _) => "unmetered",
         (Ok(_), None) => "unpriced",

@@ -1,0 +1,58 @@
+//! The plan for the bodies of one request: the judge, the meter and the filter that they go through.
+//!
+//! A host that hands over no bodies refuses a request whose body must be judged.
+
+use std::rc::Rc;
+
+use super::list::ListJudge;
+use super::meter::Meter;
+use super::meter_rules::MeterRules;
+use super::request::RequestJudge;
+use crate::answer::CheckError;
+use crate::host::Capabilities;
+use crate::judge::admit::Scoped;
+use crate::policy::Policy;
+use crate::request::RequestHead;
+
+/// The parts that the bodies of a request and of its answer go through.
+pub(crate) struct BodyPlan {
+    /// The judge of the request's body, where it is read.
+    pub(crate) judge: Option<RequestJudge>,
+    /// The meter, where usage is metered.
+    pub(crate) meter: Option<Meter>,
+    /// The filter of the answer, where it is a list of models.
+    pub(crate) list: Option<ListJudge>,
+    /// Set where a stream of the answer is asked for its usage.
+    pub(crate) asks_usage: bool,
+}
+
+impl BodyPlan {
+    /// Makes the plan; `None` where the bodies are passed on unseen.
+    ///
+    /// # Errors
+    /// A body that must be read, and that cannot be read, or not by this host.
+    pub(crate) fn of(
+        scoped: &Scoped<'_>,
+        head: &RequestHead<'_>,
+        host: Capabilities,
+        policy: &Policy,
+        rules: Option<&Rc<MeterRules>>,
+    ) -> Result<Option<Self>, CheckError<'static>> {
+        let Some(rule) = scoped.body() else { return Ok(None) };
+        let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
+        if scanner.is_some() && !host.reads_requests {
+            return Err(CheckError::BodyUnread);
+        }
+        let meter = rules.filter(|_| rule.metering.is_some()).map(|rules| {
+            let (record, provider) = (scoped.record_arc(), scoped.provider());
+            Meter::new(rules, policy, record, provider, rule.target_model.clone())
+        });
+        let asks_usage = rule.asks_usage() && scanner.is_some();
+        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body));
+        let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
+        if list.is_some() && !host.edits_answers {
+            return Err(CheckError::BodyUnread);
+        }
+        Ok(Some(Self { judge, meter, list, asks_usage }))
+    }
+}
