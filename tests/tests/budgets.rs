@@ -47,8 +47,8 @@ impl Bed {
     /// Returns the state of the team's budget at the registry.
     fn budget(&self) -> Result<Value> {
         let all = self.registry.admin("GET", "/budgets", &Value::Null)?;
-        let items = all["items"].as_array().into_iter().flatten();
-        Ok(items.filter(|item| item["subject"] == TEAM).cloned().next().unwrap_or_default())
+        let mut items = all["items"].as_array().into_iter().flatten();
+        Ok(items.find(|item| item["subject"] == TEAM).cloned().unwrap_or_default())
     }
 
     fn spent(&self) -> Result<u64> {

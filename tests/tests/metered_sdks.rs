@@ -64,11 +64,12 @@ fn metered_sdks_see_the_same_answers_and_the_registry_has_what_they_took() -> Re
 fn usage_that_a_caller_did_not_ask_for_is_asked_for_and_not_shown() -> Result<()> {
     let (standin, registry) = (Standin::start()?, Registry::start()?);
     let (metered, plain) = (metered(&standin, &registry)?, Testbed::setup(&standin).start()?);
-    for (options, is_asked) in [
-        (Value::Null, false),
-        (json!({}), false),
-        (json!({"include_usage": false}), false),
-        (json!({"include_usage": true}), true),
+    // A caller that says no is not overruled: its request is unmetered, and costs what was reserved.
+    for (options, is_asked_for, is_shown) in [
+        (Value::Null, true, false),
+        (json!({}), true, false),
+        (json!({"include_usage": false}), false, false),
+        (json!({"include_usage": true}), true, true),
     ] {
         let mut body = json!({"model": "gpt-5", "stream": true, "messages": []});
         if !options.is_null() {
@@ -76,15 +77,16 @@ fn usage_that_a_caller_did_not_ask_for_is_asked_for_and_not_shown() -> Result<()
         }
         let request = Request::post("/v1/chat/completions", &body).bearer(TOKEN);
         let with = metered.send(&request)?;
-        ensure!(asks_for_usage(&standin), "{options}");
+        ensure!(asks_for_usage(&standin) == is_asked_for, "{options}");
         let without = plain.send(&request)?;
-        ensure!(asks_for_usage(&standin) == is_asked, "{options}");
+        ensure!(asks_for_usage(&standin) == is_shown, "{options}");
         ensure!(with.text() == without.text(), "{options}: {} instead of {}", with.text(), without.text());
-        ensure!(with.text().contains("prompt_tokens") == is_asked, "{options}: {}", with.text());
+        ensure!(with.text().contains("prompt_tokens") == is_shown, "{options}: {}", with.text());
     }
     until("all is in the book", || {
         let total = registry.admin("GET", "/usage", &Value::Null)?["total"].clone();
-        Ok(total["requests"] == 4 && total["input"] == 4 * INPUT && total["output"] == 4 * OUTPUT)
+        let is_metered = total["input"] == 3 * INPUT && total["output"] == 3 * OUTPUT;
+        Ok(total["requests"] == 4 && total["unmetered"] == 1 && is_metered)
     })?;
     Ok(())
 }
