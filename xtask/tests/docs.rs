@@ -17,7 +17,7 @@ const SEARCHES: [(&str, &str); 12] = [
     ("Helm", "docs/deploy/containers.html"),
     ("Docker", "docs/deploy/containers.html"),
     ("Claude Code", "docs/start/coding-agents.html"),
-    ("budget", "docs/policies/limits.html"),
+    ("budget", "docs/policies/budgets.html"),
     ("troubleshooting", "docs/start/troubleshooting.html"),
     ("token_expired", "docs/policies/reasons.html"),
     ("runbook", "docs/operate/alerts.html"),
