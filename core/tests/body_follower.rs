@@ -82,12 +82,12 @@ fn the_end_of_what_stands_at_a_path_is_told_with_its_place() {
     let mut ends = Vec::new();
     let mut follower = Follower::new(&[&["a"], &["b", "*"], &[]]);
     let text = br#"{"a":{ },"b":[[1],{},7,[]],"c":{}}"#;
-    let followed = follower.feed(text, &mut |event| {
+    let fed = follower.feed(text, &mut |event| {
         if let Event::Closes { path, at, is_empty } = event {
             ends.push((path, at, is_empty));
         }
     });
-    assert_eq!(followed, Ok(()));
+    assert_eq!(fed, Ok(()));
     assert_eq!(ends, [(0, 7, true), (1, 16, false), (1, 19, true), (1, 24, true), (2, 33, false)]);
 }
 

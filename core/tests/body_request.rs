@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 /// Returns the body that goes on, the names in it, and what it asks for, of a body that comes in these slices.
 fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), BodyError> {
-    let mut scanner = RequestScanner::new(asks_usage);
+    let mut request = RequestScanner::new(asks_usage);
     let (mut sent, mut names) = (Vec::new(), Vec::new());
     for slice in slices {
-        let splices = scanner.feed(slice, &mut |named| {
+        let splices = request.feed(slice, &mut |named| {
             names.push(match named {
                 Named::Model(model) => model.to_owned(),
                 Named::Provider(provider) => format!("at {provider}"),
@@ -22,9 +22,9 @@ fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), 
         }
         sent.extend_from_slice(&slice[from..]);
     }
-    scanner.finish()?;
-    assert!(scanner.is_over());
-    let asked = scanner.asked();
+    request.finish()?;
+    assert!(request.is_over());
+    let asked = request.asked();
     let output = asked.output.map_or_else(|| "-".to_owned(), |output| output.to_string());
     let asked = format!("{}{output}x{}", if asked.stream { "stream " } else { "" }, asked.count);
     Ok((String::from_utf8(sent).unwrap(), names.join(" "), asked))
@@ -118,7 +118,7 @@ fn a_body_that_upstream_may_read_in_another_way_is_refused() {
         "{\"model\":\"a\"}\0",
         r#"{"model":"a""#,
         r#"{"model":"a",}"#,
-        r#"{'model':'a'}"#,
+        r"{'model':'a'}",
         r#"{"model":"a" /* b */}"#,
         "\u{feff}{\"model\":\"a\"}",
         "model=a",

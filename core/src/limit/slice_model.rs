@@ -204,7 +204,7 @@ impl World {
         match answer {
             _ if number.is_multiple_of(11) => {}
             Some(answer) if !number.is_multiple_of(7) => {
-                grant(&plane.store, &subject(), &told, &answer, now).unwrap()
+                grant(&plane.store, &subject(), &told, &answer, now).unwrap();
             }
             _ => fail(&plane.store, &subject(), &told, now),
         }
