@@ -193,7 +193,7 @@ impl Meter {
     ) -> Lack {
         let wanted: Vec<&BudgetSubject> = lacking.iter().collect();
         let call = (self.waits < MAX_WAITS)
-            .then(|| registry.lease(&wanted, &amount, self.waits > 0, now, store))
+            .then(|| registry.lease(&wanted, &amount, self.waits > 1, now, store))
             .flatten();
         let Some(call) = call else { return Lack::Refused(CheckError::BudgetUnavailable) };
         self.waits = self.waits.saturating_add(1);

@@ -74,7 +74,7 @@ impl Registry {
     /// same call; otherwise the call asks for what all requests need that wait. The request waits until [`Self::forgo`].
     ///
     /// Returns `None` where the registry leases nothing or cannot be asked now, where there is no room for a slice, and where
-    /// the request has waited for a call that failed.
+    /// the last call has failed and the request `has_waited` before.
     pub(crate) fn lease(
         &self,
         wanted: &[&BudgetSubject],
