@@ -8,14 +8,14 @@ fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), 
     let mut request = RequestScanner::new(asks_usage);
     let (mut sent, mut names) = (Vec::new(), Vec::new());
     for slice in slices {
-        let splices = request.feed(slice, &mut |named| {
+        let added = request.feed(slice, &mut |named| {
             names.push(match named {
                 Named::Model(model) => model.to_owned(),
                 Named::Provider(provider) => format!("at {provider}"),
             });
         })?;
         let mut from = 0;
-        for Splice { at, text } in splices.into_iter().flatten() {
+        for Splice { at, text } in added.into_iter().flatten() {
             sent.extend_from_slice(&slice[from..at]);
             sent.extend_from_slice(text.as_bytes());
             from = at;

@@ -158,10 +158,10 @@ impl Policy {
 
     /// Returns the reason why a scope may not name this provider, if there is one.
     ///
-    /// At a gateway whose models name the provider, a scope may name one that has no key here.
+    /// Vercel's gateway has the keys of the providers that its models name, so a scope may name one without a key here.
     pub(super) fn why_not_enabled(&self, name: &str) -> Option<String> {
         let mut enabled = self.enabled_providers();
-        if is_named_by_models(name) && enabled.any(|it| it.builtin.endpoint != EndpointKind::Provider) {
+        if is_named_by_models(name) && enabled.any(|it| it.builtin.endpoint == EndpointKind::Vercel) {
             return None;
         }
         match self.providers.iter().find(|provider| provider.id == name) {

@@ -4,6 +4,7 @@
 //! model is asked for. A model without a price is unpriced, never free.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::names::candidates;
 use super::row::read_row;
@@ -16,7 +17,6 @@ static SHIPPED: &str = include_str!("table.txt");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices {
     overrides: BTreeMap<String, Price>,
-    shipped: Table<'static>,
 }
 
 /// A table of rows.
@@ -51,7 +51,7 @@ pub enum Origin<'p> {
 impl Prices {
     /// Returns the shipped prices, with a policy's own in front.
     pub fn new(overrides: BTreeMap<String, Price>) -> Self {
-        Self { overrides, shipped: Table::shipped() }
+        Self { overrides }
     }
 
     /// Returns the policy's own prices, by model or by provider and model.
@@ -61,7 +61,7 @@ impl Prices {
 
     /// Returns the day of the shipped table.
     pub fn date(&self) -> &str {
-        self.shipped.date
+        Table::shipped().date
     }
 
     /// Returns the price of a model at a provider; `None` for one that is unpriced.
@@ -79,20 +79,15 @@ impl Prices {
         {
             return Some(Found { name, price: price.clone(), origin: Origin::Policy });
         }
-        self.shipped.first(&candidates)
-    }
-}
-
-impl Default for Table<'static> {
-    fn default() -> Self {
-        Self::shipped()
+        Table::shipped().first(&candidates)
     }
 }
 
 impl Table<'static> {
-    /// Returns the shipped table.
-    pub fn shipped() -> Self {
-        Self::read(SHIPPED)
+    /// Returns the shipped table, which is read when it is first asked for.
+    pub fn shipped() -> &'static Self {
+        static TABLE: LazyLock<Table<'static>> = LazyLock::new(|| Table::read(SHIPPED));
+        &TABLE
     }
 }
 

@@ -37,10 +37,17 @@ pub(crate) enum Endpoints {
 
 /// An endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint<'p> {
+pub(crate) struct Endpoint<'e> {
     pub(crate) class: Class,
-    /// The model in the path, still encoded.
-    pub(crate) model: Option<&'p [u8]>,
+    row: &'e str,
+    path: &'e [u8],
+}
+
+impl<'e> Endpoint<'e> {
+    /// Returns the model in the path, still encoded.
+    pub(crate) fn model(&self) -> Option<&'e [u8]> {
+        model_in(self.row, self.path)
+    }
 }
 
 /// Places of a model in the paths of APIs whose rows are not known: Bedrock's, Azure's, Google's.
@@ -75,7 +82,7 @@ pub(super) fn stores_model(path: &[u8]) -> bool {
 
 impl Endpoints {
     /// Returns the endpoint at a path, which has no version in front; `None` where no row has it.
-    pub(super) fn find<'p>(&self, methods: Methods, path: &'p [u8]) -> Option<Endpoint<'p>> {
+    pub(super) fn find<'e>(&'e self, methods: Methods, path: &'e [u8]) -> Option<Endpoint<'e>> {
         let path = without_slash(path);
         let (class, row) = match self {
             Self::BuiltIn(rows, _) => {
@@ -90,7 +97,7 @@ impl Endpoints {
                 (Class::Inference, COMMON.into_iter().find(|row| fits(row, path)).unwrap_or_default())
             }
         };
-        Some(Endpoint { class, model: model_in(row, path) })
+        Some(Endpoint { class, row, path })
     }
 
     /// Returns the class of an endpoint, whose path has no version in front; `None` where no row has it.

@@ -93,18 +93,21 @@ pub(crate) fn provider_of<'p>(model: &str, providers: &'p [(String, String)]) ->
     id_of(model.split_once('/')?.0, providers)
 }
 
-fn id_of<'p>(name: &str, providers: &'p [(String, String)]) -> Option<&'p str> {
-    providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, id)| id.as_str())
+/// Returns the id of the provider that has a name, in the policy or without one.
+pub(crate) fn id_of<'p>(name: &str, providers: &'p [(String, String)]) -> Option<&'p str> {
+    let is_it = |known: &str| known.eq_ignore_ascii_case(name);
+    let own = providers.iter().find(|(known, _)| is_it(known)).map(|(_, id)| id.as_str());
+    let built_in = || BUILT_IN.iter().find(|row| is_it(row.id) || is_it(row.slug)).map(|row| row.id);
+    let alias = || ALIASES.iter().find(|(known, _)| is_it(known)).map(|(_, id)| *id);
+    let of_gateway = || OF_GATEWAYS.into_iter().find(|known| is_it(known));
+    // The universal endpoint has no name in front of its paths.
+    if name.is_empty() { None } else { own.or_else(built_in).or_else(alias).or_else(of_gateway) }
 }
 
-/// Returns the names of providers that a model may begin with, each with the provider's id: those of the policy first.
-pub(crate) fn provider_names(providers: &[Provider]) -> Vec<(String, String)> {
-    let own = providers.iter().flat_map(|it| [(&it.id, &it.id), (&it.slug, &it.id)]);
-    let own = own.map(|(name, id)| (name.clone(), id.clone()));
-    let built_in = BUILT_IN.iter().flat_map(|row| [(row.id, row.id), (row.slug, row.id)]).chain(ALIASES);
-    let of_gateways = OF_GATEWAYS.into_iter().map(|name| (name, name));
-    let built_in = built_in.chain(of_gateways).map(|(name, id)| (name.to_owned(), id.to_owned()));
-    own.chain(built_in).filter(|(name, _)| !name.is_empty()).collect()
+/// Returns the names of providers that a policy adds, each with the provider's id.
+pub(crate) fn added_names(providers: &[Provider]) -> Vec<(String, String)> {
+    let added = providers.iter().filter(|provider| provider.builtin.id.is_empty());
+    added.flat_map(|it| [(it.id.clone(), it.id.clone()), (it.slug.clone(), it.id.clone())]).collect()
 }
 
 /// The models that the target of a request names, and what its endpoint does with them.
@@ -126,7 +129,7 @@ const QUERY_ENDPOINTS: [&[u8]; 3] = [b"/listen", b"/speak", b"/read"];
 impl TargetModels {
     /// Finds the models of an endpoint, whose path has no version in front.
     pub(crate) fn of(endpoint: &Endpoint<'_>, path: &[u8], query: Option<&[u8]>, is_upgrade: bool) -> Self {
-        let in_path = endpoint.model.map(decoded);
+        let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
         let takes_query = is_upgrade || QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
         Self {

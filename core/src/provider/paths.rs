@@ -113,7 +113,7 @@ impl PathMapping {
     }
 
     /// Returns the endpoint at a path of the API; `None` where it is none that is known.
-    pub(crate) fn find<'p>(&self, methods: Methods, path: &'p [u8]) -> Option<Endpoint<'p>> {
+    pub(crate) fn find<'e>(&'e self, methods: Methods, path: &'e [u8]) -> Option<Endpoint<'e>> {
         self.endpoints.find(methods, path)
     }
 

@@ -15,13 +15,13 @@ const MAX_TOLD: usize = 20;
 /// The names that a policy has for models and for providers of models.
 pub(crate) struct ModelNames {
     groups: Arc<ModelGroups>,
-    /// The names of providers, each with the provider's id.
+    /// The names of providers that the policy adds, each with the provider's id.
     providers: Vec<(String, String)>,
 }
 
 impl ModelNames {
     pub(crate) fn new(groups: &Arc<ModelGroups>, providers: &[Provider]) -> Self {
-        Self { groups: Arc::clone(groups), providers: model::provider_names(providers) }
+        Self { groups: Arc::clone(groups), providers: model::added_names(providers) }
     }
 
     /// Returns models in words, for a caller that asked for another.
@@ -110,8 +110,7 @@ impl ModelRule {
         if !self.judges_providers {
             return Ok(());
         }
-        let provider = self.names.providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        self.check_scope(provider.map(|(_, id)| id.as_str()))
+        self.check_scope(model::id_of(name, &self.names.providers))
     }
 
     /// Checks that inference is open to the caller at a provider; `None` is one that is not known.
