@@ -281,6 +281,7 @@ impl Engine {
             is_upgrade: head.is_websocket_upgrade(),
             method: head.method,
             query: path.query,
+            headers: head.headers,
             token: &caller.token,
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),

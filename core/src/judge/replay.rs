@@ -340,6 +340,7 @@ impl Engine {
             is_upgrade: head.is_websocket_upgrade(),
             method: head.method,
             query: None,
+            headers: &[],
             token: b"",
             is_session: false,
             has_broker: self.policy.broker.is_some(),

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode;
 use super::class::{Endpoint, stores_model};
 use super::table::{BUILT_IN, EndpointKind, Provider};
 use crate::identity::Spellings;
+use crate::request::Header;
 use crate::syntax::query;
 
 /// Names by which gateways and catalogues know providers, beside our own.
@@ -110,10 +111,10 @@ pub(crate) fn added_names(providers: &[Provider]) -> Vec<(String, String)> {
     added.flat_map(|it| [(it.id.clone(), it.id.clone()), (it.slug.clone(), it.id.clone())]).collect()
 }
 
-/// The models that the target of a request names, and what its endpoint does with them.
+/// The models that the head of a request names, and what its endpoint does with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TargetModels {
-    /// The models in path and query.
+    /// The models in path, query and headers.
     pub(crate) models: Vec<String>,
     /// Set where one of them is what computes, whatever the body says.
     pub(crate) is_named: bool,
@@ -128,17 +129,40 @@ const QUERY_ENDPOINTS: [&[u8]; 3] = [b"/listen", b"/speak", b"/read"];
 
 impl TargetModels {
     /// Finds the models of an endpoint, whose path has no version in front.
-    pub(crate) fn of(endpoint: &Endpoint<'_>, path: &[u8], query: Option<&[u8]>, is_upgrade: bool) -> Self {
+    pub(crate) fn of(
+        endpoint: &Endpoint<'_>,
+        path: &[u8],
+        query: Option<&[u8]>,
+        is_upgrade: bool,
+        headers: &[Header<'_>],
+    ) -> Self {
         let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
+        let in_headers: Vec<String> = headers.iter().filter_map(in_header).collect();
         let takes_query = is_upgrade || QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
         Self {
-            is_named: in_path.is_some() || (takes_query && !in_query.is_empty()),
-            models: in_path.into_iter().chain(in_query).collect(),
+            is_named: in_path.is_some()
+                || (takes_query && !in_query.is_empty())
+                || (takes_header(path) && !in_headers.is_empty()),
+            models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
         }
     }
+}
+
+/// Returns whether an endpoint takes the model in a header: those of Vercel's AI SDK do.
+fn takes_header(path: &[u8]) -> bool {
+    path.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"/ai/"))
+}
+
+/// Returns the model that a header names: `ai-language-model-id`, `ai-model-id` and others that end so, in any spelling.
+fn in_header(header: &Header<'_>) -> Option<String> {
+    const END: &[u8] = b"model-id";
+    let end = header.name.get(header.name.len().checked_sub(END.len())?..)?;
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let is_it = end.iter().copied().map(plain).eq(END.iter().copied());
+    is_it.then(|| String::from_utf8_lossy(header.value.trim_ascii()).into_owned())
 }
 
 /// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.

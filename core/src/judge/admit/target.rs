@@ -17,7 +17,7 @@ use crate::identity::Class;
 use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
-use crate::request::stands_in;
+use crate::request::{Header, stands_in};
 use crate::syntax::query;
 use crate::upstream::Upstream;
 
@@ -26,6 +26,7 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) method: &'r [u8],
     pub(crate) is_upgrade: bool,
     pub(crate) query: Option<&'r [u8]>,
+    pub(crate) headers: &'r [Header<'r>],
     /// The token that was judged.
     pub(crate) token: &'r [u8],
     /// Set where the token is a brokered one, for the endpoints of its session alone.
@@ -91,10 +92,9 @@ impl Target {
         };
         let found = endpoint.and_then(|endpoint| mapping.find(methods, endpoint));
         let class = found.map(|found| found.class);
-        let models = found
-            .zip(endpoint)
-            .filter(|_| wants_models)
-            .map(|(found, endpoint)| TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade));
+        let models = found.zip(endpoint).filter(|_| wants_models).map(|(found, endpoint)| {
+            TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade, traits.headers)
+        });
         let is_minting =
             class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
         let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
