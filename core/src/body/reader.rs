@@ -140,7 +140,10 @@ impl Noted {
     pub(super) fn usage(&self) -> Option<Usage> {
         let mut beside = self.beside;
         self.pass.add_to(&mut beside);
-        [self.sum, self.counts.usage(), beside.usage()].into_iter().flatten().reduce(Usage::plus)
+        [self.sum, self.counts.usage(), beside.usage()]
+            .into_iter()
+            .flatten()
+            .reduce(|sum, other| sum.saturating_add(&other))
     }
 
     fn take(&mut self, event: Event<'_>) {

@@ -3,52 +3,11 @@
 //! The names of the members tell the arithmetic. `prompt_tokens` holds the cached tokens; `input_tokens` holds them, too,
 //! but not those that are counted beside it (`cache_read_input_tokens`).
 
+/// The usage of a request: the counts that a price is for. The counts below are those of one answer, as it tells them.
+pub use crate::price::Counts as Usage;
+
 /// The greatest count that is taken for one: that of an integer that every reader of JSON has exactly.
 const MAX_COUNT: u64 = (1 << 53) - 1;
-
-/// Used tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// All input tokens; those that were cached and those that were written into a cache among them.
-    pub input: u64,
-    /// Input tokens that came from a cache.
-    pub cached: u64,
-    /// Input tokens that were written into a cache.
-    pub cache_write: u64,
-    /// Those among them that were written for an hour.
-    pub cache_write_1h: u64,
-    /// Input tokens of audio.
-    pub audio_input: u64,
-    /// Input tokens of images.
-    pub image_input: u64,
-    /// All output tokens; those of reasoning among them.
-    pub output: u64,
-    /// Output tokens of reasoning.
-    pub reasoning: u64,
-    /// Output tokens of audio.
-    pub audio_output: u64,
-    /// Output tokens of images.
-    pub image_output: u64,
-}
-
-impl Usage {
-    /// Returns the sum of two usages.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            input: self.input.saturating_add(other.input),
-            cached: self.cached.saturating_add(other.cached),
-            cache_write: self.cache_write.saturating_add(other.cache_write),
-            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
-            audio_input: self.audio_input.saturating_add(other.audio_input),
-            image_input: self.image_input.saturating_add(other.image_input),
-            output: self.output.saturating_add(other.output),
-            reasoning: self.reasoning.saturating_add(other.reasoning),
-            audio_output: self.audio_output.saturating_add(other.audio_output),
-            image_output: self.image_output.saturating_add(other.image_output),
-        }
-    }
-}
 
 /// A count that a member of an answer tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::meter_rules::{MeterRules, subjects};
 use crate::answer::CheckError;
 use crate::base::{Moment, UnixTime};
-use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered, Usage};
+use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered};
 use crate::host::Store;
 use crate::identity::CallerRecord;
 use crate::limit::{Amount, Reservation, Reserved};
@@ -312,7 +312,7 @@ impl Meter {
         let finding = scanner.finding();
         match finding.usage {
             Ok(usage) => {
-                let mut counts = counts(&usage);
+                let mut counts = usage;
                 if !finding.is_whole {
                     counts.output = counts.output.max(finding.events_with_content);
                 }
@@ -334,32 +334,5 @@ impl Meter {
         let counts = Counts { input: self.input, output, ..Counts::default() };
         let cost = self.price().map(|found| found.price.cost(&counts, None));
         Amount { cost, tokens: counts.tokens() }
-    }
-}
-
-fn counts(usage: &Usage) -> Counts {
-    let Usage {
-        input,
-        cached,
-        cache_write,
-        cache_write_1h,
-        audio_input,
-        image_input,
-        output,
-        reasoning,
-        audio_output,
-        image_output,
-    } = *usage;
-    Counts {
-        input,
-        cached,
-        cache_write,
-        cache_write_1h,
-        audio_input,
-        image_input,
-        output,
-        reasoning,
-        audio_output,
-        image_output,
     }
 }
