@@ -12,6 +12,7 @@ mod list;
 mod budget;
 mod completions;
 mod credential;
+mod object;
 mod policy;
 mod prices;
 mod render;

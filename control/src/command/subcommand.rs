@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{budget, completions, credential, policy, prices, render, serve, token, usage, user};
+use super::{budget, completions, credential, object, policy, prices, render, serve, token, usage, user};
 
 /// A subcommand.
 #[derive(Subcommand)]
@@ -19,6 +19,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Budget(budget::Command),
     Usage(usage::Usage),
+    #[command(subcommand)]
+    Object(object::Command),
     #[command(subcommand)]
     Credential(credential::Command),
     #[command(subcommand)]
@@ -37,6 +39,7 @@ impl Command {
             Self::User(command) => command.run(),
             Self::Budget(command) => command.run(),
             Self::Usage(command) => command.run(),
+            Self::Object(command) => command.run(),
             Self::Credential(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Serve(command) => command.run(),

@@ -26,6 +26,8 @@ mod tokens;
 mod usage;
 mod users;
 
+mod objects;
+
 pub use handle::{Registry, Result};
 pub use limits::Taken;
 pub use record::actor::Actor;
@@ -42,6 +44,9 @@ pub use record::error::{Kind, RegistryError};
 pub use record::lease::{LeaseRequest, LeaseState, Leased};
 pub use record::mark::Mark;
 pub use record::model::{AuditEntry, Listing, Page, Status, Token, TokenRecord, User};
+pub use record::object::{
+    Adopted, Holder, HolderState, KeptObject, Moved, ObjectClaim, ObjectKey, ObjectListing,
+};
 pub use record::policy::{Plane, PolicyStatus, Report, Revision};
 pub(crate) use record::policy_token;
 pub use record::proposal::Progress;

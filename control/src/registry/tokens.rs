@@ -43,7 +43,7 @@ impl Registry {
         let valid = new.check()?;
         let (token, digest, last4) = source.take()?;
         let mut write = self.0.write().await?;
-        let record = insert(&mut write, digest, last4, valid, Status::Active).await?;
+        let record = insert(&mut write, digest, last4, valid, Status::Active, digest).await?;
         write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
         write.commit().await?;
         Ok(Created { token, record })
@@ -60,7 +60,7 @@ impl Registry {
                 Err(RegistryError::UnknownToken) => {}
                 Err(error) => return Err(error),
             }
-            let record = insert(&mut write, digest, String::new(), new.check()?, status).await?;
+            let record = insert(&mut write, digest, String::new(), new.check()?, status, digest).await?;
             let mut detail = described(&record);
             if let Some(detail) = detail.as_object_mut() {
                 detail.insert("status".to_owned(), json!(status));
@@ -152,7 +152,9 @@ impl Registry {
             expires_at: retiring.own_expiry,
             rate_limit: retiring.rate_limit,
         };
-        let record = insert(&mut write, successor, last4, heir, Status::Active).await?;
+        // Both hold the objects of their line: a rotation moves none.
+        let holder = retiring.holder;
+        let record = insert(&mut write, successor, last4, heir, Status::Active, holder).await?;
         if let Some(budget) = write.budget(&Payer::Token(*digest)).await? {
             write.put_budget(&Payer::Token(successor), &budget).await?;
         }
@@ -187,6 +189,7 @@ async fn insert(
     last4: String,
     valid: ValidToken,
     status: Status,
+    holder: Digest,
 ) -> Result<Token> {
     let token = Token {
         version: write.change(Subject::Token, &digest.to_hex()).await?,
@@ -203,6 +206,7 @@ async fn insert(
         rate_limit: valid.rate_limit,
         successor: None,
         retires_at: None,
+        holder,
         last_used: None,
     };
     write.insert_token(&token).await?;

@@ -88,11 +88,12 @@ impl Registry {
         self.0.usage_totals().await
     }
 
-    /// Deletes what is not kept any more: usage before a moment, ids of old reports, old leases and windows. Each run
+    /// Deletes what is not kept any more: usage before a moment, ids of old reports, expired objects, old leases and windows. Each run
     /// deletes a day of usage at most, so that it blocks no one for long.
     pub async fn tidy(&self, now: UnixTime, usage_before: UnixTime) -> Result<()> {
         self.0.forget_reports(UnixTime(now.0.saturating_sub(ID_KEPT_SECONDS))).await?;
         self.0.forget_usage(usage_before).await?;
+        self.forget_expired_objects(now).await?;
         self.settle_old_leases(now).await
     }
 }
@@ -115,7 +116,7 @@ fn normal(row: UsageRow) -> UsageRow {
 
 /// Returns a text of a data plane without characters that move a cursor or reverse a line, and not longer than people can
 /// read.
-fn bounded(text: &str) -> String {
+pub(super) fn bounded(text: &str) -> String {
     let is_hidden =
         |char: char| char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|char| !is_hidden(*char)).take(MAX_NAME_CHARS).collect()

@@ -1,4 +1,4 @@
-//! `GET /metrics`: usage, budgets and leases in Prometheus's text format.
+//! `GET /metrics`: usage, budgets, leases and objects in Prometheus's text format.
 //!
 //! Sums are of all time and never go down, also when old usage is deleted. Labels come from rows whose number is bounded.
 //! Every replica answers the same numbers: scrape one, or take the maximum.
@@ -37,6 +37,11 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
     text.budgets(&budgets);
     text.name("keyswap_registry_leases", "gauge", "Leases of budgets that data planes hold.");
     text.sample("keyswap_registry_leases", &[], &registry.live_leases(now).await?.to_string());
+    text.name("keyswap_registry_objects", "gauge", "Objects of callers at providers.");
+    for (provider, kind, count) in registry.object_counts().await? {
+        let labels = [("provider", provider.as_str()), ("kind", kind.as_str())];
+        text.sample("keyswap_registry_objects", &labels, &count.to_string());
+    }
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
 }
 

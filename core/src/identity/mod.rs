@@ -10,7 +10,7 @@ mod table;
 
 pub(crate) use self::models::Spellings;
 pub use self::models::{GROUP, ModelGroups, Models};
-pub(crate) use self::person::person_digest;
+pub use self::person::person_digest;
 pub use self::principal::Principal;
 pub use self::record::{CallerKind, CallerRecord, TokenStatus};
 pub use self::scope::{Class, Classes, Scope, ScopeError, read_entry};

@@ -3,6 +3,6 @@
 use crate::base::Digest;
 
 /// Returns the digest that identifies a person: that of the email address.
-pub(crate) fn person_digest(email: &str) -> Digest {
+pub fn person_digest(email: &str) -> Digest {
     Digest::of(&[b"person\0", email.as_bytes()].concat())
 }

@@ -8,9 +8,10 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Budget, BudgetState, Created, Credential, DatabaseUrl, KnownToken, Listing, NewCredential,
-    NewToken, NewUser, Page, Payer, PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys,
-    Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
+    self, Actor, Adopted, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder, KeptObject,
+    KnownToken, Listing, Moved, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
+    PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
+    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
 };
 
 /// The budgets of policies in one answer.
@@ -118,6 +119,35 @@ impl Operations for Local {
 
     fn delete_budget(&self, subject: &Payer) -> anyhow::Result<()> {
         self.wait(self.registry.delete_budget(subject, &self.actor))
+    }
+
+    fn objects(&self, listing: &ObjectListing) -> anyhow::Result<Page<KeptObject>> {
+        self.wait(self.registry.objects(listing))
+    }
+
+    fn object(&self, digest: &Digest) -> anyhow::Result<KeptObject> {
+        self.wait(self.registry.object(digest))
+    }
+
+    fn adopt_objects(
+        &self,
+        keys: &[ObjectKey],
+        kind: Option<&str>,
+        holder: &Holder,
+    ) -> anyhow::Result<Adopted> {
+        self.wait(self.registry.adopt_objects(keys, kind, holder, &self.actor))
+    }
+
+    fn transfer_object(&self, digest: &Digest, to: &Holder) -> anyhow::Result<KeptObject> {
+        self.wait(self.registry.transfer_object(digest, to, &self.actor))
+    }
+
+    fn transfer_objects(&self, from: &Holder, to: &Holder) -> anyhow::Result<Moved> {
+        self.wait(self.registry.transfer_objects(from, to, &self.actor))
+    }
+
+    fn forget_object(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.wait(self.registry.forget_object(digest, &self.actor))
     }
 
     fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary> {

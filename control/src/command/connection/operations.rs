@@ -5,9 +5,10 @@ use std::time::Duration;
 use keyswap_core::base::Digest;
 
 use crate::registry::{
-    Budget, BudgetState, Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Adopted, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
+    NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer, PolicyStatus, Progress,
+    Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery,
+    UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -39,6 +40,20 @@ pub(in crate::command) trait Operations {
     /// Sets the budget of a subject. Returns its state.
     fn set_budget(&self, subject: &Payer, budget: &Budget) -> anyhow::Result<Vec<BudgetState>>;
     fn delete_budget(&self, subject: &Payer) -> anyhow::Result<()>;
+
+    fn objects(&self, listing: &ObjectListing) -> anyhow::Result<Page<KeptObject>>;
+    fn object(&self, digest: &Digest) -> anyhow::Result<KeptObject>;
+    /// Gives objects of one provider that have no holder to one.
+    fn adopt_objects(
+        &self,
+        keys: &[ObjectKey],
+        kind: Option<&str>,
+        holder: &Holder,
+    ) -> anyhow::Result<Adopted>;
+    fn transfer_object(&self, digest: &Digest, to: &Holder) -> anyhow::Result<KeptObject>;
+    /// Gives a part of the objects of a holder to another one.
+    fn transfer_objects(&self, from: &Holder, to: &Holder) -> anyhow::Result<Moved>;
+    fn forget_object(&self, digest: &Digest) -> anyhow::Result<()>;
 
     /// Returns sums of usage, at most `limit` lines.
     fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary>;

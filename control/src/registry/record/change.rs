@@ -10,6 +10,8 @@ pub enum Subject {
     Token,
     /// A user, identified by the email address.
     User,
+    /// An object that a caller keeps at a provider, identified by its SHA-256.
+    Object,
 }
 
 impl Subject {
@@ -17,20 +19,21 @@ impl Subject {
         match self {
             Self::Token => "token",
             Self::User => "user",
+            Self::Object => "object",
         }
     }
 
     pub(in crate::registry) fn from_name(name: &str) -> Option<Self> {
-        [Self::Token, Self::User].into_iter().find(|subject| subject.name() == name)
+        [Self::Token, Self::User, Self::Object].into_iter().find(|subject| subject.name() == name)
     }
 }
 
-/// A token or user that was created, changed or deleted.
+/// A token or user that was created, changed or deleted, or an object that got or lost a holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Change {
     /// The kind of the object.
     pub kind: Subject,
-    /// The token's SHA-256 in hexadecimal digits, or the user's email address.
+    /// The SHA-256 of the token or the object in hexadecimal digits, or the user's email address.
     pub key: String,
     /// The sequence number of the object's newest change.
     pub sequence: i64,

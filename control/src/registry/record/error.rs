@@ -39,6 +39,10 @@ pub enum RegistryError {
     UnknownBudget,
     /// More subjects with budgets than the registry keeps.
     TooManySubjects,
+    /// An object that is not in the registry.
+    UnknownObject,
+    /// More objects than the registry keeps.
+    TooManyObjects,
     /// More data planes that hold a lease of one budget than the registry keeps.
     TooManyLeases,
     /// A rotation of a token that has a successor already.
@@ -109,6 +113,8 @@ impl RegistryError {
             Self::UnknownBudget => "unknown_budget",
             Self::TooManySubjects => "too_many_subjects",
             Self::TooManyLeases => "too_many_leases",
+            Self::UnknownObject => "unknown_object",
+            Self::TooManyObjects => "too_many_objects",
             Self::TooManyCredentials => "too_many_credentials",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
@@ -146,6 +152,7 @@ impl RegistryError {
             | Self::UnknownUser
             | Self::UnknownCredential
             | Self::UnknownBudget
+            | Self::UnknownObject
             | Self::UnknownPolicy
             | Self::UnknownProposal => Kind::Unknown,
             Self::DuplicateToken
@@ -163,6 +170,7 @@ impl RegistryError {
             | Self::File(_)
             | Self::TooManySubjects
             | Self::TooManyLeases
+            | Self::TooManyObjects
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -187,6 +195,8 @@ impl fmt::Display for RegistryError {
                 f.write_str("there are more subjects with budgets than the registry keeps")
             }
             Self::TooManyLeases => f.write_str("more data planes hold a lease of this budget than the registry keeps"),
+            Self::UnknownObject => f.write_str("no such object"),
+            Self::TooManyObjects => f.write_str("there are more objects than the registry keeps"),
             Self::TooManyCredentials => {
                 f.write_str("this name has two credentials already: revoke one first")
             }

@@ -12,6 +12,7 @@ pub(super) mod error;
 pub(super) mod lease;
 pub(super) mod mark;
 pub(super) mod model;
+pub(crate) mod object;
 pub(super) mod policy;
 pub(crate) mod policy_token;
 pub(super) mod proposal;

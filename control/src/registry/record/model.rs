@@ -61,6 +61,8 @@ pub struct Token {
     pub successor: Option<Digest>,
     /// The end of the grace period of a rotation.
     pub retires_at: Option<UnixTime>,
+    /// The digest under which the token's objects are kept: that of the first token of its line of rotations.
+    pub holder: Digest,
     /// The day of the last use.
     pub last_used: Option<Day>,
     /// The sequence number of the last change.
@@ -106,6 +108,7 @@ impl Token {
             rate_limit: self.rate_limit,
             successor: self.successor.map(|digest| digest.to_hex()),
             retires_at: self.retires_at.map(|at| at.to_string()),
+            holder: self.holder.to_hex(),
             version: self.version,
         }
     }
@@ -139,6 +142,8 @@ pub struct TokenRecord<'a> {
     successor: Option<String>,
     /// The end of the grace period of a rotation, in UTC (RFC 3339).
     retires_at: Option<String>,
+    /// The principal that holds the token's objects: the SHA-256 of the first token of its line of rotations.
+    holder: String,
     /// The sequence number of the last change.
     version: i64,
 }
@@ -176,12 +181,15 @@ impl<'de> Deserialize<'de> for Token {
             rate_limit: Option<RateLimit>,
             successor: Option<String>,
             retires_at: Option<String>,
+            /// Absent in the answers of older servers.
+            holder: Option<String>,
             last_used: Option<Day>,
             version: i64,
         }
         let full = Full::deserialize(deserializer)?;
+        let digest = read_digest(&full.sha256)?;
         Ok(Self {
-            digest: read_digest(&full.sha256)?,
+            digest,
             label: full.label,
             owner: full.owner,
             team: full.team,
@@ -194,6 +202,7 @@ impl<'de> Deserialize<'de> for Token {
             rate_limit: full.rate_limit,
             successor: full.successor.as_deref().map(read_digest).transpose()?,
             retires_at: full.retires_at.as_deref().map(read_time).transpose()?,
+            holder: full.holder.as_deref().map(read_digest).transpose()?.unwrap_or(digest),
             last_used: full.last_used,
             version: full.version,
         })

@@ -24,6 +24,8 @@ pub(in crate::registry) struct Store {
     pub(in crate::registry) forgotten_at: AtomicU64,
     /// The number of windows of budgets, about: it is counted again and again.
     pub(in crate::registry) open_windows: AtomicU64,
+    /// The number of objects, about: it is counted again and again.
+    pub(in crate::registry) objects: AtomicU64,
     /// The one task at a time that stores the use of a credential.
     pub(in crate::registry) noting: Arc<Semaphore>,
     /// The task that announces changes of other processes.

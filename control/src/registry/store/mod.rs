@@ -14,6 +14,7 @@ mod credentials;
 mod dialect;
 mod limits;
 mod names;
+mod objects;
 mod open;
 mod page;
 mod policies;

@@ -60,6 +60,7 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         wake: wake.clone(),
         forgotten_at: AtomicU64::new(0),
         open_windows: AtomicU64::new(0),
+        objects: AtomicU64::new(0),
         noting: Arc::new(Semaphore::new(1)),
         _listener: Background(tokio::spawn(listen(listener, wake))),
     })

@@ -16,7 +16,7 @@ use crate::registry::record::rate_limit::RateLimit;
 macro_rules! columns {
     () => {
         "digest, ordinal, label, owner, team, last4, providers, models, status, created_at, expires_at, rate_requests, \
-         rate_per, successor, retires_at, last_used, version"
+         rate_per, successor, retires_at, holder, last_used, version"
     };
 }
 
@@ -41,6 +41,7 @@ struct Row {
     rate_per: Option<i64>,
     successor: Option<String>,
     retires_at: Option<i64>,
+    holder: String,
     last_used: Option<i64>,
     version: i64,
 }
@@ -90,8 +91,8 @@ impl Write {
         let (requests, seconds) = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
-                 expires_at, rate_requests, rate_per, version, search, team)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14)
+                 expires_at, rate_requests, rate_per, version, search, team, holder)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15)
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(hex)
@@ -108,6 +109,7 @@ impl Write {
         .bind(seconds)
         .bind(search)
         .bind(token.team.as_deref())
+        .bind(token.holder.to_hex())
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
@@ -163,6 +165,7 @@ impl TryFrom<Row> for Token {
             rate_limit: join(row.rate_requests, row.rate_per)?,
             successor: row.successor.as_deref().map(digest).transpose()?,
             retires_at: row.retires_at.map(UnixTime),
+            holder: digest(&row.holder)?,
             last_used: row.last_used.map(Day),
             version: row.version,
         })

@@ -62,6 +62,11 @@ impl Write {
             .bind(sequence.saturating_sub(MAX_HISTORIES))
             .execute(self.connection())
             .await?;
+        // Readers that are farther behind start anew. Objects are many, so their old changes are deleted, one with each number.
+        sqlx::query("DELETE FROM changes WHERE sequence = $1 AND kind = 'object'")
+            .bind(sequence.saturating_sub(MAX_HISTORIES))
+            .execute(self.connection())
+            .await?;
         Ok(sequence)
     }
 

@@ -5,6 +5,7 @@
 mod administrator;
 mod client;
 mod grace;
+mod objects;
 pub(crate) mod origin;
 pub(super) mod password;
 mod session;

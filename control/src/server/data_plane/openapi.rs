@@ -13,7 +13,7 @@ pub(super) fn document() -> OpenApi {
     #[derive(utoipa::OpenApi)]
     #[openapi(info(
         title = "Keyswap registry, data-plane API",
-        description = "Lookups, changes, rate limits, leases of budgets and signed policies for data planes, and their reports of usage."
+        description = "Lookups, changes, rate limits, leases of budgets, holders of objects and signed policies for data planes, and their reports of usage."
     ))]
     struct Document;
 

@@ -6,7 +6,7 @@ use axum::middleware;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{changes, introspect, leases, limits, lookup, openapi, policies, usage};
+use super::{changes, introspect, leases, limits, lookup, objects, openapi, policies, usage};
 use crate::server::bearer;
 use crate::server::state::State;
 
@@ -23,6 +23,9 @@ pub(in crate::server) fn router(state: &State) -> Router<State> {
         .routes(routes!(changes::changes))
         .routes(routes!(limits::limits))
         .routes(routes!(leases::leases))
+        .routes(routes!(objects::find))
+        .routes(routes!(objects::claim))
+        .routes(routes!(objects::remove))
         .routes(routes!(policies::policy))
         .route_layer(middleware::from_fn_with_state(state.clone(), bearer::require_data_plane));
     let of_all = OpenApiRouter::new()

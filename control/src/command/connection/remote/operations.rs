@@ -11,9 +11,10 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Budget, BudgetState, Created, Credential, KnownToken, Listing, NewCredential, NewToken, NewUser, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status,
-    Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Adopted, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
+    NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer, PolicyStatus, Progress,
+    Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail,
+    UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -173,6 +174,38 @@ impl Operations for Remote {
         self.delete(&["budgets", &subject.to_string()])
     }
 
+    fn objects(&self, listing: &ObjectListing) -> anyhow::Result<Page<KeptObject>> {
+        self.query(&["objects"], &filters(listing))
+    }
+
+    fn object(&self, digest: &Digest) -> anyhow::Result<KeptObject> {
+        self.get(&["objects", &digest.to_hex()])
+    }
+
+    fn adopt_objects(
+        &self,
+        keys: &[ObjectKey],
+        kind: Option<&str>,
+        holder: &Holder,
+    ) -> anyhow::Result<Adopted> {
+        let ids: Vec<&str> = keys.iter().map(ObjectKey::id).collect();
+        let provider = keys.first().map_or("", ObjectKey::provider);
+        let body = json!({"provider": provider, "ids": ids, "kind": kind, "holder": holder});
+        self.ask(Method::POST, &["objects", "adopt"], &body)
+    }
+
+    fn transfer_object(&self, digest: &Digest, to: &Holder) -> anyhow::Result<KeptObject> {
+        self.ask(Method::POST, &["objects", &digest.to_hex(), "transfer"], &json!({"to": to}))
+    }
+
+    fn transfer_objects(&self, from: &Holder, to: &Holder) -> anyhow::Result<Moved> {
+        self.ask(Method::POST, &["objects", "transfer"], &json!({"from": from, "to": to}))
+    }
+
+    fn forget_object(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.delete(&["objects", &digest.to_hex()])
+    }
+
     fn usage(&self, query: &UsageQuery, by: UsageBy, limit: u32) -> anyhow::Result<UsageSummary> {
         let mut parameters = parameters(query, limit);
         parameters.push(("by", by.name().to_owned()));
@@ -231,6 +264,22 @@ fn parameters(query: &UsageQuery, limit: u32) -> Vec<(&'static str, String)> {
         ("provider", text(&query.provider)),
         ("model", text(&query.model)),
         ("limit", limit.to_string()),
+    ]
+}
+
+/// Returns the filters of a list of objects as query parameters.
+fn filters(listing: &ObjectListing) -> Vec<(&'static str, String)> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+    vec![
+        ("provider", text(&listing.provider)),
+        ("kind", text(&listing.kind)),
+        ("holder", listing.holder.as_ref().map(Holder::to_string).unwrap_or_default()),
+        ("owner", text(&listing.owner)),
+        ("team", text(&listing.team)),
+        ("left", if listing.left { "yes" } else { "" }.to_owned()),
+        ("after", number(listing.after)),
+        ("limit", number(listing.limit.map(i64::from))),
     ]
 }
 

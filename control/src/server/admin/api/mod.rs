@@ -3,6 +3,7 @@
 mod audit;
 mod budgets;
 mod credentials;
+mod objects;
 mod parameters;
 mod policies;
 mod tokens;

@@ -6,11 +6,14 @@ use axum::routing::{delete, get, post, put};
 use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
-use super::{audit, budgets, credentials, policies, tokens, usage, users};
+use super::{audit, budgets, credentials, objects, policies, tokens, usage, users};
 use crate::server::state::State;
 
 /// The largest body of an import: the tokens of the largest policy.
 const MAX_IMPORT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The largest body of an adoption: 200 ids.
+const MAX_ADOPTION_BYTES: usize = 512 * 1024;
 
 /// The largest body with a signed policy, and the keys that may sign. Data planes refuse longer bundles.
 const MAX_BUNDLE_BODY_BYTES: usize = MAX_BUNDLE_BYTES + MAX_SET_BYTES + 1024;
@@ -41,6 +44,11 @@ pub(in crate::server::admin) fn router() -> Router<State> {
         .route("/policies/{name}/revisions/{revision}", get(policies::bundle))
         .route("/budgets", get(budgets::list))
         .route("/budgets/{subject}", get(budgets::show).put(budgets::set).delete(budgets::delete))
+        .route("/objects", get(objects::list))
+        .route("/objects/adopt", post(objects::adopt).layer(DefaultBodyLimit::max(MAX_ADOPTION_BYTES)))
+        .route("/objects/transfer", post(objects::transfer_all))
+        .route("/objects/{sha256}", get(objects::show).delete(objects::forget))
+        .route("/objects/{sha256}/transfer", post(objects::transfer))
         .route("/usage", get(usage::summary))
         .route("/usage/details", get(usage::details))
         .route("/audit", get(audit::list))

@@ -15,6 +15,7 @@ pub(super) enum Place {
     Tokens,
     Users,
     Usage,
+    Objects,
     Policies,
     Credentials,
     Audit,
@@ -22,10 +23,11 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 6] = [
+const PLACES: [(Place, &str, &str); 7] = [
     (Place::Tokens, "/admin", "Tokens"),
     (Place::Users, "/admin/users", "Users"),
     (Place::Usage, "/admin/usage", "Usage"),
+    (Place::Objects, "/admin/objects", "Objects"),
     (Place::Policies, "/admin/policies", "Policies"),
     (Place::Credentials, "/admin/credentials", "Credentials"),
     (Place::Audit, "/admin/audit", "Audit log"),

@@ -12,6 +12,8 @@ mod fields;
 mod guard;
 mod layout;
 mod list;
+mod object;
+mod objects;
 mod payer;
 mod payer_address;
 mod policies;

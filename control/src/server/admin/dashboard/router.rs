@@ -4,7 +4,10 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 
-use super::{assets, audit, credentials, guard, payer, policies, sign_in, token, tokens, usage, user, users};
+use super::{
+    assets, audit, credentials, guard, object, objects, payer, policies, sign_in, token, tokens, usage, user,
+    users,
+};
 use crate::server::state::State;
 
 pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
@@ -27,6 +30,11 @@ pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
         .route("/admin/usage/find", get(payer::find))
         .route("/admin/usage/{subject}", get(payer::show))
         .route("/admin/usage/{subject}/budget", post(payer::set_budget))
+        .route("/admin/objects", get(objects::list).post(objects::adopt))
+        .route("/admin/objects/transfer", post(objects::transfer_all))
+        .route("/admin/objects/{sha256}", get(object::show))
+        .route("/admin/objects/{sha256}/transfer", post(object::transfer))
+        .route("/admin/objects/{sha256}/forget", post(object::forget))
         .route("/admin/policies", get(policies::list))
         .route("/admin/policies/{name}", get(policies::show))
         .route("/admin/credentials", get(credentials::list))

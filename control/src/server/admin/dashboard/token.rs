@@ -8,9 +8,10 @@ use maud::{Markup, html};
 
 use super::change::{Change, form_page};
 use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::objects::address_of;
 use super::tokens::word;
 use super::{rate_limit, shown_once, team, time};
-use crate::registry::{Actor, RegistryError, Rotation, Source, Token, TokenPatch};
+use crate::registry::{Actor, Holder, RegistryError, Rotation, Source, Token, TokenPatch};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
@@ -119,6 +120,7 @@ fn facts(token: &Token) -> Markup {
             dt { "Providers" } dd { (token.providers.join(", ")) }
             dt { "Models" } dd { (if token.models == ["*"] { "all".to_owned() } else { token.models.join(", ") }) }
             dt { "Usage" } dd { a href={ "/admin/usage/token%3A" (token.digest.to_hex()) } { "Usage and budget" } }
+            dt { "Objects" } dd { a href=(address_of(&Holder::Token(token.digest))) { "What it holds at providers" } }
             dt { "Rate limit" } dd { @if let Some(limit) = token.rate_limit { (limit) } @else { "the policy's" } }
             dt { "Created" } dd { (time::shown(token.created_at)) }
             dt { "Expires" } dd { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
@@ -183,7 +185,8 @@ fn forms(token: &Token) -> Markup {
                 h2 { "Deletion" }
                 details {
                     summary { "Delete this token…" }
-                    p { "Requests with the token are refused. Deletion cannot be undone." }
+                    p { "Requests with the token are refused. Deletion cannot be undone. What the token holds at providers stays, and \
+                         can be transferred." }
                     form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
                 }
             }

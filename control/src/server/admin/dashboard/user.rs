@@ -9,8 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::{Change, form_page};
 use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::objects::address_of;
 use super::{payer_address, provider, rate_limit, team};
-use crate::registry::{Actor, Payer, RegistryError, User, UserPatch};
+use crate::registry::{Actor, Holder, Payer, RegistryError, User, UserPatch};
 use crate::server::extract::Segment;
 use crate::server::problem::Problem;
 use crate::server::state::State;
@@ -82,6 +83,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             p { (badge(user.status.name())) }
             (toggle(&format!("{address}/status"), user.status, &user.email))
             p { a href=(payer_address::address(&Payer::Owner(user.email.clone()))) { "Usage and budget" } }
+            p { a href=(address_of(&Holder::Person(user.email.clone()))) { "What the user holds at providers" } }
         }
         section .card {
             h2 { "Rights" }
@@ -97,7 +99,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             h2 { "Deletion" }
             details {
                 summary { "Delete this user…" }
-                p { "Requests of the user are refused." }
+                p { "Requests of the user are refused. What the user holds at providers stays, and can be transferred." }
                 form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
             }
         }
