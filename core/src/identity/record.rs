@@ -35,6 +35,9 @@ pub struct CallerRecord {
     pub kind: CallerKind,
     /// The SHA-256 that identifies the token or the person.
     pub digest: Digest,
+    /// The principal that holds the caller's objects: the digest of the first token of its line of rotations, which only a
+    /// registry tells. Of all other callers it is their own digest.
+    pub holder: Digest,
     /// The label that people give it.
     pub label: String,
     /// The owner: an email address.

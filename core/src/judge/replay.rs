@@ -268,6 +268,7 @@ impl Engine {
             kind: CallerKind::Token,
             // Any digest will do: it only chooses between keys that are all there.
             digest: self.policy.digest,
+            holder: self.policy.digest,
             label: String::new(),
             owner: None,
             team: None,

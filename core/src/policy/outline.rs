@@ -121,6 +121,7 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
     let CallerRecord {
         kind: _,
         digest: _,
+        holder: _,
         label,
         owner,
         team,

@@ -88,6 +88,7 @@ fn read_person(
     let record = CallerRecord {
         kind: CallerKind::Person,
         digest,
+        holder: digest,
         label: label.unwrap_or_else(|| Some(email.clone()))?,
         owner: Some(email.clone()),
         team: team.map_or(Some(None), |team| team.map(Some))?,
@@ -135,6 +136,7 @@ fn read_token(
     Some(CallerRecord {
         kind: CallerKind::Token,
         digest,
+        holder: digest,
         label: label?,
         owner: owner.map_or(Some(None), |owner| owner.map(Some))?,
         team: team.map_or(Some(None), |team| team.map(Some))?,

@@ -132,6 +132,7 @@ mod tests {
         CallerRecord {
             kind,
             digest: Digest::of(b"t"),
+            holder: Digest::of(b"t"),
             label: "research".to_owned(),
             owner: owner.map(str::to_owned),
             team: team.map(str::to_owned),

@@ -82,6 +82,7 @@ mod tests {
         CallerRecord {
             kind: CallerKind::Token,
             digest: Digest::of(b"t"),
+            holder: Digest::of(b"t"),
             label: label.to_owned(),
             owner: owner.map(str::to_owned),
             team: None,

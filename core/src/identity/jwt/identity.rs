@@ -159,10 +159,11 @@ impl VerifiedIdentity {
     pub fn record(&self, scope: Scope) -> CallerRecord {
         let name = self.email().unwrap_or(&self.subject);
         // A name of the policy has no such separator.
-        let principal = [self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat();
+        let digest = Digest::of(&[self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat());
         CallerRecord {
             kind: CallerKind::Person,
-            digest: Digest::of(&principal),
+            digest,
+            holder: digest,
             label: name.chars().take(MAX_LABEL_CHARS).collect(),
             owner: self.email().map(str::to_owned),
             team: None,

@@ -54,6 +54,7 @@ mod tests {
             Arc::new(CallerRecord {
                 kind: CallerKind::Token,
                 digest: Digest::of(b"t"),
+                holder: Digest::of(b"t"),
                 label: String::new(),
                 owner: None,
                 team: None,

@@ -54,6 +54,7 @@ pub(super) fn read(
     let record = CallerRecord {
         kind: CallerKind::Introspected,
         digest: *digest,
+        holder: *digest,
         label: label.unwrap_or_else(|| "introspected".to_owned()),
         owner: username.filter(|name| name.contains('@')),
         team: None,

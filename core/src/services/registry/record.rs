@@ -39,10 +39,12 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
         }
         _ => return None,
     };
+    let digest = subject.digest()?;
     let version = member(members, "version", Value::as_u64).ok()?.unwrap_or_default();
     let record = CallerRecord {
         kind,
-        digest: subject.digest()?,
+        digest,
+        holder: member(members, "holder", holder).ok()?.unwrap_or(digest),
         label: label.or_else(|| owner.clone())?,
         owner,
         team: member(members, "team", team).ok()?,
@@ -82,6 +84,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
     let form = serde_json::json!({
         "sha256": sha256,
         "email": email,
+        "holder": record.holder.to_hex(),
         "label": record.label,
         "owner": record.owner,
         "team": record.team,
@@ -122,6 +125,10 @@ fn team(value: &Value) -> Option<String> {
     value.as_str().filter(|text| is_plain_name(text)).map(str::to_owned)
 }
 
+fn holder(value: &Value) -> Option<Digest> {
+    Digest::from_hex(value.as_str()?)
+}
+
 fn rate_limit(value: &Value) -> Option<RateLimit> {
     let per = policy::duration(value.get("per")?.as_str()?)?;
     RateLimit::per(value.get("requests")?.as_u64()?, per)
@@ -148,7 +155,18 @@ mod tests {
         assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
         assert_eq!(record.team.as_deref(), Some("research"));
         assert_eq!(record.rate_limit, RateLimit::new(100, 60));
+        assert_eq!(record.holder, record.digest, "an older registry tells no holder");
         let subject = Subject::Token(record.digest);
+        assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
+    }
+
+    #[test]
+    fn a_rotated_token_has_the_holder_of_its_line() {
+        let mut body = whole();
+        body["holder"] = json!(Digest::of(b"first").to_hex());
+        let subject = Subject::Token(Digest::of(b"t"));
+        let (record, _) = read(body.to_string().as_bytes(), &subject).unwrap();
+        assert_eq!((record.holder, record.digest), (Digest::of(b"first"), Digest::of(b"t")));
         assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
     }
 
@@ -198,6 +216,8 @@ mod tests {
             change("/rate_limit", json!({"requests": 0, "per": "60s"})),
             change("/rate_limit", json!({"requests": 5, "per": "soon"})),
             change("/version", json!(-1)),
+            change("/new", json!({})).replace("\"new\":{}", "\"holder\":\"t\""),
+            change("/new", json!({})).replace("\"new\":{}", "\"holder\":7"),
             change("/label", json!("x".repeat(MAX_BYTES))),
         ] {
             assert!(read(body.as_bytes(), &Subject::Token(Digest::of(b"t"))).is_none(), "{body:.120}");
