@@ -4,6 +4,7 @@ mod bindings;
 mod budgets;
 mod confirm;
 mod credentials;
+mod objects;
 mod policy_check;
 mod policy_diff;
 mod policy_explain;

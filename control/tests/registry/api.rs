@@ -66,7 +66,7 @@ async fn a_record_has_an_etag_and_is_sent_once(database: &Database) {
             "status": "active",
             "providers": ["openai"], "models": ["*"], "created_at": token.created_at.to_string(),
             "expires_at": null, "rate_limit": {"requests": 100, "per": "60s"}, "successor": null,
-            "retires_at": null, "version": 1
+            "retires_at": null, "holder": hex, "version": 1
         })
     );
     for (tags, status) in

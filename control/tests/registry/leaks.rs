@@ -39,6 +39,10 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
             server.post("/v1/leases").json(&json!({"leases": [
                 {"subject": "team:a", "budget": {"usd": token, "per": token, "timezone": token}},
             ]})),
+            server.post("/v1/objects/find").json(&json!({"sha256": [token]})),
+            server
+                .post("/v1/objects/claim")
+                .json(&json!({"objects": [{"provider": token, "principal": token}]})),
             server.client.get(format!("{}/v1/changes?since=0", server.url)).bearer_auth(token),
             server.client.get(format!("{}/v1/changes?since=0", server.url)).basic_auth("admin", Some(token)),
         ];

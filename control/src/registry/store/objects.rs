@@ -17,7 +17,9 @@ use crate::registry::record::object::{HeldBy, HolderState, KeptObject, ObjectLis
 /// The condition under which the holder of an object makes requests, as far as the registry knows. `$1` is the time.
 macro_rules! is_active {
     () => {
-        "(EXISTS (SELECT 1 FROM tokens WHERE tokens.holder = objects.principal AND tokens.status = 'active'
+        "(EXISTS (SELECT 1 FROM tokens
+              WHERE (tokens.holder = objects.principal OR tokens.digest = objects.principal)
+              AND tokens.status = 'active'
               AND (tokens.expires_at IS NULL OR tokens.expires_at > $1)
               AND (tokens.retires_at IS NULL OR tokens.retires_at > $1))
           OR (objects.is_person = 1
@@ -32,7 +34,8 @@ macro_rules! select {
                  CASE WHEN ",
             is_active!(),
             " THEN 'active'
-                  WHEN EXISTS (SELECT 1 FROM tokens WHERE tokens.holder = objects.principal)
+                  WHEN EXISTS (SELECT 1 FROM tokens
+                      WHERE tokens.holder = objects.principal OR tokens.digest = objects.principal)
                     OR (objects.is_person = 1 AND EXISTS (SELECT 1 FROM users WHERE users.email = objects.owner))
                   THEN 'inactive' ELSE 'unknown' END AS holder
              FROM objects ",
@@ -296,6 +299,7 @@ async fn held_by(connection: &mut AnyConnection, object: &KeptObject) -> Result<
             .await?;
     let (owner, team) = (object.owner.clone(), object.team.clone());
     let (principal, label) = match found {
+        Some((holder, label)) if holder.is_empty() => (object.principal, label),
         Some((holder, label)) => (read(&holder)?, label),
         None => (object.principal, String::new()),
     };
