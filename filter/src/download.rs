@@ -72,7 +72,7 @@ fn read(
     }
     // While a slice is held, the host shows it again in front of what has come.
     let body = host::body(Body::Response, size)?;
-    let (held, slice) = body.split_at_checked(request.answer_held.get()).ok_or(HostError::Malformed)?;
+    let (_, slice) = body.split_at_checked(request.answer_held.get()).ok_or(HostError::Malformed)?;
     let answer = exchange.answer_body(slice, is_last, host::now()?, &SharedData);
     drop(exchange);
     request.answer_held.set(body.len());

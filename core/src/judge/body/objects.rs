@@ -38,7 +38,10 @@ pub(crate) struct ObjectWatch {
     told: usize,
     /// The id of what the request makes.
     created: Option<String>,
-    claim: Option<u64>,
+    /// The claims that the registry may not have confirmed.
+    claims: Vec<u64>,
+    /// The claim that the slice waits for, and the calls for it.
+    awaited: Option<u64>,
     tries: u8,
     /// The bytes that go on once a call has its answer.
     held: Option<Vec<u8>>,
@@ -99,7 +102,8 @@ impl ObjectWatch {
             made: Vec::new(),
             told: 0,
             created: None,
-            claim: None,
+            claims: Vec::new(),
+            awaited: None,
             tries: 0,
             held: None,
             is_last: false,
@@ -282,25 +286,22 @@ impl ObjectWatch {
         };
         let waits = self.is_last || is_over;
         let mut step = Step::default();
-        if self.claim.is_some_and(|claim| self.registry.is_confirmed(claim)) {
-            (self.claim, self.tries) = (None, 0);
+        let (registry, caller) = (Rc::clone(&self.registry), &self.rule.caller);
+        self.claims.retain(|claim| !registry.is_confirmed(*claim));
+        self.made.retain(|claim| registry.owns(caller, &claim.digest(), None, now, store) != Owned::Own);
+        if !self.made.is_empty() {
+            let claim = registry.claim(std::mem::take(&mut self.made), now, store).ok_or(Unclaimed)?;
+            self.claims.push(claim);
+            step.fetch = registry.claim_call(claim, now).map(Box::new);
         }
-        if self.claim.is_none() && !self.made.is_empty() {
-            let (registry, caller) = (&self.registry, &self.rule.caller);
-            self.made.retain(|claim| registry.owns(caller, &claim.digest(), None, now, store) != Owned::Own);
-            if !self.made.is_empty() {
-                let made = std::mem::take(&mut self.made);
-                let claim = self.registry.claim(made, now, store).ok_or(Unclaimed)?;
-                self.claim = Some(claim);
-                step.fetch = self.registry.claim_call(claim, now).map(Box::new);
-            }
-        }
-        let Some(claim) = self.claim.filter(|_| waits) else { return Ok(step) };
-        self.tries = self.tries.saturating_add(1);
-        if self.tries > MAX_TRIES || (self.held.is_some() && !self.registry.has_progress(claim)) {
+        let Some(claim) = self.claims.first().copied().filter(|_| waits) else { return Ok(step) };
+        let has_failed = self.awaited == Some(claim) && !registry.has_progress(claim);
+        self.tries = if self.awaited == Some(claim) { self.tries.saturating_add(1) } else { 0 };
+        if has_failed || self.tries > MAX_TRIES {
             return Err(Unclaimed);
         }
-        let call = step.fetch.or_else(|| self.registry.claim_call(claim, now).map(Box::new));
-        Ok(Step { bytes: None, waits: true, fetch: Some(call.ok_or(Unclaimed)?) })
+        self.awaited = Some(claim);
+        let call = registry.claim_call(claim, now).ok_or(Unclaimed)?;
+        Ok(Step { bytes: None, waits: true, fetch: Some(Box::new(call)) })
     }
 }
