@@ -234,10 +234,10 @@ impl Reason {
                 "no model: your token is for some models or providers only, so name one in `model`, at an endpoint that takes one"
             }
             Self::BodyInvalid => {
-                "invalid body: it must be one strict JSON text with each member once, since rules on models or budgets depend on it"
+                "invalid body: it must be one strict JSON text with each member once, since rules on models, objects or budgets depend on it"
             }
             Self::BodyUnreadable => {
-                "body cannot be read: send JSON without `content-encoding`, since rules on models or budgets depend on it"
+                "body cannot be read: send JSON without `content-encoding`, since rules on models, objects or budgets depend on it"
             }
             Self::ObjectNotFound => "no such object",
             Self::ObjectsUnkept => {

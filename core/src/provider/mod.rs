@@ -18,7 +18,7 @@ pub use self::bindings::BindingKind;
 pub(crate) use self::bindings::Bindings;
 pub(crate) use self::broker::{Expiry, Mint, MintedSecret};
 pub(crate) use self::class::{Endpoints, OwnRow};
-pub(crate) use self::keeping::objects_of;
+pub(crate) use self::keeping::{keeps_any, objects_of};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
 pub(crate) use self::pattern::{METHOD_NAMES, Methods, read_row};

@@ -39,7 +39,7 @@ impl ObjectRule {
         upstream: &Upstream,
         record: &CallerRecord,
     ) -> Result<Option<Self>, CheckError<'static>> {
-        if upstream.objects == ObjectsMode::Shared || matches!(class, Class::Admin) {
+        if upstream.objects == ObjectsMode::Shared || matches!(class, Class::Admin | Class::Mint) {
             return Ok(None);
         }
         let is_keeping = KEEPING.contains(&class);
