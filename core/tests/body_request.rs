@@ -12,6 +12,7 @@ fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), 
             names.push(match named {
                 Named::Model(model) => model.to_owned(),
                 Named::Provider(provider) => format!("at {provider}"),
+                Named::Object(id) => format!("object {}", String::from_utf8_lossy(id)),
             });
         })?;
         let mut from = 0;

@@ -72,6 +72,10 @@ struct Row {
     mended: Vec<(&'static str, Value)>,
 }
 
+fn shared() -> (&'static str, Value) {
+    ("/objects", json!("shared"))
+}
+
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     let row = |expect, bad: &[(&'static str, Value)], mended: &[(&'static str, Value)]| Row {
@@ -233,11 +237,15 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "objects-shared providers.openai",
-            &[(
-                "/tokens",
-                json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
-            )],
             &[
+                shared(),
+                (
+                    "/tokens",
+                    json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
+                ),
+            ],
+            &[
+                shared(),
                 (
                     "/tokens",
                     json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
@@ -247,21 +255,42 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "objects-shared providers.openai",
-            &[("/tokens", json!([files(&json!({})), files(&json!({"sha256": other, "owner": "b@b.c"}))]))],
+            &[
+                shared(),
+                ("/tokens", json!([files(&json!({})), files(&json!({"sha256": other, "owner": "b@b.c"}))])),
+            ],
             // One owner, and tokens that reach no objects.
-            &[(
-                "/tokens",
-                json!([
-                    files(&json!({})),
-                    files(&json!({"sha256": other, "owner": "A@b.c"})),
-                    token(&json!({"sha256": "2".repeat(64), "owner": "b@b.c"}))
-                ]),
-            )],
+            &[
+                shared(),
+                (
+                    "/tokens",
+                    json!([
+                        files(&json!({})),
+                        files(&json!({"sha256": other, "owner": "A@b.c"})),
+                        token(&json!({"sha256": "2".repeat(64), "owner": "b@b.c"}))
+                    ]),
+                ),
+            ],
         ),
         row(
             "objects-shared providers.openai",
-            &[("/issuers", json!([issuer(&json!({"providers": ["openai:stateful"]}))]))],
-            &[("/issuers", json!([issuer(&json!({"providers": ["openai"]}))]))],
+            &[shared(), ("/issuers", json!([issuer(&json!({"providers": ["openai:stateful"]}))]))],
+            &[shared(), ("/issuers", json!([issuer(&json!({"providers": ["openai"]}))]))],
+        ),
+        row(
+            "objects-shared providers.openai",
+            &[("/providers", json!({"openai": {"objects": "shared"}})), ("/registry", registry.clone())],
+            &[("/providers", json!({"openai": {"objects": "team"}})), ("/registry", registry.clone())],
+        ),
+        row(
+            "objects-unkept providers.openai",
+            &[("/tokens", json!([files(&json!({}))]))],
+            &[("/tokens", json!([files(&json!({}))])), ("/registry", registry.clone())],
+        ),
+        row(
+            "objects-unkept providers.openai",
+            &[("/tokens", json!([files(&json!({}))])), ("/objects", json!("team"))],
+            &[("/tokens", json!([files(&json!({}))])), ("/objects", json!("shared"))],
         ),
         row(
             "binding-unmatched providers.openai.bindings.teams.X",

@@ -338,7 +338,7 @@ fn errors_of_both_policies_are_told_with_their_places() {
     for (document, expect) in [
         (
             rollout(&bad, &bad, &json!({"percent": 101, "x": 1})),
-            "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, `slots`, \
+            "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, `slots`, \
              `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, \
              `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \

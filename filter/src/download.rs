@@ -1,11 +1,13 @@
-//! The body of an answer that is metered or filtered: each slice is read as it passes, and bytes may be taken out.
+//! The body of an answer that is metered, filtered, or tells of objects: each slice is read as it passes, and bytes may be
+//! taken out. A slice waits where the registry has to be told or asked first.
 
 use std::rc::Rc;
 
 use keyswap_core::judge::AnswerHead;
-use keyswap_core::worker::AnswerBody;
+use keyswap_core::worker::{AnswerBody, AnswerFault, AnswerSlice};
 use proxy_wasm::types::Action;
 
+use crate::fetcher::Waiter;
 use crate::host::{self, Body, HostError};
 use crate::request::Request;
 use crate::store::SharedData;
@@ -28,14 +30,28 @@ pub(crate) fn begin(
     body
 }
 
-/// Reads the part of an answer that is on its way now.
+/// Reads the part of an answer that is on its way now, and lets it pass, holds it, or ends the stream.
 pub(crate) fn pass(shared: &Shared, request: &Rc<Request>, size: usize, is_last: bool) -> Action {
-    let passed = read(shared, request, size, is_last).unwrap_or_else(|error| {
-        log::error!("an answer could not be read: {error}");
-        false
-    });
-    if passed {
-        return Action::Continue;
+    or_end(read(shared, request, size, is_last))
+}
+
+/// Goes on with an answer that has waited for a call. The host did not call the request's own context.
+pub(crate) fn resume(shared: &Shared, request: &Rc<Request>) {
+    request.waits_for.take();
+    let resumed = host::set_effective_context(request.id).and_then(|()| go_on(shared, request));
+    if let Action::Continue = or_end(resumed)
+        && let Err(error) = host::continue_answer()
+    {
+        log::error!("an answer cannot go on: {error}");
+    }
+}
+
+fn or_end(passed: Result<Option<Action>, HostError>) -> Action {
+    match passed {
+        Ok(Some(action)) => return action,
+        // Its head has gone, so nothing else can tell the caller.
+        Ok(None) => log::warn!("an answer is cut off, since it cannot be read or its objects have no holder"),
+        Err(error) => log::error!("an answer could not be read: {error}"),
     }
     if let Err(error) = host::reset_stream() {
         log::error!("a stream cannot be ended: {error}");
@@ -43,22 +59,65 @@ pub(crate) fn pass(shared: &Shared, request: &Rc<Request>, size: usize, is_last:
     Action::Pause
 }
 
-/// Returns whether the answer may go on.
-fn read(shared: &Shared, request: &Rc<Request>, size: usize, is_last: bool) -> Result<bool, HostError> {
+/// Returns the action; `None` where nothing more of the answer may go on.
+fn read(
+    shared: &Shared,
+    request: &Rc<Request>,
+    size: usize,
+    is_last: bool,
+) -> Result<Option<Action>, HostError> {
     let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
     if !exchange.reads_answer() {
-        return Ok(true);
+        return Ok(Some(Action::Continue));
     }
-    let slice = host::body(Body::Response, size)?;
-    let Ok(edited) = exchange.answer_body(&slice, is_last) else { return Ok(false) };
+    // While a slice is held, the host shows it again in front of what has come.
+    let body = host::body(Body::Response, size)?;
+    let (_, slice) = body.split_at_checked(request.answer_held.get()).ok_or(HostError::Malformed)?;
+    let answer = exchange.answer_body(slice, is_last, host::now()?, &SharedData);
     drop(exchange);
-    if let Some(bytes) = edited {
-        host::set_body(Body::Response, &bytes)?;
+    request.answer_held.set(body.len());
+    request.answer_is_last.set(is_last);
+    conclude(shared, request, answer)
+}
+
+fn go_on(shared: &Shared, request: &Rc<Request>) -> Result<Option<Action>, HostError> {
+    let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+    let answer = exchange.resume_answer(host::now()?, &SharedData);
+    drop(exchange);
+    conclude(shared, request, answer)
+}
+
+fn conclude(
+    shared: &Shared,
+    request: &Rc<Request>,
+    answer: Result<AnswerSlice, AnswerFault>,
+) -> Result<Option<Action>, HostError> {
+    let mut answer = answer;
+    loop {
+        let Ok(AnswerSlice { bytes, waits, fetch }) = answer else { return Ok(None) };
+        let now = host::now()?;
+        if !waits {
+            if let Some(fetch) = fetch {
+                shared.start(*fetch, now);
+            }
+            if let Some(bytes) = bytes {
+                host::set_body(Body::Response, &bytes)?;
+            }
+            request.answer_held.set(0);
+            if request.answer_is_last.get() {
+                end(shared, request);
+            }
+            return Ok(Some(Action::Continue));
+        }
+        // Without a call it waits for the one that is on its way.
+        let Some(fetch) = fetch else { return Ok(Some(Action::Pause)) };
+        if shared.wait(*fetch, Waiter::Answer(Rc::clone(request)), now)?.is_ok() {
+            return Ok(Some(Action::Pause));
+        }
+        // Too many wait already: the answer goes on as if the call had failed.
+        let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+        answer = exchange.resume_answer(now, &SharedData);
     }
-    if is_last {
-        end(shared, request);
-    }
-    Ok(true)
 }
 
 /// Charges a request that has ended, whole or not.

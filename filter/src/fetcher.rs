@@ -66,19 +66,21 @@ pub(crate) enum Waiter {
     Request(Rc<Request>, Ticket),
     /// The body of a request, which is held at the byte that makes it useful.
     Body(Rc<Request>),
+    /// The body of an answer, which is held until the registry has answered.
+    Answer(Rc<Request>),
     /// A judgement in the background, of a request that went on: its head is kept.
     Background(HeaderMap, Ticket),
 }
 
 impl Waiter {
     fn is_of(&self, request: &Rc<Request>) -> bool {
-        matches!(self, Self::Request(other, _) | Self::Body(other) if Rc::ptr_eq(other, request))
+        matches!(self, Self::Request(other, _) | Self::Body(other) | Self::Answer(other) if Rc::ptr_eq(other, request))
     }
 
     /// Returns the bytes of the head that is kept.
     fn kept_bytes(&self) -> usize {
         match self {
-            Self::Request(..) | Self::Body(_) => 0,
+            Self::Request(..) | Self::Body(_) | Self::Answer(_) => 0,
             Self::Background(map, _) => map.size(),
         }
     }
@@ -86,7 +88,7 @@ impl Waiter {
     fn into_ticket(self) -> Option<Ticket> {
         match self {
             Self::Request(_, ticket) | Self::Background(_, ticket) => Some(ticket),
-            Self::Body(_) => None,
+            Self::Body(_) | Self::Answer(_) => None,
         }
     }
 }
@@ -108,7 +110,7 @@ impl Fetcher {
         {
             return Err(waiter.into_ticket());
         }
-        if let Waiter::Request(request, _) | Waiter::Body(request) = &waiter {
+        if let Waiter::Request(request, _) | Waiter::Body(request) | Waiter::Answer(request) = &waiter {
             request.waits_for.replace(Some(fetch.key.clone()));
         }
         self.waiting.entry(fetch.key.clone()).or_default().push(waiter);

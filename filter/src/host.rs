@@ -210,6 +210,13 @@ pub(crate) fn continue_request() -> Result<(), HostError> {
     accept("continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
 }
 
+/// Lets a paused answer go on.
+pub(crate) fn continue_answer() -> Result<(), HostError> {
+    const RESPONSE: u32 = 1;
+    // SAFETY: a plain number.
+    accept("continue_stream", unsafe { abi::proxy_continue_stream(RESPONSE) })
+}
+
 /// Resets the stream at both ends, once the VM has returned.
 pub(crate) fn reset_stream() -> Result<(), HostError> {
     // SAFETY: a plain number.

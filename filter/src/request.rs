@@ -18,6 +18,10 @@ pub(crate) struct Request {
     pub(crate) exchange: RefCell<Exchange>,
     /// The bytes of the body that are held and judged already.
     pub(crate) held: Cell<usize>,
+    /// The bytes of the answer's body that are held and read already.
+    pub(crate) answer_held: Cell<usize>,
+    /// Set where nothing of the answer follows those.
+    pub(crate) answer_is_last: Cell<bool>,
     /// Set where a body follows the head.
     pub(crate) has_body: Cell<bool>,
     /// Set where the request passes as if the filter were not there.

@@ -201,6 +201,7 @@ pub(crate) fn resume(shared: &Shared, waiter: Waiter, resolution: Resolution) {
     match waiter {
         Waiter::Request(request, ticket) => resume_request(shared, &request, ticket, resolution),
         Waiter::Body(request) => upload::resume(shared, &request),
+        Waiter::Answer(request) => download::resume(shared, &request),
         Waiter::Background(map, ticket) => resume_background(shared, map, ticket, resolution),
     }
 }

@@ -1,6 +1,6 @@
 //! One request: its head to the engine, the calls that it waits for, and its exchange with an upstream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
@@ -9,7 +9,7 @@ use keyswap_core::judge::{AnswerFields, Decision, Field, Request, Verdict};
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::{Fetch, Resolution};
 use keyswap_core::worker::{
-    self, AnswerBody, AnswerFault, Entry, InForce, Next, Refusal, RequestSlice, Ticket,
+    self, AnswerBody, AnswerFault, AnswerSlice, Entry, InForce, Next, Refusal, RequestSlice, Ticket,
 };
 
 use super::bindings::exports::keyswap::auth::authorizer as wit;
@@ -36,6 +36,8 @@ pub(super) struct Exchange {
     shared: Rc<Shared>,
     inner: RefCell<worker::Exchange>,
     facts: wit::Facts,
+    /// The time that the program told last.
+    at: Cell<Moment>,
 }
 
 /// Judges a head: decides, or has the program make a call first.
@@ -84,6 +86,7 @@ fn carry_out(
                 shared: Rc::clone(shared),
                 inner: RefCell::new(exchange),
                 facts,
+                at: Cell::new(now),
             }),
         }),
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => wit::Step::Reply(convert::reply(facts, &reply)),
@@ -100,6 +103,7 @@ impl wit::GuestExchange for Exchange {
         let fields: Vec<Field<'_>> =
             fields.iter().map(|field| (field.name.as_bytes(), field.value.as_slice())).collect();
         let answer = AnswerFields { status, fields: &fields };
+        self.at.set(Moment(now));
         let body = self.inner.borrow_mut().begin_answer(&answer);
         let exchange = self.inner.borrow();
         exchange.answered(&answer, Moment(now), &self.shared.store);
@@ -146,7 +150,15 @@ impl wit::GuestExchange for Exchange {
     }
 
     fn answer_body(&self, slice: Vec<u8>, is_last: bool) -> Result<Option<Vec<u8>>, ()> {
-        self.inner.borrow_mut().answer_body(&slice, is_last).map_err(|AnswerFault| ())
+        let (now, store) = (self.at.get(), &self.shared.store);
+        let mut exchange = self.inner.borrow_mut();
+        let mut read = exchange.answer_body(&slice, is_last, now, store);
+        // This interface has no call for an answer: claims are told by the next calls that are due, and what is not known
+        // is not shown.
+        while let Ok(AnswerSlice { waits: true, .. }) = read {
+            read = exchange.pass_answer(now, store);
+        }
+        read.map(|read| read.bytes).map_err(|AnswerFault| ())
     }
 
     fn ended(&self, now: u64) {

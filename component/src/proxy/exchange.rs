@@ -10,7 +10,7 @@ use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::Fetch;
-use keyswap_core::worker::{AnswerBody, AnswerFault, Exchange};
+use keyswap_core::worker::{AnswerBody, AnswerFault, AnswerSlice, Exchange};
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
@@ -108,9 +108,7 @@ impl Sending {
                 let download = begin_answer(exchange, &answer, head, out);
                 let answer_trailers =
                     |lines: &[Field<'_>]| reply::fields(exchange.borrow().response().trailers(lines)).ok();
-                let mut read = |slice: &[u8], is_last: bool| {
-                    exchange.borrow_mut().answer_body(slice, is_last).map_err(|AnswerFault| Refused)
-                };
+                let mut read = |slice: &[u8], is_last: bool| read_slice(exchange, fetch, slice, is_last);
                 let read = exchange.borrow().reads_answer().then_some(&mut read as &mut Judge<'_>);
                 carry_bodies((self.upload, &trailers, judge), (download, &answer_trailers, read));
             }
@@ -253,6 +251,29 @@ fn judge_slice(
                 refused.set(Some(refusal.reply));
                 return Err(Refused);
             }
+        }
+    }
+}
+
+/// Reads a slice of the answer's body, and makes the calls that it waits for. Calls that only the end of the answer waits for
+/// are made then.
+fn read_slice(
+    exchange: &RefCell<Exchange>,
+    fetch: &dyn Fn(Fetch),
+    slice: &[u8],
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, Refused> {
+    let Ok(mut exchange) = exchange.try_borrow_mut() else { return Err(Refused) };
+    let mut read = exchange.answer_body(slice, is_last, now(), &Forgetful);
+    loop {
+        match read {
+            Ok(AnswerSlice { waits: true, fetch: Some(call), .. }) => {
+                fetch(*call);
+                read = exchange.resume_answer(now(), &Forgetful);
+            }
+            // Nothing is on its way that the slice could wait for.
+            Ok(AnswerSlice { waits: true, .. }) | Err(AnswerFault) => return Err(Refused),
+            Ok(AnswerSlice { bytes, .. }) => return Ok(bytes),
         }
     }
 }

@@ -78,6 +78,12 @@ pub enum CheckError<'a> {
     BodyInvalid(BodyError),
     /// The body is compressed or in a form in which no model can be found.
     BodyUnreadable,
+    /// An object that the request names is another caller's, or the registry does not know it.
+    ObjectNotFound,
+    /// The endpoint keeps objects, and the policy has no registry for them, or their API is not known.
+    ObjectsUnkept,
+    /// An object that the request names is not known to be the caller's, and the registry cannot be asked now.
+    ObjectsUnavailable,
     /// The model has no price, and a budget counts money.
     Unpriced,
     /// A budget of the caller cannot cover the request before this time.
@@ -132,6 +138,9 @@ impl CheckError<'_> {
             Self::Upgrade => Reason::UpgradeUnsupported,
             Self::ModelNotAllowed => Reason::ModelNotAllowed,
             Self::ModelMissing => Reason::ModelMissing,
+            Self::ObjectNotFound => Reason::ObjectNotFound,
+            Self::ObjectsUnkept => Reason::ObjectsUnkept,
+            Self::ObjectsUnavailable => Reason::RegistryUnavailable,
             Self::Unpriced => Reason::ModelUnpriced,
             Self::BudgetSpent(_) => Reason::BudgetExceeded,
             Self::BudgetUnavailable | Self::BudgetReserved => Reason::BudgetUnavailable,
@@ -168,6 +177,9 @@ impl CheckError<'_> {
             | Self::ModelNotAllowed
             | Self::ModelOutOfScope
             | Self::ModelMissing
+            | Self::ObjectNotFound
+            | Self::ObjectsUnkept
+            | Self::ObjectsUnavailable
             | Self::BodyInvalid(_)
             | Self::BodyUnreadable
             | Self::BodyUnread
@@ -246,6 +258,15 @@ impl fmt::Display for CheckError<'_> {
             Self::ModelMissing => f.write_str(
                 "the token is restricted to models or providers, and the request names no model where it is looked for",
             ),
+            Self::ObjectNotFound => {
+                f.write_str("an object that the request names is another caller's, or the registry does not know it")
+            }
+            Self::ObjectsUnkept => f.write_str(
+                "the endpoint keeps objects: there is no registry that knows their holders, or the endpoint is none of a known collection",
+            ),
+            Self::ObjectsUnavailable => {
+                f.write_str("an object is not known to be the caller's, and the registry cannot be asked")
+            }
             Self::BodyInvalid(error) => error.fmt(f),
             Self::Unpriced => f.write_str("the model has no price, and a budget counts money"),
             Self::BudgetSpent(at) => write!(f, "a budget cannot cover the request before {at}"),

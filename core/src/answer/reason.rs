@@ -49,6 +49,12 @@ pub enum Reason {
     BodyInvalid,
     /// The body must be read, and cannot.
     BodyUnreadable,
+    /// An object that the request names is no object of the caller's, or there is none.
+    ObjectNotFound,
+    /// The endpoint keeps objects, which cannot be told apart by their holders.
+    ObjectsUnkept,
+    /// The registry cannot be asked, so the holder of an object is not known now.
+    RegistryUnavailable,
     /// A budget counts money, and the model has no price.
     ModelUnpriced,
     /// A budget is spent.
@@ -81,7 +87,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -97,7 +103,10 @@ impl Reason {
         Self::EndpointNotAllowed,
         Self::EndpointClassNotAllowed,
         Self::MintingNotAllowed,
+        Self::ObjectsUnkept,
         Self::ModelNotAllowed,
+        Self::ObjectNotFound,
+        Self::RegistryUnavailable,
         Self::ModelMissing,
         Self::BodyUnreadable,
         Self::BodyInvalid,
@@ -131,6 +140,9 @@ impl Reason {
             Self::ModelMissing => "model_missing",
             Self::BodyInvalid => "body_invalid",
             Self::BodyUnreadable => "body_unreadable",
+            Self::ObjectNotFound => "object_not_found",
+            Self::ObjectsUnkept => "objects_unkept",
+            Self::RegistryUnavailable => "registry_unavailable",
             Self::ModelUnpriced => "model_unpriced",
             Self::BudgetExceeded => "budget_exceeded",
             Self::BudgetUnavailable => "budget_unavailable",
@@ -157,6 +169,7 @@ impl Reason {
             | Self::TokenMisplaced
             | Self::ModelMissing
             | Self::BodyInvalid => 400,
+            Self::ObjectNotFound => 404,
             Self::BodyUnreadable => 415,
             Self::CredentialMissing | Self::TokenInvalid | Self::TokenExpired => 401,
             Self::PrincipalUnknown
@@ -167,6 +180,7 @@ impl Reason {
             | Self::MintingNotAllowed
             | Self::ModelNotAllowed
             | Self::ModelUnpriced
+            | Self::ObjectsUnkept
             | Self::UpstreamCredentialUnbound => 403,
             Self::RateLimited | Self::BudgetExceeded => 429,
             Self::UpgradeUnsupported => 501,
@@ -174,6 +188,7 @@ impl Reason {
             | Self::BudgetUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable
+            | Self::RegistryUnavailable
             | Self::UpstreamCredentialUnavailable
             | Self::PolicyUnavailable
             | Self::HostFailure => 503,
@@ -219,11 +234,17 @@ impl Reason {
                 "no model: your token is for some models or providers only, so name one in `model`, at an endpoint that takes one"
             }
             Self::BodyInvalid => {
-                "invalid body: it must be one strict JSON text with each member once, since rules on models or budgets depend on it"
+                "invalid body: it must be one strict JSON text with each member once, since rules on models, objects or budgets depend on it"
             }
             Self::BodyUnreadable => {
-                "body cannot be read: send JSON without `content-encoding`, since rules on models or budgets depend on it"
+                "body cannot be read: send JSON without `content-encoding`, since rules on models, objects or budgets depend on it"
             }
+            Self::ObjectNotFound => "no such object",
+            Self::ObjectsUnkept => {
+                "endpoint keeps objects, and it is not known whose they are: ask your platform team for a `registry` that keeps \
+                 them, or for `objects: shared`"
+            }
+            Self::RegistryUnavailable => "registry unavailable: try again",
             Self::UpgradeUnsupported => {
                 "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"
             }
@@ -262,6 +283,9 @@ impl Reason {
             | Self::ModelMissing
             | Self::BodyInvalid
             | Self::BodyUnreadable
+            | Self::ObjectNotFound
+            | Self::ObjectsUnkept
+            | Self::RegistryUnavailable
             | Self::ModelUnpriced
             | Self::BudgetExceeded
             | Self::BudgetUnavailable

@@ -185,6 +185,7 @@ impl LocalReply {
             Reason::HostFailure
             | Reason::PolicyUnavailable
             | Reason::TokenStoreUnavailable
+            | Reason::RegistryUnavailable
             | Reason::IssuerKeysUnavailable
             | Reason::UpstreamCredentialUnavailable
             | Reason::BudgetUnavailable
@@ -246,6 +247,9 @@ impl ErrorKind {
                 anthropic: "permission_error",
                 google: "PERMISSION_DENIED",
             },
+            404 => {
+                Self { openai: "invalid_request_error", anthropic: "not_found_error", google: "NOT_FOUND" }
+            }
             429 => Self {
                 openai: "rate_limit_error",
                 anthropic: "rate_limit_error",

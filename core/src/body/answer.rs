@@ -6,7 +6,7 @@
 use super::cut::{Cut, Edit};
 use super::form::{Form, Unreadable};
 use super::grammar::JsonError;
-use super::reader::{Chunk, Reader};
+use super::reader::{Chunk, Reader, Texts as _};
 use super::usage::{Usage, parse_count};
 
 /// The headers in which Bedrock tells the input and the output tokens of a model.

@@ -9,7 +9,7 @@ use super::follower::Follower;
 use super::frames::{FrameError, Frames, MessagePart, Sender};
 use super::grammar::Event;
 use super::paths::{Paths, Shape};
-use super::reader::{Chunk, Reader};
+use super::reader::{Chunk, Texts};
 
 /// A form, and the state of its framing.
 pub(super) enum Form {
@@ -79,7 +79,7 @@ impl Form {
     /// The body cannot be read on from here. All of it passes.
     pub(super) fn feed(
         &mut self,
-        reader: &mut Reader,
+        reader: &mut dyn Texts,
         cut: Option<&mut Cut>,
         slice: &[u8],
         out: &mut Vec<u8>,
@@ -96,7 +96,7 @@ impl Form {
     }
 }
 
-fn feed_lines(reader: &mut Reader, slice: &[u8]) {
+fn feed_lines(reader: &mut dyn Texts, slice: &[u8]) {
     let mut rest = slice;
     while let Some((line, behind)) = rest.split_at_checked(line_length(rest)) {
         reader.feed(line);
@@ -109,7 +109,7 @@ fn feed_lines(reader: &mut Reader, slice: &[u8]) {
 
 fn feed_events(
     events: &mut Events,
-    reader: &mut Reader,
+    reader: &mut dyn Texts,
     cut: Option<&mut Cut>,
     slice: &[u8],
     out: &mut Vec<u8>,
@@ -128,7 +128,7 @@ fn feed_events(
     edit.map_or(Edit::Pass, |edit| edit.end(reader.may_tell_usage_only()))
 }
 
-fn feed_messages(frames: &mut Frames, reader: &mut Reader, slice: &[u8]) -> Result<(), Unreadable> {
+fn feed_messages(frames: &mut Frames, reader: &mut dyn Texts, slice: &[u8]) -> Result<(), Unreadable> {
     let fed = frames.feed(slice, &mut |part| match part {
         MessagePart::Data(data) => reader.feed(data),
         MessagePart::End => {
@@ -156,7 +156,7 @@ impl Aws {
         Self { events: AwsEvents::default(), envelope: Follower::of(shape), base64: Base64::default() }
     }
 
-    fn feed(&mut self, reader: &mut Reader, slice: &[u8]) -> Result<(), Unreadable> {
+    fn feed(&mut self, reader: &mut dyn Texts, slice: &[u8]) -> Result<(), Unreadable> {
         let Self { events, envelope, base64 } = self;
         let mut is_readable = true;
         let fed = events.feed(slice, &mut |part, event_type| match (part, event_type) {

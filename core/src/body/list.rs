@@ -20,6 +20,18 @@ pub struct Lists {
     pub paths: Paths,
     /// The number of arrays.
     pub arrays: usize,
+    /// Set where the last two paths lead to the ids of the first and the last element, which are replaced where they are not
+    /// shown.
+    pub has_edges: bool,
+    /// Set where nothing but scalars may stand outside of the arrays.
+    pub is_alone: bool,
+}
+
+impl Lists {
+    /// Returns the number of paths that do not lead to an edge.
+    fn inner(&self) -> usize {
+        self.paths.len().saturating_sub(if self.has_edges { 2 } else { 0 })
+    }
 }
 
 /// The lists of models: OpenAI's and Anthropic's, Codex's, others', and Gemini's.
@@ -33,6 +45,8 @@ pub const MODELS: Lists = Lists {
         &["models", "*", "name"],
     ],
     arrays: 2,
+    has_edges: false,
+    is_alone: false,
 };
 
 /// A filter of one list.
@@ -49,6 +63,19 @@ pub struct ListFilter {
     /// Set where the element under way is the first of its array.
     is_first: bool,
     id: Id,
+    /// The ids of the first and the last element that stayed.
+    shown: [Text<MAX_ID_BYTES>; 2],
+    /// Set where the last byte was in a scalar outside of the arrays, which is held.
+    in_scalar: bool,
+}
+
+/// The end of a scalar at an edge.
+struct Edge {
+    /// Set for the last element.
+    is_last: bool,
+    /// Set where the byte that ended it stands behind it.
+    is_behind: bool,
+    is_shown: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +111,8 @@ impl ListFilter {
             has_kept: false,
             is_first: false,
             id: Id::default(),
+            shown: [Text::default(), Text::default()],
+            in_scalar: false,
         }
     }
 
@@ -114,10 +143,17 @@ impl ListFilter {
         is_allowed: &mut dyn FnMut(&str) -> bool,
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
-        let (arrays, id) = (self.lists.arrays, &mut self.id);
-        let mut opens = false;
+        let (arrays, inner, id) = (self.lists.arrays, self.lists.inner(), &mut self.id);
+        let (mut opens, mut edge) = (false, None);
         self.follower.feed(&[byte], &mut |event| match event {
             Event::Opens(path) => opens |= path < arrays,
+            Event::Scalar(path, scalar) if path >= inner => {
+                edge = Some(Edge {
+                    is_last: path > inner,
+                    is_behind: matches!(scalar, Scalar::Number(_)),
+                    is_shown: matches!(scalar, Scalar::Text(id) if is_allowed(id)),
+                });
+            }
             Event::Scalar(path, scalar) if path >= arrays => id.take(path, scalar),
             Event::Again(path) | Event::Alike(path) => id.is_ambiguous |= path >= arrays,
             _ => {}
@@ -127,8 +163,11 @@ impl ListFilter {
             State::Outside => {
                 if opens && byte == b'[' {
                     (self.state, self.has_kept, self.is_first) = (State::Between(depth), false, true);
+                } else if self.lists.is_alone && (byte == b'[' || depth > 1) && !self.follower.is_in_scalar()
+                {
+                    return Err(JsonError::Unexpected);
                 }
-                out.push(byte);
+                self.outside(byte, edge, out);
             }
             State::Between(array) => self.between(byte, array, depth, out),
             State::Undecided(array) | State::Decided(array, _) => {
@@ -136,6 +175,45 @@ impl ListFilter {
             }
         }
         Ok(())
+    }
+
+    /// Takes a byte outside of the arrays. A scalar that may be an edge is held to its end.
+    fn outside(&mut self, byte: u8, edge: Option<Edge>, out: &mut Vec<u8>) {
+        let was_in_scalar = std::mem::replace(
+            &mut self.in_scalar,
+            self.lists.has_edges && self.follower.depth() == 1 && self.follower.is_in_scalar(),
+        );
+        if self.in_scalar && self.held.len() < MAX_ELEMENT_BYTES {
+            return self.held.push(byte);
+        }
+        let is_behind = edge.as_ref().is_none_or(|edge| edge.is_behind);
+        if let Some(edge) = edge.filter(|edge| !edge.is_shown) {
+            self.held.clear();
+            let [first, last] = &self.shown;
+            let shown = if edge.is_last { last } else { first };
+            match shown.text() {
+                Some(id) => out.extend_from_slice(&[b"\"", id.as_bytes(), b"\""].concat()),
+                None => out.extend_from_slice(b"null"),
+            }
+            if !is_behind {
+                return;
+            }
+        } else if was_in_scalar {
+            out.append(&mut self.held);
+        }
+        out.push(byte);
+    }
+
+    /// Notes the element that stays, of which the id can be written as it is.
+    fn note_shown(&mut self) {
+        let id = self.id.text.text().filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()));
+        let Some(id) = id.filter(|id| !id.contains(['"', '\\'])) else { return };
+        let [first, last] = &mut self.shown;
+        if first.text().is_none() {
+            first.extend(id.as_bytes());
+        }
+        last.clear();
+        last.extend(id.as_bytes());
     }
 
     /// Takes a byte between two elements: the separator is held, since it goes with the element that follows.
@@ -189,6 +267,9 @@ impl ListFilter {
             && (is_ended || is_long)
         {
             let stays = self.id.is_allowed(is_allowed);
+            if stays {
+                self.note_shown();
+            }
             self.decide(stays, out);
             self.state = State::Decided(array, stays);
         }

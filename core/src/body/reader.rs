@@ -67,14 +67,41 @@ impl Chunk {
     }
 }
 
+/// A reader of the texts of a body.
+pub(super) trait Texts {
+    /// Takes the next bytes of the text under way.
+    fn feed(&mut self, slice: &[u8]);
+
+    /// Ends the text under way. Returns its facts.
+    ///
+    /// # Errors
+    /// The fault of the text. What was read in front of it is noted all the same.
+    fn end_text(&mut self) -> Result<Chunk, JsonError>;
+
+    /// Returns whether the text under way may still become one that tells nothing but usage.
+    fn may_tell_usage_only(&self) -> bool;
+}
+
 impl Reader {
     /// Makes a reader. `adds_up` is set where every text is an answer of its own.
     pub(super) fn new(adds_up: bool) -> Self {
         Self { follower: Follower::of(ANSWER), has_begun: false, fault: None, noted: Noted::new(adds_up) }
     }
 
+    /// Takes counts that the head of the answer tells.
+    pub(super) fn take_counts(&mut self, input: Option<u64>, output: Option<u64>) {
+        self.noted.counts.set(Count::Input, input);
+        self.noted.counts.set(Count::Output, output);
+    }
+
+    pub(super) fn noted(&self) -> &Noted {
+        &self.noted
+    }
+}
+
+impl Texts for Reader {
     /// Takes the next bytes of the text under way. Behind its first fault a text is not read.
-    pub(super) fn feed(&mut self, slice: &[u8]) {
+    fn feed(&mut self, slice: &[u8]) {
         if self.fault.is_some() || slice.is_empty() {
             return;
         }
@@ -83,11 +110,7 @@ impl Reader {
         self.fault = self.follower.feed(slice, &mut |event| noted.take(event)).err();
     }
 
-    /// Ends the text under way. Returns its facts.
-    ///
-    /// # Errors
-    /// The fault of the text. What was read in front of it is noted all the same.
-    pub(super) fn end_text(&mut self) -> Result<Chunk, JsonError> {
+    fn end_text(&mut self) -> Result<Chunk, JsonError> {
         if !std::mem::take(&mut self.has_begun) {
             return Ok(Chunk::default());
         }
@@ -101,19 +124,8 @@ impl Reader {
         ended.map(|()| chunk)
     }
 
-    /// Returns whether the text under way may still become one that tells nothing but usage.
-    pub(super) fn may_tell_usage_only(&self) -> bool {
+    fn may_tell_usage_only(&self) -> bool {
         self.fault.is_none() && !self.noted.chunk.has_more
-    }
-
-    /// Takes counts that the head of the answer tells.
-    pub(super) fn take_counts(&mut self, input: Option<u64>, output: Option<u64>) {
-        self.noted.counts.set(Count::Input, input);
-        self.noted.counts.set(Count::Output, output);
-    }
-
-    pub(super) fn noted(&self) -> &Noted {
-        &self.noted
     }
 }
 

@@ -7,7 +7,9 @@ use std::fmt;
 use super::follower::Follower;
 use super::frames::FrameError;
 use super::grammar::{Event, JsonError, Scalar};
+use super::ids::IdScanner;
 use super::multipart::FormError;
+use crate::provider::objects::Objects;
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ enum Role {
     Output,
     /// The number of answers.
     Count,
+    /// A word on keeping the answer.
+    Store,
 }
 
 /// Writes the members, and their meanings in the same order.
@@ -84,6 +88,7 @@ members! {
     Output ["generation_config", "max_output_tokens"],
     Output ["inferenceConfig", "maxTokens"],
     Output ["options", "num_predict"],
+    Store ["store"],
     Count ["n"],
     Count ["best_of"],
     Count ["num_generations"],
@@ -98,6 +103,8 @@ pub enum Named<'n> {
     Model(&'n str),
     /// A provider.
     Provider(&'n str),
+    /// An object by its id.
+    Object(&'n [u8]),
 }
 
 /// The error of a body that upstream may read in another way.
@@ -113,6 +120,8 @@ pub enum BodyError {
     NoText,
     /// A part of the request has no provider.
     NoProvider,
+    /// The body names more objects than are looked up.
+    ManyObjects,
     /// The form in parts is not whole, or can be read in more than one way.
     Form(FormError),
     /// The frames of the WebSocket cannot be read.
@@ -128,6 +137,7 @@ impl fmt::Display for BodyError {
                 "a member of the body differs from one that is judged by the case of letters only",
             ),
             Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
+            Self::ManyObjects => f.write_str("the body names more than 64 objects"),
             Self::NoProvider => f.write_str("a request in the body names no provider"),
             Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
             Self::Frames(FrameError::Compressed) => f.write_str("a message of the WebSocket is compressed"),
@@ -151,6 +161,8 @@ pub struct Asked {
     pub count: u64,
     /// Set where the body has a member or an element.
     pub has_members: bool,
+    /// The word of the body on keeping the answer.
+    pub store: Option<bool>,
 }
 
 /// A member to add to a body.
@@ -166,6 +178,7 @@ pub struct Splice {
 pub struct RequestScanner {
     follower: Follower,
     state: State,
+    ids: Option<Box<IdScanner>>,
 }
 
 /// The findings so far.
@@ -203,7 +216,13 @@ impl RequestScanner {
             error: None,
             splices: [None; 2],
         };
-        Self { follower: Follower::new(PATHS), state }
+        Self { follower: Follower::new(PATHS), state, ids: None }
+    }
+
+    /// Has the objects told that the text names.
+    #[must_use]
+    pub(crate) fn telling(self, objects: Option<&'static Objects>) -> Self {
+        Self { ids: objects.map(|table| Box::new(IdScanner::new(table))), ..self }
     }
 
     /// Returns what the request asks for, as far as it is known; all of it once [`RequestScanner::is_over`].
@@ -222,10 +241,13 @@ impl RequestScanner {
     /// # Errors
     /// The first error of the body. Nothing of this slice may go on.
     pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<Splices, BodyError> {
-        let Self { follower, state } = self;
+        let Self { follower, state, ids } = self;
         state.splices = [None; 2];
         let followed = follower.feed(slice, &mut |event| state.take(event, tell));
         followed.map_err(BodyError::Json)?;
+        if let Some(ids) = ids {
+            ids.feed(slice, &mut |id| tell(Named::Object(id)));
+        }
         match state.error {
             Some(error) => Err(error),
             None => Ok(state.splices),
@@ -273,6 +295,7 @@ impl State {
             }
             (Role::Model | Role::ModelOrObject | Role::Provider, _) => self.fail_if(true, BodyError::NoText),
             (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
+            (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
             (Role::StreamOptions, Scalar::Null) => self.has_options = true,
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
             (Role::Output, _) => {

@@ -3,6 +3,7 @@
 use super::frames::{Frames, MessagePart, Sender};
 use super::multipart::{FormEvent, Multipart};
 use super::request::{Asked, BodyError, Named, RequestScanner, Splices};
+use crate::provider::objects::Objects;
 
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +17,9 @@ pub enum RequestForm<'c> {
 }
 
 /// The fields of a form that are looked at.
-const FIELDS: &[&str] = &["model", "model_id", "stream"];
+const FIELDS: &[&str] = &["model", "model_id", "stream", "file_id", "file_ids[]", "input_reference[file_id]"];
 const MODEL_FIELDS: usize = 2;
+const STREAM_FIELD: usize = 2;
 
 /// A scanner of the body of one request.
 pub struct RequestBody(Kind);
@@ -35,6 +37,7 @@ struct Parts {
 }
 
 struct Messages {
+    objects: Option<&'static Objects>,
     frames: Frames,
     message: Message,
     asked: Asked,
@@ -58,16 +61,34 @@ impl RequestBody {
     /// # Errors
     /// The content type of a form that has no boundary.
     pub fn new(form: RequestForm<'_>, asks_usage: bool) -> Result<Self, BodyError> {
+        Self::telling(form, asks_usage, None)
+    }
+
+    /// Makes a scanner that tells the objects, too, which the body names.
+    ///
+    /// # Errors
+    /// The content type of a form that has no boundary.
+    pub(crate) fn telling(
+        form: RequestForm<'_>,
+        asks_usage: bool,
+        objects: Option<&'static Objects>,
+    ) -> Result<Self, BodyError> {
         let asked = Asked { count: 1, ..Asked::default() };
         Ok(Self(match form {
-            RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage))),
+            RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage).telling(objects))),
             RequestForm::Parts(content_type) => {
                 let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?;
                 Kind::Parts(Box::new(Parts { form, asked, is_over: false }))
             }
             RequestForm::Messages => {
                 let frames = Frames::new(Sender::Client);
-                Kind::Messages(Box::new(Messages { frames, message: Message::Blank, asked, ended: 0 }))
+                Kind::Messages(Box::new(Messages {
+                    objects,
+                    frames,
+                    message: Message::Blank,
+                    asked,
+                    ended: 0,
+                }))
             }
         }))
     }
@@ -125,7 +146,8 @@ impl Parts {
                 asked.has_members = true;
                 tell(Named::Model(text));
             }
-            FormEvent::Text(_, text) => asked.stream = text == "true",
+            FormEvent::Text(STREAM_FIELD, text) => asked.stream = text == "true",
+            FormEvent::Text(_, text) => tell(Named::Object(text.as_bytes())),
             FormEvent::Long(_) => error = Some(BodyError::NoText),
             FormEvent::End(_) => {
                 asked.has_members = true;
@@ -139,12 +161,12 @@ impl Parts {
 
 impl Messages {
     fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
-        let Self { frames, message, asked, ended } = self;
+        let Self { frames, message, asked, ended, objects } = self;
         let mut error = None;
         let fed = frames.feed(slice, &mut |part| {
             let taken = match part {
                 _ if error.is_some() => Ok(()),
-                MessagePart::Data(data) => message.take(data, tell),
+                MessagePart::Data(data) => message.take(data, *objects, tell),
                 MessagePart::End => match std::mem::replace(message, Message::Blank) {
                     Message::Json(mut scanner) => {
                         *ended = ended.saturating_add(1);
@@ -162,11 +184,18 @@ impl Messages {
 }
 
 impl Message {
-    fn take(&mut self, data: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
+    fn take(
+        &mut self,
+        data: &[u8],
+        objects: Option<&'static Objects>,
+        tell: &mut dyn FnMut(Named<'_>),
+    ) -> Result<(), BodyError> {
         if let Self::Blank = self {
             match data.trim_ascii_start().first() {
                 None => return Ok(()),
-                Some(b'{') => *self = Self::Json(Box::new(RequestScanner::new(false))),
+                Some(b'{') => {
+                    *self = Self::Json(Box::new(RequestScanner::new(false).telling(objects)));
+                }
                 Some(_) => *self = Self::Other,
             }
         }

@@ -73,10 +73,12 @@ pub(crate) enum SlotKind {
     Slice,
     /// The numbers of reports, see `services::registry`.
     Report,
+    /// Holders of objects, see `services::registry`.
+    Object,
 }
 
 impl SlotKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Record,
         Self::Limit,
         Self::Cooldown,
@@ -85,13 +87,14 @@ impl SlotKind {
         Self::Bundle,
         Self::Slice,
         Self::Report,
+        Self::Object,
     ];
 
     /// Returns the number of slots, which is a power of two.
     const fn slots(self) -> u16 {
         match self {
             Self::Record => 8192,
-            Self::Limit => 4096,
+            Self::Limit | Self::Object => 4096,
             Self::Cooldown => 256,
             Self::Slice => 1024,
             Self::Rollout | Self::Turn | Self::Bundle | Self::Report => 16,
@@ -108,6 +111,7 @@ impl SlotKind {
             Self::Bundle => "bundle",
             Self::Slice => "slice",
             Self::Report => "report",
+            Self::Object => "object",
         }
     }
 

@@ -194,8 +194,9 @@ impl Engine {
 
         let traits = self.traits(head, &path, &caller);
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
-        let bodies =
-            BodyPlan::of(&scoped, head, self.services.host(), &self.policy, self.meter_rules.as_ref())?;
+        self.check_objects(&scoped, context)?;
+        let (host, registry) = (self.services.host(), self.authenticator.registry());
+        let bodies = BodyPlan::of(&scoped, head, host, &self.policy, self.meter_rules.as_ref(), registry)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -203,8 +204,7 @@ impl Engine {
         }
         let unlocked = self.keys.unlock(scoped, &caller, context, progress)?;
         let rule = self.policy.rate_limit;
-        let registry = self.authenticator.registry().map(|registry| &**registry);
-        let counted = count(&unlocked, rule, self.limit_store, registry, context)?;
+        let counted = count(&unlocked, rule, self.limit_store, registry.map(|it| &**it), context)?;
         let grant = unlocked.admit(rule, counted)?;
         self.note_grant(&grant, progress);
 
@@ -287,6 +287,7 @@ impl Engine {
             has_broker: self.broker.is_some(),
             names: &self.names,
             metering: self.metering(),
+            keeps_objects: self.keeps_objects(),
         }
     }
 

@@ -4,12 +4,13 @@ mod admit;
 mod body;
 mod engine;
 mod forward;
+mod held;
 mod progress;
 mod replay;
 mod tell;
 mod verify;
 
-pub(crate) use self::body::{ListJudge, Meter, Slice};
+pub(crate) use self::body::{ListJudge, Meter, ObjectWatch, Slice, Step, Unclaimed, Watched};
 pub(crate) use self::engine::Engine;
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share, Suspended};

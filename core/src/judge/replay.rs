@@ -347,6 +347,7 @@ impl Engine {
             has_broker: self.policy.broker.is_some(),
             names: &self.names,
             metering: None,
+            keeps_objects: self.keeps_objects(),
         };
         let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {

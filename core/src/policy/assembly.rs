@@ -28,6 +28,7 @@ use crate::identity::jwt::{Issuer, Principals};
 use crate::identity::{CallerRecord, Class, Classes, ModelGroups};
 use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
 use crate::price::Prices;
+use crate::provider::objects::ObjectsMode;
 use crate::provider::{EndpointKind, Provider};
 use crate::request::{IdentitySlot, Slot};
 use crate::syntax::json;
@@ -189,7 +190,10 @@ impl<'d> Members<'d> {
             gateways.map_or(Ok(None), |gateways| gateways.map(|gateways| gateways.cloudflare).ok_or(Noted));
         let gateway_credential =
             gateway.as_ref().ok().and_then(Option::as_ref).map(|gateway| gateway.credential.as_str());
-        let providers = providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential);
+        let objects =
+            fields.optional("objects").and_then(|node| node.choice(&ObjectsMode::NAMES)).unwrap_or_default();
+        let providers =
+            providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential, objects);
         let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
         let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
         let rate_limit = fields.optional("rate_limit").and_then(|node| rate_limit::read_rule(&node));

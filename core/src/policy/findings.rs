@@ -59,6 +59,7 @@ impl Policy {
         self.lint_providers(&mut findings);
         self.lint_status(&mut findings);
         self.lint_sharing(&mut findings);
+        self.lint_objects(&mut findings);
         self.lint_bindings(&mut findings);
         self.lint_budgets(&mut findings);
         findings.0

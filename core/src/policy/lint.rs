@@ -42,6 +42,8 @@ pub enum Lint {
     EndpointsAny,
     /// Callers of several teams or owners reach the objects of one account.
     ObjectsShared,
+    /// A scope opens endpoints that keep objects, whose holders are not known.
+    ObjectsUnkept,
     /// A binding is of no caller.
     BindingUnmatched,
     /// A budget of money lets requests pass whose cost is not known.
@@ -74,7 +76,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -92,6 +94,7 @@ impl Lint {
         Self::StatusForNobody,
         Self::EndpointsAny,
         Self::ObjectsShared,
+        Self::ObjectsUnkept,
         Self::BindingUnmatched,
         Self::UnpricedAllowed,
         Self::BudgetFailsOpen,
@@ -117,6 +120,7 @@ impl Lint {
             Self::StatusForNobody => "status-for-nobody",
             Self::EndpointsAny => "endpoints-any",
             Self::ObjectsShared => "objects-shared",
+            Self::ObjectsUnkept => "objects-unkept",
             Self::BindingUnmatched => "binding-unmatched",
             Self::UnpricedAllowed => "unpriced-allowed",
             Self::BudgetFailsOpen => "budget-fails-open",
@@ -155,6 +159,9 @@ impl Lint {
             Self::ObjectsShared => {
                 "callers of several teams or owners read and delete what the others keep at the provider, since they have one credential"
             }
+            Self::ObjectsUnkept => {
+                "a scope opens endpoints that keep objects, and they are refused, since it is not known whose the objects are"
+            }
             Self::BindingUnmatched => "no caller that may use the provider has this binding",
             Self::UnpricedAllowed => "requests for models without a price pass every budget of money",
             Self::BudgetFailsOpen => {
@@ -191,8 +198,9 @@ impl Lint {
             }
             Self::EndpointsAny => "list its `endpoints` with their classes, or leave the field out",
             Self::ObjectsShared => {
-                "give each its own credential by `bindings`, or close the classes in their scopes"
+                "set `objects: own` or `team`, give each its own credential by `bindings`, or close the classes in their scopes"
             }
+            Self::ObjectsUnkept => "add a `registry` that keeps objects, or set `objects: shared`",
             Self::BindingUnmatched => {
                 "correct the name, open the provider in the caller's scope, or remove the binding"
             }

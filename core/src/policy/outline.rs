@@ -80,6 +80,7 @@ impl Policy {
             via_gateway,
             stands_for,
             endpoints,
+            objects,
             builtin: _,
         } = provider;
         json!({
@@ -99,6 +100,7 @@ impl Policy {
             "cooldown": (keys.members.len() > 1).then(|| duration(keys.cooldown)),
             "takes_requests_for": stands_for,
             "endpoints": own_endpoints(endpoints),
+            "objects": objects.name(),
         })
     }
 }

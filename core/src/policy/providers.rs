@@ -8,6 +8,7 @@ use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
 use super::status::StatusPolicy;
 use super::{bindings, endpoints};
 use crate::policy::duration::duration_within;
+use crate::provider::objects::ObjectsMode;
 use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn, endpoints_of};
 use crate::provider::{AuthStyle, Dialect, EndpointKind, Endpoints, KeyPool, OPENAI, Provider};
 use crate::secret::{BEARER, TOKEN};
@@ -81,6 +82,7 @@ struct Entry<'d> {
     dialect: Option<Dialect>,
     native_prefix: Option<String>,
     endpoints: Option<Endpoints>,
+    objects: Option<ObjectsMode>,
     /// Set where requests go through the gateway; `None` where the entry does not say.
     via: Option<bool>,
 }
@@ -92,6 +94,7 @@ pub(super) fn read(
     node: Option<&Node<'_>>,
     offer: &Offer,
     gateway_credential: Option<&str>,
+    objects: ObjectsMode,
 ) -> Vec<Provider> {
     let entries = node.map(Node::entries).unwrap_or_default();
     let mut entries: BTreeMap<&str, Entry<'_>> =
@@ -104,10 +107,10 @@ pub(super) fn read(
     let rows: Vec<_> = rows.collect();
     let mut providers: Vec<Provider> = rows
         .into_iter()
-        .map(|row| Entry::change(entries.remove(row.id), row, offer, gateway_credential))
+        .map(|row| Entry::change(entries.remove(row.id), row, offer, gateway_credential, objects))
         .collect();
     for (id, entry) in entries {
-        let provider = entry.add(id, offer.cloudflare);
+        let provider = entry.add(id, offer.cloudflare, objects);
         if providers.iter().any(|other| other.slug == provider.slug) {
             entry.node.fail(format!("the segment `{}` already belongs to another provider", provider.slug));
         }
@@ -134,10 +137,11 @@ impl<'d> Entry<'d> {
         });
         let native_prefix = fields.optional("native_prefix").and_then(|node| read_path(&node));
         let endpoints = fields.optional("endpoints").and_then(|node| endpoints::read(&node));
+        let objects = fields.optional("objects").and_then(|node| node.choice(&ObjectsMode::NAMES));
         let via =
             fields.optional("via").and_then(|node| node.choice(&[("gateway", true), ("direct", false)]));
         fields.finish();
-        Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, endpoints, via })
+        Some(Self { node, keys, url, path, slug, auth, dialect, native_prefix, endpoints, objects, via })
     }
 
     /// Returns a built-in provider, with the changes of its entry. Its wire format is a fact, not a choice.
@@ -146,7 +150,9 @@ impl<'d> Entry<'d> {
         row: &'static BuiltIn,
         offer: &Offer,
         gateway_credential: Option<&str>,
+        objects: ObjectsMode,
     ) -> Provider {
+        let objects = entry.as_ref().and_then(|entry| entry.objects).unwrap_or(objects);
         let of_gateway = offer.cloudflare && row.endpoint != EndpointKind::Vercel;
         let via_gateway = entry.as_ref().map_or(of_gateway, |entry| entry.via_gateway(of_gateway, true));
         if let Some(entry) = &entry {
@@ -171,6 +177,7 @@ impl<'d> Entry<'d> {
             via_gateway,
             stands_for: offer.stands_for(row.endpoint),
             endpoints: row.endpoints(),
+            objects,
             builtin: row,
         }
     }
@@ -210,7 +217,7 @@ impl<'d> Entry<'d> {
 
     /// Returns a provider that the policy adds. The provider goes through the gateway only if the policy gives its slug
     /// there.
-    fn add(&self, id: &str, has_gateway: bool) -> Provider {
+    fn add(&self, id: &str, has_gateway: bool, objects: ObjectsMode) -> Provider {
         let via_gateway = self.via_gateway(has_gateway, self.slug.is_some());
         let slug = self.slug.clone().unwrap_or_else(|| id.to_owned());
         if !is_id(id) {
@@ -240,6 +247,7 @@ impl<'d> Entry<'d> {
             via_gateway,
             stands_for: &[],
             endpoints: self.endpoints.clone().unwrap_or_else(|| endpoints_of(dialect)),
+            objects: self.objects.unwrap_or(objects),
             builtin: &ADDED,
         }
     }

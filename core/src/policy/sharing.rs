@@ -1,6 +1,6 @@
 //! Findings about credentials that callers share, and about those that they have for themselves.
 //!
-//! Callers that only a registry knows are in no policy, so these findings say nothing of them.
+//! Callers that only a registry knows are in no policy, so most of these findings say nothing of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,9 @@ use super::lint::Lint;
 use super::reader::printable;
 use super::registry::Protocol;
 use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, Class, Scope, TokenStatus};
-use crate::provider::{BindingKind, Provider};
-
-/// The classes of endpoints at which callers find what others keep there.
-const OF_OBJECTS: [Class; 4] = [Class::Files, Class::Batches, Class::FineTuning, Class::Stateful];
+use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::provider::objects::{KEEPING, ObjectsMode};
+use crate::provider::{BindingKind, Provider, keeps_any, objects_of};
 
 /// The callers that reach the objects of one credential, in words.
 #[derive(Default)]
@@ -28,7 +26,8 @@ struct Sharers {
 impl Policy {
     /// Finds credentials by which several teams or owners reach each other's objects at a provider.
     pub(super) fn lint_sharing(&self, findings: &mut Findings) {
-        for provider in self.enabled_providers() {
+        let shared = self.enabled_providers().filter(|provider| provider.objects == ObjectsMode::Shared);
+        for provider in shared {
             for (credential, sharers) in self.sharers(provider) {
                 if sharers.are_several || sharers.named.len() > 1 {
                     let named: Vec<String> = sharers.named.into_iter().collect();
@@ -37,6 +36,23 @@ impl Policy {
                 }
             }
         }
+    }
+
+    /// Finds scopes that open endpoints of objects whose holders are not known.
+    pub(super) fn lint_objects(&self, findings: &mut Findings) {
+        for provider in self.enabled_providers().filter(|it| it.objects != ObjectsMode::Shared) {
+            let is_known = self.keeps_objects() && objects_of(&provider.endpoints).is_some();
+            let callers: BTreeSet<String> =
+                self.sharers(provider).into_values().flat_map(|sharers| sharers.named).collect();
+            if !is_known && !callers.is_empty() {
+                let detail = callers.into_iter().collect::<Vec<_>>().join(", ");
+                findings.add_with(Lint::ObjectsUnkept, format!("providers.{}", provider.id), &detail);
+            }
+        }
+    }
+
+    fn keeps_objects(&self) -> bool {
+        self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
     }
 
     /// Returns the callers that reach objects at the provider, by credential.
@@ -72,6 +88,10 @@ impl Policy {
             && opens_objects(scope, provider)
         {
             add(None, "all tokens of `registry.introspection`".to_owned());
+        }
+        let is_shared = provider.objects == ObjectsMode::Shared && keeps_any(&provider.endpoints);
+        if self.keeps_objects() && is_shared {
+            add(None, "all callers of the `registry`".to_owned());
         }
         by_credential
     }
@@ -144,7 +164,7 @@ impl Policy {
 
 fn opens_objects(scope: &Scope, provider: &Provider) -> bool {
     let open = scope.classes(&provider.id);
-    OF_OBJECTS.into_iter().any(|class| open.has(class))
+    KEEPING.into_iter().any(|class| open.has(class))
 }
 
 /// Returns the party that a caller belongs to: its team, else its owner, else itself.

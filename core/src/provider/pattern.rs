@@ -175,7 +175,7 @@ pub(super) fn model_in<'p>(row: &str, path: &'p [u8]) -> Option<&'p [u8]> {
 }
 
 /// Returns whether a segment is this text, in any case and however it is escaped.
-fn is(text: &str, segment: &[u8]) -> bool {
+pub(super) fn is(text: &str, segment: &[u8]) -> bool {
     if segment.contains(&b'%') {
         let decoded = percent_decode(segment).map(|byte| byte.to_ascii_lowercase());
         return decoded.eq(text.bytes().map(|byte| byte.to_ascii_lowercase()));

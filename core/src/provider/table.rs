@@ -8,6 +8,7 @@ use super::bindings::Bindings;
 use super::broker::{self, Brokered};
 use super::class::{Endpoints, Rows};
 use super::endpoints;
+use super::objects::ObjectsMode;
 use crate::request::Slot;
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::BaseUrl;
@@ -93,6 +94,8 @@ pub(crate) struct Provider {
     pub(crate) stands_for: &'static [&'static str],
     /// The endpoints of its API, by class.
     pub(crate) endpoints: Endpoints,
+    /// The callers who share its objects.
+    pub(crate) objects: ObjectsMode,
     /// Facts that no policy changes.
     pub(crate) builtin: &'static BuiltIn,
 }

@@ -44,6 +44,12 @@ pub(crate) enum Subject {
     Limit(LimitCharge),
     /// Slices of budgets, by the number of the call among those of the worker.
     Lease(u64),
+    /// The holders of objects, by the number of the call among those of the worker, and the digests.
+    Objects(u64, Vec<Digest>),
+    /// Objects that were made, by the number of the claim among those of the worker.
+    Claim(u64),
+    /// Objects that were deleted.
+    Removal,
     /// An upstream credential.
     Credential,
     /// A policy.
@@ -84,6 +90,9 @@ impl FetchKey {
             Subject::Spend => "spend",
             Subject::Limit(_) => "limit",
             Subject::Lease(_) => "lease",
+            Subject::Objects(..) => "objects",
+            Subject::Claim(_) => "claim",
+            Subject::Removal => "removal",
             Subject::Credential => "credential",
             Subject::Bundle => "bundle",
         }

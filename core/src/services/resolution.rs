@@ -116,6 +116,13 @@ impl FetchResults {
         self.resolutions.iter().find(|(key, _)| key.subject == *subject).map(|(_, resolution)| resolution)
     }
 
+    /// Returns the resolution of the request's lookup of objects; `None` where none was made.
+    pub(crate) fn of_objects(&self) -> Option<&Resolution> {
+        let mut found =
+            self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Objects(..)));
+        found.next_back().map(|(_, resolution)| resolution)
+    }
+
     /// Returns what was taken from a registry's budget for this request.
     pub(crate) fn counted(&self) -> Option<Counted> {
         let mut charges = self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Limit(_)));

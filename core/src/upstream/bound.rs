@@ -7,8 +7,9 @@ use super::credentials::Credentials;
 use super::pool::{Member, Pool};
 use super::provider_keys::ProviderKeys;
 use crate::policy::{Gateway, Policy};
+use crate::provider::objects::{Objects, ObjectsMode};
 use crate::provider::{
-    AuthStyle, Dialect, EndpointKind, KeyPool, PathMapping, Provider, QueryKey, RealtimePath,
+    AuthStyle, Dialect, EndpointKind, KeyPool, PathMapping, Provider, QueryKey, RealtimePath, objects_of,
     tells_usage_if_asked,
 };
 use crate::secret::{BEARER, Form, TOKEN};
@@ -34,6 +35,10 @@ pub(crate) struct Upstream {
     pub(crate) tells_usage_if_asked: bool,
     /// The kind of its endpoint.
     pub(crate) kind: EndpointKind,
+    /// The callers who share objects there.
+    pub(crate) objects: ObjectsMode,
+    /// The objects of its API, where they are known and judged.
+    pub(crate) object_table: Option<&'static Objects>,
     /// The mapping of the client's path to a path there.
     pub(crate) mapping: PathMapping,
     /// The provider's own credentials; `None` where the gateway supplies them.
@@ -132,6 +137,8 @@ fn carrying(
         https: url.https,
         tells_usage_if_asked: tells_usage_if_asked(&provider.id),
         kind: provider.builtin.endpoint,
+        objects: provider.objects,
+        object_table: objects_of(&provider.endpoints).filter(|_| provider.objects != ObjectsMode::Shared),
         mapping,
         keys,
         auth: AuthHeader::of(&provider.auth),

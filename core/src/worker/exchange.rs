@@ -9,8 +9,8 @@ use crate::base::Moment;
 use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
 use crate::judge::{
-    Admitted, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, Observation, Pending, Refusal, Sent,
-    Slice, logged, usage,
+    Admitted, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Observation, Pending,
+    Refusal, Sent, Slice, Step, Unclaimed, Watched, logged, usage,
 };
 use crate::services::Fetch;
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
@@ -52,6 +52,23 @@ pub enum AnswerBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerFault;
 
+impl From<Unclaimed> for AnswerFault {
+    fn from(_: Unclaimed) -> Self {
+        Self
+    }
+}
+
+/// A slice of an answer's body that may go on.
+#[derive(Debug, Default)]
+pub struct AnswerSlice {
+    /// The bytes in its place; `None` where it goes on as it is.
+    pub bytes: Option<Vec<u8>>,
+    /// Set where the slice must wait, and all that follow: they go on after [`Exchange::resume_answer`].
+    pub waits: bool,
+    /// A call that has to be made: the slice waits for it, or it is made meanwhile.
+    pub fetch: Option<Box<Fetch>>,
+}
+
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
 pub struct Exchange {
@@ -65,6 +82,8 @@ pub struct Exchange {
     meter: Option<Box<Meter>>,
     /// The filter of the answer, where it is a list of models.
     list: Option<Box<ListJudge>>,
+    /// The watch over objects, where they are judged.
+    objects: Option<Box<ObjectWatch>>,
     /// Set where an answer cannot be read, and would have to be.
     is_withheld: bool,
     /// Set where the request was refused by its body.
@@ -87,6 +106,7 @@ impl Exchange {
             pending: decision.follow_up.pending.take(),
             meter: decision.follow_up.meter.take(),
             list: decision.follow_up.list.take(),
+            objects: decision.follow_up.objects.take(),
             is_withheld: false,
             is_refused: false,
             admitted: decision.follow_up.admitted.take(),
@@ -122,7 +142,13 @@ impl Exchange {
         store: &dyn Store,
     ) -> Result<RequestSlice, Box<Refusal>> {
         let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
-        let judged = pending.take(self.meter.as_deref_mut(), (slice, is_last), now, store);
+        let judged = pending.take(
+            self.meter.as_deref_mut(),
+            self.objects.as_deref_mut(),
+            (slice, is_last),
+            now,
+            store,
+        );
         self.pass(judged, now)
     }
 
@@ -132,7 +158,7 @@ impl Exchange {
     /// The refusal of the request. Nothing of the slice may go on, and nothing after it.
     pub fn resume_request(&mut self, now: Moment, store: &dyn Store) -> Result<RequestSlice, Box<Refusal>> {
         let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
-        let judged = pending.reserve(self.meter.as_deref_mut(), now, store);
+        let judged = pending.reserve(self.meter.as_deref_mut(), self.objects.as_deref_mut(), now, store);
         self.pass(judged, now)
     }
 
@@ -162,6 +188,29 @@ impl Exchange {
 
     /// Takes the head of the answer. Returns what becomes of its body.
     pub fn begin_answer(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
+        let watched = self.watch(answer);
+        match self.begin_read(answer) {
+            AnswerBody::Same if watched == Watched::Edited => AnswerBody::Edited,
+            _ if watched == Watched::Withheld => {
+                self.is_withheld = true;
+                AnswerBody::Withheld
+            }
+            body => body,
+        }
+    }
+
+    /// Has the watch over objects take the head of the answer.
+    fn watch(&mut self, answer: &dyn AnswerHead) -> Watched {
+        let Some(objects) = self.objects.as_mut().filter(|_| answer.is_of_upstream()) else {
+            return Watched::Same;
+        };
+        let value = |name| answer.value(name).and_then(|value| String::from_utf8(value).ok());
+        let status = value(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let is_plain = value("content-encoding").is_none_or(|it| matches!(it.trim(), "" | "identity"));
+        objects.begin(status, value("content-type").as_deref(), is_plain)
+    }
+
+    fn begin_read(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
         if self.list.is_none() && self.meter.is_none() {
             return AnswerBody::Same;
         }
@@ -202,15 +251,50 @@ impl Exchange {
 
     /// Tells whether the body of the answer is read: each slice of it goes through [`Exchange::answer_body`].
     pub fn reads_answer(&self) -> bool {
-        self.list.is_some() || self.meter.as_ref().is_some_and(|meter| meter.reads_answer())
+        self.list.is_some()
+            || self.meter.as_ref().is_some_and(|meter| meter.reads_answer())
+            || self.objects.as_ref().is_some_and(|objects| objects.reads_answer())
     }
 
-    /// Takes the next slice of the answer's body. Returns the bytes that go on in its place; `None` where it goes on as it
-    /// is.
+    /// Takes the next slice of the answer's body.
     ///
     /// # Errors
     /// Nothing more of the answer may go on.
-    pub fn answer_body(&mut self, slice: &[u8], is_last: bool) -> Result<Option<Vec<u8>>, AnswerFault> {
+    pub fn answer_body(
+        &mut self,
+        slice: &[u8],
+        is_last: bool,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<AnswerSlice, AnswerFault> {
+        let bytes = self.read(slice, is_last)?;
+        let Some(objects) = &mut self.objects else { return Ok(AnswerSlice { bytes, ..Default::default() }) };
+        let step = objects.take(bytes.as_deref().unwrap_or(slice), is_last, now, store)?;
+        let bytes = step.bytes.or(bytes.filter(|_| !step.waits));
+        Ok(AnswerSlice { bytes, waits: step.waits, fetch: step.fetch })
+    }
+
+    /// Goes on with the slices that have waited for a call: the bytes go on in place of all of them.
+    ///
+    /// # Errors
+    /// Nothing more of the answer may go on.
+    pub fn resume_answer(&mut self, now: Moment, store: &dyn Store) -> Result<AnswerSlice, AnswerFault> {
+        let Some(objects) = &mut self.objects else { return Ok(AnswerSlice::default()) };
+        let Step { bytes, waits, fetch } = objects.resume(now, store)?;
+        Ok(AnswerSlice { bytes, waits, fetch })
+    }
+
+    /// Goes on with the slices that wait, in a host that makes no call for an answer: a claim is told later, and what is not
+    /// known to be the caller's is not shown.
+    ///
+    /// # Errors
+    /// Nothing more of the answer may go on.
+    pub fn pass_answer(&mut self, now: Moment, store: &dyn Store) -> Result<AnswerSlice, AnswerFault> {
+        let Some(objects) = &mut self.objects else { return Ok(AnswerSlice::default()) };
+        Ok(AnswerSlice { bytes: objects.pass(now, store)?, ..AnswerSlice::default() })
+    }
+
+    fn read(&mut self, slice: &[u8], is_last: bool) -> Result<Option<Vec<u8>>, AnswerFault> {
         let mut out = Vec::new();
         if let Some(list) = &mut self.list {
             return match list.take(slice, is_last, &mut out) {
@@ -262,13 +346,17 @@ impl Exchange {
 
     /// Tells whether the answer teaches something.
     pub fn has_to_learn(&self) -> bool {
-        !self.sent.get().is_nothing()
+        !self.sent.get().is_nothing() || self.objects.as_ref().is_some_and(|objects| objects.deletes())
     }
 
     /// Learns from the answer, once: that the token was used, and whether the keys work. Policies that are gone have
     /// nothing to learn.
     pub fn answered(&self, answer: &dyn AnswerHead, now: Moment, store: &dyn Store) {
         let sent = self.sent.take();
+        if let Some(objects) = self.objects.as_ref().filter(|_| answer.is_of_upstream()) {
+            let status = answer.value(":status").and_then(|status| String::from_utf8(status).ok());
+            objects.answered(status.and_then(|status| status.parse().ok()).unwrap_or(0), store);
+        }
         if let Some(rollout) = self.rollout.upgrade() {
             rollout.learn(sent, answer, now, store);
         }

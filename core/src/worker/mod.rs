@@ -8,7 +8,7 @@ mod rollout;
 mod running;
 mod ticket;
 
-pub use self::exchange::{AnswerBody, AnswerFault, Ended, Exchange, RequestSlice};
+pub use self::exchange::{AnswerBody, AnswerFault, AnswerSlice, Ended, Exchange, RequestSlice};
 pub use self::in_force::InForce;
 pub use self::next::{Background, Next};
 pub use self::running::{Due, Worker};

@@ -1,6 +1,9 @@
 //! The rule on the body of one request: whether it is read, what it must say, and whether its usage is metered.
 
+use std::rc::Rc;
+
 use super::models::ModelRule;
+use super::objects::ObjectRule;
 use super::target::RequestTraits;
 use crate::answer::CheckError;
 use crate::body::{BodyError, RequestBody, RequestForm};
@@ -23,6 +26,10 @@ pub(crate) struct BodyRule {
     pub(crate) target_model: Option<String>,
     /// Set where the answer is a list of models.
     pub(crate) is_list: bool,
+    /// The rule on objects, where they are judged.
+    pub(crate) objects: Option<Rc<ObjectRule>>,
+    /// Set where the body may be a file of any kind.
+    is_file: bool,
     is_upgrade: bool,
     has_body: bool,
 }
@@ -55,6 +62,7 @@ impl BodyRule {
     /// A model that is not allowed.
     pub(super) fn of(
         models: Option<ModelRule>,
+        objects: Option<ObjectRule>,
         target: &TargetModels,
         class: Class,
         traits: &RequestTraits<'_>,
@@ -78,7 +86,7 @@ impl BodyRule {
             asks_usage: policy.asks_usage && target.is_chat && upstream.tells_usage_if_asked,
             is_strict,
         });
-        if models.is_none() && metering.is_none() {
+        if models.is_none() && metering.is_none() && objects.is_none() {
             return Ok(None);
         }
         Ok(Some(Self {
@@ -92,7 +100,9 @@ impl BodyRule {
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade
                 || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
-                    && class != Class::Files),
+                    && (class != Class::Files || objects.is_some())),
+            is_file: class == Class::Files,
+            objects: objects.map(Rc::new),
             models,
         }))
     }
@@ -107,20 +117,35 @@ impl BodyRule {
         self.metering.is_some_and(|metering| metering.asks_usage)
     }
 
+    /// Returns whether the answer is read, so that it must come as it is.
+    pub(crate) fn reads_answer(&self) -> bool {
+        let objects = self.objects.as_ref();
+        self.metering.is_some()
+            || self.is_list
+            || objects.is_some_and(|objects| objects.reads_answer || objects.lists.is_some())
+    }
+
+    /// Returns whether a body that cannot be read is refused.
+    pub(crate) fn is_strict(&self, head: &RequestHead<'_>) -> bool {
+        self.models.is_some()
+            || self.metering.is_some_and(|metering| metering.is_strict)
+            || (self.objects.is_some() && !(self.is_file && has_file(head)))
+    }
+
     /// Returns the scanner of the body; `None` where there is nothing in it to be read.
     ///
     /// # Errors
     /// A body in a form in which no model can be found, although upstream may find one.
     pub(crate) fn scanner(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
-        let is_strict = self.models.is_some() || self.metering.is_some_and(|metering| metering.is_strict);
         match self.read(head) {
-            Err(_) if !is_strict => Ok(None),
+            Err(_) if !self.is_strict(head) => Ok(None),
             read => read,
         }
     }
 
     fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
-        let made = |form| match RequestBody::new(form, self.asks_usage()) {
+        let objects = self.objects.as_ref().map(|objects| objects.table);
+        let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
             Ok(body) => Ok(Some(body)),
             Err(error @ BodyError::Form(_)) => Err(CheckError::BodyInvalid(error)),
             Err(_) => Err(CheckError::BodyUnreadable),
@@ -148,4 +173,12 @@ impl BodyRule {
         }
         made(RequestForm::Json)
     }
+}
+
+/// Returns whether the body is said to be neither JSON nor a form: a file, in which nothing is named.
+fn has_file(head: &RequestHead<'_>) -> bool {
+    let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
+    let media_type =
+        value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    !matches!(media_type.as_str(), "" | "multipart/form-data") && !media_type.ends_with("json")
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::body::BodyRule;
 use super::models::ModelRule;
+use super::objects::ObjectRule;
 use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
 use crate::identity::{CallerRecord, Class};
@@ -43,7 +44,8 @@ impl<'a> Scoped<'a> {
         let open = token.record().scope.classes(route.provider);
         let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
         let rule = ModelRule::of(token.arc(), upstream.kind, traits.names);
-        let target = Target::of(&route, upstream, traits, rule.is_some() || traits.metering.is_some())?;
+        let wants_models = rule.is_some() || traits.metering.is_some() || traits.keeps_objects;
+        let target = Target::of(&route, upstream, traits, wants_models)?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
             // A brokered token is for its session, which the class `mint` of its parent opened.
@@ -59,7 +61,8 @@ impl<'a> Scoped<'a> {
             Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
             Some(class) => class,
         };
-        let body = BodyRule::of(rule, target.models(), class, traits, upstream)?;
+        let objects = ObjectRule::of(&target, class, traits, upstream, token.record())?;
+        let body = BodyRule::of(rule, objects, target.models(), class, traits, upstream)?;
         Ok(Self { token, route, upstream, target, class, body })
     }
 

@@ -5,6 +5,7 @@ mod grant;
 mod keys;
 mod limit;
 mod models;
+mod objects;
 mod target;
 
 pub(crate) use self::body::{BodyForm, BodyRule};
@@ -12,4 +13,5 @@ pub(crate) use self::grant::{Grant, Scoped};
 pub(crate) use self::keys::UpstreamKeys;
 pub(crate) use self::limit::count;
 pub(crate) use self::models::{ModelNames, ModelRule};
+pub(crate) use self::objects::ObjectRule;
 pub(crate) use self::target::{MeteringTrait, RequestTraits};

@@ -16,12 +16,14 @@ use crate::answer::CheckError;
 use crate::identity::Class;
 use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
+use crate::provider::objects::{Objects, Place};
 use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::{Header, stands_in};
 use crate::syntax::query;
 use crate::upstream::Upstream;
 
 /// The traits of a request that tell where it leads.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct RequestTraits<'r> {
     pub(crate) method: &'r [u8],
     pub(crate) is_upgrade: bool,
@@ -37,6 +39,17 @@ pub(crate) struct RequestTraits<'r> {
     pub(crate) names: &'r Rc<ModelNames>,
     /// The metering of the policy.
     pub(crate) metering: MeteringTrait,
+    /// Set where the policy has a registry that keeps objects.
+    pub(crate) keeps_objects: bool,
+}
+
+/// The objects that a target leads to.
+#[derive(Debug, Default)]
+pub(super) struct AskedObjects {
+    /// The collections of the path; `None` where it leads to none that is known.
+    pub(super) place: Option<Place>,
+    /// The ids in the query.
+    pub(super) in_query: Vec<Vec<u8>>,
 }
 
 /// A metering policy, and whether a body that cannot be read is refused for it.
@@ -56,6 +69,17 @@ pub(crate) struct Target {
     is_of_session: bool,
     /// The models in path and query, where they are looked for.
     models: TargetModels,
+    /// The objects, where they are judged.
+    objects: Option<AskedObjects>,
+}
+
+impl AskedObjects {
+    fn of(table: &Objects, endpoint: &[u8], traits: &RequestTraits<'_>) -> Self {
+        let place = table.find(traits.method, traits.is_upgrade, endpoint);
+        let is_listed = place.as_ref().is_some_and(|place| place.lists.is_some());
+        let in_query = traits.query.map(|query| table.ids_in_query(query, is_listed));
+        Self { place, in_query: in_query.unwrap_or_default() }
+    }
 }
 
 impl Target {
@@ -95,6 +119,8 @@ impl Target {
         let models = found.zip(endpoint).filter(|_| wants_models).map(|(found, endpoint)| {
             TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade, traits.headers)
         });
+        let table = upstream.object_table.filter(|_| traits.keeps_objects);
+        let objects = table.zip(endpoint).map(|(table, endpoint)| AskedObjects::of(table, endpoint, traits));
         let is_minting =
             class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
         let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
@@ -121,6 +147,7 @@ impl Target {
             mint,
             is_of_session,
             models: models.unwrap_or_default(),
+            objects,
         })
     }
 
@@ -134,6 +161,10 @@ impl Target {
 
     pub(super) fn models(&self) -> &TargetModels {
         &self.models
+    }
+
+    pub(super) fn objects(&self) -> Option<&AskedObjects> {
+        self.objects.as_ref()
     }
 
     pub(super) fn is_of_session(&self) -> bool {

@@ -3,11 +3,14 @@
 mod list;
 mod meter;
 mod meter_rules;
+mod object_list;
+mod objects;
 mod plan;
 mod request;
 
 pub(crate) use self::list::ListJudge;
 pub(crate) use self::meter::{Charged, Lack, Meter};
 pub(crate) use self::meter_rules::{MeterRules, subjects};
+pub(crate) use self::objects::{ObjectWatch, Step, Unclaimed, Watched};
 pub(crate) use self::plan::BodyPlan;
 pub(crate) use self::request::{RequestJudge, Slice};

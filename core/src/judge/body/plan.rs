@@ -7,12 +7,14 @@ use std::rc::Rc;
 use super::list::ListJudge;
 use super::meter::Meter;
 use super::meter_rules::MeterRules;
+use super::objects::ObjectWatch;
 use super::request::RequestJudge;
 use crate::answer::CheckError;
 use crate::host::Capabilities;
 use crate::judge::admit::Scoped;
 use crate::policy::Policy;
 use crate::request::RequestHead;
+use crate::services::registry::Registry;
 
 /// The parts that the bodies of a request and of its answer go through.
 pub(crate) struct BodyPlan {
@@ -22,6 +24,8 @@ pub(crate) struct BodyPlan {
     pub(crate) meter: Option<Meter>,
     /// The filter of the answer, where it is a list of models.
     pub(crate) list: Option<ListJudge>,
+    /// The watch over objects, where they are judged.
+    pub(crate) objects: Option<ObjectWatch>,
     /// Set where a stream of the answer is asked for its usage.
     pub(crate) asks_usage: bool,
 }
@@ -37,9 +41,12 @@ impl BodyPlan {
         host: Capabilities,
         policy: &Policy,
         rules: Option<&Rc<MeterRules>>,
+        registry: Option<&Rc<Registry>>,
     ) -> Result<Option<Self>, CheckError<'static>> {
         let Some(rule) = scoped.body() else { return Ok(None) };
-        let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
+        let scanner = rule
+            .scanner(head)?
+            .filter(|_| host.reads_requests || rule.models.is_some() || rule.objects.is_some());
         if scanner.is_some() && !host.reads_requests {
             return Err(CheckError::BodyUnread);
         }
@@ -48,11 +55,14 @@ impl BodyPlan {
             Meter::new(rules, policy, record, provider, rule.target_model.clone())
         });
         let asks_usage = rule.asks_usage() && scanner.is_some();
-        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body));
+        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body, rule.is_strict(head)));
         let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
-        if list.is_some() && !host.edits_answers {
+        let reads_answer = rule.objects.is_some() && rule.reads_answer();
+        if (list.is_some() || reads_answer) && !host.edits_answers {
             return Err(CheckError::BodyUnread);
         }
-        Ok(Some(Self { judge, meter, list, asks_usage }))
+        let objects = rule.objects.as_ref().zip(registry);
+        let objects = objects.map(|(objects, registry)| ObjectWatch::new(objects, registry));
+        Ok(Some(Self { judge, meter, list, objects, asks_usage }))
     }
 }

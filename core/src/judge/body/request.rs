@@ -1,8 +1,12 @@
 //! The body of a request that must say something: judged at the byte that makes it useful upstream.
 
 use crate::answer::CheckError;
-use crate::body::{Asked, Named, RequestBody, Splice, Splices};
+use crate::base::Digest;
+use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
 use crate::judge::admit::BodyRule;
+
+/// The most objects that one body names.
+const MAX_OBJECTS: usize = 64;
 
 /// A slice of a body that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(crate) struct RequestJudge {
     /// The first model that the body names.
     model: Option<String>,
     names_any: bool,
+    /// The objects that the body names.
+    objects: Vec<Digest>,
     /// Set where an unreadable body is not refused: then it goes on unread.
     is_lenient: bool,
     is_unread: bool,
@@ -29,15 +35,15 @@ pub(crate) struct RequestJudge {
 }
 
 impl RequestJudge {
-    pub(crate) fn new(rule: BodyRule, body: RequestBody) -> Self {
-        let is_lenient = rule.models.is_none() && rule.metering.is_some_and(|metering| !metering.is_strict);
+    pub(crate) fn new(rule: BodyRule, body: RequestBody, is_strict: bool) -> Self {
         Self {
             rule,
             body,
             bytes: 0,
             model: None,
             names_any: false,
-            is_lenient,
+            objects: Vec::new(),
+            is_lenient: !is_strict,
             is_unread: false,
             error: None,
         }
@@ -85,18 +91,29 @@ impl RequestJudge {
         self.model.as_deref()
     }
 
+    /// Returns the objects that the body names, so far.
+    pub(crate) fn objects(&self) -> &[Digest] {
+        &self.objects
+    }
+
+    /// Forgets the objects that were checked.
+    pub(crate) fn forget_objects(&mut self) {
+        self.objects.clear();
+    }
+
     /// Returns the bytes that have come.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
-        let Self { rule, body, model, names_any, .. } = self;
+        let Self { rule, body, model, names_any, objects, .. } = self;
         let mut fault = None;
         let models = rule.models.as_ref();
         let fed = body.feed(slice, &mut |named| {
-            *names_any = true;
+            *names_any |= !matches!(named, Named::Object(_));
             let checked = match named {
+                Named::Object(id) => note(objects, rule, id),
                 Named::Model(name) => {
                     model.get_or_insert_with(|| name.to_owned());
                     models.map_or(Ok(()), |models| models.check_model(name))
@@ -119,6 +136,18 @@ impl RequestJudge {
         }
         Ok(with(slice, &splices))
     }
+}
+
+/// Notes an object that a body names.
+fn note(objects: &mut Vec<Digest>, rule: &BodyRule, id: &[u8]) -> Result<(), CheckError<'static>> {
+    let Some(digest) = rule.objects.as_ref().map(|objects| objects.digest(id)) else { return Ok(()) };
+    if !objects.contains(&digest) {
+        if objects.len() >= MAX_OBJECTS {
+            return Err(CheckError::BodyInvalid(BodyError::ManyObjects));
+        }
+        objects.push(digest);
+    }
+    Ok(())
 }
 
 /// Returns a slice with what is added to it.

@@ -119,7 +119,7 @@ fn controls<'a>(
 /// Returns the headers that ask for an answer which can be read: as it is, and, where it is brokered, not from a cache of the
 /// gateway's, where it would be for other callers, too. None for other requests.
 fn plain_answer<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let is_read = grant.body().is_some_and(|body| body.metering.is_some() || body.is_list);
+    let is_read = grant.body().is_some_and(BodyRule::reads_answer);
     let is_plain = grant.mint().is_some() || is_read;
     let identity = is_plain.then(|| ("accept-encoding", b"identity"[..].into()));
     let fresh = grant.mint().and_then(|_| grant.upstream().controls.as_ref());

@@ -4,7 +4,7 @@ use super::observation::{ALLOWED, ANSWERED, Observation};
 use super::pending::Pending;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
-use crate::judge::body::{BodyPlan, ListJudge, Meter};
+use crate::judge::body::{BodyPlan, ListJudge, Meter, ObjectWatch};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::{Dialect, OPENAI};
@@ -62,6 +62,8 @@ pub struct FollowUp {
     pub(crate) meter: Option<Box<Meter>>,
     /// The filter of the answer, where it is a list of models.
     pub(crate) list: Option<Box<ListJudge>>,
+    /// The watch over objects, where they are judged.
+    pub(crate) objects: Option<Box<ObjectWatch>>,
     /// Set where the answer is the status, which shadow mode gives, too.
     pub(crate) tells_status: bool,
 }
@@ -122,7 +124,7 @@ impl<'a> Decision<'a> {
 
     /// Leaves the bodies of a forwarded request to the parts of a plan.
     pub(crate) fn follow(&mut self, plan: BodyPlan, dialect: Dialect, head: &RequestHead<'_>) {
-        let BodyPlan { judge, meter, list, asks_usage } = plan;
+        let BodyPlan { judge, meter, list, objects, asks_usage } = plan;
         let (facts, id) = (&self.facts, request_id(head).map(str::to_owned));
         let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
         let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());
@@ -130,6 +132,7 @@ impl<'a> Decision<'a> {
         self.follow_up.pending = is_pending.then(|| Box::new(pending));
         self.follow_up.meter = meter.map(Box::new);
         self.follow_up.list = list.map(Box::new);
+        self.follow_up.objects = objects.map(Box::new);
     }
 
     /// Returns a decision about a request that no policy has judged.
@@ -171,6 +174,7 @@ impl<'a> Decision<'a> {
         self.follow_up.pending = None;
         self.follow_up.meter = None;
         self.follow_up.list = None;
+        self.follow_up.objects = None;
         self
     }
 

@@ -9,7 +9,7 @@ use crate::base::Moment;
 use crate::body::Asked;
 use crate::host::Store;
 use crate::identity::{Class, Principal};
-use crate::judge::body::{Charged, Lack, Meter, RequestJudge, Slice};
+use crate::judge::body::{Charged, Lack, Meter, ObjectWatch, RequestJudge, Slice};
 use crate::provider::Dialect;
 use crate::services::Fetch;
 
@@ -90,6 +90,7 @@ impl Pending {
     pub(crate) fn take(
         &mut self,
         meter: Option<&mut Meter>,
+        objects: Option<&mut ObjectWatch>,
         (slice, is_last): (&[u8], bool),
         now: Moment,
         store: &dyn Store,
@@ -102,19 +103,27 @@ impl Pending {
         if self.is_waiting {
             return Ok(JudgedSlice { slice, waits: true, fetch: None, is_done: false });
         }
-        Ok(JudgedSlice { slice, ..self.reserve(meter, now, store)? })
+        Ok(JudgedSlice { slice, ..self.reserve(meter, objects, now, store)? })
     }
 
     /// Goes on with a slice that has waited for a call.
     pub(crate) fn reserve(
         &mut self,
         meter: Option<&mut Meter>,
+        objects: Option<&mut ObjectWatch>,
         now: Moment,
         store: &dyn Store,
     ) -> Result<JudgedSlice, CheckError<'static>> {
         let is_known = self.is_last || self.judge.as_ref().is_none_or(RequestJudge::is_over);
         self.is_waiting = false;
         let mut passed = JudgedSlice { slice: Slice::Same, waits: false, fetch: None, is_done: false };
+        if is_known && let (Some(objects), Some(judge)) = (objects, &mut self.judge) {
+            match objects.check(judge.objects(), judge.asked().store, now, store) {
+                Ok(()) => judge.forget_objects(),
+                Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
+                Err(Lack::Refused(error)) => return Err(error),
+            }
+        }
         if is_known
             && !self.is_reserved
             && let Some(meter) = meter
@@ -128,17 +137,18 @@ impl Pending {
             meter.note_request(model, &asked, bytes, self.asks_usage);
             match meter.reserve(&asked, now, store) {
                 Ok(()) => {}
-                Err(Lack::Call(fetch)) => {
-                    self.is_waiting = true;
-                    (passed.waits, passed.fetch) = (true, Some(fetch));
-                    return Ok(passed);
-                }
+                Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
                 Err(Lack::Refused(error)) => return Err(error),
             }
         }
         self.is_reserved |= is_known;
         passed.is_done = self.is_last || (self.is_reserved && self.judge.is_none());
         Ok(passed)
+    }
+
+    fn wait(&mut self, fetch: Box<Fetch>) -> JudgedSlice {
+        self.is_waiting = true;
+        JudgedSlice { slice: Slice::Same, waits: true, fetch: Some(fetch), is_done: false }
     }
 
     /// Returns the observation of a request whose body holds.

@@ -68,7 +68,7 @@ impl Registry {
     /// Tells whether a call may be made. The host asks once for each call.
     pub(crate) fn may_call(&self, subject: &Subject, now: Moment) -> bool {
         // The feed and reports have a pace of their own.
-        matches!(subject, Subject::Changes | Subject::Usage | Subject::Spend)
+        matches!(subject, Subject::Changes | Subject::Usage | Subject::Spend | Subject::Removal)
             || self.state.try_borrow_mut().is_ok_and(|mut state| state.may_call(subject, now))
     }
 
@@ -80,6 +80,7 @@ impl Registry {
             Subject::Usage => state.usage.settle(false, now),
             Subject::Spend => state.spend.retry(now),
             Subject::Lease(number) => self.abandon_lease(*number),
+            Subject::Removal => state.objects.settle_removal(false, now),
             _ => {}
         }
     }
@@ -103,6 +104,9 @@ impl Registry {
             Subject::Usage => (self.accept_usage(answer, now), Resolution::Refreshed),
             Subject::Spend => (self.accept_spend(answer, now), Resolution::Refreshed),
             Subject::Lease(number) => self.accept_leases(*number, answer, now, store),
+            Subject::Objects(_, digests) => self.accept_objects(digests, as_of, answer, now, store),
+            Subject::Claim(number) => self.accept_claim(*number, answer, now, store),
+            Subject::Removal => (self.accept_removal(answer, now), Resolution::Refreshed),
             Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
                 return Accepted::failed();
             }
@@ -129,7 +133,8 @@ impl Registry {
             return Vec::new();
         }
         let spend = self.spend_due(&mut state, now, store);
-        spend.into_iter().chain(self.leases_due(&state, now, store)).collect()
+        let objects = self.objects_due(&mut state, now);
+        spend.into_iter().chain(objects).chain(self.leases_due(&state, now, store)).collect()
     }
 
     /// Returns the memory for slices: the host's, or the worker's own where the workers of the host share none.

@@ -115,7 +115,7 @@ pub(super) fn read(body: &[u8]) -> Option<Part> {
         let key = change.get("key")?.as_str()?;
         let sequence = change.get("sequence")?.as_u64()?;
         match change.get("kind")?.as_str()? {
-            "token" => Some(Some((Digest::from_hex(key)?, sequence))),
+            "token" | "object" => Some(Some((Digest::from_hex(key)?, sequence))),
             "user" => Some(Some((person_digest(key), sequence))),
             // A newer registry may have more kinds, which are skipped.
             _ => Some(None),

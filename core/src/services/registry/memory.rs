@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::feed::{self, Feed};
+use super::object_memory::ObjectMemory;
 use super::shared_record;
 use super::signed_record::RecordFault;
 use super::spend::Spend;
 use super::usage::Usage;
 use crate::base::{Cache, Digest, Moment, Pause};
-use crate::host::Store;
+use crate::host::{SlotKind, Store};
 use crate::identity::CallerRecord;
 use crate::identity::jwt::JwkSet;
 use crate::limit::{Gcra, RateLimit};
@@ -54,6 +55,7 @@ pub(super) struct Memory {
     pub(super) heard_at: Moment,
     pub(super) usage: Usage,
     pub(super) spend: Spend,
+    pub(super) objects: ObjectMemory,
     /// The number of requests that were to be counted.
     pub(super) counted: u64,
 }
@@ -85,6 +87,7 @@ impl Memory {
             heard_at: Moment::default(),
             usage: Usage::default(),
             spend: Spend::new(gathering),
+            objects: ObjectMemory::default(),
             counted: 0,
         }
     }
@@ -153,11 +156,13 @@ impl Memory {
             self.resets = self.resets.wrapping_add(1);
             self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
+            self.objects.known.clear();
         } else if self.feed.position().is_none() {
             // Changes between a lookup and the beginning of the feed are not known, so each record is renewed at its
             // next use.
             self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
             self.unknown.clear();
+            self.objects.known.clear();
         }
         for (digest, sequence) in &part.records {
             if let Some(held) = self.records.get_mut(digest).filter(|held| held.version < *sequence) {
@@ -167,6 +172,8 @@ impl Memory {
             self.unreadable.remove(digest);
             // Where no tombstone can be shared, each worker still drops the record itself.
             let _ = shared_record::bury(store, self.place(digest), *sequence);
+            self.objects.forget_before(digest, *sequence);
+            let _ = shared_record::bury_in(SlotKind::Object, store, self.place(digest), *sequence);
         }
         self.feed.follow(part);
     }

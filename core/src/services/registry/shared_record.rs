@@ -46,7 +46,17 @@ impl<'a> SharedRecord<'a> {
 
 /// Stores a record, unless the present one is newer. A record that could not be shared is looked up by each worker.
 pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> Result<(), StoreError> {
-    store.update(&SlotKind::Record.key(&slot.digest), &mut |value| {
+    fill_in(SlotKind::Record, store, slot, now)
+}
+
+/// Does the same among values of another kind.
+pub(super) fn fill_in(
+    kind: SlotKind,
+    store: &dyn Store,
+    slot: &SharedRecord<'_>,
+    now: Moment,
+) -> Result<(), StoreError> {
+    store.update(&kind.key(&slot.digest), &mut |value| {
         let is_newer = |present: &SharedRecord<'_>| {
             // Of one version the later request is newer, by a clock that was not put back since.
             let is_later = present.asked_at > slot.asked_at && present.asked_at <= now;
@@ -61,10 +71,20 @@ pub(super) fn fill(store: &dyn Store, slot: &SharedRecord<'_>, now: Moment) -> R
 
 /// Writes a tombstone, after which no version of a record before this one is used.
 pub(super) fn bury(store: &dyn Store, digest: Digest, version: u64) -> Result<(), StoreError> {
+    bury_in(SlotKind::Record, store, digest, version)
+}
+
+/// Does the same among values of another kind.
+pub(super) fn bury_in(
+    kind: SlotKind,
+    store: &dyn Store,
+    digest: Digest,
+    version: u64,
+) -> Result<(), StoreError> {
     let none = Moment::default();
     let as_of = Position::default();
     let tombstone = SharedRecord { digest, version, as_of, asked_at: none, leased_until: none, record: None };
-    store.update(&SlotKind::Record.key(&digest), &mut |value| {
+    store.update(&kind.key(&digest), &mut |value| {
         let present = value.and_then(|value| SharedRecord::decode(value, &digest));
         match present {
             Some(present) if present.version >= version => Update::Keep,

@@ -1,0 +1,100 @@
+//! The filter of a list of objects: the ids of what has come are looked up ahead, and then the caller's own go on.
+
+use super::objects::Unclaimed;
+use crate::base::{Digest, Moment};
+use crate::body::{Event, Follower, ListFilter, Lists, Scalar};
+use crate::host::Store;
+use crate::judge::admit::ObjectRule;
+use crate::provider::objects::Objects;
+use crate::services::Fetch;
+use crate::services::registry::{MAX_LOOKED_UP, Owned, Registry};
+
+/// The filter of one list.
+pub(crate) struct ObjectList {
+    /// The beginning of ids of objects: elements with another stay.
+    begins: &'static str,
+    ahead: Follower,
+    filter: ListFilter,
+    /// The bytes that wait for the filter.
+    queue: Vec<u8>,
+    /// The ids among them.
+    ids: Vec<String>,
+    asked: Vec<Digest>,
+    since: Option<Moment>,
+}
+
+impl ObjectList {
+    pub(crate) fn new(table: &'static Objects, begins: &'static str) -> Self {
+        let lists =
+            Lists { paths: table.lists, arrays: table.arrays, has_edges: table.has_edges, is_alone: true };
+        Self {
+            begins,
+            ahead: Follower::new(table.lists),
+            filter: ListFilter::new(lists),
+            queue: Vec::new(),
+            ids: Vec::new(),
+            asked: Vec::new(),
+            since: None,
+        }
+    }
+
+    /// Takes the next slice.
+    pub(crate) fn take(&mut self, slice: &[u8], table: &Objects) -> Result<(), Unclaimed> {
+        let Self { ahead, ids, begins, .. } = self;
+        ahead.feed(slice, &mut |event| {
+            if let Event::Scalar(path, Scalar::Text(id)) = event
+                && path >= table.arrays
+                && id.starts_with(*begins)
+            {
+                ids.push(id.to_owned());
+            }
+        })?;
+        self.queue.extend_from_slice(slice);
+        Ok(())
+    }
+
+    /// Returns the call for the objects that are not known; `None` where the registry was asked for all, or cannot be.
+    pub(crate) fn lacking(
+        &mut self,
+        rule: &ObjectRule,
+        registry: &Registry,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Option<Box<Fetch>> {
+        let digests = self.ids.iter().map(|id| rule.digest(rule.table.id_in(id.as_bytes())));
+        let mut lacking: Vec<Digest> = digests.filter(|digest| !self.asked.contains(digest)).collect();
+        lacking.retain(|it| registry.owns(&rule.caller, it, self.since, now, store) == Owned::Unasked);
+        lacking.sort_unstable();
+        lacking.dedup();
+        lacking.truncate(MAX_LOOKED_UP);
+        if lacking.is_empty() {
+            return None;
+        }
+        let call = registry.objects_call(&lacking, now)?;
+        self.asked.append(&mut lacking);
+        self.since = self.since.or(Some(now));
+        Some(Box::new(call))
+    }
+
+    /// Returns what goes on of the bytes that have come.
+    pub(crate) fn filter(
+        &mut self,
+        rule: &ObjectRule,
+        registry: &Registry,
+        is_last: bool,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<Vec<u8>, Unclaimed> {
+        let (mut out, begins) = (Vec::new(), self.begins);
+        let mut is_shown = |id: &str| {
+            let digest = rule.digest(rule.table.id_in(id.as_bytes()));
+            !id.starts_with(begins) || registry.owns(&rule.caller, &digest, None, now, store) == Owned::Own
+        };
+        self.filter.feed(&std::mem::take(&mut self.queue), &mut is_shown, &mut out)?;
+        self.ids.clear();
+        if is_last {
+            self.filter.finish()?;
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,44 @@
+//! The check of the objects that the head of a request names.
+
+use super::admit::Scoped;
+use super::engine::Engine;
+use super::progress::{Context, Exit};
+use crate::answer::CheckError;
+use crate::base::{Digest, Moment};
+use crate::services::Resolution;
+use crate::services::registry::Owned;
+
+impl Engine {
+    /// Returns whether the policy has a registry that keeps objects.
+    pub(super) fn keeps_objects(&self) -> bool {
+        self.authenticator.registry().is_some_and(|registry| registry.keeps_objects())
+    }
+
+    /// Checks that every object that the head names is the caller's.
+    pub(super) fn check_objects<'a>(
+        &self,
+        scoped: &Scoped<'a>,
+        context: &Context<'a, '_>,
+    ) -> Result<(), Exit<'a>> {
+        let rule = scoped.body().and_then(|body| body.objects.as_ref());
+        let Some((rule, registry)) = rule.zip(self.authenticator.registry()) else { return Ok(()) };
+        let asked = match context.results.of_objects() {
+            None => None,
+            Some(Resolution::Refreshed) => Some(Moment::default()),
+            Some(_) => return Err(CheckError::ObjectsUnavailable.into()),
+        };
+        let mut unasked: Vec<Digest> = Vec::new();
+        for digest in &rule.named {
+            match registry.owns(&rule.caller, digest, asked, context.now, context.store) {
+                Owned::Own => {}
+                Owned::Foreign => return Err(CheckError::ObjectNotFound.into()),
+                Owned::Unasked => unasked.push(*digest),
+            }
+        }
+        if unasked.is_empty() {
+            return Ok(());
+        }
+        let call = registry.objects_call(&unasked, context.now).filter(|_| asked.is_none());
+        Err(call.map_or(CheckError::ObjectsUnavailable.into(), |call| Exit::Fetch(Box::new(call))))
+    }
+}

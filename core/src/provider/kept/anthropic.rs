@@ -1,0 +1,58 @@
+//! The objects of Anthropic's API.
+
+use crate::provider::objects::{Collection, Form, Made, Makes, Member, Objects};
+
+pub(in crate::provider) static ANTHROPIC: Objects = Objects {
+    prefix: "",
+    collections: &[
+        Collection::new("/files", "file"),
+        Collection::new("/messages/batches", "batch"),
+        Collection { makes: Makes::Never, ..Collection::new("/messages", "message") },
+        Collection::new("/skills", "skill"),
+        Collection::new("/agents", "agent"),
+        Collection::new("/sessions", "session"),
+        Collection::new("/environments", "environment"),
+        Collection::new("/memory_stores", "memory_store"),
+        Collection::new("/deployments", "deployment"),
+        Collection::new("/dreams", "dream"),
+        Collection::new("/user_profiles", "user_profile"),
+    ],
+    plain: &["/messages/count_tokens"],
+    has_names: false,
+    members: &[
+        Member::id("fileid"),
+        Member::id("fileids"),
+        Member::id("container"),
+        Member::within("container", "id"),
+        Member::of("skillid", Form::Begins("skill_")),
+        Member::id("agent"),
+        Member::within("agent", "id"),
+        Member::within("agents", "id"),
+        Member::id("agentid"),
+        Member::id("environmentid"),
+        Member::id("memorystoreid"),
+        Member::id("memorystoreids"),
+        Member::id("vaultids"),
+        Member::id("sessionid"),
+        Member::id("sessionids"),
+        Member::id("deploymentid"),
+        Member::id("userprofileid"),
+    ],
+    free: &["metadata", "inputschema", "input", "schema"],
+    parameters: &["agent_id", "session_id", "environment_id", "memory_store_id", "deployment_id", "scope_id"],
+    cursors: &["after_id", "before_id"],
+    made: Made {
+        paths: &[
+            &["id"],
+            &["container", "id"],
+            &["message", "container", "id"],
+            &["delta", "container", "id"],
+            &["content", "*", "content", "content", "*", "file_id"],
+            &["content_block", "content", "content", "*", "file_id"],
+        ],
+        kinds: &["", "container", "container", "container", "file", "file"],
+    },
+    lists: &[&["data"], &["data", "*", "id"], &["first_id"], &["last_id"]],
+    arrays: 1,
+    has_edges: true,
+};

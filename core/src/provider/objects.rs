@@ -1,0 +1,292 @@
+//! The objects that an API keeps under ids: where they are made, listed and named.
+//!
+//! A collection is a path: POST there makes an object, GET lists those of the account, and the segment below is an id.
+//! What stands below an id belongs to that object. An endpoint of a class of objects that fits no collection is refused,
+//! since it is not known what it leads to.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use super::pattern::{fits, is, without_slash};
+use crate::base::Digest;
+use crate::identity::Class;
+use crate::syntax::query;
+
+/// Paths of members in a JSON text: see `body::Paths`.
+pub(crate) type MemberPaths = &'static [&'static [&'static str]];
+
+/// The objects of one API.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    /// Segments that may stand in front of a collection.
+    pub(super) prefix: &'static str,
+    pub(super) collections: &'static [Collection],
+    /// Paths without an id that look like one with an id.
+    pub(super) plain: &'static [&'static str],
+    /// Set where an id is the last segment of a name such as `files/abc`, and a verb may stand behind it.
+    pub(super) has_names: bool,
+    /// The members of requests that name objects.
+    pub(crate) members: &'static [Member],
+    /// The members whose values are the caller's own data, in which nothing is named.
+    pub(crate) free: &'static [&'static str],
+    /// The parameters of a query that name an object.
+    pub(super) parameters: &'static [&'static str],
+    /// The parameters that name the object at which a page of a collection begins or ends.
+    pub(super) cursors: &'static [&'static str],
+    /// The members of answers that have the id of an object which was made.
+    pub(crate) made: Made,
+    /// The members of a list: arrays, and behind them the ids of their elements.
+    pub(crate) lists: MemberPaths,
+    /// The number of arrays among them.
+    pub(crate) arrays: usize,
+    /// Set where the last two paths lead to the ids of the first and the last element.
+    pub(crate) has_edges: bool,
+}
+
+/// The callers who share the objects of a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ObjectsMode {
+    /// An object is its principal's.
+    #[default]
+    Own,
+    /// An object is its principal's and its team's.
+    Team,
+    /// Objects are not judged.
+    Shared,
+}
+
+impl ObjectsMode {
+    /// The names in a policy.
+    pub(crate) const NAMES: [(&str, Self); 3] =
+        [("own", Self::Own), ("team", Self::Team), ("shared", Self::Shared)];
+
+    /// Returns the name in a policy.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.into_iter().find(|(_, mode)| *mode == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// Objects of one kind.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(super) path: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) makes: Makes,
+    /// Further paths at which a POST makes one.
+    pub(super) also: &'static [&'static str],
+    /// The beginning of ids: what has another is no object of a caller.
+    pub(crate) begins: &'static str,
+}
+
+/// The condition under which a POST to a collection makes an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Makes {
+    Always,
+    /// Unless the body has `store: false`.
+    UnlessDeclined,
+    /// If the body has `store: true`.
+    IfAsked,
+    /// Never, but its answers name objects that were made on the way.
+    Never,
+}
+
+/// A member of a request that names objects: by a text, or by the texts of an array.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The name, in lower case and without underscores.
+    pub(crate) name: &'static str,
+    /// The name of the member whose object it stands in; empty: of any.
+    pub(crate) parent: &'static str,
+    pub(crate) form: Form,
+}
+
+/// The form of a text that names an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An id.
+    Id,
+    /// An id, but for these words.
+    IdOr(&'static [&'static str]),
+    /// An id with this beginning; another text names no object of a caller.
+    Begins(&'static str),
+    /// A name such as `cachedContents/abc`.
+    Name,
+    /// A name behind this beginning, wherever it stands.
+    NameIn(&'static str),
+    /// An address of a file at the API, or a name of one. Other addresses name no object.
+    File,
+}
+
+/// The members of answers that have ids.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made {
+    pub(crate) paths: MemberPaths,
+    /// The kind of each; empty: what the endpoint makes.
+    pub(crate) kinds: &'static [&'static str],
+}
+
+/// The objects that a path names and makes.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    /// The collection in which an object is made.
+    pub(crate) makes: Option<&'static Collection>,
+    /// The collection that is listed.
+    pub(crate) lists: Option<&'static Collection>,
+    /// The object in the path.
+    pub(crate) id: Option<Vec<u8>>,
+    /// Set where the path ends with the id, so that DELETE deletes the object.
+    pub(crate) is_member: bool,
+}
+
+impl Collection {
+    pub(super) const fn new(path: &'static str, kind: &'static str) -> Self {
+        Self { path, kind, makes: Makes::Always, also: &[], begins: "" }
+    }
+}
+
+impl Member {
+    pub(super) const fn id(name: &'static str) -> Self {
+        Self { name, parent: "", form: Form::Id }
+    }
+
+    pub(super) const fn of(name: &'static str, form: Form) -> Self {
+        Self { name, parent: "", form }
+    }
+
+    pub(super) const fn within(parent: &'static str, name: &'static str) -> Self {
+        Self { name, parent, form: Form::Id }
+    }
+}
+
+/// The classes of endpoints at which callers find what is kept.
+pub(crate) const KEEPING: [Class; 4] = [Class::Files, Class::Batches, Class::FineTuning, Class::Stateful];
+
+/// Returns the digest by which an object of a provider is known.
+pub(crate) fn digest_of(provider: &str, id: &[u8]) -> Digest {
+    Digest::of(&[b"object\0", provider.as_bytes(), b"\0", id].concat())
+}
+
+impl Objects {
+    /// Finds the collections that a path leads to, which has no version in front; `None` where it is none that is known.
+    pub(crate) fn find(&self, method: &[u8], is_upgrade: bool, path: &[u8]) -> Option<Place> {
+        let path = without_slash(path);
+        let path = below(self.prefix, path).unwrap_or(path);
+        let is_made = method == b"POST" || is_upgrade;
+        let also = |all: &'static [&'static str]| all.iter().find(|row| fits(row, path));
+        let made = self.collections.iter().filter(|_| is_made).find_map(|collection| {
+            let row = also(collection.also);
+            let is_its = row.is_some() || fits(collection.path, path);
+            is_its.then_some((collection, row))
+        });
+        let is_plain = also(self.plain).is_some() || made.is_some_and(|(_, row)| has_no_id(row));
+        let mut place = Place { makes: made.map(|(collection, _)| collection), ..Place::default() };
+        if is_plain {
+            return Some(place);
+        }
+        for collection in self.collections {
+            let Some(rest) = below(collection.path, path) else { continue };
+            let Some(rest) = rest.strip_prefix(b"/") else {
+                place.lists =
+                    matches!(method, b"GET" | b"HEAD").then_some(collection).filter(|_| !is_upgrade);
+                let is_known = place.lists.is_some() || place.makes.is_some() || method == b"OPTIONS";
+                return is_known.then_some(place);
+            };
+            let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+            let segment: Vec<u8> = percent_decode(rest.get(..length)?).collect();
+            let id = self.id_in(&segment);
+            place.is_member = length == rest.len() && id.len() == segment.len();
+            place.id = Some(id.to_vec()).filter(|id| id.starts_with(collection.begins.as_bytes()));
+            return Some(place);
+        }
+        place.makes.is_some().then_some(place)
+    }
+
+    /// Returns the id in a text that names an object.
+    pub(crate) fn id_in<'t>(&self, name: &'t [u8]) -> &'t [u8] {
+        if self.has_names { last_segment(name) } else { name }
+    }
+
+    /// Returns the ids that a query names. A cursor counts where a collection `is_listed`.
+    pub(crate) fn ids_in_query(&self, query: &[u8], is_listed: bool) -> Vec<Vec<u8>> {
+        let has =
+            |names: &[&str], name: &[u8]| names.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()));
+        let decode = |text: &[u8]| -> Vec<u8> { percent_decode(text).collect() };
+        query::pairs(query)
+            .map(|(name, value)| (decode(name), value))
+            .filter(|(name, value)| {
+                let name = name.strip_suffix(b"[]").unwrap_or(name);
+                !value.is_empty() && (has(self.parameters, name) || (is_listed && has(self.cursors, name)))
+            })
+            .map(|(_, value)| self.id_in(&decode(value)).to_vec())
+            .collect()
+    }
+}
+
+impl Form {
+    /// Returns the id that a text names; `None` where it names no object.
+    pub(crate) fn id_in(self, text: &str) -> Option<&[u8]> {
+        match self {
+            Self::Id => Some(text.as_bytes()),
+            Self::IdOr(words) => (!words.contains(&text)).then_some(text.as_bytes()),
+            Self::Begins(begin) => find_ignoring_case(text, begin).map(str::as_bytes),
+            Self::Name => Some(last_segment(text.as_bytes())),
+            Self::NameIn(begin) => find_ignoring_case(text, begin).map(|name| last_segment(name.as_bytes())),
+            Self::File => {
+                let is_of_api = !text.contains("://") || find_ignoring_case(text, "googleapis").is_some();
+                let name = find_ignoring_case(text, "files/").or_else(|| text.contains('%').then_some(text));
+                name.filter(|_| is_of_api).map(|name| last_segment(name.as_bytes()))
+            }
+        }
+    }
+}
+
+/// Returns the text from the place on where it has `part`, whatever the case of letters.
+fn find_ignoring_case<'t>(text: &'t str, part: &str) -> Option<&'t str> {
+    let at = text.as_bytes().windows(part.len()).position(|it| it.eq_ignore_ascii_case(part.as_bytes()))?;
+    // What is not at the beginning stands behind a segment's end, or within one.
+    let is_begun = at == 0 || text.as_bytes().get(at.wrapping_sub(1)).is_some_and(|byte| *byte == b'/');
+    let is_word = part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.get(at..).filter(|_| is_begun || is_word)
+}
+
+/// Returns the last segment of a name, without a verb or a query behind it.
+fn last_segment(name: &[u8]) -> &[u8] {
+    let name = name.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    let name = without_slash(name).rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    name.split(|byte| *byte == b':').next().unwrap_or_default()
+}
+
+/// Returns whether a row has no segment that may be an id.
+fn has_no_id(row: Option<&&'static str>) -> bool {
+    row.is_some_and(|row| !row.contains("{}") && !row.contains("{model}"))
+}
+
+/// Returns the rest of a path behind the segments of a row; it is empty, or begins with a slash.
+fn below<'p>(row: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+    let mut rest = path;
+    for part in row.split('/').skip(1) {
+        rest = rest.strip_prefix(b"/")?;
+        let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let (segment, behind) = rest.split_at_checked(length)?;
+        let fits = if part == "{}" { !segment.is_empty() } else { is(part, segment) };
+        if !fits {
+            return None;
+        }
+        rest = behind;
+    }
+    Some(rest)
+}
+
+/// Returns a name of a member as the tables have it.
+pub(crate) fn plain_name(name: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte != b'_' && !byte.is_ascii_uppercase();
+    if name.bytes().all(is_plain) {
+        return name.into();
+    }
+    name.chars()
+        .filter(|letter| *letter != '_')
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect::<String>()
+        .into()
+}

@@ -1,0 +1,302 @@
+//! The holders of objects: looked up like tokens, claimed for the caller that made them, and forgotten when deleted.
+//!
+//! Only an object that is known to be a caller's own passes from memory. For any other the registry is asked each time,
+//! so that one that is another caller's takes as long as one that never was.
+
+use serde_json::json;
+
+use super::client::Registry;
+use super::memory::Memory;
+use super::object_answer::{self, Told};
+use super::object_memory::{BATCH, Claim, Holder, KnownObject};
+use super::shared_record::{self, SharedRecord};
+use crate::base::{Digest, Moment};
+use crate::host::{SlotKind, Store};
+use crate::policy::Protocol;
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Position, Subject};
+use crate::services::resolution::Resolution;
+
+/// The most objects of one lookup.
+pub(crate) const MAX_LOOKED_UP: usize = 200;
+
+/// The caller whose objects are sought.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) holder: Holder,
+    /// Set where the objects of its team are its own, too.
+    pub(crate) by_team: bool,
+}
+
+/// The knowledge whether an object is a caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owned {
+    Own,
+    /// It is another's, or not known to the registry, which was asked since.
+    Foreign,
+    /// The registry has to be asked.
+    Unasked,
+}
+
+impl Registry {
+    /// Returns whether the registry keeps objects.
+    pub(crate) fn keeps_objects(&self) -> bool {
+        self.policy.protocol == Protocol::Keyswap
+    }
+
+    /// Returns whether an object is a caller's. What is not counts only where the registry was asked at `since` or later.
+    pub(crate) fn owns(
+        &self,
+        caller: &Held,
+        digest: &Digest,
+        since: Option<Moment>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Owned {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Owned::Unasked };
+        let is_own = |known: &KnownObject| {
+            let is_its = |holder: &Holder| holder.shares_with(&caller.holder, caller.by_team);
+            now.is_within(self.policy.positive, known.asked_at) && known.holder.as_ref().is_some_and(is_its)
+        };
+        if state.objects.known.get(digest).is_some_and(is_own) {
+            return Owned::Own;
+        }
+        if let Some(shared) = Self::shared_object(&state, digest, store).filter(is_own) {
+            state.objects.known.insert(*digest, shared);
+            return Owned::Own;
+        }
+        let is_asked = |known: &KnownObject| since.is_some_and(|since| known.asked_at >= since);
+        if state.objects.known.get(digest).is_some_and(is_asked) { Owned::Foreign } else { Owned::Unasked }
+    }
+
+    fn shared_object(state: &Memory, digest: &Digest, store: &dyn Store) -> Option<KnownObject> {
+        let place = state.place(digest);
+        let value = store.get(&SlotKind::Object.key(&place)).ok().flatten()?;
+        let shared = SharedRecord::decode(&value, &place)?;
+        let is_believed = state.feed.has_heard_of(shared.version)
+            && state.feed.believes(digest, shared.version, shared.as_of);
+        let (principal, team) = shared.record.filter(|_| is_believed)?.split_first_chunk::<32>()?;
+        let team = Some(str::from_utf8(team).ok()?.to_owned()).filter(|team| !team.is_empty());
+        let holder = Some(Holder { principal: Digest::from_bytes(*principal), team });
+        Some(KnownObject { holder, version: shared.version, asked_at: shared.asked_at })
+    }
+
+    fn know(
+        state: &mut Memory,
+        (digest, holder): (Digest, Option<Holder>),
+        version: u64,
+        (asked_at, as_of): (Moment, Position),
+        now: Moment,
+        store: &dyn Store,
+    ) {
+        if let Some(Holder { principal, team }) = &holder {
+            let words = [&principal.bytes()[..], team.as_deref().unwrap_or_default().as_bytes()].concat();
+            let shared = SharedRecord {
+                digest: state.place(&digest),
+                version,
+                as_of,
+                asked_at,
+                leased_until: Moment::default(),
+                record: Some(&words),
+            };
+            // What could not be shared is looked up by each worker.
+            let _ = shared_record::fill_in(SlotKind::Object, store, &shared, now);
+        }
+        state.objects.known.insert(digest, KnownObject { holder, version, asked_at });
+    }
+
+    /// Returns the call for the holders of objects, of which it takes as many as the registry does. `None` where the
+    /// registry cannot be asked now.
+    pub(crate) fn objects_call(&self, digests: &[Digest], now: Moment) -> Option<Fetch> {
+        let mut state = self.state.try_borrow_mut().ok()?;
+        if !state.breaker.is_ready(now) {
+            return None;
+        }
+        let digests: Vec<Digest> = digests.iter().take(MAX_LOOKED_UP).copied().collect();
+        let sha256: Vec<String> = digests.iter().map(Digest::to_hex).collect();
+        let subject = Subject::Objects(state.objects.next(), digests);
+        Some(self.object_call(subject, "find", &json!({ "sha256": sha256 }), &state, now))
+    }
+
+    fn object_call(
+        &self,
+        subject: Subject,
+        verb: &str,
+        body: &serde_json::Value,
+        state: &Memory,
+        now: Moment,
+    ) -> Fetch {
+        let call = self.call(&["/v1/objects/", verb].concat(), self.policy.timeout);
+        let request = call.post("application/json", body.to_string().into_bytes().into());
+        Fetch::new(self.key(subject), request, state.as_of(now))
+    }
+
+    /// Takes the answer about the holders of objects.
+    pub(super) fn accept_objects(
+        &self,
+        digests: &[Digest],
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (FetchOutcome, Resolution) {
+        let told = match read(answer) {
+            Ok(told) => told,
+            Err(outcome) => {
+                self.note_outcome(outcome, now);
+                return (outcome, Resolution::Unavailable);
+            }
+        };
+        self.note_outcome(FetchOutcome::Found, now);
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return (FetchOutcome::Failed, Resolution::Unavailable);
+        };
+        let mut outcome = FetchOutcome::Found;
+        for digest in digests {
+            let found = told.iter().find(|told| told.digest == *digest);
+            let (holder, version) = found.map_or((None, 0), |told| (Some(told.holder.clone()), told.version));
+            let is_believed = match found {
+                Some(_) => state.feed.believes(digest, version, as_of.position),
+                None => state.feed.believes_absence(digest, as_of.position),
+            };
+            if is_believed {
+                let asked = (as_of.at, as_of.position);
+                Self::know(&mut state, (*digest, holder), version, asked, now, store);
+            } else {
+                outcome = FetchOutcome::Stale;
+            }
+        }
+        let resolution =
+            if outcome == FetchOutcome::Stale { Resolution::Retry } else { Resolution::Refreshed };
+        (outcome, resolution)
+    }
+
+    fn note_outcome(&self, outcome: FetchOutcome, now: Moment) {
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.breaker.record(!outcome.is_outage(), now);
+        }
+    }
+
+    /// Claims objects for the caller that made them. Other workers of the process know it at once. Returns the number of the
+    /// claim, which is told to the registry until it is confirmed; `None` where there is no room for another.
+    pub(crate) fn claim(&self, claims: Vec<Claim>, now: Moment, store: &dyn Store) -> Option<u64> {
+        let mut state = self.state.try_borrow_mut().ok()?;
+        let position = state.feed.position().unwrap_or_default();
+        for claim in &claims {
+            let object = (claim.digest(), Some(claim.holder.clone()));
+            Self::know(&mut state, object, 0, (now, position), now, store);
+        }
+        state.objects.wait(claims, now)
+    }
+
+    /// Returns the call that tells a claim; `None` where the registry has confirmed it, or it was given up.
+    pub(crate) fn claim_call(&self, number: u64, now: Moment) -> Option<Fetch> {
+        let state = self.state.try_borrow().ok()?;
+        self.call_of_claim(number, &state, now)
+    }
+
+    fn call_of_claim(&self, number: u64, state: &Memory, now: Moment) -> Option<Fetch> {
+        let waiting = state.objects.waiting.get(&number)?;
+        let object = |claim: &Claim| {
+            json!({
+                "provider": claim.provider, "kind": claim.kind, "id": claim.id,
+                "principal": claim.holder.principal.to_hex(), "owner": claim.owner, "team": claim.holder.team,
+                "expires_at": null,
+            })
+        };
+        let objects: Vec<_> = waiting.claims.iter().take(BATCH).map(object).collect();
+        Some(self.object_call(Subject::Claim(number), "claim", &json!({ "objects": objects }), state, now))
+    }
+
+    /// Returns whether the registry has confirmed a claim.
+    pub(crate) fn is_confirmed(&self, number: u64) -> bool {
+        self.state.try_borrow().is_ok_and(|state| !state.objects.waiting.contains_key(&number))
+    }
+
+    /// Returns whether the last call for a claim was taken.
+    pub(crate) fn has_progress(&self, number: u64) -> bool {
+        self.state
+            .try_borrow()
+            .is_ok_and(|state| state.objects.waiting.get(&number).is_some_and(|waiting| waiting.has_progress))
+    }
+
+    pub(super) fn accept_claim(
+        &self,
+        number: u64,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+        store: &dyn Store,
+    ) -> (FetchOutcome, Resolution) {
+        let told = match read(answer) {
+            Ok(told) => told,
+            Err(outcome) => {
+                self.note_outcome(outcome, now);
+                return (outcome, Resolution::Unavailable);
+            }
+        };
+        self.note_outcome(FetchOutcome::Found, now);
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return (FetchOutcome::Failed, Resolution::Unavailable);
+        };
+        let Some(waiting) = state.objects.waiting.get_mut(&number) else {
+            return (FetchOutcome::Stale, Resolution::Refreshed);
+        };
+        let claimed: Vec<Digest> = waiting.claims.iter().take(BATCH).map(Claim::digest).collect();
+        if !claimed.iter().all(|digest| told.iter().any(|told| told.digest == *digest)) {
+            return (FetchOutcome::Malformed, Resolution::Unavailable);
+        }
+        waiting.claims.drain(..claimed.len());
+        waiting.has_progress = true;
+        if waiting.claims.is_empty() {
+            state.objects.waiting.remove(&number);
+        }
+        let position = state.feed.position().unwrap_or_default();
+        for Told { digest, holder, version } in told.into_iter().filter(|told| claimed.contains(&told.digest))
+        {
+            Self::know(&mut state, (digest, Some(holder)), version, (now, position), now, store);
+        }
+        (FetchOutcome::Found, Resolution::Refreshed)
+    }
+
+    /// Notes that a caller has deleted an object of its own.
+    pub(crate) fn remove_object(&self, digest: Digest, store: &dyn Store) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        state.objects.remove(digest);
+        let _ = shared_record::bury_in(SlotKind::Object, store, state.place(&digest), u64::MAX);
+    }
+
+    pub(super) fn accept_removal(&self, answer: &FetchAnswer<'_>, now: Moment) -> FetchOutcome {
+        let outcome = match answer {
+            FetchAnswer::Response { status: 200..=299, .. } => FetchOutcome::Found,
+            FetchAnswer::Response { status: 400 | 413 | 422, .. } => FetchOutcome::Malformed,
+            FetchAnswer::Response { .. } => FetchOutcome::Unavailable,
+            FetchAnswer::Failed => FetchOutcome::Failed,
+        };
+        if let Ok(mut state) = self.state.try_borrow_mut() {
+            state.objects.settle_removal(!outcome.is_outage(), now);
+        }
+        outcome
+    }
+
+    /// Returns the calls about objects that are due and that no request waits for.
+    pub(super) fn objects_due(&self, state: &mut Memory, now: Moment) -> Vec<Fetch> {
+        let numbers = state.objects.due(now);
+        let claims = numbers.into_iter().filter_map(|number| self.call_of_claim(number, state, now));
+        let mut due: Vec<Fetch> = claims.collect();
+        let removed = state.objects.removals(now);
+        let removed = removed.map(|all| all.iter().map(Digest::to_hex).collect::<Vec<_>>());
+        due.extend(removed.map(|sha256| {
+            self.object_call(Subject::Removal, "remove", &json!({ "sha256": sha256 }), state, now)
+        }));
+        due
+    }
+}
+
+fn read(answer: &FetchAnswer<'_>) -> Result<Vec<Told>, FetchOutcome> {
+    match answer {
+        FetchAnswer::Response { status: 200, body } => {
+            object_answer::read(body).ok_or(FetchOutcome::Malformed)
+        }
+        FetchAnswer::Response { .. } => Err(FetchOutcome::Unavailable),
+        FetchAnswer::Failed => Err(FetchOutcome::Failed),
+    }
+}
