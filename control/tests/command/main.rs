@@ -6,6 +6,7 @@ mod confirm;
 mod credentials;
 mod policy_check;
 mod policy_diff;
+mod policy_diff_spend;
 mod policy_explain;
 mod policy_four_eyes;
 mod policy_import;
