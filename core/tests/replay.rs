@@ -219,6 +219,10 @@ fn recorded<'l>(line: &'l Line, method: &'l str) -> LoggedRequest<'l> {
         provider: &line.provider,
         reason: line.reason,
         upgraded: line.upgraded,
+        model: "",
+        input: None,
+        output: None,
+        cost: None,
     }
 }
 
@@ -232,7 +236,7 @@ fn what_is_said_of_a_recorded_request_is_what_the_other_policy_decides() {
             for (new, after) in engines.iter().enumerate() {
                 let context = format!("{request:?}, {line:?}, policies {old} and {new}");
                 match before.policy.replay(&recorded(&line, request.0), &after.policy) {
-                    ReplayOutcome::Judged { before, after: said } => {
+                    ReplayOutcome::Judged { before, after: said, .. } => {
                         judged += 1;
                         assert_eq!(
                             (before.reason, before.provider),
@@ -253,7 +257,8 @@ fn what_is_said_of_a_recorded_request_is_what_the_other_policy_decides() {
     }
     // Most requests are judged. The others were refused before the caller was known, or asked in ways that matter.
     let left = |why| unjudged.get(&why).copied().unwrap_or_default();
-    let known = left(NotReplayable::NoPrincipal) + left(NotReplayable::Ambiguous);
+    let known =
+        left(NotReplayable::NoPrincipal) + left(NotReplayable::Ambiguous) + left(NotReplayable::Model);
     assert_eq!(unjudged.values().sum::<usize>(), known, "{unjudged:?}");
     assert!(judged > 5 * left(NotReplayable::Ambiguous), "{judged} judged, {unjudged:?}");
 }
@@ -365,7 +370,7 @@ fn a_token_of_the_registry_has_the_provider_that_it_was_forwarded_to() {
         (&policy(&["openai"], &json!({})), outlook("token_invalid", "openai")),
         (&without_openai, outlook("provider_not_allowed", "openai")),
     ] {
-        let expect = ReplayOutcome::Judged { before: before.clone(), after };
+        let expect = ReplayOutcome::Judged { before: before.clone(), after, charge: None };
         assert_eq!(replay(&old, new, &line), expect);
     }
 }
@@ -378,6 +383,7 @@ fn what_refused_a_request_for_the_moment_is_no_decision_of_the_policy() {
         let expect = ReplayOutcome::Judged {
             before: outlook("allowed", "openai"),
             after: outlook("provider_not_allowed", "openai"),
+            charge: None,
         };
         assert_eq!(replay(&old, &new, &line), expect, "{reason}");
     }
@@ -396,8 +402,11 @@ fn an_expiry_is_judged_at_the_time_of_the_request() {
     let (old, new) = (judge(&old), judge(&new));
     for (at, after) in [(0, "allowed"), (1, "token_expired")] {
         let recorded = LoggedRequest { at: UnixTime(NOW.0 + at), ..recorded(&line, "GET") };
-        let expect =
-            ReplayOutcome::Judged { before: outlook("allowed", "openai"), after: outlook(after, "openai") };
+        let expect = ReplayOutcome::Judged {
+            before: outlook("allowed", "openai"),
+            after: outlook(after, "openai"),
+            charge: None,
+        };
         assert_eq!(old.policy.replay(&recorded, &new.policy), expect);
     }
 }

@@ -7,6 +7,7 @@ mod credentials;
 mod objects;
 mod policy_check;
 mod policy_diff;
+mod policy_diff_spend;
 mod policy_explain;
 mod policy_four_eyes;
 mod policy_import;

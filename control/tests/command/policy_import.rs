@@ -63,6 +63,7 @@ fn check_table(table: &str, args: impl Fn(&Value, &Folder) -> Vec<String>) {
             assert_eq!(part("credentials"), credentials(&case["credentials"]), "{context}");
             assert_eq!(part("providers"), case["providers"], "{context}");
             assert_eq!(part("tokens"), tokens(&case["tokens"]), "{context}");
+            assert_eq!(part("model_groups"), case["model_groups"], "{context}");
             if part("tokens").as_array().is_some_and(|tokens| !tokens.is_empty()) {
                 expected.push(json!(CLASSES));
             }

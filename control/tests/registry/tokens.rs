@@ -77,6 +77,16 @@ async fn what_is_wrong_with_a_new_token_is_told(database: &Database) {
             "invalid_field",
             "invalid models: expected at most 64 names of 1 to 128 visible ASCII characters",
         ),
+        (
+            NewToken { models: vec!["!gpt-5".to_owned(), "!group:large".to_owned()], ..valid.clone() },
+            "invalid_field",
+            "invalid models: every entry takes models away, so none is left: add `*` or the models that are allowed",
+        ),
+        (
+            NewToken { models: vec!["*".to_owned(), "!".to_owned()], ..valid.clone() },
+            "invalid_field",
+            "invalid models: expected a name behind one `!`",
+        ),
     ];
     for (new, code, message) in cases {
         let error = registry.create_token(Source::Mint, new, &admin()).await.unwrap_err();

@@ -15,6 +15,8 @@ pub(crate) use self::engine::Engine;
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share, Suspended};
 pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
-pub use self::replay::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
+pub use self::replay::{
+    LoggedRequest, NotReplayable, ReplayCharge, ReplayOutcome, ReplayPolicy, ReplayVerdict,
+};
+pub use self::tell::{ALLOWED, Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};
 pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, logged, usage};
-pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};

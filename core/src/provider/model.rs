@@ -105,6 +105,11 @@ pub(crate) fn id_of<'p>(name: &str, providers: &'p [(String, String)]) -> Option
     if name.is_empty() { None } else { own.or_else(built_in).or_else(alias).or_else(of_gateway) }
 }
 
+/// Returns the ids of the providers that are built in.
+pub(crate) fn provider_ids() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|row| row.id)
+}
+
 /// Returns the names of providers that a policy adds, each with the provider's id.
 pub(crate) fn added_names(providers: &[Provider]) -> Vec<(String, String)> {
     let added = providers.iter().filter(|provider| provider.builtin.id.is_empty());

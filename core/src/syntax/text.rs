@@ -7,7 +7,7 @@ pub(crate) fn moves_text(char: char) -> bool {
 }
 
 /// Returns whether the text is on one line, of at most `longest` characters and not empty.
-pub(crate) fn is_line(text: &str, longest: usize) -> bool {
+pub fn is_line(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.chars().count()) && !text.chars().any(moves_text)
 }
 

@@ -255,8 +255,17 @@ fn check_models(models: Vec<String>) -> Result<Vec<String>, RegistryError> {
             checked.push(model);
         }
     }
+    let invalid = |expected: &str| RegistryError::Invalid { field: "models", expected: expected.to_owned() };
+    if checked.iter().any(|model| model == "!" || model.starts_with("!!")) {
+        return Err(invalid("expected a name behind one `!`"));
+    }
     if checked.is_empty() {
         checked.push("*".to_owned());
+    } else if checked.iter().all(|model| model.starts_with('!')) {
+        // As in a policy: left out, a list is all models, so this one could be meant for all but these.
+        return Err(invalid(
+            "every entry takes models away, so none is left: add `*` or the models that are allowed",
+        ));
     }
     Ok(checked)
 }

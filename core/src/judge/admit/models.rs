@@ -84,8 +84,40 @@ impl ModelRule {
     }
 
     /// Returns whether the caller is restricted to models.
-    pub(super) fn restricts(&self) -> bool {
+    pub(crate) fn restricts(&self) -> bool {
         self.judges_models
+    }
+
+    /// Returns whether the model names the provider.
+    pub(crate) fn names_providers(&self) -> bool {
+        self.judges_providers
+    }
+
+    /// Returns whether two rules decide alike, whatever the model.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let traits =
+            |rule: &Self| (rule.judges_models, rule.judges_providers, rule.is_universal, rule.is_cloudflare);
+        traits(self) == traits(other)
+            && self.record.models == other.record.models
+            && (!self.judges_providers || self.record.scope == other.record.scope)
+            && self.names.groups == other.names.groups
+            && self.names.providers == other.names.providers
+    }
+
+    /// Returns the names and globs that decide, those of groups among them, allowed or taken away.
+    pub(crate) fn entries(&self) -> Vec<&str> {
+        let entries = self.record.models.lists().iter().flatten();
+        let entries = entries.map(|entry| entry.strip_prefix('!').unwrap_or(entry));
+        let members =
+            |entry: &'_ str| entry.strip_prefix(GROUP).and_then(|name| self.names.groups.0.get(name));
+        let mut found = Vec::new();
+        for entry in entries {
+            match members(entry) {
+                Some(members) => found.extend(members.iter().map(String::as_str)),
+                None => found.push(entry),
+            }
+        }
+        found
     }
 
     /// Checks a model that the request names.

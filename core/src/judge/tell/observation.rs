@@ -6,7 +6,7 @@ use crate::answer::CheckError;
 use crate::judge::progress::Admitted;
 
 /// The reason code of a forwarded request.
-pub(crate) const ALLOWED: &str = "allowed";
+pub const ALLOWED: &str = "allowed";
 /// The reason code of a request that is answered without an upstream.
 pub(crate) const ANSWERED: &str = "answered";
 

@@ -38,6 +38,11 @@ impl BudgetSubject {
     pub(crate) fn team(name: &str, default: Option<Budget>) -> Self {
         Self { name: format!("team:{name}"), default }
     }
+
+    /// Returns the name, with the budget that the policy gives; `None` where it gives none.
+    pub(crate) fn into_default(self) -> Option<(String, Budget)> {
+        Some((self.name, self.default?))
+    }
 }
 
 /// The slices that a worker looks after, and its calls.

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use keyswap_core::base::UnixTime;
 use keyswap_core::judge::LoggedRequest;
+use keyswap_core::price::Nano;
 use serde::Deserialize;
 
 use crate::command::terminal::input;
@@ -29,6 +30,18 @@ struct Entry {
     label: Option<String>,
     provider: Option<String>,
     reason: Option<String>,
+    model: Option<String>,
+    input_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    cost_nano_usd: Option<Count>,
+}
+
+/// A number as Envoy writes the state of a filter, which is text, or as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Count {
+    Number(u64),
+    Text(String),
 }
 
 /// A request with the label of its sender.
@@ -122,8 +135,20 @@ impl Entry {
             provider,
             reason,
             upgraded: self.status == Some(101),
+            model: text(self.model.as_ref()).unwrap_or_default(),
+            input: number(self.input_tokens.as_ref()),
+            output: number(self.output_tokens.as_ref()),
+            cost: number(self.cost_nano_usd.as_ref()).map(Nano),
         };
         Line::Request(Logged { request, label: text(self.label.as_ref()).unwrap_or_default() })
+    }
+}
+
+/// Returns the number of a field, `None` if it is absent or no number.
+fn number(field: Option<&Count>) -> Option<u64> {
+    match field? {
+        Count::Number(number) => Some(*number),
+        Count::Text(text) => text.parse().ok(),
     }
 }
 

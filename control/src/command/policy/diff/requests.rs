@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use keyswap_core::judge::{NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
+use keyswap_core::answer::Reason;
+use keyswap_core::base::UnixTime;
+use keyswap_core::judge::{ALLOWED, NotReplayable, ReplayCharge, ReplayOutcome, ReplayPolicy, ReplayVerdict};
+use keyswap_core::price::Nano;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::access_log::{self, Line, Logged};
+use super::accounts::{Accounts, Charging, Waiting};
+use super::spend::Spend;
 use crate::command::policy::report::count;
 use crate::command::terminal::output::visible;
 
@@ -26,6 +31,19 @@ pub(super) struct Report {
     unjudged: BTreeMap<NotReplayable, usize>,
     incomplete: usize,
     foreign: usize,
+    spend: Spend,
+}
+
+/// A request that both policies have judged.
+struct Judged {
+    before: ReplayVerdict,
+    after: ReplayVerdict,
+    charge: Option<Box<ReplayCharge>>,
+    at: UnixTime,
+    label: String,
+    model: String,
+    cost: Option<Nano>,
+    example: String,
 }
 
 /// Requests of one label with the same change.
@@ -44,16 +62,55 @@ struct Members {
 /// Judges every request of the log under both policies.
 pub(super) fn replay(before: &ReplayPolicy, after: &ReplayPolicy, log: &Path) -> anyhow::Result<Report> {
     let mut report = Report::default();
+    let (mut waiting, mut accounts) = (Waiting::default(), Accounts::default());
     let now = crate::command::policy::time::time(None)?.unix();
     access_log::read(log, now, |line| match line {
         Line::Foreign => report.foreign += 1,
         Line::Incomplete => report.incomplete += 1,
         Line::Request(logged) => match before.replay(&logged.request, after) {
             ReplayOutcome::NotReplayable(why) => *report.unjudged.entry(why).or_default() += 1,
-            ReplayOutcome::Judged { before, after } => report.judge(before, after, &logged),
+            ReplayOutcome::Judged { before, after, charge } => {
+                let judged = Judged::new(before, after, charge, &logged);
+                if !judged.takes_budgets() {
+                    report.take(judged);
+                } else if let Some(next) = waiting.put(judged.at, judged) {
+                    report.charge(next, &mut accounts);
+                }
+            }
         },
     })?;
+    while let Some(next) = waiting.next() {
+        report.charge(next, &mut accounts);
+    }
     Ok(report)
+}
+
+impl Judged {
+    fn new(
+        before: ReplayVerdict,
+        after: ReplayVerdict,
+        charge: Option<Box<ReplayCharge>>,
+        logged: &Logged<'_>,
+    ) -> Self {
+        let request = &logged.request;
+        Self {
+            before,
+            after,
+            charge,
+            at: request.at,
+            label: logged.label.to_owned(),
+            model: request.model.to_owned(),
+            cost: request.cost,
+            example: format!("{} {} at {}", request.method, request.path, request.at),
+        }
+    }
+
+    /// Returns whether the new policy may charge a budget.
+    fn takes_budgets(&self) -> bool {
+        let budgets = self.charge.as_ref().map(|charge| &charge.budgets);
+        let may_have = budgets.is_some_and(|budgets| budgets.as_ref().is_none_or(|all| !all.is_empty()));
+        may_have && self.after.reason == ALLOWED
+    }
 }
 
 impl Report {
@@ -62,19 +119,34 @@ impl Report {
         self.changed > 0
     }
 
-    fn judge(&mut self, before: ReplayVerdict, after: ReplayVerdict, logged: &Logged<'_>) {
+    /// Charges a request to the budgets of the new policy, which may refuse it.
+    fn charge(&mut self, mut judged: Judged, accounts: &mut Accounts) {
+        if let Some(charge) = &judged.charge {
+            match accounts.charge(judged.at, charge) {
+                Charging::Counted => self.spend.note_counted(),
+                Charging::Refused => {
+                    self.spend.note_counted();
+                    judged.after.reason = Reason::BudgetExceeded.code();
+                }
+                Charging::NotCounted(why) => self.spend.note_uncounted(why),
+            }
+        }
+        self.take(judged);
+    }
+
+    fn take(&mut self, judged: Judged) {
+        let Judged { before, after, charge, label, model, cost, example, .. } = judged;
         self.judged += 1;
+        self.spend.add((&before, &after), &model, cost, charge.as_deref());
         if before == after {
             return;
         }
         self.changed += 1;
         let has_room = self.groups.len() < MAX_GROUPS;
-        let group = Group { before, after, label: logged.label.to_owned() };
+        let group = Group { before, after, label };
         if let Some(members) = self.groups.get_mut(&group) {
             members.count += 1;
         } else if has_room {
-            let request = &logged.request;
-            let example = format!("{} {} at {}", request.method, request.path, request.at);
             self.groups.insert(group, Members { count: 1, example });
         } else {
             self.ungrouped += 1;
@@ -122,6 +194,7 @@ impl Display for Report {
         if self.ungrouped > 0 {
             writeln!(f, "  {:>8}  others", self.ungrouped)?;
         }
+        write!(f, "{}", self.spend)?;
         if self.unjudged() > 0 {
             writeln!(f, "not judged: {}", self.unjudged())?;
         }
@@ -157,6 +230,7 @@ impl Serialize for Report {
             "changed": self.changed,
             "groups": self.sorted().into_iter().map(group).collect::<Value>(),
             "ungrouped": self.ungrouped,
+            "spend": self.spend,
             "unjudged": unjudged.collect::<serde_json::Map<_, _>>(),
         })
         .serialize(serializer)

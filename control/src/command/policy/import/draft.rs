@@ -19,6 +19,10 @@ const LABEL_CHARS: usize = 64;
 pub(super) struct Draft {
     pub(super) credentials: BTreeMap<String, Value>,
     pub(super) providers: BTreeMap<String, Map<String, Value>>,
+    /// Groups of models by their name.
+    pub(super) model_groups: BTreeMap<String, BTreeSet<String>>,
+    /// The registry that keeps budgets.
+    pub(super) registry: Option<Value>,
     tokens: Vec<Token>,
     /// The index of each token by its digest.
     digests: BTreeMap<String, usize>,
@@ -38,9 +42,13 @@ pub(super) struct Token {
     pub(super) team: Option<String>,
     pub(super) providers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) models: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rate_limit: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) budget: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     #[serde(skip)]
@@ -50,6 +58,10 @@ pub(super) struct Token {
 #[derive(Serialize)]
 struct Document<'d> {
     version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: &'d Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    model_groups: &'d BTreeMap<String, BTreeSet<String>>,
     tokens: &'d [Token],
     credentials: &'d BTreeMap<String, Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -69,8 +81,10 @@ impl Token {
             owner: None,
             team: None,
             providers,
+            models: None,
             expires_at: None,
             rate_limit: None,
+            budget: None,
             status: None,
             notes: Vec::new(),
         }
@@ -89,8 +103,9 @@ impl Token {
 
     /// Returns whether both permit the same. A label permits nothing, and an owner nothing in a policy without bindings.
     fn permits_as(&self, other: &Self) -> bool {
-        (&self.team, &self.providers, &self.expires_at, &self.rate_limit, self.status)
-            == (&other.team, &other.providers, &other.expires_at, &other.rate_limit, other.status)
+        let limits = |it: &Self| (it.expires_at.clone(), it.rate_limit.clone(), it.budget.clone(), it.status);
+        (&self.team, &self.providers, &self.models) == (&other.team, &other.providers, &other.models)
+            && limits(self) == limits(other)
     }
 }
 
@@ -162,6 +177,8 @@ impl Draft {
         }
         let document = Document {
             version: "keyswap/v1",
+            registry: &self.registry,
+            model_groups: &self.model_groups,
             tokens: &self.tokens,
             credentials: &self.credentials,
             providers: &self.providers,

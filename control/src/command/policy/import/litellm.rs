@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use serde_json::{Deserializer, Value};
+use serde_json::{Deserializer, Value, json};
 
 use super::draft::Draft;
 use super::litellm_keys::Keys;
@@ -23,11 +23,12 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// `LiteLLM_VerificationToken` as JSON. LiteLLM stores the SHA-256 of a key, as a policy does, so callers keep their
 /// keys.
 ///
-/// A key may use no more than before. `--teams` and `--users` have the models of those that keys belong to. A key that
-/// is restricted in a way that policies do not have, such as to models, is imported as disabled, with the reason.
+/// A key may use no more than before: its models, and those of its team or user (`--teams`, `--users`), become `models`
+/// of the token, and access groups become `model_groups`. A key that is restricted in a way that policies do not have is
+/// imported as disabled, with the reason. With `--registry`, budgets that last an hour, a day, a week or a month are
+/// imported.
 ///
-/// Settings that have no counterpart, such as budgets, token limits and routing, are listed on standard error, one a
-/// line.
+/// Settings that have no counterpart, such as token limits and routing, are listed on standard error, one a line.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml > policy.yaml\n  \
@@ -49,6 +50,9 @@ pub(crate) struct Litellm {
     /// Allow a key that is restricted to models all models of their providers
     #[arg(long)]
     widen_models: bool,
+    /// URL of the registry that keeps budgets; its credential is read from KEYSWAP_REGISTRY_TOKEN
+    #[arg(long, value_name = "URL", requires = "keys")]
+    registry: Option<String>,
 }
 
 impl Litellm {
@@ -68,14 +72,18 @@ impl Litellm {
             bail!("{name} has no `model_list` with a supported provider");
         }
         if let Some(keys) = &self.keys {
-            draft.note("model_list", "policies restrict providers, not models: a key for all of these models may use every model of their providers");
+            draft.note("model_list", "a key for all of these models may use every model of their providers; `models` of its token restricts it");
             let owners = |file: Option<&PathBuf>, kind: &str, draft: &mut Draft| {
                 let documents = file.map(|file| read_json(file)).transpose()?.unwrap_or_default();
                 anyhow::Ok(Owners::read(&documents, kind, draft))
             };
             let teams = owners(self.teams.as_ref(), "team", &mut draft)?;
             let users = owners(self.users.as_ref(), "user", &mut draft)?;
-            let keys_of = Keys { models: &models, teams, users, widen: self.widen_models };
+            let registry =
+                |url: &String| json!({"url": url, "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}});
+            draft.registry = self.registry.as_ref().map(registry);
+            let (widen, has_registry) = (self.widen_models, self.registry.is_some());
+            let keys_of = Keys { models: &models, teams, users, widen, has_registry };
             keys_of.read(&read_json(keys)?, &mut draft);
         }
         draft.finish("LiteLLM")

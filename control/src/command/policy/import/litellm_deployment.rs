@@ -63,8 +63,17 @@ pub(super) struct Deployment {
     pub(super) groups: Vec<String>,
     /// The team that alone may use the model.
     pub(super) team: Option<String>,
+    /// The name of the model at the provider, or a pattern.
+    pub(super) model: String,
     pub(super) host: Host,
     pub(super) key: Key,
+}
+
+/// The part of a deployment that its settings tell.
+struct Destination {
+    host: Host,
+    key: Key,
+    model: String,
 }
 
 /// An entry that is left out. The line about it is written.
@@ -90,7 +99,7 @@ pub(super) fn read(entry: &Value, config: &Value, place: &str, draft: &mut Draft
         return None;
     };
     let settings = Settings::of(entry, config, place);
-    let (host, key) = settings.read(draft).ok()?;
+    let Destination { host, key, model } = settings.read(draft).ok()?;
     draft.note_rest(&settings.place, settings.params, &PARAMS);
     let info = entry.get("model_info").unwrap_or(&Value::Null);
     draft.note_rest(&format!("{place}.model_info"), info, &INFO);
@@ -105,6 +114,7 @@ pub(super) fn read(entry: &Value, config: &Value, place: &str, draft: &mut Draft
         groups: groups.into_iter().map(str::to_owned).collect(),
         // A team that is no text is no team's name, so no key has the model.
         team: member("team_id").map(|team| team.as_str().unwrap_or_default().to_owned()),
+        model,
         host,
         key,
     })
@@ -124,8 +134,8 @@ impl<'c> Settings<'c> {
         }
     }
 
-    /// Returns the destination and the key.
-    fn read(&self, draft: &mut Draft) -> Result<(Host, Key), LeftOut> {
+    /// Returns the destination, the key and the model.
+    fn read(&self, draft: &mut Draft) -> Result<Destination, LeftOut> {
         let is_named = self.params.get("litellm_credential_name").is_some_and(|name| !is_empty(name));
         if is_named && self.credential.is_none() {
             return Err(self.leave_out("litellm_credential_name", "no entry of `credential_list`", draft));
@@ -137,7 +147,9 @@ impl<'c> Settings<'c> {
             Some(Some(variable)) if is_variable(variable) => Key::Variable(variable.to_owned()),
             Some(_) => Key::Literal(usual),
         };
-        Ok((self.host(kind, id, draft)?, key))
+        let model = self.text("model", draft)?.unwrap_or_default();
+        let own = model.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
+        Ok(Destination { host: self.host(kind, id, draft)?, key, model: own.to_owned() })
     }
 
     fn leave_out(&self, member: &str, reason: &str, draft: &mut Draft) -> LeftOut {
@@ -215,10 +227,10 @@ impl<'c> Settings<'c> {
     }
 }
 
-/// Returns the provider of a model whose name begins with LiteLLM's name of the provider.
-pub(super) fn provider_of(name: &str) -> Option<&'static str> {
-    let (kind, _) = name.split_once('/')?;
-    PROVIDERS.iter().find(|(name, ..)| *name == kind).map(|(_, id, _)| *id)
+/// Returns the provider of a model whose name begins with LiteLLM's name of the provider, and the model's own name.
+pub(super) fn provider_of(name: &str) -> Option<(&'static str, &str)> {
+    let (kind, model) = name.split_once('/')?;
+    PROVIDERS.iter().find(|(name, ..)| *name == kind).map(|(_, id, _)| (*id, model))
 }
 
 /// Returns the provider that LiteLLM knows a model of without a prefix, as far as a policy has it.

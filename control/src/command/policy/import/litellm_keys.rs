@@ -3,7 +3,8 @@
 //! A key permits what it permitted, or less: whatever else restricted it, or is not known, imports it as disabled.
 
 use keyswap_core::base::{Digest, UnixTime};
-use keyswap_core::limit::RateLimit;
+use keyswap_core::limit::{MAX_BUDGET_USD, Period, RateLimit};
+use keyswap_core::price::Nano;
 use keyswap_core::syntax::{is_email, is_plain_name};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::litellm_models::Models;
 use super::litellm_owners::{Owners, Scope, is_false, note_pages};
 
 /// The members of a key that the import reads.
-const READ: [&str; 15] = [
+const READ: [&str; 17] = [
     "token",
     "key_alias",
     "models",
@@ -27,6 +28,8 @@ const READ: [&str; 15] = [
     "user_email",
     "expires",
     "rpm_limit",
+    "max_budget",
+    "budget_duration",
     "blocked",
     "key_type",
 ];
@@ -86,6 +89,8 @@ pub(super) struct Keys<'m> {
     pub(super) users: Owners,
     /// Set to permit a key that is restricted to models all models of their providers.
     pub(super) widen: bool,
+    /// Set where the policy has a registry, which keeps budgets.
+    pub(super) has_registry: bool,
 }
 
 impl Keys<'_> {
@@ -112,6 +117,63 @@ impl Keys<'_> {
         }
     }
 
+    /// Restricts a token to the models of a scope: by the groups that the key names, and by the names of all other models.
+    fn restrict(&self, scope: &Scope, token: &mut Token, draft: &mut Draft) {
+        if self.widen {
+            return;
+        }
+        let relayed = self.models.relayed();
+        let mut entries = match scope.rights.list(relayed) {
+            Ok(None) => return,
+            Ok(Some(entries)) => entries,
+            Err(reason) => {
+                return token
+                    .disable(format!("{reason}; `--widen-models` permits all models of its providers"));
+            }
+        };
+        let mut list = Vec::new();
+        for name in scope.groups.iter().filter(|name| is_plain_name(name)) {
+            let of_group = self.models.of_group(name).list(relayed);
+            if let Ok(Some(of_group)) = of_group
+                && of_group.is_subset(&entries)
+            {
+                list.push(format!("group:{name}"));
+                draft.model_groups.insert(name.clone(), of_group);
+            }
+        }
+        let in_groups = |entry: &String| {
+            let names = list.iter().filter_map(|group| group.strip_prefix("group:"));
+            names.filter_map(|name| draft.model_groups.get(name)).any(|group| group.contains(entry))
+        };
+        entries.retain(|entry| !in_groups(entry));
+        list.extend(entries);
+        token.models = Some(list);
+    }
+
+    /// Reads the budget of a key, where a registry keeps it and a calendar's window is as long.
+    fn read_budget(&self, key: &Value, token: &mut Token) {
+        let Some(budget) = key.get("max_budget").filter(|it| !it.is_null()) else { return };
+        let text = budget.as_str().map_or_else(|| budget.to_string(), str::to_owned);
+        let duration = key.get("budget_duration").and_then(Value::as_str);
+        let reason = match (Nano::from_usd(&text), duration.and_then(window)) {
+            (Some(Nano(0)), _) => return token.disable("its budget is 0"),
+            (Some(usd), _) if usd.0 > MAX_BUDGET_USD.saturating_mul(1_000_000_000) => {
+                "it is too large".to_owned()
+            }
+            (Some(usd), Some(per)) if self.has_registry => {
+                token.budget = Some(json!({"usd": usd.to_string(), "per": per.name()}));
+                return;
+            }
+            (Some(_), Some(_)) => "a registry keeps budgets; add `--registry`".to_owned(),
+            (Some(_), None) => {
+                let lasts = duration.map_or_else(|| "for ever".to_owned(), |it| format!("for `{it}`"));
+                format!("it lasts {lasts}, and not for an hour, a day, a week or a month")
+            }
+            (None, _) => "it is no amount of dollars with at most nine decimals".to_owned(),
+        };
+        token.note(format!("`max_budget` is not imported: {reason}"));
+    }
+
     fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
         let text = |name: &str| key.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if key.is_string() {
@@ -123,7 +185,7 @@ impl Keys<'_> {
             return draft.note(&format!("{path} ({alias})"), "no `token`: left out");
         };
         let scope = Scope::of(key, self.models, &self.teams, &self.users);
-        let mut token = Token::new(&digest, alias, scope.providers.iter().cloned().collect());
+        let mut token = Token::new(&digest, alias, scope.rights.providers());
         let email = key.pointer("/user/user_email").and_then(Value::as_str);
         let owner = [text("user_email"), email, text("user_id")];
         token.owner = owner.into_iter().flatten().find(|it| is_email(it)).map(str::to_owned);
@@ -133,12 +195,23 @@ impl Keys<'_> {
         }
         scope.notes.iter().for_each(|note| token.note(note));
         scope.faults.iter().for_each(|fault| token.disable(fault));
-        if let Some(reason) = scope.restriction(self.widen) {
-            token.disable(reason);
-        }
+        self.restrict(&scope, &mut token, draft);
         read_state(key, &mut token);
+        self.read_budget(key, &mut token);
         note_rest(key, &mut token);
         draft.add(path, token);
+    }
+}
+
+/// Returns the calendar's window that a LiteLLM budget lasts, which begins with the calendar there, too. `None` where no
+/// window is as long.
+fn window(duration: &str) -> Option<Period> {
+    match duration {
+        "1h" | "60m" | "3600s" => Some(Period::Hour),
+        "1d" | "24h" | "86400s" => Some(Period::Day),
+        "7d" | "1w" => Some(Period::Week),
+        "30d" | "1mo" => Some(Period::Month),
+        _ => None,
     }
 }
 

@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::draft::{Draft, is_empty};
 use super::list::{list, matches};
 use super::litellm_deployment::{self as deployment, Deployment};
 use super::litellm_hosts::Hosts;
+use super::litellm_rights::{ALL, Rights};
 
-/// A deployment: its names, its access groups, the team that alone may use it, and the name of its provider in the policy.
+/// A deployment: its names, its access groups, the team that alone may use it, the name of its provider in the policy, and
+/// that of the model there.
 struct Model {
     names: Vec<String>,
     groups: Vec<String>,
     team: Option<String>,
     provider: String,
+    model: String,
 }
 
 /// The models of the proxy.
@@ -22,6 +25,8 @@ pub(super) struct Models {
     models: Vec<Model>,
     /// Other names of models.
     aliases: BTreeMap<String, String>,
+    /// The providers that the policy gives another address.
+    relayed: BTreeSet<String>,
 }
 
 impl Models {
@@ -37,44 +42,77 @@ impl Models {
         let mut hosts = Hosts::name(deployments.iter().map(|(_, deployment)| deployment.host.clone()));
         let mut models = Vec::new();
         for (place, deployment) in deployments {
-            let Deployment { names, groups, team, host, key } = deployment;
+            let Deployment { names, groups, team, model, host, key } = deployment;
             if let Some(provider) = hosts.add(&host, key, &place, draft) {
-                models.push(Model { names, groups, team, provider });
+                models.push(Model { names, groups, team, provider, model });
             }
         }
         hosts.write(draft);
         note_credentials(config, draft);
-        Self { models, aliases: aliases(config.pointer("/router_settings/model_group_alias")) }
+        let has_url = |(_, provider): &(&String, &Map<String, Value>)| provider.contains_key("url");
+        let relayed = draft.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect();
+        Self { models, aliases: aliases(config.pointer("/router_settings/model_group_alias")), relayed }
     }
 
-    /// Returns the providers of all models that a key of this team may use.
-    pub(super) fn all(&self, team: Option<&str>) -> BTreeSet<String> {
-        providers(self.of_team(team))
+    /// Returns all models of the providers of the models that a key of this team may use.
+    pub(super) fn all(&self, team: Option<&str>) -> Rights {
+        let mut rights = Rights::default();
+        self.of_team(team).for_each(|model| rights.add(&model.provider, ALL));
+        rights
     }
 
-    /// Returns the providers of a model as a key names it: by a name, an alias, an access group or a pattern. `None` where
-    /// the proxy has no such model.
-    pub(super) fn of(&self, name: &str, team: Option<&str>) -> Option<BTreeSet<String>> {
+    /// Returns the providers that the policy gives another address.
+    pub(super) fn relayed(&self) -> &BTreeSet<String> {
+        &self.relayed
+    }
+
+    /// Returns the models of an access group that a key of any team may use; none where a model has that name.
+    pub(super) fn of_group(&self, name: &str) -> Rights {
+        let is_model = self.models.iter().any(|model| model.names.iter().any(|own| own == name));
+        let of_group =
+            self.of_team(None).filter(|it| !is_model && it.groups.iter().any(|group| group == name));
+        rights(of_group)
+    }
+
+    /// Returns the models that a key means by a name, an alias, an access group or a pattern. `None` where the proxy has no
+    /// such model.
+    pub(super) fn of(&self, name: &str, team: Option<&str>) -> Option<Rights> {
         let name = self.aliases.get(name).map_or(name, String::as_str);
         let found = |is_meant: &dyn Fn(&Model) -> bool| {
-            let providers = providers(self.of_team(team).filter(|model| is_meant(model)));
-            Some(providers).filter(|providers| !providers.is_empty())
+            Some(rights(self.of_team(team).filter(|model| is_meant(model)))).filter(|all| !all.is_empty())
         };
         found(&|it| it.names.iter().any(|own| own == name))
             .or_else(|| found(&|it| it.groups.iter().any(|group| group == name)))
             .or_else(|| found(&|it| name.contains('*') && it.names.iter().any(|own| matches(name, own))))
+            .or_else(|| self.of_pattern(name, team))
             .or_else(|| {
-                // As in LiteLLM, the longest of the proxy's patterns decides.
-                let patterns = self.of_team(team).flat_map(|model| &model.names);
-                let pattern = patterns
-                    .filter(|own| own.contains('*') && matches(own, name))
-                    .max_by_key(|own| own.len())?;
-                found(&|it| it.names.contains(pattern))
+                let (id, model) = deployment::provider_of(name)?;
+                let mut rights = Rights::default();
+                rights.add(id, model);
+                self.all(team).has_provider(id).then_some(rights)
             })
-            .or_else(|| {
-                let id = deployment::provider_of(name)?;
-                self.all(team).contains(id).then(|| BTreeSet::from([id.to_owned()]))
-            })
+    }
+
+    /// Returns the models that a name means by the proxy's patterns. As in LiteLLM, the longest one decides, and the text
+    /// in the place of its `*` stands in the provider's name of the model, too.
+    fn of_pattern(&self, name: &str, team: Option<&str>) -> Option<Rights> {
+        let patterns = self.of_team(team).flat_map(|model| &model.names);
+        let pattern =
+            patterns.filter(|own| own.contains('*') && matches(own, name)).max_by_key(|own| own.len())?;
+        let text = pattern.split_once('*').and_then(|(before, after)| {
+            name.strip_prefix(before)?.strip_suffix(after).filter(|_| !after.contains('*'))
+        });
+        let mut rights = Rights::default();
+        for model in self.of_team(team).filter(|it| it.names.contains(pattern)) {
+            match text {
+                Some(text) if model.model.matches('*').count() == 1 => {
+                    rights.add(&model.provider, &model.model.replace('*', text));
+                }
+                // Where the text goes is not clear, so nothing is said but the provider's pattern.
+                _ => rights.add(&model.provider, &model.model),
+            }
+        }
+        Some(rights)
     }
 
     fn of_team<'m>(&'m self, team: Option<&'m str>) -> impl Iterator<Item = &'m Model> {
@@ -83,8 +121,10 @@ impl Models {
     }
 }
 
-fn providers<'m>(models: impl Iterator<Item = &'m Model>) -> BTreeSet<String> {
-    models.map(|model| model.provider.clone()).collect()
+fn rights<'m>(models: impl Iterator<Item = &'m Model>) -> Rights {
+    let mut rights = Rights::default();
+    models.for_each(|model| rights.add(&model.provider, &model.model));
+    rights
 }
 
 /// Reads aliases of models: texts, or objects that have the model beside other settings.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::draft::{Draft, is_empty};
 use super::list::{list, texts};
 use super::litellm_models::{Models, aliases};
+use super::litellm_rights::Rights;
 
 /// Names by which a list of models is every model of the proxy.
 const EVERYTHING: [&str; 2] = ["all-proxy-models", "*"];
@@ -19,12 +20,13 @@ const NOTHING: &str = "no-default-models";
 #[derive(Default)]
 pub(super) struct Owners(BTreeMap<String, Value>);
 
-/// The providers that a key may use, and the reasons for which an operator must look at it first.
+/// The models that a key may use, and the reasons for which an operator must look at it first.
 pub(super) struct Scope {
-    pub(super) providers: BTreeSet<String>,
+    pub(super) rights: Rights,
+    /// The access groups that its own list names.
+    pub(super) groups: BTreeSet<String>,
     pub(super) faults: Vec<String>,
     pub(super) notes: Vec<String>,
-    is_restricted: bool,
 }
 
 impl Owners {
@@ -54,7 +56,7 @@ impl Scope {
         let id = |name: &str| key.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
         let (team, user) = (id("team_id"), id("user_id"));
         let mut scope =
-            Self { providers: models.all(team), faults: Vec::new(), notes: Vec::new(), is_restricted: false };
+            Self { rights: models.all(team), groups: BTreeSet::new(), faults: Vec::new(), notes: Vec::new() };
         for name in
             ["team_id", "user_id"].into_iter().filter(|name| key.get(*name).is_some_and(|it| !is_empty(it)))
         {
@@ -68,25 +70,19 @@ impl Scope {
             own.into_iter().map(|name| aliases.get(name).map_or(name, String::as_str)).collect();
         let is_of_team = own.contains(&OF_TEAM);
         scope.narrow(&own, models, team);
+        let groups = own.iter().filter(|name| !models.of_group(name).is_empty());
+        scope.groups = groups.map(|name| (*name).to_owned()).collect();
         match (team, user) {
             (Some(team), _) => scope.within("team", team, key, "team_models", teams, models),
             (None, _) if is_of_team => scope.faults.push(format!("`{OF_TEAM}`, and it has no team")),
             (None, Some(user)) => scope.within("user", user, key, "user_models", users, models),
             (None, None) => {}
         }
-        if scope.providers.is_empty() {
+        if scope.rights.is_empty() {
             scope.faults.push("none of its models is of a provider here; set `providers` first".to_owned());
-            scope.providers = models.all(None);
+            scope.rights = models.all(None);
         }
         scope
-    }
-
-    /// Returns the reason for which it must be disabled because a policy does not restrict models, if there is one.
-    pub(super) fn restriction(&self, widen: bool) -> Option<&'static str> {
-        (self.is_restricted && !widen).then_some(
-            "it is restricted to some models, and policies restrict providers; `--widen-models` permits all models of \
-             their providers",
-        )
     }
 
     /// Narrows the scope to that of the key's team or user, as the export has it. `beside` is the member of a key with the
@@ -132,15 +128,17 @@ impl Scope {
         if names.is_empty() || names.iter().any(|name| EVERYTHING.contains(name)) {
             return;
         }
-        let mut providers = BTreeSet::new();
+        let mut rights = Rights::default();
         for name in &names {
             match models.of(name, team) {
-                Some(of_model) => providers.extend(of_model),
+                Some(of_name) => rights.extend(of_name),
                 None => self.notes.push(format!("the model `{name}` has no provider here")),
             }
         }
-        self.providers.retain(|provider| providers.contains(provider));
-        self.is_restricted |= !names.iter().all(|name| name.ends_with("/*"));
+        match self.rights.within(&rights) {
+            Some(both) => self.rights = both,
+            None => self.faults.push("patterns of its lists of models overlap".to_owned()),
+        }
     }
 }
 

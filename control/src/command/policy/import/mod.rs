@@ -15,6 +15,7 @@ mod litellm_hosts;
 mod litellm_keys;
 mod litellm_models;
 mod litellm_owners;
+mod litellm_rights;
 
 mod subcommand;
 

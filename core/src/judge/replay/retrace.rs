@@ -1,12 +1,12 @@
-//! The effects of a change of policy on the requests of an access log.
+//! The ways in which a logged request may have been asked, each judged under both policies.
 //!
 //! The log holds no credential: a caller is its principal's id, and the path of a forwarded request is the one that the
 //! upstream got. So a request is retraced under the policy that the log was written under, in every way in which it may
 //! have been asked. Each way is judged under both policies.
 //!
 //! Nothing is said of a request whose ways end differently, or which depends on a fact that neither policy has. A
-//! caller is taken to have sent one credential. Budgets are left out, and a credential counts as there if any of its
-//! sources can have one.
+//! caller is taken to have sent one credential. Rate limits are left out, and a credential counts as there if any of its
+//! sources can have one. The body is not in the log: see [`super::body`].
 //!
 //! Nothing here makes a [`Grant`](crate::judge::admit::Grant), so nothing is forwarded and no secret is opened.
 
@@ -14,137 +14,29 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::admit::{RequestTraits, Scoped};
-use super::engine::Engine;
-use super::progress::{Context, Exit, Part, Progress};
-use super::tell::{ALLOWED, ANSWERED};
-use super::verify::{Caller, Presented, VerifiedToken};
+use super::body::{HeadVerdict, Passed};
+use super::logged::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayVerdict};
 use crate::answer::{CheckError, Reason, is_forwarded};
 use crate::base::{Moment, UnixTime};
 use crate::host::{Environment, MemoryStore};
-use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
+use crate::identity::{CallerKind, CallerRecord, Class, Models, Scope, TokenStatus};
+use crate::judge::admit::{RequestTraits, Scoped};
+use crate::judge::engine::Engine;
+use crate::judge::progress::{Context, Exit, Part, Progress};
+use crate::judge::tell::{ALLOWED, ANSWERED};
+use crate::judge::verify::{Caller, Presented, VerifiedToken};
 use crate::policy::{Policy, PolicyErrors};
 use crate::provider::Route;
 use crate::request::{Header, RequestHead, Slot};
 use crate::services::{FetchResults, Services};
 use crate::syntax::RequestPath;
 
-/// A request as an access log has it.
-#[derive(Clone, Copy, Debug)]
-pub struct LoggedRequest<'l> {
-    /// The time of the request.
-    pub at: UnixTime,
-    /// The [`Principal::id`](crate::identity::Principal::id) of the caller.
-    pub principal: &'l str,
-    /// The method.
-    pub method: &'l str,
-    /// The path without the query: the upstream's for a forwarded request, else the caller's.
-    pub path: &'l str,
-    /// The provider that it was for.
-    pub provider: &'l str,
-    /// The code of the reason, or `allowed`.
-    pub reason: &'l str,
-    /// Set where a WebSocket was opened.
-    pub upgraded: bool,
-}
-
-/// The outcome of judging a request under two policies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReplayOutcome {
-    /// Both policies have a verdict.
-    Judged {
-        /// The verdict of the policy that the log was written under.
-        before: ReplayVerdict,
-        /// The verdict of the other policy.
-        after: ReplayVerdict,
-    },
-    /// A verdict cannot be derived from the log.
-    NotReplayable(NotReplayable),
-}
-
-/// A policy's verdict, as far as the policy alone decides.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReplayVerdict {
-    /// The code of the reason, or `allowed`.
-    pub reason: &'static str,
-    /// The provider that the request is for.
-    pub provider: String,
-}
-
-/// A reason for which a request cannot be replayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum NotReplayable {
-    /// Keyswap itself answered the request: a preflight, metadata, the status.
-    Answered,
-    /// The request was refused before its caller was known.
-    NoPrincipal,
-    /// The principal is a person, and the claims of their JWT are not in the log.
-    Identity,
-    /// Neither policy knows the principal.
-    UnknownPrincipal,
-    /// The registry's record of the principal is not in the log.
-    Registry,
-    /// The policy decides otherwise than the log says, so the log was written under another policy.
-    AnotherPolicy,
-    /// The request may have been asked in ways that the other policy decides differently.
-    Ambiguous,
-}
-
-impl LoggedRequest<'_> {
-    /// Returns whether the refusal was not in the policy's hands: a budget, a service, the host, a token in the URL.
-    fn would_pass(&self) -> bool {
-        const FOR_NOW: [Reason; 5] = [
-            Reason::RateLimited,
-            Reason::RateLimitUnavailable,
-            Reason::UpstreamCredentialUnavailable,
-            Reason::TokenMisplaced,
-            Reason::HostFailure,
-        ];
-        FOR_NOW.iter().any(|reason| reason.code() == self.reason)
-    }
-}
-
-impl NotReplayable {
-    /// Returns the reason's name in output for programs.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::NoPrincipal => "no_principal",
-            Self::Identity => "identity",
-            Self::UnknownPrincipal => "unknown_principal",
-            Self::Registry => "registry",
-            Self::AnotherPolicy => "another_policy",
-            Self::Ambiguous => "ambiguous",
-        }
-    }
-
-    /// Explains the variant, for people.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::Answered => "answered by Keyswap itself: a preflight, metadata, the status",
-            Self::NoPrincipal => {
-                "refused before the caller was known: the log does not say whose credential it was"
-            }
-            Self::Identity => "of a person: what the JWT said is not in the log",
-            Self::UnknownPrincipal => "of a principal that neither policy knows",
-            Self::Registry => {
-                "of a principal whose record is in the registry: what it says is not in the log"
-            }
-            Self::AnotherPolicy => {
-                "decided otherwise than the old policy decides: written under another policy"
-            }
-            Self::Ambiguous => "asked in a way that is not in the log, and that matters to the new policy",
-        }
-    }
-}
-
 /// The records that both policies have of a principal; `None` where there is no such token.
-struct Records {
+pub(super) struct Records {
     before: Option<Arc<CallerRecord>>,
-    after: Option<Arc<CallerRecord>>,
+    pub(super) after: Option<Arc<CallerRecord>>,
     /// Set where the registry knows the principal. Its record is then only what the log implies.
-    of_registry: bool,
+    pub(super) of_registry: bool,
 }
 
 /// A way in which a request may have been asked.
@@ -181,36 +73,70 @@ impl ReplayPolicy {
 
 impl Engine {
     fn replay(&self, logged: &LoggedRequest<'_>, other: &Self) -> ReplayOutcome {
-        let records = match self.records(logged, other) {
-            Ok(records) => records,
-            Err(why) => return ReplayOutcome::NotReplayable(why),
-        };
-        let mut ways = self.possible_requests(logged);
-        ways.retain(|way| {
-            let before = self.judge_logged(logged, way, records.before.as_ref());
-            before.provider == logged.provider
-                && (before.reason == logged.reason || (before.reason == ALLOWED && logged.would_pass()))
-        });
-        // The log does not say of a refused request that it asked for a WebSocket, and few do.
-        if ways.iter().any(|way| way.upgrade == logged.upgraded) {
-            ways.retain(|way| way.upgrade == logged.upgraded);
+        match self.try_replay(logged, other) {
+            Ok(outcome) => outcome,
+            Err(why) => ReplayOutcome::NotReplayable(why),
         }
-        let Some(way) = ways.first() else {
-            return ReplayOutcome::NotReplayable(NotReplayable::AnotherPolicy);
-        };
-        let before = self.judge_logged(logged, way, records.before.as_ref());
-        let after = other.judge_logged(logged, way, records.after.as_ref());
-        let differs =
-            |way: &PossibleRequest| other.judge_logged(logged, way, records.after.as_ref()) != after;
+    }
+
+    fn try_replay(&self, logged: &LoggedRequest<'_>, other: &Self) -> Result<ReplayOutcome, NotReplayable> {
+        let records = self.records(logged, other)?;
+        let ways = self.ways(logged, records.before.as_ref());
+        let mut judged = ways.iter().map(|(way, before)| {
+            let after = other.judge_head(logged, way, records.after.as_ref());
+            self.judge_body(logged, before, &after, other, &records)
+        });
+        let verdict = judged.next().ok_or(NotReplayable::AnotherPolicy)??;
         // The log does not name the slot.
         let may_be_overlooked = self.policy.slots.iter().any(|slot| !other.policy.slots.contains(slot));
-        if may_be_overlooked || ways.iter().skip(1).any(differs) {
-            return ReplayOutcome::NotReplayable(NotReplayable::Ambiguous);
+        if may_be_overlooked || judged.any(|another| another.as_ref() != Ok(&verdict)) {
+            return Err(NotReplayable::Ambiguous);
         }
-        if records.of_registry && records.after.is_some() && after.provider != logged.provider {
-            return ReplayOutcome::NotReplayable(NotReplayable::Registry);
+        if records.of_registry && records.after.is_some() && verdict.provider != logged.provider {
+            return Err(NotReplayable::Registry);
         }
-        ReplayOutcome::Judged { before, after }
+        let before =
+            ReplayVerdict { reason: self.verdict_of_log(logged), provider: logged.provider.to_owned() };
+        let is_metered = ways.first().is_some_and(|(_, before)| before.is_metered());
+        let charge = (is_metered && logged.reason == ALLOWED)
+            .then(|| Box::new(self.charge(logged, &verdict.provider, other, &records)));
+        Ok(ReplayOutcome::Judged { before, after: verdict, charge })
+    }
+
+    /// Returns the ways in which the request may have been asked, each with the verdict on its head: those that the log
+    /// agrees with.
+    fn ways(
+        &self,
+        logged: &LoggedRequest<'_>,
+        record: Option<&Arc<CallerRecord>>,
+    ) -> Vec<(PossibleRequest, HeadVerdict)> {
+        let fitting = |ways: Vec<PossibleRequest>| -> Vec<_> {
+            let judged = ways.into_iter().map(|way| {
+                let verdict = self.judge_head(logged, &way, record);
+                (way, verdict)
+            });
+            judged.filter(|(_, verdict)| self.agrees(logged, verdict)).collect()
+        };
+        let forwarded = || fitting(self.forwarded_requests(logged));
+        let mut ways = match logged.reason {
+            ALLOWED => forwarded(),
+            _ => fitting(refused_requests(logged)),
+        };
+        if ways.is_empty() && logged.reason != ALLOWED {
+            // A request that is refused by its body has the upstream's path already.
+            ways = forwarded();
+        }
+        // The log does not say of a refused request that it asked for a WebSocket, and few do.
+        if ways.iter().any(|(way, _)| way.upgrade == logged.upgraded) {
+            ways.retain(|(way, _)| way.upgrade == logged.upgraded);
+        }
+        ways
+    }
+
+    /// Returns the verdict that the policy gave, as far as it decides: it does not decide what refuses for the moment.
+    fn verdict_of_log(&self, logged: &LoggedRequest<'_>) -> &'static str {
+        let known = Reason::ALL.iter().find(|reason| reason.code() == logged.reason);
+        known.filter(|_| !logged.would_pass()).map_or(ALLOWED, |reason| reason.code())
     }
 
     fn records(&self, logged: &LoggedRequest<'_>, other: &Self) -> Result<Records, NotReplayable> {
@@ -243,6 +169,10 @@ impl Engine {
                 if self.is_for_bound_only(logged.provider)
                     || (after.is_none() && other.is_for_bound_only(logged.provider)) =>
             {
+                Err(NotReplayable::Registry)
+            }
+            // The registry's record may name a group of models.
+            (Some(_), None) if self.policy.model_groups != other.policy.model_groups => {
                 Err(NotReplayable::Registry)
             }
             (Some(_), after) => {
@@ -284,14 +214,8 @@ impl Engine {
         self.policy.people.values().any(|record| record.id() == id)
     }
 
-    /// Returns the ways in which the request may have been asked.
-    fn possible_requests(&self, logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
-        let in_every_slot =
-            |path: String, upgrade| SLOTS.map(|slot| PossibleRequest { path: path.clone(), slot, upgrade });
-        if logged.reason != ALLOWED {
-            let ways = [false, true].map(|upgrade| in_every_slot(logged.path.to_owned(), upgrade));
-            return ways.into_iter().flatten().collect();
-        }
+    /// Returns the requests that may have led to what the upstream got.
+    fn forwarded_requests(&self, logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
         let provider = self.policy.providers.iter().find(|provider| provider.id == logged.provider);
         let upstream = self.upstreams.iter().find(|upstream| upstream.provider == logged.provider);
         let (Some(upstream), Some(provider)) = (upstream, provider) else { return Vec::new() };
@@ -299,43 +223,40 @@ impl Engine {
         let named: Vec<String> = below.iter().map(|path| format!("/{}{path}", provider.slug)).collect();
         let unnamed = below.into_iter().filter(|path| !path.is_empty());
         // A path that names a provider here may name none to the other policy, so that the slot may matter there.
-        named.into_iter().chain(unnamed).flat_map(|path| in_every_slot(path, logged.upgraded)).collect()
+        named.into_iter().chain(unnamed).flat_map(|path| in_every_slot(&path, logged.upgraded)).collect()
     }
 
-    /// Judges a request that was asked in this way by the principal of the record.
-    fn judge_logged(
+    /// Judges the head of a request that was asked in this way by the principal of the record.
+    fn judge_head(
         &self,
         logged: &LoggedRequest<'_>,
         way: &PossibleRequest,
         record: Option<&Arc<CallerRecord>>,
-    ) -> ReplayVerdict {
+    ) -> HeadVerdict {
         let upgrade = [Header { name: b"upgrade", value: b"websocket" }];
         let headers: &[Header<'_>] = if way.upgrade { &upgrade } else { &[] };
         let head = RequestHead::new(logged.method.as_bytes(), way.path.as_bytes(), headers);
         let path = RequestPath::parse(head.path);
         let route =
             Route::find(&self.policy.providers, &head, path.as_ref().unwrap_or(&RequestPath::ROOT), way.slot);
-        let judged = match path {
+        let passed = match path {
             _ if !is_forwarded(logged.method.as_bytes()) => Err(Reason::MethodNotAllowed),
             Err(fault) => Err(CheckError::Path(fault).reason()),
             Ok(_) => record
                 .ok_or(Reason::TokenInvalid)
                 .and_then(|record| self.admits(record, route, &head, logged.at)),
         };
-        ReplayVerdict {
-            reason: judged.map_or_else(Reason::code, |()| ALLOWED),
-            provider: route.provider.to_owned(),
-        }
+        HeadVerdict { provider: route.provider.to_owned(), passed }
     }
 
-    /// Checks that the policy admits such a request of the record's principal.
+    /// Checks that the policy admits the head of such a request of the record's principal.
     fn admits<'a>(
         &'a self,
         record: &'a Arc<CallerRecord>,
         route: Route<'a>,
         head: &RequestHead<'a>,
         at: UnixTime,
-    ) -> Result<(), Reason> {
+    ) -> Result<Passed, Reason> {
         let token = VerifiedToken::judge(record, at).map_err(|fault| fault.reason())?;
         let traits = RequestTraits {
             is_upgrade: head.is_websocket_upgrade(),
@@ -353,17 +274,31 @@ impl Engine {
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.reason());
         }
+        let body = scoped.body().filter(|body| body.needs_model);
+        let passed = Passed {
+            models: body.and_then(|body| body.models.clone()),
+            is_metered: scoped.class() == Class::Inference && (traits.is_upgrade || head.method == b"POST"),
+        };
         let (record, token) = (Arc::clone(record), Cow::Borrowed(&b""[..]));
         let caller = Caller { record, token, slot: None, presented: Presented::Token };
         let (results, store) = (FetchResults::default(), MemoryStore::default());
         let now = Moment::from(at);
         let context = Context { head, now, store: &store, results: &results, part: Part::Compares };
         match self.keys.unlock(scoped, &caller, &context, &mut Progress::new()) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(passed),
             Err(Exit::Refuse(error)) => Err(error.reason()),
             Err(Exit::Fetch(_) | Exit::Answer(_) | Exit::Status) => {
                 Err(Reason::UpstreamCredentialUnavailable)
             }
         }
     }
+}
+
+/// Returns the requests that may have been refused as they came.
+fn refused_requests(logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
+    [false, true].into_iter().flat_map(|upgrade| in_every_slot(logged.path, upgrade)).collect()
+}
+
+fn in_every_slot(path: &str, upgrade: bool) -> [PossibleRequest; 3] {
+    SLOTS.map(|slot| PossibleRequest { path: path.to_owned(), slot, upgrade })
 }
