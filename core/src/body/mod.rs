@@ -13,11 +13,13 @@ mod frames;
 mod grammar;
 mod list;
 mod multipart;
+mod passing;
 mod paths;
 mod reader;
 mod request;
 mod request_body;
 mod text;
+mod tokens;
 mod usage;
 
 pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT_HEADERS, Unmetered};
