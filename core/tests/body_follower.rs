@@ -40,6 +40,29 @@ fn told(paths: Paths, slices: &[&[u8]]) -> Result<Vec<String>, JsonError> {
     Ok(told)
 }
 
+/// Returns everything that is told of a text in these slices, with the places counted from its beginning, and its fault.
+fn all_told(slices: &[&[u8]]) -> (Vec<String>, Result<(), JsonError>) {
+    let mut follower = Follower::new(PATHS);
+    let (mut told, mut before) = (Vec::new(), 0);
+    for slice in slices {
+        let fed = follower.feed(slice, &mut |event| {
+            told.push(match event {
+                Event::Closes { path, at, is_empty } => {
+                    format!("{path} closes at {}, {is_empty}", before + at)
+                }
+                Event::End(at) => format!("end at {}", before + at),
+                other => format!("{other:?}"),
+            });
+        });
+        if fed.is_err() {
+            return (told, fed);
+        }
+        before += slice.len();
+    }
+    let finished = follower.finish(&mut |event| told.push(format!("{event:?}")));
+    (told, finished)
+}
+
 fn of(text: &str) -> Result<Vec<String>, JsonError> {
     told(PATHS, &[text.as_bytes()])
 }
@@ -150,7 +173,7 @@ fn a_long_text_is_told_as_such_and_takes_no_memory() {
     assert_eq!(told[1], format!("0: text {longest}"));
     assert_eq!(of(&format!(r#"{{"model":"{longest}x"}}"#)).unwrap()[1], "0: Long");
     assert!(of(&format!(r#"{{"{longest}x":{{"model":1}}}}"#)).is_ok());
-    assert!(size_of::<Follower>() < 1024, "{} bytes", size_of::<Follower>());
+    assert!(size_of::<Follower>() < 1280, "{} bytes", size_of::<Follower>());
 }
 
 /// Returns JSON texts of every form, in which members on paths are frequent.
@@ -183,6 +206,11 @@ fn json() -> impl Strategy<Value = Value> {
             }),
         ]
     })
+}
+
+/// Returns bytes that change what a text means, or that no text has.
+fn damaged_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![any::<u8>(), prop::sample::select(br#"[]{}:,"\/u0123eE+-.tfn "#.to_vec())]
 }
 
 /// Tells the same by way of the whole document.
@@ -239,6 +267,26 @@ proptest! {
         prop_assert_eq!(&told(PATHS, &[text]).unwrap(), &expect);
         prop_assert_eq!(&told(PATHS, &slices).unwrap(), &expect);
         prop_assert_eq!(&told(PATHS, &bytes).unwrap(), &expect);
+    }
+
+    #[test]
+    fn a_damaged_text_is_told_and_refused_in_the_same_way_whatever_the_slices(
+        value in json(),
+        pretty in any::<bool>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), damaged_byte()), 1..4),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let mut text = text.into_bytes();
+        for (at, is_added, byte) in damage {
+            let at = at.index(text.len());
+            if is_added { text.insert(at, byte) } else { text[at] = byte }
+        }
+        let (front, behind) = text.split_at(cut.index(text.len()));
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        let expect = all_told(&bytes);
+        prop_assert_eq!(&all_told(&[&text]), &expect);
+        prop_assert_eq!(&all_told(&[front, behind]), &expect);
     }
 
     #[test]

@@ -12,25 +12,24 @@ use super::grammar::{
 };
 use super::paths::{Bits, Matches, Paths, Shape, numbers};
 use super::text::Text;
+use super::tokens::{Nest, behind_text};
 
 /// The deepest nesting that is followed, in levels.
 pub const MAX_DEPTH: usize = 128;
 
 /// A follower. After an error it tells nothing more.
 pub struct Follower {
-    state: State,
-    /// The open arrays and objects; a bit is set for an object.
-    objects: u128,
-    depth: usize,
-    matches: Matches,
+    pub(super) state: State,
+    pub(super) nest: Nest,
+    pub(super) matches: Matches,
     /// The depth of the outermost array or object that is open and that no path leads into.
-    dull: usize,
+    pub(super) dull: usize,
     /// The paths that end at the value under way.
-    wanted: Bits,
+    pub(super) wanted: Bits,
     /// The string or number under way, as far as it is told.
     text: Text<MAX_TEXT_BYTES>,
     /// Set where the bytes of the string or number under way are told.
-    is_told: bool,
+    pub(super) is_told: bool,
     in_pieces: bool,
     /// Set where the string under way has half of a surrogate pair.
     is_broken: bool,
@@ -46,8 +45,7 @@ impl Follower {
     pub fn of(shape: Shape) -> Self {
         Self {
             state: State::Value { may_close: false },
-            objects: 0,
-            depth: 0,
+            nest: Nest::default(),
             matches: Matches::new(shape),
             dull: usize::MAX,
             wanted: 0,
@@ -61,7 +59,7 @@ impl Follower {
     /// Begins another text, in which the same paths are told.
     pub fn restart(&mut self) {
         self.matches.restart();
-        (self.state, self.depth, self.dull) = (State::Value { may_close: false }, 0, usize::MAX);
+        (self.state, self.nest, self.dull) = (State::Value { may_close: false }, Nest::default(), usize::MAX);
     }
 
     /// Takes the next slice of the text, and tells its events in order.
@@ -71,7 +69,12 @@ impl Follower {
     pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         let mut rest = slice;
         while let Some((byte, behind)) = rest.split_first() {
-            // The greatest part of a text is within strings, numbers and space.
+            // Most of a text are whole tokens that nothing selects. Most of the rest is within strings, numbers and space.
+            let behind_tokens = self.pass_over(rest, tell);
+            if behind_tokens.len() < rest.len() {
+                rest = behind_tokens;
+                continue;
+            }
             let run = self.run_length(rest);
             if run > 0 {
                 let (run, behind) = rest.split_at_checked(run).unwrap_or((rest, &[]));
@@ -95,7 +98,8 @@ impl Follower {
     /// Takes the bytes that go on with a string, a number or white space. Returns how many those are.
     fn run_length(&mut self, rest: &[u8]) -> usize {
         match &mut self.state {
-            State::String { escape: Escape::None, .. } => plain_length(rest),
+            State::String { escape: Escape::None, .. } if self.is_told => plain_length(rest),
+            State::String { escape: Escape::None, .. } => rest.len().saturating_sub(behind_text(rest).len()),
             State::Number(number) => {
                 rest.iter().map_while(|byte| number.with(*byte).map(|with| *number = with)).count()
             }
@@ -112,7 +116,7 @@ impl Follower {
     /// The first fault of the text, or that it is not whole.
     pub fn finish(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
         if let State::Number(number) = self.state
-            && self.depth == 0
+            && self.depth() == 0
         {
             self.end_number(number, tell)?;
         }
@@ -125,7 +129,7 @@ impl Follower {
 
     /// Returns the number of arrays and objects that are open.
     pub fn depth(&self) -> usize {
-        self.depth
+        self.nest.depth()
     }
 
     /// Returns whether the last byte was in a string, a number or a word that goes on.
@@ -181,13 +185,12 @@ impl Follower {
     }
 
     fn next(&mut self, byte: u8, at: usize, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        match (byte, self.is_in_object()) {
-            (b',', true) => self.state = State::Name { may_close: false },
-            (b',', false) => {
-                if !self.is_dull() {
+        match (byte, self.nest.is_in_object()) {
+            (b',', is_object) => {
+                if !is_object && !self.is_dull() {
                     self.matches.element(self.level());
                 }
-                self.state = State::Value { may_close: false };
+                self.state = State::behind_comma(is_object);
             }
             (b'}', true) | (b']', false) => self.close(at, tell),
             _ => return Err(JsonError::Unexpected),
@@ -197,7 +200,7 @@ impl Follower {
 
     /// Begins a value. Where it stands was noted before: by the name of the member, or by the comma.
     fn begin_value(&mut self, byte: u8, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        self.wanted = if self.is_dull() { 0 } else { self.matches.ends(self.depth) };
+        self.wanted = if self.is_dull() { 0 } else { self.matches.ends(self.depth()) };
         match byte {
             b'{' | b'[' => return self.open(byte == b'{', tell),
             b'"' => self.begin_text(false),
@@ -215,43 +218,40 @@ impl Follower {
     }
 
     fn open(&mut self, is_object: bool, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), JsonError> {
-        if self.depth >= MAX_DEPTH {
+        let (depth, is_dull) = (self.depth(), self.is_dull());
+        if !self.nest.open(is_object) {
             return Err(JsonError::TooDeep);
         }
-        self.objects = (self.objects << 1) | u128::from(is_object);
-        if !self.is_dull() {
+        if !is_dull {
             numbers(self.wanted).for_each(|path| tell(Event::Opens(path)));
-            self.matches.open(self.depth, self.wanted);
-            if !self.matches.lead_below(self.depth) {
-                self.dull = self.depth.saturating_add(1);
+            self.matches.open(depth, self.wanted);
+            if !self.matches.lead_below(depth) {
+                self.dull = self.depth();
             } else if !is_object {
-                self.matches.element(self.depth);
+                self.matches.element(depth);
             }
         }
-        self.depth = self.depth.saturating_add(1);
-        self.state =
-            if is_object { State::Name { may_close: true } } else { State::Value { may_close: true } };
+        self.state = State::behind_opening(is_object);
         Ok(())
     }
 
     fn close(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
         let is_empty =
             matches!(self.state, State::Name { may_close: true } | State::Value { may_close: true });
-        self.objects >>= 1;
-        self.depth = self.depth.saturating_sub(1);
-        if self.depth < self.dull {
+        self.nest.close();
+        let depth = self.depth();
+        if depth < self.dull {
             self.dull = usize::MAX;
-            numbers(self.matches.ends(self.depth))
-                .for_each(|path| tell(Event::Closes { path, at, is_empty }));
-            self.matches.close(self.depth);
+            numbers(self.matches.ends(depth)).for_each(|path| tell(Event::Closes { path, at, is_empty }));
+            self.matches.close(depth);
         }
         self.after_value(at, tell);
     }
 
     fn after_value(&mut self, at: usize, tell: &mut dyn FnMut(Event<'_>)) {
         self.is_told = false;
-        self.state = if self.depth == 0 { State::End } else { State::Next };
-        if self.depth == 0 {
+        self.state = if self.depth() == 0 { State::End } else { State::Next };
+        if self.depth() == 0 {
             tell(Event::End(at));
         }
     }
@@ -280,7 +280,7 @@ impl Follower {
             self.tell(scalar, tell);
         }
         self.is_told = false;
-        self.state = if self.depth == 0 { State::End } else { State::Next };
+        self.state = if self.depth() == 0 { State::End } else { State::Next };
         Ok(())
     }
 
@@ -356,9 +356,7 @@ impl Follower {
                 self.told_text()?;
                 // No path has a name that long, nor an empty one.
                 let name = self.text.bytes().unwrap_or_default();
-                let found = self.matches.member(self.depth.saturating_sub(1), name);
-                numbers(found.again).for_each(|path| tell(Event::Again(path)));
-                numbers(found.alike).for_each(|path| tell(Event::Alike(path)));
+                self.matches.member(self.nest.depth().saturating_sub(1), name).tell(tell);
             }
             (self.state, self.is_told) = (State::Colon, false);
             return Ok(());
@@ -382,16 +380,12 @@ impl Follower {
         self.text.bytes().map(|bytes| str::from_utf8(bytes).map_err(|_| JsonError::Encoding)).transpose()
     }
 
-    fn level(&self) -> usize {
-        self.depth.saturating_sub(1)
+    pub(super) fn level(&self) -> usize {
+        self.depth().saturating_sub(1)
     }
 
     /// Returns whether no path leads into the array or object under way.
-    fn is_dull(&self) -> bool {
-        self.depth >= self.dull
-    }
-
-    fn is_in_object(&self) -> bool {
-        self.objects & 1 == 1
+    pub(super) fn is_dull(&self) -> bool {
+        self.depth() >= self.dull
     }
 }

@@ -101,6 +101,18 @@ pub(super) enum State {
     Failed(JsonError),
 }
 
+impl State {
+    /// Returns the state behind the byte that opens an array or an object.
+    pub(super) fn behind_opening(is_object: bool) -> Self {
+        if is_object { Self::Name { may_close: true } } else { Self::Value { may_close: true } }
+    }
+
+    /// Returns the state behind a comma in an array or an object.
+    pub(super) fn behind_comma(is_object: bool) -> Self {
+        if is_object { Self::Name { may_close: false } } else { Self::Value { may_close: false } }
+    }
+}
+
 /// A scalar that is written as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {

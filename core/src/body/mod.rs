@@ -15,11 +15,13 @@ mod ids;
 mod list;
 mod made;
 mod multipart;
+mod passing;
 mod paths;
 mod reader;
 mod request;
 mod request_body;
 mod text;
+mod tokens;
 mod usage;
 
 pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT_HEADERS, Unmetered};

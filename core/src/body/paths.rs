@@ -1,5 +1,7 @@
 //! Paths of members in a JSON text, and the paths that the place under way may still lead to.
 
+use super::grammar::Event;
+
 /// The most paths of one follower, and the most of its fields.
 pub const MAX_PATHS: usize = 64;
 /// The most segments of a path.
@@ -39,6 +41,10 @@ struct Layer {
     paths: Paths,
     /// The paths by the hash of their first segment: nearly all paths begin at the first level.
     by_hash: [u64; HASHES],
+    /// The paths with so many segments.
+    lengths: [u64; MAX_SEGMENTS + 1],
+    /// The paths on which the value of a level has elements.
+    elements: [u64; MAX_SEGMENTS + 1],
     /// The paths that the value of this level may lie on. The first level is the beginning of the paths.
     levels: [u64; MAX_SEGMENTS + 1],
     /// The paths whose member of this level came already in the object under way.
@@ -60,6 +66,13 @@ pub(super) struct Found {
     pub(super) again: Bits,
     /// The paths whose segment differs by the case of letters only.
     pub(super) alike: Bits,
+}
+
+impl Found {
+    pub(super) fn tell(self, tell: &mut dyn FnMut(Event<'_>)) {
+        numbers(self.again).for_each(|path| tell(Event::Again(path)));
+        numbers(self.alike).for_each(|path| tell(Event::Alike(path)));
+    }
 }
 
 impl Matches {
@@ -132,6 +145,7 @@ impl Matches {
 impl Layer {
     fn new(paths: Paths) -> Self {
         let (mut by_hash, mut levels) = ([0; HASHES], [0; MAX_SEGMENTS + 1]);
+        let (mut lengths, mut elements) = (levels, levels);
         for (segments, path) in paths.iter().take(MAX_PATHS).zip(0u32..) {
             let bit = 1u64.wrapping_shl(path);
             if let Some(top) = levels.first_mut() {
@@ -141,8 +155,14 @@ impl Layer {
             if let Some(same) = by_hash.get_mut(first) {
                 *same |= bit;
             }
+            if let Some(as_long) = lengths.get_mut(segments.len()) {
+                *as_long |= bit;
+            }
+            for (segment, elements) in segments.iter().zip(&mut elements) {
+                *elements |= if *segment == ELEMENT { bit } else { 0 };
+            }
         }
-        Self { paths, by_hash, levels, seen: [0; MAX_SEGMENTS + 1] }
+        Self { paths, by_hash, lengths, elements, levels, seen: [0; MAX_SEGMENTS + 1] }
     }
 
     /// Returns the paths that lie on the value of a level.
@@ -151,7 +171,7 @@ impl Layer {
     }
 
     fn ends(&self, level: usize) -> u64 {
-        self.select(self.at(level), |segments| segments.len() == level)
+        self.at(level) & self.lengths.get(level).copied().unwrap_or(0)
     }
 
     fn open(&mut self, level: usize) {
@@ -171,6 +191,7 @@ impl Layer {
         while on_the_way != 0 {
             let lowest = on_the_way & on_the_way.wrapping_neg();
             match self.segment(on_the_way, level) {
+                Some(segment) if segment.len() != name.len() => {}
                 Some(segment) if segment == name => through |= lowest,
                 Some(segment) if segment.eq_ignore_ascii_case(name) => alike |= lowest,
                 _ => {}
@@ -186,7 +207,7 @@ impl Layer {
     }
 
     fn element(&mut self, level: usize) {
-        let through = self.select(self.at(level), |segments| segments.get(level) == Some(&ELEMENT));
+        let through = self.at(level) & self.elements.get(level).copied().unwrap_or(0);
         self.enter(level, through);
     }
 
@@ -205,26 +226,13 @@ impl Layer {
             .filter(|segment| **segment != ELEMENT)
             .map(|segment| segment.as_bytes())
     }
-
-    /// Returns the paths among `bits` that have a property.
-    fn select(&self, mut bits: u64, has_it: impl Fn(&[&str]) -> bool) -> u64 {
-        let mut selected = 0;
-        while bits != 0 {
-            let lowest = bits & bits.wrapping_neg();
-            let path = usize::try_from(bits.trailing_zeros()).unwrap_or(usize::MAX);
-            if self.paths.get(path).is_some_and(|segments| has_it(segments)) {
-                selected |= lowest;
-            }
-            bits &= !lowest;
-        }
-        selected
-    }
 }
 
 /// Returns the hash of a name, the same for letters of both cases.
 fn hash(name: &[u8]) -> usize {
-    let first = name.first().map_or(0, |byte| byte | 0x20);
-    usize::from(first).wrapping_mul(3).wrapping_add(name.len()) & (HASHES - 1)
+    let letter = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte | 0x20));
+    let (first, last) = (letter(name.first()), letter(name.last()));
+    first.wrapping_mul(3).wrapping_add(last.wrapping_mul(5)).wrapping_add(name.len()) & (HASHES - 1)
 }
 
 /// Returns the numbers of the paths in a set.
