@@ -71,12 +71,14 @@ pub(crate) enum SlotKind {
     Bundle,
     /// Slices of budgets, see `limit`.
     Slice,
+    /// Rate limits in tokens, see `limit`.
+    Tokens,
     /// The numbers of reports, see `services::registry`.
     Report,
 }
 
 impl SlotKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Record,
         Self::Limit,
         Self::Cooldown,
@@ -84,6 +86,7 @@ impl SlotKind {
         Self::Turn,
         Self::Bundle,
         Self::Slice,
+        Self::Tokens,
         Self::Report,
     ];
 
@@ -93,7 +96,7 @@ impl SlotKind {
             Self::Record => 8192,
             Self::Limit => 4096,
             Self::Cooldown => 256,
-            Self::Slice => 1024,
+            Self::Slice | Self::Tokens => 1024,
             Self::Rollout | Self::Turn | Self::Bundle | Self::Report => 16,
         }
     }
@@ -107,6 +110,7 @@ impl SlotKind {
             Self::Turn => "turn",
             Self::Bundle => "bundle",
             Self::Slice => "slice",
+            Self::Tokens => "tokens",
             Self::Report => "report",
         }
     }

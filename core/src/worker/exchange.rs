@@ -142,6 +142,9 @@ impl Exchange {
         now: Moment,
     ) -> Result<RequestSlice, Box<Refusal>> {
         let Some(pending) = &self.pending else { return Ok(RequestSlice::default()) };
+        if let Some(taken) = self.meter.as_mut().and_then(|meter| meter.tokens_taken()) {
+            self.response.tokens(&taken);
+        }
         let JudgedSlice { slice, waits, fetch, is_done } = match judged {
             Ok(judged) => judged,
             Err(error) => {

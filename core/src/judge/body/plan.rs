@@ -36,14 +36,14 @@ impl BodyPlan {
         head: &RequestHead<'_>,
         host: Capabilities,
         policy: &Policy,
-        rules: Option<&Rc<MeterRules>>,
+        rules: &Rc<MeterRules>,
     ) -> Result<Option<Self>, CheckError<'static>> {
         let Some(rule) = scoped.body() else { return Ok(None) };
         let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
         if scanner.is_some() && !host.reads_requests {
             return Err(CheckError::BodyUnread);
         }
-        let meter = rules.filter(|_| rule.metering.is_some()).map(|rules| {
+        let meter = rule.metering.is_some().then(|| {
             let (record, provider) = (scoped.record_arc(), scoped.provider());
             Meter::new(rules, policy, record, provider, rule.target_model.clone())
         });
