@@ -198,7 +198,7 @@ fn endpoints_that_compute_nothing_take_no_tokens() {
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
         let head = RequestHead::new(b"GET", b"/v1/models", &headers);
         let (status, exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, support::worker::status);
-        assert_eq!((status, exchange.is_metered()), (200, false));
+        assert_eq!((status, exchange.has_end()), (200, false));
     }
 }
 

@@ -9,11 +9,14 @@ mod replay;
 mod tell;
 mod verify;
 
-pub(crate) use self::body::{ListJudge, Meter, Slice};
+pub(crate) use self::body::{ListJudge, Meter, RequestJudge, Slice};
 pub(crate) use self::engine::Engine;
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share, Suspended};
 pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub use self::replay::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayPolicy, ReplayVerdict};
-pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, logged, usage};
+pub(crate) use self::tell::{
+    About, CandidateFacts, Compared, JudgedSlice, Outcome, Pending, RolloutFacts, Watch, Watched, logged,
+    usage,
+};
 pub use self::tell::{Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};

@@ -3,6 +3,7 @@
 use crate::answer::CheckError;
 use crate::body::{Asked, Named, RequestBody, Splice, Splices};
 use crate::judge::admit::BodyRule;
+use crate::request::RequestHead;
 
 /// A slice of a body that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ impl RequestJudge {
             is_unread: false,
             error: None,
         }
+    }
+
+    /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
+    pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
+        let body = self.rule.scanner(head).ok().flatten()?;
+        Some(Self::new(self.rule.clone(), body))
     }
 
     /// Judges the next slice. `is_last` says that nothing follows it.
