@@ -120,10 +120,10 @@ fn conclude(
     }
 }
 
-/// Charges a request that has ended, whole or not.
+/// Ends the exchange of a request, whole or not.
 pub(crate) fn end(shared: &Shared, request: &Request) {
     let Ok(mut exchange) = request.exchange.try_borrow_mut() else { return };
-    if exchange.is_metered()
+    if exchange.has_end()
         && let Ok(now) = host::now()
     {
         let ended = exchange.end(now, &SharedData);

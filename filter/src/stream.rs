@@ -287,6 +287,9 @@ fn carry_out(
     if let Some(line) = decision.log_line(head) {
         log::info!("{line}");
     }
+    if let Verdict::Pass(_) = decision.verdict {
+        request.exchange.replace(in_force.exchange(&mut decision));
+    }
     if let Verdict::Forward(_) = decision.verdict {
         request.exchange.replace(in_force.exchange(&mut decision));
         shared.begin(request);

@@ -18,6 +18,9 @@ use crate::worker::Shared;
 pub(crate) fn pass(shared: &Shared, request: &Rc<Request>, size: usize, is_last: bool) -> Action {
     judge(shared, request, size, is_last).unwrap_or_else(|error| {
         log::error!("the body of a request could not be judged: {error}");
+        if request.is_passed.get() {
+            return Action::Continue;
+        }
         end();
         Action::Pause
     })

@@ -9,11 +9,25 @@ use crate::registry::{self, RateLimit};
 /// The longest time until an expiry.
 const YEAR_SECONDS: u32 = 366 * 86_400;
 
-/// Parses a rate limit such as `60/1m`: a number of requests and a period.
+/// Parses a rate limit: a number of requests, of tokens (`t`) or of both, and a period.
 pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
-    let expected = "expected requests and a period, such as `60/1m`";
-    let (requests, per) = text.split_once('/').context(expected)?;
-    Ok(RateLimit::parse(requests.parse().context(expected)?, per)?)
+    let expected = "expected requests, tokens or both, and a period: `60/1m`, `100000t/1m`, `60,100000t/1m`";
+    let (numbers, per) = text.split_once('/').context(expected)?;
+    let (requests, tokens) = match (numbers.split_once(','), numbers.strip_suffix('t')) {
+        (Some((requests, tokens)), _) => (Some(requests), Some(tokens.strip_suffix('t').context(expected)?)),
+        (None, Some(tokens)) => (None, Some(tokens)),
+        (None, None) => (Some(numbers), None),
+    };
+    let number = |text: Option<&str>| text.map(|text| text.parse().context(expected)).transpose();
+    Ok(RateLimit::parse(number(requests)?, number(tokens)?, per)?)
+}
+
+/// Parses a number of callers and a period, such as `5/5m`.
+pub(super) fn parse_fallback(text: &str) -> anyhow::Result<(u32, u32)> {
+    let expected = "expected callers and a period, such as `5/5m`";
+    let (callers, per) = text.split_once('/').context(expected)?;
+    let bound = RateLimit::parse(Some(callers.parse().context(expected)?), None, per)?;
+    Ok((bound.requests().unwrap_or_default(), bound.seconds()))
 }
 
 /// Parses a time limit such as `20s` or `1m`, from one second to one hour.

@@ -40,12 +40,13 @@ impl Registry {
     /// without any limit.
     pub async fn take(&self, key: &Digest, default: Option<RateLimit>) -> Result<Taken> {
         let own = match self.token(key).await {
-            Ok(token) => token.rate_limit,
+            Ok(token) => token.rate_limit.and_then(RateLimit::of_requests),
             Err(RegistryError::UnknownToken) if default.is_some() => None,
             Err(error) => return Err(error),
         };
+        let default = default.and_then(RateLimit::of_requests);
         let limit = own.or(default).ok_or(RegistryError::NoRateLimit)?;
-        let taken = self.0.take(key, Gcra::new(limit.into()), nanoseconds).await?;
+        let taken = self.0.take(key, Gcra::new(limit), nanoseconds).await?;
         if self.is_time_to_forget() {
             self.0.forget_full(nanoseconds()).await?;
         }

@@ -59,7 +59,7 @@ async fn forms_do_what_they_say(database: &Database) {
     assert_eq!(now().await.own_expiry, None);
     let limit = async |form: &[(&str, &str)]| {
         assert_eq!(location(&post(&format!("{path}/rate-limit"), form).await), page);
-        now().await.rate_limit.map(|limit| (limit.requests(), limit.seconds()))
+        now().await.rate_limit.map(|limit| (limit.requests().unwrap_or(0), limit.seconds()))
     };
     let fields = [("rate_requests", "60"), ("rate_per", "10m")];
     assert_eq!(limit(&fields).await, Some((60, 600)));
@@ -130,7 +130,7 @@ async fn a_rate_limit_of_a_user_is_set_and_cleared(database: &Database) {
     };
     let limit = async || {
         let limit = registry.user("a@acme.example").await.unwrap().rate_limit;
-        limit.map(|limit| (limit.requests(), limit.seconds()))
+        limit.map(|limit| (limit.requests().unwrap_or(0), limit.seconds()))
     };
     let user =
         [("email", "a@acme.example"), ("provider", "openai"), ("rate_requests", "2"), ("rate_per", "1d")];

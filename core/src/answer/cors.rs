@@ -36,7 +36,8 @@ impl Origins {
 
 /// The headers that the SDKs of browsers need to see, Google's address for an upload among them.
 const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
-                       retry-after, ratelimit, ratelimit-policy";
+                       retry-after, ratelimit, ratelimit-policy, \
+                       x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 /// The headers by which an upstream grants access to pages. These headers are about the upstream's own host, so they
 /// never reach a page that may not call here.
 const UPSTREAMS: &[&str] = &[

@@ -10,7 +10,7 @@ use crate::base::UnixTime;
 use crate::body::BodyError;
 use crate::identity::Class;
 use crate::identity::jwt::{ClaimsError, JwtError};
-use crate::limit::Taken;
+use crate::limit::{Taken, TokensTaken};
 use crate::request::{IdentitySlot, Slot};
 use crate::syntax::PathError;
 
@@ -96,8 +96,12 @@ pub enum CheckError<'a> {
     BodyUnread,
     /// The token's budget is spent.
     RateLimited(Taken),
+    /// The token's budget in tokens of models is spent for now.
+    TokensLimited(TokensTaken),
     /// No store can count the token's requests now.
     LimitUnavailable,
+    /// No store can count the tokens that the request takes.
+    TokensUncounted,
     /// The token is not cached, and the registry cannot be asked now.
     RegistryUnavailable,
     /// The caller is not bound to a credential, and the provider has none for such callers.
@@ -147,7 +151,8 @@ impl CheckError<'_> {
             Self::BodyInvalid(_) => Reason::BodyInvalid,
             Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
             Self::RateLimited(_) => Reason::RateLimited,
-            Self::LimitUnavailable => Reason::RateLimitUnavailable,
+            Self::TokensLimited(_) => Reason::TokensLimited,
+            Self::LimitUnavailable | Self::TokensUncounted => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
             Self::Unbound => Reason::UpstreamCredentialUnbound,
             Self::CredentialUnavailable(_) => Reason::UpstreamCredentialUnavailable,
@@ -195,7 +200,9 @@ impl CheckError<'_> {
                 Stage::Credential
             }
             Self::RateLimited(_)
+            | Self::TokensLimited(_)
             | Self::LimitUnavailable
+            | Self::TokensUncounted
             | Self::Unpriced
             | Self::BudgetSpent(_)
             | Self::BudgetUnavailable
@@ -281,7 +288,11 @@ impl fmt::Display for CheckError<'_> {
             Self::RateLimited(taken) => {
                 write!(f, "the token's limit of {} requests per {} s is spent", taken.limit, taken.window)
             }
+            Self::TokensLimited(TokensTaken { limit, window, .. }) => {
+                write!(f, "the limit of {limit} tokens of models per {window} s does not cover the request now")
+            }
             Self::LimitUnavailable => f.write_str("the token's requests cannot be counted"),
+            Self::TokensUncounted => f.write_str("the tokens of models that the request takes cannot be counted"),
             Self::RegistryUnavailable => f.write_str("the registry cannot look the token up"),
             Self::Jwt(fault) => fault.fmt(f),
             Self::IdentityAmbiguous(slot) => write!(f, "`{slot}` does not hold exactly one token"),

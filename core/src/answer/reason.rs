@@ -65,6 +65,8 @@ pub enum Reason {
     UpgradeUnsupported,
     /// The token's budget is spent for now.
     RateLimited,
+    /// The token's budget in tokens of models is spent for now.
+    TokensLimited,
     /// No store can count the token's requests now.
     RateLimitUnavailable,
     /// The identity is valid, but its subject is not known.
@@ -87,7 +89,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -115,6 +117,7 @@ impl Reason {
         Self::UpstreamCredentialUnavailable,
         Self::RateLimited,
         Self::RateLimitUnavailable,
+        Self::TokensLimited,
         Self::ModelUnpriced,
         Self::BudgetExceeded,
         Self::BudgetUnavailable,
@@ -148,6 +151,7 @@ impl Reason {
             Self::BudgetUnavailable => "budget_unavailable",
             Self::UpgradeUnsupported => "upgrade_unsupported",
             Self::RateLimited => "rate_limited",
+            Self::TokensLimited => "tokens_limited",
             Self::RateLimitUnavailable => "rate_limit_unavailable",
             Self::PrincipalUnknown => "principal_unknown",
             Self::OriginNotAllowed => "origin_not_allowed",
@@ -182,7 +186,7 @@ impl Reason {
             | Self::ModelUnpriced
             | Self::ObjectsUnkept
             | Self::UpstreamCredentialUnbound => 403,
-            Self::RateLimited | Self::BudgetExceeded => 429,
+            Self::RateLimited | Self::TokensLimited | Self::BudgetExceeded => 429,
             Self::UpgradeUnsupported => 501,
             Self::RateLimitUnavailable
             | Self::BudgetUnavailable
@@ -249,6 +253,9 @@ impl Reason {
                 "no WebSocket here: use the provider's HTTP API, or ask your platform team for an address with realtime APIs"
             }
             Self::RateLimited => "rate limit exceeded: wait as long as `Retry-After` says",
+            Self::TokensLimited => {
+                "rate limit in tokens exceeded: wait as long as `Retry-After` says, or ask for a smaller answer"
+            }
             Self::RateLimitUnavailable => "rate limit unavailable: try again",
             Self::ModelUnpriced => {
                 "model without a price: your budget counts money, so ask your platform team to add the model's price"
@@ -294,6 +301,7 @@ impl Reason {
             | Self::UpgradeUnsupported
             | Self::OriginNotAllowed
             | Self::RateLimited
+            | Self::TokensLimited
             | Self::RateLimitUnavailable
             | Self::IssuerKeysUnavailable
             | Self::TokenStoreUnavailable

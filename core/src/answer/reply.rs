@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CheckError;
 use super::hidden::Hidden;
 use super::reason::{METHODS, Reason};
-use crate::limit::Taken;
+use crate::limit::{Taken, TokensTaken};
 use crate::provider::Dialect;
 
 /// A header of a response: its name in lower case, and its value.
@@ -66,6 +66,17 @@ impl ResponseHeaders {
         self.set.push(("ratelimit", item("r", *remaining, "t", *reset)));
     }
 
+    /// Sets the headers that show the rest of a budget in tokens, as OpenAI writes them.
+    pub(crate) fn tokens(&mut self, taken: &TokensTaken) {
+        let TokensTaken { limit, remaining, reset_milliseconds, .. } = taken;
+        let number = |number: u32| Cow::from(itoa::Buffer::new().format(number).to_owned());
+        self.set.extend([
+            ("x-ratelimit-limit-tokens", number(*limit)),
+            ("x-ratelimit-remaining-tokens", number(*remaining)),
+            ("x-ratelimit-reset-tokens", duration(*reset_milliseconds).into()),
+        ]);
+    }
+
     /// Takes the headers for a local reply, with those of the budget where a rate limit is the cause.
     pub(crate) fn for_reply(&mut self, fault: &CheckError<'_>) -> Vec<ResponseHeader> {
         if let CheckError::RateLimited(taken) = fault {
@@ -74,6 +85,20 @@ impl ResponseHeaders {
         }
         let Self { set, add, .. } = std::mem::take(self);
         set.into_iter().chain(add).collect()
+    }
+}
+
+/// Returns a duration in the form of OpenAI's headers, such as `250ms`, `1.5s` or `6m0s`.
+fn duration(milliseconds: u64) -> String {
+    let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
+    match (seconds / 60, seconds, rest) {
+        (0, 0, 1..) => format!("{rest}ms"),
+        (0, _, 0) => format!("{seconds}s"),
+        (0, _, _) => {
+            let fraction = format!("{rest:03}");
+            format!("{seconds}.{}s", fraction.trim_end_matches('0'))
+        }
+        (minutes, ..) => format!("{minutes}m{}s", seconds % 60),
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) enum SlotKind {
     Bundle,
     /// Slices of budgets, see `limit`.
     Slice,
+    /// Rate limits in tokens, see `limit`.
+    Tokens,
     /// The numbers of reports, see `services::registry`.
     Report,
     /// Holders of objects, see `services::registry`.
@@ -78,7 +80,7 @@ pub(crate) enum SlotKind {
 }
 
 impl SlotKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Record,
         Self::Limit,
         Self::Cooldown,
@@ -86,6 +88,7 @@ impl SlotKind {
         Self::Turn,
         Self::Bundle,
         Self::Slice,
+        Self::Tokens,
         Self::Report,
         Self::Object,
     ];
@@ -96,7 +99,7 @@ impl SlotKind {
             Self::Record => 8192,
             Self::Limit | Self::Object => 4096,
             Self::Cooldown => 256,
-            Self::Slice => 1024,
+            Self::Slice | Self::Tokens => 1024,
             Self::Rollout | Self::Turn | Self::Bundle | Self::Report => 16,
         }
     }
@@ -110,6 +113,7 @@ impl SlotKind {
             Self::Turn => "turn",
             Self::Bundle => "bundle",
             Self::Slice => "slice",
+            Self::Tokens => "tokens",
             Self::Report => "report",
             Self::Object => "object",
         }

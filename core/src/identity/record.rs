@@ -6,7 +6,7 @@
 use super::models::Models;
 use super::scope::Scope;
 use crate::base::{Digest, UnixTime};
-use crate::limit::RateLimit;
+use crate::limit::CallerLimit;
 
 /// The status of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct CallerRecord {
     /// The moment from which the token is refused; `None` for a token that never expires.
     pub expires_at: Option<UnixTime>,
     /// The rate limit in place of the policy's.
-    pub rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<CallerLimit>,
 }
 
 impl CallerRecord {

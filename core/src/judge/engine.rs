@@ -22,8 +22,8 @@ use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::{CallerRecord, Principal};
-use crate::limit::LimitStore;
-use crate::policy::{Policy, PolicyErrors, StatusPolicy};
+use crate::limit::{InForce, LimitStore};
+use crate::policy::{MeteringPolicy, Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route};
 use crate::request::{Credential, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchResults, Services};
@@ -38,7 +38,7 @@ pub(crate) struct Engine {
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
     pub(super) names: Rc<ModelNames>,
-    meter_rules: Option<Rc<MeterRules>>,
+    meter_rules: Rc<MeterRules>,
     limit_store: LimitStore,
     broker: Option<Rc<Broker>>,
     pub(super) services: Rc<Services>,
@@ -68,7 +68,7 @@ impl Engine {
         let upstreams = upstream::build_all(&policy, &credentials);
         let authenticator = Authenticator::new(&policy, registry, broker.clone(), &upstreams, services);
         Ok(Self {
-            meter_rules: MeterRules::of(&policy, authenticator.registry()).map(Rc::new),
+            meter_rules: Rc::new(MeterRules::of(&policy, authenticator.registry(), services.host())),
             authenticator,
             upstreams,
             keys: UpstreamKeys::new(credentials),
@@ -196,7 +196,7 @@ impl Engine {
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
         self.check_objects(&scoped, context)?;
         let (host, registry) = (self.services.host(), self.authenticator.registry());
-        let bodies = BodyPlan::of(&scoped, head, host, &self.policy, self.meter_rules.as_ref(), registry)?;
+        let bodies = BodyPlan::of(&scoped, head, host, &self.policy, &self.meter_rules, registry)?;
 
         // A request that cannot be carried out fetches nothing, and is not counted.
         if traits.is_upgrade && !self.services.host().upgrades {
@@ -265,10 +265,11 @@ impl Engine {
         Ok(scoped)
     }
 
-    /// Returns the metering of the policy, and whether a body that cannot be read is refused for it.
-    pub(super) fn metering(&self) -> MeteringTrait {
-        let rules = self.meter_rules.as_ref()?;
-        Some((self.policy.metering()?, rules.is_strict()))
+    /// Returns the metering of a caller's requests, and whether a body that cannot be read is refused for it.
+    pub(super) fn metering(&self, record: &CallerRecord) -> MeteringTrait {
+        let limit = InForce::of(record.rate_limit, self.policy.rate_limit.as_ref()).tokens;
+        let metering = self.policy.metering().or(limit.map(|_| MeteringPolicy::default()))?;
+        Some((metering, self.meter_rules.is_strict(limit)))
     }
 
     fn traits<'r>(
@@ -286,7 +287,7 @@ impl Engine {
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
             names: &self.names,
-            metering: self.metering(),
+            metering: self.metering(&caller.record),
             keeps_objects: self.keeps_objects(),
         }
     }
@@ -369,7 +370,7 @@ impl Engine {
         if let Some(taken) = grant.taken() {
             progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
             progress.response.budget(taken);
-        } else if grant.record().rate_limit.is_some() || self.policy.rate_limit.is_some() {
+        } else if InForce::of(grant.record().rate_limit, self.policy.rate_limit.as_ref()).requests.is_some() {
             progress.checks.push(Check::Uncounted);
         }
     }

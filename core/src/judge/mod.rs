@@ -10,7 +10,9 @@ mod replay;
 mod tell;
 mod verify;
 
-pub(crate) use self::body::{ListJudge, Meter, ObjectWatch, Slice, Step, Unclaimed, Watched};
+pub(crate) use self::body::{
+    AnswerFate, ListJudge, Meter, ObjectWatch, RequestJudge, Slice, Step, Unclaimed,
+};
 pub(crate) use self::engine::Engine;
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
 pub(crate) use self::progress::{Admitted, Part, Share, Suspended};
@@ -19,4 +21,7 @@ pub use self::replay::{
     LoggedRequest, NotReplayable, ReplayCharge, ReplayOutcome, ReplayPolicy, ReplayVerdict,
 };
 pub use self::tell::{ALLOWED, Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};
-pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, logged, usage};
+pub(crate) use self::tell::{
+    About, CandidateFacts, Compared, JudgedSlice, Outcome, Pending, RolloutFacts, Watch, Watched, logged,
+    usage,
+};

@@ -5,7 +5,8 @@ use super::document::Policy;
 use super::error::{PolicyError, PolicyErrors};
 use super::registry::Protocol;
 use crate::host::Capabilities;
-use crate::limit::LimitStore;
+use crate::identity::CallerRecord;
+use crate::limit::{CallerLimit, LimitStore};
 
 impl Policy {
     /// Checks that a host has the abilities that the policy needs.
@@ -21,9 +22,18 @@ impl Policy {
             }));
         }
         if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.store != LimitStore::Registry) {
-            errors.extend(self.limited().map(|path| PolicyError {
+            let requests = self.limited(|limit| limit.requests.is_some());
+            errors.extend(requests.map(|path| PolicyError {
                 path,
                 message: "this host has no shared memory: use `rate_limit: {store: registry}`".to_owned(),
+            }));
+        }
+        if !host.shared_memory {
+            let tokens = self.limited(|limit| limit.tokens.is_some());
+            errors.extend(tokens.map(|path| PolicyError {
+                path: format!("{path}.tokens"),
+                message:
+                    "this host has no shared memory to count tokens in: use a budget in tokens".to_owned(),
             }));
         }
         if !host.replaces_answers && self.broker.is_some() {
@@ -74,11 +84,13 @@ impl Policy {
         self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap)
     }
 
-    /// Returns the places of limits.
-    fn limited(&self) -> impl Iterator<Item = String> {
-        let own = self.rate_limit.iter().map(|_| "rate_limit".to_owned());
-        let tokens = self.tokens.iter().enumerate().filter(|(_, token)| token.rate_limit.is_some());
-        let people = self.people.values().any(|person| person.rate_limit.is_some());
+    /// Returns the places of limits that limit something.
+    fn limited(&self, something: fn(&CallerLimit) -> bool) -> impl Iterator<Item = String> {
+        let own = self.rate_limit.iter().filter(move |rule| something(&rule.limit));
+        let own = own.map(|_| "rate_limit".to_owned());
+        let limits = move |record: &CallerRecord| record.rate_limit.as_ref().is_some_and(something);
+        let tokens = self.tokens.iter().enumerate().filter(move |(_, token)| limits(token));
+        let people = self.people.values().any(|person| limits(person));
         let people = people.then(|| "principals".to_owned());
         own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(people)
     }

@@ -20,6 +20,7 @@ mod gateway;
 mod host_keys;
 mod issuers;
 mod keys;
+mod limits_outline;
 mod lint;
 mod literal;
 mod metered;

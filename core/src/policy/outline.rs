@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
-use super::budgets::MeteringPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
+use super::limits_outline::{budget, budgets, limit, metering, rule};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
@@ -20,7 +20,7 @@ use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
 use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
-use crate::limit::{Budget, BudgetRules, LimitStore, RateLimit, Rule, Unit};
+use crate::limit::Budget;
 use crate::price::{Nano, Part, Price, Sheet, Tier};
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
@@ -51,7 +51,7 @@ impl Policy {
             "gateway": self.gateway.as_ref().map(gateway),
             "registry": self.registry.as_ref().map(registry),
             "rate_limit": self.rate_limit.map(rule),
-            "metering": self.metering().map(|MeteringPolicy { asks_usage }| json!({"ask_usage": asks_usage})),
+            "metering": self.metering().map(metering),
             "prices": self.prices.overrides().map(|(name, it)| (name.to_owned(), price(it))).collect::<Map<_, _>>(),
             "budgets": self.budgets.as_ref().map(budgets),
             "cors": {"allow_origins": match &self.origins {
@@ -154,28 +154,6 @@ fn lists(models: &Models) -> Value {
     }
 }
 
-fn budget(budget: &Budget) -> Value {
-    let Budget { unit, amount, per, timezone } = budget;
-    let amount = match unit {
-        Unit::Usd => json!(Nano(*amount).to_string()),
-        Unit::Tokens => json!(amount),
-    };
-    json!({unit.name(): amount, "per": per.name(), "timezone": timezone})
-}
-
-fn budgets(rules: &BudgetRules) -> Value {
-    let BudgetRules { token, owner, team, own: _, allows_unpriced, failure_mode_allow, default_output } =
-        rules;
-    json!({
-        "token": token.as_ref().map(budget),
-        "owner": owner.as_ref().map(budget),
-        "team": team.as_ref().map(budget),
-        "unpriced": if *allows_unpriced { "allow" } else { "refuse" },
-        "failure_mode_allow": failure_mode_allow,
-        "default_output": default_output,
-    })
-}
-
 /// Returns the rates of a price in US dollars per million tokens.
 fn price(price: &Price) -> Value {
     let rates = |sheet: &Sheet| {
@@ -187,16 +165,6 @@ fn price(price: &Price) -> Value {
         json!({"tier": tier, "above": sheet.above, "rates": rates(sheet)})
     };
     json!({"max_output": price.max_output(), "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>()})
-}
-
-fn limit(limit: RateLimit) -> Value {
-    json!({"requests": limit.requests(), "per": format!("{}s", limit.seconds())})
-}
-
-fn rule(rule: Rule) -> Value {
-    let Rule { limit: own, failure_mode_allow, store } = rule;
-    let store = if store == LimitStore::Registry { "registry" } else { "memory" };
-    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow, "store": store})
 }
 
 fn status(status: StatusPolicy) -> Value {

@@ -9,8 +9,8 @@ use crate::base::Moment;
 use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
 use crate::judge::{
-    Admitted, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Observation, Pending,
-    Refusal, Sent, Slice, Step, Unclaimed, Watched, logged, usage,
+    Admitted, AnswerFate, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Observation,
+    Pending, Refusal, Sent, Slice, Step, Unclaimed, Watch, logged, usage,
 };
 use crate::services::Fetch;
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
@@ -78,6 +78,8 @@ pub struct Exchange {
     minting: Option<Box<Minting>>,
     /// The judge of the request's body, until it holds.
     pending: Option<Box<Pending>>,
+    /// The judges of the body whose policies do not decide.
+    watch: Option<Box<Watch>>,
     /// The meter of the request, where its usage is metered.
     meter: Option<Box<Meter>>,
     /// The filter of the answer, where it is a list of models.
@@ -104,6 +106,7 @@ impl Exchange {
             response: std::mem::take(&mut decision.response),
             minting: decision.follow_up.minting.take(),
             pending: decision.follow_up.pending.take(),
+            watch: decision.follow_up.watch.take(),
             meter: decision.follow_up.meter.take(),
             list: decision.follow_up.list.take(),
             objects: decision.follow_up.objects.take(),
@@ -126,7 +129,7 @@ impl Exchange {
 
     /// Tells whether the body of the request is judged: each slice of it goes through [`Exchange::request_body`].
     pub fn judges_request(&self) -> bool {
-        self.pending.is_some()
+        self.pending.is_some() || self.watch.is_some()
     }
 
     /// Judges the next slice of the request's body. `is_last` says that nothing follows it; then the exchange tells what
@@ -141,6 +144,9 @@ impl Exchange {
         now: Moment,
         store: &dyn Store,
     ) -> Result<RequestSlice, Box<Refusal>> {
+        if let Some(watch) = &mut self.watch {
+            watch.take(slice, is_last);
+        }
         let Some(pending) = &mut self.pending else { return Ok(RequestSlice::default()) };
         let judged = pending.take(
             self.meter.as_deref_mut(),
@@ -168,6 +174,9 @@ impl Exchange {
         now: Moment,
     ) -> Result<RequestSlice, Box<Refusal>> {
         let Some(pending) = &self.pending else { return Ok(RequestSlice::default()) };
+        if let Some(taken) = self.meter.as_mut().and_then(|meter| meter.tokens_taken()) {
+            self.response.tokens(&taken);
+        }
         let JudgedSlice { slice, waits, fetch, is_done } = match judged {
             Ok(judged) => judged,
             Err(error) => {
@@ -190,8 +199,8 @@ impl Exchange {
     pub fn begin_answer(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
         let watched = self.watch(answer);
         match self.begin_read(answer) {
-            AnswerBody::Same if watched == Watched::Edited => AnswerBody::Edited,
-            _ if watched == Watched::Withheld => {
+            AnswerBody::Same if watched == AnswerFate::Edited => AnswerBody::Edited,
+            _ if watched == AnswerFate::Withheld => {
                 self.is_withheld = true;
                 AnswerBody::Withheld
             }
@@ -200,9 +209,9 @@ impl Exchange {
     }
 
     /// Has the watch over objects take the head of the answer.
-    fn watch(&mut self, answer: &dyn AnswerHead) -> Watched {
+    fn watch(&mut self, answer: &dyn AnswerHead) -> AnswerFate {
         let Some(objects) = self.objects.as_mut().filter(|_| answer.is_of_upstream()) else {
-            return Watched::Same;
+            return AnswerFate::Same;
         };
         let value = |name| answer.value(name).and_then(|value| String::from_utf8(value).ok());
         let status = value(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -309,15 +318,19 @@ impl Exchange {
 
     /// Ends the exchange, whole or not: charges what the request took, once. Returns what is told of it.
     pub fn end(&mut self, now: Moment, store: &dyn Store) -> Ended {
-        let Some(meter) = &mut self.meter else { return Ended::default() };
+        let mut ended = Ended::default();
+        if let (Some(watch), Some(rollout)) = (self.watch.take(), self.rollout.upgrade()) {
+            ended.observations = rollout.tell(watch.end(), now, store);
+        }
+        let Some(meter) = &mut self.meter else { return ended };
         if self.is_refused {
             meter.refused();
         }
-        let charged = meter.end(now, store);
-        charged.map_or_else(Ended::default, |charged| Ended {
-            values: logged(&charged),
-            observations: usage(&charged, meter.provider()),
-        })
+        if let Some(charged) = meter.end(now, store) {
+            ended.values = logged(&charged);
+            ended.observations.extend(usage(&charged, meter.provider()));
+        }
+        ended
     }
 
     /// Returns the calls that tell what the exchange took, once it has ended. [`Worker::due`] has them, too; a host that may
@@ -328,9 +341,9 @@ impl Exchange {
         self.meter.as_ref().map_or_else(Vec::new, |meter| meter.reports(now, store))
     }
 
-    /// Tells whether something is charged when the exchange ends.
-    pub fn is_metered(&self) -> bool {
-        self.meter.is_some()
+    /// Tells whether [`Exchange::end`] has something to charge or to tell.
+    pub fn has_end(&self) -> bool {
+        self.meter.is_some() || self.watch.is_some()
     }
 
     /// Returns the changes to the answer.

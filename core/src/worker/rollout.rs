@@ -15,8 +15,8 @@ use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
-    Admitted, AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request,
-    RolloutFacts, Sent,
+    About, Admitted, AnswerHead, CandidateFacts, Compared, Decision, Engine, Observation, Outcome, Part,
+    Request, RequestJudge, RolloutFacts, Sent, Watch, Watched,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
@@ -91,7 +91,26 @@ impl Rollout {
         resolution: Resolution,
         request: &Request<'a, '_>,
     ) -> Option<Next<'a>> {
-        ticket.stage(&self.issuer).map(|stage| self.resume(stage, resolution, request))
+        let next = self.resume(ticket.stage(&self.issuer)?, resolution, request);
+        Some(match next {
+            Next::Decide(mut decision, background) => {
+                // The request went on before, and its body with it.
+                let watch = decision.follow_up.watch.take();
+                let told = watch.map(|watch| self.tell(watch.end(), request.now, request.store));
+                decision.follow_up.observations.extend(told.into_iter().flatten());
+                Next::Decide(decision, background)
+            }
+            next @ Next::Fetch(..) => next,
+        })
+    }
+
+    /// Returns the observations of a body that was watched.
+    pub(super) fn tell(&self, watched: Watched, now: Moment, store: &dyn Store) -> Vec<Observation> {
+        let Watched { mut observations, compared } = watched;
+        if let Some((compared, (_, canary))) = compared.as_ref().zip(self.candidate.as_ref()) {
+            observations.extend(observe(compared, canary, now, store));
+        }
+        observations
     }
 
     fn resume<'a>(&'a self, stage: Stage, resolution: Resolution, request: &Request<'a, '_>) -> Next<'a> {
@@ -100,8 +119,8 @@ impl Rollout {
             (Stage::Candidate(suspended, comparison), Some((engine, canary))) => {
                 let part = Part::of(comparison.candidate_decides);
                 match engine.judge(suspended.resolve(resolution), part, &self.facts(), request) {
-                    Ok(decision) => {
-                        let observations = observe(&comparison, canary, &decision, request);
+                    Ok(mut decision) => {
+                        let observations = compare(comparison, canary, &mut decision, None, request);
                         Next::Decide(self.finish(engine, decision, observations, request.head), None)
                     }
                     Err((fetch, suspended)) => {
@@ -142,24 +161,28 @@ impl Rollout {
         if !candidate_decides && !canary.compares(request.now) {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         }
-        let comparison = Comparison { stable: Outcome::of(&decision), principal, candidate_decides };
+        let (stable, judge) = (Outcome::of(&decision), decision.another_judge(head).map(Box::new));
+        let comparison = Comparison { stable, judge, principal, candidate_decides };
         let part = Part::of(candidate_decides);
         match engine.judge(FetchResults::default(), part, &self.facts(), request) {
-            Ok(candidate) => {
-                let observations = observe(&comparison, canary, &candidate, request);
-                let (engine, mut chosen, other) = if candidate_decides {
-                    (engine, candidate, decision)
-                } else {
-                    (&self.stable, decision, candidate)
-                };
-                chosen.follow_up.refresh.extend(other.follow_up.refresh);
-                Next::Decide(self.finish(engine, chosen, observations, head), None)
+            Ok(mut candidate) if candidate_decides => {
+                candidate.follow_up.refresh.extend(decision.follow_up.refresh);
+                let observations = compare(comparison, canary, &mut candidate, None, request);
+                Next::Decide(self.finish(engine, candidate, observations, head), None)
+            }
+            Ok(mut candidate) => {
+                let mut decision = decision;
+                decision.follow_up.refresh.append(&mut candidate.follow_up.refresh);
+                let observations = compare(comparison, canary, &mut candidate, Some(&mut decision), request);
+                Next::Decide(self.finish(&self.stable, decision, observations, head), None)
             }
             Err((fetch, suspended)) => {
-                let ticket = self.ticket(Stage::Candidate(suspended, comparison));
+                let ticket = |comparison| self.ticket(Stage::Candidate(suspended, comparison));
                 if candidate_decides {
-                    return Next::Fetch(fetch, ticket);
+                    return Next::Fetch(fetch, ticket(comparison));
                 }
+                // The request goes on, and its body with it.
+                let ticket = ticket(Comparison { judge: None, ..comparison });
                 let decision = self.finish(&self.stable, decision, Vec::new(), head);
                 Next::Decide(decision, Some(Background { fetch, ticket }))
             }
@@ -176,7 +199,13 @@ impl Rollout {
     ) -> Decision<'a> {
         decision.follow_up.sent.by_candidate = !std::ptr::eq(engine, &raw const self.stable);
         if engine.is_shadow() && !decision.follow_up.tells_status {
-            observations.push(Observation::shadow(&decision, head));
+            match decision.another_judge(head) {
+                Some(judge) => {
+                    let (outcome, about) = (Outcome::of(&decision), About::of(&decision, head));
+                    decision.follow_up.watch.get_or_insert_default().shadow(outcome, judge, about);
+                }
+                None => observations.push(Observation::shadow(&decision, head)),
+            }
             decision = decision.pass(engine.tells_upstreams());
         }
         decision.follow_up.observations = observations;
@@ -242,25 +271,35 @@ impl Rollout {
     }
 }
 
-/// Returns the observations of a request that both policies have judged.
-fn observe(
-    comparison: &Comparison,
+/// Compares the decisions of both policies. Returns the observations; where the body may still change an outcome, they come
+/// when the exchange of the decision that is carried out ends. `carried_out` is that of the stable policy, where it decides.
+fn compare<'d>(
+    comparison: Comparison,
     canary: &Canary,
-    candidate: &Decision<'_>,
+    candidate: &mut Decision<'d>,
+    carried_out: Option<&mut Decision<'d>>,
     request: &Request<'_, '_>,
 ) -> Vec<Observation> {
-    let Comparison { stable, principal, candidate_decides } = comparison;
-    let mut observations = Vec::new();
+    let Comparison { stable, judge, principal, candidate_decides } = comparison;
+    let head = request.head;
     let outcome = Outcome::of(candidate);
-    observations.push(Observation::compared(*stable == outcome, *candidate_decides));
-    if *stable != outcome {
-        let head = request.head;
-        observations.push(Observation::divergence(stable, &outcome, candidate, *candidate_decides, head));
+    let both_forward = stable.is_forward() && outcome.is_forward();
+    let about = About::of(candidate, head);
+    let compared = Compared { stable, candidate: outcome, principal, candidate_decides, about };
+    let judges: [Option<RequestJudge>; 2] = [judge.map(|judge| *judge), candidate.another_judge(head)];
+    if both_forward && judges.iter().any(Option::is_some) {
+        let watch = Some(Box::new(Watch::comparing(compared, judges)));
+        carried_out.unwrap_or(candidate).follow_up.watch = watch;
+        return Vec::new();
     }
-    // The stable policy forwards for a principal only, so a refusal that is the candidate's alone has one.
-    let is_refused = *candidate_decides && stable.is_forward() && !outcome.is_forward();
-    if let Some(principal) = principal.as_ref().filter(|_| is_refused)
-        && canary.refused(principal, request.now, request.store)
+    observe(&compared, canary, request.now, request.store)
+}
+
+/// Returns the observations of a request that both policies have judged.
+fn observe(compared: &Compared, canary: &Canary, now: Moment, store: &dyn Store) -> Vec<Observation> {
+    let mut observations = compared.observations();
+    if let Some(principal) = compared.refused_by_candidate()
+        && canary.refused(principal, now, store)
     {
         observations.push(Observation::fallback());
     }

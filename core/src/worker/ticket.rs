@@ -3,7 +3,7 @@
 use std::rc::{Rc, Weak};
 
 use crate::base::Digest;
-use crate::judge::{Outcome, Suspended};
+use crate::judge::{Outcome, RequestJudge, Suspended};
 use crate::services::Resolution;
 
 /// The way in which a request enters judgement.
@@ -14,8 +14,8 @@ pub enum Entry {
     Resumed(Ticket, Resolution),
 }
 
-/// The place at which a judgement goes on. A ticket holds nothing of the head, so the host keeps the head or reads it
-/// again.
+/// The place at which a judgement goes on. A ticket holds nothing of the head but a model that its target names, so the
+/// host keeps the head or reads it again.
 ///
 /// A ticket that other policies issued begins anew: a request is judged by the policies in force when it goes on.
 pub struct Ticket(Option<Box<Issued>>);
@@ -37,6 +37,8 @@ pub(super) enum Stage {
 /// A request that the stable policy has judged, and the candidate judges.
 pub(super) struct Comparison {
     pub(super) stable: Outcome,
+    /// The judge of the body under the stable policy, while nothing of the request has gone on.
+    pub(super) judge: Option<Box<RequestJudge>>,
     /// The principal, as the stable policy knows it.
     pub(super) principal: Option<Digest>,
     /// Set where the candidate's decision is carried out.

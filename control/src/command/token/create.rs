@@ -47,7 +47,7 @@ pub(crate) struct Create {
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
     /// Rate limit of the token, in a registry: requests and a period, such as `60/1m`
-    #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse)]
+    #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
     /// Read the token from standard input, at least 12 characters, in place of a generated one
     #[arg(long)]

@@ -30,7 +30,7 @@ pub(crate) struct Create {
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
     /// Rate limit of the user: requests and a period, such as `60/1m`
-    #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse)]
+    #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
     #[command(flatten)]
     target: Target,

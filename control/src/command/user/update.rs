@@ -34,7 +34,7 @@ pub(crate) struct Update {
     #[arg(long, value_enum)]
     status: Option<StatusName>,
     /// New rate limit of the user: requests and a period, such as `60/1m`
-    #[arg(long, value_name = "REQUESTS/TIME", value_parser = rate::parse, conflicts_with = "no_rate_limit")]
+    #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse, conflicts_with = "no_rate_limit")]
     rate_limit: Option<RateLimit>,
     /// Remove the rate limit
     #[arg(long)]

@@ -16,7 +16,7 @@ use crate::registry::record::rate_limit::RateLimit;
 macro_rules! columns {
     () => {
         "digest, ordinal, label, owner, team, last4, providers, models, status, created_at, expires_at, rate_requests, \
-         rate_per, successor, retires_at, holder, last_used, version"
+         rate_tokens, rate_per, successor, retires_at, holder, last_used, version"
     };
 }
 
@@ -38,6 +38,7 @@ struct Row {
     created_at: i64,
     expires_at: Option<i64>,
     rate_requests: Option<i64>,
+    rate_tokens: Option<i64>,
     rate_per: Option<i64>,
     successor: Option<String>,
     retires_at: Option<i64>,
@@ -88,11 +89,11 @@ impl Write {
     pub(in crate::registry) async fn insert_token(&mut self, token: &Token) -> Result<(), RegistryError> {
         let hex = token.digest.to_hex();
         let search = searched(token);
-        let (requests, seconds) = split(token.rate_limit);
+        let [requests, tokens, seconds] = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
-                 expires_at, rate_requests, rate_per, version, search, team, holder)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15)
+                 expires_at, rate_requests, rate_per, version, search, team, holder, rate_tokens)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15, $16)
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(hex)
@@ -110,6 +111,7 @@ impl Write {
         .bind(search)
         .bind(token.team.as_deref())
         .bind(token.holder.to_hex())
+        .bind(tokens)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
@@ -117,10 +119,11 @@ impl Write {
 
     /// Updates the changeable columns of a token.
     pub(in crate::registry) async fn update_token(&mut self, token: &Token) -> Result<(), RegistryError> {
-        let (requests, seconds) = split(token.rate_limit);
+        let [requests, tokens, seconds] = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
-                 rate_requests = $7, rate_per = $8, team = $9, search = $10
+                 rate_requests = $7, rate_per = $8, team = $9, search = $10,
+                 rate_tokens = $11
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -133,6 +136,7 @@ impl Write {
         .bind(seconds)
         .bind(token.team.as_deref())
         .bind(searched(token))
+        .bind(tokens)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
@@ -162,7 +166,7 @@ impl TryFrom<Row> for Token {
             status: Status::from_name(&row.status).ok_or(RegistryError::Corrupt("status"))?,
             created_at: UnixTime(row.created_at),
             own_expiry: row.expires_at.map(UnixTime),
-            rate_limit: join(row.rate_requests, row.rate_per)?,
+            rate_limit: join(row.rate_requests, row.rate_tokens, row.rate_per)?,
             successor: row.successor.as_deref().map(digest).transpose()?,
             retires_at: row.retires_at.map(UnixTime),
             // A replica of an older release, which still runs, adds tokens without one.
@@ -179,19 +183,29 @@ fn searched(token: &Token) -> String {
     format!("{} {owner} {team} {} {}", token.label, token.digest.to_hex(), token.last4).to_lowercase()
 }
 
-/// Splits a rate limit into its two columns.
-pub(super) fn split(limit: Option<RateLimit>) -> (Option<i64>, Option<i64>) {
-    (limit.map(|limit| limit.requests().into()), limit.map(|limit| limit.seconds().into()))
+/// Splits a rate limit into its columns: requests, tokens, seconds.
+pub(super) fn split(limit: Option<RateLimit>) -> [Option<i64>; 3] {
+    let columns = [
+        limit.and_then(RateLimit::requests),
+        limit.and_then(RateLimit::tokens),
+        limit.map(RateLimit::seconds),
+    ];
+    columns.map(|number| number.map(i64::from))
 }
 
-/// Joins two columns to a rate limit.
-pub(super) fn join(requests: Option<i64>, seconds: Option<i64>) -> Result<Option<RateLimit>, RegistryError> {
+/// Joins the columns to a rate limit.
+pub(super) fn join(
+    requests: Option<i64>,
+    tokens: Option<i64>,
+    seconds: Option<i64>,
+) -> Result<Option<RateLimit>, RegistryError> {
     let corrupt = || RegistryError::Corrupt("rate limit");
     let number = |value: i64| u32::try_from(value).map_err(|_| corrupt());
-    match (requests, seconds) {
+    let (requests, tokens) = (requests.map(number).transpose()?, tokens.map(number).transpose()?);
+    match (requests.or(tokens), seconds) {
         (None, None) => Ok(None),
-        (Some(requests), Some(seconds)) => {
-            RateLimit::new(number(requests)?, number(seconds)?).map(Some).map_err(|_| corrupt())
+        (Some(_), Some(seconds)) => {
+            RateLimit::of(requests, tokens, number(seconds)?).map(Some).map_err(|_| corrupt())
         }
         _ => Err(corrupt()),
     }

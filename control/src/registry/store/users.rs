@@ -13,7 +13,8 @@ use crate::registry::record::model::{Listing, Page, Status, User};
 
 macro_rules! columns {
     () => {
-        "email, ordinal, label, team, providers, models, status, created_at, rate_requests, rate_per, version"
+        "email, ordinal, label, team, providers, models, status, created_at, rate_requests, rate_tokens, \
+         rate_per, version"
     };
 }
 
@@ -32,6 +33,7 @@ struct Row {
     status: String,
     created_at: i64,
     rate_requests: Option<i64>,
+    rate_tokens: Option<i64>,
     rate_per: Option<i64>,
     version: i64,
 }
@@ -58,11 +60,11 @@ impl Write {
 
     /// Adds a user, an error if the user exists.
     pub(in crate::registry) async fn insert_user(&mut self, user: &User) -> Result<(), RegistryError> {
-        let (requests, seconds) = split(user.rate_limit);
+        let [requests, tokens, seconds] = split(user.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO users (email, ordinal, label, providers, models, status, created_at, rate_requests,
-                 rate_per, version, search, team)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $2, $10, $11)
+                 rate_per, version, search, team, rate_tokens)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $2, $10, $11, $12)
              ON CONFLICT (email) DO NOTHING",
         )
         .bind(&user.email)
@@ -76,6 +78,7 @@ impl Write {
         .bind(seconds)
         .bind(searched(user))
         .bind(user.team.as_deref())
+        .bind(tokens)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateUser)
@@ -83,10 +86,10 @@ impl Write {
 
     /// Updates the changeable columns of a user.
     pub(in crate::registry) async fn update_user(&mut self, user: &User) -> Result<(), RegistryError> {
-        let (requests, seconds) = split(user.rate_limit);
+        let [requests, tokens, seconds] = split(user.rate_limit);
         let done = sqlx::query::<Any>(
             "UPDATE users SET label = $2, providers = $3, models = $4, status = $5, rate_requests = $6,
-                 rate_per = $7, version = $8, search = $9, team = $10
+                 rate_per = $7, version = $8, search = $9, team = $10, rate_tokens = $11
              WHERE email = $1",
         )
         .bind(&user.email)
@@ -99,6 +102,7 @@ impl Write {
         .bind(user.version)
         .bind(searched(user))
         .bind(user.team.as_deref())
+        .bind(tokens)
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownUser)
@@ -127,7 +131,7 @@ impl TryFrom<Row> for User {
             providers: from_json(&row.providers)?,
             models: from_json(&row.models)?,
             created_at: UnixTime(row.created_at),
-            rate_limit: join(row.rate_requests, row.rate_per)?,
+            rate_limit: join(row.rate_requests, row.rate_tokens, row.rate_per)?,
             version: row.version,
         })
     }

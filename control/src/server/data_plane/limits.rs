@@ -52,7 +52,7 @@ pub(super) async fn limits(
 ) -> Result<Answer<Taken>, Problem> {
     let default = match (take.requests, take.per) {
         (None, None) => None,
-        (Some(requests), Some(per)) => Some(RateLimit::parse(requests, &per)?),
+        (Some(requests), Some(per)) => Some(RateLimit::parse(Some(requests), None, &per)?),
         _ => {
             let detail = "`requests` and `per` must be sent together";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));

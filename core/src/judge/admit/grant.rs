@@ -15,7 +15,7 @@ use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
 use crate::identity::{CallerRecord, Class};
 use crate::judge::verify::VerifiedToken;
-use crate::limit::{Counted, RateLimit, Rule, Taken};
+use crate::limit::{Counted, InForce, RateLimit, Rule, Taken};
 use crate::provider::{Dialect, Mint, Route};
 use crate::secret::{Form, OpenKey, Proof};
 use crate::upstream::{KeyInHand, Upstream};
@@ -133,9 +133,9 @@ impl<'a> Unlocked<'a> {
         self.scoped.record()
     }
 
-    /// Returns the limit that holds for the token: its own, else the policy's; `None` where neither has one.
+    /// Returns the limit in requests that holds for the token: its own, else the policy's; `None` where neither has one.
     pub(crate) fn limit(&self, rule: Option<Rule>) -> Option<RateLimit> {
-        self.record().rate_limit.or(rule.map(|rule| rule.limit))
+        InForce::of(self.record().rate_limit, rule.as_ref()).requests
     }
 
     /// Admits a request that was counted within its limit, that has no limit, or that may pass uncounted.

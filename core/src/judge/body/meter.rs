@@ -10,7 +10,9 @@ use crate::base::{Moment, UnixTime};
 use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered};
 use crate::host::Store;
 use crate::identity::CallerRecord;
-use crate::limit::{Amount, Reservation, Reserved};
+use crate::limit::{
+    Amount, Hold, InForce, Reservation, Reserved, TokenLimit, TokensTaken, reserve_tokens, settle_tokens,
+};
 use crate::policy::Policy;
 use crate::price::{Counts, Found, Nano, Tier};
 use crate::services::Fetch;
@@ -35,6 +37,10 @@ pub(crate) struct Meter {
     model: Option<String>,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
+    /// The caller's limit in tokens, the reservation in it, and what it leaves.
+    limit: Option<TokenLimit>,
+    hold: Option<Hold>,
+    taken: Option<TokensTaken>,
     /// The amount that was reserved: the cost if nothing else becomes known.
     reserved: Amount,
     /// The estimated input tokens.
@@ -109,6 +115,9 @@ impl Meter {
             model,
             subjects: subjects(policy, record).into_iter().map(|(_, subject)| subject).collect(),
             held: Vec::new(),
+            limit: InForce::of(record.rate_limit, policy.rate_limit.as_ref()).tokens,
+            hold: None,
+            taken: None,
             reserved: Amount::default(),
             input: 0,
             waits: 0,
@@ -128,12 +137,50 @@ impl Meter {
         self.cuts_usage = asks_usage && asked.stream && !asked.says_usage;
     }
 
-    /// Reserves what the request can cost, in every budget of its caller, once.
+    /// Reserves what the request can cost, in the rate limit and in every budget of its caller, once.
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
+        let amount = self.most(asked);
+        self.reserve_tokens(&amount, now, store).map_err(Lack::Refused)?;
+        self.reserve_budgets(amount, now, store).inspect_err(|_| self.settle_tokens(0, now, store))
+    }
+
+    /// Returns what is left of the rate limit in tokens, once after it was taken from.
+    pub(crate) fn tokens_taken(&mut self) -> Option<TokensTaken> {
+        self.taken.take()
+    }
+
+    fn reserve_tokens(
+        &mut self,
+        amount: &Amount,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<(), CheckError<'static>> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        let caller = &self.record.digest;
+        let reserved =
+            self.rules.counts_tokens.then(|| reserve_tokens(store, caller, limit, amount.tokens, now));
+        match reserved {
+            Some(Ok(Ok((hold, taken)))) => {
+                (self.hold, self.taken, self.reserved) = (Some(hold), Some(taken), *amount);
+                Ok(())
+            }
+            Some(Ok(Err(taken))) => Err(CheckError::TokensLimited(taken)),
+            Some(Err(_)) | None if self.rules.passes_uncounted => Ok(()),
+            Some(Err(_)) | None => Err(CheckError::TokensUncounted),
+        }
+    }
+
+    /// Ends the reservation in the rate limit. One that cannot be written ends by itself.
+    fn settle_tokens(&mut self, tokens: u64, now: Moment, store: &dyn Store) {
+        if let Some(hold) = self.hold.take() {
+            settle_tokens(store, &hold, tokens, now).unwrap_or_default();
+        }
+    }
+
+    fn reserve_budgets(&mut self, amount: Amount, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let rules = Rc::clone(&self.rules);
         let Some(registry) = rules.registry.as_ref().filter(|_| rules.budgets) else { return Ok(()) };
         self.stop_waiting(registry);
-        let amount = self.most(asked);
         let Tried { held, lacking, refused } = self.try_all(registry, &amount, now, store);
         let lack = match refused {
             Some(error) => Err(Lack::Refused(error)),
@@ -270,6 +317,7 @@ impl Meter {
             return None;
         }
         let (usage, actual) = self.actual();
+        self.settle_tokens(actual.tokens, now, store);
         let rules = Rc::clone(&self.rules);
         if let Some(registry) = &rules.registry {
             self.stop_waiting(registry);

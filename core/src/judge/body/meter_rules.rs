@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::host::Capabilities;
 use crate::identity::CallerRecord;
-use crate::limit::Budget;
+use crate::limit::{Budget, BudgetRules, TokenLimit};
 use crate::policy::Policy;
 use crate::price::Prices;
 use crate::services::registry::{BudgetSubject, Registry};
@@ -17,26 +18,32 @@ pub(crate) struct MeterRules {
     pub(super) allows_unpriced: bool,
     pub(super) failure_mode_allow: bool,
     pub(super) default_output: u64,
+    /// Set where tokens can be counted in memory that all workers share.
+    pub(super) counts_tokens: bool,
+    /// Set where requests pass whose tokens cannot be counted.
+    pub(super) passes_uncounted: bool,
 }
 
 impl MeterRules {
-    /// Returns the rules of a policy; `None` where nothing is metered.
-    pub(crate) fn of(policy: &Policy, registry: Option<&Rc<Registry>>) -> Option<Self> {
-        policy.metering()?;
+    /// Returns the rules of a policy.
+    pub(crate) fn of(policy: &Policy, registry: Option<&Rc<Registry>>, host: Capabilities) -> Self {
         let budgets = policy.budgets.as_ref();
-        Some(Self {
+        let default_output = |budgets: &BudgetRules| budgets.default_output;
+        Self {
             prices: Arc::clone(&policy.prices),
             registry: registry.cloned(),
             budgets: budgets.is_some(),
             allows_unpriced: budgets.is_none_or(|budgets| budgets.allows_unpriced),
             failure_mode_allow: budgets.is_none_or(|budgets| budgets.failure_mode_allow),
-            default_output: budgets.map_or(0, |budgets| budgets.default_output),
-        })
+            default_output: budgets.map_or_else(|| default_output(&BudgetRules::default()), default_output),
+            counts_tokens: host.shared_memory,
+            passes_uncounted: policy.rate_limit.is_some_and(|rule| rule.failure_mode_allow),
+        }
     }
 
     /// Returns whether a request is refused whose body cannot be read: its cost would not be known.
-    pub(crate) fn is_strict(&self) -> bool {
-        self.budgets && !self.allows_unpriced
+    pub(crate) fn is_strict(&self, limit: Option<TokenLimit>) -> bool {
+        (self.budgets && !self.allows_unpriced) || (limit.is_some() && !self.passes_uncounted)
     }
 }
 

@@ -11,6 +11,6 @@ mod request;
 pub(crate) use self::list::ListJudge;
 pub(crate) use self::meter::{Charged, Lack, Meter};
 pub(crate) use self::meter_rules::{MeterRules, subjects};
-pub(crate) use self::objects::{ObjectWatch, Step, Unclaimed, Watched};
+pub(crate) use self::objects::{AnswerFate, ObjectWatch, Step, Unclaimed};
 pub(crate) use self::plan::BodyPlan;
 pub(crate) use self::request::{RequestJudge, Slice};

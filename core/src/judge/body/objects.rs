@@ -56,7 +56,7 @@ enum Answer {
 
 /// The fate of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watched {
+pub(crate) enum AnswerFate {
     /// It is not edited.
     Same,
     /// Elements may be taken out.
@@ -142,29 +142,29 @@ impl ObjectWatch {
     }
 
     /// Takes the head of the answer of an upstream.
-    pub(crate) fn begin(&mut self, status: u16, content_type: Option<&str>, is_plain: bool) -> Watched {
+    pub(crate) fn begin(&mut self, status: u16, content_type: Option<&str>, is_plain: bool) -> AnswerFate {
         if !matches!(status, 101 | 200..=299) {
-            return Watched::Same;
+            return AnswerFate::Same;
         }
         if let Some(collection) = self.rule.lists {
             if !is_plain {
-                return Watched::Withheld;
+                return AnswerFate::Withheld;
             }
             self.answer = Answer::List(Box::new(ObjectList::new(self.rule.table, collection.begins)));
-            return Watched::Edited;
+            return AnswerFate::Edited;
         }
         if !self.rule.reads_answer {
-            return Watched::Same;
+            return AnswerFate::Same;
         }
         if !is_plain {
             let makes = self.rule.makes(self.store).is_some();
-            return if makes { Watched::Withheld } else { Watched::Same };
+            return if makes { AnswerFate::Withheld } else { AnswerFate::Same };
         }
         let scanner = MadeScanner::new(status, content_type.unwrap_or_default(), self.rule.table.made.paths);
         if let Some(scanner) = scanner {
             self.answer = Answer::Read(Box::new(scanner), status == 101);
         }
-        Watched::Same
+        AnswerFate::Same
     }
 
     /// Notes that the request has its answer: what was deleted is forgotten.

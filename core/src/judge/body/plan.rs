@@ -40,7 +40,7 @@ impl BodyPlan {
         head: &RequestHead<'_>,
         host: Capabilities,
         policy: &Policy,
-        rules: Option<&Rc<MeterRules>>,
+        rules: &Rc<MeterRules>,
         registry: Option<&Rc<Registry>>,
     ) -> Result<Option<Self>, CheckError<'static>> {
         let Some(rule) = scoped.body() else { return Ok(None) };
@@ -50,7 +50,7 @@ impl BodyPlan {
         if scanner.is_some() && !host.reads_requests {
             return Err(CheckError::BodyUnread);
         }
-        let meter = rules.filter(|_| rule.metering.is_some()).map(|rules| {
+        let meter = rule.metering.is_some().then(|| {
             let (record, provider) = (scoped.record_arc(), scoped.provider());
             Meter::new(rules, policy, record, provider, rule.target_model.clone())
         });

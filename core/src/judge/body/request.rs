@@ -4,6 +4,7 @@ use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
 use crate::judge::admit::BodyRule;
+use crate::request::RequestHead;
 
 /// The most objects that one body names.
 const MAX_OBJECTS: usize = 64;
@@ -47,6 +48,12 @@ impl RequestJudge {
             is_unread: false,
             error: None,
         }
+    }
+
+    /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
+    pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
+        let body = self.rule.scanner(head).ok().flatten()?;
+        Some(Self::new(self.rule.clone(), body))
     }
 
     /// Judges the next slice. `is_last` says that nothing follows it.

@@ -4,7 +4,9 @@ use serde_json::{Map, Value};
 
 use super::decision::{Decision, Verdict};
 use super::observation::Observation;
+use crate::answer::CheckError;
 use crate::base::Digest;
+use crate::identity::Principal;
 use crate::judge::progress::Check;
 use crate::request::{RequestHead, request_id};
 
@@ -32,6 +34,11 @@ impl Outcome {
         Self { reason: decision.reason_code(), target }
     }
 
+    /// Returns the outcome of a request that its body ends.
+    pub(crate) fn refused(error: &CheckError<'_>) -> Self {
+        Self { reason: error.reason().code(), target: None }
+    }
+
     pub(crate) fn is_forward(&self) -> bool {
         self.target.is_some()
     }
@@ -43,15 +50,71 @@ fn bound_credential<'a>(checks: &[Check<'a>]) -> Option<&'a str> {
     checks.find_map(|check| if let Check::HasCredential(name) = check { Some(*name) } else { None })
 }
 
+/// The request and its caller, as the lines of observations have them.
+pub(crate) struct About {
+    provider: String,
+    principal: Option<Principal>,
+    request_id: Option<String>,
+}
+
+impl About {
+    pub(crate) fn of(decision: &Decision<'_>, head: &RequestHead<'_>) -> Self {
+        Self {
+            provider: decision.facts.provider.to_owned(),
+            principal: decision.facts.principal.clone(),
+            request_id: request_id(head).map(str::to_owned),
+        }
+    }
+}
+
+/// The outcomes that a request has under a stable policy and its candidate.
+pub(crate) struct Compared {
+    pub(crate) stable: Outcome,
+    pub(crate) candidate: Outcome,
+    /// The principal, as the stable policy knows it.
+    pub(crate) principal: Option<Digest>,
+    /// Set where the candidate's decision is carried out.
+    pub(crate) candidate_decides: bool,
+    pub(crate) about: About,
+}
+
+impl Compared {
+    /// Returns the observations: that both have judged, and that they differ.
+    pub(crate) fn observations(&self) -> Vec<Observation> {
+        let Self { stable, candidate, candidate_decides: by_candidate, about, .. } = self;
+        let mut observations = vec![Observation::compared(stable == candidate, *by_candidate)];
+        if stable != candidate {
+            observations.push(Observation::divergence(stable, candidate, *by_candidate, about));
+        }
+        observations
+    }
+
+    /// Returns the principal of a request that the candidate refuses and the stable policy would have forwarded.
+    ///
+    /// The stable policy forwards for a principal only, so a refusal that is the candidate's alone has one.
+    pub(crate) fn refused_by_candidate(&self) -> Option<&Digest> {
+        let is_alone = self.candidate_decides && self.stable.is_forward() && !self.candidate.is_forward();
+        self.principal.as_ref().filter(|_| is_alone)
+    }
+}
+
 impl Observation {
     /// Returns the observation of the outcome that a request would have had.
     pub(crate) fn shadow(decision: &Decision<'_>, head: &RequestHead<'_>) -> Self {
-        let (verdict, reason) = (decision.verdict_name(), decision.reason_code());
-        let provider = decision.facts.provider;
-        let line = matches!(decision.verdict, Verdict::Reply(..)).then(|| {
-            let fields = [("reason", reason.into())];
-            line("would_refuse", &fields, decision, head)
-        });
+        let is_refused = matches!(decision.verdict, Verdict::Reply(..));
+        let about = About::of(decision, head);
+        Self::would_be(decision.verdict_name(), decision.reason_code(), is_refused, &about)
+    }
+
+    /// Returns the same of a request that its body may have ended.
+    pub(crate) fn shadow_of_body(outcome: &Outcome, about: &About) -> Self {
+        let is_refused = !outcome.is_forward();
+        Self::would_be(if is_refused { "reply" } else { "forward" }, outcome.reason, is_refused, about)
+    }
+
+    fn would_be(verdict: &str, reason: &str, is_refused: bool, about: &About) -> Self {
+        let provider = &about.provider;
+        let line = is_refused.then(|| line("would_refuse", &[("reason", reason.into())], about));
         Self {
             metric: format!("keyswap.shadow_decisions.verdict.{verdict}.reason.{reason}.provider.{provider}"),
             count: 1,
@@ -60,7 +123,7 @@ impl Observation {
     }
 
     /// Returns the observation of a request that both policies have judged.
-    pub(crate) fn compared(agree: bool, by_candidate: bool) -> Self {
+    fn compared(agree: bool, by_candidate: bool) -> Self {
         let result = if agree { "same" } else { "different" };
         let side = side(by_candidate);
         Self {
@@ -71,16 +134,10 @@ impl Observation {
     }
 
     /// Returns the observation of a request that the two policies decide differently.
-    pub(crate) fn divergence(
-        stable: &Outcome,
-        candidate: &Outcome,
-        decision: &Decision<'_>,
-        by_candidate: bool,
-        head: &RequestHead<'_>,
-    ) -> Self {
+    fn divergence(stable: &Outcome, candidate: &Outcome, by_candidate: bool, about: &About) -> Self {
         let is_elsewhere = stable.reason == candidate.reason;
         let other = if is_elsewhere { ELSEWHERE } else { candidate.reason };
-        let (stable, provider) = (stable.reason, decision.facts.provider);
+        let (stable, provider) = (stable.reason, &about.provider);
         let fields = [
             ("stable", Value::from(stable)),
             ("candidate", other.into()),
@@ -89,7 +146,7 @@ impl Observation {
         Self {
             metric: format!("keyswap.divergences.stable.{stable}.candidate.{other}.provider.{provider}"),
             count: 1,
-            line: Some(line("diverged", &fields, decision, head)),
+            line: Some(line("diverged", &fields, about)),
         }
     }
 
@@ -110,17 +167,17 @@ const fn side(by_candidate: bool) -> &'static str {
     if by_candidate { "candidate" } else { "stable" }
 }
 
-fn line(event: &str, fields: &[(&str, Value)], decision: &Decision<'_>, head: &RequestHead<'_>) -> String {
+fn line(event: &str, fields: &[(&str, Value)], about: &About) -> String {
     let mut line = Map::new();
     line.insert("event".to_owned(), event.into());
     for (name, value) in fields {
         line.insert((*name).to_owned(), value.clone());
     }
-    line.insert("provider".to_owned(), decision.facts.provider.into());
-    if let Some(principal) = &decision.facts.principal {
+    line.insert("provider".to_owned(), about.provider.as_str().into());
+    if let Some(principal) = &about.principal {
         line.insert("principal".to_owned(), principal.id().into());
         line.insert("label".to_owned(), principal.label().into());
     }
-    line.insert("request_id".to_owned(), request_id(head).into());
+    line.insert("request_id".to_owned(), about.request_id.as_deref().into());
     Value::Object(line).to_string()
 }

@@ -2,9 +2,10 @@
 
 use super::observation::{ALLOWED, ANSWERED, Observation};
 use super::pending::Pending;
+use super::watch::Watch;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
 use crate::identity::{Class, Principal};
-use crate::judge::body::{BodyPlan, ListJudge, Meter, ObjectWatch};
+use crate::judge::body::{BodyPlan, ListJudge, Meter, ObjectWatch, RequestJudge};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::{Dialect, OPENAI};
@@ -58,6 +59,8 @@ pub struct FollowUp {
     pub(crate) minting: Option<Box<Minting>>,
     /// The judge of the request's body, where it is read.
     pub(crate) pending: Option<Box<Pending>>,
+    /// The judges of the body whose policies do not decide.
+    pub(crate) watch: Option<Box<Watch>>,
     /// The meter of the request, where its usage is metered.
     pub(crate) meter: Option<Box<Meter>>,
     /// The filter of the answer, where it is a list of models.
@@ -176,6 +179,11 @@ impl<'a> Decision<'a> {
         self.follow_up.list = None;
         self.follow_up.objects = None;
         self
+    }
+
+    /// Makes another judge of the request's body; `None` where the body is not judged.
+    pub(crate) fn another_judge(&self, head: &RequestHead<'_>) -> Option<RequestJudge> {
+        self.follow_up.pending.as_ref()?.judge.as_ref()?.again(head)
     }
 
     /// Returns whether the body of the request may still turn the decision into a refusal.

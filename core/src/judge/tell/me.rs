@@ -11,7 +11,7 @@ use crate::base::UnixTime;
 use crate::identity::CallerRecord;
 use crate::judge::body::subjects;
 use crate::judge::progress::Context;
-use crate::limit::{Standing, Unit};
+use crate::limit::{InForce, Standing, Unit};
 use crate::policy::Policy;
 use crate::price::Nano;
 use crate::request::RequestHead;
@@ -37,7 +37,7 @@ pub(crate) fn me_reply(
     });
     let standings: Vec<_> = standings.collect();
     let rule = policy.rate_limit;
-    let limit = record.rate_limit.or(rule.map(|rule| rule.limit));
+    let InForce { requests, tokens } = InForce::of(record.rate_limit, rule.as_ref());
     let models = match record.models.lists() {
         [entries] => json!(entries),
         lists => json!(lists),
@@ -50,7 +50,8 @@ pub(crate) fn me_reply(
         "providers": record.scope.entries(),
         "models": models,
         "expires_at": record.expires_at.map(|at| at.to_string()),
-        "rate_limit": limit.map(|limit| json!({"requests": limit.requests(), "per_seconds": limit.seconds()})),
+        "rate_limit": requests.map(|limit| json!({"requests": limit.requests(), "per_seconds": limit.seconds()})),
+        "token_limit": tokens.map(|limit| json!({"tokens": limit.tokens(), "per_seconds": limit.seconds()})),
         "budgets": standings.iter().map(|(of, standing)| budget(of, standing)).collect::<Vec<_>>(),
     });
     let mut headers: Vec<ResponseHeader> = vec![

@@ -9,8 +9,9 @@ mod pending;
 mod refused;
 mod status_query;
 mod status_report;
+mod watch;
 
-pub(crate) use self::comparison::Outcome;
+pub(crate) use self::comparison::{About, Compared, Outcome};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
 pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::ALLOWED;
@@ -20,3 +21,4 @@ pub use self::pending::Refusal;
 pub(crate) use self::pending::{JudgedSlice, Pending, logged, usage};
 pub(crate) use self::status_query::{is_local, is_status_query};
 pub(crate) use self::status_report::{CandidateFacts, RolloutFacts, StatusSources, status_reply};
+pub(crate) use self::watch::{Watch, Watched};

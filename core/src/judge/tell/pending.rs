@@ -189,6 +189,12 @@ fn own(error: &CheckError<'_>, now: Moment) -> Vec<ResponseHeader> {
             let seconds = at.0.saturating_sub(now.unix().0).max(1);
             vec![("retry-after", seconds.to_string().into())]
         }
+        CheckError::TokensLimited(taken) => {
+            let mut headers = ResponseHeaders::default();
+            headers.tokens(taken);
+            headers.set.push(("retry-after", taken.retry_after.max(1).to_string().into()));
+            headers.set
+        }
         _ => Vec::new(),
     }
 }

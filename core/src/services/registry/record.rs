@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
-use crate::limit::RateLimit;
+use crate::limit::{CallerLimit, RateLimit, TokenLimit};
 use crate::policy;
 use crate::services::fetch::Subject;
 use crate::syntax::{is_line, is_plain_name, json};
@@ -75,7 +75,9 @@ pub(super) fn says_unknown(body: &[u8]) -> bool {
 pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> Vec<u8> {
     let rate_limit = record.rate_limit.map(|limit| {
         let per = format!("{}s", limit.seconds());
-        serde_json::json!({"requests": limit.requests(), "per": per})
+        let (requests, tokens) =
+            (limit.requests.map(RateLimit::requests), limit.tokens.map(TokenLimit::tokens));
+        serde_json::json!({"requests": requests, "tokens": tokens, "per": per})
     });
     let (sha256, email) = match subject {
         Subject::Person(email) => (None, Some(email)),
@@ -129,9 +131,11 @@ fn holder(value: &Value) -> Option<Digest> {
     Digest::from_hex(value.as_str()?)
 }
 
-fn rate_limit(value: &Value) -> Option<RateLimit> {
-    let per = policy::duration(value.get("per")?.as_str()?)?;
-    RateLimit::per(value.get("requests")?.as_u64()?, per)
+fn rate_limit(value: &Value) -> Option<CallerLimit> {
+    let members = value.as_object()?;
+    let number = |name| member(members, name, Value::as_u64).ok();
+    let per = policy::duration(members.get("per")?.as_str()?)?;
+    CallerLimit::per(number("requests")?, number("tokens")?, per)
 }
 
 #[cfg(test)]
@@ -144,7 +148,7 @@ mod tests {
         json!({
             "sha256": Digest::of(b"t").to_hex(), "label": "alice-laptop", "owner": "alice@example.com",
             "team": "research", "status": "active", "providers": ["openai"], "models": ["*"], "created_at": "2026-11-01T09:00:00Z",
-            "expires_at": null, "rate_limit": {"requests": 100, "per": "60s"}, "version": 17, "new": {"x": [1]},
+            "expires_at": null, "rate_limit": {"requests": 100, "tokens": 90_000, "per": "60s"}, "version": 17, "new": {"x": [1]},
         })
     }
 
@@ -154,7 +158,7 @@ mod tests {
             read(whole().to_string().as_bytes(), &Subject::Token(Digest::of(b"t"))).unwrap();
         assert_eq!((record.label.as_str(), version), ("alice-laptop", 17));
         assert_eq!(record.team.as_deref(), Some("research"));
-        assert_eq!(record.rate_limit, RateLimit::new(100, 60));
+        assert_eq!(record.rate_limit, CallerLimit::new(Some(100), Some(90_000), 60));
         assert_eq!(record.holder, record.digest, "an older registry tells no holder");
         let subject = Subject::Token(record.digest);
         assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
@@ -215,6 +219,11 @@ mod tests {
             change("/expires_at", json!("tomorrow")),
             change("/rate_limit", json!({"requests": 0, "per": "60s"})),
             change("/rate_limit", json!({"requests": 5, "per": "soon"})),
+            change("/rate_limit", json!({"per": "60s"})),
+            change("/rate_limit", json!({"requests": null, "tokens": null, "per": "60s"})),
+            change("/rate_limit", json!({"requests": 5, "tokens": 0, "per": "60s"})),
+            change("/rate_limit", json!({"requests": 5, "tokens": 4_294_967_296_u64, "per": "60s"})),
+            change("/rate_limit", json!({"requests": 5, "tokens": "90000", "per": "60s"})),
             change("/version", json!(-1)),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":\"t\""),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":7"),

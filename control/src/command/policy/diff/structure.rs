@@ -246,19 +246,27 @@ fn order<T: Ord>(before: &BTreeSet<T>, after: &BTreeSet<T>) -> Option<Ordering> 
     }
 }
 
-/// Compares two rate limits: `Greater` if `after` lets more requests pass in any period. Returns `None` if the order
-/// depends on the period, or if a limit is absent: the policy's own limit then applies.
+/// Compares two rate limits: `Greater` if `after` lets more requests and more tokens pass in any period. Returns `None` if
+/// the order depends on the period, if requests and tokens differ in their order, or if a limit is absent: the policy's own
+/// limit then applies.
 fn compare_rates(before: &Value, after: &Value) -> Option<Ordering> {
-    let rate = |value: &Value| {
-        let per: u64 = value.get("per")?.as_str()?.strip_suffix('s')?.parse().ok()?;
-        Some((value.get("requests")?.as_u64()?, per))
+    let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64);
+    let per = |value: &Value| value.get("per")?.as_str()?.strip_suffix('s')?.parse::<u64>().ok();
+    let (old_per, per) = (per(before)?, per(after)?);
+    let compare = |name: &str| match (number(before, name), number(after, name)) {
+        (None, None) => Some(Ordering::Equal),
+        (Some(old), Some(new)) => both((new * old_per).cmp(&(old * per)), new.cmp(&old)),
+        _ => None,
     };
-    let ((old_requests, old_per), (requests, per)) = (rate(before)?, rate(after)?);
-    let sustained = (requests * old_per).cmp(&(old_requests * per));
-    match (sustained, requests.cmp(&old_requests)) {
-        (Ordering::Equal, burst) => Some(burst),
-        (sustained, Ordering::Equal) => Some(sustained),
-        (sustained, burst) => (sustained == burst).then_some(sustained),
+    both(compare("requests")?, compare("tokens")?)
+}
+
+/// Returns the order on which two orders agree.
+fn both(one: Ordering, other: Ordering) -> Option<Ordering> {
+    match (one, other) {
+        (Ordering::Equal, other) => Some(other),
+        (one, Ordering::Equal) => Some(one),
+        (one, other) => (one == other).then_some(one),
     }
 }
 

@@ -3,10 +3,10 @@
 //! A key permits what it permitted, or less: whatever else restricted it, or is not known, imports it as disabled.
 
 use keyswap_core::base::{Digest, UnixTime};
-use keyswap_core::limit::{MAX_BUDGET_USD, Period, RateLimit};
+use keyswap_core::limit::{CallerLimit, MAX_BUDGET_USD, Period};
 use keyswap_core::price::Nano;
 use keyswap_core::syntax::{is_email, is_plain_name};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::draft::{Draft, Token, is_empty};
 use super::list::texts;
@@ -14,7 +14,7 @@ use super::litellm_models::Models;
 use super::litellm_owners::{Owners, Scope, is_false, note_pages};
 
 /// The members of a key that the import reads.
-const READ: [&str; 17] = [
+const READ: [&str; 18] = [
     "token",
     "key_alias",
     "models",
@@ -30,6 +30,7 @@ const READ: [&str; 17] = [
     "rpm_limit",
     "max_budget",
     "budget_duration",
+    "tpm_limit",
     "blocked",
     "key_type",
 ];
@@ -227,13 +228,7 @@ fn read_state(key: &Value, token: &mut Token) {
         Some(Some(time)) => token.expires_at = Some(time.to_string()),
         Some(None) => token.disable("`expires` is not a time"),
     }
-    match key.get("rpm_limit").filter(|it| !it.is_null()).map(rate_limit) {
-        None => {}
-        Some(Some(limit)) => {
-            token.rate_limit = Some(json!({"requests": limit.requests(), "per": "60s"}));
-        }
-        Some(None) => token.disable("`rpm_limit` is not a valid rate limit"),
-    }
+    read_rate_limit(key, token);
     for (flag, reason) in [("blocked", "it is blocked"), ("team_blocked", "its team is blocked")] {
         if key.get(flag).is_some_and(|it| !is_false(it)) {
             token.disable(reason);
@@ -255,9 +250,28 @@ fn expiry(value: &Value) -> Option<UnixTime> {
     UnixTime::from_rfc3339(&iso).or_else(|| UnixTime::from_rfc3339(&format!("{iso}Z")))
 }
 
-fn rate_limit(value: &Value) -> Option<RateLimit> {
-    let requests = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    RateLimit::new(u32::try_from(requests).ok()?, 60)
+/// Reads the limits in requests and in tokens of a minute.
+fn read_rate_limit(key: &Value, token: &mut Token) {
+    let number = |name: &str| {
+        let value = key.get(name).filter(|it| !it.is_null())?;
+        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+        // 0 is no limit of Keyswap's: a key with it could not be used.
+        Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0))
+    };
+    let (requests, tokens) = (number("rpm_limit"), number("tpm_limit"));
+    for (name, requests, tokens) in [("rpm_limit", requests, None), ("tpm_limit", None, tokens)] {
+        if requests.or(tokens).is_some() && CallerLimit::new(requests, tokens, 60).is_none() {
+            token.disable(format!("`{name}` is not a valid rate limit"));
+            return;
+        }
+    }
+    let mut limit = Map::new();
+    limit.extend(requests.map(|requests| ("requests".to_owned(), requests.into())));
+    limit.extend(tokens.map(|tokens| ("tokens".to_owned(), tokens.into())));
+    if !limit.is_empty() {
+        limit.insert("per".to_owned(), "60s".into());
+        token.rate_limit = Some(limit.into());
+    }
 }
 
 /// Notes every other setting. One that restricts the key, or that the import does not know, disables it.

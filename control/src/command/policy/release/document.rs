@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::command::terminal::output::visible;
-use crate::registry::RateLimit;
 
 /// The version of a document with a candidate.
 const VERSION: &str = "keyswap-rollout/v1";
@@ -50,9 +49,10 @@ struct Rollout {
     candidate: Option<Trial>,
 }
 
-impl From<RateLimit> for Fallback {
-    fn from(bound: RateLimit) -> Self {
-        Self { refusals: bound.requests(), per: format!("{}s", bound.seconds()) }
+impl From<(u32, u32)> for Fallback {
+    /// Makes it of the refusals and the seconds.
+    fn from((refusals, seconds): (u32, u32)) -> Self {
+        Self { refusals, per: format!("{seconds}s") }
     }
 }
 

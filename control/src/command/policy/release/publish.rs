@@ -10,7 +10,6 @@ use super::document::{Fallback, Trial};
 use super::next_revision::{Release, read};
 use crate::command::rate;
 use crate::command::terminal::exit::{self, Exit};
-use crate::registry::RateLimit;
 
 /// Sign and publish a policy, or a candidate to compare with the policy in force
 ///
@@ -45,8 +44,8 @@ pub(crate) struct Publish {
     /// Number of callers in a period, such as `5/5m`, whom only the candidate refuses before it is disabled
     ///
     /// The policy in force then decides for all principals until the next revision.
-    #[arg(long, value_name = "CALLERS/TIME", requires = "candidate", value_parser = rate::parse)]
-    fall_back: Option<RateLimit>,
+    #[arg(long, value_name = "CALLERS/TIME", requires = "candidate", value_parser = rate::parse_fallback)]
+    fall_back: Option<(u32, u32)>,
     /// Revision number to use in place of the next; must be greater than all earlier numbers, in data planes also
     ///
     /// At most 1000000 greater than the newest. For a registry that was restored from a backup: data planes refuse revisions that are older than their own.

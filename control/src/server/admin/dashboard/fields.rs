@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, Request};
 
 use super::layout::PageError;
+use super::rate_limit;
 use crate::registry::{RateLimit, RegistryError, Status};
 use crate::server::extract::Form;
 use crate::server::state::State;
@@ -41,14 +42,15 @@ impl Fields {
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Returns the rate limit, `None` if both fields are blank. Other invalid values are an error.
+    /// Returns the rate limit, `None` if all its fields are blank. Other invalid values are an error.
     pub(super) fn rate_limit(&self) -> Result<Option<RateLimit>, RegistryError> {
-        let (requests, per) = (self.text("rate_requests").trim(), self.text("rate_per").trim());
-        if requests.is_empty() && per.is_empty() {
+        let [requests, tokens, per] = rate_limit::NAMES.map(|name| self.text(name).trim());
+        if requests.is_empty() && tokens.is_empty() && per.is_empty() {
             return Ok(None);
         }
         // 0 is not a valid limit, so a text that is not a number is refused.
-        RateLimit::parse(requests.parse().unwrap_or(0), per).map(Some)
+        let number = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap_or(0));
+        RateLimit::parse(number(requests), number(tokens), per).map(Some)
     }
 
     /// Returns the status that the pressed button sets.

@@ -136,7 +136,7 @@ fn facts(token: &Token) -> Markup {
 fn forms(token: &Token) -> Markup {
     let address = address(token);
     let expiry = token.own_expiry.map(time::input).unwrap_or_default();
-    let (requests, per) = rate_limit::texts(token.rate_limit);
+    let rate_limit = rate_limit::texts(token.rate_limit);
     html! {
         div .columns {
             section .card {
@@ -165,7 +165,7 @@ fn forms(token: &Token) -> Markup {
             section .card {
                 h2 { "Rate limit" }
                 form method="post" action={ (address) "/rate-limit" } {
-                    (rate_limit::inputs((&requests, &per)))
+                    (rate_limit::inputs(rate_limit.each_ref().map(String::as_str)))
                     div .actions {
                         button { "Set rate limit" }
                         button .quiet name="clear" value="yes" { "Use the policy's limit" }

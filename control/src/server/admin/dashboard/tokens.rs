@@ -104,7 +104,7 @@ fn new_form(fields: &Fields) -> Markup {
             (provider::inputs(&provider::providers(fields), &fields.list("models")))
             label { "Expires" span .hint { "in UTC; empty: never" }
                 input type="datetime-local" name="expires_at" value=(fields.text("expires_at")); }
-            (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
+            (rate_limit::inputs(rate_limit::NAMES.map(|name| fields.text(name))))
             label { "Custom token" span .hint { "empty: generate one" }
                 input type="password" name="token" autocomplete="off"; }
             div .actions { button .primary { "Create token" } }

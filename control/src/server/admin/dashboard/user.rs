@@ -75,7 +75,7 @@ pub(super) fn address(email: &str) -> String {
 
 fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
     let address = address(&user.email);
-    let (requests, per) = rate_limit::texts(user.rate_limit);
+    let rate_limit = rate_limit::texts(user.rate_limit);
     let content = html! {
         p { a href="/admin/users" { "← All users" } }
         (alert(message))
@@ -91,7 +91,7 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
                 label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
                 (team::input(user.team.as_deref().unwrap_or_default()))
                 (provider::inputs(&user.providers, &user.models))
-                (rate_limit::inputs((&requests, &per)))
+                (rate_limit::inputs(rate_limit.each_ref().map(String::as_str)))
                 div .actions { button .primary { "Save" } }
             }
         }

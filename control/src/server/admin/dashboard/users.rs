@@ -74,7 +74,7 @@ async fn answer(
                 label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
                 (team::input(fields.text("team")))
                 (provider::inputs(&provider::providers(fields), &fields.list("models")))
-                (rate_limit::inputs((fields.text("rate_requests"), fields.text("rate_per"))))
+                (rate_limit::inputs(rate_limit::NAMES.map(|name| fields.text(name))))
                 div .actions { button .primary { "Create user" } }
             }
         }

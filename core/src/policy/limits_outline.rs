@@ -1,0 +1,48 @@
+//! Limits, budgets and metering in the outline of a policy.
+
+use serde_json::{Value, json};
+
+use super::budgets::MeteringPolicy;
+use crate::limit::{Budget, BudgetRules, CallerLimit, LimitStore, RateLimit, Rule, TokenLimit, Unit};
+use crate::price::Nano;
+
+pub(super) fn budget(budget: &Budget) -> Value {
+    let Budget { unit, amount, per, timezone } = budget;
+    let amount = match unit {
+        Unit::Usd => json!(Nano(*amount).to_string()),
+        Unit::Tokens => json!(amount),
+    };
+    json!({unit.name(): amount, "per": per.name(), "timezone": timezone})
+}
+
+pub(super) fn budgets(rules: &BudgetRules) -> Value {
+    let BudgetRules { token, owner, team, own: _, allows_unpriced, failure_mode_allow, default_output } =
+        rules;
+    json!({
+        "token": token.as_ref().map(budget),
+        "owner": owner.as_ref().map(budget),
+        "team": team.as_ref().map(budget),
+        "unpriced": if *allows_unpriced { "allow" } else { "refuse" },
+        "failure_mode_allow": failure_mode_allow,
+        "default_output": default_output,
+    })
+}
+
+pub(super) fn limit(limit: CallerLimit) -> Value {
+    json!({
+        "requests": limit.requests.map(RateLimit::requests),
+        "tokens": limit.tokens.map(TokenLimit::tokens),
+        "per": format!("{}s", limit.seconds()),
+    })
+}
+
+pub(super) fn rule(rule: Rule) -> Value {
+    let Rule { limit: own, failure_mode_allow, store } = rule;
+    let store = if store == LimitStore::Registry { "registry" } else { "memory" };
+    json!({"limit": limit(own), "failure_mode_allow": failure_mode_allow, "store": store})
+}
+
+pub(super) fn metering(metering: MeteringPolicy) -> Value {
+    let MeteringPolicy { asks_usage } = metering;
+    json!({"ask_usage": asks_usage})
+}

@@ -1,0 +1,187 @@
+//! Bodies under policies that do not decide: in shadow mode, and beside a policy that does.
+
+mod support;
+
+use keyswap_core::host::MemoryStore;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::worker::Exchange;
+use serde_json::{Value, json};
+use support::plane::{Plane, TOKEN, policy};
+use support::with;
+use support::worker::{at, nobody_is_asked, status};
+
+const CHAT: &str = "/v1/chat/completions";
+
+/// Returns a policy under which the caller may use these models.
+fn of_models(models: &Value, more: &Value) -> Value {
+    let mut document = with(&policy(&["openai"]), more);
+    document["tokens"][0]["models"] = models.clone();
+    document
+}
+
+fn all() -> Value {
+    policy(&["openai"])
+}
+
+fn shadow(models: &Value) -> Value {
+    of_models(models, &json!({"mode": "shadow"}))
+}
+
+fn rollout(stable: &Value, candidate: &Value, percent: u8) -> Value {
+    json!({"version": "keyswap-rollout/v1", "percent": percent, "stable": stable, "candidate": candidate})
+}
+
+fn begin(plane: &Plane, store: &MemoryStore) -> Exchange {
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [
+        Header { name: b"authorization", value: authorization.as_bytes() },
+        Header { name: b"content-type", value: b"application/json" },
+    ];
+    let head = RequestHead::new(b"POST", CHAT.as_bytes(), &headers);
+    let (status, exchange) = plane.send(store, &head, at(0), &nobody_is_asked, status);
+    assert_eq!(status, 200);
+    exchange
+}
+
+/// Sends a body in slices of five bytes. Returns the reason of its refusal, and what the plane told of it.
+fn send(plane: &Plane, body: &str) -> (Option<&'static str>, Vec<String>) {
+    let store = MemoryStore::default();
+    let mut exchange = begin(plane, &store);
+    let slices: Vec<&[u8]> = body.as_bytes().chunks(5).collect();
+    let mut refused = None;
+    for (index, slice) in slices.iter().enumerate() {
+        match exchange.request_body(slice, index + 1 == slices.len(), at(0), &store) {
+            Ok(passed) => assert!(passed.bytes.is_none() && !passed.waits && passed.fetch.is_none()),
+            Err(refusal) => {
+                refused = Some(refusal.reason);
+                break;
+            }
+        }
+    }
+    (refused, end(plane, &mut exchange, &store))
+}
+
+fn end(plane: &Plane, exchange: &mut Exchange, store: &MemoryStore) -> Vec<String> {
+    let mut observed = plane.observed.take();
+    observed.extend(exchange.end(at(1), store).observations);
+    assert!(exchange.end(at(1), store).observations.is_empty(), "an exchange ends once");
+    let words = observed.into_iter().map(|it| it.line.unwrap_or(it.metric));
+    words.filter(|it| !it.starts_with("keyswap.comparisons")).collect()
+}
+
+fn body(model: &str) -> String {
+    json!({"model": model, "messages": [], "stream": true}).to_string()
+}
+
+#[test]
+fn in_shadow_mode_a_body_that_would_be_refused_passes_and_is_told_when_it_has_passed() {
+    for (models, body, reason) in [
+        (json!(["gpt-a"]), body("gpt-a"), None),
+        (json!(["gpt-a"]), body("gpt-b"), Some("model_not_allowed")),
+        (json!(["gpt-a"]), json!({"messages": []}).to_string(), Some("model_missing")),
+        (json!(["gpt-a"]), "model=gpt-a".to_owned(), Some("body_invalid")),
+        (json!(["gpt-a"]), format!("{}{}", body("gpt-a"), body("gpt-b")), Some("body_invalid")),
+        (json!(["gpt-a"]), r#"{"model": "gpt-a", "#.to_owned(), Some("body_invalid")),
+    ] {
+        let plane = Plane::new(&shadow(&models));
+        let (refused, told) = send(&plane, &body);
+        assert_eq!(refused, None, "{body}");
+        let [told] = &told[..] else { panic!("{told:?}") };
+        match reason {
+            None => {
+                assert_eq!(told, "keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai")
+            }
+            Some(reason) => {
+                let line: Value = serde_json::from_str(told).unwrap();
+                assert_eq!(
+                    (&line["event"], &line["reason"]),
+                    (&json!("would_refuse"), &json!(reason)),
+                    "{body}"
+                );
+                assert_eq!((&line["label"], &line["provider"]), (&json!("l"), &json!("openai")));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_head_alone_decides_is_told_at_once() {
+    let plane = Plane::new(&with(&all(), &json!({"mode": "shadow"})));
+    let store = MemoryStore::default();
+    let exchange = begin(&plane, &store);
+    assert!(!exchange.judges_request() && !exchange.has_end());
+    let told = plane.observed.take();
+    assert_eq!(told[0].metric, "keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai");
+}
+
+#[test]
+fn in_shadow_mode_nothing_is_reserved_added_or_cut() {
+    let more = json!({"mode": "shadow", "rate_limit": {"tokens": 1, "per": "1d"}, "metering": {}});
+    let plane = Plane::new(&of_models(&json!(["gpt-a"]), &more));
+    for _ in 0..3 {
+        let (refused, told) = send(&plane, &body("gpt-a"));
+        assert_eq!((refused, told.len()), (None, 1), "{told:?}");
+        assert!(told[0].ends_with("reason.allowed.provider.openai"), "{told:?}");
+    }
+}
+
+#[test]
+fn two_policies_are_compared_by_the_bodies_too() {
+    let (a, b) = (of_models(&json!(["gpt-a"]), &json!({})), of_models(&json!(["gpt-b"]), &json!({})));
+    let c = "model_not_allowed";
+    for (stable, candidate, percent, model, refused, difference) in [
+        (&all(), &a, 0, "gpt-a", None, None),
+        (&all(), &a, 0, "gpt-b", None, Some(("allowed", c))),
+        (&all(), &a, 100, "gpt-a", None, None),
+        (&all(), &a, 100, "gpt-b", Some(c), Some(("allowed", c))),
+        (&a, &all(), 0, "gpt-b", Some(c), Some((c, "allowed"))),
+        (&a, &all(), 100, "gpt-b", None, Some((c, "allowed"))),
+        (&a, &b, 0, "gpt-a", None, Some(("allowed", c))),
+        (&a, &b, 100, "gpt-b", None, Some((c, "allowed"))),
+        (&a, &b, 0, "gpt-c", Some(c), None),
+        // A candidate in shadow mode and a stable policy in shadow mode decide nothing.
+        (&all(), &shadow(&json!(["gpt-a"])), 0, "gpt-b", None, Some(("allowed", c))),
+    ] {
+        let plane = Plane::new(&rollout(stable, candidate, percent));
+        let (found, told) = send(&plane, &body(model));
+        assert_eq!(found, refused, "{model} at {percent} %: {told:?}");
+        let told: Vec<Value> = told.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let found: Vec<(&str, &str)> = told
+            .iter()
+            .map(|line| (line["stable"].as_str().unwrap(), line["candidate"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, Vec::from_iter(difference), "{model} at {percent} %");
+    }
+}
+
+#[test]
+fn a_stable_policy_in_shadow_mode_and_its_candidate_are_both_told() {
+    let plane = Plane::new(&rollout(&shadow(&json!(["gpt-a"])), &all(), 0));
+    let (refused, told) = send(&plane, &body("gpt-b"));
+    assert_eq!((refused, told.len()), (None, 2), "{told:?}");
+    for event in ["would_refuse", "diverged"] {
+        assert!(told.iter().any(|line| line.contains(event)), "{event}: {told:?}");
+    }
+}
+
+#[test]
+fn a_refusal_by_the_body_counts_for_the_fallback() {
+    let mut document = rollout(&all(), &of_models(&json!(["gpt-a"]), &json!({})), 100);
+    document["fallback"] = json!({"refusals": 1, "per": "5m"});
+    let plane = Plane::new(&document);
+    let (refused, told) = send(&plane, &body("gpt-b"));
+    assert_eq!(refused, Some("model_not_allowed"));
+    assert!(told.iter().any(|line| line.contains(r#""event":"fallback""#)), "{told:?}");
+    // The stable policy decides for all again, and has no rule on bodies.
+    assert_eq!(send(&plane, &body("gpt-b")).0, None);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_judged_as_far_as_it_came() {
+    let plane = Plane::new(&shadow(&json!(["gpt-a"])));
+    let store = MemoryStore::default();
+    let mut exchange = begin(&plane, &store);
+    exchange.request_body(br#"{"model": "gpt-b", "mess"#, false, at(0), &store).unwrap();
+    let told = end(&plane, &mut exchange, &store);
+    assert!(told[0].contains("model_not_allowed"), "{told:?}");
+}
