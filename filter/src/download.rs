@@ -34,9 +34,10 @@ pub(crate) fn pass(shared: &Shared, request: &Rc<Request>, size: usize, is_last:
         log::error!("an answer could not be read: {error}");
         false
     });
-    if passed {
-        return Action::Continue;
-    }
+    if passed { Action::Continue } else { cut_off() }
+}
+
+fn cut_off() -> Action {
     if let Err(error) = host::reset_stream() {
         log::error!("a stream cannot be ended: {error}");
     }
@@ -59,6 +60,25 @@ fn read(shared: &Shared, request: &Rc<Request>, size: usize, is_last: bool) -> R
         end(shared, request);
     }
     Ok(true)
+}
+
+/// Ends an answer behind its body, since trailers come: no byte can be added any more.
+pub(crate) fn finish(shared: &Shared, request: &Request) -> Action {
+    let finished = {
+        let Ok(mut exchange) = request.exchange.try_borrow_mut() else { return Action::Pause };
+        if !exchange.reads_answer() {
+            return Action::Continue;
+        }
+        exchange.answer_body(&[], true)
+    };
+    end(shared, request);
+    match finished {
+        Ok(rest) if rest.as_ref().is_none_or(Vec::is_empty) => Action::Continue,
+        _ => {
+            log::error!("an answer breaks off in front of its trailers");
+            cut_off()
+        }
+    }
 }
 
 /// Charges a request that has ended, whole or not.

@@ -88,19 +88,11 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let Some(shared) = &self.shared else { return Action::Pause };
-        if let Action::Pause = upload::pass(shared, &self.request, self.request.held.get(), true) {
+        // A request that waits at its end goes on without another look at its trailers.
+        if remove_slots(shared, &self.request, count).is_err() {
             return Action::Pause;
         }
-        let Ok(trailers) = host::header_map(Map::RequestTrailers, count) else { return Action::Pause };
-        let (in_force, exchange) = (shared.worker.in_force(&SharedData), self.request.exchange.borrow());
-        for trailer in trailers.iter() {
-            let Ok((name, _)) = trailer else { return Action::Pause };
-            let is_slot = exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name));
-            if is_slot && host::remove(Map::RequestTrailers, name).is_err() {
-                return Action::Pause;
-            }
-        }
-        Action::Continue
+        upload::pass(shared, &self.request, self.request.held.get(), true)
     }
 
     fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
@@ -161,6 +153,12 @@ impl HttpContext for Stream {
 
     /// Removes what is not for the caller from trailers, too. An answer whose trailers cannot be read is cut off.
     fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        if self.held.is_none()
+            && let Some(shared) = &self.shared
+            && let Action::Pause = download::finish(shared, &self.request)
+        {
+            return Action::Pause;
+        }
         let exchange = self.request.exchange.borrow();
         if let Some(held) = &mut self.held {
             return held.cut(&exchange);
@@ -333,6 +331,19 @@ fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
     let decision = in_force.host_failure();
     shared.metrics.count(&decision);
     conclude(request, &decision)
+}
+
+/// Removes the trailers of a request that can carry a credential.
+fn remove_slots(shared: &Shared, request: &Request, count: usize) -> Result<(), HostError> {
+    let trailers = host::header_map(Map::RequestTrailers, count)?;
+    let (in_force, exchange) = (shared.worker.in_force(&SharedData), request.exchange.borrow());
+    for trailer in trailers.iter() {
+        let (name, _) = trailer?;
+        if exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name)) {
+            host::remove(Map::RequestTrailers, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the headers of an answer that are not for the caller. Returns the reply to give in place of an answer that must

@@ -2,7 +2,7 @@
 
 use crate::answer::CheckError;
 use crate::body::{Asked, Named, RequestBody, Splice, Splices};
-use crate::judge::admit::BodyRule;
+use crate::judge::admit::{BodyForm, BodyRule};
 
 /// A slice of a body that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,16 @@ impl RequestJudge {
                 judged
             }
         }
+    }
+
+    /// Returns whether the body can have its request refused.
+    pub(crate) fn is_strict(&self) -> bool {
+        !self.is_lenient
+    }
+
+    /// Returns whether the body is the messages of a WebSocket.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        self.rule.form() == BodyForm::Messages
     }
 
     /// Returns the words for a refusal.
