@@ -88,19 +88,11 @@ impl HttpContext for Stream {
             return Action::Continue;
         }
         let Some(shared) = &self.shared else { return Action::Pause };
-        if let Action::Pause = upload::pass(shared, &self.request, self.request.held.get(), true) {
+        // A request that waits at its end goes on without another look at its trailers.
+        if remove_slots(shared, &self.request, count).is_err() {
             return Action::Pause;
         }
-        let Ok(trailers) = host::header_map(Map::RequestTrailers, count) else { return Action::Pause };
-        let (in_force, exchange) = (shared.worker.in_force(&SharedData), self.request.exchange.borrow());
-        for trailer in trailers.iter() {
-            let Ok((name, _)) = trailer else { return Action::Pause };
-            let is_slot = exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name));
-            if is_slot && host::remove(Map::RequestTrailers, name).is_err() {
-                return Action::Pause;
-            }
-        }
-        Action::Continue
+        upload::pass(shared, &self.request, self.request.held.get(), true)
     }
 
     fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
@@ -173,7 +165,12 @@ impl HttpContext for Stream {
             complain(host::reset_stream());
             return Action::Pause;
         }
-        Action::Continue
+        drop(exchange);
+        // Envoy shows trailers once, so nothing is left to do to them after a wait.
+        match &self.shared {
+            Some(shared) => download::finish(shared, &self.request),
+            None => Action::Continue,
+        }
     }
 }
 
@@ -337,6 +334,19 @@ fn fail(shared: &Shared, request: &Request, error: &HostError) -> Outcome {
     let decision = in_force.host_failure();
     shared.metrics.count(&decision);
     conclude(request, &decision)
+}
+
+/// Removes the trailers of a request that can carry a credential.
+fn remove_slots(shared: &Shared, request: &Request, count: usize) -> Result<(), HostError> {
+    let trailers = host::header_map(Map::RequestTrailers, count)?;
+    let (in_force, exchange) = (shared.worker.in_force(&SharedData), request.exchange.borrow());
+    for trailer in trailers.iter() {
+        let (name, _) = trailer?;
+        if exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name)) {
+            host::remove(Map::RequestTrailers, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the headers of an answer that are not for the caller. Returns the reply to give in place of an answer that must

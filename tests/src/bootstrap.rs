@@ -121,6 +121,26 @@ impl Bootstrap {
         })
     }
 
+    /// Speaks with all upstreams over HTTP/2.
+    pub fn set_http2_upstreams(&mut self) -> Result<()> {
+        let options = json!({"http2_protocol_options": {}});
+        self.each_upstream(|cluster| replace(cluster, &explicit_http_config(), options.clone()))
+    }
+
+    /// Lets HTTP/1.1 have trailers on both sides.
+    pub fn set_http1_trailers(&mut self) -> Result<()> {
+        let options = json!({"enable_trailers": true});
+        if let Some(manager) = self.0.pointer_mut(MANAGER) {
+            manager["http_protocol_options"] = options.clone();
+        }
+        for cluster in self.clusters()? {
+            if let Some(config) = cluster.pointer_mut(&explicit_http_config()) {
+                *config = json!({"http_protocol_options": options});
+            }
+        }
+        Ok(())
+    }
+
     /// Adds an upstream as in `docs/deploy/envoy.md`: copies of the virtual host and the cluster of `openai`, renamed.
     pub fn add_upstream(&mut self, host: &str) -> Result<()> {
         let virtual_hosts = format!("{MANAGER}/route_config/virtual_hosts");
@@ -260,6 +280,12 @@ fn rename(entry: &mut Value, host: &str) {
         Value::Object(members) => members.values_mut().for_each(|member| rename(member, host)),
         _ => {}
     }
+}
+
+/// Returns the place of a cluster's version of HTTP.
+fn explicit_http_config() -> String {
+    let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    format!("/typed_extension_protocol_options/{options}/explicit_http_config")
 }
 
 fn set_endpoint(cluster: &mut Value, address: SocketAddr) -> Result<()> {

@@ -71,6 +71,18 @@ impl Setup {
         self.change(|bootstrap| bootstrap.set_upstream(standin.address(), &standin.ca_file()))
     }
 
+    /// Speaks with the upstreams over HTTP/2. Must be called before [`Setup::plain_upstream`].
+    #[must_use]
+    pub fn http2_upstreams(self) -> Self {
+        self.change(Bootstrap::set_http2_upstreams)
+    }
+
+    /// Lets HTTP/1.1 have trailers on both sides.
+    #[must_use]
+    pub fn http1_trailers(self) -> Self {
+        self.change(Bootstrap::set_http1_trailers)
+    }
+
     /// Replaces every upstream with the server at `address`, in plain HTTP.
     #[must_use]
     pub fn plain_upstream(self, address: SocketAddr) -> Self {

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     Meter,
     http::{self, Answer, Request, Response},
+    http2::{self, Slices},
 };
 
 /// The time limit of a start, far beyond that of a busy machine.
@@ -52,6 +53,11 @@ impl Server {
     /// Sends a request and waits for the whole answer.
     pub fn send(&self, request: &Request) -> Result<Response> {
         http::send(self.address, request).with_context(|| self.last_lines())
+    }
+
+    /// Sends a request over HTTP/2, with its body in slices, and waits for the whole answer.
+    pub fn send_http2(&self, request: &Request, slices: Slices<'_>) -> Result<Response> {
+        http2::send(self.address, request, slices).with_context(|| self.last_lines())
     }
 
     /// Sends a request. Returns when the head of the answer has arrived.

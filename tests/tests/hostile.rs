@@ -32,14 +32,6 @@ fn connection_manager(bootstrap: &mut Value) -> &mut Value {
         .expect("the bootstrap has a connection manager")
 }
 
-/// Lets HTTP/1.1 have trailers on both sides.
-fn with_trailers(bootstrap: &mut Value) {
-    connection_manager(bootstrap)["http_protocol_options"] = json!({"enable_trailers": true});
-    for options in upstream_options(bootstrap) {
-        options["explicit_http_config"] = json!({"http_protocol_options": {"enable_trailers": true}});
-    }
-}
-
 /// Returns the HTTP options of Envoy's upstream clusters.
 fn upstream_options(bootstrap: &mut Value) -> impl Iterator<Item = &mut Value> {
     let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
@@ -244,7 +236,7 @@ fn what_only_http2_can_say_is_not_forwarded() -> Result<()> {
 #[test]
 fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
     let standin = Standin::start()?;
-    let patient = Patient::start(setup(&standin).tweak(with_trailers))?;
+    let patient = Patient::start(setup(&standin).http1_trailers())?;
     let envoy = &patient.envoy;
     let request = |credential: &str| {
         format!(
@@ -269,7 +261,7 @@ fn a_credential_in_a_trailer_is_not_judged_and_not_forwarded() -> Result<()> {
 #[test]
 fn trailers_of_an_answer_tell_no_more_of_the_account_than_its_headers() -> Result<()> {
     let upstream = Scripted::start(|_| WITH_TRAILERS)?;
-    let envoy = setup_without_upstream().plain_upstream(upstream.address()).tweak(with_trailers).start()?;
+    let envoy = setup_without_upstream().plain_upstream(upstream.address()).http1_trailers().start()?;
     let head = format!(
         "GET /v1/models HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
     );

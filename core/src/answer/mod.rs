@@ -14,6 +14,7 @@ pub(crate) use self::hidden::Hidden;
 
 pub use self::reason::Reason;
 pub(crate) use self::reason::is_forwarded;
+pub(crate) use self::reply::Withheld;
 pub use self::reply::{LocalReply, ResponseHeader, ResponseHeaders, UpstreamFailure};
 pub(crate) use self::resource::Resource;
 pub use self::stage::Stage;

@@ -127,6 +127,15 @@ pub enum UpstreamFailure {
     TooSlow,
 }
 
+/// The reason why an answer does not go out to a caller whose bodies are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    /// It cannot be read, and would have to be.
+    Unreadable,
+    /// It came before the request was judged.
+    Early,
+}
+
 /// A reply to send instead of forwarding. The reply holds nothing of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalReply {
@@ -163,6 +172,17 @@ impl LocalReply {
     pub(crate) fn not_brokered(status: u16) -> Self {
         let message = "upstream minted no credential that can be passed on";
         Self::of_upstream(of_error(status), "upstream_not_brokered", message)
+    }
+
+    /// Returns the reply in place of an answer to a caller whose models are restricted.
+    pub(crate) fn not_passed_on(why: Withheld) -> Self {
+        let (code, message) = match why {
+            Withheld::Unreadable => {
+                ("upstream_unreadable", "upstream answered in a form that cannot be read")
+            }
+            Withheld::Early => ("upstream_early", "upstream answered before it had the request"),
+        };
+        Self::of_upstream(502, code, message)
     }
 
     /// Adds the headers that an upstream's answer was to have.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
 use super::rollout::Rollout;
-use crate::answer::{CheckError, LocalReply, ResponseHeaders};
+use crate::answer::{CheckError, LocalReply, ResponseHeaders, Withheld};
 use crate::base::Moment;
 use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
@@ -44,7 +44,8 @@ pub enum AnswerBody {
     Same,
     /// Bytes may be taken out of it, so its length does not hold.
     Edited,
-    /// It cannot be read, and would have to be: [`Exchange::withheld`] goes out in its place.
+    /// It cannot be read and would have to be, or it came before the request was judged: [`Exchange::withheld`] goes out in
+    /// its place.
     Withheld,
 }
 
@@ -86,8 +87,8 @@ pub struct Exchange {
     list: Option<Box<ListJudge>>,
     /// The watch over objects, where they are judged.
     objects: Option<Box<ObjectWatch>>,
-    /// Set where an answer cannot be read, and would have to be.
-    is_withheld: bool,
+    /// The reason why the answer that has begun does not go out.
+    withheld: Option<Withheld>,
     /// Set where the request was refused by its body.
     is_refused: bool,
     /// The caller, where the exchange ends with its right.
@@ -110,7 +111,7 @@ impl Exchange {
             meter: decision.follow_up.meter.take(),
             list: decision.follow_up.list.take(),
             objects: decision.follow_up.objects.take(),
-            is_withheld: false,
+            withheld: None,
             is_refused: false,
             admitted: decision.follow_up.admitted.take(),
         }
@@ -196,12 +197,15 @@ impl Exchange {
     }
 
     /// Takes the head of the answer. Returns what becomes of its body.
+    ///
+    /// An upstream may answer before it has the whole request. Its error goes on. Anything else goes on only where no byte
+    /// that is still to come can have the request refused.
     pub fn begin_answer(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
         let watched = self.watch(answer);
         match self.begin_read(answer) {
             AnswerBody::Same if watched == AnswerFate::Edited => AnswerBody::Edited,
             _ if watched == AnswerFate::Withheld => {
-                self.is_withheld = true;
+                self.withheld = Some(Withheld::Unreadable);
                 AnswerBody::Withheld
             }
             body => body,
@@ -220,11 +224,16 @@ impl Exchange {
     }
 
     fn begin_read(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
-        if self.list.is_none() && self.meter.is_none() {
+        if self.list.is_none() && self.meter.is_none() && self.pending.is_none() {
             return AnswerBody::Same;
         }
         let value = |name| answer.value(name).and_then(|value| String::from_utf8(value).ok());
         let status = value(":status").and_then(|status| status.parse().ok()).unwrap_or(0);
+        let is_open = self.pending.as_ref().is_some_and(|pending| pending.is_open(self.meter.as_deref()));
+        if is_open && status < 400 && answer.is_of_upstream() {
+            self.withheld = Some(Withheld::Early);
+            return AnswerBody::Withheld;
+        }
         let encoding = value("content-encoding");
         if self.list.is_some() {
             let is_plain =
@@ -232,7 +241,7 @@ impl Exchange {
             return match status {
                 200 if answer.is_of_upstream() && is_plain => AnswerBody::Edited,
                 200 if answer.is_of_upstream() => {
-                    self.is_withheld = true;
+                    self.withheld = Some(Withheld::Unreadable);
                     AnswerBody::Withheld
                 }
                 _ => {
@@ -255,7 +264,7 @@ impl Exchange {
 
     /// Tells whether [`Exchange::withheld`] goes out in place of the answer that has begun.
     pub fn is_withheld(&self) -> bool {
-        self.is_withheld
+        self.withheld.is_some()
     }
 
     /// Tells whether the body of the answer is read: each slice of it goes through [`Exchange::answer_body`].
@@ -395,8 +404,10 @@ impl Exchange {
         minting.replace(status, body, now.unix())
     }
 
-    /// Returns the reply in place of an answer that cannot be brokered.
+    /// Returns the reply in place of an answer that does not go out.
     pub fn withheld(&self) -> LocalReply {
-        LocalReply::not_brokered(502).with(&self.response)
+        self.withheld
+            .map_or_else(|| LocalReply::not_brokered(502), LocalReply::not_passed_on)
+            .with(&self.response)
     }
 }

@@ -39,6 +39,6 @@ pub(super) fn issue(hosts: &[&str], ca_file: &Path) -> Result<Arc<ServerConfig>>
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)?;
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2".to_vec()];
     Ok(Arc::new(tls))
 }

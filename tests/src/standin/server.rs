@@ -13,15 +13,15 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Channel, Either, Full, channel::Sender};
 use hyper::{
-    HeaderMap, Request, Response, StatusCode,
+    HeaderMap, Request, Response, StatusCode, Version,
     body::{Body as _, Incoming},
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
     http::request::Parts,
-    server::conn::http1,
+    server::conn::{http1, http2},
     service::service_fn,
     upgrade::OnUpgrade,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -78,8 +78,10 @@ impl Server {
         // Without Nagle's algorithm events are sent at once.
         let _ = connection.set_nodelay(true);
         let Ok(tls) = self.tls.accept(connection).await else { return };
-        let sni = tls.get_ref().1.server_name().unwrap_or_default().to_owned();
-        self.serve_over(tls, Side { name: sni, address: None }).await;
+        let session = tls.get_ref().1;
+        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        let side = Side { name: session.server_name().unwrap_or_default().to_owned(), address: None };
+        if is_http2 { self.serve_http2(tls, side).await } else { self.serve_over(tls, side).await }
     }
 
     pub(super) async fn run_plain(
@@ -106,6 +108,16 @@ impl Server {
         // The limits exceed Envoy's, so the stand-in refuses no request that Envoy forwards.
         http.max_headers(4096).max_buf_size(4 << 20);
         let _ = http.serve_connection(TokioIo::new(connection), service).with_upgrades().await;
+    }
+
+    async fn serve_http2(self, connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, side: Side) {
+        let connection = Tap { inner: connection, record: Arc::clone(&self.record) };
+        let service = service_fn(|request| {
+            let (server, side) = (self.clone(), side.clone());
+            async move { server.respond(&side, request).await }
+        });
+        let http = http2::Builder::new(TokioExecutor::new());
+        let _ = http.serve_connection(TokioIo::new(connection), service).await;
     }
 
     async fn respond(&self, side: &Side, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
@@ -196,12 +208,15 @@ impl Side {
 
 async fn receive(side: &Side, head: &Parts, body: Incoming) -> hyper::Result<Received> {
     let body = if body.is_end_stream() { None } else { Some(body.collect().await?) };
+    // Over HTTP/2 the authority stands in the target.
+    let host = head.uri.authority().map(|authority| ("host".to_owned(), authority.as_str().into()));
+    let host = host.filter(|_| head.version == Version::HTTP_2).into_iter().collect();
     let trailers = body.as_ref().and_then(|body| body.trailers()).map(fields).unwrap_or_default();
     Ok(Received {
         sni: side.name.clone(),
         method: head.method.to_string(),
-        target: head.uri.to_string(),
-        headers: side.fields(&head.headers),
+        target: head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string),
+        headers: [host, side.fields(&head.headers)].concat(),
         body: body.map(|body| body.to_bytes().to_vec()).unwrap_or_default(),
         trailers,
     })

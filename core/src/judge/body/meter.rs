@@ -254,6 +254,11 @@ impl Meter {
         }
     }
 
+    /// Returns whether a budget can have the request refused.
+    pub(crate) fn has_budgets(&self) -> bool {
+        self.rules.budgets && !self.subjects.is_empty()
+    }
+
     /// Returns the most that the request is taken to cost.
     fn most(&self, asked: &Asked) -> Amount {
         let found = self.price();

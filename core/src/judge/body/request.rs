@@ -3,7 +3,7 @@
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
-use crate::judge::admit::BodyRule;
+use crate::judge::admit::{BodyForm, BodyRule};
 use crate::request::RequestHead;
 
 /// The most objects that one body names.
@@ -53,7 +53,7 @@ impl RequestJudge {
     /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
     pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
         let body = self.rule.scanner(head).ok().flatten()?;
-        Some(Self::new(self.rule.clone(), body))
+        Some(Self::new(self.rule.clone(), body, !self.is_lenient))
     }
 
     /// Judges the next slice. `is_last` says that nothing follows it.
@@ -76,6 +76,16 @@ impl RequestJudge {
                 judged
             }
         }
+    }
+
+    /// Returns whether the body can have its request refused.
+    pub(crate) fn is_strict(&self) -> bool {
+        !self.is_lenient
+    }
+
+    /// Returns whether the body is the messages of a WebSocket.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        self.rule.form() == BodyForm::Messages
     }
 
     /// Returns the words for a refusal.

@@ -86,6 +86,14 @@ impl Pending {
         }
     }
 
+    /// Returns whether a byte of the body that is still to come can decide if the request is refused. The messages of a
+    /// WebSocket, which follow the answer, are judged one by one.
+    pub(crate) fn is_open(&self, meter: Option<&Meter>) -> bool {
+        let is_judged = self.judge.as_ref().is_some_and(RequestJudge::is_strict);
+        let is_upgrade = self.judge.as_ref().is_some_and(RequestJudge::is_upgrade);
+        !self.is_reserved && !is_upgrade && (is_judged || meter.is_some_and(Meter::has_budgets))
+    }
+
     /// Judges the next slice of the body. At the byte that makes the body useful the budgets must cover the request.
     pub(crate) fn take(
         &mut self,

@@ -1,6 +1,12 @@
 //! Bodies under rules, in Envoy: what is refused is no request upstream, whatever its size and its slices, and nothing is
 //! held.
 
+mod early;
+mod http2;
+mod memory;
+mod messages;
+mod trailers;
+
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -9,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{Envoy, Request, Standin};
+use keyswap_tests::{Envoy, Request, Setup, Standin};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-some-models";
@@ -25,8 +31,12 @@ fn policy() -> Value {
     })
 }
 
+fn setup(standin: &Standin) -> Setup {
+    Envoy::with(&policy()).env("OPENAI_API_KEY", KEY).upstream(standin)
+}
+
 fn start(standin: &Standin) -> Result<Envoy> {
-    Envoy::with(&policy()).env("OPENAI_API_KEY", KEY).upstream(standin).start()
+    setup(standin).start()
 }
 
 /// Returns a request of about this size, whose model stands at its end.
