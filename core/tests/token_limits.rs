@@ -46,7 +46,7 @@ fn ask(plane: &Worker, store: &dyn Store, output: u64, now: Moment) -> Result<Ex
 fn answer(exchange: &mut Exchange, input: u64, output: u64, now: Moment, store: &dyn Store) {
     exchange.begin_answer(&AnswerFields { status: 200, fields: &[(b"content-type", b"application/json")] });
     let body = json!({"model": "gpt-test", "usage": {"prompt_tokens": input, "completion_tokens": output}});
-    exchange.answer_body(body.to_string().as_bytes(), true).unwrap();
+    exchange.answer_body(body.to_string().as_bytes(), true, now, store).unwrap();
     exchange.end(now, store);
 }
 

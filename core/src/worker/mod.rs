@@ -6,12 +6,14 @@ mod in_force;
 mod next;
 mod rollout;
 mod running;
+mod slice;
 mod ticket;
 
-pub use self::exchange::{AnswerBody, AnswerFault, AnswerSlice, Ended, Exchange, RequestSlice};
+pub use self::exchange::Exchange;
 pub use self::in_force::InForce;
 pub use self::next::{Background, Next};
 pub use self::running::{Due, Worker};
+pub use self::slice::{AnswerBody, AnswerFault, AnswerSlice, Ended, RequestSlice};
 pub use self::ticket::{Entry, Ticket};
 pub use crate::judge::Refusal;
 pub use crate::upstream::MintFault;

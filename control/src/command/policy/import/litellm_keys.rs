@@ -6,7 +6,7 @@ use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::limit::{CallerLimit, MAX_BUDGET_USD, Period};
 use keyswap_core::price::Nano;
 use keyswap_core::syntax::{is_email, is_plain_name};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::draft::{Draft, Token, is_empty};
 use super::list::texts;
