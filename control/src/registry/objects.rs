@@ -43,10 +43,14 @@ const MAX_COUNTED: i64 = 200;
 const EXPIRED_KEPT_SECONDS: i64 = 86_400;
 
 impl Registry {
-    /// Returns those of the objects that the registry knows, at most 200 are asked for.
+    /// Returns those of the objects that the registry knows, at most 200 are asked for. An expired object is unknown: its
+    /// provider may give the id anew.
     pub async fn find_objects(&self, digests: &[Digest]) -> Result<Vec<KeptObject>> {
         check_count("sha256", digests.len(), MAX_FOUND)?;
-        self.0.find_objects(digests, now()).await
+        let now = now();
+        let mut found = self.0.find_objects(digests, now).await?;
+        found.retain(|object| !object.is_expired(now));
+        Ok(found)
     }
 
     /// Gives new objects to the principals that made them, all or none, at most 50. An object that is known keeps its

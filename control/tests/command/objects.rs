@@ -44,7 +44,7 @@ fn objects_are_adopted_listed_shown_transferred_and_forgotten() {
         (&shown["principal"], &shown["team"], &shown["label"]),
         (&json!(token), &json!("red"), &json!("ci"))
     );
-    assert!(home.run(&["object", "show", "openai", "file-1"]).stdout.contains("holder:     ci\n"));
+    assert!(home.run(&["object", "show", "openai", "file-1"]).stdout.contains("holder:    ci\n"));
     let given = home.json(&["object", "transfer", "openai", "file-1", "--to", "person:b@acme.example"]);
     assert_eq!((&given["owner"], &given["team"]), (&json!("b@acme.example"), &Value::Null));
     let unknown = format!("token:{}", "A".repeat(64));

@@ -17,6 +17,7 @@ mod leases;
 mod limits;
 mod objects;
 mod objects_before;
+mod objects_given;
 mod objects_served;
 mod policies;
 mod postgres;

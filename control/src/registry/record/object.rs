@@ -256,7 +256,7 @@ pub struct Adopted {
 pub struct Moved {
     /// The objects that were transferred.
     pub moved: u32,
-    /// True if there may be more: the transfer has to be repeated.
+    /// Set if there may be more: the transfer has to be repeated.
     pub more: bool,
 }
 
