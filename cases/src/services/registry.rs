@@ -58,14 +58,16 @@ impl Registry {
     fn objects(&self, verb: &str, question: &[u8]) -> Option<ServiceAnswer> {
         let question: Value = serde_json::from_slice(question).ok()?;
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = || question.get("sha256")?.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+        let asked =
+            || question.get("sha256")?.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
         let told: Vec<Value> = match verb {
             "find" => asked()?.into_iter().filter_map(|digest| objects.get(digest).cloned()).collect(),
             "claim" => {
                 let claimed = question.get("objects")?.as_array()?.iter().map(|claim| {
                     let digest = digest(claim.get("provider")?.as_str()?, claim.get("id")?.as_str()?);
                     let principal = claim.get("principal")?;
-                    let object = held(&digest, principal.as_str()?, claim.get("team").and_then(Value::as_str));
+                    let object =
+                        held(&digest, principal.as_str()?, claim.get("team").and_then(Value::as_str));
                     Some(objects.entry(digest).or_insert(object).clone())
                 });
                 claimed.collect::<Option<_>>()?
