@@ -343,7 +343,7 @@ fn errors_of_both_policies_are_told_with_their_places() {
              `resource`, `status`, `answers`, `revoke`, \
              `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \
              `principals`\n\
-             error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `providers`, \
+             error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, \
              `slots`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, \
              `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \

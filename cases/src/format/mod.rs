@@ -12,5 +12,5 @@ pub use case::{Case, Identity};
 pub use error::{SuiteError, SuiteErrors};
 pub use expectation::{Answer, Forward, Reply};
 pub use request::{Headers, Parts, Request};
-pub use service::{Registered, Served};
+pub use service::{HeldObject, Registered, Served};
 pub use suite::Suite;

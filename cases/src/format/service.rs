@@ -26,6 +26,20 @@ impl Registered {
     }
 }
 
+/// An object that a token holds at a provider. The registry knows no others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldObject {
+    /// The provider.
+    pub provider: String,
+    /// The object's id there.
+    pub id: String,
+    /// The token of the holder.
+    pub token: String,
+    /// The team of the holder.
+    pub team: Option<String>,
+}
+
 /// The answer of another service: an agent or an issuer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::case::Case;
 use super::error::{SuiteError, SuiteErrors};
-use super::service::{Registered, Served};
+use super::service::{HeldObject, Registered, Served};
 use super::time::time;
 use crate::text;
 
@@ -31,6 +31,9 @@ pub struct Suite {
     /// The answers of the registry.
     #[serde(default)]
     pub registry: Vec<Registered>,
+    /// The objects that callers hold.
+    #[serde(default)]
+    pub objects: Vec<HeldObject>,
     /// The answers of other services, by the target of the request.
     pub fetched: Option<Vec<Served>>,
     /// The cases, in the order in which they are judged.

@@ -21,7 +21,7 @@ impl Services {
             (it.target.clone(), answer)
         };
         let fetched = suite.fetched.iter().flatten().map(answer).collect();
-        Self { fetched, registry: Registry::of(&suite.registry) }
+        Self { fetched, registry: Registry::of(&suite.registry, &suite.objects) }
     }
 
     /// Returns the answer to a request at this time; `None` where the file does not say.

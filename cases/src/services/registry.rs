@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::answer::ServiceAnswer;
-use crate::format::Registered;
+use crate::format::{HeldObject, Registered};
 use crate::text;
 
 /// Characters that are escaped where the engine asks for a person.
@@ -22,12 +22,15 @@ pub(super) struct Registry {
     answers: Vec<(String, ServiceAnswer)>,
     /// The theoretical arrival time of each token, see [`Gcra`].
     arrivals: Mutex<BTreeMap<String, i64>>,
+    /// The objects, by their digests.
+    objects: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Registry {
-    /// Returns a registry with these answers, at which no budget was spent yet.
-    pub(super) fn of(registered: &[Registered]) -> Self {
-        Self { answers: registered.iter().map(answer).collect(), arrivals: Mutex::default() }
+    /// Returns a registry with these answers and objects, at which no budget was spent yet.
+    pub(super) fn of(registered: &[Registered], held: &[HeldObject]) -> Self {
+        let objects = Mutex::new(held.iter().map(object).collect());
+        Self { answers: registered.iter().map(answer).collect(), arrivals: Mutex::default(), objects }
     }
 
     /// Returns the answer; `None` where the target is none of the registry's, or the question cannot be read.
@@ -41,12 +44,41 @@ impl Registry {
             self.take(body, now)
         } else if path.ends_with("/v1/leases") {
             lease(body, now)
+        } else if let Some((_, verb)) = path.split_once("/v1/objects/") {
+            self.objects(verb, body)
         } else if path.ends_with("/v1/usage") {
             Some(ServiceAnswer { status: 204, body: String::new() })
         } else {
             let feed = json!({"sequence": 0, "history": "00000000000000aa", "reset": false, "changes": []});
             path.ends_with("/v1/changes").then(|| ServiceAnswer::ok(feed.to_string()))
         }
+    }
+
+    /// Finds, claims or removes objects.
+    fn objects(&self, verb: &str, question: &[u8]) -> Option<ServiceAnswer> {
+        let question: Value = serde_json::from_slice(question).ok()?;
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked =
+            || question.get("sha256")?.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<_>>>();
+        let told: Vec<Value> = match verb {
+            "find" => asked()?.into_iter().filter_map(|digest| objects.get(digest).cloned()).collect(),
+            "claim" => {
+                let claimed = question.get("objects")?.as_array()?.iter().map(|claim| {
+                    let digest = digest(claim.get("provider")?.as_str()?, claim.get("id")?.as_str()?);
+                    let principal = claim.get("principal")?;
+                    let object =
+                        held(&digest, principal.as_str()?, claim.get("team").and_then(Value::as_str));
+                    Some(objects.entry(digest).or_insert(object).clone())
+                });
+                claimed.collect::<Option<_>>()?
+            }
+            "remove" => {
+                asked()?.into_iter().for_each(|digest| _ = objects.remove(digest));
+                return Some(ServiceAnswer { status: 204, body: String::new() });
+            }
+            _ => return None,
+        };
+        Some(ServiceAnswer::ok(json!({ "objects": told }).to_string()))
     }
 
     fn record(&self, path: &str, unknown: &str) -> ServiceAnswer {
@@ -75,6 +107,27 @@ impl Registry {
         });
         Some(ServiceAnswer::ok(answer.to_string()))
     }
+}
+
+/// Returns the digest of an object, in hexadecimal digits.
+fn digest(provider: &str, id: &str) -> String {
+    Digest::of(format!("object\0{provider}\0{id}").as_bytes()).to_hex()
+}
+
+/// Returns an object as the registry tells it.
+fn held(digest: &str, principal: &str, team: Option<&str>) -> Value {
+    json!({
+        "sha256": digest, "kind": "object", "principal": principal, "owner": null, "team": team, "version": 0,
+        "expires_at": null,
+    })
+}
+
+fn object(object: &HeldObject) -> (String, Value) {
+    let HeldObject { provider, id, token, team } = object;
+    let principal = Digest::of(text::fill(token, None).as_bytes());
+    let digest = digest(provider, id);
+    let told = held(&digest, &principal.to_hex(), team.as_deref());
+    (digest, told)
 }
 
 /// Returns the end of the path at which the registry is asked for a record, and its answer.

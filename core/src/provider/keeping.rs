@@ -4,7 +4,7 @@ use super::class::{Endpoints, Rows};
 use super::objects::{KEEPING as CLASSES, Objects};
 use super::{endpoints, kept};
 
-static KNOWN: [(&[Rows], &Objects); 8] = [
+static KNOWN: [(&[Rows], &Objects); 11] = [
     (&endpoints::OPENAI, &kept::OPENAI),
     (&endpoints::AZURE, &kept::AZURE),
     (&endpoints::ANTHROPIC, &kept::ANTHROPIC),
@@ -13,6 +13,9 @@ static KNOWN: [(&[Rows], &Objects); 8] = [
     (&endpoints::GROQ, &kept::GROQ),
     (&endpoints::GROK, &kept::GROK),
     (&endpoints::MISTRAL, &kept::MISTRAL),
+    (&endpoints::COMPAT, &kept::OF_GATEWAYS),
+    (&endpoints::REST, &kept::OF_GATEWAYS),
+    (&endpoints::VERCEL, &kept::OF_GATEWAYS),
 ];
 
 /// Returns the objects of an API; `None` where they are not known.

@@ -19,13 +19,15 @@ pub(crate) type MemberPaths = &'static [&'static [&'static str]];
 /// The objects of one API.
 #[derive(Debug)]
 pub(crate) struct Objects {
+    /// The provider whose account has the objects; empty: the one that is called.
+    pub(crate) account: &'static str,
     /// Segments that may stand in front of a collection.
     pub(super) prefix: &'static str,
     pub(super) collections: &'static [Collection],
     /// Paths without an id that look like one with an id.
     pub(super) plain: &'static [&'static str],
     /// Set where an id is the last segment of a name such as `files/abc`, and a verb may stand behind it.
-    pub(super) has_names: bool,
+    pub(crate) has_names: bool,
     /// The members of requests that name objects.
     pub(crate) members: &'static [Member],
     /// The members whose values are the caller's own data, in which nothing is named.
@@ -196,7 +198,9 @@ impl Objects {
             let segment: Vec<u8> = percent_decode(rest.get(..length)?).collect();
             let id = self.id_in(&segment);
             place.is_member = length == rest.len() && id.len() == segment.len();
-            place.id = Some(id.to_vec()).filter(|id| id.starts_with(collection.begins.as_bytes()));
+            let begin = id.get(..collection.begins.len()).unwrap_or_default();
+            let is_its = begin.eq_ignore_ascii_case(collection.begins.as_bytes());
+            place.id = is_its.then(|| id.to_vec());
             return Some(place);
         }
         place.makes.is_some().then_some(place)

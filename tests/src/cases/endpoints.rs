@@ -137,7 +137,7 @@ fn suite(apis: &[&Api], rows: &[Row]) -> Result<Value> {
     let mut tokens = vec![token("bare", ""), token("all", ":*")];
     tokens.extend(OPENED.map(|class| token(class, &format!(":{class}"))));
 
-    let mut policy = json!({"version": "keyswap/v1", "tokens": tokens});
+    let mut policy = json!({"version": "keyswap/v1", "objects": "shared", "tokens": tokens});
     let of_gateway = apis.first().map_or(Gateway::None, |api| gateway(&api.provider));
     let mut credentials = Map::new();
     for api in apis.iter().filter(|_| of_gateway == Gateway::None) {

@@ -28,8 +28,6 @@ pub(crate) struct BodyRule {
     pub(crate) is_list: bool,
     /// The rule on objects, where they are judged.
     pub(crate) objects: Option<Rc<ObjectRule>>,
-    /// Set where the body may be a file of any kind.
-    is_file: bool,
     is_upgrade: bool,
     has_body: bool,
 }
@@ -101,7 +99,6 @@ impl BodyRule {
             has_body: traits.is_upgrade
                 || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
                     && (class != Class::Files || objects.is_some())),
-            is_file: class == Class::Files,
             objects: objects.map(Rc::new),
             models,
         }))
@@ -129,7 +126,7 @@ impl BodyRule {
     pub(crate) fn is_strict(&self, head: &RequestHead<'_>) -> bool {
         self.models.is_some()
             || self.metering.is_some_and(|metering| metering.is_strict)
-            || (self.objects.is_some() && !(self.is_file && has_file(head)))
+            || self.objects.as_ref().is_some_and(|objects| !(objects.takes_file && has_file(head)))
     }
 
     /// Returns the scanner of the body; `None` where there is nothing in it to be read.

@@ -23,6 +23,8 @@ pub(crate) struct ObjectRule {
     pub(crate) lists: Option<&'static Collection>,
     /// The object that the request deletes.
     pub(crate) deletes: Option<Digest>,
+    /// Set where the body may be a file of any kind.
+    pub(crate) takes_file: bool,
     /// Set where the answer may tell ids.
     pub(crate) reads_answer: bool,
 }
@@ -51,7 +53,7 @@ impl ObjectRule {
             (None, Some(error)) => return Err(error),
             (place, _) => place.as_ref(),
         };
-        let provider = upstream.provider.clone();
+        let provider = if table.account.is_empty() { &*upstream.provider } else { table.account }.to_owned();
         let id = place.and_then(|place| place.id.as_deref());
         let models = table.members.iter().filter(|member| member.name == "model");
         let models = models
@@ -71,6 +73,7 @@ impl ObjectRule {
             named,
             makes,
             lists: place.and_then(|place| place.lists),
+            takes_file: class == Class::Files && (table.has_names || id.is_none()),
             reads_answer: makes.is_some() || (is_keeping && traits.method != b"DELETE"),
         }))
     }

@@ -25,8 +25,12 @@ pub(crate) struct ObjectList {
 
 impl ObjectList {
     pub(crate) fn new(table: &'static Objects, begins: &'static str) -> Self {
-        let lists =
-            Lists { paths: table.lists, arrays: table.arrays, has_edges: table.has_edges, is_alone: true };
+        let lists = Lists {
+            paths: table.lists,
+            arrays: table.arrays,
+            has_edges: table.has_edges,
+            is_alone: begins.is_empty(),
+        };
         Self {
             begins,
             ahead: Follower::new(table.lists),

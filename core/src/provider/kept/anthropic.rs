@@ -3,6 +3,7 @@
 use crate::provider::objects::{Collection, Form, Made, Makes, Member, Objects};
 
 pub(in crate::provider) static ANTHROPIC: Objects = Objects {
+    account: "",
     prefix: "",
     collections: &[
         Collection::new("/files", "file"),

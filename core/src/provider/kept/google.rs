@@ -56,6 +56,7 @@ const MADE: Made = Made {
 };
 
 pub(in crate::provider) static GEMINI: Objects = Objects {
+    account: "",
     prefix: "/openai",
     collections: &[
         Collection { also: &["/upload/{}/files"], ..Collection::new("/files", "file") },
@@ -123,6 +124,7 @@ pub(in crate::provider) static GEMINI: Objects = Objects {
 };
 
 pub(in crate::provider) static VERTEX: Objects = Objects {
+    account: "",
     prefix: "/projects/{}/locations/{}",
     collections: &[
         Collection::new("/batchPredictionJobs", "batch"),

@@ -6,4 +6,4 @@ mod openai;
 
 pub(super) use self::anthropic::ANTHROPIC;
 pub(super) use self::google::{GEMINI, VERTEX};
-pub(super) use self::openai::{AZURE, GROK, GROQ, MISTRAL, OPENAI};
+pub(super) use self::openai::{AZURE, GROK, GROQ, MISTRAL, OF_GATEWAYS, OPENAI};

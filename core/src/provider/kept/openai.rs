@@ -41,7 +41,7 @@ const PLAIN: &[&str] = &["/responses/compact", "/responses/input_tokens", "/fine
 /// Words that Realtime has in the place of a conversation.
 const NO_CONVERSATION: Form = Form::IdOr(&["auto", "none"]);
 
-const MEMBERS: [Member; 27] = [
+const MEMBERS: [Member; 28] = [
     Member::id("previousresponseid"),
     Member::of("conversation", NO_CONVERSATION),
     Member::within("conversation", "id"),
@@ -65,6 +65,7 @@ const MEMBERS: [Member; 27] = [
     Member::id("libraryids"),
     Member::of("skillid", Form::Begins("skill_")),
     Member::of("model", Form::Begins("ft:")),
+    Member::of("models", Form::Begins("ft:")),
     Member::within("video", "id"),
     Member::within("characters", "id"),
     Member::within("voice", "id"),
@@ -72,7 +73,7 @@ const MEMBERS: [Member; 27] = [
 ];
 
 const FREE: &[&str] = &["metadata", "parameters", "schema", "headers"];
-const PARAMETERS: &[&str] = &["file_id", "vector_store_id", "assistant_id", "thread_id", "model_id"];
+const PARAMETERS: &[&str] = &["file_id", "vector_store_id", "assistant_id", "thread_id", "call_id"];
 const CURSORS: &[&str] = &["after", "before"];
 
 const MADE: Made = Made {
@@ -112,7 +113,12 @@ const MADE: Made = Made {
     ],
 };
 
+/// Words of a gateway whose models are OpenAI's, among others. It keeps nothing itself.
+pub(in crate::provider) static OF_GATEWAYS: Objects =
+    Objects { account: "openai", collections: &[], plain: &[], parameters: &[], cursors: &[], ..FORM };
+
 const FORM: Objects = Objects {
+    account: "",
     prefix: "",
     collections: &COLLECTIONS,
     plain: PLAIN,

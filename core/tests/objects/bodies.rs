@@ -1,0 +1,168 @@
+//! Paths, queries and bodies that name objects, and those that name none.
+
+use keyswap_core::base::Digest;
+use serde_json::{Value, json};
+
+use crate::plane::{A, B, Plane, json_answer};
+use crate::registry::Registry;
+
+#[test]
+fn an_endpoint_of_unknown_objects_is_refused_and_one_that_keeps_nothing_is_not_judged() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    for (method, path, reason) in [
+        ("POST", "/openai/v1/evals", "objects_unkept"),
+        ("GET", "/openai/v1/evals/e", "objects_unkept"),
+        ("GET", "/openai/v1/agents/sessions", "objects_unkept"),
+        ("DELETE", "/openai/v1/files", "objects_unkept"),
+        ("PUT", "/openai/v1/batches", "objects_unkept"),
+        ("POST", "/grok/v1/batches", "objects_unkept"),
+        ("GET", "/cohere/v1/datasets", "objects_unkept"),
+        ("GET", "/google-ai-studio/v1beta/generatedFiles", "objects_unkept"),
+        ("POST", "/openai/v1/fine_tuning/alpha/graders/run", "forward"),
+        ("POST", "/openai/v1/responses/input_tokens", "forward"),
+        ("POST", "/anthropic/v1/messages/count_tokens", "forward"),
+        ("POST", "/deepseek/chat/completions", "forward"),
+        ("GET", "/openai/v1/models/gpt-5", "forward"),
+        ("GET", "/openai/v1/models/ft:gpt-5:other::1", "object_not_found"),
+        ("DELETE", "/openai/v1/models/ft:gpt-5:other::1", "object_not_found"),
+        ("GET", "/openai/v1/files?after=file-other", "object_not_found"),
+        ("GET", "/openai/v1/files?%61fter=file%2Dother", "object_not_found"),
+        ("GET", "/openai/v1/files?limit=7&order=asc", "forward"),
+        ("GET", "/google-ai-studio/v1beta/files/abc:download", "object_not_found"),
+        ("POST", "/google-ai-studio/v1beta/tunedModels/abc:generateContent", "object_not_found"),
+    ] {
+        let body = if method == "POST" { json!({}) } else { Value::Null };
+        let got = plane.ask(A, (method, path), &body, &json_answer(r#"{"data":[]}"#));
+        assert_eq!(got.reason(), reason, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_body_is_judged_by_what_it_names_and_by_nothing_that_is_the_callers_own_text() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    for (path, body, reason) in [
+        (
+            "/openai/v1/chat/completions",
+            r#"{"model":"gpt-5","messages":[{"content":"file_id: file-1"}]}"#,
+            "forward",
+        ),
+        ("/openai/v1/chat/completions", r#"{"model":"ft:gpt-5:o::1","messages":[]}"#, "object_not_found"),
+        ("/openai/v1/chat/completions", r#"{"model":"FT:gpt-5:o::1","messages":[]}"#, "object_not_found"),
+        (
+            "/openai/v1/responses",
+            r#"{"metadata":{"file_id":"mine"},"tools":[{"parameters":{"default":{"file_id":"x"}}}]}"#,
+            "forward",
+        ),
+        ("/openai/v1/responses", r#"{"previous_response_id":null,"conversation":null}"#, "forward"),
+        ("/openai/v1/responses", r#"{"previous_response_id":""}"#, "forward"),
+        (
+            "/openai/v1/responses",
+            r#"{"previous_response_id":"a","previous_response_id":null}"#,
+            "object_not_found",
+        ),
+        ("/openai/v1/responses", r#"{"tools":[{"container":{"type":"auto"}}],"x":["file_id"]}"#, "forward"),
+        ("/openai/v1/responses", r#"{"input":[{"id":"item_1"},["\u0066ile_id",{"\ud800":1}]]}"#, "forward"),
+        ("/openai/v1/responses", r#"{"previous_response_id":"a"#, "body_invalid"),
+        (
+            "/anthropic/v1/messages",
+            r#"{"messages":[{"content":[{"type":"tool_use","input":{"file_id":"mine"}}]}]}"#,
+            "forward",
+        ),
+        ("/anthropic/v1/messages", r#"{"container":{"skills":[{"skill_id":"pptx"}]}}"#, "forward"),
+        ("/anthropic/v1/messages", r#"{"container":"container_1"}"#, "object_not_found"),
+        (
+            "/google-ai-studio/v1beta/models/m:generateContent",
+            r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://www.youtube.com/watch?v=files"}}]}]}"#,
+            "forward",
+        ),
+        (
+            "/google-ai-studio/v1beta/models/m:generateContent",
+            r#"{"contents":[{"parts":[{"fileData":{"fileUri":"HTTPS://GenerativeLanguage.GoogleApis.com/v1beta/Files/abc?x"}}]}]}"#,
+            "object_not_found",
+        ),
+        (
+            "/google-ai-studio/v1beta/models/m:generateContent",
+            r#"{"contents":[{"parts":[{"functionCall":{"args":{"fileUri":"files/mine"}}}]}]}"#,
+            "forward",
+        ),
+    ] {
+        let got = plane.post(A, path, body, &json_answer("{}"));
+        assert_eq!(got.reason(), reason, "{path} {body}");
+    }
+    let ids = |count: usize| (0..count).map(|id| format!("f{id}")).collect::<Vec<_>>();
+    let body = |count| json!({"file_ids": ids(count)}).to_string();
+    let got = |count| plane.post(A, "/openai/v1/responses", &body(count), &json_answer("{}"));
+    assert_eq!(got(64).reason(), "object_not_found");
+    assert_eq!(got(65).reason(), "body_invalid");
+    let long = json!({"file_id": "f".repeat(5000)}).to_string();
+    assert_eq!(plane.post(A, "/openai/v1/responses", &long, &json_answer("{}")).reason(), "object_not_found");
+}
+
+#[test]
+fn a_form_names_objects_and_a_file_is_not_read() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    plane.post(A, "/openai/v1/containers", "{}", &json_answer(r#"{"id":"cntr_1"}"#));
+    let form = |field: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\nfile-other\r\n--b--\r\n")
+    };
+    for (content_type, body, reason) in [
+        ("multipart/form-data; boundary=b", form("file_id"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("purpose"), "forward"),
+        ("application/json", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
+        ("", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
+        ("text/plain", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
+        ("text/plain", "file_id = file-other".to_owned(), "body_invalid"),
+        ("application/json", "file_id = file-other".to_owned(), "body_invalid"),
+    ] {
+        let request = ("POST", "/openai/v1/containers/cntr_1/files");
+        let got = plane.send(A, request, (content_type, &[body.as_bytes()]), &json_answer("{}"));
+        assert_eq!(got.reason(), reason, "{content_type} {body}");
+    }
+}
+
+#[test]
+fn a_file_is_uploaded_as_it_is() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    for (path, content_type, body) in [
+        ("/google-ai-studio/upload/v1beta/files", "application/pdf", &b"%PDF\xff{"[..]),
+        ("/google-ai-studio/upload/v1beta/files", "text/plain", b"{ not JSON"),
+        (
+            "/google-ai-studio/upload/v1beta/files",
+            "multipart/related; boundary=b",
+            b"--b\r\n\r\n{}\r\n--b--\r\n",
+        ),
+        ("/openai/v1/files", "application/octet-stream", b"\x00"),
+    ] {
+        let made = json_answer(r#"{"id":"f","file":{"name":"files/f"}}"#);
+        let got = plane.send(A, ("POST", path), (content_type, &[body]), &made);
+        assert_eq!(got.reason(), "forward", "{path} {content_type}");
+    }
+    assert_eq!(registry.kinds(), ["file f", "file f"]);
+}
+
+#[test]
+fn a_tuned_model_is_its_holders_at_a_gateway_too() {
+    let registry = Registry::default();
+    let gateway = json!({"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "unified_billing"}});
+    let mut changes = json!({"gateway": gateway, "credentials": {"cf": [{"env": "A"}]}});
+    let tokens = [A, B].map(|token| {
+        json!({"sha256": Digest::of(token.as_bytes()).to_hex(), "label": "t", "providers": ["compat", "openai:*"]})
+    });
+    changes["tokens"] = json!(tokens);
+    let plane = Plane::new(&registry, &changes);
+    plane.post(
+        A,
+        "/openai/v1/fine_tuning/jobs",
+        "{}",
+        &json_answer(r#"{"id":"j","fine_tuned_model":"ft:m:o::1"}"#),
+    );
+    let body = r#"{"model":"openai/ft:m:o::1","messages":[]}"#;
+    for (token, reason) in [(A, "forward"), (B, "object_not_found")] {
+        let got = plane.post(token, "/compat/chat/completions", body, &json_answer("{}"));
+        assert_eq!(got.reason(), reason);
+    }
+}

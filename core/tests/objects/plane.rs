@@ -1,0 +1,198 @@
+//! A data plane with two callers of one account, and another of the team of the first.
+
+use std::cell::Cell;
+
+use keyswap_core::base::{Digest, Moment};
+use keyswap_core::host::{Capabilities, MemoryStore};
+use keyswap_core::identity::jwt::PureRust;
+use keyswap_core::judge::{AnswerFields, Request, Verdict};
+use keyswap_core::policy::RolloutPolicy;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
+use keyswap_core::worker::{Exchange, Worker};
+use serde_json::{Value, json};
+
+use crate::registry::Registry;
+use crate::support::worker::{Secrets, at};
+
+pub(crate) const A: &str = "ptk_token-of-a-0123456789";
+pub(crate) const B: &str = "ptk_token-of-b-0123456789";
+/// A token of A's team.
+pub(crate) const C: &str = "ptk_token-of-c-0123456789";
+
+/// A data plane, and its registry.
+pub(crate) struct Plane<'r> {
+    pub(crate) worker: Worker,
+    pub(crate) store: MemoryStore,
+    pub(crate) registry: &'r Registry,
+    pub(crate) now: Cell<Moment>,
+}
+
+/// An upstream's answer, in slices.
+pub(crate) struct Answered<'a>(pub(crate) u16, pub(crate) &'a str, pub(crate) Vec<&'a str>);
+
+pub(crate) fn json_answer(body: &str) -> Answered<'_> {
+    Answered(200, "application/json", vec![body])
+}
+
+/// The outcome of a request: the refusal, or the answer.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Got {
+    Refused(u16, &'static str, String),
+    Answer(String),
+    CutOff,
+}
+
+impl Got {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Refused(_, reason, _) => reason,
+            Self::Answer(_) => "forward",
+            Self::CutOff => "cut off",
+        }
+    }
+}
+
+pub(crate) fn policy(changes: &Value) -> Value {
+    let token = |token: &str, label: &str, team: Option<&str>| {
+        json!({
+            "sha256": Digest::of(token.as_bytes()).to_hex(), "label": label, "team": team, "owner": format!("{label}@b.c"),
+            "providers": ["openai:*", "anthropic:*", "gemini:*", "grok:*", "deepseek", "cohere:*"],
+        })
+    };
+    let mut document = json!({
+        "version": "keyswap/v1",
+        "tokens": [token(A, "a", Some("x")), token(B, "b", Some("y")), token(C, "c", Some("x"))],
+        "credentials": {"openai": [{"env": "A"}], "anthropic": [{"env": "B"}], "gemini": [{"env": "C"}], "grok": [{"env": "D"}],
+                        "deepseek": [{"env": "E"}], "cohere": [{"env": "F"}]},
+        "registry": {"url": "https://r.example", "credential": {"env": "R"}},
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => _ = document.as_object_mut().unwrap().remove(name),
+            value => document[name] = value.clone(),
+        }
+    }
+    document
+}
+
+impl<'r> Plane<'r> {
+    pub(crate) fn new(registry: &'r Registry, changes: &Value) -> Self {
+        let policy = RolloutPolicy::from_json(policy(changes).to_string().as_bytes()).unwrap();
+        let worker = Worker::of(policy, Box::new(Secrets), Box::new(PureRust), Capabilities::ENVOY).unwrap();
+        Self { worker, store: MemoryStore::default(), registry, now: Cell::new(at(0)) }
+    }
+
+    pub(crate) fn fetch(&self, fetch: &Fetch) -> Resolution {
+        if !self.worker.may_call(&fetch.key, self.now.get()) {
+            return Resolution::Unavailable;
+        }
+        let answer = self.registry.answer(fetch);
+        let answer = answer.as_ref().map(|(status, body)| (*status, body.as_bytes())).into();
+        let answer: FetchAnswer<'_> = answer;
+        self.worker.accept(&fetch.key, fetch.as_of, &answer, self.now.get(), &self.store).resolution
+    }
+
+    /// Makes the calls that are due.
+    pub(crate) fn tick(&self) {
+        for fetch in self.worker.due(self.now.get(), &self.store).fetches {
+            if fetch.request.target().starts_with("/v1/objects/") {
+                self.fetch(&fetch);
+            }
+        }
+    }
+
+    pub(crate) fn ask(&self, token: &str, request: (&str, &str), body: &Value, answer: &Answered<'_>) -> Got {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(token, request, ("application/json", &[text.as_bytes()]), answer)
+    }
+
+    pub(crate) fn post(&self, token: &str, path: &str, body: &str, answer: &Answered<'_>) -> Got {
+        let (begin, rest) = body.split_at(body.len() / 2);
+        self.send(token, ("POST", path), ("application/json", &[begin.as_bytes(), rest.as_bytes()]), answer)
+    }
+
+    pub(crate) fn get(&self, token: &str, path: &str) -> Got {
+        self.ask(token, ("GET", path), &Value::Null, &json_answer("{}"))
+    }
+
+    pub(crate) fn send(
+        &self,
+        token: &str,
+        (method, path): (&str, &str),
+        (content_type, slices): (&str, &[&[u8]]),
+        answer: &Answered<'_>,
+    ) -> Got {
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"content-type", value: content_type.as_bytes() },
+        ];
+        let head = RequestHead::new(method.as_bytes(), path.as_bytes(), &headers);
+        let request = Request { head: &head, now: self.now.get(), store: &self.store };
+        let in_force = self.worker.in_force(&self.store);
+        let (mut decision, _) = in_force.decide(&request, &mut |fetch| (self.fetch(&fetch), self.now.get()));
+        if let Verdict::Reply(reason, reply) = &decision.verdict {
+            return Got::Refused(reply.status, reason.code(), reply.body.clone());
+        }
+        let mut exchange = in_force.exchange(&mut decision);
+        if let Err(refused) = self.upload(&mut exchange, slices) {
+            return refused;
+        }
+        self.download(&mut exchange, answer)
+    }
+
+    pub(crate) fn upload(&self, exchange: &mut Exchange, slices: &[&[u8]]) -> Result<(), Got> {
+        let slices: Vec<&[u8]> = slices.iter().copied().chain([&b""[..]]).collect();
+        for (index, slice) in slices.iter().enumerate() {
+            let is_last = index + 1 == slices.len();
+            let mut judged = exchange.request_body(slice, is_last, self.now.get(), &self.store);
+            loop {
+                match judged {
+                    Ok(slice) => {
+                        let Some(fetch) = slice.fetch else { break };
+                        self.fetch(&fetch);
+                        judged = exchange.resume_request(self.now.get(), &self.store);
+                    }
+                    Err(refusal) => {
+                        return Err(Got::Refused(refusal.reply.status, refusal.reason, refusal.reply.body));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn download(
+        &self,
+        exchange: &mut Exchange,
+        Answered(status, content_type, slices): &Answered<'_>,
+    ) -> Got {
+        let fields = [(&b"content-type"[..], content_type.as_bytes())];
+        let head = AnswerFields { status: *status, fields: &fields };
+        exchange.begin_answer(&head);
+        exchange.answered(&head, self.now.get(), &self.store);
+        if !exchange.reads_answer() {
+            return Got::Answer(slices.concat());
+        }
+        let mut out = Vec::new();
+        let slices: Vec<&[u8]> = slices.iter().map(|it| it.as_bytes()).chain([&b""[..]]).collect();
+        for (index, slice) in slices.iter().enumerate() {
+            let is_last = index + 1 == slices.len();
+            let mut read = exchange.answer_body(slice, is_last, self.now.get(), &self.store);
+            loop {
+                let Ok(passed) = read else { return Got::CutOff };
+                if let Some(fetch) = &passed.fetch {
+                    self.fetch(fetch);
+                }
+                if !passed.waits {
+                    out.extend(passed.bytes.unwrap_or_else(|| slice.to_vec()));
+                    break;
+                }
+                assert!(passed.bytes.is_none(), "nothing goes on of a slice that waits");
+                read = exchange.resume_answer(self.now.get(), &self.store);
+            }
+        }
+        Got::Answer(String::from_utf8(out).unwrap())
+    }
+}

@@ -1,0 +1,81 @@
+//! A registry that keeps objects in memory, and answers as `keyswap serve` does.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use keyswap_core::base::Digest;
+use keyswap_core::services::Fetch;
+use serde_json::{Value, json};
+
+/// A registry that keeps objects.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) objects: RefCell<BTreeMap<String, Value>>,
+    pub(crate) is_down: Cell<bool>,
+    calls: RefCell<Vec<String>>,
+}
+
+impl Registry {
+    pub(crate) fn answer(&self, fetch: &Fetch) -> Option<(u16, String)> {
+        let target = fetch.request.target().to_owned();
+        let body: Value =
+            fetch.request.body.as_ref().map_or(Value::Null, |body| serde_json::from_slice(body).unwrap());
+        self.calls.borrow_mut().push(target.clone());
+        if self.is_down.get() {
+            return None;
+        }
+        let mut objects = self.objects.borrow_mut();
+        let told = |found: Vec<Value>| Some((200, json!({"objects": found}).to_string()));
+        match target.as_str() {
+            "/v1/objects/find" => {
+                let asked = body["sha256"].as_array().unwrap();
+                assert!(asked.len() <= 200);
+                told(asked.iter().filter_map(|it| objects.get(it.as_str().unwrap()).cloned()).collect())
+            }
+            "/v1/objects/claim" => {
+                let claimed = body["objects"].as_array().unwrap();
+                assert!(!claimed.is_empty() && claimed.len() <= 50);
+                let claim = |claim: &Value| {
+                    let text = format!(
+                        "object\0{}\0{}",
+                        claim["provider"].as_str().unwrap(),
+                        claim["id"].as_str().unwrap()
+                    );
+                    let digest = Digest::of(text.as_bytes()).to_hex();
+                    let mut object = claim.clone();
+                    object["sha256"] = digest.clone().into();
+                    object["version"] = 1.into();
+                    objects.entry(digest).or_insert(object).clone()
+                };
+                told(claimed.iter().map(claim).collect())
+            }
+            "/v1/objects/remove" => {
+                for digest in body["sha256"].as_array().unwrap() {
+                    objects.remove(digest.as_str().unwrap());
+                }
+                Some((204, String::new()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the calls about objects since this was last asked.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls
+            .take()
+            .into_iter()
+            .filter_map(|it| Some(it.strip_prefix("/v1/objects/")?.to_owned()))
+            .collect()
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        let mut kinds: Vec<String> = self
+            .objects
+            .borrow()
+            .values()
+            .map(|it| format!("{} {}", it["kind"].as_str().unwrap(), it["id"].as_str().unwrap()))
+            .collect();
+        kinds.sort();
+        kinds
+    }
+}
