@@ -5,6 +5,7 @@ mod meter;
 mod meter_rules;
 mod plan;
 mod request;
+mod tokens;
 
 pub(crate) use self::list::ListJudge;
 pub(crate) use self::meter::{Charged, Lack, Meter};
