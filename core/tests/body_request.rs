@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 /// Returns the body that goes on, the names in it, and what it asks for, of a body that comes in these slices.
 fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), BodyError> {
-    let mut request = RequestScanner::new(asks_usage);
+    scan_with(RequestScanner::new(asks_usage), slices)
+}
+
+fn scan_with(mut request: RequestScanner, slices: &[&[u8]]) -> Result<(String, String, String), BodyError> {
     let (mut sent, mut names) = (Vec::new(), Vec::new());
     for slice in slices {
         let added = request.feed(slice, &mut |named| {
@@ -16,10 +19,10 @@ fn scan(asks_usage: bool, slices: &[&[u8]]) -> Result<(String, String, String), 
             });
         })?;
         let mut from = 0;
-        for Splice { at, text } in added.into_iter().flatten() {
+        for Splice { at, length, text } in added.into_iter().flatten() {
             sent.extend_from_slice(&slice[from..at]);
             sent.extend_from_slice(text.as_bytes());
-            from = at;
+            from = at + length;
         }
         sent.extend_from_slice(&slice[from..]);
     }
@@ -87,6 +90,61 @@ fn the_usage_of_a_stream_is_asked_for_where_the_request_says_nothing_of_it() {
         let expect = if expect.is_empty() { body.to_owned() } else { expect };
         assert_eq!(scan(true, &[body.as_bytes()]).unwrap().0, expect, "{body}");
         assert_eq!(scan(false, &[body.as_bytes()]).unwrap().0, body, "{body}");
+    }
+}
+
+#[test]
+fn a_request_that_refuses_usage_is_overruled_where_the_word_can_still_be_changed() {
+    let overruled = |slices: &[&[u8]]| scan_with(RequestScanner::new(true).overruling(), slices).unwrap().0;
+    for (body, expect) in [
+        (
+            r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
+            Some(r#"{"stream":true,"stream_options":{"include_usage":true}}"#),
+        ),
+        (
+            "{\"stream_options\":{ \"include_usage\" :\n false , \"include_obfuscation\":false},\"stream\":true}",
+            Some(
+                "{\"stream_options\":{ \"include_usage\" :\n true , \"include_obfuscation\":false},\"stream\":true}",
+            ),
+        ),
+        (
+            r#"{"stream_options":{"include_obfuscation":false,"include_usage":false},"x":{"include_usage":false}}"#,
+            Some(
+                r#"{"stream_options":{"include_obfuscation":false,"include_usage":true},"x":{"include_usage":false}}"#,
+            ),
+        ),
+        // What already asks, and what says nothing, is as without.
+        (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, None),
+        (
+            r#"{"stream_options":{"include_usage":null,"a":1}}"#,
+            Some(r#"{"stream_options":{"include_usage":null,"a":1,"include_usage":true}}"#),
+        ),
+        // Where more than one word may be meant, none is changed.
+        (r#"{"stream_options":{"include_us\u0061ge":false}}"#, None),
+        (r#"{"stream_options":{"a":"\"include_usage","include_usage":false}}"#, None),
+        (r#"{"stream_options":{"a":{"include_usage":false},"include_usage":false}}"#, None),
+        (r#"{"stream_options":{"include_usage":false,"a":{}}}"#, None),
+        (
+            r#"{"stream_options":{"include_usage":"false"}}"#,
+            Some(r#"{"stream_options":{"include_usage":"false","include_usage":true}}"#),
+        ),
+    ] {
+        assert_eq!(overruled(&[body.as_bytes()]), expect.unwrap_or(body), "{body}");
+        let plain = scan_with(RequestScanner::new(false).overruling(), &[body.as_bytes()]).unwrap().0;
+        assert_eq!(plain, body, "where no usage is asked for, nothing is changed");
+    }
+    // A byte that went on cannot be changed: then the request is as its caller wrote it.
+    let body = r#"{"stream":true,"stream_options":{"include_usage":false}}"#;
+    for cut in 1..body.len() {
+        let (first, second) = body.as_bytes().split_at(cut);
+        let mut request = RequestScanner::new(true).overruling();
+        let sent = overruled(&[first, second]);
+        request.feed(first, &mut |_| {}).unwrap();
+        request.feed(second, &mut |_| {}).unwrap();
+        let is_changed = sent == body.replace("false", "true");
+        assert!(is_changed || sent == body, "{cut}: {sent}");
+        assert_eq!(request.asked().says_usage, !is_changed, "{cut}");
+        assert_eq!(is_changed, !(33..=54).contains(&cut), "{cut}");
     }
 }
 

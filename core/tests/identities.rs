@@ -253,6 +253,35 @@ fn where_all_are_admitted_a_persons_own_record_narrows_what_they_may() {
 }
 
 #[test]
+fn the_limit_of_an_issuer_holds_where_its_subject_has_none_and_goes_before_the_policys() {
+    let signer = Signer::new(1, "k1");
+    for (of_person, of_issuer, of_policy, passed) in [
+        (None, None, 1, 1),
+        (None, Some(json!({"requests": 2, "per": "60s"})), 1, 2),
+        (Some(json!({"requests": 3, "per": "60s"})), Some(json!({"requests": 2, "per": "60s"})), 1, 3),
+        // For requests and tokens each.
+        (Some(json!({"tokens": 9000, "per": "60s"})), Some(json!({"requests": 2, "per": "60s"})), 1, 2),
+        (None, Some(json!({"tokens": 9000, "per": "60s"})), 1, 1),
+    ] {
+        let mut person = json!({"email": "alice@example.com", "providers": ["openai"]});
+        if let Some(limit) = &of_person {
+            person["rate_limit"] = limit.clone();
+        }
+        let rule = json!({"requests": of_policy, "per": "60s"});
+        let people = json!({"registry": null, "rate_limit": rule, "principals": [person]});
+        let mut policy = open(&signer, &people);
+        if let Some(limit) = &of_issuer {
+            policy["issuers"][0]["rate_limit"] = limit.clone();
+        }
+        let (worker, store) = (Worker::new(&policy), MemoryStore::default());
+        let token = signer.sign(&claims());
+        let answers = (0..5).map(|_| worker.ask(&store, &token, at(0), &nobody_is_asked));
+        let found = answers.filter(|status| *status == 200).count();
+        assert_eq!(found, passed, "{of_person:?} {of_issuer:?}");
+    }
+}
+
+#[test]
 fn the_address_of_another_gives_neither_their_budget_nor_their_name() {
     let signer = Signer::new(1, "k1");
     let people = json!({

@@ -100,7 +100,7 @@ fn a_price_says_input_and_output_and_each_rate_is_a_decimal() {
             json!({"input": 1.25, "output": 10, "cached": "0.125", "cache_write": 0, "cache_write_1h": 2, "reasoning": 10,
                 "audio_input": 40, "audio_output": 80, "image_input": 10, "image_output": 40, "max_output": 128_000,
                 "above": [{"input_tokens": 200_000, "input": 2.5}, {"input_tokens": 272_000, "input": 3}],
-                "flex": {"input": 0.5}, "batch": {"output": 5}, "priority": {"above": [{"input_tokens": 272_000, "input": 9}]}}),
+                "factors": {"fast": 2, "us": "1.1"}, "flex": {"input": 0.5}, "batch": {"output": 5}, "priority": {"above": [{"input_tokens": 272_000, "input": 9}]}}),
             vec![],
         ),
         (json!({"input": 1}), vec!["prices.own: the field `output` is missing"]),
@@ -120,6 +120,18 @@ fn a_price_says_input_and_output_and_each_rate_is_a_decimal() {
         (
             json!({"input": 1, "output": 1, "above": [{"input_tokens": 5}, {"input_tokens": 5}]}),
             vec!["prices.own: two entries of `above`"],
+        ),
+        (
+            json!({"input": 1, "output": 1, "factors": {"us": 0}}),
+            vec!["prices.own.factors.us: expected a factor"],
+        ),
+        (
+            json!({"input": 1, "output": 1, "factors": {"us": 1.0001}}),
+            vec!["prices.own.factors.us: expected a factor"],
+        ),
+        (
+            json!({"input": 1, "output": 1, "factors": {"eu": 2}}),
+            vec!["prices.own.factors.eu: unknown field"],
         ),
         (json!(1.5), vec!["prices.own: expected an object"]),
     ] {
@@ -164,7 +176,9 @@ fn every_error_is_told_at_once() {
     document["tokens"][0]["budget"] = json!({"per": "year"});
     document["principals"] =
         json!([{"email": "p@b.c", "providers": ["openai"], "budget": {"usd": "x", "per": "day"}}]);
-    document["metering"] = json!({"ask_usage": "yes", "sample": 1});
+    document["metering"] = json!({"ask_usage": "yes", "when_left": "never", "sample": 1});
+    document["rate_limit"] = json!({"tokens": 0});
+    document["tokens"][0]["rate_limit"] = json!({"per": "60s"});
     document["prices"] = json!({"a": {"input": "x", "output": 1}, "b": 1});
     document["budgets"] = json!({"token": {}, "unpriced": "maybe", "default_output": 0, "people": {}});
     let found = errors(&document);
@@ -173,7 +187,10 @@ fn every_error_is_told_at_once() {
         "tokens[0].budget.per: ",
         "principals[0].budget.usd: ",
         "metering.ask_usage: ",
+        "metering.when_left: ",
         "metering.sample: unknown field",
+        "rate_limit.tokens: expected 1 to 1000000000 tokens",
+        "tokens[0].rate_limit: the field `requests` is missing",
         "prices.a.input: ",
         "prices.b: ",
         "budgets.token: the field `per`",
@@ -184,7 +201,7 @@ fn every_error_is_told_at_once() {
     ] {
         assert!(found.iter().any(|error| error.starts_with(place)), "{place} {found:#?}");
     }
-    assert_eq!(found.len(), 12, "{found:#?}");
+    assert_eq!(found.len(), 15, "{found:#?}");
 }
 
 #[test]

@@ -115,6 +115,30 @@ fn what_the_head_alone_decides_is_told_at_once() {
 }
 
 #[test]
+fn messages_that_may_be_compressed_are_not_read_by_a_policy_that_cannot_forbid_it() {
+    for (extensions, reads) in [(None, true), (Some("permessage-deflate"), false)] {
+        let plane = Plane::new(&shadow(&json!(["gpt-a"])));
+        let store = MemoryStore::default();
+        let authorization = format!("Bearer {TOKEN}");
+        let mut headers = vec![
+            ("authorization", authorization.as_str()),
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "x"),
+        ];
+        headers.extend(extensions.map(|value| ("sec-websocket-extensions", value)));
+        let headers: Vec<Header<'_>> = headers
+            .iter()
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
+        let head = RequestHead::new(b"GET", b"/v1/realtime?model=gpt-a", &headers);
+        let (_, exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, status);
+        assert_eq!(exchange.judges_request(), reads, "{extensions:?}");
+        assert_eq!(plane.observed.borrow().len(), usize::from(!reads), "what is not read is told at once");
+    }
+}
+
+#[test]
 fn in_shadow_mode_nothing_is_reserved_added_or_cut() {
     let more = json!({"mode": "shadow", "rate_limit": {"tokens": 1, "per": "1d"}, "metering": {}});
     let plane = Plane::new(&of_models(&json!(["gpt-a"]), &more));

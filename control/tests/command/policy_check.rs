@@ -113,6 +113,13 @@ fn json_output_has_the_errors_as_data() {
 #[test]
 fn a_policy_may_ask_for_what_one_kind_of_host_has_and_another_has_not() {
     let folder = Folder::new();
+    let file = folder.file("t.yaml", policy("rate_limit: {tokens: 1000}\n"));
+    let run = keyswap(&["policy", "check", "--host", "component", &file]);
+    assert!(
+        run.stdout.starts_with("error at `rate_limit.tokens`: this host has no shared memory"),
+        "{}",
+        run.stdout
+    );
     let file = folder.file("p.yaml", policy("rate_limit: {requests: 10, per: 60s}\n"));
     assert_eq!(keyswap(&["policy", "check", &file]).code, 0);
     assert_eq!(keyswap(&["policy", "check", "--host", "envoy", &file]).code, 0);

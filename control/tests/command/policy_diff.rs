@@ -87,6 +87,31 @@ fn a_change_is_told_in_words_with_what_it_does() {
             "tokens\n  ~ alice-laptop (ID): rate_limit 5 per 60s → 200 per 3600s",
         ),
         (
+            policy("    rate_limit: {requests: 5, per: 1m}\n"),
+            policy("    rate_limit: {requests: 5, tokens: 900, per: 1m}\n"),
+            "tokens\n  ~ alice-laptop (ID): rate_limit 5 per 60s → 5 and 900 tokens per 60s",
+        ),
+        (
+            policy("    rate_limit: {tokens: 900, per: 1m}\n"),
+            policy("    rate_limit: {tokens: 800, per: 1m}\n"),
+            "tokens\n  ~ alice-laptop (ID): rate_limit 900 tokens per 60s → 800 tokens per 60s (narrower)",
+        ),
+        (
+            policy("    rate_limit: {requests: 5, tokens: 900, per: 1m}\n"),
+            policy("    rate_limit: {requests: 6, tokens: 800, per: 1m}\n"),
+            "tokens\n  ~ alice-laptop (ID): rate_limit 5 and 900 tokens per 60s → 6 and 800 tokens per 60s",
+        ),
+        (
+            policy("metering: {}\n"),
+            policy("metering: {when_left: seen}\n"),
+            "metering\n  ~ when_left estimate → seen",
+        ),
+        (
+            policy("prices: {m: {input: 1, output: 2}}\n"),
+            policy("prices: {m: {input: 1, output: 2, factors: {us: 1.1}}}\n"),
+            "prices\n  ~ m: factors  → us 1.1",
+        ),
+        (
             policy(""),
             policy("").replace("alice-laptop", "alice"),
             "tokens\n  ~ alice (ID): label alice-laptop → alice",

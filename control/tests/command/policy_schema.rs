@@ -63,7 +63,7 @@ const LAXER: [(&str, &[&str]); 9] = [
         "bounds of durations, and rates, which are arithmetic",
         &["expected a duration", "expected 1 to 1000000 requests"],
     ),
-    ("amounts of money, which are arithmetic", &["expected US dollars"]),
+    ("amounts of money and factors, which are arithmetic", &["expected US dollars", "expected a factor"]),
     ("dates that no calendar has", &["expected a time with an offset"]),
     ("public keys that are none", &["cannot be used: "]),
     (
@@ -116,7 +116,7 @@ fn whole() -> Value {
         "shadow": {"header": true},
         "tokens": [{
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai", "keyswap-status"],
-            "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "per": "60s"},
+            "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "tokens": 9000, "per": "60s"},
             "budget": {"tokens": 1000, "per": "week", "timezone": "Europe/Berlin"},
             "models": ["*", "!group:dear", "!o1-pro"],
         }],
@@ -129,7 +129,7 @@ fn whole() -> Value {
                 "name": "access", "preset": "cloudflare_access", "issuer": "https://acme.cloudflareaccess.com",
                 "audiences": ["a"], "algorithms": ["RS256"], "clock_skew": "60s", "claims": {"country": ["NL"], "mfa": [true]},
                 "service_tokens": ["s"], "principals": "known", "slots": ["cookie:CF_Authorization", "header:cf-access-x"],
-                "providers": ["openai"], "models": ["gpt-5*"],
+                "providers": ["openai"], "models": ["gpt-5*"], "rate_limit": {"tokens": 9000, "per": "60s"},
                 "jwks": {"cluster": "c", "timeout": "5s", "cache_duration": "5m", "stale_if_error": "24h",
                          "refetch_cooldown": "30s", "url": "https://keys.example/jwks?v=1"},
             },
@@ -174,8 +174,8 @@ fn whole() -> Value {
             "url": "http://r:7070", "plaintext": "trusted_network", "cluster": "r", "credential": {"env": "R"}, "timeout": "500ms",
             "cache": {"positive": "60s", "negative": "10s"},
         },
-        "rate_limit": {"requests": 100, "per": "60s", "failure_mode_allow": false, "store": "registry"},
-        "metering": {"ask_usage": false},
+        "rate_limit": {"requests": 100, "tokens": 100_000, "per": "60s", "failure_mode_allow": false, "store": "registry"},
+        "metering": {"ask_usage": false, "when_left": "reserve"},
         "prices": {"openai/gpt-5": {
             "input": 1.25, "output": "10", "cached": 0.125, "cache_write": 1, "cache_write_1h": 2, "reasoning": 10,
             "audio_input": 40, "audio_output": 80, "image_input": 10, "image_output": 40, "max_output": 128_000,

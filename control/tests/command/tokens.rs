@@ -61,7 +61,7 @@ fn a_new_token_is_in_the_registry_and_is_shown_once() {
         "--model",
         "gpt-5",
         "--rate-limit",
-        "60/1m",
+        "60,100000t/1m",
     ]);
     let (token, sha256) = (created["token"].as_str().unwrap(), created["sha256"].as_str().unwrap());
     assert!(token.starts_with("ptk_"));
@@ -74,7 +74,7 @@ fn a_new_token_is_in_the_registry_and_is_shown_once() {
         ("providers", json!(["openai", "anthropic"])),
         ("models", json!(["gpt-5"])),
         ("expires_at", json!("2036-01-01T00:00:00Z")),
-        ("rate_limit", json!({"requests": 60, "per": "60s"})),
+        ("rate_limit", json!({"requests": 60, "tokens": 100_000, "per": "60s"})),
         ("status", json!("active")),
     ] {
         assert_eq!(shown[field], expect, "{field}");
@@ -282,6 +282,14 @@ fn a_wrong_registry_is_told_and_made_only_by_what_adds_to_it() {
         (&["token", "list", "--database", "mysql://a:SENTINEL@b/c"], "invalid database URL"),
         (&["token", "create", "--label", "a", "--provider", "openai", "--model", "m"], "need a registry"),
         (&["token", "list", "--limit", "0", "--database", &absent], "--limit"),
+        (
+            &["user", "create", "a", "--provider", "p", "--rate-limit", "5,0t/1m", "--database", &absent],
+            "invalid rate limit",
+        ),
+        (
+            &["user", "create", "a", "--provider", "p", "--rate-limit", "5,9/1m", "--database", &absent],
+            "expected requests, tokens or both",
+        ),
         (
             &["user", "create", "a", "--provider", "p", "--rate-limit", "0/1m", "--database", &absent],
             "invalid rate limit",

@@ -16,6 +16,8 @@ fn a_user_is_created_changed_listed_and_deleted() {
         (&["--provider", "openai,gemini"], "providers", json!(["openai", "gemini"])),
         (&["--model", "gpt-5"], "models", json!(["gpt-5"])),
         (&["--status", "disabled"], "status", json!("disabled")),
+        (&["--rate-limit", "900t/1m"], "rate_limit", json!({"tokens": 900, "per": "60s"})),
+        (&["--rate-limit", "5,900t/1m"], "rate_limit", json!({"requests": 5, "tokens": 900, "per": "60s"})),
         (&["--no-rate-limit"], "rate_limit", json!(null)),
     ] {
         let updated = home.json(&[&["user", "update", "ALICE@acme.example"], args].concat());

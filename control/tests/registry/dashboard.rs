@@ -67,6 +67,17 @@ async fn forms_do_what_they_say(database: &Database) {
     assert!(shown.contains(r#"name="rate_requests""#) && shown.contains(r#"value="600s""#), "{shown}");
     assert_eq!(limit(&[fields[0], fields[1], ("clear", "yes")]).await, None);
     assert_eq!(limit(&[("rate_requests", " 5 "), ("rate_per", "1s")]).await, Some((5, 1)));
+    let fields = [("rate_requests", "5"), ("rate_tokens", "900"), ("rate_per", "1m")];
+    limit(&fields).await;
+    assert_eq!(now().await.rate_limit, Some(RateLimit::of(Some(5), Some(900), 60).unwrap()));
+    assert!(
+        get(&path)
+            .await
+            .1
+            .contains(r#"name="rate_tokens" inputmode="numeric" autocomplete="off" value="900""#)
+    );
+    limit(&fields[1..]).await;
+    assert_eq!(now().await.rate_limit, Some(RateLimit::of(None, Some(900), 60).unwrap()));
     assert_eq!(limit(&[("rate_requests", ""), ("rate_per", "")]).await, None);
     for wrong in [[("rate_requests", "5"), ("rate_per", "")], [("rate_requests", "-1"), ("rate_per", "1s")]] {
         let response = post(&format!("{path}/rate-limit"), &wrong).await;

@@ -45,6 +45,13 @@ async fn the_tokens_own_limit_goes_before_the_policys(database: &Database) {
     assert_eq!(registry.take(&limited, Some(policys)).await.unwrap().remaining, 0);
     assert_eq!(registry.take(&free, Some(policys)).await.unwrap().limit, 9);
     assert_eq!(registry.take(&unknown, Some(policys)).await.unwrap().limit, 9);
+    // A limit of its own in tokens is none in requests.
+    let of_tokens =
+        NewToken { rate_limit: Some(RateLimit::of(None, Some(900), 60).unwrap()), ..new_token("tokens") };
+    let of_tokens = registry.create_token(Source::Mint, of_tokens, &admin()).await.unwrap().record;
+    assert_eq!(registry.token(&of_tokens.digest).await.unwrap().rate_limit, of_tokens.rate_limit);
+    assert_eq!(registry.take(&of_tokens.digest, Some(policys)).await.unwrap().limit, 9);
+    assert!(matches!(registry.take(&of_tokens.digest, None).await, Err(RegistryError::NoRateLimit)));
     assert!(matches!(registry.take(&free, None).await, Err(RegistryError::NoRateLimit)));
     assert!(matches!(registry.take(&Digest::of(b"?"), None).await, Err(RegistryError::UnknownToken)));
 }

@@ -66,7 +66,8 @@ pub struct Finding<'s> {
     pub region: Option<&'s str>,
     /// The events that held output of the model: a lower estimate of the output tokens of a stream that broke off.
     pub events_with_content: u64,
-    /// Set where the body was read to its end. Else there may have been more usage than was told.
+    /// Set where the body was read to its end, or is an error that tells no usage. Else there may have been more usage than
+    /// was told.
     pub is_whole: bool,
 }
 
@@ -138,15 +139,16 @@ impl AnswerScanner {
     /// Returns what was found so far.
     pub fn finding(&self) -> Finding<'_> {
         let noted = self.reader.noted();
+        let told = noted.usage();
         let none = if self.is_error { Ok(Usage::default()) } else { Err(self.unmetered) };
         Finding {
-            usage: noted.usage().map_or(none, Ok),
+            usage: told.map_or(none, Ok),
             model: noted.model.text(),
             tier: noted.tier.text(),
             speed: noted.speed.text(),
             region: noted.region.text(),
             events_with_content: noted.texts_with_content,
-            is_whole: self.is_whole,
+            is_whole: self.is_whole || (self.is_error && told.is_none()),
         }
     }
 }

@@ -165,11 +165,13 @@ pub struct Asked {
     pub store: Option<bool>,
 }
 
-/// A member to add to a body.
+/// A text to put into a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Splice {
     /// The place in the slice, in front of which it goes.
     pub at: usize,
+    /// The number of bytes from there that it replaces.
+    pub length: usize,
     /// The bytes.
     pub text: &'static str,
 }
@@ -186,6 +188,8 @@ struct State {
     asked: Asked,
     /// Set where a stream is asked to tell its usage.
     asks_usage: bool,
+    /// Set where it is asked although the request says no.
+    overrules: bool,
     /// Set where `stream_options` stands in the body.
     has_options: bool,
     elements: u64,
@@ -201,6 +205,9 @@ pub type Splices = [Option<Splice>; 2];
 const OPTIONS: &str = r#","stream_options":{"include_usage":true}"#;
 const OPTION: &str = r#","include_usage":true"#;
 const FIRST_OPTION: &str = r#""include_usage":true"#;
+const INCLUDE_USAGE: &[u8] = br#""include_usage""#;
+const NO: &[u8] = b"false";
+const YES: &str = "true";
 
 impl RequestScanner {
     /// Makes a scanner. `asks_usage` adds `stream_options.include_usage` to the request for a stream that says nothing of
@@ -209,6 +216,7 @@ impl RequestScanner {
         let state = State {
             asked: Asked { count: 1, ..Asked::default() },
             asks_usage,
+            overrules: false,
             has_options: false,
             elements: 0,
             providers: 0,
@@ -223,6 +231,14 @@ impl RequestScanner {
     #[must_use]
     pub(crate) fn telling(self, objects: Option<&'static Objects>) -> Self {
         Self { ids: objects.map(|table| Box::new(IdScanner::new(table))), ..self }
+    }
+
+    /// Asks a stream for its usage also where the request says no, as far as that word comes in one slice with the end of its
+    /// object: a byte that went on cannot be changed.
+    #[must_use]
+    pub fn overruling(mut self) -> Self {
+        self.state.overrules = self.state.asks_usage;
+        self
     }
 
     /// Returns what the request asks for, as far as it is known; all of it once [`RequestScanner::is_over`].
@@ -243,7 +259,7 @@ impl RequestScanner {
     pub fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<Splices, BodyError> {
         let Self { follower, state, ids } = self;
         state.splices = [None; 2];
-        let followed = follower.feed(slice, &mut |event| state.take(event, tell));
+        let followed = follower.feed(slice, &mut |event| state.take(event, slice, tell));
         followed.map_err(BodyError::Json)?;
         if let Some(ids) = ids {
             ids.feed(slice, &mut |id| tell(Named::Object(id)));
@@ -264,11 +280,11 @@ impl RequestScanner {
 }
 
 impl State {
-    fn take(&mut self, event: Event<'_>, tell: &mut dyn FnMut(Named<'_>)) {
+    fn take(&mut self, event: Event<'_>, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) {
         match event {
             Event::Scalar(path, scalar) => self.scalar(role(path), scalar, tell),
             Event::Opens(path) => self.open(role(path)),
-            Event::Closes { path, at, is_empty } => self.close(role(path), at, is_empty),
+            Event::Closes { path, at, is_empty } => self.close(role(path), at, is_empty, slice),
             Event::Again(path) => self.fail_if(!matches!(role(path), Role::Element), BodyError::Twice),
             Event::Alike(path) => {
                 let is_judged = matches!(role(path), Role::Model | Role::ModelOrObject | Role::Provider);
@@ -315,12 +331,19 @@ impl State {
         }
     }
 
-    fn close(&mut self, role: Role, at: usize, is_empty: bool) {
+    fn close(&mut self, role: Role, at: usize, is_empty: bool, slice: &[u8]) {
         match role {
             Role::Top => self.asked.has_members = !is_empty,
             // Options that say nothing of the usage.
             Role::StreamOptions if self.asks_usage && !self.asked.says_usage => {
-                self.splice(at, if is_empty { FIRST_OPTION } else { OPTION });
+                self.splice(at, 0, if is_empty { FIRST_OPTION } else { OPTION });
+            }
+            Role::StreamOptions if self.overrules => {
+                let object = slice.get(..at).unwrap_or_default();
+                if let Some(at) = refusal_of_usage(object) {
+                    self.splice(at, NO.len(), YES);
+                    self.asked.says_usage = false;
+                }
             }
             _ => {}
         }
@@ -330,13 +353,13 @@ impl State {
         self.is_over = true;
         self.fail_if(self.providers > 0 && self.elements > self.providers, BodyError::NoProvider);
         if self.asks_usage && self.asked.stream && !self.has_options {
-            self.splice(at, OPTIONS);
+            self.splice(at, 0, OPTIONS);
         }
     }
 
-    fn splice(&mut self, at: usize, text: &'static str) {
+    fn splice(&mut self, at: usize, length: usize, text: &'static str) {
         if let Some(place) = self.splices.iter_mut().find(|splice| splice.is_none()) {
-            *place = Some(Splice { at, text });
+            *place = Some(Splice { at, length, text });
         }
     }
 
@@ -346,6 +369,21 @@ impl State {
             self.error = self.error.or(Some(error));
         }
     }
+}
+
+/// Returns the place of the word that refuses usage, in a slice that ends in front of the brace which closes the options.
+///
+/// The member must stand whole in the slice, and once: else the word that is found may be that of another member.
+fn refusal_of_usage(slice: &[u8]) -> Option<usize> {
+    let open = slice.iter().rposition(|byte| *byte == b'{')?;
+    let object = slice.get(open..)?;
+    let mut places = object.windows(INCLUDE_USAGE.len()).enumerate();
+    let mut next = || places.find(|(_, window)| *window == INCLUDE_USAGE).map(|(at, _)| at);
+    let (at, None) = (next()?, next()) else { return None };
+    let behind = object.get(at.checked_add(INCLUDE_USAGE.len())?..)?;
+    let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let at = slice.len().checked_sub(value.len())?;
+    value.starts_with(NO).then_some(at)
 }
 
 fn role(path: usize) -> Role {

@@ -93,6 +93,15 @@ impl RequestBody {
         }))
     }
 
+    /// Asks a stream for its usage also where the request says no: see [`RequestScanner::overruling`].
+    #[must_use]
+    pub fn overruling(self) -> Self {
+        match self.0 {
+            Kind::Json(scanner) => Self(Kind::Json(Box::new(scanner.overruling()))),
+            other => Self(other),
+        }
+    }
+
     /// Returns what the request asks for, as far as it is known; of a WebSocket what the last message asks for.
     pub fn asked(&self) -> Asked {
         match &self.0 {

@@ -32,7 +32,7 @@ impl RateLimit {
     }
 }
 
-/// The rate limit of a caller: requests, tokens, or both.
+/// The rate limit of a caller: requests, tokens, or both. The two have one period where they were read together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallerLimit {
     /// The requests; `None` where only tokens are limited.
@@ -61,6 +61,12 @@ impl CallerLimit {
         Self::new(number(requests), number(tokens), seconds)
     }
 
+    /// Returns the first of two limits for requests and tokens each.
+    pub(crate) fn first(own: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let (Some(own), Some(other)) = (own, other) else { return own.or(other) };
+        Some(Self { requests: own.requests.or(other.requests), tokens: own.tokens.or(other.tokens) })
+    }
+
     /// Returns the number of seconds in which requests and tokens count.
     pub fn seconds(&self) -> u32 {
         let seconds = self.requests.map(RateLimit::seconds);
@@ -80,11 +86,10 @@ pub(crate) struct InForce {
 impl InForce {
     /// Returns the limits of a caller. A limit of its own in tokens does not lift that of the policy in requests.
     pub(crate) fn of(own: Option<CallerLimit>, rule: Option<&Rule>) -> Self {
-        let (own, common) = (own.as_ref(), rule.map(|rule| &rule.limit));
-        let all = || own.into_iter().chain(common);
+        let limit = CallerLimit::first(own, rule.map(|rule| rule.limit));
         Self {
-            requests: all().find_map(|limit| limit.requests),
-            tokens: all().find_map(|limit| limit.tokens),
+            requests: limit.and_then(|limit| limit.requests),
+            tokens: limit.and_then(|limit| limit.tokens),
         }
     }
 }

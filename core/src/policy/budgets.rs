@@ -17,11 +17,30 @@ const DEFAULT_OUTPUT: u64 = 4096;
 pub(crate) struct MeteringPolicy {
     /// Set where a stream is asked for its usage that tells it only if asked.
     pub(crate) asks_usage: bool,
+    /// The charge for an answer that its caller left.
+    pub(crate) when_left: WhenLeft,
+}
+
+/// The charge for an exchange that ends before its answer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenLeft {
+    /// What the answer has told, and an estimate of the rest.
+    Estimate,
+    /// What was reserved, at least.
+    Reserve,
+    /// What the answer has told, and nothing else.
+    Seen,
+}
+
+impl WhenLeft {
+    /// Every charge, with its name.
+    pub(crate) const ALL: [(&'static str, Self); 3] =
+        [("estimate", Self::Estimate), ("reserve", Self::Reserve), ("seen", Self::Seen)];
 }
 
 impl Default for MeteringPolicy {
     fn default() -> Self {
-        Self { asks_usage: true }
+        Self { asks_usage: true, when_left: WhenLeft::Estimate }
     }
 }
 
@@ -29,8 +48,10 @@ impl MeteringPolicy {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let asks_usage = fields.optional("ask_usage").map_or(Some(true), |node| node.flag());
+        let when_left =
+            fields.optional("when_left").map_or(Some(WhenLeft::Estimate), |node| node.choice(&WhenLeft::ALL));
         fields.finish();
-        Some(Self { asks_usage: asks_usage? })
+        Some(Self { asks_usage: asks_usage?, when_left: when_left? })
     }
 }
 

@@ -90,9 +90,12 @@ impl Policy {
         let own = own.map(|_| "rate_limit".to_owned());
         let limits = move |record: &CallerRecord| record.rate_limit.as_ref().is_some_and(something);
         let tokens = self.tokens.iter().enumerate().filter(move |(_, token)| limits(token));
+        let issuers = self.issuers.iter().enumerate();
+        let issuers = issuers.filter(move |(_, issuer)| issuer.rate_limit().as_ref().is_some_and(something));
+        let issuers = issuers.map(|(index, _)| format!("issuers[{index}].rate_limit"));
         let people = self.people.values().any(|person| limits(person));
         let people = people.then(|| "principals".to_owned());
-        own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(people)
+        own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(issuers).chain(people)
     }
 
     /// Returns the places of credentials that the host must write.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::keys;
 use super::models;
 use super::preset::Preset;
+use super::rate_limit;
 use super::reader::{Node, is_header_name, read_texts};
 use super::tokens::{WhyNot, read_scope};
 use crate::identity::jwt::{Algorithm, ClaimRules, Issuer};
@@ -57,6 +58,7 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> O
     let slots = fields.optional("slots").map(|node| read_slots(&node));
     let scope = fields.optional("providers").map(|node| read_scope(&node, why_not));
     let models = fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups));
+    let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     let jwks = fields.optional("jwks");
     fields.finish();
 
@@ -78,6 +80,7 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> O
         principals: principals?,
         scope,
         models,
+        rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
     })
 }
 

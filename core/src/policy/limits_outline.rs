@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::budgets::MeteringPolicy;
+use super::budgets::{MeteringPolicy, WhenLeft};
 use crate::limit::{Budget, BudgetRules, CallerLimit, LimitStore, RateLimit, Rule, TokenLimit, Unit};
 use crate::price::Nano;
 
@@ -43,6 +43,7 @@ pub(super) fn rule(rule: Rule) -> Value {
 }
 
 pub(super) fn metering(metering: MeteringPolicy) -> Value {
-    let MeteringPolicy { asks_usage } = metering;
-    json!({"ask_usage": asks_usage})
+    let MeteringPolicy { asks_usage, when_left } = metering;
+    let name = WhenLeft::ALL.iter().find(|(_, other)| *other == when_left).map(|(name, _)| *name);
+    json!({"ask_usage": asks_usage, "when_left": name})
 }

@@ -42,7 +42,7 @@ mod status;
 mod tokens;
 
 pub(crate) use self::broker::BrokerPolicy;
-pub(crate) use self::budgets::MeteringPolicy;
+pub(crate) use self::budgets::{MeteringPolicy, WhenLeft};
 pub use self::bundle::{BundleSource, Configuration};
 pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 pub use self::document::Policy;

@@ -21,7 +21,7 @@ use crate::base::Digest;
 use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
 use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
 use crate::limit::Budget;
-use crate::price::{Nano, Part, Price, Sheet, Tier};
+use crate::price::{Factor, Nano, Part, Price, Sheet, Tier, write_factor};
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
 };
@@ -164,7 +164,14 @@ fn price(price: &Price) -> Value {
         let tier = Tier::ALL.iter().find(|(tier, ..)| sheet.tier == Some(*tier)).map(|(_, name, _)| *name);
         json!({"tier": tier, "above": sheet.above, "rates": rates(sheet)})
     };
-    json!({"max_output": price.max_output(), "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>()})
+    let factors = Factor::ALL.iter().zip(price.factors());
+    let factors =
+        factors.filter_map(|((name, _), factor)| Some(((*name).to_owned(), write_factor((*factor)?).into())));
+    json!({
+        "max_output": price.max_output(),
+        "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>(),
+        "factors": factors.collect::<Map<String, Value>>(),
+    })
 }
 
 fn status(status: StatusPolicy) -> Value {
@@ -207,6 +214,7 @@ fn issuer(issuer: &Issuer) -> Value {
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
         "providers": issuer.scope().map(Scope::entries),
         "models": lists(issuer.models()),
+        "rate_limit": issuer.rate_limit().map(limit),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     })

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Fields, Node};
-use crate::price::{Nano, Part, Price, Prices, Sheet, Tier};
+use crate::price::{Factor, Factors, Nano, Part, Price, Prices, Sheet, Tier, read_factor};
 
 /// The most dollars per million tokens.
 const MAX_RATE_USD: u64 = 1_000_000;
 
 const RATE_EXPECTED: &str =
     "expected US dollars per million tokens such as `1.25`: at most 1000000, with at most nine decimals";
+const FACTOR_EXPECTED: &str =
+    "expected a factor such as `1.1`: above 0, at most 1000, with at most three decimals";
 const NAME_EXPECTED: &str = "expected the name of a model, or of a provider and a model as in `openai/gpt-5`: 1 to 256 visible ASCII characters";
 
 /// Reads the prices by model, or by provider and model.
@@ -34,6 +36,7 @@ fn read_price(node: &Node<'_>) -> Option<Price> {
         let _ = fields.required(name);
     }
     let max_output = fields.optional("max_output").map(|node| read_tokens(&node));
+    let factors = fields.optional("factors").map_or(Some(Factors::default()), |node| read_factors(&node));
     let mut sheets = Some(Vec::new());
     read_sheets(None, &mut fields, &mut sheets);
     for (tier, name, _) in Tier::ALL {
@@ -51,7 +54,22 @@ fn read_price(node: &Node<'_>) -> Option<Price> {
     {
         return None;
     }
-    node.check(Price::new(sheets, max_output), "two entries of `above` have the same `input_tokens`")
+    let price = Price::new(sheets, max_output);
+    let price = node.check(price, "two entries of `above` have the same `input_tokens`")?;
+    Some(price.with_factors(factors?))
+}
+
+/// Reads the factors of a price.
+fn read_factors(node: &Node<'_>) -> Option<Factors> {
+    let mut fields = node.fields()?;
+    let (mut factors, mut is_whole) = (Factors::default(), true);
+    for ((name, _), place) in Factor::ALL.iter().zip(&mut factors) {
+        let Some(node) = fields.optional(name) else { continue };
+        *place = node.check(node.decimal().and_then(|text| read_factor(&text)), FACTOR_EXPECTED);
+        is_whole &= place.is_some();
+    }
+    fields.finish();
+    is_whole.then_some(factors)
 }
 
 /// Reads the rates of a tier, and those above thresholds. An unreadable rate leaves no sheets at all.

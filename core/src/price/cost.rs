@@ -1,7 +1,7 @@
 //! The cost of a request: its tokens at their prices, rounded up once.
 
 use super::money::Nano;
-use super::sheet::{Part, Price, Tier};
+use super::sheet::{Factor, Part, Price, Tier};
 
 /// The tokens of a request, by kind. `cached` to `image_input` are parts of `input`, `reasoning` to `image_output` are parts
 /// of `output`, and `cache_write_1h` is a part of `cache_write`.
@@ -83,16 +83,31 @@ impl Counts {
 
 /// The tokens that a rate is for.
 const PER: u128 = 1_000_000;
+/// The parts of a factor.
+const PER_FACTOR: u32 = 1000;
 
 impl Price {
     /// Returns the cost of a request that a service tier served; `None` is the plain price.
     pub fn cost(&self, counts: &Counts, tier: Option<Tier>) -> Nano {
-        let above = self.threshold(counts.input);
-        let of_part = |(part, count): (Part, u64)| product(count, self.rate_at(part, tier, above));
-        rounded_up(counts.parts().into_iter().map(of_part).fold(0, u128::saturating_add))
+        self.cost_by(counts, tier, [])
     }
 
-    /// Returns the most that a request can cost with this much input and output, whatever the kinds of its tokens.
+    /// Returns the cost of a request that was served in ways that multiply the price, as far as it has a factor for them.
+    pub fn cost_by(
+        &self,
+        counts: &Counts,
+        tier: Option<Tier>,
+        factors: impl IntoIterator<Item = Option<Factor>>,
+    ) -> Nano {
+        let above = self.threshold(counts.input);
+        let of_part = |(part, count): (Part, u64)| product(count, self.rate_at(part, tier, above));
+        let sum = counts.parts().into_iter().map(of_part).fold(0, u128::saturating_add);
+        let factors = factors.into_iter().flatten();
+        rounded_up(sum, factors.filter_map(|factor| self.factors().get(factor as usize).copied().flatten()))
+    }
+
+    /// Returns the most that a request can cost with this much input and output, whatever the kinds of its tokens and the way
+    /// in which it is served.
     pub fn worst(&self, input: u64, output: u64, tier: Option<Tier>) -> Nano {
         let above = self.threshold(input);
         let dearest = |parts: &[Part]| {
@@ -107,7 +122,8 @@ impl Price {
             Part::ImageInput,
         ]);
         let of_output = dearest(&[Part::Output, Part::Reasoning, Part::AudioOutput, Part::ImageOutput]);
-        rounded_up(product(input, of_input).saturating_add(product(output, of_output)))
+        let dearer = self.factors().iter().flatten().copied().filter(|factor| *factor > PER_FACTOR);
+        rounded_up(product(input, of_input).saturating_add(product(output, of_output)), dearer)
     }
 }
 
@@ -115,8 +131,12 @@ fn product(count: u64, rate: u64) -> u128 {
     u128::from(count).saturating_mul(u128::from(rate))
 }
 
-fn rounded_up(sum: u128) -> Nano {
-    Nano(u64::try_from(sum.div_ceil(PER)).unwrap_or(u64::MAX))
+/// Multiplies a sum, and rounds it up once.
+fn rounded_up(sum: u128, factors: impl IntoIterator<Item = u32>) -> Nano {
+    let scaled = factors.into_iter().fold((sum, PER), |(sum, per), factor| {
+        (sum.saturating_mul(factor.into()), per.saturating_mul(PER_FACTOR.into()))
+    });
+    Nano(u64::try_from(scaled.0.div_ceil(scaled.1)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -183,6 +203,30 @@ mod tests {
             200_000 + 10_000,
             "what the sheet lacks is that of the plain one"
         );
+    }
+
+    #[test]
+    fn a_factor_multiplies_the_price_of_what_was_served_in_its_way_and_the_cost_is_rounded_up_once() {
+        let price = price("- .000001,.000001 *2,1.1");
+        let cost = |input, factors: &[Option<Factor>]| {
+            price.cost_by(&Counts { input, ..Counts::default() }, None, factors.iter().copied()).0
+        };
+        let (fast, us) = (Factor::named("fast"), Factor::named("us"));
+        for (factors, expect) in [
+            (&[][..], 1000),
+            (&[None, None], 1000),
+            (&[fast, None], 2000),
+            (&[None, us], 1100),
+            (&[fast, us], 2200),
+            (&[Factor::named("standard"), Factor::named("eu")], 1000),
+        ] {
+            assert_eq!(cost(1_000_000, factors), expect, "{factors:?}");
+        }
+        assert_eq!(cost(1, &[None, us]), 1);
+        assert_eq!(cost(500, &[fast, us]), 2, "1.1 is rounded up");
+        assert_eq!(price.worst(1_000_000, 0, None).0, 2200, "the dearest way");
+        let cheaper = self::price("- .000001,.000001 *.5");
+        assert_eq!(cheaper.worst(1_000_000, 0, None).0, 1000, "a factor may not apply");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! Behind the name stand the most output tokens (`-` where unknown) and the sheets. A sheet begins with the letters of its
 //! tiers and its threshold in thousands of tokens. Its rates are US dollars per million tokens, by the number of the part.
+//! A word that begins with a star has the factors, by their number: `*2,1.1`.
 
 use std::fmt::Write as _;
 
-use super::money::Nano;
-use super::sheet::{Part, Price, Sheet, Tier};
+use super::money::{Nano, scaled};
+use super::sheet::{Factors, Part, Price, Sheet, Tier};
 
 /// Reads a row; `None` for any other text.
 pub fn read_row(row: &str) -> Option<(&str, Price)> {
@@ -16,8 +17,12 @@ pub fn read_row(row: &str) -> Option<(&str, Price)> {
         "-" => None,
         number => Some(number.parse().ok()?),
     };
-    let mut sheets = Vec::new();
+    let (mut sheets, mut factors) = (Vec::new(), Factors::default());
     for word in words {
+        if let Some(list) = word.strip_prefix('*') {
+            factors = read_factors(list)?;
+            continue;
+        }
         let (head, rates) = word.split_once(':').unwrap_or(("", word));
         let (tiers, above) = head.split_once('>').unwrap_or((head, "0"));
         let mut sheet = Sheet { above: above.parse::<u64>().ok()?.checked_mul(1000)?, ..Sheet::default() };
@@ -35,7 +40,29 @@ pub fn read_row(row: &str) -> Option<(&str, Price)> {
             sheets.push(Sheet { tier: Some(*tier), ..sheet });
         }
     }
-    Some((name, Price::new(sheets, max_output)?))
+    Some((name, Price::new(sheets, max_output)?.with_factors(factors)))
+}
+
+/// Reads a factor such as `1.1`, in thousandths; `None` for one that is not above 0 and at most 1000, or is not exact.
+pub fn read_factor(text: &str) -> Option<u32> {
+    let (thousandths, is_exact) = scaled(text, 3)?;
+    u32::try_from(thousandths).ok().filter(|factor| is_exact && (1..=1_000_000).contains(factor))
+}
+
+/// Writes a factor as it is read.
+pub fn write_factor(factor: u32) -> String {
+    let text = format!("{}.{:03}", factor / 1000, factor % 1000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn read_factors(list: &str) -> Option<Factors> {
+    let mut factors = Factors::default();
+    let mut places = factors.iter_mut();
+    for text in list.split(',') {
+        let place = places.next()?;
+        *place = if text.is_empty() { None } else { Some(read_factor(text)?) };
+    }
+    Some(factors)
 }
 
 /// Writes a row. Returns `None` where a name or a threshold cannot stand in one.
@@ -74,6 +101,12 @@ pub fn write_row(name: &str, price: &Price) -> Option<String> {
             sheet.rates.iter().map(|rate| rate.map_or_else(String::new, shown)).collect();
         row.push_str(rates.join(",").trim_end_matches(','));
     }
+    let factors = price.factors().map(|factor| factor.map_or_else(String::new, write_factor)).join(",");
+    let factors = factors.trim_end_matches(',');
+    if !factors.is_empty() {
+        row.push_str(" *");
+        row.push_str(factors);
+    }
     Some(row)
 }
 
@@ -109,6 +142,12 @@ mod tests {
             "m - -1,2",
             "m - 1,2,3,4,5,6,7,8,9,10,11",
             "m  1,2",
+            "m - 1,2 *x",
+            "m - 1,2 *0",
+            "m - 1,2 *-1",
+            "m - 1,2 *1.0001",
+            "m - 1,2 *1001",
+            "m - 1,2 *1,2,3",
         ] {
             assert_eq!(read_row(bad), None, "{bad}");
         }
@@ -120,6 +159,7 @@ mod tests {
             rates in prop::collection::vec(prop::option::weighted(0.4, 0..100_000_000_000_u64), Part::COUNT * 5),
             same in any::<bool>(),
             max_output in prop::option::of(any::<u64>()),
+            factors in any::<[Option<u32>; 2]>(),
         ) {
             let forms = [
                 (None, 0), (None, 128_000), (Some(Tier::Flex), 0), (Some(Tier::Batch), 0), (Some(Tier::Priority), 128_000),
@@ -133,13 +173,14 @@ mod tests {
             if same {
                 sheets[3].rates = sheets[2].rates;
             }
-            let price = Price::new(sheets, max_output).unwrap();
+            let factors = factors.map(|factor| factor.map(|factor| factor % 1_000_000 + 1));
+            let price = Price::new(sheets, max_output).unwrap().with_factors(factors);
             let row = write_row("a/b@c", &price).unwrap();
             prop_assert_eq!(read_row(&row), Some(("a/b@c", price)), "{}", row);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[a-z0-9 ,.:>-]{0,60}") {
+        fn no_text_makes_it_panic(text in "[a-z0-9 ,.:>*-]{0,60}") {
             let _ = read_row(&text);
         }
     }

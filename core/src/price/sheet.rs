@@ -121,11 +121,37 @@ impl Sheet {
     }
 }
 
+/// A way of being served that multiplies a price. Its number is its place in a row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// At high speed.
+    Fast,
+    /// In the United States only.
+    Us,
+}
+
+impl Factor {
+    /// The number of factors.
+    pub const COUNT: usize = 2;
+
+    /// Every factor, with its name in policies and in answers.
+    pub const ALL: [(&'static str, Self); Self::COUNT] = [("fast", Self::Fast), ("us", Self::Us)];
+
+    /// Returns the factor that an answer names as its speed or its region; `None` for any other word.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(own, _)| *own == name).map(|(_, factor)| *factor)
+    }
+}
+
+/// Factors, in thousandths.
+pub type Factors = [Option<u32>; Factor::COUNT];
+
 /// The price of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
     sheets: Vec<Sheet>,
     max_output: Option<u64>,
+    factors: Factors,
 }
 
 impl Price {
@@ -138,8 +164,22 @@ impl Price {
             _ => false,
         };
         let plain = sheets.first().filter(|sheet| sheet.tier.is_none() && sheet.above == 0)?;
-        (plain.rate(Part::Input).is_some() && !sheets.windows(2).any(is_twice))
-            .then_some(Self { sheets, max_output })
+        (plain.rate(Part::Input).is_some() && !sheets.windows(2).any(is_twice)).then_some(Self {
+            sheets,
+            max_output,
+            factors: Factors::default(),
+        })
+    }
+
+    /// Returns the price with these factors.
+    #[must_use]
+    pub fn with_factors(self, factors: Factors) -> Self {
+        Self { factors, ..self }
+    }
+
+    /// Returns the factors, by number.
+    pub fn factors(&self) -> &Factors {
+        &self.factors
     }
 
     /// Returns the sheets: the plain one first.

@@ -2,7 +2,7 @@
 //!
 //! Costs by the image, the second, the character or the query are left out: they are no prices of tokens.
 
-use keyswap_core::price::{Part, Price, Sheet, Tier, scaled};
+use keyswap_core::price::{Factor, Factors, Part, Price, Sheet, Tier, read_factor, scaled};
 use serde_json::{Map, Value};
 
 /// The powers of ten between dollars per token and nano-dollars per million tokens.
@@ -47,7 +47,22 @@ pub(super) fn read(entry: &Map<String, Value>) -> Result<Option<Price>, String> 
     let has_output =
         !entry.get("mode").and_then(Value::as_str).is_some_and(|mode| WITHOUT_OUTPUT.contains(&mode));
     let max_output = entry.get("max_output_tokens").and_then(Value::as_u64);
-    Ok(sheets.finish(has_output).and_then(|sheets| Price::new(sheets, max_output)))
+    let factors = factors(entry)?;
+    let price = sheets.finish(has_output).and_then(|sheets| Price::new(sheets, max_output));
+    Ok(price.map(|price| price.with_factors(factors)))
+}
+
+/// Reads the factors, which stand among other things that only one provider has.
+fn factors(entry: &Map<String, Value>) -> Result<Factors, String> {
+    let mut factors = Factors::default();
+    for ((name, _), place) in Factor::ALL.iter().zip(&mut factors) {
+        let value = entry.get("provider_specific_entry").and_then(|own| own.get(name));
+        if let Some(value) = value.filter(|value| !value.is_null()) {
+            let factor = value.as_number().and_then(|number| read_factor(&number.to_string()));
+            *place = Some(factor.ok_or_else(|| format!("`provider_specific_entry.{name}` is no factor"))?);
+        }
+    }
+    Ok(factors)
 }
 
 /// Parses a name such as `input_cost_per_token_above_272k_tokens_flex`.
@@ -171,6 +186,11 @@ mod tests {
                        "input_cost_per_audio_token": 6e-7, "output_cost_per_reasoning_token": 1e-6}),
                 Some("m - .6,1"),
             ),
+            (
+                json!({"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6,
+                       "provider_specific_entry": {"us": 1.1, "fast": 2.0, "video_reference_input": "first_frame"}}),
+                Some("m - 1,2 *2,1.1"),
+            ),
             (json!({"input_cost_per_token": 1e-8, "mode": "embedding"}), Some("m - .01,0")),
             (json!({"input_cost_per_token": 5e-6, "output_cost_per_image_token": 4e-5}), Some("m - 5,40")),
             (
@@ -185,6 +205,15 @@ mod tests {
             (json!({}), None),
         ] {
             assert_eq!(row(&entry), Ok(expect.map(str::to_owned)), "{entry}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_factor_is_an_error_with_its_member() {
+        for value in [json!(0), json!(-1.1), json!("1.1"), json!(1.00001), json!(1001)] {
+            let entry = json!({"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6,
+                               "provider_specific_entry": {"us": value}});
+            assert_eq!(row(&entry), Err("`provider_specific_entry.us` is no factor".to_owned()), "{value}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use keyswap_core::price::{Nano, Part, Price, Sheet, Tier};
+use keyswap_core::price::{Factor, Nano, Part, Price, Sheet, Tier, write_factor};
 use serde_json::{Map, Value, json};
 
 /// Returns a price as it stands in a policy.
@@ -29,6 +29,13 @@ pub(super) fn as_json(price: &Price) -> Value {
     }
     if let Some(max_output) = price.max_output() {
         whole.insert("max_output".to_owned(), max_output.into());
+    }
+    let factors = Factor::ALL.iter().zip(price.factors());
+    let factors: Map<String, Value> = factors
+        .filter_map(|((name, _), factor)| Some(((*name).to_owned(), write_factor((*factor)?).into())))
+        .collect();
+    if !factors.is_empty() {
+        whole.insert("factors".to_owned(), factors.into());
     }
     whole.into()
 }
@@ -120,12 +127,12 @@ mod tests {
 
     #[test]
     fn a_price_is_written_as_a_policy_reads_it() {
-        let (_, price) = read_row("m 128000 5,30,.5 >272:10,45 bf:2.5 p>272:9").unwrap();
+        let (_, price) = read_row("m 128000 5,30,.5 >272:10,45 bf:2.5 p>272:9 *,1.1").unwrap();
         let prices = BTreeMap::from([("openai/m".to_owned(), as_json(&price))]);
         assert_eq!(
             as_yaml(&prices),
             "prices:\n  \"openai/m\": {input: 5, output: 30, cached: 0.5, above: [{input: 10, output: 45, input_tokens: 272000}], \
-             batch: {input: 2.5}, flex: {input: 2.5}, max_output: 128000, priority: {above: [{input: 9, input_tokens: 272000}]}}\n"
+             batch: {input: 2.5}, factors: {us: 1.1}, flex: {input: 2.5}, max_output: 128000, priority: {above: [{input: 9, input_tokens: 272000}]}}\n"
         );
         assert_eq!(as_yaml(&BTreeMap::new()), "prices: {}\n");
     }

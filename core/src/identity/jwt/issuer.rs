@@ -12,6 +12,7 @@ use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
 use crate::identity::{Models, Scope};
+use crate::limit::CallerLimit;
 use crate::request::IdentitySlot;
 
 /// One entry of the policy's `issuers`.
@@ -28,6 +29,7 @@ pub struct Issuer {
     pub(crate) principals: Principals,
     pub(crate) scope: Option<Scope>,
     pub(crate) models: Models,
+    pub(crate) rate_limit: Option<CallerLimit>,
 }
 
 /// The place of an issuer's keys.
@@ -191,6 +193,11 @@ impl Issuer {
     /// Returns the scope of the issuer's subjects; `None` where only their own records narrow it.
     pub fn scope(&self) -> Option<&Scope> {
         self.scope.as_ref()
+    }
+
+    /// Returns the rate limit of the issuer's subjects that have none of their own.
+    pub(crate) fn rate_limit(&self) -> Option<CallerLimit> {
+        self.rate_limit
     }
 
     /// Returns the models that the issuer's subjects may use.

@@ -143,6 +143,10 @@ impl BodyRule {
     fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
         let objects = self.objects.as_ref().map(|objects| objects.table);
         let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
+            // Where a budget must count, a caller cannot choose that it does not.
+            Ok(body) if self.metering.is_some_and(|metering| metering.is_strict) => {
+                Ok(Some(body.overruling()))
+            }
             Ok(body) => Ok(Some(body)),
             Err(error @ BodyError::Form(_)) => Err(CheckError::BodyInvalid(error)),
             Err(_) => Err(CheckError::BodyUnreadable),

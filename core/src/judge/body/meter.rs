@@ -5,16 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::meter_rules::{MeterRules, subjects};
+use super::tokens::TokenMeter;
 use crate::answer::CheckError;
 use crate::base::{Moment, UnixTime};
 use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered};
 use crate::host::Store;
 use crate::identity::CallerRecord;
-use crate::limit::{
-    Amount, Hold, InForce, Reservation, Reserved, TokenLimit, TokensTaken, reserve_tokens, settle_tokens,
-};
-use crate::policy::Policy;
-use crate::price::{Counts, Found, Nano, Tier};
+use crate::limit::{Amount, Reservation, Reserved, TokensTaken};
+use crate::policy::{Policy, WhenLeft};
+use crate::price::{Counts, Factor, Found, Nano, Tier};
 use crate::services::Fetch;
 use crate::services::registry::{BudgetSubject, Metered, Registry};
 
@@ -37,10 +36,8 @@ pub(crate) struct Meter {
     model: Option<String>,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
-    /// The caller's limit in tokens, the reservation in it, and what it leaves.
-    limit: Option<TokenLimit>,
-    hold: Option<Hold>,
-    taken: Option<TokensTaken>,
+    /// The rate limit in tokens.
+    tokens: TokenMeter,
     /// The amount that was reserved: the cost if nothing else becomes known.
     reserved: Amount,
     /// The estimated input tokens.
@@ -115,9 +112,7 @@ impl Meter {
             model,
             subjects: subjects(policy, record).into_iter().map(|(_, subject)| subject).collect(),
             held: Vec::new(),
-            limit: InForce::of(record.rate_limit, policy.rate_limit.as_ref()).tokens,
-            hold: None,
-            taken: None,
+            tokens: TokenMeter::new(policy, record),
             reserved: Amount::default(),
             input: 0,
             waits: 0,
@@ -140,41 +135,16 @@ impl Meter {
     /// Reserves what the request can cost, in the rate limit and in every budget of its caller, once.
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let amount = self.most(asked);
-        self.reserve_tokens(&amount, now, store).map_err(Lack::Refused)?;
-        self.reserve_budgets(amount, now, store).inspect_err(|_| self.settle_tokens(0, now, store))
+        let reserved = self.tokens.reserve(&self.rules, amount.tokens, now, store);
+        if reserved.map_err(Lack::Refused)? {
+            self.reserved = amount;
+        }
+        self.reserve_budgets(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))
     }
 
     /// Returns what is left of the rate limit in tokens, once after it was taken from.
     pub(crate) fn tokens_taken(&mut self) -> Option<TokensTaken> {
-        self.taken.take()
-    }
-
-    fn reserve_tokens(
-        &mut self,
-        amount: &Amount,
-        now: Moment,
-        store: &dyn Store,
-    ) -> Result<(), CheckError<'static>> {
-        let Some(limit) = self.limit else { return Ok(()) };
-        let caller = &self.record.digest;
-        let reserved =
-            self.rules.counts_tokens.then(|| reserve_tokens(store, caller, limit, amount.tokens, now));
-        match reserved {
-            Some(Ok(Ok((hold, taken)))) => {
-                (self.hold, self.taken, self.reserved) = (Some(hold), Some(taken), *amount);
-                Ok(())
-            }
-            Some(Ok(Err(taken))) => Err(CheckError::TokensLimited(taken)),
-            Some(Err(_)) | None if self.rules.passes_uncounted => Ok(()),
-            Some(Err(_)) | None => Err(CheckError::TokensUncounted),
-        }
-    }
-
-    /// Ends the reservation in the rate limit. One that cannot be written ends by itself.
-    fn settle_tokens(&mut self, tokens: u64, now: Moment, store: &dyn Store) {
-        if let Some(hold) = self.hold.take() {
-            settle_tokens(store, &hold, tokens, now).unwrap_or_default();
-        }
+        self.tokens.taken()
     }
 
     fn reserve_budgets(&mut self, amount: Amount, now: Moment, store: &dyn Store) -> Result<(), Lack> {
@@ -322,7 +292,7 @@ impl Meter {
             return None;
         }
         let (usage, actual) = self.actual();
-        self.settle_tokens(actual.tokens, now, store);
+        self.tokens.settle(actual.tokens, now, store);
         let rules = Rc::clone(&self.rules);
         if let Some(registry) = &rules.registry {
             self.stop_waiting(registry);
@@ -357,24 +327,41 @@ impl Meter {
     /// Returns the usage, and the amount to charge. Where the usage is not known, the amount is the estimate.
     fn actual(&self) -> (Result<Counts, Unmetered>, Amount) {
         let scanner = match &self.answer {
-            Answer::OfHost => return (Ok(Counts::default()), Amount { cost: Some(Nano(0)), tokens: 0 }),
+            Answer::OfHost => return (Ok(Counts::default()), Amount::NOTHING),
             // The caller left before an answer came: the upstream may have begun all the same.
-            Answer::Awaited => return (Err(Unmetered::Broken), self.estimate(0)),
+            Answer::Awaited => return (Err(Unmetered::Broken), self.left(Amount::NOTHING, self.estimate(0))),
             Answer::Scanned(scanner) => scanner,
         };
         let finding = scanner.finding();
+        let tier = finding.tier.and_then(Tier::named);
+        let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
+        let amount = |counts: &Counts| Amount {
+            cost: self.price().map(|found| found.price.cost_by(counts, tier, factors)),
+            tokens: counts.tokens(),
+        };
         match finding.usage {
+            Ok(usage) if finding.is_whole => (Ok(usage), amount(&usage)),
             Ok(usage) => {
-                let mut counts = usage;
-                if !finding.is_whole {
-                    counts.output = counts.output.max(finding.events_with_content);
-                }
-                let tier = finding.tier.and_then(Tier::named);
-                let cost = self.price().map(|found| found.price.cost(&counts, tier));
-                (Ok(counts), Amount { cost, tokens: counts.tokens() })
+                let output = usage.output.max(finding.events_with_content);
+                let estimated = Counts { output, ..usage };
+                let is_seen = self.rules.when_left == WhenLeft::Seen;
+                let counts = if is_seen { usage } else { estimated };
+                (Ok(counts), self.left(amount(&usage), amount(&estimated)))
             }
             Err(why) if finding.is_whole => (Err(why), self.reserved_or_estimate()),
-            Err(why) => (Err(why), self.estimate(finding.events_with_content)),
+            Err(why) => (Err(why), self.left(Amount::NOTHING, self.estimate(finding.events_with_content))),
+        }
+    }
+
+    /// Returns the charge for an answer that its caller left, of what the answer has told and of an estimate.
+    fn left(&self, seen: Amount, estimated: Amount) -> Amount {
+        match self.rules.when_left {
+            WhenLeft::Estimate => estimated,
+            WhenLeft::Reserve => Amount {
+                cost: estimated.cost.max(self.reserved.cost),
+                tokens: estimated.tokens.max(self.reserved.tokens),
+            },
+            WhenLeft::Seen => seen,
         }
     }
 

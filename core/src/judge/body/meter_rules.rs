@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::host::Capabilities;
 use crate::identity::CallerRecord;
 use crate::limit::{Budget, BudgetRules, TokenLimit};
-use crate::policy::Policy;
+use crate::policy::{Policy, WhenLeft};
 use crate::price::Prices;
 use crate::services::registry::{BudgetSubject, Registry};
 
@@ -18,6 +18,7 @@ pub(crate) struct MeterRules {
     pub(super) allows_unpriced: bool,
     pub(super) failure_mode_allow: bool,
     pub(super) default_output: u64,
+    pub(super) when_left: WhenLeft,
     /// Set where tokens can be counted in memory that all workers share.
     pub(super) counts_tokens: bool,
     /// Set where requests pass whose tokens cannot be counted.
@@ -36,6 +37,7 @@ impl MeterRules {
             allows_unpriced: budgets.is_none_or(|budgets| budgets.allows_unpriced),
             failure_mode_allow: budgets.is_none_or(|budgets| budgets.failure_mode_allow),
             default_output: budgets.map_or_else(|| default_output(&BudgetRules::default()), default_output),
+            when_left: policy.metering().unwrap_or_default().when_left,
             counts_tokens: host.shared_memory,
             passes_uncounted: policy.rate_limit.is_some_and(|rule| rule.failure_mode_allow),
         }

@@ -7,6 +7,7 @@ mod object_list;
 mod objects;
 mod plan;
 mod request;
+mod tokens;
 
 pub(crate) use self::list::ListJudge;
 pub(crate) use self::meter::{Charged, Lack, Meter};

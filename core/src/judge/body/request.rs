@@ -50,8 +50,13 @@ impl RequestJudge {
         }
     }
 
-    /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
+    /// Makes a judge of the same body, from its beginning; `None` where the body is not read, or cannot be by a policy that
+    /// changes nothing: messages may be compressed unless the head forbids it.
     pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
+        let is_of_messages = self.rule.form() == BodyForm::Messages;
+        if is_of_messages && head.values("sec-websocket-extensions").next().is_some() {
+            return None;
+        }
         let body = self.rule.scanner(head).ok().flatten()?;
         Some(Self::new(self.rule.clone(), body, !self.is_lenient))
     }
@@ -174,10 +179,10 @@ fn with(slice: &[u8], splices: &Splices) -> Slice {
     }
     let mut bytes = Vec::with_capacity(slice.len().saturating_add(64));
     let mut from = 0;
-    for Splice { at, text } in splices.iter().flatten() {
+    for Splice { at, length, text } in splices.iter().flatten() {
         bytes.extend_from_slice(slice.get(from..*at).unwrap_or_default());
         bytes.extend_from_slice(text.as_bytes());
-        from = *at;
+        from = at.saturating_add(*length);
     }
     bytes.extend_from_slice(slice.get(from..).unwrap_or_default());
     Slice::Other(bytes)

@@ -11,7 +11,7 @@ use crate::base::UnixTime;
 use crate::identity::CallerRecord;
 use crate::judge::body::subjects;
 use crate::judge::progress::Context;
-use crate::limit::{InForce, Standing, Unit};
+use crate::limit::{InForce, Standing, Unit, tokens_left};
 use crate::policy::Policy;
 use crate::price::Nano;
 use crate::request::RequestHead;
@@ -51,7 +51,14 @@ pub(crate) fn me_reply(
         "models": models,
         "expires_at": record.expires_at.map(|at| at.to_string()),
         "rate_limit": requests.map(|limit| json!({"requests": limit.requests(), "per_seconds": limit.seconds()})),
-        "token_limit": tokens.map(|limit| json!({"tokens": limit.tokens(), "per_seconds": limit.seconds()})),
+        "token_limit": tokens.map(|limit| {
+            let left = tokens_left(context.store, &record.digest, limit, context.now).ok();
+            json!({
+                "tokens": limit.tokens(),
+                "per_seconds": limit.seconds(),
+                "left": left.map(|left| left.remaining),
+            })
+        }),
         "budgets": standings.iter().map(|(of, standing)| budget(of, standing)).collect::<Vec<_>>(),
     });
     let mut headers: Vec<ResponseHeader> = vec![

@@ -13,6 +13,7 @@ use crate::base::Digest;
 use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
 use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
+use crate::limit::CallerLimit;
 use crate::request::IdentitySlot;
 use crate::services::{KeyRing, Lookup};
 
@@ -130,7 +131,7 @@ impl Authenticator {
         Ok((issuer, ring))
     }
 
-    /// Makes the record of a caller. Limits and ids are the person's, whichever issuer vouches for the address; an
+    /// Makes the record of a caller. Budgets and ids are the person's, whichever issuer vouches for the address; an
     /// address that no issuer vouches for only narrows the record.
     fn record(
         &self,
@@ -139,6 +140,7 @@ impl Authenticator {
         person: Option<&CallerRecord>,
     ) -> CallerRecord {
         let mut record = identity.record(self.scope(issuer, person));
+        record.rate_limit = issuer.rate_limit();
         record.models =
             person.map_or_else(|| issuer.models().clone(), |person| issuer.models().and(&person.models));
         if let Some(person) = person {
@@ -147,7 +149,7 @@ impl Authenticator {
                 record.digest = person.digest;
                 record.label.clone_from(&person.label);
                 record.team.clone_from(&person.team);
-                record.rate_limit = person.rate_limit;
+                record.rate_limit = CallerLimit::first(person.rate_limit, issuer.rate_limit());
             }
         }
         record

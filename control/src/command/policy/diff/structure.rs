@@ -15,22 +15,25 @@ use super::scope;
 use crate::command::terminal::output::visible;
 
 /// The sections in the order of the report. The members of the first [`NAMED`] sections have names from the policy.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 16] = [
     "tokens",
     "principals",
     "issuers",
     "providers",
     "credentials",
+    "prices",
     "gateway",
     "registry",
     "rate_limit",
+    "metering",
+    "budgets",
     "mode",
     "slots",
     "cors",
     "resource",
     "status",
 ];
-const NAMED: usize = 5;
+const NAMED: usize = 6;
 
 /// One difference between the policies.
 #[derive(Serialize)]
@@ -93,7 +96,7 @@ fn scale(section: &str, field: &str) -> Scale {
         | ("status", "allow")
         | ("cors", "allow_origins") => Scale::Set,
         ("tokens", "expires_at") => Scale::Until,
-        ("tokens" | "principals", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
+        ("tokens" | "principals" | "issuers", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
         ("tokens", "status") => Scale::Ranks(&["disabled", "active"]),
         ("issuers", "principals") => Scale::Ranks(&["known", "any"]),
         // A policy in shadow mode refuses nothing.
@@ -354,8 +357,12 @@ fn show(value: &Value) -> String {
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(show).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            if let (Some(requests), Some(per)) = (members.get("requests"), members.get("per")) {
-                format!("{requests} per {}", show(per))
+            let number = |name: &str| members.get(name).filter(|number| number.is_number());
+            let limits =
+                [number("requests").map(Value::to_string), number("tokens").map(|it| format!("{it} tokens"))];
+            let limits = limits.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            if let (false, Some(per)) = (limits.is_empty(), members.get("per")) {
+                format!("{limits} per {}", show(per))
             } else {
                 let shown = members.iter().filter(|(_, value)| !value.is_null());
                 shown.map(|(name, value)| format!("{name} {}", show(value))).collect::<Vec<_>>().join(", ")

@@ -1,0 +1,188 @@
+//! What a metered request is charged: when its caller leaves, when it refuses usage, and by the way it was served.
+
+mod support;
+
+use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::AnswerFields;
+use keyswap_core::request::{Header, RequestHead};
+use keyswap_core::worker::Exchange;
+use serde_json::{Value, json};
+use support::plane::{Plane, TOKEN, policy};
+use support::with;
+use support::worker::{at, nobody_is_asked};
+
+const LIMIT: u64 = 100_000;
+const OUTPUT: u64 = 500;
+
+fn metered(more: &Value) -> Plane {
+    let changes = json!({
+        "rate_limit": {"tokens": LIMIT, "per": "1d"},
+        "prices": {"model": {"input": 1, "output": 10, "factors": {"fast": 2, "us": 1.1}}},
+    });
+    Plane::new(&with(&with(&policy(&["openai", "anthropic"]), &changes), more))
+}
+
+fn begin(plane: &Plane, store: &MemoryStore, path: &str) -> Exchange {
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [
+        Header { name: b"authorization", value: authorization.as_bytes() },
+        Header { name: b"content-type", value: b"application/json" },
+    ];
+    let head = RequestHead::new(b"POST", path.as_bytes(), &headers);
+    plane.send(store, &head, at(0), &nobody_is_asked, |_| ()).1
+}
+
+/// Sends a body, and returns the one that goes on.
+fn send(exchange: &mut Exchange, body: &str, store: &MemoryStore) -> String {
+    let sent = exchange.request_body(body.as_bytes(), true, at(0), store).unwrap();
+    sent.bytes.map_or_else(|| body.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
+}
+
+fn begin_answer(exchange: &mut Exchange, content_type: &'static [u8]) {
+    exchange.begin_answer(&AnswerFields { status: 200, fields: &[(b"content-type", content_type)] });
+}
+
+fn chat(more: &Value) -> String {
+    with(&json!({"model": "model", "stream": true, "max_tokens": OUTPUT, "messages": []}), more).to_string()
+}
+
+fn input(body: &str) -> u64 {
+    u64::try_from(body.len()).unwrap().div_ceil(3)
+}
+
+/// Returns the tokens that were taken from the limit.
+fn taken(plane: &Plane, store: &MemoryStore) -> u64 {
+    let mut exchange = begin(plane, store, "/v1/chat/completions");
+    let body = r#"{"max_tokens":0}"#;
+    send(&mut exchange, body, store);
+    let left = exchange.response().own().find(|(name, _)| *name == b"x-ratelimit-remaining-tokens");
+    let left: u64 = String::from_utf8(left.unwrap().1.to_vec()).unwrap().parse().unwrap();
+    // An error takes nothing.
+    exchange.begin_answer(&AnswerFields { status: 400, fields: &[] });
+    exchange.answer_body(b"", true).unwrap();
+    exchange.end(at(0), store);
+    LIMIT - input(body) - left
+}
+
+fn event(data: &Value) -> String {
+    format!("data: {data}\n\n")
+}
+
+#[test]
+fn what_a_caller_that_leaves_is_charged_is_the_choice_of_the_policy() {
+    let text = event(&json!({"choices": [{"delta": {"content": "x"}}]}));
+    let told = event(&json!({"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 1}}));
+    let answers = [None, Some(format!("{text}{text}")), Some(format!("{told}{text}{text}"))];
+    let body = chat(&json!({"stream_options": {"include_usage": true}}));
+    let (estimate, most) = (input(&body), input(&body) + OUTPUT);
+    for (when_left, expect) in [
+        (None, [estimate, estimate + 2, 8 + 2]),
+        (Some("estimate"), [estimate, estimate + 2, 8 + 2]),
+        (Some("reserve"), [most, most, most]),
+        (Some("seen"), [0, 0, 8 + 1]),
+    ] {
+        for (answer, expect) in answers.iter().zip(expect) {
+            let metering = when_left.map_or(json!({}), |when_left| json!({"when_left": when_left}));
+            let plane = metered(&json!({"metering": metering}));
+            let store = MemoryStore::default();
+            let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+            send(&mut exchange, &body, &store);
+            if let Some(answer) = answer {
+                begin_answer(&mut exchange, b"text/event-stream");
+                exchange.answer_body(answer.as_bytes(), false).unwrap();
+            }
+            exchange.end(at(0), &store);
+            assert_eq!(taken(&plane, &store), expect, "{when_left:?} {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_came_whole_is_charged_alike_whatever_is_charged_when_callers_leave() {
+    for when_left in ["estimate", "reserve", "seen"] {
+        let plane = metered(&json!({"metering": {"when_left": when_left}}));
+        let store = MemoryStore::default();
+        for (usage, expect) in [(json!({"prompt_tokens": 8, "completion_tokens": 1}), 9), (json!(null), 0)] {
+            let before = taken(&plane, &store);
+            let body = chat(&json!({"stream": false}));
+            let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+            send(&mut exchange, &body, &store);
+            begin_answer(&mut exchange, b"application/json");
+            exchange.answer_body(json!({"usage": usage}).to_string().as_bytes(), true).unwrap();
+            exchange.end(at(0), &store);
+            // An answer that tells nothing takes what was reserved.
+            let expect = if expect == 0 { input(&body) + OUTPUT } else { expect };
+            assert_eq!(taken(&plane, &store) - before, expect, "{when_left} {usage}");
+        }
+    }
+}
+
+#[test]
+fn an_error_of_the_upstream_takes_nothing_even_where_its_caller_left() {
+    for when_left in ["estimate", "reserve", "seen"] {
+        for (body, is_last) in [("", true), ("<html>", true), (r#"{"error": "#, false), ("", false)] {
+            let plane = metered(&json!({"metering": {"when_left": when_left}}));
+            let store = MemoryStore::default();
+            let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+            send(&mut exchange, &chat(&json!({})), &store);
+            let fields: &[(&[u8], &[u8])] = &[(b"content-type", b"application/json")];
+            exchange.begin_answer(&AnswerFields { status: 529, fields });
+            exchange.answer_body(body.as_bytes(), is_last).unwrap();
+            exchange.end(at(0), &store);
+            assert_eq!(taken(&plane, &store), 0, "{when_left} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_caller_that_refuses_usage_is_overruled_where_its_tokens_must_count_and_sees_no_usage() {
+    let refusing = chat(&json!({"stream_options": {"include_usage": false}}));
+    let usage = event(&json!({"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 1}}));
+    let text = event(&json!({"choices": [{"delta": {"content": "x"}}], "usage": null}));
+    for (more, is_overruled) in [
+        (json!({}), true),
+        (json!({"metering": {"ask_usage": false}}), false),
+        (json!({"rate_limit": {"tokens": LIMIT, "per": "1d", "failure_mode_allow": true}}), false),
+    ] {
+        let plane = metered(&more);
+        let store = MemoryStore::default();
+        let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+        let sent = send(&mut exchange, &refusing, &store);
+        let asked: Value = serde_json::from_str(&sent).unwrap();
+        assert_eq!(asked["stream_options"]["include_usage"], is_overruled, "{more}");
+        begin_answer(&mut exchange, b"text/event-stream");
+        let answer = if is_overruled {
+            format!("{text}{usage}data: [DONE]\n\n")
+        } else {
+            format!("{text}data: [DONE]\n\n")
+        };
+        let seen = exchange.answer_body(answer.as_bytes(), true).unwrap();
+        let seen = seen.map_or(answer, |bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(seen, format!("{text}data: [DONE]\n\n"), "{more}");
+        exchange.end(at(0), &store);
+        let expect = if is_overruled { 9 } else { input(&refusing) + OUTPUT };
+        assert_eq!(taken(&plane, &store), expect, "{more}");
+    }
+}
+
+#[test]
+fn the_speed_and_the_region_that_an_answer_names_multiply_its_price() {
+    for (way, per_mille) in [
+        (json!({}), 1000),
+        (json!({"speed": "standard", "inference_geo": "global"}), 1000),
+        (json!({"speed": "fast"}), 2000),
+        (json!({"inference_geo": "us"}), 1100),
+        (json!({"speed": "fast", "inference_geo": "us"}), 2200),
+    ] {
+        let plane = metered(&json!({"metering": {}}));
+        let store = MemoryStore::default();
+        let mut exchange = begin(&plane, &store, "/v1/messages");
+        send(&mut exchange, &chat(&json!({"stream": false})), &store);
+        begin_answer(&mut exchange, b"application/json");
+        let usage = with(&json!({"input_tokens": 1000, "output_tokens": 100}), &way);
+        exchange.answer_body(json!({"model": "model", "usage": usage}).to_string().as_bytes(), true).unwrap();
+        let ended = exchange.end(at(0), &store);
+        let cost = ended.values.iter().find(|(name, _)| *name == "keyswap_cost_nano_usd");
+        assert_eq!(cost.unwrap().1, (2000 * per_mille).to_string(), "{way}");
+    }
+}
