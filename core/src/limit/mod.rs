@@ -21,4 +21,4 @@ pub use self::gcra::{Gcra, Taken};
 pub use self::rule::RateLimit;
 pub(crate) use self::rule::{LimitStore, Rule};
 pub(crate) use self::slice::{Granted, Lease, Reservation, Reserved, Standing, Told};
-pub(crate) use self::slices::{begin, begin_due, fail, grant, reserve, settle, standing};
+pub(crate) use self::slices::{begin, begin_due, begin_return, fail, grant, reserve, settle, standing};
