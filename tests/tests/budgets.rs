@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_core::price::Nano;
 use keyswap_tests::{
-    Envoy, Registry, Request, Response, Setup, Standin, Testbed, Wasmtime, until, until_within,
+    Envoy, Registry, Request, Response, Setup, Slices, Standin, Testbed, Wasmtime, until, until_within,
 };
 use serde_json::{Value, json};
 
@@ -369,5 +369,47 @@ fn a_component_tells_what_a_request_took_behind_its_answer() -> Result<()> {
     }
     ensure!(is_spent(&wasmtime.send(&chat(40 * TOKENS, false))?));
     until("what was refused costs nothing", || Ok(bed.spent()? == 3 * TOKENS))?;
+    Ok(())
+}
+
+#[test]
+fn an_instance_of_a_component_leaves_the_rest_of_its_slice_to_the_next_one() -> Result<()> {
+    let bed = Bed::start()?;
+    let wasmtime = Wasmtime::with(&tokens(40 * TOKENS))
+        .env("OPENAI_API_KEY", "sk-real")
+        .env("KEYSWAP_REGISTRY_TOKEN", bed.registry.registry_token())
+        .upstream(&bed.standin)
+        .registry(bed.registry.address())
+        .instances_for_one_request()
+        .start()?;
+    for number in 1..=10 {
+        ensure!(wasmtime.send(&chat(OUTPUT, false))?.status == 200);
+        bed.usage_of(number)?;
+        until("the rest came back", || Ok(bed.budget()?["leased"] == 0))?;
+    }
+    ensure!(bed.spent()? == 10 * TOKENS, "{}", bed.budget()?);
+    // Nearly all that is left.
+    ensure!(wasmtime.send(&chat(28 * TOKENS, false))?.status == 200);
+    Ok(())
+}
+
+#[test]
+fn a_request_that_waits_behind_its_body_goes_on_without_the_credentials_of_its_trailers() -> Result<()> {
+    let bed = Bed::start()?;
+    let envoy = bed.envoy(&tokens(100_000_000)).http2_upstreams().start()?;
+    ensure!(envoy.send(&chat(OUTPUT, false))?.status == 200);
+    bed.standin.take();
+    for (number, size) in [(2, 1000), (3, 1_000_000), (4, 16)] {
+        let before = calls(&envoy)?;
+        let body = large(number * 10_000_000, 100);
+        let request = Request::new("POST", "/v1/chat/completions").bearer(TOKEN).body(body.clone());
+        let trailers = &[("authorization", TOKEN), ("x-api-key", "of-a-trailer"), ("x-checksum", "7")];
+        let answer = envoy.send_http2(&request, Slices { size, trailers })?;
+        ensure!(answer.status == 200 && calls(&envoy)? > before, "{size}: it did not wait: {answer:?}");
+        let received = bed.standin.take();
+        let [request] = received.as_slice() else { anyhow::bail!("{size}: {} arrived", received.len()) };
+        let names: Vec<&str> = request.trailers.iter().map(|(name, _)| name.as_str()).collect();
+        ensure!(request.body == body.into_bytes() && names == ["x-checksum"], "{size}: {names:?}");
+    }
     Ok(())
 }

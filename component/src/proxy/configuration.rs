@@ -7,6 +7,7 @@ use keyswap_core::host::{Capabilities, Environment};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::worker::Worker;
+use wasip2::random::random::get_random_bytes;
 
 /// The variable with the policy, a JSON document, or with the name of the file that has it.
 const POLICY: &str = "KEYSWAP_POLICY";
@@ -18,6 +19,12 @@ struct Variables;
 impl Environment for Variables {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+
+    fn instance(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(get_random_bytes(16)).for_each(|(byte, random)| *byte = random);
+        bytes
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leases of budgets: the registry hands out slices of a window, and data planes spend them without asking.
 //!
-//! - `granted` and `spent` are sums since a lease began, so a repeated or lost call counts nothing twice.
+//! - `granted`, `spent` and `returned` are sums since a lease began, so a repeated or lost call counts nothing twice.
 //! - Live leases together never hold more than the window has. Only spending that data planes tell can go beyond it.
 //! - A lease that expires gives back its rest. What is told of it later still counts, in its own window.
 //! - A window ends by the calendar: then a new lease begins, with a new id.
@@ -184,6 +184,7 @@ impl Lease {
             node: node.to_owned(),
             granted: 0,
             spent: 0,
+            returned: 0,
             expires_at: UnixTime(0),
             nonce: nonce.unwrap_or_default().to_owned(),
             successor: None,
@@ -218,6 +219,7 @@ async fn find(ledger: &mut Ledger, request: &LeaseRequest) -> Result<Option<Leas
         (Some(id), _) => {
             let Some(mut lease) = ledger.lease(subject, id).await? else { return Ok(None) };
             lease.spent = lease.spent.max(request.spent);
+            lease.returned = lease.returned.max(request.returned.min(lease.granted));
             ledger.put_lease(subject, &lease).await?;
             Ok(Some(lease))
         }

@@ -16,6 +16,7 @@ on_both_databases!(
     a_data_plane_gets_an_eighth_and_what_it_needs,
     workers_that_ask_at_the_same_time_get_the_same_lease,
     what_is_told_twice_counts_once,
+    what_is_given_back_is_free_at_once_whatever_comes_late_or_twice,
     a_lease_that_expires_gives_back_its_rest,
     what_is_told_late_counts_in_its_own_window,
     a_window_ends_by_the_calendar,
@@ -47,6 +48,7 @@ fn request(id: Option<&str>, spent: i64, need: i64, budget: &Budget) -> LeaseReq
         id: id.map(str::to_owned),
         nonce: None,
         spent,
+        returned: 0,
         need,
         budget: Some(budget.clone()),
     }
@@ -120,6 +122,32 @@ async fn what_is_told_twice_counts_once(database: &Database) {
     assert_eq!(numbers(&over), (1000, 512, 100));
     let huge = lease(&registry, request(id.as_deref(), i64::MAX, i64::MAX, &budget), NOON + 2).await;
     assert_eq!(numbers(&huge), (1000, 512, 0));
+}
+
+async fn what_is_given_back_is_free_at_once_whatever_comes_late_or_twice(database: &Database) {
+    let registry = database.open().await;
+    let budget = tokens(800);
+    let state = async || {
+        let state = registry.budget(&team(), UnixTime(NOON)).await.unwrap().remove(0);
+        (state.spent, state.leased)
+    };
+    let first = lease(&registry, request(None, 0, 300, &budget), NOON).await;
+    let returning = |spent, returned, need| LeaseRequest {
+        returned,
+        ..request(first.id.as_deref(), spent, need, &budget)
+    };
+    let gives_back = returning(120, 180, 0);
+    assert_eq!(numbers(&lease(&registry, gives_back.clone(), NOON).await), (800, 300, 680));
+    assert_eq!(state().await, (120, 0));
+    assert_eq!(numbers(&lease(&registry, returning(120, 180, 50), NOON).await), (800, 350, 680));
+    assert_eq!(state().await, (120, 50));
+    // The first call comes once more, and one that claims more than there was.
+    lease(&registry, gives_back, NOON).await;
+    assert_eq!(state().await, (120, 50));
+    lease(&registry, returning(120, 10_000, 0), NOON).await;
+    assert_eq!(state().await, (120, 0));
+    let all = lease(&registry, request(None, 0, 10_000, &budget), NOON).await;
+    assert_eq!(numbers(&all), (800, 680, 680));
 }
 
 async fn a_lease_that_expires_gives_back_its_rest(database: &Database) {
@@ -196,7 +224,7 @@ async fn a_clock_that_goes_back_brings_no_budget_back(database: &Database) {
 async fn the_registrys_own_budget_goes_first(database: &Database) {
     let registry = database.open().await;
     let (own, policys) = (tokens(40), tokens(1000));
-    let unlimited = LeaseRequest { subject: team(), id: None, nonce: None, spent: 0, need: 1, budget: None };
+    let unlimited = LeaseRequest { id: None, nonce: None, budget: None, ..request(None, 0, 1, &tokens(1)) };
     let answer = lease(&registry, unlimited.clone(), NOON).await;
     assert_eq!((answer.id, answer.unit, answer.state, answer.expires_in), (None, None, None, 60));
     registry.set_budget(&team(), &own, &admin()).await.unwrap();

@@ -10,6 +10,12 @@ pub trait Environment {
         false
     }
 
+    /// Returns bytes that tell this worker apart from those of other hosts under the same name; the same for all workers
+    /// that share memory. A host whose name is its own returns zeros.
+    fn instance(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
     /// Returns a stand-in for a credential that would have to be fetched. A host that fetches returns `None`.
     fn fetched(&self, credential: &str) -> Option<Vec<u8>> {
         let _ = credential;

@@ -40,6 +40,8 @@ pub(super) struct Numbers {
     pub(super) granted: u64,
     /// All that was settled in the lease.
     pub(super) spent: u64,
+    /// All that was granted to the lease and given back.
+    pub(super) returned: u64,
     /// The part of `spent` that the registry has taken in.
     pub(super) told: u64,
     /// The reservations of the present epoch, and those of earlier ones.
@@ -112,6 +114,7 @@ pub(crate) struct Told {
     /// The id; empty where there is none yet.
     pub(crate) lease: String,
     pub(crate) spent: u64,
+    pub(crate) returned: u64,
     pub(crate) nonce: [u8; 16],
     pub(crate) call: u64,
     pub(crate) at: Moment,
@@ -200,12 +203,14 @@ impl Slice {
         numbers.calls = numbers.calls.wrapping_add(1);
         numbers.asked_at = now.0;
         numbers.unreported = 0;
-        let spent = if self.lease.is_empty() { 0 } else { numbers.spent };
+        let (spent, returned) =
+            if self.lease.is_empty() { (0, 0) } else { (numbers.spent, numbers.returned) };
         Told {
             unit: self.unit,
             free,
             lease: self.lease.clone(),
             spent,
+            returned,
             nonce: self.nonce,
             call: numbers.calls,
             at: now,
@@ -238,11 +243,11 @@ impl Slice {
         numbers.granted_at = told.at.0;
         numbers.expires_at = told.at.after(granted.expires_in).0;
         if let Some(lease) = &granted.lease {
-            let told = if is_same { told.spent } else { 0 };
+            let gone = if is_same { told.spent.saturating_add(told.returned) } else { 0 };
             numbers.limit = lease.limit;
             numbers.resets_at = lease.resets_at;
-            numbers.more = lease.remaining.saturating_sub(lease.granted.saturating_sub(told));
-            numbers.size = numbers.granted.saturating_sub(numbers.spent);
+            numbers.more = lease.remaining.saturating_sub(lease.granted.saturating_sub(gone));
+            numbers.size = numbers.granted.saturating_sub(numbers.spent.saturating_add(numbers.returned));
         }
     }
 
@@ -253,6 +258,18 @@ impl Slice {
         if numbers.spent > numbers.told && numbers.unreported == 0 {
             numbers.unreported = now.0;
         }
+    }
+
+    /// Gives the rest back, unless a request holds a part of the slice. Tells whether there was a rest.
+    pub(super) fn give_back(&mut self, now: Moment) -> bool {
+        self.turn(now);
+        let rest = self.free();
+        if self.held() > 0 || rest == 0 || !self.is_valid(now) {
+            return false;
+        }
+        self.numbers.returned = self.numbers.returned.saturating_add(rest);
+        self.numbers.more = self.numbers.more.saturating_add(rest);
+        true
     }
 
     /// Tells whether the registry is to be called, though no request waits for it. Spending is gathered for `gathering`.
@@ -342,7 +359,8 @@ impl Slice {
     }
 
     fn free(&self) -> u64 {
-        self.numbers.granted.saturating_sub(self.numbers.spent.saturating_add(self.held()))
+        let Numbers { granted, spent, returned, .. } = self.numbers;
+        granted.saturating_sub(spent.saturating_add(returned).saturating_add(self.held()))
     }
 
     fn tag(&self) -> Digest {

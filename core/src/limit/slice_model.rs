@@ -1,5 +1,5 @@
 //! Slices against a naive registry: two data planes with calls that cross, are lost or come late, leases that expire, and
-//! windows that end.
+//! windows that end; and slices that are given back.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::slice::{Granted, Lease, Reservation, Reserved, Told};
 use super::slice_slot::Slot;
-use super::{Amount, Unit, begin, begin_due, fail, grant, reserve, settle};
+use super::{Amount, Unit, begin, begin_due, begin_return, fail, grant, reserve, settle};
 use crate::base::{Digest, Moment};
 use crate::host::{MemoryStore, SlotKind, Store};
 
@@ -28,10 +28,17 @@ struct Booked {
     window: u64,
     granted: u64,
     spent: u64,
+    returned: u64,
     expires: u64,
     /// The spending when the lease ended: all else went back.
     at_end: Option<u64>,
     next: Option<usize>,
+}
+
+impl Booked {
+    fn held(&self) -> u64 {
+        self.granted.saturating_sub(self.returned).max(self.spent)
+    }
 }
 
 #[derive(Default)]
@@ -57,6 +64,7 @@ impl Registry {
             Some(old) => {
                 let lease = &mut self.leases[old];
                 lease.spent = lease.spent.max(told.spent);
+                lease.returned = lease.returned.max(told.returned);
                 Some(old)
             }
             None => self.nonces.get(&told.nonce).copied(),
@@ -70,7 +78,8 @@ impl Registry {
         }
         let place = place.unwrap_or_else(|| {
             self.nonces.entry(told.nonce).or_insert(self.leases.len());
-            self.leases.push(Booked { window, granted: 0, spent: 0, expires: 0, at_end: None, next: None });
+            let (granted, spent, returned, expires) = (0, 0, 0, 0);
+            self.leases.push(Booked { window, granted, spent, returned, expires, at_end: None, next: None });
             self.leases.len() - 1
         });
         let taken: u64 = self
@@ -79,16 +88,16 @@ impl Registry {
             .filter(|lease| lease.window == window)
             .map(|lease| match lease.at_end {
                 Some(_) => lease.spent,
-                None => lease.granted.max(lease.spent),
+                None => lease.held(),
             })
             .sum();
         let free = LIMIT.saturating_sub(taken);
         let lease = &mut self.leases[place];
-        let rest = lease.granted.saturating_sub(lease.spent);
+        let rest = lease.held().saturating_sub(lease.spent);
         let slice = (LIMIT / 8).saturating_sub(rest).max(need).min(free);
         lease.granted += slice;
         lease.expires = now + LEASE_SECONDS;
-        let remaining = free - slice + lease.granted.saturating_sub(lease.spent);
+        let remaining = free - slice + lease.held().saturating_sub(lease.spent);
         Granted {
             lease: Some(Lease {
                 id: place.to_string(),
@@ -159,7 +168,7 @@ impl World {
             plane.flights.iter().filter(|(_, own, _)| *own == lease).map(|(.., amount)| amount).sum::<u64>();
         let held = numbers.held + numbers.held_before;
         assert!(held == own || (held < own && self.now > START + 3600), "{own}: {slice:?}");
-        assert!(numbers.spent + held <= numbers.granted, "{slice:?}");
+        assert!(numbers.spent + numbers.returned + held <= numbers.granted, "{slice:?}");
     }
 
     fn settle(&mut self, plane: usize, number: u64, now: Moment) {
@@ -185,6 +194,7 @@ impl World {
         let plane = &mut self.planes[plane];
         let told = match number % 3 {
             0 => begin(&plane.store, &subject(), nonce, now).unwrap(),
+            1 => begin_return(&plane.store, &subject(), nonce, now).unwrap(),
             _ => begin_due(&plane.store, &subject(), nonce, GATHERING, now).unwrap(),
         };
         let Some(told) = told else { return };

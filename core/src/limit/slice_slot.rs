@@ -8,7 +8,7 @@ use super::slice::{Numbers, Slice};
 use crate::base::{Digest, Moment};
 
 /// The form of the value: this byte, then the entries. Anything else is no value.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 /// The most slices of one slot.
 pub(super) const MAX_ENTRIES: usize = 16;
 /// The longest id of a lease, in bytes.
@@ -85,13 +85,14 @@ fn entries(value: &[u8]) -> Option<Vec<(Digest, Slice)>> {
 }
 
 impl Numbers {
-    const COUNT: usize = 16;
+    const COUNT: usize = 17;
 
     fn list(&self) -> [u64; Self::COUNT] {
         let Self {
             limit,
             granted,
             spent,
+            returned,
             told,
             held,
             held_before,
@@ -110,6 +111,7 @@ impl Numbers {
             limit,
             granted,
             spent,
+            returned,
             told,
             held,
             held_before,
@@ -137,6 +139,7 @@ impl Numbers {
             limit,
             granted,
             spent,
+            returned,
             told,
             held,
             held_before,
@@ -155,6 +158,7 @@ impl Numbers {
             limit,
             granted,
             spent,
+            returned,
             told,
             held,
             held_before,
@@ -182,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn slices_are_read_as_they_were_written(
-            slices in prop::collection::vec((any::<[u8; 32]>(), any::<[u8; 16]>(), any::<[u64; 16]>(), "[a-z0-9]{0,64}", 0..3_u8), 0..16),
+            slices in prop::collection::vec((any::<[u8; 32]>(), any::<[u8; 16]>(), any::<[u64; 17]>(), "[a-z0-9]{0,64}", 0..3_u8), 0..16),
         ) {
             let mut slot = Slot::default();
             for (subject, nonce, list, lease, unit) in &slices {
@@ -194,7 +198,7 @@ mod tests {
             }
             let value = slot.write();
             prop_assert_eq!(Slot::read(Some(&value)).0, slot.0);
-            prop_assert!(value.len() <= 1 + MAX_ENTRIES * (32 + 16 + 128 + 2 + MAX_LEASE_BYTES));
+            prop_assert!(value.len() <= 1 + MAX_ENTRIES * (32 + 16 + 136 + 2 + MAX_LEASE_BYTES));
         }
 
         #[test]

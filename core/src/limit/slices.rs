@@ -83,6 +83,19 @@ pub(crate) fn begin_due(
     begin_if(store, subject, nonce, now, |slice| slice.is_due(gathering, now))
 }
 
+/// Begins a call that gives the rest of a slice back, where there is a rest and no request holds any of it.
+///
+/// # Errors
+/// [`StoreError`] where the call could not be noted.
+pub(crate) fn begin_return(
+    store: &dyn Store,
+    subject: &Digest,
+    nonce: [u8; 16],
+    now: Moment,
+) -> Result<Option<Told>, StoreError> {
+    begin_if(store, subject, nonce, now, |slice| slice.give_back(now))
+}
+
 fn begin_if(
     store: &dyn Store,
     subject: &Digest,

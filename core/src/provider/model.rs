@@ -123,6 +123,8 @@ pub(crate) struct TargetModels {
     pub(crate) models: Vec<String>,
     /// Set where one of them is what computes, whatever the body says.
     pub(crate) is_named: bool,
+    /// Set where the path names one.
+    pub(crate) is_in_path: bool,
     /// Set where the endpoint computes with a model that a stored object names, unless the body names another.
     pub(crate) is_stored: bool,
     /// Set where the endpoint takes `stream_options`.
@@ -149,6 +151,7 @@ impl TargetModels {
             is_named: in_path.is_some()
                 || (takes_query && !in_query.is_empty())
                 || (takes_header(path) && !in_headers.is_empty()),
+            is_in_path: in_path.is_some(),
             models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),

@@ -75,8 +75,8 @@ impl Services {
             return Ok(registry);
         }
         let credential = policy.credential.require("registry.credential", environment)?;
-        let registry =
-            Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host, &self.plane));
+        let origin = (self.plane.as_str(), environment.instance());
+        let registry = Rc::new(Registry::new(asked.next(), policy.clone(), &credential, self.host, origin));
         asked.registries.push(Rc::downgrade(&registry));
         Ok(registry)
     }

@@ -145,10 +145,12 @@ fn a_caller_that_may_use_some_models_sees_these_in_lists() -> Result<()> {
         ]});
         (request.path() == "/v1/models").then(|| keyswap_tests::Refusal { status: 200, headers: Vec::new(), body: list })
     });
-    let response = envoy.send(&Request::get("/v1/models").bearer(TOKEN))?;
-    let ids: Vec<Value> =
-        response.json()?["data"].as_array().into_iter().flatten().map(|it| it["id"].clone()).collect();
-    ensure!(ids == [json!("gpt-5-mini")], "{}", response.text());
+    for target in ["/v1/models", "/v1/models?model=gpt-5-mini", "/v1/models?model=gpt-5-mini&limit=9"] {
+        let response = envoy.send(&Request::get(target).bearer(TOKEN))?;
+        let ids: Vec<Value> =
+            response.json()?["data"].as_array().into_iter().flatten().map(|it| it["id"].clone()).collect();
+        ensure!(ids == [json!("gpt-5-mini")], "{target}: {}", response.text());
+    }
     ensure!(
         standin.take().iter().all(|it| it.header("accept-encoding") == Some("identity")),
         "it may be compressed"

@@ -45,6 +45,7 @@ fn the_component_imports_nothing_but_what_every_host_of_wasi_0_2_has() -> Result
         "wasi:io/error",
         "wasi:io/poll",
         "wasi:io/streams",
+        "wasi:random/random",
     ];
     let expected: BTreeSet<String> = expected.iter().map(|name| format!("{name}@0.2.12")).collect();
     ensure!(imports == expected, "it imports {imports:#?}");

@@ -24,7 +24,10 @@ pub struct LeaseRequest {
     pub nonce: Option<String>,
     /// All that was spent from this lease since it began.
     pub spent: i64,
-    /// The amount that is needed on top of what was granted. With 0 the registry grants what is usual.
+    /// All that was granted to this lease and given back since it began.
+    pub returned: i64,
+    /// The amount that is needed on top of what was granted. With 0 the registry grants what is usual, or nothing to a lease
+    /// that gives back.
     pub need: i64,
     /// The policy's budget for the subject. The registry's own goes first.
     pub budget: Option<Budget>,
@@ -65,6 +68,7 @@ pub(in crate::registry) struct Lease {
     pub(in crate::registry) node: String,
     pub(in crate::registry) granted: i64,
     pub(in crate::registry) spent: i64,
+    pub(in crate::registry) returned: i64,
     pub(in crate::registry) expires_at: UnixTime,
     /// The value of the first request, empty without one.
     pub(in crate::registry) nonce: String,
@@ -84,7 +88,7 @@ impl Lease {
 
     /// Returns what the lease holds while it lives. More may be spent than was granted, by requests in flight.
     pub(in crate::registry) fn held(&self) -> i64 {
-        self.granted.max(self.spent)
+        self.granted.saturating_sub(self.returned).max(self.spent)
     }
 }
 
@@ -124,8 +128,10 @@ impl Room {
     /// small parts.
     pub(in crate::registry) fn slice(self, lease: &Lease, need: i64) -> i64 {
         let free = self.free(lease.held());
-        let rest = lease.granted.saturating_sub(lease.spent).max(0);
+        let rest = lease.held().saturating_sub(lease.spent);
         let usual = (add(free, rest) / 8).saturating_sub(rest);
+        // A data plane that gives back keeps no slice in store.
+        let usual = if lease.returned > 0 { 0 } else { usual };
         usual.max(need).clamp(0, free)
     }
 }
@@ -136,20 +142,23 @@ mod tests {
 
     #[test]
     fn a_slice_makes_an_eighth_at_least_the_need_and_at_most_what_is_free() {
-        for (limit, used, granted, spent, need, slice) in [
-            (800, 0, 0, 0, 0, 100),
-            (800, 0, 0, 0, 1, 100),
-            (800, 0, 0, 0, 300, 300),
-            (800, 0, 100, 0, 0, 0),
-            (800, 0, 100, 0, 7, 7),
-            (800, 0, 100, 100, 0, 87),
-            (800, 600, 100, 100, 1, 12),
-            (800, 600, 100, 0, 1000, 100),
-            (800, 600, 300, 300, 1, 0),
-            (800, 0, 100, 900, 1, 0),
-            (5, 0, 0, 0, 1, 1),
-            (5, 0, 0, 0, 0, 0),
-            (800, i64::MAX, i64::MAX, i64::MAX, i64::MAX, 0),
+        for (limit, used, granted, spent, returned, need, slice) in [
+            (800, 0, 0, 0, 0, 0, 100),
+            (800, 0, 0, 0, 0, 1, 100),
+            (800, 0, 0, 0, 0, 300, 300),
+            (800, 0, 100, 0, 0, 0, 0),
+            (800, 0, 100, 0, 0, 7, 7),
+            (800, 0, 100, 100, 0, 0, 87),
+            (800, 600, 100, 100, 0, 1, 12),
+            (800, 600, 100, 0, 0, 1000, 100),
+            (800, 600, 300, 300, 0, 1, 0),
+            (800, 0, 100, 900, 0, 1, 0),
+            (800, 0, 100, 30, 70, 0, 0),
+            (800, 0, 100, 30, 70, 20, 20),
+            (800, 600, 100, 30, 70, 1000, 170),
+            (5, 0, 0, 0, 0, 1, 1),
+            (5, 0, 0, 0, 0, 0, 0),
+            (800, i64::MAX, i64::MAX, i64::MAX, 0, i64::MAX, 0),
         ] {
             let window = Window { starts_at: UnixTime(0), ends_at: UnixTime(1) };
             let lease = Lease {
@@ -159,6 +168,7 @@ mod tests {
                 node: String::new(),
                 granted,
                 spent,
+                returned,
                 expires_at: UnixTime(0),
                 nonce: String::new(),
                 successor: None,
@@ -166,7 +176,7 @@ mod tests {
             assert_eq!(
                 Room { limit, used }.slice(&lease, need),
                 slice,
-                "{limit} {used} {granted} {spent} {need}"
+                "{limit} {used} {granted} {spent} {returned} {need}"
             );
         }
     }

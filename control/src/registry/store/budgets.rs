@@ -13,7 +13,8 @@ use crate::registry::record::lease::Lease;
 use crate::registry::record::window::{Per, Window, Zone};
 
 const LEASES: &str =
-    "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
+    "SELECT id, unit, starts_at, ends_at, node, granted, spent, returned, expires_at, nonce, successor
+     FROM leases
      WHERE subject = $1 AND unit = $2 AND starts_at = $3 AND ends_at = $4 ORDER BY expires_at, id";
 
 pub(super) const BUDGET: &str = "SELECT subject, unit, amount, per, timezone FROM budgets WHERE subject = $1";
@@ -31,6 +32,7 @@ pub(super) struct LeaseRow {
     node: String,
     granted: i64,
     spent: i64,
+    returned: i64,
     expires_at: i64,
     nonce: String,
     successor: Option<String>,
@@ -276,6 +278,7 @@ impl TryFrom<LeaseRow> for Lease {
             node: row.node,
             granted: row.granted,
             spent: row.spent,
+            returned: row.returned,
             expires_at: UnixTime(row.expires_at),
             nonce: row.nonce,
             successor: row.successor,

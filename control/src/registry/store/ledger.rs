@@ -14,11 +14,13 @@ use crate::registry::record::lease::Lease;
 use crate::registry::record::window::Window;
 
 const LEASE: &str =
-    "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
+    "SELECT id, unit, starts_at, ends_at, node, granted, spent, returned, expires_at, nonce, successor
+     FROM leases
      WHERE id = $1 AND subject = $2";
 
 const LEASE_BY_NONCE: &str =
-    "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
+    "SELECT id, unit, starts_at, ends_at, node, granted, spent, returned, expires_at, nonce, successor
+     FROM leases
      WHERE nonce = $1 AND subject = $2 ORDER BY expires_at DESC, id LIMIT 1";
 
 /// A transaction that holds the locks of subjects. A dropped one is rolled back.
@@ -98,7 +100,8 @@ impl Ledger {
         at: UnixTime,
     ) -> Result<Vec<Lease>, RegistryError> {
         let rows: Vec<LeaseRow> = sqlx::query_as(
-            "SELECT id, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce, successor FROM leases
+            "SELECT id, unit, starts_at, ends_at, node, granted, spent, returned, expires_at, nonce, successor
+     FROM leases
              WHERE subject = $1 AND expires_at < $2",
         )
         .bind(subject.to_string())
@@ -177,11 +180,11 @@ impl Ledger {
         lease: &Lease,
     ) -> Result<(), RegistryError> {
         sqlx::query(
-            "INSERT INTO leases (id, subject, unit, starts_at, ends_at, node, granted, spent, expires_at, nonce,
-                 successor)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            "INSERT INTO leases (id, subject, unit, starts_at, ends_at, node, granted, spent, returned, expires_at,
+                 nonce, successor)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (id) DO UPDATE SET node = excluded.node, granted = excluded.granted,
-                 spent = excluded.spent, expires_at = excluded.expires_at, successor = excluded.successor",
+                 spent = excluded.spent, returned = excluded.returned, expires_at = excluded.expires_at, successor = excluded.successor",
         )
         .bind(&lease.id)
         .bind(subject.to_string())
@@ -191,6 +194,7 @@ impl Ledger {
         .bind(&lease.node)
         .bind(lease.granted)
         .bind(lease.spent)
+        .bind(lease.returned)
         .bind(lease.expires_at.0)
         .bind(&lease.nonce)
         .bind(lease.successor.as_deref())

@@ -44,7 +44,12 @@ struct LeaseOf {
     #[serde(default, deserialize_with = "number")]
     #[schema(value_type = u64, format = "uint64")]
     spent: i64,
-    /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual
+    /// All that was granted to the lease and given back since it began, in the same unit
+    #[serde(default, deserialize_with = "number")]
+    #[schema(value_type = u64, format = "uint64")]
+    returned: i64,
+    /// The amount that is needed on top of what was granted; with 0 the registry grants what is usual, or nothing to a lease
+    /// that gives back
     #[serde(default, deserialize_with = "number")]
     #[schema(value_type = u64, format = "uint64")]
     need: i64,
@@ -107,8 +112,16 @@ pub(super) async fn leases(
     let node: String = asked.node.chars().filter(|char| !char.is_control()).take(MAX_NODE_CHARS).collect();
     let mut names = Vec::new();
     let mut requests = Vec::new();
-    for Object(LeaseOf { subject, id, nonce, spent, need, budget }) in asked.leases {
-        requests.push(LeaseRequest { subject: Payer::parse(&subject)?, id, nonce, spent, need, budget });
+    for Object(LeaseOf { subject, id, nonce, spent, returned, need, budget }) in asked.leases {
+        requests.push(LeaseRequest {
+            subject: Payer::parse(&subject)?,
+            id,
+            nonce,
+            spent,
+            returned,
+            need,
+            budget,
+        });
         names.push(subject);
     }
     let leases = state.registry().lease(&node, &requests, now).await?;

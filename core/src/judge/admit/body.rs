@@ -93,7 +93,7 @@ impl BodyRule {
             target_model: target.models.first().cloned(),
             is_list: class == Class::Models
                 && models.as_ref().is_some_and(ModelRule::restricts)
-                && !target.is_named
+                && !target.is_in_path
                 && traits.method == b"GET",
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade

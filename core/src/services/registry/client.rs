@@ -31,6 +31,8 @@ pub(crate) struct Registry {
     pub(super) is_followed: bool,
     /// The name of this data plane in reports.
     pub(super) node: String,
+    /// The digest of that name and of the host's instance: the ids that this data plane makes depend on it.
+    pub(super) origin: Digest,
     pub(super) state: RefCell<Memory>,
     pub(super) leases: RefCell<Leases>,
     /// The slices of budgets, where the host has no memory for them.
@@ -45,15 +47,17 @@ impl Registry {
         policy: RegistryPolicy,
         credential: &ServiceSecret,
         host: Capabilities,
-        node: &str,
+        (node, instance): (&str, [u8; 16]),
     ) -> Self {
         // A host that does not come back may end behind any request.
         let gathering = if host.ticks { GATHER_TIME } else { Duration::ZERO };
         let state = RefCell::new(Memory::new(&policy, gathering));
         let authorization = credential.with_scheme("Bearer");
+        let origin = Digest::of(&[&instance, node.as_bytes()].concat());
         let (node, leases) = (node.to_owned(), RefCell::default());
         let own = (!host.shared_memory).then(MemoryStore::default);
-        Self { id, policy, authorization, is_followed: host.ticks, node, state, leases, own, gathering }
+        let is_followed = host.ticks;
+        Self { id, policy, authorization, is_followed, node, origin, state, leases, own, gathering }
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -135,6 +139,11 @@ impl Registry {
         let spend = self.spend_due(&mut state, now, store);
         let objects = self.objects_due(&mut state, now);
         spend.into_iter().chain(objects).chain(self.leases_due(&state, now, store)).collect()
+    }
+
+    /// Tells whether the slices are this worker's own: it gives back what is left of them as soon as no request holds any.
+    pub(super) fn returns_slices(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Returns the memory for slices: the host's, or the worker's own where the workers of the host share none.

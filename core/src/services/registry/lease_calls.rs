@@ -42,7 +42,7 @@ fn worker(introspection: bool) -> Registry {
 fn worker_of(introspection: bool, host: Capabilities) -> Registry {
     let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
     let policy = policy(introspection).registry.unwrap();
-    Registry::new(ServiceId::default(), policy, &secret, host, "envoy-1")
+    Registry::new(ServiceId::default(), policy, &secret, host, ("envoy-1", [0; 16]))
 }
 
 fn subject(name: &str) -> BudgetSubject {
@@ -134,7 +134,7 @@ fn a_call_names_subject_budget_and_state_and_its_answer_serves_both_workers() {
     let name = format!("token:{}", Digest::of(b"a").to_hex());
     assert_eq!(
         told,
-        json!({"node": "envoy-1", "leases": [{"subject": name, "id": null, "nonce": nonce, "spent": 0, "need": 0,
+        json!({"node": "envoy-1", "leases": [{"subject": name, "id": null, "nonce": nonce, "spent": 0, "returned": 0, "need": 0,
                "budget": {"usd": "2.5", "per": "day", "timezone": "Europe/Berlin"}}]})
     );
     answer(&first, &fetch, 100, NOW, &store);
@@ -259,19 +259,57 @@ fn spending_is_reported_once_by_one_worker_and_a_call_that_was_not_made_is_made_
 }
 
 #[test]
-fn a_worker_without_shared_memory_keeps_its_slices_and_tells_its_spending_at_once() {
+fn a_worker_without_shared_memory_tells_its_spending_at_once_and_gives_back_what_no_request_holds() {
     let worker = worker_of(false, Capabilities::COMPONENT);
     leased(&worker, "a", 100, NOW, &Forgetful);
-    let flying = held(&worker, "a", 90, NOW, &Forgetful);
+    let (flying, other) = (held(&worker, "a", 60, NOW, &Forgetful), held(&worker, "a", 30, NOW, &Forgetful));
     assert_eq!(reserved(&worker, "a", 11, NOW, &Forgetful), Reserved::Busy);
     assert!(worker.reports(NOW, &Forgetful).is_empty(), "nothing was spent");
-    worker.settle(flying, usd(80), NOW, &Forgetful);
-    assert_eq!(worker.standing(&subject("a"), NOW, &Forgetful).unwrap().left, 20);
+    worker.settle(flying, usd(50), NOW, &Forgetful);
+    let told = |call: &Fetch| {
+        let lease = &body(call)["leases"][0];
+        (lease["spent"].clone(), lease["returned"].clone(), lease["need"].clone())
+    };
     let calls = worker.reports(NOW, &Forgetful);
-    assert_eq!(calls.len(), 1);
-    assert_eq!(body(&calls[0])["leases"][0]["spent"], 80);
+    assert_eq!(calls.iter().map(told).collect::<Vec<_>>(), [(json!(50), json!(0), json!(0))]);
     answer(&worker, &calls[0], 100, NOW, &Forgetful);
-    assert!(worker.reports(at(1), &Forgetful).is_empty(), "all is told");
+    worker.settle(other, usd(10), NOW, &Forgetful);
+    let calls = worker.reports(NOW, &Forgetful);
+    assert_eq!(calls.iter().map(told).collect::<Vec<_>>(), [(json!(60), json!(40), json!(0))]);
+    // The call is lost: the next one tells the same sums.
+    worker.accept_leases(number(&calls[0]), &FetchAnswer::Failed, NOW, &Forgetful);
+    assert_eq!(reserved(&worker, "a", 7, at(1), &Forgetful), Reserved::Short, "the rest is gone");
+    let call = lease(&worker, &[&subject("a")], 7, at(1), &Forgetful).unwrap();
+    forgo(&worker, "a", 7);
+    assert_eq!(told(&call), (json!(60), json!(40), json!(7)));
+    answer(&worker, &call, 107, at(1), &Forgetful);
+    let back = held(&worker, "a", 7, at(1), &Forgetful);
+    worker.settle(back, usd(0), at(1), &Forgetful);
+    let calls = worker.reports(at(1), &Forgetful);
+    assert_eq!(calls.iter().map(told).collect::<Vec<_>>(), [(json!(60), json!(47), json!(0))]);
+    answer(&worker, &calls[0], 107, at(1), &Forgetful);
+    assert!(worker.reports(at(2), &Forgetful).is_empty(), "all is told");
+}
+
+#[test]
+fn data_planes_of_one_name_make_ids_of_their_own() {
+    let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
+    let [first, second, again] = [1, 2, 1].map(|instance| {
+        let policy = policy(false).registry.unwrap();
+        let worker = Registry::new(
+            ServiceId::default(),
+            policy,
+            &secret,
+            Capabilities::COMPONENT,
+            ("n", [instance; 16]),
+        );
+        let call = lease(&worker, &[&subject("a")], 5, NOW, &Forgetful).unwrap();
+        let told = body(&call);
+        assert_eq!(told["node"], "n");
+        told["leases"][0]["nonce"].clone()
+    });
+    assert_ne!(first, second);
+    assert_eq!(first, again);
 }
 
 #[test]
@@ -347,6 +385,7 @@ fn subjects_of_other_registries_and_owners_in_other_cases_are_told_apart() {
     let mut policy = policy(false).registry.unwrap();
     policy.url.path = "/other".to_owned();
     let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
-    let other = Registry::new(ServiceId::default(), policy, &secret, Capabilities::ENVOY, "envoy-1");
+    let other =
+        Registry::new(ServiceId::default(), policy, &secret, Capabilities::ENVOY, ("envoy-1", [0; 16]));
     assert_eq!(reserved(&other, "a", 1, NOW, &store), Reserved::Missing);
 }

@@ -191,7 +191,11 @@ impl Registry {
         leases.active.retain(|digest, active| {
             let has_room = due.len() < MAX_CALLS_DUE.saturating_mul(MAX_SUBJECTS);
             let begun = if has_room {
-                limit::begin_due(store, digest, self.nonce(digest, now), self.gathering, now).ok().flatten()
+                let nonce = self.nonce(digest, now);
+                let returned = self.returns_slices().then(|| limit::begin_return(store, digest, nonce, now));
+                let returned = returned.and_then(|begun| begun.ok().flatten());
+                returned
+                    .or_else(|| limit::begin_due(store, digest, nonce, self.gathering, now).ok().flatten())
             } else {
                 None
             };
@@ -240,6 +244,7 @@ impl Registry {
                 // Workers that ask at the same time for a first lease get the same one.
                 "nonce": is_first.then(|| hex::encode(told.nonce)),
                 "spent": told.spent,
+                "returned": told.returned,
                 "need": need,
                 "budget": subject.default.as_ref().map(budget),
             })
@@ -252,7 +257,7 @@ impl Registry {
 
     /// Returns a value that no other data plane comes to, for the first lease of a subject.
     fn nonce(&self, digest: &Digest, now: Moment) -> [u8; 16] {
-        let text = [self.node.as_bytes(), b"\0", digest.bytes(), &now.0.to_be_bytes()].concat();
+        let text = [&self.origin.bytes()[..], digest.bytes(), &now.0.to_be_bytes()].concat();
         *Digest::of(&text).bytes().first_chunk().unwrap_or(&[0; 16])
     }
 }

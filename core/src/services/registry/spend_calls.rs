@@ -50,7 +50,7 @@ impl Registry {
     /// Returns an id that no other report has: of this worker, of another one of the process, or of another data plane.
     /// A number that the workers share tells reports of one moment apart.
     fn report_id(&self, now: Moment, store: &dyn Store) -> String {
-        let digest = Digest::of(self.node.as_bytes());
+        let digest = self.origin;
         let mut number = 0_u64;
         // Without shared memory the process has one worker, which makes one report at a time.
         let _ = store.update(&SlotKind::Report.key(&digest), &mut |value| {

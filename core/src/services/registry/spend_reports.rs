@@ -37,7 +37,7 @@ fn worker() -> Registry {
 
 fn worker_of(host: Capabilities) -> Registry {
     let secret = ServiceSecret::new(b"secret".to_vec()).unwrap();
-    Registry::new(ServiceId::default(), policy().registry.unwrap(), &secret, host, "envoy-1")
+    Registry::new(ServiceId::default(), policy().registry.unwrap(), &secret, host, ("envoy-1", [0; 16]))
 }
 
 fn caller(number: u64) -> CallerRecord {
