@@ -3,7 +3,6 @@
 mod answer;
 mod aws;
 mod base64;
-mod bytes;
 mod cut;
 mod events;
 mod fields;

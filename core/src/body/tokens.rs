@@ -3,9 +3,9 @@
 //! Nothing here decides. A token that is cut, that is no token, or that leaves the part of the text that nothing selects
 //! is left to the follower, which takes it byte by byte.
 
-use super::bytes::plain_length;
 use super::follower::MAX_DEPTH;
 use super::grammar::{Escape, State, Word, is_space, unescape};
+use crate::base::bytes::plain_length;
 
 /// The arrays and objects that are open.
 #[derive(Clone, Copy, Default)]

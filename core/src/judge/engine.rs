@@ -24,10 +24,10 @@ use crate::host::{Environment, Store};
 use crate::identity::{CallerRecord, Principal};
 use crate::limit::LimitStore;
 use crate::policy::{Policy, PolicyErrors, StatusPolicy};
-use crate::provider::{Dialect, Route};
-use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::provider::{Dialect, Route, Segments};
+use crate::request::{Credential, HeaderNames, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchResults, Services};
-use crate::syntax::{RequestPath, is_spelling_of};
+use crate::syntax::{RequestPath, is_spelling_of, read};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
 
 /// A policy, compiled together with the secrets it names, and its caches.
@@ -37,6 +37,7 @@ pub(crate) struct Engine {
     pub(super) keys: UpstreamKeys,
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
+    pub(super) segments: Segments,
     pub(super) names: Rc<ModelNames>,
     meter_rules: Option<Rc<MeterRules>>,
     limit_store: LimitStore,
@@ -73,6 +74,7 @@ impl Engine {
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
+            segments: Segments::of(&policy.providers),
             names: Rc::new(ModelNames::new(&policy.model_groups, &policy.providers)),
             limit_store: policy.limit_store(services.host()),
             broker,
@@ -119,13 +121,14 @@ impl Engine {
     ) -> Result<Decision<'a>, (Box<Fetch>, Suspended)> {
         let Request { head, now, store } = *request;
         let mut progress = Progress::new();
-        let context = Context { head, now, store, results: &results, part };
+        let names = HeaderNames::of(head);
+        let context = Context { head, names: &names, now, store, results: &results, part };
         let judged = self.pass_stages(&context, &mut progress);
         let mut plan = None;
         let verdict = match judged {
             Ok((rewrite, bodies)) => {
                 plan = bodies;
-                cors::apply(&self.policy.origins, head, &mut progress.response);
+                self.tell_page(head, &names, &mut progress);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 progress.note_admitted(head);
                 Verdict::Forward(rewrite)
@@ -137,7 +140,7 @@ impl Engine {
                 decision.follow_up.tells_status = true;
                 return Ok(decision);
             }
-            Err(Exit::Refuse(error)) => self.refuse(error, head, &mut progress),
+            Err(Exit::Refuse(error)) => self.refuse(error, head, &names, &mut progress),
             Err(Exit::Fetch(fetch)) => {
                 let suspended = Suspended::new(fetch.key.clone(), results);
                 return Err((fetch, suspended));
@@ -156,7 +159,7 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<(Rewrite<'a>, Option<BodyPlan>), Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<Box<BodyPlan>>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
@@ -168,14 +171,14 @@ impl Engine {
             Ok(path) => path,
             Err(error) => {
                 // The refusal needs a dialect, as far as headers tell one.
-                progress.route = Some(self.route(head, &RequestPath::ROOT).1);
+                progress.route = Some(self.route(context, &RequestPath::ROOT).1);
                 return Err(CheckError::Path(error).into());
             }
         };
         progress.checks.push(Check::PathAccepted);
 
         // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
-        let (found, route) = self.route(head, &path);
+        let (found, route) = self.route(context, &path);
         progress.route = Some(route);
         progress.checks.push(Check::Routed { provider: route.provider, by: route.by });
 
@@ -192,7 +195,7 @@ impl Engine {
             return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
         }
 
-        let traits = self.traits(head, &path, &caller);
+        let traits = self.traits(context, &path, &caller);
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
         let bodies =
             BodyPlan::of(&scoped, head, self.services.host(), &self.policy, self.meter_rules.as_ref())?;
@@ -210,7 +213,7 @@ impl Engine {
 
         let original = Original {
             head,
-            is_upgrade: traits.is_upgrade,
+            names: context.names,
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
@@ -230,7 +233,9 @@ impl Engine {
             return (None, Vec::new());
         }
         let (head, results) = (RequestHead::new(b"", b"", &[]), FetchResults::default());
-        let context = Context { head: &head, now, store, results: &results, part: Part::Compares };
+        let names = HeaderNames::of(&head);
+        let context =
+            Context { head: &head, names: &names, now, store, results: &results, part: Part::Compares };
         let mut progress = Progress::new();
         let fault = match self.authenticator.look_again(admitted, &context, &mut progress) {
             Ok(()) | Err(Exit::Answer(_) | Exit::Status | Exit::Refuse(CheckError::RegistryUnavailable)) => {
@@ -273,15 +278,15 @@ impl Engine {
 
     fn traits<'r>(
         &'r self,
-        head: &RequestHead<'r>,
+        context: &Context<'r, '_>,
         path: &RequestPath<'r>,
         caller: &'r Caller<'_>,
     ) -> RequestTraits<'r> {
         RequestTraits {
-            is_upgrade: head.is_websocket_upgrade(),
-            method: head.method,
+            is_upgrade: context.names.is_upgrade,
+            method: context.head.method,
             query: path.query,
-            headers: head.headers,
+            headers: context.head.headers,
             token: &caller.token,
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
@@ -299,9 +304,10 @@ impl Engine {
         &'a self,
         error: CheckError<'a>,
         head: &RequestHead<'a>,
+        names: &HeaderNames,
         progress: &mut Progress<'a>,
     ) -> Verdict<'a> {
-        cors::apply(&self.policy.origins, head, &mut progress.response);
+        self.tell_page(head, names, progress);
         progress.checks.push(Check::Refused(error));
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let headers = progress.response.for_reply(&error);
@@ -311,6 +317,13 @@ impl Engine {
             resource.guide(&error, head, &mut reply);
         }
         Verdict::Reply(error.reason(), reply)
+    }
+
+    /// Writes into the answer which pages may see it.
+    fn tell_page(&self, head: &RequestHead<'_>, names: &HeaderNames, progress: &mut Progress<'_>) {
+        if names.has(read::ORIGIN) {
+            cors::apply(&self.policy.origins, head, &mut progress.response);
+        }
     }
 
     /// Answers a request that needs no caller: a preflight, or one for the metadata. Returns `None` for any other
@@ -376,12 +389,13 @@ impl Engine {
     /// Finds the credential, and the route, for which the credential's slot may decide.
     fn route<'a>(
         &'a self,
-        head: &RequestHead<'a>,
+        context: &Context<'a, '_>,
         path: &RequestPath<'a>,
     ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
-        let found = credential::find(&self.policy.slots, head, path);
+        let Context { head, names, .. } = *context;
+        let found = credential::find(&self.policy.slots, head, names, path);
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
-        let route = Route::find(&self.policy.providers, head, path, slot);
+        let route = Route::find((&self.policy.providers, &self.segments), names, head, path, slot);
         (found, route)
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Scoped<'a> {
     upstream: &'a Upstream,
     target: Target,
     class: Class,
-    body: Option<BodyRule>,
+    body: Option<Box<BodyRule>>,
 }
 
 impl<'a> Scoped<'a> {
@@ -43,7 +43,8 @@ impl<'a> Scoped<'a> {
         let open = token.record().scope.classes(route.provider);
         let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
         let rule = ModelRule::of(token.arc(), upstream.kind, traits.names);
-        let target = Target::of(&route, upstream, traits, rule.is_some() || traits.metering.is_some())?;
+        let (target, models) =
+            Target::of(&route, upstream, traits, rule.is_some() || traits.metering.is_some())?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
             // A brokered token is for its session, which the class `mint` of its parent opened.
@@ -59,13 +60,13 @@ impl<'a> Scoped<'a> {
             Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
             Some(class) => class,
         };
-        let body = BodyRule::of(rule, target.models(), class, traits, upstream)?;
+        let body = BodyRule::of(rule, &models, class, traits, upstream)?.map(Box::new);
         Ok(Self { token, route, upstream, target, class, body })
     }
 
     /// Takes the rule on the body of the request; `None` where the body is not read.
     pub(crate) fn body(&self) -> Option<&BodyRule> {
-        self.body.as_ref()
+        self.body.as_deref()
     }
 
     /// Returns the class of the endpoint that the request is for.

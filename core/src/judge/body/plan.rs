@@ -37,7 +37,7 @@ impl BodyPlan {
         host: Capabilities,
         policy: &Policy,
         rules: Option<&Rc<MeterRules>>,
-    ) -> Result<Option<Self>, CheckError<'static>> {
+    ) -> Result<Option<Box<Self>>, CheckError<'static>> {
         let Some(rule) = scoped.body() else { return Ok(None) };
         let scanner = rule.scanner(head)?.filter(|_| host.reads_requests || rule.models.is_some());
         if scanner.is_some() && !host.reads_requests {
@@ -53,6 +53,6 @@ impl BodyPlan {
         if list.is_some() && !host.edits_answers {
             return Err(CheckError::BodyUnread);
         }
-        Ok(Some(Self { judge, meter, list, asks_usage }))
+        Ok(Some(Box::new(Self { judge, meter, list, asks_usage })))
     }
 }
