@@ -14,9 +14,6 @@ use super::text::Text;
 use super::tokens::{Nest, behind_text};
 use crate::base::bytes::plain_length;
 
-/// The deepest nesting that is followed, in levels.
-pub const MAX_DEPTH: usize = 128;
-
 /// A follower. After an error it tells nothing more.
 pub struct Follower {
     pub(super) state: State,

@@ -18,7 +18,7 @@ use super::tell::{
     me_reply, status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
-use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
+use crate::answer::{CheckError, Hidden, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::{CallerRecord, Principal};
@@ -27,7 +27,7 @@ use crate::policy::{Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route, Segments};
 use crate::request::{Credential, HeaderNames, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchResults, Services};
-use crate::syntax::{RequestPath, is_spelling_of, read};
+use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
 
 /// A policy, compiled together with the secrets it names, and its caches.
@@ -121,9 +121,13 @@ impl Engine {
     ) -> Result<Decision<'a>, (Box<Fetch>, Suspended)> {
         let Request { head, now, store } = *request;
         let mut progress = Progress::new();
-        let names = HeaderNames::of(head);
+        let answer = if is_forwarded(head.method) { self.answer(head) } else { None };
+        let names = if answer.is_none() { HeaderNames::of(head) } else { HeaderNames::default() };
         let context = Context { head, names: &names, now, store, results: &results, part };
-        let judged = self.pass_stages(&context, &mut progress);
+        let judged = match answer {
+            Some(answer) => Err(Exit::Answer(answer)),
+            None => self.pass_stages(&context, &mut progress),
+        };
         let mut plan = None;
         let verdict = match judged {
             Ok((rewrite, bodies)) => {
@@ -163,9 +167,6 @@ impl Engine {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
-        }
-        if let Some(answer) = self.answer(head) {
-            return Err(Exit::Answer(answer));
         }
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
@@ -298,42 +299,6 @@ impl Engine {
     /// Returns the words for a caller whose request names a model that it may not use.
     fn words_for(&self, error: &CheckError<'_>, record: &CallerRecord) -> Option<String> {
         (*error == CheckError::ModelNotAllowed).then(|| self.names.words(&record.models))
-    }
-
-    fn refuse<'a>(
-        &'a self,
-        error: CheckError<'a>,
-        head: &RequestHead<'a>,
-        names: &HeaderNames,
-        progress: &mut Progress<'a>,
-    ) -> Verdict<'a> {
-        self.tell_page(head, names, progress);
-        progress.checks.push(Check::Refused(error));
-        let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
-        let headers = progress.response.for_reply(&error);
-        let words = progress.words.as_deref();
-        let mut reply = LocalReply::refuse_saying(error.reason(), words, dialect, headers);
-        if let Some(resource) = &self.policy.resource {
-            resource.guide(&error, head, &mut reply);
-        }
-        Verdict::Reply(error.reason(), reply)
-    }
-
-    /// Writes into the answer which pages may see it.
-    fn tell_page(&self, head: &RequestHead<'_>, names: &HeaderNames, progress: &mut Progress<'_>) {
-        if names.has(read::ORIGIN) {
-            cors::apply(&self.policy.origins, head, &mut progress.response);
-        }
-    }
-
-    /// Answers a request that needs no caller: a preflight, or one for the metadata. Returns `None` for any other
-    /// request.
-    fn answer(&self, head: &RequestHead<'_>) -> Option<LocalReply> {
-        let origins = &self.policy.origins;
-        let describe = |resource: &Resource| {
-            resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
-        };
-        cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
     }
 
     /// Checks that the policy lets the caller see the status.

@@ -76,8 +76,8 @@ impl<'a> Route<'a> {
         slot: Option<Slot>,
     ) -> Self {
         let (segment, rest) = path.split_first_segment();
-        let named = |provider: &&Provider| is_segment_of(provider, segment, names.is_upgrade);
-        if let Some(provider) = segments.may_have(segment).then(|| providers.iter().find(named)).flatten() {
+        let is_it = |provider: &&Provider| is_segment_of(provider, segment, names.is_upgrade);
+        if let Some(provider) = segments.may_have(segment).then(|| providers.iter().find(is_it)).flatten() {
             // The rest may speak another dialect that the provider has.
             let below = RequestPath { path: rest, query: None };
             let dialect = by_path(&below)

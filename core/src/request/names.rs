@@ -5,7 +5,7 @@ use super::slot::Slot;
 use crate::syntax::{HeaderName, read};
 
 /// The names of the headers of one request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct HeaderNames {
     /// The headers that are read, and that are there in some spelling.
     read: u16,
@@ -15,7 +15,8 @@ pub(crate) struct HeaderNames {
     pub(crate) is_upgrade: bool,
 }
 
-/// The number of headers that have a bit each, a multiple of 64. Heads with more are rare, and the names beyond are looked up twice.
+/// The number of headers that have a bit each, a multiple of 64. Heads with more are rare, and the names beyond are looked up
+/// twice.
 const NOTED: usize = 128;
 
 impl HeaderNames {

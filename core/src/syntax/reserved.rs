@@ -158,16 +158,11 @@ const fn first<const N: usize>(rows: &[Row; N]) -> [u8; HASHES] {
 }
 
 /// Returns the row of a name, in any spelling; `None` where the table has none.
-#[inline]
 fn find(name: &[u8]) -> Option<&'static Row> {
     let hash = hash(name);
-    match FIRST.get(usize::from(hash)) {
-        None | Some(&NONE) => None,
-        Some(first) => {
-            let rows = ROWS.get(usize::from(*first)..)?.iter();
-            rows.take_while(|row| row.hash == hash).find(|row| is_spelling_of(name, row.name))
-        }
-    }
+    let first = FIRST.get(usize::from(hash)).filter(|first| **first != NONE)?;
+    let rows = ROWS.get(usize::from(*first)..)?.iter();
+    rows.take_while(|row| row.hash == hash).find(|row| is_spelling_of(name, row.name))
 }
 
 /// Names of headers that begin so are reserved, too: identities that a service might trust, and controls of gateways.
@@ -176,13 +171,13 @@ const PREFIXES: [&str; 3] = ["cf-aig-", "cf-access-", "x-keyswap-"];
 /// Returns whether a name begins with one of the prefixes, in any spelling.
 fn has_prefix(name: &[u8]) -> bool {
     let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
-    // Many headers begin with `x-`, and few go on as these do.
-    match name {
-        [b'c' | b'C', b'f' | b'F', ..] | [b'x' | b'X', _, b'k' | b'K', ..] => {
-            PREFIXES.into_iter().any(begins)
-        }
-        _ => false,
-    }
+    may_have_prefix(name) && PREFIXES.into_iter().any(begins)
+}
+
+/// Returns whether a name may begin with one of the prefixes. Many headers begin with `x-`, and few go on as these do.
+#[inline]
+fn may_have_prefix(name: &[u8]) -> bool {
+    matches!(name, [b'c' | b'C', b'f' | b'F', ..] | [b'x' | b'X', _, b'k' | b'K', ..])
 }
 
 /// Facts about the name of a header.
@@ -198,6 +193,15 @@ impl HeaderName {
     /// Looks a name up, in any spelling.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
+        // Nearly every header is neither reserved nor read, and its hash says so.
+        if FIRST.get(usize::from(hash(name))) == Some(&NONE) && !may_have_prefix(name) {
+            return Self { is_reserved: false, read: 0 };
+        }
+        Self::look_up(name)
+    }
+
+    #[inline(never)]
+    fn look_up(name: &[u8]) -> Self {
         let places = find(name).map_or(0, |row| row.places);
         Self {
             is_reserved: places & HEADER != 0 || has_prefix(name),

@@ -28,8 +28,12 @@ impl Protected {
         self.covers(name, is_reserved(name))
     }
 
+    /// Returns whether the policy protects names beside the reserved ones.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
     /// Returns whether the policy protects a name, of which it is known whether it is reserved.
-    #[inline]
     pub(crate) fn covers(&self, name: &[u8], is_reserved: bool) -> bool {
         let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
         (is_reserved && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))

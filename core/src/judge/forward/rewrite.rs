@@ -149,9 +149,15 @@ fn to_remove<'a>(
     let Original { head, names, token, protected, .. } = *original;
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let has_subprotocols = names.has(read::SUBPROTOCOL);
+    let has_others = has_subprotocols || protected.has_own();
     let mut removed = Vec::with_capacity(4);
     for (place, Header { name, value }) in head.headers.iter().enumerate() {
-        let goes = protected.covers(name, names.is_reserved(place, name))
+        let is_reserved = names.is_reserved(place, name);
+        // Nearly every header is of a plain name, and too short to hold the token.
+        if !is_reserved && !has_others && value.len() < token.len() {
+            continue;
+        }
+        let goes = protected.covers(name, is_reserved)
             || stands_in(value, token)
             || (has_subprotocols && is_spelling_of(name, SUBPROTOCOL) && is_removed_subprotocol(name, value));
         if goes && !is_replaced(name) {

@@ -10,7 +10,7 @@ use super::known_digests::KnownDigests;
 use super::verified_jwts::VerifiedJwts;
 use super::verified_token::{digest_of_sent, is_readable};
 use crate::answer::CheckError;
-use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
+use crate::identity::jwt::{Email, Issuer, begins_as_jwt, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::policy::Policy;
@@ -117,7 +117,8 @@ impl Authenticator {
         }
         // A credential with the shape of a JWT is never tried as a proxy token.
         let known = self.known.find(&token);
-        let is_jwt = known.is_some() || (!self.issuer_keys.is_empty() && is_jwt_shaped(&token));
+        let has_shape = || if known.is_some() { begins_as_jwt(&token) } else { is_jwt_shaped(&token) };
+        let is_jwt = !self.issuer_keys.is_empty() && has_shape();
         let (record, presented) = if is_jwt {
             (self.authenticate_jwt((&token, known), None, context, progress)?, Presented::Identity)
         } else {
