@@ -204,6 +204,33 @@ fn an_identity_that_browsers_send_by_themselves_is_of_no_use_to_another_sites_pa
     }
 }
 
+#[test]
+fn a_token_that_was_verified_is_judged_as_a_jwt_elsewhere_only_where_it_has_the_shape_of_one() {
+    let signer = Signer::new(1, "k1");
+    let keys = json!({"algorithms": ["ES256"], "jwks": {"inline": {"keys": [signer.jwk()]}}});
+    let policy = registry_policy(&json!({
+        "registry": null, "issuers": [with(&access(), &keys)],
+        "principals": [{"email": "alice@example.com", "providers": ["openai"]}],
+    }));
+    let changes = json!({"iss": "https://acme.cloudflareaccess.com", "aud": ["4714c1358e65"], "type": "app"});
+    let payload = with(&claims(), &changes).to_string();
+    let header = signer.header().to_string();
+    for (header, elsewhere) in [(header.clone(), "allowed"), (header.replacen('{', "{ ", 1), "token_invalid")]
+    {
+        let (worker, store) = (Worker::new(&policy), MemoryStore::default());
+        let token = signer.sign_raw(&header, &payload);
+        let bearer = format!("Bearer {token}");
+        let own = ("cf-access-jwt-assertion", token.as_str(), "allowed");
+        for (name, value, expect) in [own, own, ("authorization", bearer.as_str(), elsewhere), own] {
+            let headers = [Header { name: name.as_bytes(), value: value.as_bytes() }];
+            let head = RequestHead::new(b"POST", b"/openai/v1/chat/completions", &headers);
+            let reason = |decision: &Decision<'_>| decision.reason_code();
+            let reason = worker.decide(&store, &head, at(0), &nobody_is_asked, reason);
+            assert_eq!(reason, expect, "{name}: {header}");
+        }
+    }
+}
+
 /// Returns a policy with an issuer that admits all its subjects.
 fn open(signer: &Signer, changes: &Value) -> Value {
     let issuer = with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any"}));

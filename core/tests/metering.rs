@@ -59,7 +59,7 @@ fn taken(plane: &Plane, store: &MemoryStore) -> u64 {
     let left: u64 = String::from_utf8(left.unwrap().1.to_vec()).unwrap().parse().unwrap();
     // An error takes nothing.
     exchange.begin_answer(&AnswerFields { status: 400, fields: &[] });
-    exchange.answer_body(b"", true).unwrap();
+    exchange.answer_body(b"", true, at(0), store).unwrap();
     exchange.end(at(0), store);
     LIMIT - input(body) - left
 }
@@ -89,7 +89,7 @@ fn what_a_caller_that_leaves_is_charged_is_the_choice_of_the_policy() {
             send(&mut exchange, &body, &store);
             if let Some(answer) = answer {
                 begin_answer(&mut exchange, b"text/event-stream");
-                exchange.answer_body(answer.as_bytes(), false).unwrap();
+                exchange.answer_body(answer.as_bytes(), false, at(0), &store).unwrap();
             }
             exchange.end(at(0), &store);
             assert_eq!(taken(&plane, &store), expect, "{when_left:?} {answer:?}");
@@ -108,7 +108,9 @@ fn an_answer_that_came_whole_is_charged_alike_whatever_is_charged_when_callers_l
             let mut exchange = begin(&plane, &store, "/v1/chat/completions");
             send(&mut exchange, &body, &store);
             begin_answer(&mut exchange, b"application/json");
-            exchange.answer_body(json!({"usage": usage}).to_string().as_bytes(), true).unwrap();
+            exchange
+                .answer_body(json!({"usage": usage}).to_string().as_bytes(), true, at(0), &store)
+                .unwrap();
             exchange.end(at(0), &store);
             // An answer that tells nothing takes what was reserved.
             let expect = if expect == 0 { input(&body) + OUTPUT } else { expect };
@@ -127,7 +129,7 @@ fn an_error_of_the_upstream_takes_nothing_even_where_its_caller_left() {
             send(&mut exchange, &chat(&json!({})), &store);
             let fields: &[(&[u8], &[u8])] = &[(b"content-type", b"application/json")];
             exchange.begin_answer(&AnswerFields { status: 529, fields });
-            exchange.answer_body(body.as_bytes(), is_last).unwrap();
+            exchange.answer_body(body.as_bytes(), is_last, at(0), &store).unwrap();
             exchange.end(at(0), &store);
             assert_eq!(taken(&plane, &store), 0, "{when_left} {body}");
         }
@@ -156,8 +158,8 @@ fn a_caller_that_refuses_usage_is_overruled_where_its_tokens_must_count_and_sees
         } else {
             format!("{text}data: [DONE]\n\n")
         };
-        let seen = exchange.answer_body(answer.as_bytes(), true).unwrap();
-        let seen = seen.map_or(answer, |bytes| String::from_utf8(bytes).unwrap());
+        let seen = exchange.answer_body(answer.as_bytes(), true, at(0), &store).unwrap();
+        let seen = seen.bytes.map_or(answer, |bytes| String::from_utf8(bytes).unwrap());
         assert_eq!(seen, format!("{text}data: [DONE]\n\n"), "{more}");
         exchange.end(at(0), &store);
         let expect = if is_overruled { 9 } else { input(&refusing) + OUTPUT };
@@ -180,7 +182,14 @@ fn the_speed_and_the_region_that_an_answer_names_multiply_its_price() {
         send(&mut exchange, &chat(&json!({"stream": false})), &store);
         begin_answer(&mut exchange, b"application/json");
         let usage = with(&json!({"input_tokens": 1000, "output_tokens": 100}), &way);
-        exchange.answer_body(json!({"model": "model", "usage": usage}).to_string().as_bytes(), true).unwrap();
+        exchange
+            .answer_body(
+                json!({"model": "model", "usage": usage}).to_string().as_bytes(),
+                true,
+                at(0),
+                &store,
+            )
+            .unwrap();
         let ended = exchange.end(at(0), &store);
         let cost = ended.values.iter().find(|(name, _)| *name == "keyswap_cost_nano_usd");
         assert_eq!(cost.unwrap().1, (2000 * per_mille).to_string(), "{way}");

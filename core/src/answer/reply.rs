@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::CheckError;
 use super::hidden::Hidden;
 use super::reason::{METHODS, Reason};
+use crate::base::bytes::plain_length;
 use crate::limit::{Taken, TokensTaken};
 use crate::provider::Dialect;
 
@@ -255,21 +256,33 @@ fn body(reason: Reason, words: Option<&str>, dialect: Dialect) -> String {
         None => Cow::Borrowed(reason.message()),
         Some(words) => format!("{}; {words}", reason.message()).into(),
     };
-    match dialect {
-        Dialect::OpenAi => {
-            json!({"error": {"message": message, "type": kind.openai, "param": null, "code": reason.code()}})
-        }
+    let (mut text, mut status) = (String::with_capacity(256), itoa::Buffer::new());
+    // The members come in the order of their names, as in every JSON text of ours.
+    let before_message = match dialect {
+        Dialect::OpenAi => ["{\"error\":{\"code\":\"", reason.code(), "\",\"message\":"],
+        // The SDKs offer `details.error_code` as a field of their exceptions.
         Dialect::Anthropic => {
-            // The SDKs offer `details.error_code` as a field of their exceptions.
-            json!({"type": "error", "error": {
-                "type": kind.anthropic, "message": message, "details": {"error_code": reason.code()},
-            }})
+            ["{\"error\":{\"details\":{\"error_code\":\"", reason.code(), "\"},\"message\":"]
         }
-        Dialect::Google => {
-            json!({"error": {"code": reason.status(), "message": message, "status": kind.google}})
-        }
+        Dialect::Google => ["{\"error\":{\"code\":", status.format(reason.status()), ",\"message\":"],
+    };
+    text.extend(before_message);
+    push_text(&mut text, &message);
+    text.extend(match dialect {
+        Dialect::OpenAi => [",\"param\":null,\"type\":\"", kind.openai, "\"}}"],
+        Dialect::Anthropic => [",\"type\":\"", kind.anthropic, "\"},\"type\":\"error\"}"],
+        Dialect::Google => [",\"status\":\"", kind.google, "\"}}"],
+    });
+    text
+}
+
+/// Writes a JSON string.
+fn push_text(text: &mut String, value: &str) {
+    if plain_length(value.as_bytes()) == value.len() {
+        text.extend(["\"", value, "\""]);
+    } else {
+        text.push_str(&Value::from(value).to_string());
     }
-    .to_string()
 }
 
 /// The names that the three families of APIs have for an error of one status.

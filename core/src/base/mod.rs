@@ -1,5 +1,6 @@
 //! Ground: time, digests, pauses, bounded memory.
 
+pub(crate) mod bytes;
 mod cache;
 mod digest;
 mod pause;

@@ -2,8 +2,8 @@
 //!
 //! The data of an event is told as it comes, and never kept. A line may end in CR, LF or both, also across two slices.
 
-use super::bytes::line_length;
 use super::text::Text;
+use crate::base::bytes::line_length;
 
 /// The longest name of an event that is told, in bytes. A longer one is told as none.
 pub const MAX_EVENT_NAME_BYTES: usize = 64;

@@ -6,16 +6,13 @@
 //!
 //! It is strict. Where two readers could understand a text in two ways, the one upstream might not be like this one.
 
-use super::bytes::plain_length;
 use super::grammar::{
     Escape, Event, JsonError, MAX_TEXT_BYTES, Number, Scalar, State, Word, is_space, unescape,
 };
 use super::paths::{Bits, Matches, Paths, Shape, numbers};
 use super::text::Text;
 use super::tokens::{Nest, behind_text};
-
-/// The deepest nesting that is followed, in levels.
-pub const MAX_DEPTH: usize = 128;
+use crate::base::bytes::plain_length;
 
 /// A follower. After an error it tells nothing more.
 pub struct Follower {

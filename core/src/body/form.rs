@@ -2,7 +2,6 @@
 
 use super::aws::{AwsEvents, AwsPart};
 use super::base64::Base64;
-use super::bytes::line_length;
 use super::cut::{Cut, Edit};
 use super::events::{Events, Part};
 use super::follower::Follower;
@@ -10,6 +9,7 @@ use super::frames::{FrameError, Frames, MessagePart, Sender};
 use super::grammar::Event;
 use super::paths::{Paths, Shape};
 use super::reader::{Chunk, Texts};
+use crate::base::bytes::line_length;
 
 /// A form, and the state of its framing.
 pub(super) enum Form {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+/// The deepest nesting that is followed, in levels.
+pub const MAX_DEPTH: usize = 128;
 /// The longest string or number that is told, in bytes.
 pub const MAX_TEXT_BYTES: usize = 256;
 

@@ -3,10 +3,9 @@
 //! A text that upstream reads is judged by the follower first, so this scanner takes its grammar for granted. It keeps a
 //! fixed state. A text that is too long for an id is told as one that no object has.
 
-use super::bytes::plain_length;
-use super::follower::MAX_DEPTH;
-use super::grammar::{Escape, unescape};
+use super::grammar::{Escape, MAX_DEPTH, unescape};
 use super::text::Text;
+use crate::base::bytes::plain_length;
 use crate::provider::objects::{Form, Member, Objects, plain_name};
 
 /// The longest name or text that is looked at, in bytes.

@@ -3,7 +3,6 @@
 mod answer;
 mod aws;
 mod base64;
-mod bytes;
 mod cut;
 mod events;
 mod fields;
@@ -28,9 +27,9 @@ pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT
 pub use self::aws::{AwsError, AwsEvents, AwsPart};
 pub use self::cut::Edit;
 pub use self::events::{Events, MAX_EVENT_NAME_BYTES, Part};
-pub use self::follower::{Follower, MAX_DEPTH};
+pub use self::follower::Follower;
 pub use self::frames::{FrameError, Frames, MessagePart, Sender};
-pub use self::grammar::{Event, JsonError, MAX_TEXT_BYTES, Scalar};
+pub use self::grammar::{Event, JsonError, MAX_DEPTH, MAX_TEXT_BYTES, Scalar};
 pub use self::list::{ListFilter, Lists, MAX_ELEMENT_BYTES, MODELS};
 pub(crate) use self::made::{MadeId, MadeScanner};
 pub use self::multipart::{FormError, FormEvent, Multipart};

@@ -1,9 +1,9 @@
 //! Passing over the parts of a text that nothing selects: most of a text is in them.
 
-use super::bytes::plain_length;
 use super::follower::Follower;
 use super::grammar::{Event, MAX_TEXT_BYTES, State};
 use super::tokens::{Dull, pass_over};
+use crate::base::bytes::plain_length;
 
 impl Follower {
     /// Passes over whole tokens that nothing selects, and names of members. Returns what follows them.

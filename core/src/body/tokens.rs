@@ -3,9 +3,8 @@
 //! Nothing here decides. A token that is cut, that is no token, or that leaves the part of the text that nothing selects
 //! is left to the follower, which takes it byte by byte.
 
-use super::bytes::plain_length;
-use super::follower::MAX_DEPTH;
-use super::grammar::{Escape, State, Word, is_space, unescape};
+use super::grammar::{Escape, MAX_DEPTH, State, Word, is_space, unescape};
+use crate::base::bytes::plain_length;
 
 /// The arrays and objects that are open.
 #[derive(Clone, Copy, Default)]
@@ -47,6 +46,17 @@ enum Place {
     Name,
     Colon,
     Next,
+}
+
+impl Place {
+    fn state(self, may_close: bool) -> State {
+        match self {
+            Self::Value => State::Value { may_close },
+            Self::Name => State::Name { may_close },
+            Self::Colon => State::Colon,
+            Self::Next => State::Next,
+        }
+    }
 }
 
 /// Returns what follows the part of a string that is plain, with the escapes in it that are whole: the mark that ends the
@@ -170,11 +180,5 @@ pub(super) fn pass_over<'t>(text: &'t [u8], from: State, nest: &mut Nest, dull: 
             }
         }
     }
-    let state = match place {
-        Place::Value => State::Value { may_close },
-        Place::Name => State::Name { may_close },
-        Place::Colon => State::Colon,
-        Place::Next => State::Next,
-    };
-    (state, rest)
+    (place.state(may_close), rest)
 }

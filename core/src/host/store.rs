@@ -127,7 +127,13 @@ impl SlotKind {
 
     /// Returns the key of a slot. Its number is the version of the values' form: a new form takes new keys.
     fn slot(self, index: u16) -> String {
-        ["keyswap.1.", self.name(), ".", &hex::encode(index.to_be_bytes())].concat()
+        let digit = |shift| char::from_digit(u32::from(index >> shift) & 0xf, 16).unwrap_or('0');
+        let mut key = String::with_capacity(32);
+        for part in ["keyswap.1.", self.name(), "."] {
+            key.push_str(part);
+        }
+        key.extend([12, 8, 4, 0].map(digit));
+        key
     }
 }
 

@@ -18,14 +18,14 @@ use super::tell::{
     me_reply, status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
-use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors, is_forwarded};
+use crate::answer::{CheckError, Hidden, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::{CallerRecord, Principal};
 use crate::limit::{InForce, LimitStore};
 use crate::policy::{MeteringPolicy, Policy, PolicyErrors, StatusPolicy};
-use crate::provider::{Dialect, Route};
-use crate::request::{Credential, RequestHead, Slot, credential};
+use crate::provider::{Dialect, Route, Segments};
+use crate::request::{Credential, HeaderNames, RequestHead, Slot, credential};
 use crate::services::{Fetch, FetchResults, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
 use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
@@ -37,6 +37,7 @@ pub(crate) struct Engine {
     pub(super) keys: UpstreamKeys,
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
+    pub(super) segments: Segments,
     pub(super) names: Rc<ModelNames>,
     meter_rules: Rc<MeterRules>,
     limit_store: LimitStore,
@@ -73,6 +74,7 @@ impl Engine {
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
+            segments: Segments::of(&policy.providers),
             names: Rc::new(ModelNames::new(&policy.model_groups, &policy.providers)),
             limit_store: policy.limit_store(services.host()),
             broker,
@@ -119,13 +121,18 @@ impl Engine {
     ) -> Result<Decision<'a>, (Box<Fetch>, Suspended)> {
         let Request { head, now, store } = *request;
         let mut progress = Progress::new();
-        let context = Context { head, now, store, results: &results, part };
-        let judged = self.pass_stages(&context, &mut progress);
+        let answer = if is_forwarded(head.method) { self.answer(head) } else { None };
+        let names = if answer.is_none() { HeaderNames::of(head) } else { HeaderNames::default() };
+        let context = Context { head, names: &names, now, store, results: &results, part };
+        let judged = match answer {
+            Some(answer) => Err(Exit::Answer(answer)),
+            None => self.pass_stages(&context, &mut progress),
+        };
         let mut plan = None;
         let verdict = match judged {
             Ok((rewrite, bodies)) => {
                 plan = bodies;
-                cors::apply(&self.policy.origins, head, &mut progress.response);
+                self.tell_page(head, &names, &mut progress);
                 progress.checks.push(Check::Rewritten(rewrite.authority));
                 progress.note_admitted(head);
                 Verdict::Forward(rewrite)
@@ -137,7 +144,7 @@ impl Engine {
                 decision.follow_up.tells_status = true;
                 return Ok(decision);
             }
-            Err(Exit::Refuse(error)) => self.refuse(error, head, &mut progress),
+            Err(Exit::Refuse(error)) => self.refuse(error, head, &names, &mut progress),
             Err(Exit::Fetch(fetch)) => {
                 let suspended = Suspended::new(fetch.key.clone(), results);
                 return Err((fetch, suspended));
@@ -156,26 +163,23 @@ impl Engine {
         &'a self,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<(Rewrite<'a>, Option<BodyPlan>), Exit<'a>> {
+    ) -> Result<(Rewrite<'a>, Option<Box<BodyPlan>>), Exit<'a>> {
         let head = context.head;
         if !is_forwarded(head.method) {
             return Err(CheckError::Method.into());
-        }
-        if let Some(answer) = self.answer(head) {
-            return Err(Exit::Answer(answer));
         }
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
             Err(error) => {
                 // The refusal needs a dialect, as far as headers tell one.
-                progress.route = Some(self.route(head, &RequestPath::ROOT).1);
+                progress.route = Some(self.route(context, &RequestPath::ROOT).1);
                 return Err(CheckError::Path(error).into());
             }
         };
         progress.checks.push(Check::PathAccepted);
 
         // The slot may tell the provider, and a refusal wants the provider's dialect: so look, route, then judge.
-        let (found, route) = self.route(head, &path);
+        let (found, route) = self.route(context, &path);
         progress.route = Some(route);
         progress.checks.push(Check::Routed { provider: route.provider, by: route.by });
 
@@ -192,7 +196,7 @@ impl Engine {
             return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
         }
 
-        let traits = self.traits(head, &path, &caller);
+        let traits = self.traits(context, &path, &caller);
         let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
         self.check_objects(&scoped, context)?;
         let (host, registry) = (self.services.host(), self.authenticator.registry());
@@ -210,7 +214,7 @@ impl Engine {
 
         let original = Original {
             head,
-            is_upgrade: traits.is_upgrade,
+            names: context.names,
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
@@ -230,7 +234,9 @@ impl Engine {
             return (None, Vec::new());
         }
         let (head, results) = (RequestHead::new(b"", b"", &[]), FetchResults::default());
-        let context = Context { head: &head, now, store, results: &results, part: Part::Compares };
+        let names = HeaderNames::of(&head);
+        let context =
+            Context { head: &head, names: &names, now, store, results: &results, part: Part::Compares };
         let mut progress = Progress::new();
         let fault = match self.authenticator.look_again(admitted, &context, &mut progress) {
             Ok(()) | Err(Exit::Answer(_) | Exit::Status | Exit::Refuse(CheckError::RegistryUnavailable)) => {
@@ -274,15 +280,15 @@ impl Engine {
 
     fn traits<'r>(
         &'r self,
-        head: &RequestHead<'r>,
+        context: &Context<'r, '_>,
         path: &RequestPath<'r>,
         caller: &'r Caller<'_>,
     ) -> RequestTraits<'r> {
         RequestTraits {
-            is_upgrade: head.is_websocket_upgrade(),
-            method: head.method,
+            is_upgrade: context.names.is_upgrade,
+            method: context.head.method,
             query: path.query,
-            headers: head.headers,
+            headers: context.head.headers,
             token: &caller.token,
             is_session: caller.session().is_some(),
             has_broker: self.broker.is_some(),
@@ -295,34 +301,6 @@ impl Engine {
     /// Returns the words for a caller whose request names a model that it may not use.
     fn words_for(&self, error: &CheckError<'_>, record: &CallerRecord) -> Option<String> {
         (*error == CheckError::ModelNotAllowed).then(|| self.names.words(&record.models))
-    }
-
-    fn refuse<'a>(
-        &'a self,
-        error: CheckError<'a>,
-        head: &RequestHead<'a>,
-        progress: &mut Progress<'a>,
-    ) -> Verdict<'a> {
-        cors::apply(&self.policy.origins, head, &mut progress.response);
-        progress.checks.push(Check::Refused(error));
-        let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
-        let headers = progress.response.for_reply(&error);
-        let words = progress.words.as_deref();
-        let mut reply = LocalReply::refuse_saying(error.reason(), words, dialect, headers);
-        if let Some(resource) = &self.policy.resource {
-            resource.guide(&error, head, &mut reply);
-        }
-        Verdict::Reply(error.reason(), reply)
-    }
-
-    /// Answers a request that needs no caller: a preflight, or one for the metadata. Returns `None` for any other
-    /// request.
-    fn answer(&self, head: &RequestHead<'_>) -> Option<LocalReply> {
-        let origins = &self.policy.origins;
-        let describe = |resource: &Resource| {
-            resource.describe(head, self.policy.issuers(), cors::headers(origins, head))
-        };
-        cors::preflight(origins, head).or_else(|| self.policy.resource.as_ref().and_then(describe))
     }
 
     /// Checks that the policy lets the caller see the status.
@@ -378,12 +356,13 @@ impl Engine {
     /// Finds the credential, and the route, for which the credential's slot may decide.
     fn route<'a>(
         &'a self,
-        head: &RequestHead<'a>,
+        context: &Context<'a, '_>,
         path: &RequestPath<'a>,
     ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
-        let found = credential::find(&self.policy.slots, head, path);
+        let Context { head, names, .. } = *context;
+        let found = credential::find(&self.policy.slots, head, names, path);
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
-        let route = Route::find(&self.policy.providers, head, path, slot);
+        let route = Route::find((&self.policy.providers, &self.segments), names, head, path, slot);
         (found, route)
     }
 

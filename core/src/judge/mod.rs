@@ -1,6 +1,7 @@
 //! Judgement of a request: verify its caller, admit it, write what is forwarded, tell the decision.
 
 mod admit;
+mod answers;
 mod body;
 mod engine;
 mod forward;

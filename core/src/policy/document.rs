@@ -56,6 +56,13 @@ pub struct Policy {
     pub(crate) slots: Vec<Slot>,
 }
 
+/// The reason why requests are not forwarded to a provider.
+enum ProviderFault<'p> {
+    Of(&'static str),
+    /// The credential of this name is not there.
+    NoKey(&'p str),
+}
+
 impl Policy {
     /// Returns the SHA-256 of the document in hexadecimal digits, whatever its white space and the order of its
     /// members.
@@ -114,7 +121,7 @@ impl Policy {
 
     /// Returns the providers that a request can be forwarded to: those with a key in the policy or at the gateway.
     pub(crate) fn enabled_providers(&self) -> impl Iterator<Item = &Provider> {
-        self.providers.iter().filter(|provider| self.why_disabled(provider).is_none())
+        self.providers.iter().filter(|provider| self.fault_of(provider).is_none())
     }
 
     /// Returns the members of `cf-aig-metadata`.
@@ -135,25 +142,32 @@ impl Policy {
 
     /// Returns the reason why requests are not forwarded to this provider, if there is one.
     fn why_disabled(&self, provider: &Provider) -> Option<String> {
+        self.fault_of(provider).map(|fault| match fault {
+            ProviderFault::Of(words) => words.to_owned(),
+            ProviderFault::NoKey(name) => format!("the provider has no key: add `{name}` to `credentials`"),
+        })
+    }
+
+    fn fault_of<'p>(&self, provider: &'p Provider) -> Option<ProviderFault<'p>> {
         let gateway = self.gateway.as_ref().filter(|_| provider.via_gateway);
         let billed = gateway.is_some_and(|gateway| gateway.mode == GatewayMode::UnifiedBilling);
         if gateway.is_some() && provider.builtin.host_in_path && provider.path.is_none() {
-            return Some(
-                "the path chooses the host that gets the key: pin it by a `path` in `providers`".to_owned(),
-            );
+            return Some(ProviderFault::Of(
+                "the path chooses the host that gets the key: pin it by a `path` in `providers`",
+            ));
         }
         if gateway.is_none() && provider.url.is_none() {
-            return Some("the address of its API is not known: add a `url` in `providers`".to_owned());
+            return Some(ProviderFault::Of(
+                "the address of its API is not known: add a `url` in `providers`",
+            ));
         }
         if billed && !provider.builtin.unified_billing {
-            return Some(
-                "Cloudflare does not bill for this provider: set `via: direct` in `providers`".to_owned(),
-            );
+            return Some(ProviderFault::Of(
+                "Cloudflare does not bill for this provider: set `via: direct` in `providers`",
+            ));
         }
         let missing = provider.keys.names().find(|name| !self.credentials.contains(name));
-        missing
-            .filter(|_| self.needs_key(provider))
-            .map(|name| format!("the provider has no key: add `{name}` to `credentials`"))
+        missing.filter(|_| self.needs_key(provider)).map(ProviderFault::NoKey)
     }
 
     /// Returns the reason why a scope may not name this provider, if there is one.

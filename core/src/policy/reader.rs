@@ -144,6 +144,10 @@ impl<'d> Node<'d> {
     pub(super) fn refuse_literal_secrets(&self) {
         const MESSAGE: &str =
             "this looks like a credential: a policy only names secrets, as in `{env: OPENAI_API_KEY}`";
+        // The place of a value is written only where there is something to report.
+        if !holds_a_secret(self.value) {
+            return;
+        }
         match self.value {
             Value::String(text) if looks_like_a_secret(text) => self.fail(MESSAGE),
             Value::Array(_) => self.items().iter().for_each(Self::refuse_literal_secrets),
@@ -163,6 +167,18 @@ impl<'d> Node<'d> {
         let name = printable(name);
         let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Self { value, path, errors: self.errors }
+    }
+}
+
+/// Returns whether a string, or the name of a member, that looks like a credential stands anywhere in a value.
+fn holds_a_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => looks_like_a_secret(text),
+        Value::Array(items) => items.iter().any(holds_a_secret),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| looks_like_a_secret(name) || holds_a_secret(value))
+        }
+        _ => false,
     }
 }
 

@@ -128,6 +128,9 @@ impl Endpoints {
     /// Returns whether a path is the beginning of a row.
     pub(super) fn begin_with(&self, path: &str) -> bool {
         let path = without_version(path.as_bytes());
+        if path.is_empty() {
+            return false;
+        }
         match self {
             Self::BuiltIn(rows, _) => rows.iter().flat_map(|rows| rows.2).any(|row| begins(row, path)),
             Self::Own(_) | Self::Any => false,

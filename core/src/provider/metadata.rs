@@ -3,6 +3,7 @@
 //! The gateway keeps the first five members of a flat object, and ignores the header when a value is nested. A policy
 //! may ask for no more. Values come from the verified principal only, never from the client.
 
+use crate::base::bytes::is_printable;
 use crate::identity::CallerRecord;
 
 /// The most members that the gateway keeps.
@@ -52,7 +53,7 @@ pub(crate) fn render(members: &[(String, Claim)], token: &CallerRecord) -> Optio
 /// Writes a JSON string in printable ASCII, so that it can stand in a header whatever the label holds.
 fn push_string(text: &mut String, value: &str) {
     text.push('"');
-    if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+    if is_printable(value.as_bytes()) {
         text.push_str(value);
         text.push('"');
         return;

@@ -22,8 +22,8 @@ pub(crate) use self::keeping::{keeps_any, objects_of};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath};
 pub(crate) use self::pattern::{METHOD_NAMES, Methods, read_row};
-pub(crate) use self::route::Route;
 pub use self::route::RoutedBy;
+pub(crate) use self::route::{Route, Segments};
 pub(crate) use self::table::{
     AuthStyle, EndpointKind, KeyPolicy, KeyPool, OPENAI, Provider, tells_usage_if_asked,
 };

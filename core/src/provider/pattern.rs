@@ -105,6 +105,16 @@ pub(crate) fn read_row(text: &str) -> Option<&str> {
 
 /// Returns whether a row has a path.
 pub(super) fn fits(row: &str, path: &[u8]) -> bool {
+    // Nearly every path is spelled as its row, and nearly every row begins with another letter than the path.
+    let letter = |text: &[u8]| text.get(1).map_or(0, |byte| byte | 0x20);
+    let (of_row, of_path) = (letter(row.as_bytes()), letter(path));
+    if of_row != of_path && of_row != b'{' && of_path != b'%' {
+        return false;
+    }
+    path == row.as_bytes() || fits_by_parts(row, path)
+}
+
+fn fits_by_parts(row: &str, path: &[u8]) -> bool {
     let mut segments = path.split(|byte| *byte == b'/');
     for part in row.split('/') {
         if matches!(part, "{...}" | "{model...}") {

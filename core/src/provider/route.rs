@@ -10,8 +10,8 @@ use std::fmt;
 
 use super::table;
 use super::table::{Dialect, EndpointKind, Provider};
-use crate::request::{RequestHead, Slot};
-use crate::syntax::RequestPath;
+use crate::request::{HeaderNames, RequestHead, Slot};
+use crate::syntax::{RequestPath, read};
 
 /// The part of the request that told the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,15 +67,17 @@ const PATHS: [(&str, &str, Dialect); 6] = [
 const ANTHROPIC_HEADER: &str = "anthropic-version";
 
 impl<'a> Route<'a> {
+    /// Finds the route. `segments` are those of the providers.
     pub(crate) fn find(
-        providers: &'a [Provider],
+        (providers, segments): (&'a [Provider], &Segments),
+        names: &HeaderNames,
         head: &RequestHead<'a>,
         path: &RequestPath<'a>,
         slot: Option<Slot>,
     ) -> Self {
         let (segment, rest) = path.split_first_segment();
-        let named = |provider: &&Provider| is_segment_of(provider, segment, head);
-        if let Some(provider) = providers.iter().find(named) {
+        let is_it = |provider: &&Provider| is_segment_of(provider, segment, names.is_upgrade);
+        if let Some(provider) = segments.may_have(segment).then(|| providers.iter().find(is_it)).flatten() {
             // The rest may speak another dialect that the provider has.
             let below = RequestPath { path: rest, query: None };
             let dialect = by_path(&below)
@@ -83,23 +85,54 @@ impl<'a> Route<'a> {
                 .map_or(provider.dialect, |(_, dialect)| dialect);
             return Self { provider: &provider.id, by: RoutedBy::Segment, dialect, path: rest };
         }
-        let (provider, by, dialect) = unnamed(head, path, slot);
+        let (provider, by, dialect) = unnamed(names, head, path, slot);
         // A gateway may be where such requests go.
-        let takes = providers.iter().find(|other| other.stands_for.contains(&provider));
+        let takes = |other: &&Provider| other.stands_for.contains(&provider);
+        let takes = segments.has_stand_ins.then(|| providers.iter().find(takes)).flatten();
         let provider = takes.map_or(provider, |other| other.id.as_str());
         Self { provider, by, dialect, path: path.path }
     }
 }
 
 /// Returns whether a first segment names the provider. Its realtime API may have a segment of its own.
-fn is_segment_of(provider: &Provider, segment: &[u8], head: &RequestHead<'_>) -> bool {
+fn is_segment_of(provider: &Provider, segment: &[u8], is_upgrade: bool) -> bool {
     let realtime =
         || provider.builtin.realtime.as_ref().is_some_and(|realtime| realtime.slug.as_bytes() == segment);
-    provider.slug.as_bytes() == segment || (realtime() && head.is_websocket_upgrade())
+    provider.slug.as_bytes() == segment || (is_upgrade && realtime())
+}
+
+/// The segments that name providers, as hashes: the first segment of most paths names none.
+pub(crate) struct Segments {
+    hashes: u128,
+    /// Set where a provider stands for others.
+    has_stand_ins: bool,
+}
+
+impl Segments {
+    pub(crate) fn of(providers: &[Provider]) -> Self {
+        let realtime = providers.iter().filter_map(|provider| Some(provider.builtin.realtime.as_ref()?.slug));
+        let slugs = providers.iter().map(|provider| provider.slug.as_str()).chain(realtime);
+        Self {
+            hashes: slugs.fold(0, |hashes, slug| hashes | Self::bit(slug.as_bytes())),
+            has_stand_ins: providers.iter().any(|provider| !provider.stands_for.is_empty()),
+        }
+    }
+
+    fn bit(segment: &[u8]) -> u128 {
+        let first = segment.first().map_or(0, |byte| u32::from(*byte));
+        let length = u32::try_from(segment.len()).unwrap_or(0);
+        1u128.wrapping_shl(first.wrapping_add(length.wrapping_mul(32)))
+    }
+
+    /// Returns whether the segment may name a provider.
+    fn may_have(&self, segment: &[u8]) -> bool {
+        self.hashes & Self::bit(segment) != 0
+    }
 }
 
 /// Finds the provider of a request that names none by a segment.
 fn unnamed(
+    names: &HeaderNames,
     head: &RequestHead<'_>,
     path: &RequestPath<'_>,
     slot: Option<Slot>,
@@ -107,7 +140,9 @@ fn unnamed(
     if let Some((provider, dialect)) = by_path(path) {
         return (provider, RoutedBy::Path, dialect);
     }
-    let (provider, by) = if head.values(ANTHROPIC_HEADER).next().is_some() {
+    let (provider, by) = if names.has(read::ANTHROPIC_VERSION)
+        && head.values(ANTHROPIC_HEADER).next().is_some()
+    {
         (table::ANTHROPIC, RoutedBy::Header)
     } else {
         slot.map_or((table::OPENAI, RoutedBy::Default), |slot| (table::of_slot(slot), RoutedBy::Slot(slot)))

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use super::head::RequestHead;
+use super::names::HeaderNames;
 use super::slot::Slot;
+use crate::base::bytes::is_one_element;
 use crate::syntax::{RequestPath, query, subprotocol};
 
 /// The credential that the caller presented, and its slot. The type has no `Debug`, because a credential is the
@@ -25,10 +27,11 @@ pub(crate) struct Credential<'a> {
 pub(crate) fn find<'a>(
     slots: &[Slot],
     head: &RequestHead<'a>,
+    names: &HeaderNames,
     path: &RequestPath<'a>,
 ) -> Result<Option<Credential<'a>>, Slot> {
     let mut found = None;
-    for slot in slots.iter().copied() {
+    for slot in slots.iter().copied().filter(|slot| names.may_fill(*slot)) {
         let token = match slot {
             Slot::XApiKey => only(head.values("x-api-key")).map(|token| token.map(Cow::Borrowed)),
             Slot::XGoogApiKey => only(head.values("x-goog-api-key")).map(|token| token.map(Cow::Borrowed)),
@@ -64,6 +67,13 @@ pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&
 /// Finds a Bearer token (RFC 6750 section 2.1). Another scheme is no credential of ours, and the slot counts as absent;
 /// beside a Bearer it makes the slot ambiguous.
 fn bearer<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
+    // One line with one token is all that nearly every request has.
+    if let Some([b'B', b'e', b'a', b'r', b'e', b'r', b' ', token @ ..]) = head.only_value("authorization")
+        && !token.is_empty()
+        && is_one_element(token)
+    {
+        return Ok(Some(token));
+    }
     let mut tokens = elements(head.values("authorization")).filter_map(bearer_token);
     let Some(token) = tokens.next() else { return Ok(None) };
     if elements(head.values("authorization")).nth(1).is_some() {
@@ -90,9 +100,8 @@ fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &
 }
 
 fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
-    let Some(value) = only(path.query.into_iter().flat_map(query::keys))? else {
-        return Ok(None);
-    };
+    let Some(query) = path.query else { return Ok(None) };
+    let Some(value) = only(query::keys(query))? else { return Ok(None) };
     if value.contains(&b'%') {
         return Ok(Some(Cow::Owned(percent_decode(value).collect())));
     }
@@ -100,8 +109,5 @@ fn query_key<'a>(path: &RequestPath<'a>) -> Result<Option<Cow<'a, [u8]>>, Ambigu
 }
 
 fn subprotocol_key<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
-    if !head.is_websocket_upgrade() {
-        return Ok(None);
-    }
     only(head.values("sec-websocket-protocol").flat_map(subprotocol::tokens))
 }

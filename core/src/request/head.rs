@@ -35,11 +35,26 @@ impl<'a> RequestHead<'a> {
     }
 
     /// Returns all values of the header `name` (lower case), in order.
+    #[inline]
     pub(crate) fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.headers
             .iter()
             .filter(move |header| header.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|header| header.value)
+    }
+
+    /// Returns the value of the header `name` (lower case), where it has one line.
+    pub(crate) fn only_value(&self, name: &'static str) -> Option<&'a [u8]> {
+        let mut only = None;
+        for header in self.headers {
+            if header.name.len() == name.len() && header.name.eq_ignore_ascii_case(name.as_bytes()) {
+                if only.is_some() {
+                    return None;
+                }
+                only = Some(header.value);
+            }
+        }
+        only
     }
 
     /// Returns the length of the body, as far as the head says; 0 where it does not.

@@ -14,7 +14,7 @@ mod url;
 pub(crate) use self::escape::{FORM, UNRESERVED};
 pub use self::path::PathError;
 pub(crate) use self::path::RequestPath;
-pub(crate) use self::reserved::is_reserved_header;
+pub(crate) use self::reserved::{HeaderName, read};
 pub(crate) use self::spelling::is_spelling_of;
 pub use self::text::is_line;
 pub(crate) use self::text::moves_text;

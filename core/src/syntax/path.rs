@@ -69,10 +69,16 @@ impl<'a> RequestPath<'a> {
             Some(b'/') => {}
             Some(_) => return Err(PathError::NotOriginForm),
         }
-        let mut halves = target.splitn(2, |byte| *byte == b'?');
-        let path = halves.next().unwrap_or_default();
-        let query = halves.next();
-        judge_path(path)?;
+        let (path, query) = match target.split_at_checked(plain_length(target)) {
+            Some((path, [])) => (path, None),
+            Some((path, [b'?', query @ ..])) => (path, Some(query)),
+            _ => {
+                let mut halves = target.splitn(2, |byte| *byte == b'?');
+                let path = halves.next().unwrap_or_default();
+                judge_path(path)?;
+                (path, halves.next())
+            }
+        };
         query.map_or(Ok(()), judge_query)?;
         Ok(Self { path, query })
     }
@@ -94,6 +100,38 @@ impl<'a> RequestPath<'a> {
 fn unescape(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
     Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// The bytes of which most paths consist; slash and dot count by what stands in front of them.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < plain.len() {
+        #[allow(
+            clippy::indexing_slicing,
+            clippy::cast_possible_truncation,
+            reason = "evaluated by the compiler"
+        )]
+        {
+            plain[byte] =
+                matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b':' | b'@');
+        }
+        byte += 1;
+    }
+    plain
+};
+
+/// Returns the length of the path at the beginning that has plain bytes only, and no segment that is empty or begins with
+/// a dot.
+fn plain_length(target: &[u8]) -> usize {
+    let mut before = 0;
+    let is_odd = |byte: &u8| {
+        let is_plain = PLAIN.get(usize::from(*byte)) == Some(&true);
+        let is_odd = !is_plain && (before == b'/' || !matches!(byte, b'/' | b'.'));
+        before = *byte;
+        is_odd
+    };
+    target.iter().position(is_odd).unwrap_or(target.len())
 }
 
 fn judge_path(path: &[u8]) -> Result<(), PathError> {

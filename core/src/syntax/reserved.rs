@@ -15,32 +15,45 @@ use super::spelling::{is_spelling_of, normal_byte};
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
-    places: u8,
+    places: u16,
+    hash: u8,
 }
 
-const HEADER: u8 = 1;
+const HEADER: u16 = 1;
 /// A parameter of the query.
-const QUERY: u8 = 2;
+const QUERY: u16 = 2;
 /// A subprotocol that begins with the name and a dot.
-const SUBPROTOCOL: u8 = 4;
+const SUBPROTOCOL: u16 = 4;
 
-const fn row(name: &'static str, places: u8) -> Row {
-    Row { name, places }
+/// Headers that are read of every request, each as a bit.
+pub(crate) mod read {
+    pub(crate) const X_API_KEY: u16 = 1 << 3;
+    pub(crate) const X_GOOG_API_KEY: u16 = 1 << 4;
+    pub(crate) const API_KEY: u16 = 1 << 5;
+    pub(crate) const AUTHORIZATION: u16 = 1 << 6;
+    pub(crate) const SUBPROTOCOL: u16 = 1 << 7;
+    pub(crate) const UPGRADE: u16 = 1 << 8;
+    pub(crate) const ORIGIN: u16 = 1 << 9;
+    pub(crate) const ANTHROPIC_VERSION: u16 = 1 << 10;
 }
 
-const ROWS: [Row; 56] = by_length([
+const fn row(name: &'static str, places: u16) -> Row {
+    Row { name, places, hash: hash(name.as_bytes()) }
+}
+
+const ROWS: [Row; 60] = by_hash([
     // Credentials.
-    row("authorization", HEADER | QUERY),
+    row("authorization", HEADER | QUERY | read::AUTHORIZATION),
     row("proxy-authorization", HEADER),
     row("cookie", HEADER),
-    row("api-key", HEADER | QUERY),
-    row("x-api-key", HEADER | QUERY),
+    row("api-key", HEADER | QUERY | read::API_KEY),
+    row("x-api-key", HEADER | QUERY | read::X_API_KEY),
     row("key", QUERY),
     row("token", QUERY),
     row("access-token", QUERY),
     row("oauth-token", QUERY),
     row("x-forwarded-access-token", HEADER),
-    row("x-goog-api-key", HEADER | QUERY),
+    row("x-goog-api-key", HEADER | QUERY | read::X_GOOG_API_KEY),
     row("x-goog-iam-authorization-token", HEADER),
     row("xi-api-key", HEADER | QUERY | SUBPROTOCOL),
     row("single-use-token", QUERY),
@@ -90,21 +103,38 @@ const ROWS: [Row; 56] = by_length([
     // The older names of two of the Cloudflare AI Gateway's controls.
     row("cf-cache-ttl", HEADER),
     row("cf-skip-cache", HEADER),
+    // Headers that are read, and that are not reserved.
+    row("anthropic-version", read::ANTHROPIC_VERSION),
+    row("origin", read::ORIGIN),
+    row("sec-websocket-protocol", read::SUBPROTOCOL),
+    row("upgrade", read::UPGRADE),
 ]);
 
-/// The longest name that is in the table, in bytes.
-const MAX_NAME_BYTES: usize = 32;
+/// The number of hashes that a name may have: many more than there are rows, so that nearly every name of every request has
+/// one that no row has.
+const HASHES: usize = 256;
 
-/// For each length, the place of its first row. The length alone rules out nearly every name of every request.
-const STARTS: [usize; MAX_NAME_BYTES + 2] = starts(&ROWS);
+/// For each hash, the place of its first row; [`NONE`] where no row has it.
+const FIRST: [u8; HASHES] = first(&ROWS);
+const NONE: u8 = u8::MAX;
 
-/// Sorts rows by the lengths of their names.
+/// Returns the hash of a name, the same for all spellings.
+#[allow(clippy::cast_possible_truncation, reason = "the low bits of a length are enough")]
+#[inline]
+const fn hash(name: &[u8]) -> u8 {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else { return 0 };
+    // The factors keep the names of common headers apart from the table's. Letters become those of lower case. No name in the table begins or ends with a mark that has several spellings.
+    let ends = (*first | 0x20).wrapping_mul(19).wrapping_add((*last | 0x20).wrapping_mul(51));
+    ends.wrapping_add((name.len() as u8).wrapping_mul(29))
+}
+
+/// Sorts rows by the hashes of their names.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const fn by_length<const N: usize>(mut rows: [Row; N]) -> [Row; N] {
+const fn by_hash<const N: usize>(mut rows: [Row; N]) -> [Row; N] {
     let mut end = 1;
     while end < N {
         let mut at = end;
-        while at > 0 && rows[at].name.len() < rows[at - 1].name.len() {
+        while at > 0 && rows[at].hash < rows[at - 1].hash {
             let lower = rows[at - 1];
             rows[at - 1] = rows[at];
             rows[at] = lower;
@@ -115,44 +145,78 @@ const fn by_length<const N: usize>(mut rows: [Row; N]) -> [Row; N] {
     rows
 }
 
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const fn starts<const N: usize>(rows: &[Row; N]) -> [usize; MAX_NAME_BYTES + 2] {
-    let mut starts = [0; MAX_NAME_BYTES + 2];
-    let mut length = 0;
-    while length < starts.len() {
-        let mut at = 0;
-        while at < N && rows[at].name.len() < length {
-            at += 1;
-        }
-        starts[length] = at;
-        length += 1;
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler")]
+const fn first<const N: usize>(rows: &[Row; N]) -> [u8; HASHES] {
+    assert!(N < NONE as usize);
+    let mut first = [NONE; HASHES];
+    let mut at = N;
+    while at > 0 {
+        at -= 1;
+        first[rows[at].hash as usize] = at as u8;
     }
-    starts
+    first
 }
 
-/// Returns the rows of names with this length.
-fn rows(length: usize) -> &'static [Row] {
-    let of_length = STARTS.get(length).zip(STARTS.get(length.saturating_add(1)));
-    of_length.and_then(|(start, end)| ROWS.get(*start..*end)).unwrap_or_default()
+/// Returns the row of a name, in any spelling; `None` where the table has none.
+fn find(name: &[u8]) -> Option<&'static Row> {
+    let hash = hash(name);
+    let first = FIRST.get(usize::from(hash)).filter(|first| **first != NONE)?;
+    let rows = ROWS.get(usize::from(*first)..)?.iter();
+    rows.take_while(|row| row.hash == hash).find(|row| is_spelling_of(name, row.name))
 }
 
-/// Returns whether the name of a header is reserved, in any spelling.
-pub(crate) fn is_reserved_header(name: &[u8]) -> bool {
-    rows(name.len()).iter().any(|row| row.places & HEADER != 0 && is_spelling_of(name, row.name))
+/// Names of headers that begin so are reserved, too: identities that a service might trust, and controls of gateways.
+const PREFIXES: [&str; 3] = ["cf-aig-", "cf-access-", "x-keyswap-"];
+
+/// Returns whether a name begins with one of the prefixes, in any spelling.
+fn has_prefix(name: &[u8]) -> bool {
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
+    may_have_prefix(name) && PREFIXES.into_iter().any(begins)
+}
+
+/// Returns whether a name may begin with one of the prefixes. Many headers begin with `x-`, and few go on as these do.
+#[inline]
+fn may_have_prefix(name: &[u8]) -> bool {
+    matches!(name, [b'c' | b'C', b'f' | b'F', ..] | [b'x' | b'X', _, b'k' | b'K', ..])
+}
+
+/// Facts about the name of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderName {
+    /// Set where the header is removed from every forwarded request, whatever it holds.
+    pub(crate) is_reserved: bool,
+    /// The bit of a header that is read, see [`read`]; 0 for any other.
+    pub(crate) read: u16,
+}
+
+impl HeaderName {
+    /// Looks a name up, in any spelling.
+    #[inline]
+    pub(crate) fn of(name: &[u8]) -> Self {
+        // Nearly every header is neither reserved nor read, and its hash says so.
+        if FIRST.get(usize::from(hash(name))) == Some(&NONE) && !may_have_prefix(name) {
+            return Self { is_reserved: false, read: 0 };
+        }
+        Self::look_up(name)
+    }
+
+    #[inline(never)]
+    fn look_up(name: &[u8]) -> Self {
+        let places = find(name).map_or(0, |row| row.places);
+        Self {
+            is_reserved: places & HEADER != 0 || has_prefix(name),
+            read: places & !(HEADER | QUERY | SUBPROTOCOL),
+        }
+    }
 }
 
 /// Returns whether the name of a parameter is reserved, in any spelling and with any escapes.
 pub(super) fn is_reserved_parameter(name: &[u8]) -> bool {
-    let is_plain = !name.contains(&b'%');
-    let is_name = |row: &Row| {
-        if is_plain {
-            is_spelling_of(name, row.name)
-        } else {
-            percent_decode(name).map(normal_byte).eq(row.name.bytes())
-        }
-    };
-    let candidates = if is_plain { rows(name.len()) } else { &ROWS[..] };
-    candidates.iter().any(|row| row.places & QUERY != 0 && is_name(row))
+    if !name.contains(&b'%') {
+        return find(name).is_some_and(|row| row.places & QUERY != 0);
+    }
+    let is_name = |row: &&Row| percent_decode(name).map(normal_byte).eq(row.name.bytes());
+    ROWS.iter().find(is_name).is_some_and(|row| row.places & QUERY != 0)
 }
 
 /// Returns whether a reserved name and a dot stand anywhere in a subprotocol: quotes and odd separators hide none.
@@ -170,14 +234,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_found_by_its_length_and_stands_in_the_table_once() {
+    fn every_row_is_found_in_every_spelling_and_stands_in_the_table_once() {
         for row in &ROWS {
-            assert!(row.name.len() <= MAX_NAME_BYTES, "{}", row.name);
-            let same = rows(row.name.len()).iter().filter(|other| other.name == row.name);
-            assert_eq!(same.count(), 1, "{}", row.name);
+            assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
             assert!(row.name.bytes().all(|byte| normal_byte(byte) == byte), "{}", row.name);
+            for name in [
+                row.name.to_owned(),
+                row.name.to_ascii_uppercase(),
+                row.name.replace('-', "."),
+                row.name.replace('-', "_"),
+            ] {
+                assert_eq!(find(name.as_bytes()).map(|found| found.name), Some(row.name), "{name}");
+            }
         }
-        assert!(rows(0).is_empty() && rows(MAX_NAME_BYTES + 1).is_empty() && rows(usize::MAX).is_empty());
+        assert!(find(b"").is_none() && find(&[b'x'; 1000]).is_none());
+    }
+
+    #[test]
+    fn the_prefixes_are_found_by_the_letters_that_are_looked_at() {
+        for prefix in PREFIXES {
+            for name in [format!("{prefix}a"), prefix.to_ascii_uppercase(), prefix.replace('-', "_")] {
+                assert!(HeaderName::of(name.as_bytes()).is_reserved, "{name}");
+            }
+        }
     }
 
     #[test]
@@ -189,7 +268,8 @@ mod tests {
                 .chunks(2)
                 .fold(String::new(), |text, byte| text + "%" + str::from_utf8(byte).unwrap());
             for name in [row.name, &loud, &odd] {
-                assert_eq!(is_reserved_header(name.as_bytes()), row.places & HEADER != 0, "{name}");
+                let is_reserved = row.places & HEADER != 0 || has_prefix(row.name.as_bytes());
+                assert_eq!(HeaderName::of(name.as_bytes()).is_reserved, is_reserved, "{name}");
                 assert_eq!(is_reserved_parameter(name.as_bytes()), row.places & QUERY != 0, "{name}");
             }
             assert_eq!(is_reserved_parameter(escaped.as_bytes()), row.places & QUERY != 0, "{escaped}");
@@ -211,7 +291,7 @@ mod tests {
         for name in
             ["content-type", "openai-beta", "anthropic-version", "anthropic-beta", "x-goog-api-client"]
         {
-            assert!(!is_reserved_header(name.as_bytes()), "{name}");
+            assert!(!HeaderName::of(name.as_bytes()).is_reserved, "{name}");
         }
     }
 }

@@ -8,7 +8,7 @@
 pub(crate) fn is_spelling_of(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()
         && name.last().map(|byte| normal_byte(*byte)) == canonical.as_bytes().last().copied()
-        && spells(name, canonical)
+        && (name == canonical.as_bytes() || spells(name, canonical))
 }
 
 #[inline(never)]

@@ -6,7 +6,7 @@
 
 use super::parameters::boundary;
 use super::part::{FormError, Head};
-use crate::body::bytes::line_length;
+use crate::base::bytes::line_length;
 use crate::body::grammar::MAX_TEXT_BYTES;
 use crate::body::text::Text;
 

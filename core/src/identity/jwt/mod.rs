@@ -38,5 +38,5 @@ pub use self::quorum::Quorum;
 pub(crate) use self::quorum::Tally;
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 pub use self::signatures::{JwsSignatures, MAX_SIGNATURES};
-pub(crate) use self::unverified::expiry_of;
 pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};
+pub(crate) use self::unverified::{begins_as_jwt, expiry_of};

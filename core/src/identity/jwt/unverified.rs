@@ -12,7 +12,12 @@ use crate::syntax::base64url;
 ///
 /// Such a credential is judged as a JWT and as nothing else. A proxy token has no dots.
 pub fn is_jwt_shaped(credential: &[u8]) -> bool {
-    credential.starts_with(b"eyJ") && credential.iter().filter(|byte| **byte == b'.').nth(1).is_some()
+    begins_as_jwt(credential) && credential.iter().filter(|byte| **byte == b'.').nth(1).is_some()
+}
+
+/// Returns whether a credential begins as a JWT does. One that was verified has the rest of the shape, too.
+pub(crate) fn begins_as_jwt(credential: &[u8]) -> bool {
+    credential.starts_with(b"eyJ")
 }
 
 /// Returns the `exp` of a token that goes upstream; `None` where the token is no JWT.

@@ -27,7 +27,7 @@ pub(crate) struct Scoped<'a> {
     upstream: &'a Upstream,
     target: Target,
     class: Class,
-    body: Option<BodyRule>,
+    body: Option<Box<BodyRule>>,
 }
 
 impl<'a> Scoped<'a> {
@@ -45,7 +45,7 @@ impl<'a> Scoped<'a> {
         let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
         let rule = ModelRule::of(token.arc(), upstream.kind, traits.names);
         let wants_models = rule.is_some() || traits.metering.is_some() || traits.keeps_objects;
-        let target = Target::of(&route, upstream, traits, wants_models)?;
+        let (target, models) = Target::of(&route, upstream, traits, wants_models)?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
             // A brokered token is for its session, which the class `mint` of its parent opened.
@@ -61,14 +61,14 @@ impl<'a> Scoped<'a> {
             Some(class) if !open.has(class) => return Err(CheckError::ClassOutOfScope(class)),
             Some(class) => class,
         };
-        let objects = ObjectRule::of(&target, class, traits, upstream, token.record())?;
-        let body = BodyRule::of(rule, objects, target.models(), class, traits, upstream)?;
+        let objects = ObjectRule::of(&target, &models, class, traits, upstream, token.record())?;
+        let body = BodyRule::of(rule, objects, &models, class, traits, upstream)?.map(Box::new);
         Ok(Self { token, route, upstream, target, class, body })
     }
 
     /// Takes the rule on the body of the request; `None` where the body is not read.
     pub(crate) fn body(&self) -> Option<&BodyRule> {
-        self.body.as_ref()
+        self.body.as_deref()
     }
 
     /// Returns the class of the endpoint that the request is for.

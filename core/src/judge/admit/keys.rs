@@ -70,12 +70,12 @@ impl UpstreamKeys {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<KeyInHand, Exit<'a>> {
-        let order = match pool.only() {
-            Some(_) => Vec::new(),
-            None => pool.order(principal, &self.0, context.now),
-        };
+        if let Some(id) = pool.only() {
+            let key = self.find_key(id, pool, caller, context, progress)?;
+            return key.ok_or_else(|| CheckError::CredentialUnavailable(self.name(id)).into());
+        }
         let mut first = None;
-        for id in pool.only().into_iter().chain(order) {
+        for id in pool.order(principal, &self.0, context.now) {
             if let Some(key) = self.find_key(id, pool, caller, context, progress)? {
                 return Ok(key);
             }

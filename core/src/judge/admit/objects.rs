@@ -4,6 +4,7 @@ use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::identity::{CallerRecord, Class};
+use crate::provider::model::TargetModels;
 use crate::provider::objects::{Collection, KEEPING, Makes, Objects, ObjectsMode, digest_of};
 use crate::services::registry::{Claim, Held, Holder};
 use crate::upstream::Upstream;
@@ -36,6 +37,7 @@ impl ObjectRule {
     /// The endpoint keeps objects, and they cannot be told apart by their holders.
     pub(super) fn of(
         target: &Target,
+        models: &TargetModels,
         class: Class,
         traits: &RequestTraits<'_>,
         upstream: &Upstream,
@@ -55,10 +57,10 @@ impl ObjectRule {
         };
         let provider = if table.account.is_empty() { &*upstream.provider } else { table.account }.to_owned();
         let id = place.and_then(|place| place.id.as_deref());
-        let models = table.members.iter().filter(|member| member.name == "model");
-        let models = models
-            .flat_map(|member| target.models().models.iter().filter_map(|model| member.form.id_in(model)));
-        let ids = id.into_iter().chain(asked.in_query.iter().map(Vec::as_slice)).chain(models);
+        let named_models = table.members.iter().filter(|member| member.name == "model");
+        let named_models =
+            named_models.flat_map(|member| models.models.iter().filter_map(|model| member.form.id_in(model)));
+        let ids = id.into_iter().chain(asked.in_query.iter().map(Vec::as_slice)).chain(named_models);
         let mut named: Vec<Digest> = ids.map(|id| digest_of(&provider, id)).collect();
         named.sort_unstable();
         named.dedup();

@@ -67,8 +67,6 @@ pub(crate) struct Target {
     mint: Option<&'static Mint>,
     /// Set where the request is for an endpoint of its token's session.
     is_of_session: bool,
-    /// The models in path and query, where they are looked for.
-    models: TargetModels,
     /// The objects, where they are judged.
     objects: Option<AskedObjects>,
 }
@@ -83,14 +81,14 @@ impl AskedObjects {
 }
 
 impl Target {
-    /// Finds the target. A request whose token also stands in the path or query is refused. Cutting the token out would
+    /// Finds the target, and the models in path and query where they are looked for. A request whose token also stands in the path or query is refused. Cutting the token out would
     /// change the meaning of the forwarded text.
     pub(crate) fn of<'a>(
         route: &Route<'a>,
         upstream: &Upstream,
         traits: &RequestTraits<'_>,
         wants_models: bool,
-    ) -> Result<Self, CheckError<'a>> {
+    ) -> Result<(Self, TargetModels), CheckError<'a>> {
         let mapping = &upstream.mapping;
         if is_universal(route, upstream) && (traits.is_upgrade || traits.method == b"POST") {
             return Err(CheckError::UniversalEndpoint);
@@ -139,16 +137,8 @@ impl Target {
             bytes.truncate(path_length);
             append_query(&mut bytes, query.as_deref());
         }
-        Ok(Self {
-            bytes,
-            has_query: query.is_some(),
-            key,
-            class,
-            mint,
-            is_of_session,
-            models: models.unwrap_or_default(),
-            objects,
-        })
+        let target = Self { bytes, has_query: query.is_some(), key, class, mint, is_of_session, objects };
+        Ok((target, models.unwrap_or_default()))
     }
 
     pub(super) fn class(&self) -> Option<Class> {
@@ -157,10 +147,6 @@ impl Target {
 
     pub(super) fn mint(&self) -> Option<&'static Mint> {
         self.mint
-    }
-
-    pub(super) fn models(&self) -> &TargetModels {
-        &self.models
     }
 
     pub(super) fn objects(&self) -> Option<&AskedObjects> {

@@ -42,7 +42,7 @@ impl BodyPlan {
         policy: &Policy,
         rules: &Rc<MeterRules>,
         registry: Option<&Rc<Registry>>,
-    ) -> Result<Option<Self>, CheckError<'static>> {
+    ) -> Result<Option<Box<Self>>, CheckError<'static>> {
         let Some(rule) = scoped.body() else { return Ok(None) };
         let scanner = rule
             .scanner(head)?
@@ -63,6 +63,6 @@ impl BodyPlan {
         }
         let objects = rule.objects.as_ref().zip(registry);
         let objects = objects.map(|(objects, registry)| ObjectWatch::new(objects, registry));
-        Ok(Some(Self { judge, meter, list, objects, asks_usage }))
+        Ok(Some(Box::new(Self { judge, meter, list, objects, asks_usage })))
     }
 }

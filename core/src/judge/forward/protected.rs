@@ -4,23 +4,7 @@
 //! All spellings are removed; only the standard one is judged as a credential.
 
 use crate::policy::Policy;
-use crate::syntax::{is_reserved_header, is_spelling_of};
-
-/// Returns the prefixes with this first letter: every name that begins with one is protected.
-const fn prefixes(letter: u8) -> &'static [&'static str] {
-    match letter {
-        b'c' | b'C' => &["cf-aig-", "cf-access-"],
-        b'x' | b'X' => &["x-keyswap-"],
-        _ => &[],
-    }
-}
-
-/// Returns whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients
-/// set it.
-pub(crate) fn is_protected(name: &[u8]) -> bool {
-    let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| is_spelling_of(start, prefix));
-    is_reserved_header(name) || name.first().is_some_and(|letter| prefixes(*letter).iter().any(begins))
-}
+use crate::syntax::{HeaderName, is_spelling_of};
 
 /// The protected names of one policy.
 pub(crate) struct Protected {
@@ -35,29 +19,37 @@ impl Protected {
         let of_providers = policy.enabled_providers().filter_map(|provider| provider.auth.own_header());
         let own = of_providers.chain(policy.identity_headers());
         Self {
-            own: own.filter(|name| !is_protected(name.as_bytes())).map(str::to_owned).collect(),
+            own: own.filter(|name| !is_reserved(name.as_bytes())).map(str::to_owned).collect(),
             open: policy.gateway.as_ref().map(|gateway| gateway.client_headers.clone()).unwrap_or_default(),
         }
     }
 
     pub(crate) fn has(&self, name: &[u8]) -> bool {
-        let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
-        (is_protected(name) && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))
+        self.covers(name, is_reserved(name))
     }
+
+    /// Returns whether the policy protects names beside the reserved ones.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.own.is_empty()
+    }
+
+    /// Returns whether the policy protects a name, of which it is known whether it is reserved.
+    pub(crate) fn covers(&self, name: &[u8], is_reserved: bool) -> bool {
+        let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
+        (is_reserved && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))
+    }
+}
+
+/// Returns whether the header is removed from every forwarded request, whatever it holds, unless a policy lets clients
+/// set it.
+fn is_reserved(name: &[u8]) -> bool {
+    HeaderName::of(name).is_reserved
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::jwt::Issuer;
-
-    #[test]
-    fn every_prefix_stands_where_it_is_looked_for() {
-        for letter in 0..=u8::MAX {
-            let begins = |prefix: &&str| prefix.as_bytes()[0] == letter.to_ascii_lowercase();
-            assert!(prefixes(letter).iter().all(begins), "{letter}");
-        }
-    }
 
     #[test]
     fn every_spelling_of_a_protected_name_is_recognised() {
@@ -92,18 +84,18 @@ mod tests {
             "x-fireworks-account-id",
             "x-original-url",
         ] {
-            assert!(is_protected(name.as_bytes()), "{name}");
+            assert!(is_reserved(name.as_bytes()), "{name}");
         }
-        assert!(is_protected(format!("cf-access-{}", "x".repeat(200)).as_bytes()));
+        assert!(is_reserved(format!("cf-access-{}", "x".repeat(200)).as_bytes()));
     }
 
     #[test]
     fn other_headers_pass() {
         for name in ["", "content-type", "anthropic-version", "x-api-keys", "cf-cache-status", "openai-beta"]
         {
-            assert!(!is_protected(name.as_bytes()), "{name}");
+            assert!(!is_reserved(name.as_bytes()), "{name}");
         }
-        assert!(!is_protected("x".repeat(200).as_bytes()));
+        assert!(!is_reserved("x".repeat(200).as_bytes()));
     }
 
     #[test]
@@ -125,7 +117,7 @@ mod tests {
             let slots: Vec<_> = policy.issuers().iter().flat_map(Issuer::slots).collect();
             assert_eq!(slots.is_empty(), preset == "oidc");
             for slot in slots {
-                assert!(is_protected(slot.header().as_bytes()), "{slot}");
+                assert!(is_reserved(slot.header().as_bytes()), "{slot}");
             }
         }
     }

@@ -11,9 +11,9 @@ use std::ops::Deref;
 use super::protected::Protected;
 use crate::judge::admit::{BodyForm, BodyRule, Grant};
 use crate::provider::{Claim, metadata};
-use crate::request::{RequestHead, stands_in};
+use crate::request::{Header, HeaderNames, RequestHead, stands_in};
 use crate::secret::OpenKey;
-use crate::syntax::{is_spelling_of, subprotocol};
+use crate::syntax::{is_spelling_of, read, subprotocol};
 
 /// The changes that a host makes to a request head before it forwards it: first `remove`, then `set`.
 ///
@@ -69,8 +69,7 @@ pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
 /// The parts of a request that a rewrite needs beside the grant.
 pub(crate) struct Original<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
-    /// Set where the request is for a WebSocket.
-    pub(crate) is_upgrade: bool,
+    pub(crate) names: &'r HeaderNames,
     /// The token that was judged.
     pub(crate) token: &'r [u8],
     /// The header names that carry credentials.
@@ -131,9 +130,11 @@ fn plain_answer<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldVa
 /// nothing but the upgrade. The next hop may drop a header that is named there (RFC 9110 section 7.6.1).
 fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
     let head = original.head;
-    let connection = original.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));
+    let connection = original.names.is_upgrade.then(|| ("connection", b"upgrade"[..].into()));
     let kept = || subprotocol::without_reserved(head.values(SUBPROTOCOL));
-    let subprotocols = head.values(SUBPROTOCOL).any(subprotocol::has_reserved).then(kept).flatten();
+    let has_reserved =
+        original.names.has(read::SUBPROTOCOL) && head.values(SUBPROTOCOL).any(subprotocol::has_reserved);
+    let subprotocols = has_reserved.then(kept).flatten();
     let subprotocols = subprotocols.filter(|kept| !stands_in(kept, original.token));
     connection.into_iter().chain(subprotocols.map(|kept| (SUBPROTOCOL, kept.into())))
 }
@@ -145,17 +146,27 @@ fn to_remove<'a>(
     original: &Original<'a, '_>,
     set: &[(&str, FieldValue<'_>)],
 ) -> Vec<&'a [u8]> {
+    let Original { head, names, token, protected, .. } = *original;
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
-    let holds_credential = |name: &[u8], value: &[u8]| {
-        original.protected.has(name)
-            || (is_spelling_of(name, SUBPROTOCOL) && is_removed_subprotocol(name, value))
-            || stands_in(value, original.token)
-    };
-    let headers = original.head.headers.iter();
-    let removed = headers.filter(|header| holds_credential(header.name, header.value));
+    let has_subprotocols = names.has(read::SUBPROTOCOL);
+    let has_others = has_subprotocols || protected.has_own();
+    let mut removed = Vec::with_capacity(4);
+    for (place, Header { name, value }) in head.headers.iter().enumerate() {
+        let is_reserved = names.is_reserved(place, name);
+        // Nearly every header is of a plain name, and too short to hold the token.
+        if !is_reserved && !has_others && value.len() < token.len() {
+            continue;
+        }
+        let goes = protected.covers(name, is_reserved)
+            || stands_in(value, token)
+            || (has_subprotocols && is_spelling_of(name, SUBPROTOCOL) && is_removed_subprotocol(name, value));
+        if goes && !is_replaced(name) {
+            removed.push(*name);
+        }
+    }
     let of_body = grant.body().map_or(&[][..], |body| removed_for_body(body));
-    let removed = removed.map(|header| header.name).filter(|name| !is_replaced(name));
-    removed.chain(of_body.iter().map(|name| name.as_bytes())).collect()
+    removed.extend(of_body.iter().map(|name| name.as_bytes()));
+    removed
 }
 
 /// Returns the headers that do not hold for a body that is read: its length, where bytes may be added to it, and the

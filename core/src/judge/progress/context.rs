@@ -9,13 +9,14 @@ use crate::base::{Digest, Moment};
 use crate::host::Store;
 use crate::identity::{Class, Principal};
 use crate::provider::Route;
-use crate::request::{RequestHead, request_id};
+use crate::request::{HeaderNames, RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
 use crate::upstream::Minting;
 
 /// The context of one judgement.
 pub(crate) struct Context<'a, 'r> {
     pub(crate) head: &'r RequestHead<'a>,
+    pub(crate) names: &'r HeaderNames,
     pub(crate) now: Moment,
     pub(crate) store: &'r dyn Store,
     /// The resolutions of the fetches that were made for this request.

@@ -27,7 +27,7 @@ use crate::judge::tell::{ALLOWED, ANSWERED};
 use crate::judge::verify::{Caller, Presented, VerifiedToken};
 use crate::policy::{Policy, PolicyErrors};
 use crate::provider::Route;
-use crate::request::{Header, RequestHead, Slot};
+use crate::request::{Header, HeaderNames, RequestHead, Slot};
 use crate::services::{FetchResults, Services};
 use crate::syntax::RequestPath;
 
@@ -237,8 +237,14 @@ impl Engine {
         let headers: &[Header<'_>] = if way.upgrade { &upgrade } else { &[] };
         let head = RequestHead::new(logged.method.as_bytes(), way.path.as_bytes(), headers);
         let path = RequestPath::parse(head.path);
-        let route =
-            Route::find(&self.policy.providers, &head, path.as_ref().unwrap_or(&RequestPath::ROOT), way.slot);
+        let names = HeaderNames::of(&head);
+        let route = Route::find(
+            (&self.policy.providers, &self.segments),
+            &names,
+            &head,
+            path.as_ref().unwrap_or(&RequestPath::ROOT),
+            way.slot,
+        );
         let passed = match path {
             _ if !is_forwarded(logged.method.as_bytes()) => Err(Reason::MethodNotAllowed),
             Err(fault) => Err(CheckError::Path(fault).reason()),
@@ -283,7 +289,9 @@ impl Engine {
         let caller = Caller { record, token, slot: None, presented: Presented::Token };
         let (results, store) = (FetchResults::default(), MemoryStore::default());
         let now = Moment::from(at);
-        let context = Context { head, now, store: &store, results: &results, part: Part::Compares };
+        let names = HeaderNames::of(head);
+        let context =
+            Context { head, names: &names, now, store: &store, results: &results, part: Part::Compares };
         match self.keys.unlock(scoped, &caller, &context, &mut Progress::new()) {
             Ok(_) => Ok(passed),
             Err(Exit::Refuse(error)) => Err(error.reason()),

@@ -126,8 +126,8 @@ impl<'a> Decision<'a> {
     }
 
     /// Leaves the bodies of a forwarded request to the parts of a plan.
-    pub(crate) fn follow(&mut self, plan: BodyPlan, dialect: Dialect, head: &RequestHead<'_>) {
-        let BodyPlan { judge, meter, list, objects, asks_usage } = plan;
+    pub(crate) fn follow(&mut self, plan: Box<BodyPlan>, dialect: Dialect, head: &RequestHead<'_>) {
+        let BodyPlan { judge, meter, list, objects, asks_usage } = *plan;
         let (facts, id) = (&self.facts, request_id(head).map(str::to_owned));
         let about = (facts.provider.to_owned(), facts.class, facts.principal.clone(), id);
         let pending = Pending::new(judge, asks_usage, dialect, about, head.content_length());

@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::known_digests::KnownDigests;
 use super::verified_jwts::VerifiedJwts;
 use super::verified_token::{digest_of_sent, is_readable};
 use crate::answer::CheckError;
-use crate::identity::jwt::{Email, Issuer, is_jwt_shaped};
+use crate::identity::jwt::{Email, Issuer, begins_as_jwt, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::policy::Policy;
@@ -31,6 +32,8 @@ pub(crate) struct Authenticator {
     pub(super) issuer_keys: Vec<Rc<KeyRing>>,
     /// Identity JWTs that were verified.
     pub(super) verified: VerifiedJwts,
+    /// The digests of identity JWTs that were verified.
+    pub(super) known: KnownDigests,
 }
 
 /// A caller, and what it presented.
@@ -82,6 +85,7 @@ impl Authenticator {
             broker,
             issuer_keys: policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect(),
             verified: VerifiedJwts::default(),
+            known: KnownDigests::default(),
         }
     }
 
@@ -98,7 +102,8 @@ impl Authenticator {
         let identity = find_identity(slots, context.head).map_err(CheckError::IdentityAmbiguous)?;
         if let Some(identity) = identity {
             progress.checks.push(Check::IdentityFound(identity.slot));
-            let record = self.authenticate_jwt(identity.token, Some(identity.slot), context, progress)?;
+            let token = (identity.token, self.known.find(identity.token));
+            let record = self.authenticate_jwt(token, Some(identity.slot), context, progress)?;
             let (token, slot) = (Cow::Borrowed(identity.token), Some(identity.slot));
             return Ok(Caller { record, token, slot, presented: Presented::Identity });
         }
@@ -111,8 +116,11 @@ impl Authenticator {
             return Ok(Caller { record, token, slot: None, presented: Presented::Session(session) });
         }
         // A credential with the shape of a JWT is never tried as a proxy token.
-        let (record, presented) = if !self.issuer_keys.is_empty() && is_jwt_shaped(&token) {
-            (self.authenticate_jwt(&token, None, context, progress)?, Presented::Identity)
+        let known = self.known.find(&token);
+        let has_shape = || if known.is_some() { begins_as_jwt(&token) } else { is_jwt_shaped(&token) };
+        let is_jwt = !self.issuer_keys.is_empty() && has_shape();
+        let (record, presented) = if is_jwt {
+            (self.authenticate_jwt((&token, known), None, context, progress)?, Presented::Identity)
         } else {
             (self.authenticate_token(&token, context, progress)?, Presented::Token)
         };

@@ -18,15 +18,17 @@ use crate::request::IdentitySlot;
 use crate::services::{KeyRing, Lookup};
 
 impl Authenticator {
-    /// Finds the record of a JWT's caller, as far as an issuer of the policy vouches for it.
+    /// Finds the record of a JWT's caller, as far as an issuer of the policy vouches for it. `known` is the digest of the
+    /// token, where it need not be computed.
     pub(super) fn authenticate_jwt<'a>(
         &'a self,
-        token: &[u8],
+        (token, known): (&[u8], Option<Digest>),
         slot: Option<&'a IdentitySlot>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        let digest = digest_of_sent(token).ok_or(CheckError::Jwt(JwtError::Jws(JwsError::TooLong)))?;
+        let digest = known.or_else(|| digest_of_sent(token));
+        let digest = digest.ok_or(CheckError::Jwt(JwtError::Jws(JwsError::TooLong)))?;
         let verified = match self.cached_jwt(&digest, slot, context, progress)? {
             Some(verified) => verified,
             None => self.verify_jwt(token, digest, slot, context, progress)?,
@@ -111,6 +113,7 @@ impl Authenticator {
             Ok(identity) => {
                 let verified = Rc::new(VerifiedJwt::new(place, slot, &keys, identity));
                 self.verified.keep(digest, &verified);
+                self.known.keep(token, digest);
                 Ok(verified)
             }
             Err(error) if error.may_pass_with_newer_keys() => {

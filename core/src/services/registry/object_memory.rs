@@ -85,7 +85,7 @@ impl Default for ObjectMemory {
 impl Holder {
     /// Returns the holder of what a caller makes.
     pub(crate) fn of(record: &CallerRecord) -> Self {
-        Self { principal: record.digest, team: record.team.clone() }
+        Self { principal: record.holder, team: record.team.clone() }
     }
 
     /// Returns whether an object of this holder is a caller's, too.
