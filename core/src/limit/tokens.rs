@@ -146,13 +146,13 @@ impl Level {
 
     /// Ends a reservation, and takes what its request took.
     fn settle(&mut self, hold: &Hold, tokens: u64, now: i64) {
-        let held = match self.epoch.saturating_sub(hold.epoch) {
+        let place = match self.epoch.saturating_sub(hold.epoch) {
             ..=0 => Some(&mut self.held),
             1 => Some(&mut self.held_before),
             _ => None,
         };
-        if let Some(held) = held {
-            *held = held.saturating_sub(hold.amount);
+        if let Some(place) = place {
+            *place = place.saturating_sub(hold.amount);
         }
         let furthest = now.saturating_add(hold.limit.window().saturating_mul(2));
         self.full_at = self.full_at.saturating_add(hold.limit.time_of(tokens)).min(furthest);
