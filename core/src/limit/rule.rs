@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tokens::TokenLimit;
+use super::token_limit::TokenLimit;
 
 const MAX_REQUESTS: u32 = 1_000_000;
 const MAX_PERIOD_SECONDS: u32 = 86_400;
