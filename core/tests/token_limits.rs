@@ -244,7 +244,7 @@ fn a_host_without_shared_memory_refuses_what_it_cannot_count() {
             }
             path => record(path),
         };
-        let (_, mut exchange) = worker.send(&store, &head, at(0), &service, |_| ());
+        let ((), mut exchange) = worker.send(&store, &head, at(0), &service, |_| ());
         let found = send(&mut exchange, 1, at(0), &store).map_err(|refusal| refusal.reason);
         assert_eq!(found, expect, "{allows}");
     }

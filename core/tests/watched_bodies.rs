@@ -89,7 +89,7 @@ fn in_shadow_mode_a_body_that_would_be_refused_passes_and_is_told_when_it_has_pa
         let [told] = &told[..] else { panic!("{told:?}") };
         match reason {
             None => {
-                assert_eq!(told, "keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai")
+                assert_eq!(told, "keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai");
             }
             Some(reason) => {
                 let line: Value = serde_json::from_str(told).unwrap();

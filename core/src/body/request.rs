@@ -184,6 +184,7 @@ pub struct RequestScanner {
 }
 
 /// The findings so far.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 struct State {
     asked: Asked,
     /// Set where a stream is asked to tell its usage.

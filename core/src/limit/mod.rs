@@ -12,6 +12,7 @@ mod slice;
 mod slice_model;
 mod slice_slot;
 mod slices;
+mod token_limit;
 mod tokens;
 mod tokens_slot;
 
@@ -24,5 +25,5 @@ pub use self::rule::{CallerLimit, RateLimit};
 pub(crate) use self::rule::{InForce, LimitStore, Rule};
 pub(crate) use self::slice::{Granted, Lease, Reservation, Reserved, Standing, Told};
 pub(crate) use self::slices::{begin, begin_due, begin_return, fail, grant, reserve, settle, standing};
-pub use self::tokens::TokenLimit;
+pub use self::token_limit::TokenLimit;
 pub(crate) use self::tokens::{Hold, TokensTaken, reserve_tokens, settle_tokens, tokens_left};

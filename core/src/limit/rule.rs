@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tokens::TokenLimit;
+use super::token_limit::TokenLimit;
 
 const MAX_REQUESTS: u32 = 1_000_000;
 const MAX_PERIOD_SECONDS: u32 = 86_400;
@@ -45,9 +45,7 @@ impl CallerLimit {
     /// Returns a limit of requests, of tokens or of both in a number of seconds; `None` for one of nothing, and for a number
     /// that is out of bounds.
     pub fn new(requests: Option<u32>, tokens: Option<u32>, seconds: u32) -> Option<Self> {
-        if requests.or(tokens).is_none() {
-            return None;
-        }
+        requests.or(tokens)?;
         let requests = requests.map(|requests| RateLimit::new(requests, seconds).ok_or(OutOfBounds));
         let tokens = tokens.map(|tokens| TokenLimit::new(tokens, seconds).ok_or(OutOfBounds));
         Some(Self { requests: requests.transpose().ok()?, tokens: tokens.transpose().ok()? })

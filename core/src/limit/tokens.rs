@@ -7,24 +7,15 @@
 //! A request that may take more than the whole budget waits for a full one, and reserves all of it. So a budget is overrun
 //! by the error of an estimate only. The debt is paid back, up to one more budget.
 
+use super::token_limit::{NANOSECONDS, TokenLimit};
 use super::tokens_slot::{Key, Slot};
 use crate::base::{Digest, Moment};
 use crate::host::{SlotKind, Store, StoreError, Update};
 
-const MAX_TOKENS: u32 = 1_000_000_000;
-const MAX_PERIOD_SECONDS: u32 = 86_400;
-const NANOSECONDS: i64 = 1_000_000_000;
 /// The time after which reservations are held in another place: the second move drops those that were never settled.
 const EPOCH_SECONDS: i64 = 600;
 /// The attempts to settle: other workers may change the value at each of them.
 const ATTEMPTS: u8 = 3;
-
-/// A number of tokens in a number of seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TokenLimit {
-    tokens: u32,
-    seconds: u32,
-}
 
 /// The outcome of reserving tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,42 +54,6 @@ pub(super) struct Level {
     pub(super) epoch: i64,
 }
 
-impl TokenLimit {
-    /// Returns a limit of 1 to 1,000,000,000 tokens in 1 second to 1 day; `None` for anything else.
-    pub fn new(tokens: u32, seconds: u32) -> Option<Self> {
-        let fits = (1..=MAX_TOKENS).contains(&tokens) && (1..=MAX_PERIOD_SECONDS).contains(&seconds);
-        fits.then_some(Self { tokens, seconds })
-    }
-
-    /// Returns the number of tokens.
-    pub fn tokens(self) -> u32 {
-        self.tokens
-    }
-
-    /// Returns the number of seconds.
-    pub fn seconds(self) -> u32 {
-        self.seconds
-    }
-
-    fn window(self) -> i64 {
-        i64::from(self.seconds).saturating_mul(NANOSECONDS)
-    }
-
-    /// Returns the nanoseconds in which a number of tokens comes back.
-    fn time_of(self, tokens: u64) -> i64 {
-        let time = u128::from(tokens).saturating_mul(u128::from(self.window().unsigned_abs()));
-        i64::try_from(time.div_ceil(u128::from(self.tokens.max(1)))).unwrap_or(i64::MAX)
-    }
-
-    /// Returns the tokens that come back in a time.
-    fn tokens_in(self, nanoseconds: i64) -> u32 {
-        let nanoseconds = u128::try_from(nanoseconds).unwrap_or(0);
-        let window = u128::from(self.window().unsigned_abs()).max(1);
-        let tokens = nanoseconds.saturating_mul(u128::from(self.tokens)).checked_div(window);
-        u32::try_from(tokens.unwrap_or(0)).unwrap_or(u32::MAX)
-    }
-}
-
 impl Level {
     /// Returns the budget as it stands now. What lies further ahead than two budgets is from a clock that was put back, or from
     /// a larger limit.
@@ -131,7 +86,7 @@ impl Level {
 
     /// Reserves tokens, if they are there. Returns what was reserved.
     fn reserve(&mut self, limit: TokenLimit, tokens: u64, now: i64) -> Result<u64, TokensTaken> {
-        let amount = tokens.min(limit.tokens.into());
+        let amount = tokens.min(limit.tokens().into());
         let reserved = self.all_held().saturating_add(amount);
         let ahead = self.full_at.saturating_sub(now).saturating_add(limit.time_of(reserved));
         let lacking = ahead.saturating_sub(limit.window());
@@ -146,13 +101,13 @@ impl Level {
 
     /// Ends a reservation, and takes what its request took.
     fn settle(&mut self, hold: &Hold, tokens: u64, now: i64) {
-        let held = match self.epoch.saturating_sub(hold.epoch) {
+        let place = match self.epoch.saturating_sub(hold.epoch) {
             ..=0 => Some(&mut self.held),
             1 => Some(&mut self.held_before),
             _ => None,
         };
-        if let Some(held) = held {
-            *held = held.saturating_sub(hold.amount);
+        if let Some(place) = place {
+            *place = place.saturating_sub(hold.amount);
         }
         let furthest = now.saturating_add(hold.limit.window().saturating_mul(2));
         self.full_at = self.full_at.saturating_add(hold.limit.time_of(tokens)).min(furthest);
@@ -161,11 +116,11 @@ impl Level {
     fn taken(&self, limit: TokenLimit, now: i64) -> TokensTaken {
         let ahead = self.full_at.saturating_sub(now).saturating_add(limit.time_of(self.all_held()));
         TokensTaken {
-            limit: limit.tokens,
+            limit: limit.tokens(),
             remaining: limit.tokens_in(limit.window().saturating_sub(ahead)),
             retry_after: 0,
             reset_milliseconds: u64::try_from(ahead).unwrap_or(0).div_ceil(1_000_000),
-            window: limit.seconds,
+            window: limit.seconds(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::price::Prices;
 use crate::services::registry::{BudgetSubject, Registry};
 
 /// The rules of a policy that its meters follow.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct MeterRules {
     pub(super) prices: Arc<Prices>,
     pub(super) registry: Option<Rc<Registry>>,

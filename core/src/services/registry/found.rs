@@ -6,6 +6,7 @@ use crate::identity::CallerRecord;
 use crate::services::fetch::Position;
 
 /// A reply of the registry.
+#[allow(clippy::large_enum_variant, reason = "a reply is a record, but for those about unknown tokens")]
 pub(super) enum Found {
     /// A record and its version.
     Record(CallerRecord, u64),
