@@ -220,3 +220,59 @@ impl IdScanner {
 fn place_of(found: Option<usize>) -> u8 {
     found.and_then(|place| u8::try_from(place.saturating_add(1)).ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::OPENAI;
+    use crate::provider::table::BUILT_IN;
+
+    fn table() -> &'static Objects {
+        let openai = BUILT_IN.iter().find(|row| row.id == OPENAI).unwrap();
+        crate::provider::objects_of(&openai.endpoints()).unwrap()
+    }
+
+    fn ids(slices: &[&[u8]]) -> Vec<String> {
+        let (mut scanner, mut ids) = (IdScanner::new(table()), Vec::new());
+        for slice in slices {
+            scanner.feed(slice, &mut |id| ids.push(String::from_utf8_lossy(id).into_owned()));
+        }
+        ids
+    }
+
+    #[test]
+    fn ids_are_told_wherever_they_stand_and_whatever_the_slices() {
+        let deep = format!(r#"{}{{"file_id":"d"}}{}"#, "[".repeat(100), "]".repeat(100));
+        for (text, expect) in [
+            (r#"{"file_id":"a","x":{"file_ids":["b",["c"],{"id":"no"}]}}"#, vec!["a", "b", "c"]),
+            (r#"{"conversation":{"id":"a","x":{"id":"no"}},"id":"no"}"#, vec!["a"]),
+            (r#"{"conversation":[{"id":"a"}],"conversation":"b"}"#, vec!["a", "b"]),
+            (r#"{"FileId":"a","file__id":"b","fil":"no","file_i":"no","file_idx":"no"}"#, vec!["a", "b"]),
+            (r#"{"metadata":{"file_id":"no","x":[{"file_id":"no"}]},"file_id":"a"}"#, vec!["a"]),
+            (r#"{"x":"file_id","y":["file_id","no"],"file_id":"a"}"#, vec!["a"]),
+            (r#"{"file_id":null,"file_ids":[],"container":{"type":"auto","file_ids":["a"]}}"#, vec!["a"]),
+            (r#"{"f\u0069le_\u0069d":"\ud83d\ude00\n\u0061\/"}"#, vec!["\u{1f600}\na/"]),
+            (
+                r#"{"file_id":"\ud83d","file_ids":["\ud83dx","\ud83d\n","\udc00"]}"#,
+                vec!["\0", "\0x", "\0\n", "\0"],
+            ),
+            (r#"{"conversation":"auto","skill_id":"pptx","model":"gpt-5","file_id":"ä"}"#, vec!["ä"]),
+            (&deep, vec!["d"]),
+        ] {
+            assert_eq!(ids(&[text.as_bytes()]), expect, "{text}");
+            let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            assert_eq!(ids(&bytes), expect, "{text}, byte by byte");
+            for cut in 0..text.len() {
+                let (begin, rest) = text.as_bytes().split_at(cut);
+                assert_eq!(ids(&[begin, rest]), expect, "{text} at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_longer_than_any_id_is_told_as_one_that_no_object_has() {
+        let text = |length: usize| format!(r#"{{"file_id":"{}"}}"#, "a".repeat(length));
+        assert_eq!(ids(&[text(512).as_bytes()]), ["a".repeat(512)]);
+        assert_eq!(ids(&[text(513).as_bytes()]), ["\0"]);
+    }
+}

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::plane::{A, Answered, B, Got, Plane, json_answer};
 use crate::registry::Registry;
 use crate::support::worker::at;
+use crate::wire;
 
 /// The stream of a response, in two parts.
 const STREAM: [&str; 2] = [
@@ -133,4 +134,37 @@ fn an_object_that_the_registry_cannot_be_told_of_is_withheld_and_told_later() {
     plane.now.set(at(30));
     plane.tick();
     assert!(registry.calls().is_empty(), "all is told");
+}
+
+#[test]
+fn the_messages_of_a_websocket_name_objects_and_make_them() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    let mask = Some([1, 2, 3, 4]);
+    let message = |text: &str, mask| wire::frame(0x81, text.as_bytes(), mask);
+    let create = |previous: &str| {
+        let text =
+            json!({"type": "response.create", "model": "m", "previous_response_id": previous}).to_string();
+        message(&text.replace("\"\"", "null"), mask)
+    };
+    let made =
+        |id: &str| message(&json!({"type": "response.created", "response": {"id": id}}).to_string(), None);
+    let mut socket = plane.open(A, "/openai/v1/responses");
+    assert_eq!(plane.say(&mut socket, &create("")), Ok(()));
+    assert!(plane.hear(&mut socket, &made("resp_1")));
+    assert!(plane.hear(&mut socket, &made("resp_2")));
+    assert_eq!(registry.kinds(), ["response resp_1", "response resp_2"]);
+    for id in ["resp_1", "resp_2", "resp_1"] {
+        assert_eq!(plane.say(&mut socket, &create(id)), Ok(()), "{id}");
+    }
+    assert_eq!(plane.say(&mut socket, &create("resp_3")), Err("object_not_found"));
+    let mut other = plane.open(B, "/openai/v1/responses");
+    assert_eq!(plane.say(&mut other, &create("resp_1")), Err("object_not_found"));
+    // However many objects a long conversation names, each message is judged by its own.
+    let mut long = plane.open(A, "/openai/v1/responses");
+    for number in 0..200 {
+        let id = format!("resp_{number}");
+        assert!(plane.hear(&mut long, &made(&id)));
+        assert_eq!(plane.say(&mut long, &create(&id)), Ok(()), "{id}");
+    }
 }

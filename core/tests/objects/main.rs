@@ -9,3 +9,5 @@ mod plane;
 mod registry;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wire.rs"]
+mod wire;

@@ -142,6 +142,41 @@ impl<'r> Plane<'r> {
         self.download(&mut exchange, answer)
     }
 
+    /// Opens a WebSocket.
+    pub(crate) fn open(&self, token: &str, path: &str) -> Exchange {
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"connection", value: b"upgrade" },
+            Header { name: b"upgrade", value: b"websocket" },
+        ];
+        let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
+        let request = Request { head: &head, now: self.now.get(), store: &self.store };
+        let in_force = self.worker.in_force(&self.store);
+        let (mut decision, _) = in_force.decide(&request, &mut |fetch| (self.fetch(&fetch), self.now.get()));
+        assert!(matches!(decision.verdict, Verdict::Forward(_)), "{}", decision.reason_code());
+        let mut exchange = in_force.exchange(&mut decision);
+        exchange.begin_answer(&AnswerFields { status: 101, fields: &[] });
+        exchange
+    }
+
+    /// Sends frames to the upstream.
+    pub(crate) fn say(&self, exchange: &mut Exchange, frames: &[u8]) -> Result<(), &'static str> {
+        let mut judged = exchange.request_body(frames, false, self.now.get(), &self.store);
+        loop {
+            let Some(fetch) = judged.map_err(|refusal| refusal.reason)?.fetch else { return Ok(()) };
+            self.fetch(&fetch);
+            judged = exchange.resume_request(self.now.get(), &self.store);
+        }
+    }
+
+    /// Takes frames of the upstream. Returns whether they went on at once.
+    pub(crate) fn hear(&self, exchange: &mut Exchange, frames: &[u8]) -> bool {
+        let read = exchange.answer_body(frames, false, self.now.get(), &self.store).unwrap();
+        read.fetch.into_iter().for_each(|fetch| _ = self.fetch(&fetch));
+        !read.waits
+    }
+
     pub(crate) fn upload(&self, exchange: &mut Exchange, slices: &[&[u8]]) -> Result<(), Got> {
         let slices: Vec<&[u8]> = slices.iter().copied().chain([&b""[..]]).collect();
         for (index, slice) in slices.iter().enumerate() {

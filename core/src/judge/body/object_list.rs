@@ -1,8 +1,7 @@
 //! The filter of a list of objects: the ids of what has come are looked up ahead, and then the caller's own go on.
 
-use super::objects::Unclaimed;
 use crate::base::{Digest, Moment};
-use crate::body::{Event, Follower, ListFilter, Lists, Scalar};
+use crate::body::{Event, Follower, JsonError, ListFilter, Lists, Scalar};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
 use crate::provider::objects::Objects;
@@ -43,7 +42,10 @@ impl ObjectList {
     }
 
     /// Takes the next slice.
-    pub(crate) fn take(&mut self, slice: &[u8], table: &Objects) -> Result<(), Unclaimed> {
+    ///
+    /// # Errors
+    /// The list cannot be read, so nothing more of it may go on.
+    pub(crate) fn take(&mut self, slice: &[u8], table: &Objects) -> Result<(), JsonError> {
         let Self { ahead, ids, begins, .. } = self;
         ahead.feed(slice, &mut |event| {
             if let Event::Scalar(path, Scalar::Text(id)) = event
@@ -81,6 +83,9 @@ impl ObjectList {
     }
 
     /// Returns what goes on of the bytes that have come.
+    ///
+    /// # Errors
+    /// The list cannot be read, so nothing more of it may go on.
     pub(crate) fn filter(
         &mut self,
         rule: &ObjectRule,
@@ -88,7 +93,7 @@ impl ObjectList {
         is_last: bool,
         now: Moment,
         store: &dyn Store,
-    ) -> Result<Vec<u8>, Unclaimed> {
+    ) -> Result<Vec<u8>, JsonError> {
         let (mut out, begins) = (Vec::new(), self.begins);
         let mut is_shown = |id: &str| {
             let digest = rule.digest(rule.table.id_in(id.as_bytes()));

@@ -235,7 +235,9 @@ impl ObjectWatch {
     pub(crate) fn pass(&mut self, now: Moment, store: &dyn Store) -> Result<Option<Vec<u8>>, Unclaimed> {
         let held = self.held.take();
         match &mut self.answer {
-            Answer::List(list) => list.filter(&self.rule, &self.registry, self.is_last, now, store).map(Some),
+            Answer::List(list) => {
+                Ok(Some(list.filter(&self.rule, &self.registry, self.is_last, now, store)?))
+            }
             Answer::Unread | Answer::Read(..) => Ok(held),
         }
     }
