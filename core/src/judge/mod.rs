@@ -18,4 +18,6 @@ pub use self::replay::{
     LoggedRequest, NotReplayable, ReplayCharge, ReplayOutcome, ReplayPolicy, ReplayVerdict,
 };
 pub use self::tell::{ALLOWED, Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};
-pub(crate) use self::tell::{CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, logged, usage};
+pub(crate) use self::tell::{
+    CandidateFacts, JudgedSlice, Outcome, Pending, RolloutFacts, Sides, logged, usage,
+};

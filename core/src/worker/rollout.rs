@@ -16,7 +16,7 @@ use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
     Admitted, AnswerHead, CandidateFacts, Decision, Engine, Observation, Outcome, Part, Request,
-    RolloutFacts, Sent,
+    RolloutFacts, Sent, Sides,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
@@ -51,12 +51,11 @@ impl Rollout {
         let stable = Engine::new(stable, environment, services);
         let stable = if is_alone { stable } else { stable.map_err(|errors| errors.within("stable")) };
         let candidate = candidate.map(|candidate| {
+            let counts = candidate.check_fallback(services.host());
             let CandidatePolicy { policy, percent, compare, fallback } = candidate;
             let engine =
                 Engine::new(policy, environment, services).map_err(|errors| errors.within("candidate"));
-            let can_fall_back = fallback.is_none() || services.host().shared_memory;
-            let fallback = can_fall_back.then_some(fallback).ok_or_else(uncounted);
-            let (engine, fallback) = PolicyErrors::both(engine, fallback)?;
+            let (engine, ()) = PolicyErrors::both(engine, counts)?;
             Ok((engine, Canary::new(digest, percent, compare, fallback)))
         });
         let (stable, candidate) = PolicyErrors::both(stable, candidate.transpose())?;
@@ -137,8 +136,9 @@ impl Rollout {
         let Some((engine, canary)) = &self.candidate else {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         };
-        let principal = decision.facts.principal.as_ref().map(Principal::digest);
-        let candidate_decides = canary.share().includes(principal.as_ref(), request.now);
+        let principal = decision.facts.principal.clone();
+        let digest = principal.as_ref().map(Principal::digest);
+        let candidate_decides = canary.share().includes(digest.as_ref(), request.now);
         if !candidate_decides && !canary.compares(request.now) {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         }
@@ -254,20 +254,15 @@ fn observe(
     let outcome = Outcome::of(candidate);
     observations.push(Observation::compared(*stable == outcome, *candidate_decides));
     if *stable != outcome {
-        let head = request.head;
-        observations.push(Observation::divergence(stable, &outcome, candidate, *candidate_decides, head));
+        let sides = Sides { stable, candidate: &outcome, by_candidate: *candidate_decides };
+        observations.push(Observation::divergence(&sides, candidate, principal.as_ref(), request.head));
     }
     // The stable policy forwards for a principal only, so a refusal that is the candidate's alone has one.
     let is_refused = *candidate_decides && stable.is_forward() && !outcome.is_forward();
     if let Some(principal) = principal.as_ref().filter(|_| is_refused)
-        && canary.refused(principal, request.now, request.store)
+        && canary.refused(&principal.digest(), request.now, request.store)
     {
         observations.push(Observation::fallback());
     }
     observations
-}
-
-fn uncounted() -> PolicyErrors {
-    let message = "this host has no shared memory to count refusals in: remove it, and watch the log";
-    PolicyErrors::one("fallback", message)
 }

@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use crate::base::Digest;
+use crate::identity::Principal;
 use crate::judge::{Outcome, Suspended};
 use crate::services::Resolution;
 
@@ -38,7 +38,7 @@ pub(super) enum Stage {
 pub(super) struct Comparison {
     pub(super) stable: Outcome,
     /// The principal, as the stable policy knows it.
-    pub(super) principal: Option<Digest>,
+    pub(super) principal: Option<Principal>,
     /// Set where the candidate's decision is carried out.
     pub(super) candidate_decides: bool,
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::decision::{Decision, Verdict};
 use super::observation::Observation;
 use crate::base::Digest;
+use crate::identity::Principal;
 use crate::judge::progress::Check;
 use crate::request::{RequestHead, request_id};
 
@@ -14,6 +15,13 @@ pub(crate) struct Outcome {
     reason: &'static str,
     /// The digest of authority, target, and the credential of a bound caller, where the request is forwarded.
     target: Option<Digest>,
+}
+
+/// The outcomes of a request under both policies, and which of them is carried out.
+pub(crate) struct Sides<'o> {
+    pub(crate) stable: &'o Outcome,
+    pub(crate) candidate: &'o Outcome,
+    pub(crate) by_candidate: bool,
 }
 
 /// The outcome of a candidate that forwards, too, but to another place.
@@ -50,7 +58,7 @@ impl Observation {
         let provider = decision.facts.provider;
         let line = matches!(decision.verdict, Verdict::Reply(..)).then(|| {
             let fields = [("reason", reason.into())];
-            line("would_refuse", &fields, decision, head)
+            line("would_refuse", &fields, decision, None, head)
         });
         Self {
             metric: format!("keyswap.shadow_decisions.verdict.{verdict}.reason.{reason}.provider.{provider}"),
@@ -70,14 +78,15 @@ impl Observation {
         }
     }
 
-    /// Returns the observation of a request that the two policies decide differently.
+    /// Returns the observation of a request that the two policies decide differently. `decision` is the candidate's,
+    /// `principal` is the caller as the stable policy knows it.
     pub(crate) fn divergence(
-        stable: &Outcome,
-        candidate: &Outcome,
+        sides: &Sides<'_>,
         decision: &Decision<'_>,
-        by_candidate: bool,
+        principal: Option<&Principal>,
         head: &RequestHead<'_>,
     ) -> Self {
+        let Sides { stable, candidate, by_candidate } = *sides;
         let is_elsewhere = stable.reason == candidate.reason;
         let other = if is_elsewhere { ELSEWHERE } else { candidate.reason };
         let (stable, provider) = (stable.reason, decision.facts.provider);
@@ -89,7 +98,7 @@ impl Observation {
         Self {
             metric: format!("keyswap.divergences.stable.{stable}.candidate.{other}.provider.{provider}"),
             count: 1,
-            line: Some(line("diverged", &fields, decision, head)),
+            line: Some(line("diverged", &fields, decision, principal, head)),
         }
     }
 
@@ -110,14 +119,21 @@ const fn side(by_candidate: bool) -> &'static str {
     if by_candidate { "candidate" } else { "stable" }
 }
 
-fn line(event: &str, fields: &[(&str, Value)], decision: &Decision<'_>, head: &RequestHead<'_>) -> String {
+/// Returns a log line. `principal` is told where the decision knows none.
+fn line(
+    event: &str,
+    fields: &[(&str, Value)],
+    decision: &Decision<'_>,
+    principal: Option<&Principal>,
+    head: &RequestHead<'_>,
+) -> String {
     let mut line = Map::new();
     line.insert("event".to_owned(), event.into());
     for (name, value) in fields {
         line.insert((*name).to_owned(), value.clone());
     }
     line.insert("provider".to_owned(), decision.facts.provider.into());
-    if let Some(principal) = &decision.facts.principal {
+    if let Some(principal) = decision.facts.principal.as_ref().or(principal) {
         line.insert("principal".to_owned(), principal.id().into());
         line.insert("label".to_owned(), principal.label().into());
     }

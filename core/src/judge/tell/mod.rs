@@ -10,7 +10,7 @@ mod refused;
 mod status_query;
 mod status_report;
 
-pub(crate) use self::comparison::Outcome;
+pub(crate) use self::comparison::{Outcome, Sides};
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
 pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::ALLOWED;
