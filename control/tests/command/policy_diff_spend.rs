@@ -10,7 +10,7 @@ fn policy(token: &str, more: &str) -> String {
 version: keyswap/v1
 credentials: {{openai: [{{env: A}}], anthropic: [{{env: B}}]}}
 registry: {{url: 'http://r:7070', plaintext: trusted_network, credential: {{env: R}}}}
-usage: {{}}
+metering: {{}}
 tokens:
   - {{sha256: {DIGEST}, label: alice, team: research, providers: [openai, anthropic]{token}}}
 {more}"
@@ -46,7 +46,7 @@ fn what_a_stricter_policy_would_have_refused_and_saved_is_told() {
         line("29T10:00", "gpt-5", 210_000, &Value::Null),
         line("29T10:01", "gpt-5", 8_000, &Value::Null),
         line("29T10:02", "other", 0, &json!({"cost_nano_usd": null})),
-        line("29T10:03", "claude-opus-4-1", 5_000, &json!({"provider": "anthropic", "path": "/v1/messages"})),
+        line("29T10:03", "claude-opus-4-5", 5_000, &json!({"provider": "anthropic", "path": "/v1/messages"})),
         line("29T10:04", "gpt-5-mini", 0, &json!({"input_tokens": "-", "output_tokens": null})),
         line("29T10:05", "", 0, &json!({"model": null, "method": "GET", "path": "/v1/models"})),
     ]
