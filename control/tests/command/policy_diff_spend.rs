@@ -157,14 +157,16 @@ spend: $1.00 by the log, $2.00 under the new policy
 fn a_hostile_log_writes_text_only_and_no_sum_overflows() {
     let most =
         json!({"cost_nano_usd": u64::MAX.to_string(), "input_tokens": u64::MAX, "output_tokens": u64::MAX});
-    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}"]
+    let long = "é".repeat(100_000);
+    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}", long.as_str()]
         .into_iter()
         .map(|model| line("28T10:00", model, 1, &most))
         .cycle()
-        .take(8)
+        .take(9)
         .collect();
     let new = policy(", expires_at: 2026-01-01T00:00:00Z", "budgets: {team: {usd: 10, per: day}}");
     let run = diff(&policy("", ""), &new, &log, &[]);
-    assert!(run.stdout.contains("would have refused 8 requests"), "{}", run.all());
+    assert!(run.stdout.contains("would have refused 9 requests"), "{}", run.all());
+    assert!(run.stdout.len() < 5000, "{} bytes", run.stdout.len());
     assert_only_text(&run);
 }
