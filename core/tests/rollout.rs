@@ -86,6 +86,20 @@ fn at_no_percent_the_stable_policy_decides_for_all_and_every_difference_is_told(
 }
 
 #[test]
+fn a_caller_that_only_the_stable_policy_knows_is_named_where_the_candidate_refuses_it() {
+    let plane =
+        Plane::new(&rollout(&policy(1, &["openai"], &json!({})), &policy(0, &[], &json!({})), &json!({})));
+    assert_eq!(ask(&plane, &MemoryStore::default(), 0, at(0)), FORWARD);
+    let line = plane.observed.borrow().iter().find_map(|it| it.line.clone()).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let principal = &sha256(&token(0))[..16];
+    assert_eq!(
+        (&line["candidate"], &line["principal"], &line["label"]),
+        (&json!("token_invalid"), &json!(principal), &json!("caller-0"))
+    );
+}
+
+#[test]
 fn a_share_of_principals_is_decided_by_the_candidate_always_the_same_ones() {
     let stable = policy(1000, &["openai"], &json!({}));
     let candidate = policy(1000, &["anthropic"], &json!({}));

@@ -6,7 +6,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{BufRead as _, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
@@ -35,9 +35,17 @@ pub struct RegistrySetup {
     database: Option<String>,
     password: Option<String>,
     arguments: Vec<String>,
+    address: SocketAddr,
 }
 
 impl RegistrySetup {
+    /// Sets the address to listen on, in place of a free port.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// Sets the `keyswap` command, in place of the one that [`KEYSWAP`] builds.
     #[must_use]
     pub fn command(mut self, path: impl Into<PathBuf>) -> Self {
@@ -66,7 +74,7 @@ impl RegistrySetup {
         self
     }
 
-    /// Starts the registry on a free port and waits until it listens.
+    /// Starts the registry and waits until it listens.
     pub fn start(self) -> Result<Registry> {
         let folder = tempfile::tempdir()?;
         let database = self
@@ -74,7 +82,7 @@ impl RegistrySetup {
             .unwrap_or_else(|| format!("sqlite://{}", folder.path().join("registry.db").display()));
         let command = self.command.map_or_else(|| KEYSWAP.path(), Ok)?;
         let launch = Launch { command, database, password: self.password, arguments: self.arguments, folder };
-        let (process, mut said) = launch.run("127.0.0.1:0")?;
+        let (process, mut said) = launch.run(&self.address.to_string())?;
         let listening =
             said.next().with_context(|| format!("the registry did not start:\n{}", launch.log()))?;
         let address =
@@ -111,6 +119,7 @@ impl Registry {
             database: None,
             password: Some(PASSWORD.to_owned()),
             arguments: Vec::new(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         }
     }
 
@@ -138,6 +147,9 @@ impl Registry {
     pub fn registry_token(&self) -> &'static str {
         REGISTRY_TOKEN
     }
+
+    /// The data planes' credential of every registry.
+    pub const TOKEN: &str = REGISTRY_TOKEN;
 
     /// Creates a token: `{"label": …, "providers": […], …}`. Returns `{"token": …, "record": …}`.
     pub fn create_token(&self, new: &Value) -> Result<Value> {

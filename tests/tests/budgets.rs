@@ -3,8 +3,11 @@
 //! The stand-in takes 20 tokens for each request: 8 of input, 12 of output.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
+    process::Command,
     thread,
     time::Duration,
 };
@@ -13,7 +16,8 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_core::price::Nano;
 use keyswap_tests::{
-    Envoy, Registry, Request, Response, Setup, Slices, Standin, Testbed, Wasmtime, until, until_within,
+    Envoy, KEYSWAP, Registry, Request, Response, Setup, Slices, Standin, Testbed, Wasmtime, until,
+    until_within,
 };
 use serde_json::{Value, json};
 
@@ -411,5 +415,62 @@ fn a_request_that_waits_behind_its_body_goes_on_without_the_credentials_of_its_t
         let names: Vec<&str> = request.trailers.iter().map(|(name, _)| name.as_str()).collect();
         ensure!(request.body == body.into_bytes() && names == ["x-checksum"], "{size}: {names:?}");
     }
+    Ok(())
+}
+
+/// Returns what `keyswap policy diff --requests` says of a log.
+fn diff(old: &Value, new: &Value, log: &[Value]) -> Result<Value> {
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, text: String| -> Result<PathBuf> {
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    };
+    let lines = log.iter().map(|line| format!("{line}\n")).collect();
+    let output = Command::new(KEYSWAP.path()?)
+        .args(["policy", "diff"])
+        .args([file("old.json", old.to_string())?, file("new.json", new.to_string())?])
+        .arg("--requests")
+        .arg(file("access.log", lines)?)
+        .args(["--format", "json"])
+        .output()?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_log_of_an_envoy_tells_what_another_policy_would_have_refused_and_saved() -> Result<()> {
+    let bed = Bed::start()?;
+    let old = tokens(1_000_000);
+    let envoy = bed.envoy(&old).start()?;
+    let unpriced = json!({"model": "without-a-price", "max_tokens": OUTPUT, "messages": []});
+    let unpriced = Request::post("/v1/chat/completions", &unpriced).bearer(TOKEN);
+    for request in [chat(OUTPUT, false), chat(OUTPUT, false), chat(OUTPUT, false), unpriced] {
+        let verdict = envoy.send(&request)?.verdict();
+        ensure!(verdict == "200", "{verdict}");
+    }
+    let log = envoy.access_log(4)?;
+
+    let answer = diff(&old, &tokens(2 * TOKENS), &log)?;
+    let refused = &answer["spend"]["refused"];
+    ensure!(answer["spend"]["budgets"] == json!({"counted": 4, "uncounted": {}}), "{answer}");
+    ensure!(refused["requests"] == 2 && refused["groups"][0]["reason"] == "budget_exceeded", "{answer}");
+    let spent = answer["spend"]["before"]["usd"].as_str().and_then(Nano::from_usd);
+    ensure!(spent == Some(Nano(3 * COST)) && answer["spend"]["before"]["unknown"] == 1, "{answer}");
+
+    let mut restricted = old.clone();
+    restricted["tokens"][0]["models"] = json!(["gpt-other"]);
+    let answer = diff(&old, &restricted, &log)?;
+    let saved = answer["spend"]["refused"]["usd"].as_str().and_then(Nano::from_usd);
+    let groups = &answer["spend"]["refused"]["groups"];
+    ensure!(saved == Some(Nano(3 * COST)) && groups[0]["reason"] == "model_not_allowed", "{answer}");
+    ensure!(groups[0]["model"] == "gpt-test" && answer["unjudged"] == json!({"model": 1}), "{answer}");
+
+    // The log of a request that its body refused has the upstream's path, and no model.
+    let envoy = bed.envoy(&restricted).start()?;
+    ensure!(envoy.send(&chat(OUTPUT, false))?.verdict() == "403 model_not_allowed");
+    let answer = diff(&restricted, &old, &envoy.access_log(1)?)?;
+    let admitted = &answer["spend"]["admitted"];
+    ensure!(answer["judged"] == 1 && admitted["groups"][0]["reason"] == "model_not_allowed", "{answer}");
     Ok(())
 }

@@ -1,10 +1,16 @@
-//! The dashboard and the alert rules: every expression is valid `PromQL`, and selects metrics of a running Envoy.
+//! The dashboard and the alert rules: every expression is valid `PromQL`, and selects metrics of a running Envoy or of a
+//! registry.
 
-use std::{collections::BTreeMap, fs, net::TcpListener};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::Reason;
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
 use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, Testbed, tools, until};
 use promql_parser::{
     label::Matcher,
@@ -149,6 +155,29 @@ fn ended(setup: Setup, registry: &Registry, standin: &Standin) -> Result<String>
     Ok(stats)
 }
 
+/// Returns the metrics of a registry, to which a data plane has reported usage, and whose budget was not enough.
+fn of_registry(registry: &Registry) -> Result<String> {
+    let authorized = |request: Request| {
+        request.bearer(registry.registry_token()).header("content-type", "application/json")
+    };
+    let hour = UnixTime(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?).to_string();
+    let row = json!({"hour": hour, "sha256": "ab".repeat(32), "kind": "token", "label": "t", "owner": null, "team": "red",
+        "provider": "openai", "model": "m", "requests": 1, "unmetered": 0, "unpriced": 0, "input": 1, "cached": 0,
+        "cache_write": 0, "output": 1, "reasoning": 0, "audio": 0, "cost": 1});
+    let budget = json!({"tokens": 1, "per": "day"});
+    let reports = [
+        ("/v1/usage", json!({"report": "0".repeat(32), "rows": [row]})),
+        ("/v1/leases", json!({"leases": [{"subject": "team:red", "need": 9, "budget": budget}]})),
+    ];
+    for (path, body) in reports {
+        let response = registry.send(&authorized(Request::post(path, &body)))?;
+        ensure!(response.status < 300, "{path}: {}", response.text());
+    }
+    let text = registry.send(&authorized(Request::get("/metrics")))?.text();
+    ensure!(text.contains("\nkeyswap_registry_lease_refusals_total 1\n"), "{text}");
+    Ok(text)
+}
+
 /// Returns the metrics of Envoys that together have counted every kind of event.
 fn everything() -> Result<Vec<Sample>> {
     let standin = Standin::start()?;
@@ -205,12 +234,13 @@ fn everything() -> Result<Vec<Sample>> {
             r#"keyswap_outcome="unpriced""#,
         )?,
         ended(with(&at_registry(json!({"revoke": "streams"}))?), &registry, &standin)?,
+        of_registry(&registry)?,
     ];
     Ok(stats.iter().flat_map(|stats| stats.lines()).filter_map(Sample::parse).collect())
 }
 
 #[test]
-fn every_expression_selects_something_that_envoy_counts() -> Result<()> {
+fn every_expression_selects_something_that_is_counted() -> Result<()> {
     let samples = everything()?;
     let expressions = expressions()?;
     ensure!(expressions.len() >= 20, "{} expressions only", expressions.len());
@@ -222,7 +252,7 @@ fn every_expression_selects_something_that_envoy_counts() -> Result<()> {
         ensure!(!selectors.0.is_empty(), "{name} selects nothing: {expression}");
         for selector in selectors.0.iter().filter(|selector| !is_beyond_tests(selector)) {
             let found = samples.iter().any(|sample| sample.is_selected(selector));
-            ensure!(found, "{name}: Envoy has nothing that `{selector}` selects");
+            ensure!(found, "{name}: nothing is counted that `{selector}` selects");
         }
         for matcher in selectors.0.iter().flat_map(of_envoy).filter(|it| it.name == "keyswap_reason") {
             let is_reason = Reason::ALL.iter().any(|reason| reason.code() == matcher.value);

@@ -7,10 +7,15 @@ mod options;
 mod proxy;
 mod upstream;
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, anyhow};
-use keyswap_tests::{KEYSWAP, Registry, tools};
+use keyswap_tests::{KEYSWAP, Registry, Testbed, tools};
 use serde_json::{Value, json};
 use tokio::{
     runtime::Runtime,
@@ -49,13 +54,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let runtime = Runtime::new()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let standin = progress.step(upstream.step(), || upstream.start_standin(options.gateway_port))?;
+    // The proxy asks the registry, whose dashboard names the proxy. So the port is chosen before either starts.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = port.local_addr()?;
     let proxy = progress.step(&format!("starting {name} with the {artefact}"), || {
         let mut policy = upstream.policy()?;
         policy["tokens"] = json!([minted.record]);
-        Proxy::start(options, &policy, &upstream, standin.as_ref())
+        policy["registry"] = Testbed::registry();
+        Proxy::start(options, &policy, &upstream, standin.as_ref(), address)
     })?;
 
-    let registry = progress.step("starting the registry", || start_registry(&proxy))?;
+    let registry = progress.step("starting the registry", || {
+        drop(port);
+        start_registry(&proxy, address)
+    })?;
 
     console::print(&instructions::text(&proxy, &registry, &upstream, &minted.token));
     if let Some(standin) = &standin {
@@ -87,8 +99,9 @@ fn mint(keyswap: &Path, providers: &[&str]) -> Result<Minted> {
 }
 
 /// Starts the registry with a temporary database.
-fn start_registry(proxy: &Proxy) -> Result<Registry> {
-    Registry::setup().first_password().arguments(&["--proxy-url", &proxy.url()]).start()
+fn start_registry(proxy: &Proxy, address: SocketAddr) -> Result<Registry> {
+    let setup = Registry::setup().address(address).first_password();
+    setup.arguments(&["--proxy-url", &proxy.url()]).start()
 }
 
 /// The signals by which a user ends a program.

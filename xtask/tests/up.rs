@@ -52,6 +52,14 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     shell(&format!("{browser} --data-urlencode 'password={password}' http://{dashboard}/sign-in"))?;
     let created = shell(&format!("{browser} --data 'label=ci&provider=openai' http://{dashboard}/tokens"))?;
     assert!(created.contains(&format!("curl http://{proxy}/v1/models")), "{created}");
+    // Its token works at the proxy.
+    let begin = created.find("ptk_").context("no token was created")?;
+    let token: String =
+        created[begin..].chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
+    let with_token = format!(
+        "curl --silent --show-error --fail-with-body --oauth2-bearer {token} http://{proxy}/v1/models"
+    );
+    assert!(shell(&with_token)?.contains(CREDENTIAL));
 
     // The SDKs are installed in a folder of this test.
     let folder = tempfile::tempdir()?;

@@ -28,6 +28,12 @@ impl Registry {
         self.0.sequence().await.map(drop)
     }
 
+    /// Writes all of a database that is one file into that file, at the end of a server: a copy of the file alone is whole
+    /// then. Another process that reads meanwhile may prevent it.
+    pub async fn checkpoint(&self) -> Result<()> {
+        self.0.checkpoint().await
+    }
+
     /// Returns entries of the audit log, newest first.
     pub async fn audit(&self, listing: &Listing) -> Result<Page<AuditEntry>> {
         self.0.audit_page(listing).await

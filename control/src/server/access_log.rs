@@ -1,20 +1,26 @@
 //! One log line for each request: method, route, status, duration. The route is the matched pattern instead of the
-//! path: a path may hold a token that a caller put there by mistake.
+//! path: a path may hold a token that a caller put there by mistake. Errors of the database are counted.
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State as Extract};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
-pub(super) async fn log(request: Request, next: Next) -> Response {
+use super::problem::DatabaseFailed;
+use super::state::State;
+
+pub(super) async fn log(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = name(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     tracing::trace!(method, route, "request begins");
     let response = next.run(request).await;
+    if response.extensions().get::<DatabaseFailed>().is_some() {
+        state.counters().database_errors.add(1);
+    }
     tracing::debug!(
         method,
         route,

@@ -1,7 +1,11 @@
 //! `GET /metrics`: usage, budgets, leases and objects in Prometheus's text format.
 //!
 //! Sums are of all time and never go down, also when old usage is deleted. Labels come from rows whose number is bounded.
-//! Every replica answers the same numbers: scrape one, or take the maximum.
+//! Every replica answers the same numbers: scrape one, or take the maximum. Only the counts of events are those of one
+//! process.
+//!
+//! Usage has the names of OpenTelemetry's conventions, too. The registry knows sums and no single request, so their
+//! histogram has one bucket.
 
 use std::fmt::Write as _;
 
@@ -13,8 +17,10 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::bearer;
+use super::counters::Counters;
 use super::problem::Problem;
 use super::state::State;
+use crate::export::provider_name;
 use crate::registry::{BudgetState, Payer, Unit, UsageTotal, amount, now};
 
 /// The budgets of policies whose state is answered.
@@ -31,7 +37,9 @@ pub(super) fn router(state: &State) -> Router<State> {
 async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Problem> {
     let (registry, now) = (state.registry(), now());
     let mut text = Text(String::new());
-    text.usage(&registry.usage_totals().await?);
+    let totals = registry.usage_totals().await?;
+    text.usage(&totals);
+    text.gen_ai(&totals);
     let mut budgets = registry.budgets(now).await?;
     budgets.append(&mut registry.budgets_of_policies(MAX_BUDGETS, now).await?);
     text.budgets(&budgets);
@@ -42,6 +50,7 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
         let labels = [("provider", provider.as_str()), ("kind", kind.as_str())];
         text.sample("keyswap_registry_objects", &labels, &count.to_string());
     }
+    text.events(state.counters());
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
 }
 
@@ -107,6 +116,69 @@ impl Text {
         }
     }
 
+    /// Writes usage under the names of OpenTelemetry's conventions.
+    fn gen_ai(&mut self, totals: &[UsageTotal]) {
+        let name = "gen_ai_client_token_usage";
+        self.name(
+            name,
+            "histogram",
+            "Number of input and output tokens used. The only bucket has all requests.",
+        );
+        for total in totals {
+            let counts = &total.counts;
+            let requests = counts.requests.saturating_sub(counts.unmetered).to_string();
+            for (kind, tokens) in [("input", counts.input), ("output", counts.output)] {
+                let [provider, model, team] = gen_ai_labels(total);
+                let labels = [provider, model, team, ("gen_ai_token_type", kind)];
+                let with_bound = [provider, model, team, ("gen_ai_token_type", kind), ("le", "+Inf")];
+                self.sample(&format!("{name}_bucket"), &with_bound, &requests);
+                self.sample(&format!("{name}_sum"), &labels, &tokens.to_string());
+                self.sample(&format!("{name}_count"), &labels, &requests);
+            }
+        }
+        let counters: [Metric<UsageTotal>; 5] = [
+            ("input_tokens", "Input tokens, those of caches among them.", |it| it.counts.input.to_string()),
+            ("output_tokens", "Output tokens.", |it| it.counts.output.to_string()),
+            ("cache_read_input_tokens", "Input tokens that were read from a cache.", |it| {
+                it.counts.cached.to_string()
+            }),
+            ("cache_write_input_tokens", "Input tokens that were written to a cache.", |it| {
+                it.counts.cache_write.to_string()
+            }),
+            ("reasoning_output_tokens", "Output tokens that the caller does not see.", |it| {
+                it.counts.reasoning.to_string()
+            }),
+        ];
+        for (of, help, value) in counters {
+            let name = format!("gen_ai_client_inference_usage_{of}_total");
+            self.name(&name, "counter", help);
+            for total in totals {
+                let [provider, model, team] = gen_ai_labels(total);
+                let labels = [provider, model, team, ("gen_ai_token_modality", "unknown")];
+                self.sample(&name, &labels, &value(total));
+            }
+        }
+    }
+
+    /// Writes the counts of events of this process.
+    fn events(&mut self, counters: &Counters) {
+        for (name, help, counter) in [
+            (
+                "keyswap_registry_lease_refusals_total",
+                "Requests for a part of a budget that had less left.",
+                &counters.refused_leases,
+            ),
+            (
+                "keyswap_registry_database_errors_total",
+                "Answers that an error of the database prevented.",
+                &counters.database_errors,
+            ),
+        ] {
+            self.name(name, "counter", help);
+            self.sample(name, &[], &counter.value().to_string());
+        }
+    }
+
     fn budgets(&mut self, states: &[BudgetState]) {
         let gauges: [Metric<BudgetState>; 4] = [
             ("keyswap_registry_budget_limit", "Amount of a budget, in dollars or tokens.", |state| {
@@ -142,6 +214,14 @@ impl Text {
 
 fn labels(total: &UsageTotal) -> [(&'static str, &str); 3] {
     [("team", &total.team), ("provider", &total.provider), ("model", &total.model)]
+}
+
+fn gen_ai_labels(total: &UsageTotal) -> [(&'static str, &str); 3] {
+    [
+        ("gen_ai_provider_name", provider_name(&total.provider)),
+        ("gen_ai_request_model", &total.model),
+        ("team", &total.team),
+    ]
 }
 
 /// Returns a number of dollars or tokens.

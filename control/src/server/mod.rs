@@ -6,7 +6,7 @@
 pub mod problem;
 
 mod access;
-mod access_log;
+mod counters;
 mod digest;
 mod network;
 mod proxy_url;
@@ -15,6 +15,7 @@ mod connections;
 
 mod state;
 
+mod access_log;
 mod bearer;
 mod extract;
 

@@ -19,6 +19,13 @@ pub struct Problem {
     detail: Cow<'static, str>,
 }
 
+/// The mark of a response that an error of the database prevented.
+#[derive(Clone, Copy)]
+pub(super) struct DatabaseFailed;
+
+/// The code of an error of the database.
+const DATABASE_UNAVAILABLE: &str = "database_unavailable";
+
 /// The challenge of a response with status 401, which HTTP requires (RFC 9110, section 15.5.2), unless a handler sets
 /// another.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"keyswap\"");
@@ -93,6 +100,9 @@ impl IntoResponse for Problem {
         };
         let text = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, text).into_response();
+        if self.code == DATABASE_UNAVAILABLE {
+            response.extensions_mut().insert(DatabaseFailed);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

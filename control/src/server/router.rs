@@ -24,6 +24,6 @@ pub fn router(state: State) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "method not allowed")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn(access_log::log))
+        .layer(middleware::from_fn_with_state(state.clone(), access_log::log))
         .with_state(state)
 }

@@ -14,6 +14,9 @@ use crate::registry::{RegistryError, SecretText, now};
 /// The longest wait of a shutdown for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest wait for processes that read the database.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Ensures that there is an administrator's password. Returns the password if it was generated now; it is not stored.
 pub async fn first_password(state: &State) -> Result<Option<SecretText>, RegistryError> {
     password::prepare(state.registry(), state.admin_password()).await
@@ -45,6 +48,11 @@ pub async fn run(
         () = tidy(&state) => {}
         () = serve(listener, tls, service, patience, connections, stopped) => {}
         () = drained => tracing::warn!("some requests did not finish in time"),
+    }
+    match tokio::time::timeout(CHECKPOINT_TIMEOUT, state.registry().checkpoint()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "cannot write the log of the database into its file"),
+        Err(_) => tracing::warn!("another process reads the database: its log stays beside the file"),
     }
 }
 

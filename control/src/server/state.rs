@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::access::Access;
 use super::connections::ConnectionLimits;
+use super::counters::Counters;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
@@ -22,6 +23,7 @@ struct Shared {
     records_key: Option<SigningKey>,
     options: Options,
     stopping: watch::Sender<bool>,
+    counters: Counters,
 }
 
 /// The settings of a server, without secrets.
@@ -58,6 +60,7 @@ impl State {
             records_key,
             options,
             stopping: watch::Sender::new(false),
+            counters: Counters::default(),
         }))
     }
 
@@ -79,6 +82,10 @@ impl State {
     /// Returns the key that signs records, `None` if they are not signed.
     pub(super) fn records_key(&self) -> Option<&SigningKey> {
         self.0.records_key.as_ref()
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     pub(super) fn options(&self) -> &Options {

@@ -18,6 +18,7 @@ mod policy_signers;
 mod policy_test;
 mod prices;
 mod remote;
+mod render;
 mod server_errors;
 mod support;
 mod token_create;

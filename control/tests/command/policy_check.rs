@@ -420,6 +420,10 @@ fn whatever_a_data_plane_can_be_configured_with_is_checked() {
     limited["candidate"]["rate_limit"] = json!({"requests": 10, "per": "60s"});
     assert_eq!(places(&limited, &["--host", "component"]), ["candidate.rate_limit"]);
     assert_eq!(places(&bundle(&limited), &["--host", "component"]), ["initial.candidate.rate_limit"]);
+    let mut fallback = rollout(10);
+    fallback["fallback"] = json!({"refusals": 5, "per": "1m"});
+    assert_eq!(places(&fallback, &["--host", "component"]), ["fallback"]);
+    assert_eq!(places(&bundle(&fallback), &["--host", "component"]), ["initial.fallback"]);
     let missing = places(&bundle(&Value::Null), &["--with-env"]);
     assert!(!missing.is_empty(), "{missing:?}");
 }

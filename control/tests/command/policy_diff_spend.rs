@@ -10,7 +10,7 @@ fn policy(token: &str, more: &str) -> String {
 version: keyswap/v1
 credentials: {{openai: [{{env: A}}], anthropic: [{{env: B}}]}}
 registry: {{url: 'http://r:7070', plaintext: trusted_network, credential: {{env: R}}}}
-usage: {{}}
+metering: {{}}
 tokens:
   - {{sha256: {DIGEST}, label: alice, team: research, providers: [openai, anthropic]{token}}}
 {more}"
@@ -46,7 +46,7 @@ fn what_a_stricter_policy_would_have_refused_and_saved_is_told() {
         line("29T10:00", "gpt-5", 210_000, &Value::Null),
         line("29T10:01", "gpt-5", 8_000, &Value::Null),
         line("29T10:02", "other", 0, &json!({"cost_nano_usd": null})),
-        line("29T10:03", "claude-opus-4-1", 5_000, &json!({"provider": "anthropic", "path": "/v1/messages"})),
+        line("29T10:03", "claude-opus-4-5", 5_000, &json!({"provider": "anthropic", "path": "/v1/messages"})),
         line("29T10:04", "gpt-5-mini", 0, &json!({"input_tokens": "-", "output_tokens": null})),
         line("29T10:05", "", 0, &json!({"model": null, "method": "GET", "path": "/v1/models"})),
     ]
@@ -157,14 +157,16 @@ spend: $1.00 by the log, $2.00 under the new policy
 fn a_hostile_log_writes_text_only_and_no_sum_overflows() {
     let most =
         json!({"cost_nano_usd": u64::MAX.to_string(), "input_tokens": u64::MAX, "output_tokens": u64::MAX});
-    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}"]
+    let long = "é".repeat(100_000);
+    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}", long.as_str()]
         .into_iter()
         .map(|model| line("28T10:00", model, 1, &most))
         .cycle()
-        .take(8)
+        .take(9)
         .collect();
     let new = policy(", expires_at: 2026-01-01T00:00:00Z", "budgets: {team: {usd: 10, per: day}}");
     let run = diff(&policy("", ""), &new, &log, &[]);
-    assert!(run.stdout.contains("would have refused 8 requests"), "{}", run.all());
+    assert!(run.stdout.contains("would have refused 9 requests"), "{}", run.all());
+    assert!(run.stdout.len() < 5000, "{} bytes", run.stdout.len());
     assert_only_text(&run);
 }

@@ -167,6 +167,39 @@ fn what_is_no_such_configuration_is_1_and_nothing_is_written() {
 }
 
 #[test]
+fn models_and_budgets_of_tokens_are_brought_into_a_registry_and_those_that_it_has_stay() {
+    let keys = json!([
+        {"token": sha256("sk-1"), "key_alias": "alice", "models": ["gpt"], "max_budget": 10, "budget_duration": "1d"},
+        {"token": sha256("sk-2"), "key_alias": "bob", "models": []},
+    ]);
+    let imported = litellm(CONFIG, Some(&keys), &["--registry", "https://registry.example"]);
+    let folder = Folder::new();
+    let database = format!("sqlite://{}", folder.path("keyswap.db").display());
+    let subject = format!("token:{}", sha256("sk-1"));
+    let import = || {
+        let run =
+            keyswap_with(&["token", "import", "-", "--database", &database], imported.stdout.as_bytes(), &[]);
+        assert_eq!(run.code, 0, "{}", run.all());
+        let run = keyswap(&["budget", "list", "--database", &database, "--format", "json"]);
+        assert_eq!(run.code, 0, "{}", run.all());
+        run.json()
+    };
+    let budgets = import();
+    let shown = keyswap(&["token", "show", "alice", "--database", &database, "--format", "json"]).json();
+    assert_eq!(shown["models"], json!(["gpt-5"]));
+    let items = budgets.as_array().or_else(|| budgets["items"].as_array()).unwrap();
+    assert_eq!(items.len(), 1, "{budgets}");
+    assert_eq!(
+        (&items[0]["subject"], &items[0]["budget"]["usd"]),
+        (&json!(subject), &json!("10")),
+        "{budgets}"
+    );
+    let set = keyswap(&["budget", "set", &subject, "--usd", "5", "--per", "day", "--database", &database]);
+    assert_eq!(set.code, 0, "{}", set.all());
+    assert!(import().to_string().contains(r#""usd":"5""#));
+}
+
+#[test]
 fn an_imported_policy_can_be_brought_into_a_registry() {
     let key = json!({"token": sha256("sk-1"), "key_alias": "alice", "models": [], "rpm_limit": 7});
     let imported = litellm(CONFIG, Some(&json!([key])), &[]);

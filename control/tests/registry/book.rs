@@ -342,6 +342,9 @@ async fn names_of_callers_do_no_harm_on_pages_and_in_files(database: &Database) 
     assert_eq!(status(server.admin(&cookie, Method::GET, "/usage.csv?by=year")).await, 400);
 }
 
+/// The beginnings of the names of metrics.
+const METRICS: [&str; 2] = ["keyswap_registry_", "gen_ai_client_"];
+
 async fn metrics_have_bounded_labels_and_a_credential_of_their_own(database: &Database) {
     let registry = database.open().await;
     let credential =
@@ -353,6 +356,7 @@ async fn metrics_have_bounded_labels_and_a_credential_of_their_own(database: &Da
     let lease = json!({"leases": [
         {"subject": "team:red", "need": 1, "budget": {"usd": "80", "per": "month"}},
         {"subject": format!("token:{}", "ab".repeat(32)), "need": 1, "budget": {"tokens": 80, "per": "month"}},
+        {"subject": "owner:bob@acme.example", "need": 81, "budget": {"tokens": 80, "per": "month"}},
     ]});
     json_of(server.post("/v1/leases").json(&lease), 200).await;
     let with = |path: &str, credential: &str| {
@@ -370,13 +374,20 @@ async fn metrics_have_bounded_labels_and_a_credential_of_their_own(database: &Da
         r#"keyswap_registry_budget_leased{subject="team:red",unit="usd",per="month"} 10"#,
         r#"keyswap_registry_budget_remaining{subject="team:red",unit="usd",per="month"} 80"#,
         "# TYPE keyswap_registry_tokens_total counter",
-        "keyswap_registry_leases 2",
+        r#"gen_ai_client_token_usage_bucket{gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",team="re\"d",gen_ai_token_type="input",le="+Inf"} 1"#,
+        r#"gen_ai_client_token_usage_sum{gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",team="re\"d",gen_ai_token_type="input"} 12000"#,
+        r#"gen_ai_client_token_usage_count{gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",team="re\"d",gen_ai_token_type="output"} 1"#,
+        r#"gen_ai_client_inference_usage_cache_read_input_tokens_total{gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",team="re\"d",gen_ai_token_modality="unknown"} 40"#,
+        "# TYPE gen_ai_client_token_usage histogram",
+        "keyswap_registry_leases 3",
+        "keyswap_registry_lease_refusals_total 1",
+        "keyswap_registry_database_errors_total 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}: {text}");
     }
     let document = std::fs::read_to_string("../docs/operate/metrics.md").unwrap();
     let documented: BTreeSet<&str> =
-        document.split('`').filter(|word| word.starts_with("keyswap_registry_")).collect();
+        document.split('`').filter(|word| METRICS.iter().any(|begin| word.starts_with(begin))).collect();
     let answered: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert_eq!(documented, answered);

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::server::Server;
-use crate::support::{Database, create, on_both_databases};
+use crate::support::{Database, create, on_both_databases, run};
 
 on_both_databases!(
     every_acknowledged_write_survives_a_kill,
@@ -194,4 +194,23 @@ async fn no_lease_and_no_report_is_lost_or_counted_twice_after_a_kill(database: 
 fn unix_time() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
+}
+
+#[test]
+fn a_server_that_ends_leaves_all_of_an_sqlite_database_in_its_file() {
+    run(
+        async |database| {
+            let server = Server::start(&database.url());
+            let cookie = server.sign_in().await;
+            let user = json!({"email": "alice@acme.example", "providers": ["openai"]});
+            let created = server.admin(&cookie, Method::POST, "/api/users").json(&user).send().await.unwrap();
+            assert_eq!(created.status(), 201);
+            server.terminate();
+            assert!(server.wait().0.success());
+            let path = database.url().replace("sqlite://", "");
+            let log = std::fs::metadata(format!("{path}-wal")).map_or(0, |log| log.len());
+            assert_eq!(log, 0, "a copy of the file alone lacks what stands in its log");
+        },
+        &Database::sqlite(),
+    );
 }

@@ -94,6 +94,15 @@ async fn what_is_wrong_with_a_new_token_is_told(database: &Database) {
     }
     let short = registry.create_token(custom("elevenchars"), valid.clone(), &admin()).await.unwrap_err();
     assert_eq!(short.to_string(), "custom token too short (min 12 chars)");
+    // Data planes look no longer text up.
+    for (length, code) in [(4096, None), (4097, Some("invalid_field"))] {
+        let created = registry.create_token(custom(&"x".repeat(length)), valid.clone(), &admin()).await;
+        let found = created.as_ref().err().map(RegistryError::code);
+        assert_eq!(found, code, "{length}");
+        if let Ok(created) = created {
+            registry.delete_token(&created.record.digest, &admin()).await.unwrap();
+        }
+    }
     let spaced = registry.create_token(custom("twelve chars"), valid.clone(), &admin()).await.unwrap_err();
     assert_eq!(spaced.code(), "invalid_field");
     registry.create_token(custom("dgk_twelve-1"), valid, &admin()).await.unwrap();

@@ -24,6 +24,11 @@ async fn a_user_is_known_by_address_in_any_case(database: &Database) {
     assert_eq!(registry.create_user(nobody, &admin()).await.unwrap_err().code(), "invalid_field");
     let nothing = NewUser { providers: vec![], ..alice() };
     assert_eq!(registry.create_user(nothing, &admin()).await.unwrap_err().code(), "providers_required");
+    let mints = NewUser { providers: vec!["openai".to_owned(), "openai:mint".to_owned()], ..alice() };
+    assert_eq!(
+        registry.create_user(mints, &admin()).await.unwrap_err().to_string(),
+        "invalid provider: `mint` is for proxy tokens only"
+    );
     registry.delete_user("ALICE@acme.example", &admin()).await.unwrap();
     assert!(matches!(registry.user(&user.email).await, Err(RegistryError::UnknownUser)));
     assert!(matches!(registry.delete_user(&user.email, &admin()).await, Err(RegistryError::UnknownUser)));
@@ -53,6 +58,11 @@ async fn a_patch_changes_what_it_names(database: &Database) {
     let last = registry.update_user(&before.email, patch, &admin()).await.unwrap();
     assert_eq!(last.team, None);
     assert_eq!((last.label, last.rate_limit, last.status), (None, None, Status::Disabled));
+    let mints = UserPatch { providers: Some(vec!["openai:mint".to_owned()]), ..UserPatch::default() };
+    assert_eq!(
+        registry.update_user(&before.email, mints, &admin()).await.unwrap_err().code(),
+        "invalid_field"
+    );
     let empty = UserPatch { providers: Some(vec![]), ..UserPatch::default() };
     assert_eq!(
         registry.update_user(&before.email, empty, &admin()).await.unwrap_err().code(),

@@ -12,6 +12,7 @@ use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
+use crate::host::Capabilities;
 use crate::identity::jwt::{JwkSet, Quorum};
 use crate::policy::duration::duration_within;
 use crate::syntax::{BaseUrl, json};
@@ -81,6 +82,25 @@ impl Configuration {
             Self::Bundle(source) => source.initial.as_ref().map_or_else(Vec::new, |rollout| {
                 rollout.policies(["initial", "initial.stable", "initial.candidate"])
             }),
+        }
+    }
+}
+
+impl Configuration {
+    /// Checks that a host has the abilities that the configuration needs.
+    ///
+    /// # Errors
+    /// Every ability that the host lacks, with its place in the document.
+    pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
+        for (place, policy) in self.policies() {
+            policy.fits(host).map_err(|errors| errors.within(place))?;
+        }
+        match self {
+            Self::Policy(rollout) => rollout.fits(host),
+            Self::Bundle(source) => source
+                .initial
+                .as_ref()
+                .map_or(Ok(()), |rollout| rollout.fits(host).map_err(|errors| errors.within("initial"))),
         }
     }
 }

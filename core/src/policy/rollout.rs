@@ -12,6 +12,7 @@ use super::document::Policy;
 use super::error::PolicyErrors;
 use super::reader::{Errors, Node};
 use crate::base::Digest;
+use crate::host::Capabilities;
 use crate::policy::duration::duration_within;
 use crate::syntax::json;
 
@@ -53,7 +54,29 @@ pub(crate) struct Fallback {
     pub(crate) window: Duration,
 }
 
+impl CandidatePolicy {
+    /// Checks that a host can count the refusals after which the stable policy decides for all again.
+    ///
+    /// # Errors
+    /// The host cannot.
+    pub(crate) fn check_fallback(&self, host: Capabilities) -> Result<(), PolicyErrors> {
+        if self.fallback.is_none() || host.shared_memory {
+            return Ok(());
+        }
+        let message = "this host has no shared memory to count refusals in: remove it, and watch the log";
+        Err(PolicyErrors::one("fallback", message))
+    }
+}
+
 impl RolloutPolicy {
+    /// Checks that a host can do what the rollout itself needs, beside its policies.
+    ///
+    /// # Errors
+    /// Every ability that the host lacks, with its place in the document.
+    pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
+        self.candidate.as_ref().map_or(Ok(()), |candidate| candidate.check_fallback(host))
+    }
+
     /// Reads a policy or a rollout from JSON.
     ///
     /// # Errors

@@ -51,12 +51,11 @@ impl Rollout {
         let stable = Engine::new(stable, environment, services);
         let stable = if is_alone { stable } else { stable.map_err(|errors| errors.within("stable")) };
         let candidate = candidate.map(|candidate| {
+            let counts = candidate.check_fallback(services.host());
             let CandidatePolicy { policy, percent, compare, fallback } = candidate;
             let engine =
                 Engine::new(policy, environment, services).map_err(|errors| errors.within("candidate"));
-            let can_fall_back = fallback.is_none() || services.host().shared_memory;
-            let fallback = can_fall_back.then_some(fallback).ok_or_else(uncounted);
-            let (engine, fallback) = PolicyErrors::both(engine, fallback)?;
+            let (engine, ()) = PolicyErrors::both(engine, counts)?;
             Ok((engine, Canary::new(digest, percent, compare, fallback)))
         });
         let (stable, candidate) = PolicyErrors::both(stable, candidate.transpose())?;
@@ -156,8 +155,9 @@ impl Rollout {
         let Some((engine, canary)) = &self.candidate else {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         };
-        let principal = decision.facts.principal.as_ref().map(Principal::digest);
-        let candidate_decides = canary.share().includes(principal.as_ref(), request.now);
+        let principal = decision.facts.principal.clone();
+        let digest = principal.as_ref().map(Principal::digest);
+        let candidate_decides = canary.share().includes(digest.as_ref(), request.now);
         if !candidate_decides && !canary.compares(request.now) {
             return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
         }
@@ -284,7 +284,7 @@ fn compare<'d>(
     let head = request.head;
     let outcome = Outcome::of(candidate);
     let both_forward = stable.is_forward() && outcome.is_forward();
-    let about = About::of(candidate, head);
+    let about = About::of(candidate, head).by(principal.as_ref());
     let compared = Compared { stable, candidate: outcome, principal, candidate_decides, about };
     let judges: [Option<RequestJudge>; 2] = [judge.map(|judge| *judge), candidate.another_judge(head)];
     if both_forward && judges.iter().any(Option::is_some) {
@@ -299,14 +299,9 @@ fn compare<'d>(
 fn observe(compared: &Compared, canary: &Canary, now: Moment, store: &dyn Store) -> Vec<Observation> {
     let mut observations = compared.observations();
     if let Some(principal) = compared.refused_by_candidate()
-        && canary.refused(principal, now, store)
+        && canary.refused(&principal.digest(), now, store)
     {
         observations.push(Observation::fallback());
     }
     observations
-}
-
-fn uncounted() -> PolicyErrors {
-    let message = "this host has no shared memory to count refusals in: remove it, and watch the log";
-    PolicyErrors::one("fallback", message)
 }

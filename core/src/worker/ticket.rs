@@ -2,7 +2,7 @@
 
 use std::rc::{Rc, Weak};
 
-use crate::base::Digest;
+use crate::identity::Principal;
 use crate::judge::{Outcome, RequestJudge, Suspended};
 use crate::services::Resolution;
 
@@ -40,7 +40,7 @@ pub(super) struct Comparison {
     /// The judge of the body under the stable policy, while nothing of the request has gone on.
     pub(super) judge: Option<Box<RequestJudge>>,
     /// The principal, as the stable policy knows it.
-    pub(super) principal: Option<Digest>,
+    pub(super) principal: Option<Principal>,
     /// Set where the candidate's decision is carried out.
     pub(super) candidate_decides: bool,
 }

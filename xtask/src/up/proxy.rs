@@ -1,9 +1,12 @@
 //! The host that runs Keyswap.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    net::SocketAddr,
+    ops::{Deref, DerefMut},
+};
 
 use anyhow::Result;
-use keyswap_tests::{Envoy, Server, Standin, Wasmtime};
+use keyswap_tests::{Envoy, Registry, Server, Standin, Wasmtime};
 use serde_json::Value;
 
 use super::{host::Host, options::Options, upstream::Upstream};
@@ -21,11 +24,14 @@ impl Proxy {
         policy: &Value,
         upstream: &Upstream,
         standin: Option<&Standin>,
+        registry: SocketAddr,
     ) -> Result<Self> {
-        let variables = upstream.environment().iter();
+        let of_registry = ("KEYSWAP_REGISTRY_TOKEN", Registry::TOKEN);
+        let variables = upstream.environment().iter().map(|(name, value)| (*name, value.as_str()));
+        let variables = variables.chain([of_registry]);
         match options.host {
             Host::Envoy => {
-                let setup = Envoy::with(policy).ports(options.port, options.admin_port);
+                let setup = Envoy::with(policy).ports(options.port, options.admin_port).registry(registry);
                 let setup = variables.fold(setup, |setup, (name, value)| setup.env(name, value));
                 let setup = match standin {
                     Some(standin) => setup.upstream(standin),
@@ -34,7 +40,7 @@ impl Proxy {
                 setup.start().map(Self::Envoy)
             }
             Host::Wasmtime => {
-                let setup = Wasmtime::with(policy).port(options.port);
+                let setup = Wasmtime::with(policy).port(options.port).registry(registry);
                 let setup = variables.fold(setup, |setup, (name, value)| setup.env(name, value));
                 let setup = match standin {
                     Some(standin) => setup.upstream(standin),

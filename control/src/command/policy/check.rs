@@ -72,8 +72,8 @@ impl Check {
         let json = file.json()?;
         let configuration = Configuration::from_json(&json)?;
         let host = self.host.capabilities();
+        configuration.fits(host)?;
         for (place, policy) in configuration.policies() {
-            policy.fits(host).map_err(|errors| errors.within(place))?;
             check_timezones(policy).map_err(|errors| errors.within(place))?;
         }
         if self.with_env {

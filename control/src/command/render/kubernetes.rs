@@ -8,6 +8,7 @@ use clap::Args;
 use super::common::{File, Remote};
 use super::plan::Plan;
 use super::text::{fill, quoted, scalar};
+use crate::command::rate;
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
@@ -32,6 +33,9 @@ pub(super) struct Kubernetes {
     /// Image of the registry to deploy as well, pinned by its digest
     #[arg(long, value_name = "IMAGE")]
     registry_image: Option<Image>,
+    /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
+    #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
+    usage_retention: Option<String>,
 }
 
 /// The source of the filter's code: an image or a URL, pinned by a digest.
@@ -84,6 +88,10 @@ impl Kubernetes {
     /// `peer` selects the pods that may call it.
     pub(super) fn registry(&self, labels: &str, peer: &str) -> Option<File> {
         let image = self.registry_image.as_ref()?;
+        let retention = self
+            .usage_retention
+            .as_ref()
+            .map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
         let text = fill(
             include_str!("templates/registry.yaml"),
             &[
@@ -91,6 +99,7 @@ impl Kubernetes {
                 ("replicas", &self.replicas.to_string()),
                 ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
                 ("labels", labels),
+                ("retention", &retention.unwrap_or_default()),
                 ("peer", peer),
             ],
         );
@@ -111,6 +120,11 @@ impl FromStr for Image {
         );
         Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })
     }
+}
+
+/// Checks a time as `keyswap serve` reads it.
+fn retention(text: &str) -> Result<String, String> {
+    rate::parse_retention(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Parses a DNS label (RFC 1123), the form of names in Kubernetes.

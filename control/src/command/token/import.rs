@@ -12,13 +12,14 @@ use crate::command::connection::target::Target;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
-use crate::registry::{KnownToken, NewToken, RateLimit, Status};
+use crate::registry::{Budget, KnownToken, NewToken, Payer, RateLimit, SetBy, Status};
 use crate::text::object::Object;
 
 /// Import the tokens of a policy into the registry
 ///
-/// Tokens are imported by their digests, so clients keep their tokens. All tokens are imported or none. Tokens that the
-/// registry has already stay unchanged, so an import can be repeated.
+/// Tokens are imported by their digests, so clients keep their tokens. All tokens are imported or none. Tokens and budgets
+/// that the registry has already stay unchanged, so an import can be repeated. Groups of models (`model_groups`) stay in
+/// the policy.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap token import policy.yaml --database sqlite://keyswap.db\n  \
@@ -41,6 +42,9 @@ struct Record {
     owner: Option<String>,
     team: Option<String>,
     providers: Vec<String>,
+    #[serde(default)]
+    models: Vec<String>,
+    budget: Option<Budget>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
     status: Option<Status>,
@@ -48,9 +52,16 @@ struct Record {
 
 impl Import {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let tokens = read(&PolicyFile::read(&self.file)?)?;
+        let (tokens, budgets): (Vec<_>, Vec<_>) = read(&PolicyFile::read(&self.file)?)?.into_iter().unzip();
         let count = tokens.len();
-        let added = self.target.open_or_make()?.import_tokens(tokens)?;
+        let registry = self.target.open_or_make()?;
+        // A budget comes before its token, so that none is ever without it. One that the registry has stays.
+        for (subject, budget) in budgets.into_iter().flatten() {
+            if registry.budget(&subject)?.iter().all(|state| state.set_by != SetBy::Registry) {
+                registry.set_budget(&subject, &budget)?;
+            }
+        }
+        let added = registry.import_tokens(tokens)?;
         let known = count - added.len();
         match self.target.format {
             Format::Human => output::print(&format!("{} imported, {known} already present", added.len()))?,
@@ -60,8 +71,11 @@ impl Import {
     }
 }
 
+/// A token with its budget, where it has one.
+type WithBudget = (KnownToken, Option<(Payer, Budget)>);
+
 /// Reads the tokens of the document. Errors name the place and do not quote its content.
-fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
+fn read(file: &PolicyFile) -> anyhow::Result<Vec<WithBudget>> {
     // A whole policy must be valid. A document with tokens only is validated token by token.
     let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
     if document.get("version").is_some()
@@ -84,12 +98,13 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<KnownToken>> {
             owner: record.owner,
             team: record.team,
             providers: record.providers,
+            models: record.models,
             expires_at: record.expires_at,
             rate_limit: record.rate_limit,
-            ..NewToken::default()
         };
         new.validate().with_context(|| format!("tokens[{index}]"))?;
-        Ok(KnownToken { digest, new, status: record.status.unwrap_or(Status::Active) })
+        let budget = record.budget.map(|budget| (Payer::Token(digest), budget));
+        Ok((KnownToken { digest, new, status: record.status.unwrap_or(Status::Active) }, budget))
     };
     records.iter().enumerate().map(read).collect()
 }

@@ -13,7 +13,10 @@ use super::secret_text::SecretText;
 
 /// The bounds of a custom token: a token below the minimum can be guessed.
 const MIN_TOKEN_CHARS: usize = 12;
-const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Data planes look no longer text up.
+const MAX_TOKEN_BYTES: usize = 4096;
+/// The class of endpoints that mint credentials.
+const MINT: &str = "mint";
 
 const MAX_MODELS: usize = 64;
 const MAX_MODEL_BYTES: usize = 128;
@@ -178,6 +181,11 @@ impl NewUser {
     /// Validates the user. Returns it in normal form: the address in lower case, `*` for no models.
     pub(in crate::registry) fn check(self) -> Result<Self, RegistryError> {
         let label = self.label.filter(|label| !label.trim().is_empty());
+        if self.providers.iter().any(|entry| entry.split(':').nth(1) == Some(MINT)) {
+            // As in a policy: a brokered token is valid as long as the token of its caller is.
+            let expected = "`mint` is for proxy tokens only".to_owned();
+            return Err(RegistryError::Invalid { field: "provider", expected });
+        }
         let record = check(Draft {
             label: label.clone().unwrap_or_else(|| "user".to_owned()),
             owner: Some(self.email.to_lowercase()),

@@ -47,6 +47,14 @@ impl Store {
         self.wake.waiter()
     }
 
+    /// Writes what the log of a file has into the file, where the database is one.
+    pub(in crate::registry) async fn checkpoint(&self) -> Result<(), RegistryError> {
+        if let Some(statement) = self.dialect.checkpoint {
+            sqlx::query(statement).execute(&self.writer).await?;
+        }
+        Ok(())
+    }
+
     /// Begins a transaction for a change.
     pub(in crate::registry) async fn write(&self) -> Result<Write, RegistryError> {
         Write::begin(&self.writer, self.dialect, self.wake.clone()).await

@@ -11,4 +11,6 @@ pub(super) struct Dialect {
     pub(super) lock_key: Option<&'static str>,
     /// The statement that notifies other replicas on commit. `None` where processes poll.
     pub(super) notify: Option<&'static str>,
+    /// The statement that writes the log of a file into the file. `None` where the database is no file.
+    pub(super) checkpoint: Option<&'static str>,
 }

@@ -22,6 +22,7 @@ const DIALECT: Dialect = Dialect {
     lock: "SELECT value FROM change_sequence FOR UPDATE",
     lock_key: Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"),
     notify: Some("NOTIFY keyswap_changes"),
+    checkpoint: None,
 };
 
 const CHANNEL: &str = "keyswap_changes";

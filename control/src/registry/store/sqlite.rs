@@ -29,6 +29,7 @@ const DIALECT: Dialect = Dialect {
     lock: "SELECT value FROM change_sequence",
     lock_key: None,
     notify: None,
+    checkpoint: Some("PRAGMA wal_checkpoint(TRUNCATE)"),
 };
 
 /// The longest wait of a writer for another process.

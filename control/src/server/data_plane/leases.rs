@@ -125,6 +125,11 @@ pub(super) async fn leases(
         names.push(subject);
     }
     let leases = state.registry().lease(&node, &requests, now).await?;
+    let lacks = |(request, lease): &(&LeaseRequest, &Leased)| {
+        request.need > 0 && lease.state.as_ref().is_some_and(|state| state.remaining < request.need)
+    };
+    let refused = requests.iter().zip(&leases).filter(lacks).count();
+    state.counters().refused_leases.add(refused as u64);
     // A data plane finds its subjects as it spelled them.
     let answer = |(subject, lease): (String, Leased)| {
         let Leased { id, unit, state, expires_in } = lease;

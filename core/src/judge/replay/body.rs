@@ -2,7 +2,7 @@
 //! the prices. So the model is judged under every name that it may have had and that a rule tells apart.
 
 use super::logged::{LoggedRequest, NotReplayable, ReplayVerdict};
-use super::retrace::Records;
+use super::records::Records;
 use crate::answer::Reason;
 use crate::judge::admit::ModelRule;
 use crate::judge::engine::Engine;

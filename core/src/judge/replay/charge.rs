@@ -1,27 +1,12 @@
 //! The charge for a logged request under another policy: its cost at the prices there, and the budgets that it takes from.
 
-use super::logged::LoggedRequest;
-use super::retrace::Records;
+use super::logged::{LoggedRequest, ReplayCharge};
+use super::records::Records;
 use crate::judge::body::subjects;
 use crate::judge::engine::Engine;
 use crate::limit::{Budget, Unit};
-use crate::price::{Counts, Nano, Price};
+use crate::price::{Counts, Price};
 use crate::provider::model::provider_ids;
-
-/// The charge for a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReplayCharge {
-    /// The input and output tokens; `None` where the log does not tell them.
-    pub tokens: Option<u64>,
-    /// The cost; `None` where the log does not tell it, or the model has no price.
-    pub cost: Option<Nano>,
-    /// Set where the cost is that of plain input and output: what was cached is not in the log.
-    pub is_estimate: bool,
-    /// Set where the model has no price.
-    pub is_unpriced: bool,
-    /// The subjects that the policy gives a budget, each with it; `None` where the registry has the record of the caller.
-    pub budgets: Option<Vec<(String, Budget)>>,
-}
 
 impl Engine {
     /// Returns whether a request whose cost cannot be known is refused.

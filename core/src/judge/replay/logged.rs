@@ -1,8 +1,8 @@
 //! The requests of an access log, and the outcomes of replaying them.
 
-use super::charge::ReplayCharge;
 use crate::answer::Reason;
 use crate::base::UnixTime;
+use crate::limit::Budget;
 use crate::price::Nano;
 
 /// The name in the log of every model that the prices do not have.
@@ -49,6 +49,21 @@ pub enum ReplayOutcome {
     },
     /// A verdict cannot be derived from the log.
     NotReplayable(NotReplayable),
+}
+
+/// The charge for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplayCharge {
+    /// The input and output tokens; `None` where the log does not tell them.
+    pub tokens: Option<u64>,
+    /// The cost; `None` where the log does not tell it, or the model has no price.
+    pub cost: Option<Nano>,
+    /// Set where the cost is that of plain input and output: what was cached is not in the log.
+    pub is_estimate: bool,
+    /// Set where the model has no price.
+    pub is_unpriced: bool,
+    /// The subjects that the policy gives a budget, each with it; `None` where the registry has the record of the caller.
+    pub budgets: Option<Vec<(String, Budget)>>,
 }
 
 /// A policy's verdict, as far as the policy alone decides.

@@ -3,8 +3,8 @@
 mod body;
 mod charge;
 mod logged;
+mod records;
 mod retrace;
 
-pub use self::charge::ReplayCharge;
-pub use self::logged::{LoggedRequest, NotReplayable, ReplayOutcome, ReplayVerdict};
+pub use self::logged::{LoggedRequest, NotReplayable, ReplayCharge, ReplayOutcome, ReplayVerdict};
 pub use self::retrace::ReplayPolicy;

@@ -65,6 +65,11 @@ impl About {
             request_id: request_id(head).map(str::to_owned),
         }
     }
+
+    /// Names the caller where the decision knows none.
+    pub(crate) fn by(self, principal: Option<&Principal>) -> Self {
+        Self { principal: self.principal.or_else(|| principal.cloned()), ..self }
+    }
 }
 
 /// The outcomes that a request has under a stable policy and its candidate.
@@ -72,7 +77,7 @@ pub(crate) struct Compared {
     pub(crate) stable: Outcome,
     pub(crate) candidate: Outcome,
     /// The principal, as the stable policy knows it.
-    pub(crate) principal: Option<Digest>,
+    pub(crate) principal: Option<Principal>,
     /// Set where the candidate's decision is carried out.
     pub(crate) candidate_decides: bool,
     pub(crate) about: About,
@@ -92,7 +97,7 @@ impl Compared {
     /// Returns the principal of a request that the candidate refuses and the stable policy would have forwarded.
     ///
     /// The stable policy forwards for a principal only, so a refusal that is the candidate's alone has one.
-    pub(crate) fn refused_by_candidate(&self) -> Option<&Digest> {
+    pub(crate) fn refused_by_candidate(&self) -> Option<&Principal> {
         let is_alone = self.candidate_decides && self.stable.is_forward() && !self.candidate.is_forward();
         self.principal.as_ref().filter(|_| is_alone)
     }

@@ -14,7 +14,7 @@ use crate::registry::{Per, Window, Zone};
 
 /// The most requests that wait to be put in order. Envoy writes a line when a request ends, so a request waits while as
 /// many others end.
-const MAX_WAITING: usize = 1 << 16;
+const MAX_WAITING: usize = 1 << 14;
 
 /// Requests on their way into the order of their times.
 pub(super) struct Waiting<T> {

@@ -20,6 +20,9 @@ use crate::command::terminal::output::visible;
 /// The largest number of groups in the report. Changes beyond it are only counted.
 const MAX_GROUPS: usize = 1000;
 
+/// The longest label, model and path in the report, in characters.
+const MAX_CHARS: usize = 300;
+
 /// The results for the requests of a log.
 #[derive(Default)]
 pub(super) struct Report {
@@ -98,10 +101,10 @@ impl Judged {
             after,
             charge,
             at: request.at,
-            label: logged.label.to_owned(),
-            model: request.model.to_owned(),
+            label: shortened(logged.label),
+            model: shortened(request.model),
             cost: request.cost,
-            example: format!("{} {} at {}", request.method, request.path, request.at),
+            example: format!("{} {} at {}", request.method, shortened(request.path), request.at),
         }
     }
 
@@ -110,6 +113,14 @@ impl Judged {
         let budgets = self.charge.as_ref().map(|charge| &charge.budgets);
         let may_have = budgets.is_some_and(|budgets| budgets.as_ref().is_none_or(|all| !all.is_empty()));
         may_have && self.after.reason == ALLOWED
+    }
+}
+
+/// Returns a text, or its beginning where it is long: requests are kept until they are in order, and a line is long.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text.to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::NotCounted;
 use crate::command::policy::report::count;
 use crate::command::terminal::output::visible;
-use crate::registry::{Unit, amount};
+use crate::registry::Unit;
 
 /// The most rows of a table. What is beyond them is in the sums only.
 const MAX_ROWS: usize = 1000;
@@ -63,7 +63,7 @@ impl Sum {
     }
 
     fn dollars(&self) -> String {
-        Unit::Usd.shown(amount::saturated(self.cost.0))
+        Unit::Usd.shown(i64::try_from(self.cost.0).unwrap_or(i64::MAX))
     }
 }
 

@@ -158,6 +158,7 @@ impl Keys<'_> {
         let duration = key.get("budget_duration").and_then(Value::as_str);
         let reason = match (Nano::from_usd(&text), duration.and_then(window)) {
             (Some(Nano(0)), _) => return token.disable("its budget is 0"),
+            (None, _) if text.starts_with('-') => return token.disable("its budget is below 0"),
             (Some(usd), _) if usd.0 > MAX_BUDGET_USD.saturating_mul(1_000_000_000) => {
                 "it is too large".to_owned()
             }

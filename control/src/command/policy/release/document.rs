@@ -33,7 +33,8 @@ pub(super) struct Trial {
     pub(super) fallback: Option<Fallback>,
 }
 
-/// The number of refusals in a period after which data planes fall back to the stable policy.
+/// The number of callers in a period, refused by the candidate alone, after which a data plane falls back to the stable
+/// policy.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Fallback {
     refusals: u32,

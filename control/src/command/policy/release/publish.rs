@@ -41,9 +41,11 @@ pub(crate) struct Publish {
     /// Share of requests that both policies judge, to compare them, from 0 to 100 (default: 100)
     #[arg(long, value_name = "PERCENT", requires = "candidate", value_parser = clap::value_parser!(u8).range(0..=100))]
     compare: Option<u8>,
-    /// Number of callers in a period, such as `5/5m`, whom only the candidate refuses before it is disabled
+    /// Number of different callers in a period, such as `5/5m`: when the candidate alone has refused requests of so many, it
+    /// decides for none
     ///
-    /// The policy in force then decides for all principals until the next revision.
+    /// The policy in force then decides for all callers of that data plane, and the candidate is only compared. Another
+    /// candidate or another share begins anew.
     #[arg(long, value_name = "CALLERS/TIME", requires = "candidate", value_parser = rate::parse_fallback)]
     fall_back: Option<(u32, u32)>,
     /// Revision number to use in place of the next; must be greater than all earlier numbers, in data planes also
