@@ -114,7 +114,7 @@ impl CaseHost {
         self.services.fetched(target).or_else(|| match fetch.key.kind() {
             "discovery" => self.stand_ins.discovery(authority),
             "keys" => self.stand_ins.keys(authority),
-            "token" | "person" | "limit" | "lease" => {
+            "token" | "person" | "limit" | "lease" | "objects" | "claim" | "removal" => {
                 let body = fetch.request.body.as_ref().map_or(&[][..], |body| body);
                 self.services.registry(target, body, now)
             }

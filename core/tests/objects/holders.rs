@@ -67,12 +67,12 @@ fn a_team_shares_where_the_policy_says_so_and_all_do_where_objects_are_shared() 
 }
 
 /// Has a plane follow the feed, in which these objects have changed.
-fn hear(plane: &Plane<'_>, sequence: u64, changed: &[&str]) {
+fn hear(plane: &Plane<'_>, sequence: u64, ids: &[&str]) {
     let fetches = plane.worker.due(plane.now.get(), &plane.store).fetches;
     let feed = fetches.iter().find(|fetch| fetch.key.kind() == "changes").expect("the feed is due");
     let digest = |id: &&str| Digest::of(format!("object\0openai\0{id}").as_bytes()).to_hex();
     let changes: Vec<Value> =
-        changed.iter().map(|id| json!({"kind": "object", "key": digest(id), "sequence": sequence})).collect();
+        ids.iter().map(|id| json!({"kind": "object", "key": digest(id), "sequence": sequence})).collect();
     let body = json!({
         "sequence": sequence, "history": format!("{:016x}", sequence + 1), "reset": false, "changes": changes
     });
