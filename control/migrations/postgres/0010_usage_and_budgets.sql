@@ -73,8 +73,8 @@ CREATE TABLE budget_windows (
 );
 CREATE INDEX budget_windows_by_end ON budget_windows (ends_at);
 
--- The parts of a window that data planes hold. `granted`, `spent` and `returned` are sums since the lease began, and
--- never shrink. A lease that has ended has one successor, whoever asks for it. Equal first requests have the same `nonce`.
+-- The parts of a window that data planes hold. `granted` and `spent` are sums since the lease began, and never
+-- shrink. A lease that has ended has one successor, whoever asks for it. Equal first requests have the same `nonce`.
 CREATE TABLE leases (
     id         TEXT PRIMARY KEY,
     subject    TEXT NOT NULL,
@@ -84,7 +84,6 @@ CREATE TABLE leases (
     node       TEXT NOT NULL,
     granted    BIGINT NOT NULL,
     spent      BIGINT NOT NULL,
-    returned   BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     nonce      TEXT NOT NULL,
     successor  TEXT

@@ -73,8 +73,8 @@ CREATE TABLE budget_windows (
 ) STRICT;
 CREATE INDEX budget_windows_by_end ON budget_windows (ends_at);
 
--- The parts of a window that data planes hold. `granted`, `spent` and `returned` are sums since the lease began, and
--- never shrink. A lease that has ended has one successor, whoever asks for it. Equal first requests have the same `nonce`.
+-- The parts of a window that data planes hold. `granted` and `spent` are sums since the lease began, and never
+-- shrink. A lease that has ended has one successor, whoever asks for it. Equal first requests have the same `nonce`.
 CREATE TABLE leases (
     id         TEXT PRIMARY KEY NOT NULL,
     subject    TEXT NOT NULL,
@@ -84,7 +84,6 @@ CREATE TABLE leases (
     node       TEXT NOT NULL,
     granted    INTEGER NOT NULL,
     spent      INTEGER NOT NULL,
-    returned   INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     nonce      TEXT NOT NULL,
     successor  TEXT

@@ -14,6 +14,7 @@ mod slice_slot;
 mod slices;
 mod token_limit;
 mod tokens;
+mod tokens_level;
 mod tokens_slot;
 
 pub use self::amount::{Amount, Unit};
@@ -26,4 +27,5 @@ pub(crate) use self::rule::{InForce, LimitStore, Rule};
 pub(crate) use self::slice::{Granted, Lease, Reservation, Reserved, Standing, Told};
 pub(crate) use self::slices::{begin, begin_due, begin_return, fail, grant, reserve, settle, standing};
 pub use self::token_limit::TokenLimit;
-pub(crate) use self::tokens::{Hold, TokensTaken, reserve_tokens, settle_tokens, tokens_left};
+pub(crate) use self::tokens::{Hold, reserve_tokens, settle_tokens, tokens_left};
+pub use self::tokens_level::TokensTaken;

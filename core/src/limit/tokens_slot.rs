@@ -3,7 +3,7 @@
 //! A full budget needs no entry. Where a slot has too many, newcomers share one budget: they may be limited too early, never
 //! too late. A value of another form has no budgets.
 
-use super::tokens::Level;
+use super::tokens_level::Level;
 use crate::base::Digest;
 
 /// The form of the value: this byte, then the entries. Anything else is no value.

@@ -3,8 +3,8 @@
 //! They read what passes, and hold, change and refuse nothing. What they find is told when the exchange ends. Budgets are no
 //! part of it: nothing is reserved for a request that another policy decides.
 
-use super::comparison::{About, Compared, Outcome};
 use super::observation::Observation;
+use super::outcome::{About, Compared, Outcome};
 use crate::judge::body::RequestJudge;
 
 /// The judges of one body.

@@ -1,0 +1,2 @@
+-- The sum of a lease that its data plane has given back before the lease ended. It never shrinks.
+ALTER TABLE leases ADD COLUMN returned BIGINT NOT NULL DEFAULT 0;
