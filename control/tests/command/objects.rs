@@ -59,7 +59,7 @@ fn objects_are_adopted_listed_shown_transferred_and_forgotten() {
 #[test]
 fn ids_come_from_standard_input_and_many_are_adopted() {
     let (home, _) = home();
-    let ids: String = (0..450).map(|number| format!("file-{number}\r\n\n")).collect();
+    let ids = (0..450).map(|number| format!("file-{number}\r\n\n")).collect::<Vec<_>>().concat();
     let adopt = ["object", "adopt", "openai", "--stdin", "--for", "token:ci"];
     let run = home.run_with(&adopt, ids.as_bytes());
     assert_eq!(

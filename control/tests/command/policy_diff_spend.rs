@@ -157,8 +157,8 @@ spend: $1.00 by the log, $2.00 under the new policy
 fn a_hostile_log_writes_text_only_and_no_sum_overflows() {
     let most =
         json!({"cost_nano_usd": u64::MAX.to_string(), "input_tokens": u64::MAX, "output_tokens": u64::MAX});
-    let long = "é".repeat(100_000);
-    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}", long.as_str()]
+    let endless = "é".repeat(100_000);
+    let log: String = ["gpt-5", "a\n\u{1b}[2J\u{202e}", endless.as_str()]
         .into_iter()
         .map(|model| line("28T10:00", model, 1, &most))
         .cycle()

@@ -70,12 +70,7 @@ async fn forms_do_what_they_say(database: &Database) {
     let fields = [("rate_requests", "5"), ("rate_tokens", "900"), ("rate_per", "1m")];
     limit(&fields).await;
     assert_eq!(now().await.rate_limit, Some(RateLimit::of(Some(5), Some(900), 60).unwrap()));
-    assert!(
-        get(&path)
-            .await
-            .1
-            .contains(r#"name="rate_tokens" inputmode="numeric" autocomplete="off" value="900""#)
-    );
+    assert!(get(&path).await.1.contains(r#"autocomplete="off" value="900""#));
     limit(&fields[1..]).await;
     assert_eq!(now().await.rate_limit, Some(RateLimit::of(None, Some(900), 60).unwrap()));
     assert_eq!(limit(&[("rate_requests", ""), ("rate_per", "")]).await, None);

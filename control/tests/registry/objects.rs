@@ -223,7 +223,11 @@ async fn lists_are_filtered_and_paged(database: &Database) {
     ] {
         let page = registry.objects(&listing).await.unwrap();
         let got: Vec<_> = page.items.iter().map(|object| object.id.as_str()).collect();
-        assert_eq!((got.join(" "), page.total), (ids.to_owned(), got.len() as i64), "{listing:?}");
+        assert_eq!(
+            (got.join(" "), page.total),
+            (ids.to_owned(), i64::try_from(got.len()).unwrap()),
+            "{listing:?}"
+        );
         // The same in pages of one.
         let (mut after, mut paged) = (None, Vec::new());
         loop {

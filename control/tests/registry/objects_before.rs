@@ -84,7 +84,7 @@ async fn a_token_of_an_older_replica_holds_its_own_objects(database: &Database) 
     let digest = Digest::of(b"old");
     assert_eq!(registry.token(&digest).await.unwrap().holder, digest);
     let key = ObjectKey::new("openai", "file-1").unwrap();
-    registry.adopt_objects(&[key.clone()], None, &Holder::Token(digest), &admin()).await.unwrap();
+    registry.adopt_objects(std::slice::from_ref(&key), None, &Holder::Token(digest), &admin()).await.unwrap();
     let claim = ObjectClaim {
         key: ObjectKey::new("openai", "file-2").unwrap(),
         kind: "file".to_owned(),

@@ -29,7 +29,7 @@ async fn a_rotated_token_shares_its_objects_with_its_successors(database: &Datab
     let first = create(&registry, "ci").await.record;
     assert_eq!(first.holder, first.digest);
     claimed(&registry, claim("file-1", first.digest)).await;
-    let grace = Duration::from_secs(3600);
+    let grace = Duration::from_hours(1);
     let rotate = async |digest: &Digest| {
         registry.rotate_token(digest, Source::Mint, grace, &admin()).await.unwrap().successor.record
     };

@@ -118,6 +118,7 @@ pub(crate) fn added_names(providers: &[Provider]) -> Vec<(String, String)> {
 
 /// The models that the head of a request names, and what its endpoint does with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct TargetModels {
     /// The models in path, query and headers.
     pub(crate) models: Vec<String>,

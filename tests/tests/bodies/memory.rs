@@ -70,7 +70,7 @@ struct Chat(TcpStream);
 impl Chat {
     fn begin(envoy: &Envoy) -> Result<Self> {
         let mut stream = TcpStream::connect(envoy.address())?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
         let head = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: api.openai.com\r\nconnection: close\r\ntransfer-encoding: chunked\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
         );
@@ -115,7 +115,7 @@ fn memory_during(envoy: &Envoy, sink: &Sink, length: usize) -> Result<u64> {
         chats.collect::<Result<Vec<_>>>()
     })?;
     let all = (UPLOADS * length) as u64;
-    until_within(Duration::from_secs(60), "the texts have passed", || {
+    until_within(Duration::from_mins(1), "the texts have passed", || {
         Ok(sink.bytes.load(Ordering::Relaxed) - before >= all)
     })?;
     let memory = envoy.memory()?;

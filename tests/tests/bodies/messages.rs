@@ -29,8 +29,8 @@ fn frame(opcode: u8, is_last: bool, payload: &[u8]) -> Vec<u8> {
     let first = if is_last { 0x80 | opcode } else { opcode };
     let length = match u16::try_from(payload.len()) {
         Ok(length @ 0..126) => vec![0x80 | length.to_le_bytes()[0]],
-        Ok(length) => [&[0x80 | 126][..], &length.to_be_bytes()].concat(),
-        Err(_) => [&[0x80 | 127][..], &(payload.len() as u64).to_be_bytes()].concat(),
+        Ok(length) => [&[0x80 | 0x7e][..], &length.to_be_bytes()].concat(),
+        Err(_) => [&[0x80 | 0x7f][..], &(payload.len() as u64).to_be_bytes()].concat(),
     };
     let masked = payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
     [vec![first], length, MASK.to_vec(), masked].concat()

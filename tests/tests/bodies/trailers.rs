@@ -18,7 +18,9 @@ fn metered() -> Value {
 
 /// Starts an upstream that answers with these chunks and a trailer.
 fn upstream(content_type: &str, chunks: &[&str]) -> Result<Scripted> {
-    let chunks: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    let chunks: Vec<String> =
+        chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    let chunks = chunks.concat();
     let answer = format!("{HEAD}content-type: {content_type}\r\n\r\n{chunks}{END}");
     let answer: &'static [u8] = answer.leak().as_bytes();
     Scripted::start(move |_| Script::Raw(answer))

@@ -87,8 +87,7 @@ impl Engine {
         if records.of_registry && records.after.is_some() && verdict.provider != logged.provider {
             return Err(NotReplayable::Registry);
         }
-        let before =
-            ReplayVerdict { reason: self.verdict_of_log(logged), provider: logged.provider.to_owned() };
+        let before = ReplayVerdict { reason: verdict_of_log(logged), provider: logged.provider.to_owned() };
         let is_metered = ways.first().is_some_and(|(_, before)| before.is_metered());
         let charge = (is_metered && logged.reason == ALLOWED)
             .then(|| Box::new(self.charge(logged, &verdict.provider, other, &records)));
@@ -123,12 +122,6 @@ impl Engine {
             ways.retain(|(way, _)| way.upgrade == logged.upgraded);
         }
         ways
-    }
-
-    /// Returns the verdict that the policy gave, as far as it decides: it does not decide what refuses for the moment.
-    fn verdict_of_log(&self, logged: &LoggedRequest<'_>) -> &'static str {
-        let known = Reason::ALL.iter().find(|reason| reason.code() == logged.reason);
-        known.filter(|_| !logged.would_pass()).map_or(ALLOWED, |reason| reason.code())
     }
 
     /// Returns the requests that may have led to what the upstream got.
@@ -226,4 +219,10 @@ fn refused_requests(logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
 
 fn in_every_slot(path: &str, upgrade: bool) -> [PossibleRequest; 3] {
     SLOTS.map(|slot| PossibleRequest { path: path.to_owned(), slot, upgrade })
+}
+
+/// Returns the verdict that the policy gave, as far as it decides: it does not decide what refuses for the moment.
+fn verdict_of_log(logged: &LoggedRequest<'_>) -> &'static str {
+    let known = Reason::ALL.iter().find(|reason| reason.code() == logged.reason);
+    known.filter(|_| !logged.would_pass()).map_or(ALLOWED, |reason| reason.code())
 }

@@ -194,7 +194,9 @@ impl Serialize for Spend {
         };
         let table = |table: &Table| {
             let mut all = sum(&table.all);
-            all["groups"] = table.sorted().into_iter().map(row).collect();
+            if let Value::Object(all) = &mut all {
+                all.insert("groups".to_owned(), table.sorted().into_iter().map(row).collect());
+            }
             all
         };
         let uncounted = self.uncounted.iter().map(|(why, count)| (why.code().to_owned(), (*count).into()));

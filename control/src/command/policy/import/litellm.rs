@@ -50,7 +50,7 @@ pub(crate) struct Litellm {
     /// Allow a key that is restricted to models all models of their providers
     #[arg(long)]
     widen_models: bool,
-    /// URL of the registry that keeps budgets; its credential is read from KEYSWAP_REGISTRY_TOKEN
+    /// URL of the registry that keeps budgets; its credential is read from `KEYSWAP_REGISTRY_TOKEN`
     #[arg(long, value_name = "URL", requires = "keys")]
     registry: Option<String>,
 }

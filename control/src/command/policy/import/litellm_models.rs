@@ -12,17 +12,17 @@ use super::litellm_rights::{ALL, Rights};
 
 /// A deployment: its names, its access groups, the team that alone may use it, the name of its provider in the policy, and
 /// that of the model there.
-struct Model {
+struct Deployed {
     names: Vec<String>,
     groups: Vec<String>,
     team: Option<String>,
     provider: String,
-    model: String,
+    name: String,
 }
 
 /// The models of the proxy.
 pub(super) struct Models {
-    models: Vec<Model>,
+    deployed: Vec<Deployed>,
     /// Other names of models.
     aliases: BTreeMap<String, String>,
     /// The providers that the policy gives another address.
@@ -44,14 +44,18 @@ impl Models {
         for (place, deployment) in deployments {
             let Deployment { names, groups, team, model, host, key } = deployment;
             if let Some(provider) = hosts.add(&host, key, &place, draft) {
-                models.push(Model { names, groups, team, provider, model });
+                models.push(Deployed { names, groups, team, provider, name: model });
             }
         }
         hosts.write(draft);
         note_credentials(config, draft);
         let has_url = |(_, provider): &(&String, &Map<String, Value>)| provider.contains_key("url");
         let relayed = draft.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect();
-        Self { models, aliases: aliases(config.pointer("/router_settings/model_group_alias")), relayed }
+        Self {
+            deployed: models,
+            aliases: aliases(config.pointer("/router_settings/model_group_alias")),
+            relayed,
+        }
     }
 
     /// Returns all models of the providers of the models that a key of this team may use.
@@ -68,7 +72,7 @@ impl Models {
 
     /// Returns the models of an access group that a key of any team may use; none where a model has that name.
     pub(super) fn of_group(&self, name: &str) -> Rights {
-        let is_model = self.models.iter().any(|model| model.names.iter().any(|own| own == name));
+        let is_model = self.deployed.iter().any(|model| model.names.iter().any(|own| own == name));
         let of_group =
             self.of_team(None).filter(|it| !is_model && it.groups.iter().any(|group| group == name));
         rights(of_group)
@@ -78,7 +82,7 @@ impl Models {
     /// such model.
     pub(super) fn of(&self, name: &str, team: Option<&str>) -> Option<Rights> {
         let name = self.aliases.get(name).map_or(name, String::as_str);
-        let found = |is_meant: &dyn Fn(&Model) -> bool| {
+        let found = |is_meant: &dyn Fn(&Deployed) -> bool| {
             Some(rights(self.of_team(team).filter(|model| is_meant(model)))).filter(|all| !all.is_empty())
         };
         found(&|it| it.names.iter().any(|own| own == name))
@@ -105,25 +109,25 @@ impl Models {
         let mut rights = Rights::default();
         for model in self.of_team(team).filter(|it| it.names.contains(pattern)) {
             match text {
-                Some(text) if model.model.matches('*').count() == 1 => {
-                    rights.add(&model.provider, &model.model.replace('*', text));
+                Some(text) if model.name.matches('*').count() == 1 => {
+                    rights.add(&model.provider, &model.name.replace('*', text));
                 }
                 // Where the text goes is not clear, so nothing is said but the provider's pattern.
-                _ => rights.add(&model.provider, &model.model),
+                _ => rights.add(&model.provider, &model.name),
             }
         }
         Some(rights)
     }
 
-    fn of_team<'m>(&'m self, team: Option<&'m str>) -> impl Iterator<Item = &'m Model> {
-        let may = move |model: &&Model| model.team.as_deref().is_none_or(|only| team == Some(only));
-        self.models.iter().filter(may)
+    fn of_team<'m>(&'m self, team: Option<&'m str>) -> impl Iterator<Item = &'m Deployed> {
+        let may = move |model: &&Deployed| model.team.as_deref().is_none_or(|only| team == Some(only));
+        self.deployed.iter().filter(may)
     }
 }
 
-fn rights<'m>(models: impl Iterator<Item = &'m Model>) -> Rights {
+fn rights<'m>(models: impl Iterator<Item = &'m Deployed>) -> Rights {
     let mut rights = Rights::default();
-    models.for_each(|model| rights.add(&model.provider, &model.model));
+    models.for_each(|model| rights.add(&model.provider, &model.name));
     rights
 }
 
