@@ -426,7 +426,7 @@ fn diff(old: &Value, new: &Value, log: &[Value]) -> Result<Value> {
         fs::write(&path, text)?;
         Ok(path)
     };
-    let lines = log.iter().map(|line| format!("{line}\n")).collect();
+    let lines = log.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
     let output = Command::new(KEYSWAP.path()?)
         .args(["policy", "diff"])
         .args([file("old.json", old.to_string())?, file("new.json", new.to_string())?])
