@@ -120,6 +120,26 @@ fn conclude(
     }
 }
 
+/// Ends an answer behind its body, since trailers come: no byte can be added any more.
+pub(crate) fn finish(shared: &Shared, request: &Rc<Request>) -> Action {
+    or_end(end_body(shared, request))
+}
+
+fn end_body(shared: &Shared, request: &Rc<Request>) -> Result<Option<Action>, HostError> {
+    let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+    if !exchange.reads_answer() {
+        return Ok(Some(Action::Continue));
+    }
+    let answer = exchange.answer_body(&[], true, host::now()?, &SharedData);
+    drop(exchange);
+    request.answer_is_last.set(true);
+    let is_whole = answer.as_ref().is_ok_and(|rest| rest.bytes.as_ref().is_none_or(Vec::is_empty));
+    if !is_whole {
+        return Ok(None);
+    }
+    conclude(shared, request, answer.map(|rest| AnswerSlice { bytes: None, ..rest }))
+}
+
 /// Ends the exchange of a request, whole or not.
 pub(crate) fn end(shared: &Shared, request: &Request) {
     let Ok(mut exchange) = request.exchange.try_borrow_mut() else { return };
