@@ -21,6 +21,7 @@
 //!   formats of the services. A stream can be held after its first text.
 //! - [`Envoy`] runs `envoy/bootstrap.yaml`, the file that users copy, with the filter built from this repository.
 //! - [`Scripted`] is a plain HTTP server with scripted answers, also faulty ones: a registry, for example.
+//! - [`Shelf`] is an upstream that keeps objects under ids, as the providers do.
 //! - [`Issuer`] publishes keys like an identity provider, and a [`SigningKey`] signs valid and invalid tokens.
 //! - [`Registry`] is `keyswap serve` with a temporary database.
 //! - [`Request`] is sent byte for byte, so tests can send requests that no HTTP library would.
@@ -51,6 +52,7 @@ mod registry;
 pub mod rendered;
 mod scripted;
 mod server;
+mod shelf;
 mod standin;
 mod testbed;
 pub mod tools;
@@ -76,6 +78,7 @@ pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted, WITH_TRAILERS};
 pub use server::Server;
+pub use shelf::{KINDS, Kind, Shelf, Told};
 pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
 pub use waiting::{until, until_within};

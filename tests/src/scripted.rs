@@ -37,6 +37,8 @@ pub enum Script {
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// An answer in these bytes, on a connection that stays open.
     Raw(&'static [u8]),
+    /// These bytes, and a closed connection.
+    Cut(&'static [u8]),
     /// Another script after a pause.
     After(Duration, Box<Self>),
     /// No answer, on an open connection.
@@ -191,13 +193,17 @@ async fn follow(stream: &mut TcpStream, mut script: Script) -> Result<bool> {
         Script::CutOff => {
             stream.write_all(format!("{}{{\"sha256\":", head(200, &[], 500)).as_bytes()).await?;
         }
+        Script::Cut(bytes) => stream.write_all(bytes).await?,
         Script::Close | Script::After(..) => {}
     }
     Ok(false)
 }
 
 fn head(status: u16, headers: &[(&'static str, String)], length: usize) -> String {
-    let mut head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n");
+    let mut head = format!("HTTP/1.1 {status} Scripted\r\n");
+    if !headers.iter().any(|(name, _)| *name == "content-type") {
+        head += "content-type: application/json\r\n";
+    }
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }

@@ -3,7 +3,7 @@
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::judge::{Decision, Request};
+use keyswap_core::judge::{AnswerFields, Decision, Request};
 use keyswap_core::policy::RolloutPolicy;
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
@@ -55,14 +55,15 @@ impl CaseHost {
         }
     }
 
-    /// Judges a request at a time. Returns the outcome, with the value that `read` makes of the decision on the head.
+    /// Judges a request at a time. Returns the outcome, with the value that `read` makes of the decision on the head, and the
+    /// exchange that begins.
     pub fn decide<T>(
         &self,
         head: &OwnedHead,
         body: Option<&[u8]>,
         now: Moment,
         read: impl FnOnce(&Decision<'_>, &RequestHead<'_>) -> T,
-    ) -> (Found, T) {
+    ) -> (Found, T, Exchange) {
         let lines = head.lines();
         let head = head.with(&lines);
         let request = Request { head: &head, now, store: &self.store };
@@ -71,13 +72,37 @@ impl CaseHost {
         let (mut decision, _) =
             in_force.decide(&request, &mut |fetch| (self.fetch(&fetch, now, &mut notes), now));
         let (mut found, value) = (Found::of(&decision, &head, notes), read(&decision, &head));
-        if decision.is_pending()
-            && let Err(refusal) =
-                self.send(&mut in_force.exchange(&mut decision), body.unwrap_or_default(), now)
-        {
+        let is_pending = decision.is_pending();
+        let mut exchange = in_force.exchange(&mut decision);
+        if is_pending && let Err(refusal) = self.send(&mut exchange, body.unwrap_or_default(), now) {
             found.refuse(&refusal);
         }
-        (found, value)
+        (found, value, exchange)
+    }
+
+    /// Returns the body of an upstream's answer as the caller gets it; `None` where it is cut off or withheld.
+    pub fn receive(
+        &self,
+        exchange: &mut Exchange,
+        head: &AnswerFields<'_>,
+        body: Vec<u8>,
+        now: Moment,
+    ) -> Option<Vec<u8>> {
+        exchange.begin_answer(head);
+        if exchange.is_withheld() {
+            return None;
+        }
+        if !exchange.reads_answer() {
+            return Some(body);
+        }
+        let mut read = exchange.answer_body(&body, true, now, &self.store).ok()?;
+        let mut has_waited = false;
+        while let Some(fetch) = read.fetch.take().filter(|_| read.waits) {
+            has_waited = true;
+            self.fetch(&fetch, now, &mut Vec::new());
+            read = exchange.resume_answer(now, &self.store).ok()?;
+        }
+        Some(read.bytes.unwrap_or(if has_waited { Vec::new() } else { body }))
     }
 
     /// Sends the body of a request that was forwarded.

@@ -17,7 +17,7 @@ pub enum RequestForm<'c> {
 }
 
 /// The fields of a form that are looked at.
-const FIELDS: &[&str] = &["model", "model_id", "stream", "file_id", "file_ids[]", "input_reference[file_id]"];
+const FIELDS: &[&str] = &["model", "model_id", "stream"];
 const MODEL_FIELDS: usize = 2;
 const STREAM_FIELD: usize = 2;
 
@@ -32,6 +32,7 @@ enum Kind {
 
 struct Parts {
     form: Multipart,
+    objects: Option<&'static Objects>,
     asked: Asked,
     is_over: bool,
 }
@@ -77,8 +78,8 @@ impl RequestBody {
         Ok(Self(match form {
             RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage).telling(objects))),
             RequestForm::Parts(content_type) => {
-                let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?;
-                Kind::Parts(Box::new(Parts { form, asked, is_over: false }))
+                let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?.telling(objects);
+                Kind::Parts(Box::new(Parts { form, objects, asked, is_over: false }))
             }
             RequestForm::Messages => {
                 let frames = Frames::new(Sender::Client);
@@ -148,15 +149,23 @@ impl RequestBody {
 
 impl Parts {
     fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
-        let Self { form, asked, is_over } = self;
+        let Self { form, objects, asked, is_over } = self;
+        let members = objects.map_or(&[][..], |objects| objects.members);
         let mut error = None;
         let fed = form.feed(slice, &mut |event| match event {
             FormEvent::Text(field, text) if field < MODEL_FIELDS => {
                 asked.has_members = true;
                 tell(Named::Model(text));
+                let models = members.iter().filter(|member| member.name == "model");
+                models.filter_map(|member| member.form.id_in(text)).for_each(|id| tell(Named::Object(id)));
             }
             FormEvent::Text(STREAM_FIELD, text) => asked.stream = text == "true",
-            FormEvent::Text(_, text) => tell(Named::Object(text.as_bytes())),
+            FormEvent::Text(field, text) => {
+                let member = field.checked_sub(FIELDS.len()).and_then(|member| members.get(member));
+                if let Some(id) = member.and_then(|member| member.form.id_in(text)) {
+                    tell(Named::Object(id));
+                }
+            }
             FormEvent::Long(_) => error = Some(BodyError::NoText),
             FormEvent::End(_) => {
                 asked.has_members = true;

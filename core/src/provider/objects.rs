@@ -32,6 +32,8 @@ pub(crate) struct Objects {
     pub(crate) members: &'static [Member],
     /// The members whose values are the caller's own data, in which nothing is named.
     pub(crate) free: &'static [&'static str],
+    /// Paths below an id whose GET tells of objects. What else stands there may be the caller's own data, in any form.
+    pub(super) telling: &'static [&'static str],
     /// The parameters of a query that name an object.
     pub(super) parameters: &'static [&'static str],
     /// The parameters that name the object at which a page of a collection begins or ends.
@@ -139,6 +141,8 @@ pub(crate) struct Place {
     pub(crate) id: Option<Vec<u8>>,
     /// Set where the path ends with the id, so that DELETE deletes the object.
     pub(crate) is_member: bool,
+    /// Set where an answer to GET is the provider's own word on objects.
+    pub(crate) is_telling: bool,
 }
 
 impl Collection {
@@ -198,6 +202,7 @@ impl Objects {
             let segment: Vec<u8> = percent_decode(rest.get(..length)?).collect();
             let id = self.id_in(&segment);
             place.is_member = length == rest.len() && id.len() == segment.len();
+            place.is_telling = place.is_member || also(self.telling).is_some();
             let begin = id.get(..collection.begins.len()).unwrap_or_default();
             let is_its = begin.eq_ignore_ascii_case(collection.begins.as_bytes());
             place.id = is_its.then(|| id.to_vec());

@@ -110,6 +110,13 @@ fn a_form_names_objects_and_a_file_is_not_read() {
     };
     for (content_type, body, reason) in [
         ("multipart/form-data; boundary=b", form("file_id"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("file_ids[]"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("File.ID"), "forward"),
+        ("multipart/form-data; boundary=b", form("input_reference[fileId]"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("video[id]"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("video[0][id]"), "object_not_found"),
+        ("multipart/form-data; boundary=b", form("image[id]"), "forward"),
+        ("multipart/form-data; boundary=b", form("metadata[file_id]"), "forward"),
         ("multipart/form-data; boundary=b", form("purpose"), "forward"),
         ("application/json", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
         ("", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),

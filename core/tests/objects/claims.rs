@@ -1,6 +1,6 @@
 //! Claims: what an answer tells is the caller's, and the registry knows before the answer ends.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::plane::{A, Answered, B, Got, Plane, json_answer};
 use crate::registry::Registry;
@@ -50,6 +50,27 @@ fn an_answer_is_claimed_as_its_body_asks_to_keep_it() {
         let refused = Answered(400, "application/json", vec![r#"{"id":"made"}"#]);
         plane.post(A, path, &body.replace('x', "y"), &refused);
         assert_eq!(registry.kinds().len(), usize::from(kept), "{path} {body}");
+    }
+}
+
+#[test]
+fn what_a_caller_downloads_claims_nothing() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    plane.post(A, "/openai/v1/files", "{}", &json_answer(r#"{"id":"made"}"#));
+    plane.post(A, "/openai/v1/containers", "{}", &json_answer(r#"{"id":"c"}"#));
+    plane.post(A, "/google-ai-studio/v1beta/cachedContents", "{}", &json_answer(r#"{"name":"files/g"}"#));
+    let before = registry.kinds();
+    let file = json_answer(r#"{"id":"x","name":"files/x","output_file_id":"x","response":{"id":"x"}}"#);
+    for path in [
+        "/openai/v1/files/made/content",
+        "/openai/v1/containers/c/files/f/content",
+        "/google-ai-studio/v1beta/files/g:download",
+        "/google-ai-studio/v1beta/files/g?alt=media",
+        "/google-ai-studio/v1beta/files/g?%61lt=MEDIA",
+    ] {
+        assert_eq!(plane.ask(A, ("GET", path), &Value::Null, &file).reason(), "forward", "{path}");
+        assert_eq!(registry.kinds(), before, "{path}");
     }
 }
 

@@ -17,6 +17,10 @@ pub enum Mode {
     AuthToken,
     /// The upload of a file (google-genai only).
     Upload,
+    /// Objects of every kind that the SDK makes, looked at and listed.
+    Keep,
+    /// Attempts on the objects whose ids follow the mode on the command line.
+    Seek,
     /// A WebSocket with the token in a subprotocol, like browsers.
     Subprotocol,
     /// A WebSocket with the token as a bearer token.
@@ -49,6 +53,8 @@ impl Mode {
             Self::Models => "models",
             Self::AuthToken => "auth-token",
             Self::Upload => "upload",
+            Self::Keep => "keep",
+            Self::Seek => "seek",
             Self::Subprotocol => "subprotocol",
             Self::Header => "header",
             Self::Query => "query",

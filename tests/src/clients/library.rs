@@ -58,6 +58,13 @@ impl Library {
         self.start(call)?.finish()
     }
 
+    /// Makes a call like [`Self::run`], with more arguments for its program.
+    pub fn run_with(self, call: &Call<'_>, arguments: &[String]) -> Result<Vec<Event>> {
+        let mut command = self.command(call)?;
+        command.args(arguments);
+        self.spawn(call, command)?.finish()
+    }
+
     /// Starts a call, whose events are read one by one.
     pub fn start(self, call: &Call<'_>) -> Result<Running> {
         self.spawn(call, self.command(call)?)

@@ -21,6 +21,12 @@ pub(super) const NODE_ANTHROPIC_X_API_KEY: Library = Library::node("anthropic-x-
 pub const PYTHON_GOOGLE: Library = Library::python("google-genai", "google_genai_client", "requirements.txt");
 /// `@google/genai`.
 pub const NODE_GOOGLE: Library = Library::node("@google/genai", "google_genai_client");
+/// openai, with a program that keeps objects.
+pub const PYTHON_OPENAI_OBJECTS: Library =
+    Library::python("openai", "openai_objects_client", "requirements.txt");
+/// anthropic, with a program that keeps objects.
+pub const PYTHON_ANTHROPIC_OBJECTS: Library =
+    Library::python("anthropic", "anthropic_objects_client", "requirements.txt");
 /// `ws`.
 pub const WS: Library = Library::node("ws", "websocket_client");
 

@@ -3,12 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use keyswap_cases::{Answered, Case, CaseHost, Found, Outcome, Suite};
+use keyswap_cases::{Case, CaseHost, Found, Outcome, Suite};
 use keyswap_core::base::Moment;
 use keyswap_core::host::Capabilities;
-use keyswap_core::judge::{Decision, Field, Verdict};
+use keyswap_core::judge::{AnswerFields, Decision, Field, Verdict};
 use keyswap_core::request::{OwnedHead, RequestHead};
-use keyswap_tests::{Request, Standin};
+use keyswap_tests::{Request, Response, Standin};
 
 use crate::seen::{Seen, answered, at_any_moment};
 
@@ -16,6 +16,12 @@ use crate::seen::{Seen, answered, at_any_moment};
 pub(crate) struct Core {
     host: CaseHost,
     standin: Standin,
+}
+
+/// The stand-in's answer, and the header lines that the caller gets.
+struct Upstream {
+    raw: Response,
+    fields: Vec<(String, Vec<u8>)>,
 }
 
 /// A decision of the engine, with the views of the upstream and the caller.
@@ -32,8 +38,16 @@ impl Core {
     pub(crate) fn decide(&self, head: &OwnedHead, case: &Case) -> Result<Decided> {
         let body = case.body().unwrap_or_default();
         let ask = |decision: &Decision<'_>, head: &RequestHead<'_>| self.ask_upstream(decision, head, body);
-        let (found, answer) = self.host.decide(head, case.body().as_deref(), now(), ask);
-        let answer = answer?;
+        let (found, answer, mut exchange) = self.host.decide(head, case.body().as_deref(), now(), ask);
+        let answer = match answer? {
+            Some(upstream) if matches!(found.outcome, Outcome::Forwarded(_)) => {
+                let head = AnswerFields { status: upstream.raw.status, fields: &lines(&upstream.raw) };
+                let body = self.host.receive(&mut exchange, &head, upstream.raw.body.clone(), now());
+                let body = String::from_utf8(body.context("the answer is cut off")?)?;
+                Some(answered(upstream.raw.status, &upstream.fields, body))
+            }
+            _ => None,
+        };
         let seen = match &found.outcome {
             Outcome::Forwarded(forwarded) => Seen {
                 upstream: Some(forwarded.clone()),
@@ -45,13 +59,13 @@ impl Core {
         Ok(Decided { found, seen })
     }
 
-    /// Returns the stand-in's answer as the caller would receive it, `None` if the request is not forwarded.
+    /// Returns the stand-in's answer, `None` if the request is not forwarded.
     fn ask_upstream(
         &self,
         decision: &Decision<'_>,
         head: &RequestHead<'_>,
         body: Vec<u8>,
-    ) -> Result<Option<Answered>> {
+    ) -> Result<Option<Upstream>> {
         let Verdict::Forward(rewrite) = &decision.verdict else { return Ok(None) };
         let method = str::from_utf8(head.method)?;
         let mut request = Request::new(method, &rewrite.path).body(body);
@@ -59,12 +73,14 @@ impl Core {
             request = request.header(name, value);
         }
         let raw = self.standin.ask(rewrite.authority, &request)?;
-        let lines: Vec<Field<'_>> =
-            raw.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect();
-        let fields = decision.response.fields(&lines).map(owned).collect::<Result<Vec<_>>>()?;
+        let fields = decision.response.fields(&lines(&raw)).map(owned).collect::<Result<Vec<_>>>()?;
         self.standin.take();
-        Ok(Some(answered(raw.status, &fields, raw.text())))
+        Ok(Some(Upstream { raw, fields }))
     }
+}
+
+fn lines(raw: &Response) -> Vec<Field<'_>> {
+    raw.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
 }
 
 impl Decided {

@@ -5,10 +5,11 @@
 //! error.
 
 use super::parameters::boundary;
-use super::part::{FormError, Head};
+use super::part::{Fields, FormError, Head};
 use crate::base::bytes::line_length;
 use crate::body::grammar::MAX_TEXT_BYTES;
 use crate::body::text::Text;
+use crate::provider::objects::Objects;
 
 /// The most bytes of a line of a part's head.
 const MAX_LINE_BYTES: usize = 512;
@@ -18,7 +19,7 @@ const MAX_LINES: u8 = 8;
 const MAX_DELIMITER_BYTES: usize = 74;
 const LINE_END: &[u8] = b"\r\n";
 
-/// An event in a form. The numbers are those of the names.
+/// An event in a form. The numbers are those of the names, and behind them those of the members that name objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormEvent<'f> {
     /// The text of a judged field.
@@ -31,8 +32,7 @@ pub enum FormEvent<'f> {
 
 /// The framing of one form. After an error nothing more is told.
 pub struct Multipart {
-    /// The fields that are judged, at most 64.
-    names: &'static [&'static str],
+    fields: Fields,
     state: State,
     delimiter: Text<MAX_DELIMITER_BYTES>,
     line: Text<MAX_LINE_BYTES>,
@@ -68,7 +68,7 @@ enum State {
 }
 
 impl Multipart {
-    /// Makes the framing of a form with this content type, of which the fields with these names are judged.
+    /// Makes the framing of a form with this content type, of which the fields with these names are judged, at most 64.
     ///
     /// # Errors
     /// The content type is that of no form.
@@ -79,7 +79,7 @@ impl Multipart {
             delimiter.extend(part);
         }
         Ok(Self {
-            names,
+            fields: Fields { names, objects: None },
             state: State::First(LINE_END.len()),
             delimiter,
             line: Text::default(),
@@ -89,6 +89,12 @@ impl Multipart {
             field: None,
             text: Text::default(),
         })
+    }
+
+    /// Tells the fields that name objects, too. Such a field may come more than once.
+    pub(crate) fn telling(mut self, objects: Option<&'static Objects>) -> Self {
+        self.fields.objects = objects;
+        self
     }
 
     /// Takes the next slice of the form, and tells its events in order.
@@ -171,7 +177,7 @@ impl Multipart {
         let line = self.line.bytes().and_then(|line| str::from_utf8(line).ok()).ok_or(FormError::Head)?;
         if line.is_empty() {
             self.field = self.head.end()?;
-            if let Some(field) = self.field {
+            if let Some(field) = self.field.filter(|field| *field < self.fields.names.len()) {
                 let bit = u32::try_from(field).ok().and_then(|field| 1u64.checked_shl(field)).unwrap_or(0);
                 if bit == 0 || self.seen & bit != 0 {
                     return Err(FormError::Again(field));
@@ -186,7 +192,7 @@ impl Multipart {
         if self.lines > MAX_LINES {
             return Err(FormError::Head);
         }
-        self.head.take(line, self.names)?;
+        self.head.take(line, self.fields)?;
         self.line.clear();
         Ok(State::Line)
     }

@@ -4,6 +4,14 @@
 //! find it, the head is an error.
 
 use super::parameters::{is_token, split};
+use crate::provider::objects::{Objects, plain_name};
+
+/// The fields that are judged: those of these names, and those that name objects.
+#[derive(Clone, Copy)]
+pub(super) struct Fields {
+    pub(super) names: &'static [&'static str],
+    pub(super) objects: Option<&'static Objects>,
+}
 
 /// The error of a form that is not whole, or that readers may understand in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +53,14 @@ enum Field {
 
 impl Head {
     /// Takes a line of the head.
-    pub(super) fn take(&mut self, line: &str, names: &[&str]) -> Result<(), FormError> {
+    pub(super) fn take(&mut self, line: &str, fields: Fields) -> Result<(), FormError> {
         let (name, value) = line.split_once(':').ok_or(FormError::Head)?;
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(FormError::Head);
         }
         let value = value.trim_matches([' ', '\t']);
         match name.to_ascii_lowercase().as_str() {
-            "content-disposition" => self.take_disposition(value, names),
+            "content-disposition" => self.take_disposition(value, fields),
             "content-type" => {
                 self.is_encoded = !is_plain_text(value);
                 if std::mem::replace(&mut self.has_type, true) { Err(FormError::Head) } else { Ok(()) }
@@ -75,7 +83,7 @@ impl Head {
         }
     }
 
-    fn take_disposition(&mut self, value: &str, names: &[&str]) -> Result<(), FormError> {
+    fn take_disposition(&mut self, value: &str, fields: Fields) -> Result<(), FormError> {
         let (mut field, mut files) = (None, [false; 2]);
         let first = split(value, &mut |parameter, value| {
             let is_again = match parameter {
@@ -90,24 +98,40 @@ impl Head {
             return Err(FormError::Head);
         }
         self.is_file = files.contains(&true);
-        self.field = Some(field_of(field.ok_or(FormError::Head)?, names)?);
+        self.field = Some(field_of(field.ok_or(FormError::Head)?, fields)?);
         Ok(())
     }
 }
 
 /// Returns the field of a name.
-fn field_of(name: &str, names: &[&str]) -> Result<Field, FormError> {
+fn field_of(name: &str, fields: Fields) -> Result<Field, FormError> {
     // Some readers decode `%22`. A field `_charset_` changes the encoding of all others.
     if name.is_empty() || name.contains('%') || name.eq_ignore_ascii_case("_charset_") {
         return Err(FormError::Head);
     }
     // Some readers take `model[]`, `Model` and ` model` for `model`.
     let base = name.split(['[', '.']).next().unwrap_or_default().trim();
+    let names = fields.names;
     match names.iter().position(|judged| judged.eq_ignore_ascii_case(base)) {
         Some(field) if names.get(field) == Some(&name) => Ok(Field::Judged(field)),
         Some(field) => Err(FormError::Alike(field)),
-        None => Ok(Field::Other),
+        None => {
+            let member = fields.objects.and_then(|objects| member_of(name, objects));
+            Ok(member.map_or(Field::Other, |member| Field::Judged(names.len().saturating_add(member))))
+        }
     }
+}
+
+/// Returns the member that a name such as `file_ids[]` or `video[id]` stands for.
+fn member_of(name: &str, objects: &Objects) -> Option<usize> {
+    let is_name = |part: &&str| !part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = name.split(['[', ']', '.']).map(str::trim).filter(is_name).map(plain_name).rev();
+    let (last, parent) = (parts.next()?, parts.next().unwrap_or_default());
+    if objects.free.contains(&&*parent) || parts.any(|part| objects.free.contains(&&*part)) {
+        return None;
+    }
+    let is_it = |name: &str, within: &str| name == last && (within.is_empty() || within == parent);
+    objects.members.iter().position(|member| is_it(member.name, member.parent))
 }
 
 fn is_plain_text(content_type: &str) -> bool {

@@ -26,6 +26,8 @@ pub(crate) struct ObjectRule {
     pub(crate) deletes: Option<Digest>,
     /// Set where the body may be a file of any kind.
     pub(crate) takes_file: bool,
+    /// Set where the answer has no body.
+    pub(crate) is_head: bool,
     /// Set where the answer may tell ids.
     pub(crate) reads_answer: bool,
 }
@@ -66,6 +68,12 @@ impl ObjectRule {
         named.dedup();
         let deletes = id.filter(|_| traits.method == b"DELETE" && place.is_some_and(|place| place.is_member));
         let makes = place.and_then(|place| place.makes);
+        // A download is the caller's own data, in which any id may stand.
+        let tells = match traits.method {
+            b"GET" => place.is_some_and(|place| place.is_telling) && !asked.is_download,
+            b"DELETE" | b"HEAD" => false,
+            _ => true,
+        };
         Ok(Some(Self {
             table,
             caller: Held { holder: Holder::of(record), by_team: upstream.objects == ObjectsMode::Team },
@@ -75,8 +83,9 @@ impl ObjectRule {
             named,
             makes,
             lists: place.and_then(|place| place.lists),
+            is_head: traits.method == b"HEAD",
             takes_file: class == Class::Files && (table.has_names || id.is_none()),
-            reads_answer: makes.is_some() || (is_keeping && traits.method != b"DELETE"),
+            reads_answer: makes.is_some() || (is_keeping && tells),
         }))
     }
 

@@ -11,6 +11,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use percent_encoding::percent_decode;
+
 use super::models::ModelNames;
 use crate::answer::CheckError;
 use crate::identity::Class;
@@ -50,6 +52,8 @@ pub(super) struct AskedObjects {
     pub(super) place: Option<Place>,
     /// The ids in the query.
     pub(super) in_query: Vec<Vec<u8>>,
+    /// Set where the query asks for the bytes of a file (`alt=media`).
+    pub(super) is_download: bool,
 }
 
 /// A metering policy, and whether a body that cannot be read is refused for it.
@@ -76,7 +80,12 @@ impl AskedObjects {
         let place = table.find(traits.method, traits.is_upgrade, endpoint);
         let is_listed = place.as_ref().is_some_and(|place| place.lists.is_some());
         let in_query = traits.query.map(|query| table.ids_in_query(query, is_listed));
-        Self { place, in_query: in_query.unwrap_or_default() }
+        let asks = |(name, value): (&[u8], &[u8])| {
+            let decode = |text| percent_decode(text).collect::<Vec<u8>>();
+            decode(name).ends_with(b"alt") && decode(value).eq_ignore_ascii_case(b"media")
+        };
+        let is_download = traits.query.is_some_and(|query| query::pairs(query).any(asks));
+        Self { place, in_query: in_query.unwrap_or_default(), is_download }
     }
 }
 

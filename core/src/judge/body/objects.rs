@@ -147,7 +147,11 @@ impl ObjectWatch {
             return AnswerFate::Same;
         }
         if let Some(collection) = self.rule.lists {
-            if !is_plain {
+            if status == 204 || self.rule.is_head {
+                return AnswerFate::Same;
+            }
+            // A part of a list has no element that is certain.
+            if !is_plain || status == 206 {
                 return AnswerFate::Withheld;
             }
             self.answer = Answer::List(Box::new(ObjectList::new(self.rule.table, collection.begins)));

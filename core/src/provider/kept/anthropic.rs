@@ -40,6 +40,7 @@ pub(in crate::provider) static ANTHROPIC: Objects = Objects {
         Member::id("userprofileid"),
     ],
     free: &["metadata", "inputschema", "input", "schema"],
+    telling: &[],
     parameters: &["agent_id", "session_id", "environment_id", "memory_store_id", "deployment_id", "scope_id"],
     cursors: &["after_id", "before_id"],
     made: Made {

@@ -125,6 +125,7 @@ const FORM: Objects = Objects {
     has_names: false,
     members: &MEMBERS,
     free: FREE,
+    telling: &["/fine_tuning/jobs/{}/checkpoints"],
     parameters: PARAMETERS,
     cursors: CURSORS,
     made: MADE,

@@ -182,7 +182,12 @@ impl Registry {
         let mut state = self.state.try_borrow_mut().ok()?;
         let position = state.feed.position().unwrap_or_default();
         for claim in &claims {
-            let object = (claim.digest(), Some(claim.holder.clone()));
+            let digest = claim.digest();
+            // What is known to be another's stays so: the first claim holds, and the registry says which it was.
+            if state.objects.known.get(&digest).is_some_and(|known| known.holder.is_some()) {
+                continue;
+            }
+            let object = (digest, Some(claim.holder.clone()));
             Self::know(&mut state, object, 0, (now, position), now, store);
         }
         state.objects.wait(claims, now)
