@@ -1,4 +1,4 @@
-//! What a metered request is charged: when its caller leaves, when it refuses usage, and by the way it was served.
+//! The charge for a metered request: when its caller leaves, when it refuses usage, and by the way it was served.
 
 mod support;
 

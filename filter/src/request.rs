@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) exchange: RefCell<Exchange>,
     /// The bytes of the body that are held and judged already.
     pub(crate) held: Cell<usize>,
+    /// Set once a part of the body has gone on.
+    pub(crate) has_begun: Cell<bool>,
     /// The bytes of the answer's body that are held and read already.
     pub(crate) answer_held: Cell<usize>,
     /// Set where nothing of the answer follows those.

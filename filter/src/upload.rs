@@ -87,15 +87,19 @@ fn conclude(
         };
         shared.observe(slice.observation.as_slice());
         if !slice.waits {
+            request.has_begun.set(request.has_begun.get() || request.held.get() > 0);
             request.held.set(0);
             return Ok(Action::Continue);
         }
         let Some(fetch) = slice.fetch else { return Ok(Action::Pause) };
         let now = host::now()?;
-        if shared.wait(*fetch, Waiter::Body(Rc::clone(request)), now)?.is_ok() {
+        // Where Envoy may retry, it keeps what went on, and would send that again behind a pause.
+        if request.has_begun.get() {
+            shared.start(*fetch, now);
+        } else if shared.wait(*fetch, Waiter::Body(Rc::clone(request)), now)?.is_ok() {
             return Ok(Action::Pause);
         }
-        // Too many wait already: the request goes on as if the call had failed.
+        // It cannot wait, or too many wait already: the request goes on as if the call had failed.
         let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
         judged = exchange.resume_request(now, &SharedData);
     }

@@ -24,11 +24,11 @@ pub(crate) struct MeteringPolicy {
 /// The charge for an exchange that ends before its answer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenLeft {
-    /// What the answer has told, and an estimate of the rest.
+    /// The usage that the answer has told, and an estimate of the rest.
     Estimate,
-    /// What was reserved, at least.
+    /// The reserved amount, at least.
     Reserve,
-    /// What the answer has told, and nothing else.
+    /// The usage that the answer has told, and nothing else.
     Seen,
 }
 

@@ -1,4 +1,4 @@
-//! What an exchange says of a slice of a body, of an answer, and of its end.
+//! Slices of bodies as an exchange passes them, the fate of an answer, and the end of an exchange.
 
 use crate::judge::{Observation, Unclaimed};
 use crate::services::Fetch;

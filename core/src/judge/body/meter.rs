@@ -147,6 +147,26 @@ impl Meter {
         self.tokens.taken()
     }
 
+    /// Has slices of the budgets leased before a part of the body goes on, since hosts cannot hold a body in the middle.
+    /// Returns the call that the first slice waits for.
+    pub(crate) fn prepare(&mut self, declared: u64, now: Moment, store: &dyn Store) -> Option<Box<Fetch>> {
+        let rules = Rc::clone(&self.rules);
+        let registry = rules.registry.as_ref().filter(|_| rules.budgets && self.waits == 0)?;
+        self.input = declared.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
+        let amount = self.most(&Asked { count: 1, ..Asked::default() });
+        let Tried { held, lacking, .. } = self.try_all(registry, &amount, now, store);
+        for reservation in held {
+            registry.settle(reservation, Amount::default(), now, store);
+        }
+        if lacking.is_empty() {
+            return None;
+        }
+        match self.call(registry, lacking, amount, now, store) {
+            Lack::Call(fetch) => Some(fetch),
+            Lack::Refused(_) => None,
+        }
+    }
+
     fn reserve_budgets(&mut self, amount: Amount, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let rules = Rc::clone(&self.rules);
         let Some(registry) = rules.registry.as_ref().filter(|_| rules.budgets) else { return Ok(()) };

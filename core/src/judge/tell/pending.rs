@@ -31,6 +31,8 @@ pub(crate) struct Pending {
     /// Set while a call is made for a budget.
     is_waiting: bool,
     is_last: bool,
+    /// Set once a slice has come.
+    has_begun: bool,
 }
 
 /// The refusal of a request by its body.
@@ -83,6 +85,7 @@ impl Pending {
             is_reserved: false,
             is_waiting: false,
             is_last: false,
+            has_begun: false,
         }
     }
 
@@ -97,7 +100,7 @@ impl Pending {
     /// Judges the next slice of the body. At the byte that makes the body useful the budgets must cover the request.
     pub(crate) fn take(
         &mut self,
-        meter: Option<&mut Meter>,
+        mut meter: Option<&mut Meter>,
         objects: Option<&mut ObjectWatch>,
         (slice, is_last): (&[u8], bool),
         now: Moment,
@@ -111,6 +114,14 @@ impl Pending {
         if self.is_waiting {
             return Ok(JudgedSlice { slice, waits: true, fetch: None, is_done: false });
         }
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if is_first
+            && !self.is_known()
+            && let Some(meter) = &mut meter
+            && let Some(fetch) = meter.prepare(self.declared, now, store)
+        {
+            return Ok(JudgedSlice { slice, ..self.wait(fetch) });
+        }
         Ok(JudgedSlice { slice, ..self.reserve(meter, objects, now, store)? })
     }
 
@@ -122,7 +133,7 @@ impl Pending {
         now: Moment,
         store: &dyn Store,
     ) -> Result<JudgedSlice, CheckError<'static>> {
-        let is_known = self.is_last || self.judge.as_ref().is_none_or(RequestJudge::is_over);
+        let is_known = self.is_known();
         self.is_waiting = false;
         let mut passed = JudgedSlice { slice: Slice::Same, waits: false, fetch: None, is_done: false };
         if is_known && let (Some(objects), Some(judge)) = (objects, &mut self.judge) {
@@ -152,6 +163,11 @@ impl Pending {
         self.is_reserved |= is_known;
         passed.is_done = self.is_last || (self.is_reserved && self.judge.is_none());
         Ok(passed)
+    }
+
+    /// Returns whether everything that the body can say is known.
+    fn is_known(&self) -> bool {
+        self.is_last || self.judge.as_ref().is_none_or(RequestJudge::is_over)
     }
 
     fn wait(&mut self, fetch: Box<Fetch>) -> JudgedSlice {
