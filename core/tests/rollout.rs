@@ -237,7 +237,7 @@ fn registry(providers: &'static [&'static str]) -> impl Fn(&str) -> Answer {
 }
 
 fn asks_registry(url: &str) -> Value {
-    json!({"registry": {"url": url, "credential": {"env": "REGISTRY"}}})
+    json!({"registry": {"url": url, "credential": {"env": "REGISTRY"}}, "objects": "shared"})
 }
 
 #[test]

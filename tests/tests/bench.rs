@@ -70,8 +70,8 @@ fn every_table_of_growth_is_measured() -> Result<()> {
     for (name, rows, metric) in [
         ("tokens", 8, Metric::ProcessorMicros),
         ("workers", 6, Metric::RequestsPerSecond),
-        ("bodies", 12, Metric::ProcessorMicros),
-        ("streams", 3, Metric::EventMicros),
+        ("bodies", 20, Metric::ProcessorMicros),
+        ("streams", 5, Metric::EventMicros),
         ("memory", 3, Metric::MemoryMegabytes),
     ] {
         let table = report.table(name).with_context(|| format!("there is no table `{name}`"))?;

@@ -223,7 +223,7 @@ fetched:
 cases:
   - name: a registered token
     request: {method: GET, target: /v1/models, headers: {authorization: Bearer ptk_bob-registered}}
-    forward: {headers: {authorization: Bearer fetched}}
+    forward: {headers: {authorization: Bearer fetched, accept-encoding: identity}}
     principal: bob
   - name: an agent that nobody scripted has nothing
     request: {method: POST, target: /v1/messages, headers: {x-api-key: ptk_bob-registered}}

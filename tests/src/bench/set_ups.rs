@@ -21,6 +21,22 @@ pub use set_up::SetUp;
 /// The name of the baseline of the set-ups on Envoy.
 pub const BARE: &str = "bare";
 
+/// The set-ups whose policy has rules on bodies.
+pub(super) const RULED_SET_UPS: [SetUp; 2] = [
+    SetUp {
+        name: "keyswap-models",
+        title: "**Keyswap**, a rule on models",
+        baseline: BARE,
+        start: keyswap::models,
+    },
+    SetUp {
+        name: "keyswap-metered",
+        title: "**Keyswap**, a rule on models, usage metered",
+        baseline: BARE,
+        start: keyswap::metered,
+    },
+];
+
 /// The set-ups on Envoy, in the order of the table. The first is the baseline.
 pub const SET_UPS: [SetUp; 13] = [
     SetUp { name: BARE, title: "Envoy alone", baseline: BARE, start: native::bare },

@@ -161,6 +161,8 @@ impl Stage {
             &shipped,
             &json!({
                 "tokens": null,
+                // No body is read, unless a set-up has rules on it.
+                "objects": "shared",
                 "credentials": {"openai": [{"env": "OPENAI_API_KEY"}], "cf_aig": [{"env": "CF_AIG_TOKEN"}]},
                 "registry": {
                     "url": registry.url(), "cluster": "keyswap-registry",

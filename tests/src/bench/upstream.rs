@@ -100,14 +100,18 @@ fn number(head: &Head, name: &str) -> io::Result<Option<u64>> {
     value.map(Some).ok_or_else(|| malformed("a wish of the bench is no number"))
 }
 
-async fn write_body(stream: &mut TcpStream, mut length: usize) -> io::Result<()> {
-    stream.write_all(json_head(length).as_bytes()).await?;
+/// Sends the usual answer with a longer text, so that its body has this length.
+async fn write_body(stream: &mut TcpStream, length: usize) -> io::Result<()> {
+    let (front, tail) = ANSWER.split_once("Hello!").unwrap_or_default();
+    let mut length = length.saturating_sub(front.len() + tail.len());
+    stream.write_all(json_head(front.len() + length + tail.len()).as_bytes()).await?;
+    stream.write_all(front.as_bytes()).await?;
     while length > 0 {
         let part = PADDING.get(..length).unwrap_or(PADDING.as_slice());
         stream.write_all(part).await?;
         length -= part.len();
     }
-    Ok(())
+    stream.write_all(tail.as_bytes()).await
 }
 
 /// Sends events until the client disconnects.

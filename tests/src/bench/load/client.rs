@@ -29,6 +29,7 @@ impl Client {
             stream.write_all(part).await?;
             left -= part.len();
         }
+        stream.write_all(requests.tail.as_bytes()).await?;
         let head = self.connection.head().await?.context("the proxy closed the connection")?;
         let (status, expected) = (head.status(), requests.status);
         ensure!(status == Some(expected), "a request was answered {status:?}, not {expected}");

@@ -11,6 +11,8 @@ pub(crate) struct Requests {
     all: Vec<Box<[u8]>>,
     /// The number of padding bytes after each request's own bytes.
     pub(super) padding: usize,
+    /// The bytes after the padding.
+    pub(super) tail: &'static str,
     /// The expected status of each answer.
     pub(super) status: u16,
     next: AtomicUsize,
@@ -20,13 +22,13 @@ impl Requests {
     /// Returns a rotation of requests, each in its final form, with their expected status.
     pub(crate) fn new(all: impl IntoIterator<Item = String>, status: u16) -> Arc<Self> {
         let all = all.into_iter().map(|request| request.into_bytes().into_boxed_slice()).collect();
-        Arc::new(Self { all, padding: 0, status, next: AtomicUsize::default() })
+        Arc::new(Self { all, padding: 0, tail: "", status, next: AtomicUsize::default() })
     }
 
-    /// Returns a rotation of one request, followed by `padding` bytes of body.
-    pub(crate) fn padded(request: String, padding: usize) -> Arc<Self> {
+    /// Returns a rotation of one request, followed by `padding` bytes of body and by `tail`.
+    pub(crate) fn padded(request: String, padding: usize, tail: &'static str) -> Arc<Self> {
         let all = vec![request.into_bytes().into_boxed_slice()];
-        Arc::new(Self { all, padding, status: 200, next: AtomicUsize::default() })
+        Arc::new(Self { all, padding, tail, status: 200, next: AtomicUsize::default() })
     }
 
     /// Returns the first request.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
+    host::Host,
     parts::start,
     proof::{Job, forwards, refuses},
     running::Running,
@@ -14,8 +15,9 @@ use crate::{
     Envoy, Registry,
     bench::{
         load::Requests,
-        stage::{AUDIENCE, CF_AIG_TOKEN, ISSUER, LIMIT, OPENAI_API_KEY, Stage},
+        stage::{AUDIENCE, CF_AIG_TOKEN, ISSUER, LIMIT, OPENAI_API_KEY, Stage, numbered_token, records},
     },
+    with,
 };
 
 /// The filter's counter of lookups, by the source of the answer.
@@ -26,6 +28,33 @@ const FETCHES: &str = "wasmcustom.keyswap.fetches.kind.token.outcome";
 pub(super) fn token(stage: &Stage, workers: u32) -> Result<Running> {
     let (registry, token) = stage.registry()?;
     keyswap(stage, workers, registry, &Stage::policy(registry)?, [token.to_owned()])
+}
+
+pub(super) fn models(stage: &Stage, workers: u32) -> Result<Running> {
+    ruled(stage, workers, &json!({}))
+}
+
+pub(super) fn metered(stage: &Stage, workers: u32) -> Result<Running> {
+    ruled(stage, workers, &json!({"metering": {}}))
+}
+
+/// Starts Keyswap with a token that is restricted to models. A request for another one is refused.
+fn ruled(stage: &Stage, workers: u32, more: &Value) -> Result<Running> {
+    let (registry, _) = stage.registry()?;
+    let (mut policy, token) = (with(&Stage::policy(registry)?, more), numbered_token(0));
+    policy["tokens"] = records(std::iter::once(0)).into();
+    policy["tokens"][0]["models"] = json!(["gpt-5*"]);
+    let envoy = envoy(stage, workers, registry, &policy)?;
+    let (own, first) = (Rc::clone(&envoy), Stage::request(&token));
+    let requests = Requests::new([first.clone()], 200);
+    let proof = move |stage: &Stage| {
+        is_counted(stage, &own, first.as_bytes(), 1)?;
+        let other = first.replace("gpt-5-mini", "gpt-4-mini");
+        let other = Host::open(&*own, other.as_bytes())?.finish()?;
+        ensure!(other.verdict() == "403 model_not_allowed", "another model: {}", other.verdict());
+        Ok(())
+    };
+    Ok(Running::new(envoy, requests, proof))
 }
 
 /// Starts Keyswap with this registry, policy and tokens, which the registry or the policy knows.

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context as _, Result};
 
-use super::compared::{COMPARED, set_up};
+use super::compared::{COMPARED, RULED, set_up};
 use crate::{
     bench::{
         kind::Kind,
@@ -24,7 +24,7 @@ const PAUSE: u32 = 100;
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
     let count = plan.scale(1000, 20);
     let mut entries = Vec::new();
-    for name in COMPARED {
+    for name in COMPARED.into_iter().chain(RULED) {
         watch.at(&format!("starting {name}"), 0.0)?;
         let set_up = set_up(name)?;
         let running = set_up.start(stage, 1)?;
