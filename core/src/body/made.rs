@@ -54,6 +54,11 @@ impl MadeScanner {
         std::mem::take(&mut self.reader.found)
     }
 
+    /// Returns whether the answer is a stream, whose end no text tells.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.form.is_stream()
+    }
+
     /// Returns whether the answer is one text, which has ended, so that a client may act on it.
     pub(crate) fn is_over(&self) -> bool {
         self.reader.has_ended && !self.form.is_stream()

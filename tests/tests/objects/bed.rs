@@ -30,6 +30,8 @@ pub(crate) fn plane(shelf: SocketAddr, registry: SocketAddr) -> Setup {
     let mut policy = Testbed::policy();
     policy["tokens"] = json!([]);
     policy["registry"] = Testbed::registry();
+    // However slow the machine is, a call is not given up.
+    policy["registry"]["timeout"] = json!("30s");
     Envoy::with(&policy)
         .env("OPENAI_API_KEY", "sk-real-openai")
         .env("ANTHROPIC_API_KEY", "sk-real-anthropic")

@@ -4,6 +4,7 @@
 //! An answer that tells of an object waits with its last bytes until the registry knows the holder. Else an object could
 //! be used that belongs to no caller.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::meter::Lack;
@@ -45,6 +46,8 @@ pub(crate) struct ObjectWatch {
     tries: u8,
     /// The bytes that go on once a call has its answer.
     held: Option<Vec<u8>>,
+    /// The last byte of a stream so far, which goes on with the next slice: a host may not know that a slice is the last.
+    tail: Option<u8>,
     is_last: bool,
 }
 
@@ -106,6 +109,7 @@ impl ObjectWatch {
             awaited: None,
             tries: 0,
             held: None,
+            tail: None,
             is_last: false,
         }
     }
@@ -215,11 +219,28 @@ impl ObjectWatch {
             held.extend_from_slice(slice);
             return Ok(Step { waits: true, ..Step::default() });
         }
-        let step = self.advance(now, store)?;
+        let (step, slice) = (self.advance(now, store)?, self.with_tail(slice));
         if step.waits {
-            self.held = Some(slice.to_vec());
+            self.held = Some(slice.into_owned());
+            return Ok(step);
         }
-        Ok(step)
+        let is_stream = matches!(&self.answer, Answer::Read(scanner, false) if scanner.is_stream());
+        let keeps = is_stream && !self.is_last && !self.claims.is_empty();
+        let bytes = match (slice, step.bytes) {
+            (slice, None) if keeps && !slice.is_empty() => {
+                let mut bytes = slice.into_owned();
+                self.tail = bytes.pop();
+                Some(bytes)
+            }
+            (Cow::Owned(joined), None) => Some(joined),
+            (_, bytes) => bytes,
+        };
+        Ok(Step { bytes, ..step })
+    }
+
+    /// Puts the byte that was kept in front of a slice.
+    fn with_tail<'s>(&mut self, slice: &'s [u8]) -> Cow<'s, [u8]> {
+        self.tail.take().map_or(Cow::Borrowed(slice), |byte| Cow::Owned([&[byte], slice].concat()))
     }
 
     /// Goes on with the slices that have waited for a call.
