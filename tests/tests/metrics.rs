@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::answer::Reason;
 use keyswap_core::base::{Digest, UnixTime};
-use keyswap_tests::{Envoy, Registry, Request, Setup, Standin, TOKEN, Testbed, tools, until};
+use keyswap_tests::{
+    Envoy, Registry, Request, Script, Scripted, Setup, Standin, TOKEN, Testbed, tools, until,
+    with as with_members,
+};
 use promql_parser::{
     label::Matcher,
     parser::{self, Expr, VectorSelector},
@@ -201,6 +204,8 @@ fn everything() -> Result<Vec<Sample>> {
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
     let bundle = json!({"version": "keyswap-bundle/v1", "url": "http://registry", "plaintext": "trusted_network", "cluster": "away",
         "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}, "name": "prod", "keys": {"keys": [key]}});
+    let garbled = Scripted::start(|_| Script::answer(200, "no policy"))?;
+    let garbled_bundle = with_members(&bundle, &json!({"cluster": "garbled"}));
     let with = |policy: &Value| {
         Envoy::with(policy)
             .upstream(&standin)
@@ -228,6 +233,11 @@ fn everything() -> Result<Vec<Sample>> {
         )?,
         counted(with(&policy(agent)?), &[models()], "upstream_credential_unavailable")?,
         counted(with(&bundle), &[models()], "policy_unavailable")?,
+        counted(
+            with(&garbled_bundle).cluster("garbled", garbled.address()),
+            &[models()],
+            r#"keyswap_outcome="malformed""#,
+        )?,
         counted(
             with(&policy(json!({"metering": {}, "prices": {"priced-1.5": {"input": 1, "output": 2}}}))?),
             &[chat("priced-1.5"), chat("without-a-price")],

@@ -156,7 +156,8 @@ fn answer(registered: &Registered) -> (String, ServiceAnswer) {
     (path, ServiceAnswer { status: status.unwrap_or(200), body })
 }
 
-/// Leases each subject the whole budget that the question brings along, until an hour from now.
+/// Leases each subject the whole budget that the question brings along, until an hour from now. What comes back is leased
+/// anew.
 fn lease(question: &[u8], now: Moment) -> Option<ServiceAnswer> {
     const NANO: u64 = 1_000_000_000;
     let question: Value = serde_json::from_slice(question).ok()?;
@@ -170,10 +171,11 @@ fn lease(question: &[u8], now: Moment) -> Option<ServiceAnswer> {
             Some(usd) => ("usd", Nano::from_usd(usd)?.0),
             None => ("tokens", budget.get("tokens")?.as_u64()?),
         };
+        let returned = entry.get("returned").and_then(Value::as_u64).unwrap_or(0);
         let hour = i64::try_from(now.0 / NANO).ok()?.saturating_add(3600);
         Some(json!({
             "subject": subject, "id": format!("lease-of-{}", Digest::of(subject.as_bytes()).to_hex().get(..8)?), "unit": unit,
-            "limit": amount, "granted": amount, "remaining": amount, "resets_at": UnixTime(hour).to_string(), "expires_in": 60,
+            "limit": amount, "granted": amount.saturating_add(returned), "remaining": amount, "resets_at": UnixTime(hour).to_string(), "expires_in": 60,
         }))
     };
     let leases = question.get("leases")?.as_array()?.iter().map(lease).collect::<Option<Vec<Value>>>()?;

@@ -18,12 +18,6 @@ pub(crate) struct Core {
     standin: Standin,
 }
 
-/// The stand-in's answer, and the header lines that the caller gets.
-struct Upstream {
-    raw: Response,
-    fields: Vec<(String, Vec<u8>)>,
-}
-
 /// A decision of the engine, with the views of the upstream and the caller.
 pub(crate) struct Decided {
     found: Found,
@@ -40,11 +34,13 @@ impl Core {
         let ask = |decision: &Decision<'_>, head: &RequestHead<'_>| self.ask_upstream(decision, head, body);
         let (found, answer, mut exchange) = self.host.decide(head, case.body().as_deref(), now(), ask);
         let answer = match answer? {
-            Some(upstream) if matches!(found.outcome, Outcome::Forwarded(_)) => {
-                let head = AnswerFields { status: upstream.raw.status, fields: &lines(&upstream.raw) };
-                let body = self.host.receive(&mut exchange, &head, upstream.raw.body.clone(), now());
+            Some(raw) if matches!(found.outcome, Outcome::Forwarded(_)) => {
+                let fields =
+                    exchange.response().fields(&lines(&raw)).map(owned).collect::<Result<Vec<_>>>()?;
+                let head = AnswerFields { status: raw.status, fields: &lines(&raw) };
+                let body = self.host.receive(&mut exchange, &head, raw.body.clone(), now());
                 let body = String::from_utf8(body.context("the answer is cut off")?)?;
-                Some(answered(upstream.raw.status, &upstream.fields, body))
+                Some(answered(raw.status, &fields, body))
             }
             _ => None,
         };
@@ -65,7 +61,7 @@ impl Core {
         decision: &Decision<'_>,
         head: &RequestHead<'_>,
         body: Vec<u8>,
-    ) -> Result<Option<Upstream>> {
+    ) -> Result<Option<Response>> {
         let Verdict::Forward(rewrite) = &decision.verdict else { return Ok(None) };
         let method = str::from_utf8(head.method)?;
         let mut request = Request::new(method, &rewrite.path).body(body);
@@ -73,9 +69,8 @@ impl Core {
             request = request.header(name, value);
         }
         let raw = self.standin.ask(rewrite.authority, &request)?;
-        let fields = decision.response.fields(&lines(&raw)).map(owned).collect::<Result<Vec<_>>>()?;
         self.standin.take();
-        Ok(Some(Upstream { raw, fields }))
+        Ok(Some(raw))
     }
 }
 

@@ -11,7 +11,7 @@ use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::refused::{BodyRefused, Misfit, Refused};
-use crate::registry::{KeptObject, ObjectClaim, ObjectKey};
+use crate::registry::{KeptObject, ObjectClaim, ObjectKey, RegistryError};
 use crate::server::digest::read_digest;
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
@@ -170,13 +170,17 @@ pub(super) async fn remove(
 impl Claim {
     fn read(self) -> Result<ObjectClaim, Problem> {
         let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        if self.expires_at.is_some_and(|at| at < 0) {
+            let expected = "expected seconds since 1970".to_owned();
+            return Err(RegistryError::Invalid { field: "expires_at", expected }.into());
+        }
         Ok(ObjectClaim {
             key: ObjectKey::new(&self.provider, &self.id)?,
             kind: self.kind,
             principal: self.principal,
             owner: some(self.owner),
             team: some(self.team),
-            expires_at: self.expires_at.map(|at| UnixTime(at.clamp(0, MAX_TIME))),
+            expires_at: self.expires_at.map(|at| UnixTime(at.min(MAX_TIME))),
         })
     }
 }
