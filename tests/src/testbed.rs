@@ -112,8 +112,6 @@ impl Testbed {
         json!({
             "version": "keyswap/v1",
             "tokens": [token],
-            // No registry keeps the holders of files.
-            "objects": "shared",
             "credentials": {
                 "openai": [{"env": "OPENAI_API_KEY"}],
                 "anthropic": [{"env": "ANTHROPIC_API_KEY"}],

@@ -14,7 +14,9 @@ use keyswap_tests::{
         Call, Event, Language, Mode,
         matrix::{NODE_GOOGLE, PYTHON_GOOGLE, Provider, ROWS, Row},
     },
+    with,
 };
+use serde_json::json;
 
 #[test]
 fn every_python_library_is_answered() -> Result<()> {
@@ -139,7 +141,9 @@ fn curl_is_answered_and_gets_its_stream_while_the_rest_is_held_back() -> Result<
 /// real credential there. Node's SDK replaces the URL's host with its base URL, so the bytes pass Keyswap again.
 #[test]
 fn a_file_is_uploaded_to_the_url_that_the_provider_names() -> Result<()> {
-    let testbed = Testbed::start()?;
+    // No registry keeps the holders of files.
+    let policy = with(&Testbed::policy(), &json!({"objects": "shared"}));
+    let testbed = Testbed::with(|standin| Testbed::setup_with(&policy, standin).start())?;
     for (library, target) in [(PYTHON_GOOGLE, "/upload/v1/files"), (NODE_GOOGLE, "/upload/v1beta/files")] {
         let base_url = testbed.host.url();
         let events = library.run_trusting(&call(Mode::Upload, &base_url), &testbed.standin.ca_file())?;

@@ -157,7 +157,8 @@ fn tokens_are_looked_up_and_the_registry_has_its_say() -> Result<()> {
             .upstream(&standin)
             .registry(registry.address())
             .start_embedded(embedding)?;
-        ensure!(server.send(&chat(false))?.status == 200);
+        let answer = server.send(&chat(false)).context("the lookup")?;
+        ensure!(answer.status == 200, "{answer:?}");
         // The feed is followed in the background, without a waiting request.
         until("the feed is followed", || Ok(registry.count("/v1/changes") > 0))?;
         registry.now(|_| Script::Close);

@@ -128,6 +128,9 @@ impl Exchange {
             Ok(judged) => judged,
             Err(error) => {
                 self.is_refused = true;
+                if let CheckError::TokensLimited(taken) = &error {
+                    self.response.tokens(taken);
+                }
                 return Err(Box::new(pending.refuse(error, &self.response, now)));
             }
         };

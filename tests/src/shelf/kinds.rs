@@ -23,7 +23,7 @@ pub struct Kind {
     pub list: &'static str,
     /// Further members of an object.
     pub members: &'static str,
-    /// What can be done with an object: method, and the path behind its own.
+    /// The requests on one object: method, and the path behind its own.
     pub verbs: &'static [(&'static str, &'static str)],
     /// The requests that name an object in their body: path, and body with `{}` for the id.
     pub uses: &'static [(&'static str, &'static str)],

@@ -170,8 +170,8 @@ pub(super) async fn remove(
 impl Claim {
     fn read(self) -> Result<ObjectClaim, Problem> {
         let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        if self.expires_at.is_some_and(|at| at < 0) {
-            let expected = "expected seconds since 1970".to_owned();
+        if self.expires_at.is_some_and(|at| !(0..=MAX_TIME).contains(&at)) {
+            let expected = "expected seconds since 1970, in a year of four digits".to_owned();
             return Err(RegistryError::Invalid { field: "expires_at", expected }.into());
         }
         Ok(ObjectClaim {
@@ -180,7 +180,7 @@ impl Claim {
             principal: self.principal,
             owner: some(self.owner),
             team: some(self.team),
-            expires_at: self.expires_at.map(|at| UnixTime(at.min(MAX_TIME))),
+            expires_at: self.expires_at.map(UnixTime),
         })
     }
 }

@@ -214,10 +214,7 @@ fn own(error: &CheckError<'_>, now: Moment) -> Vec<ResponseHeader> {
             vec![("retry-after", seconds.to_string().into())]
         }
         CheckError::TokensLimited(taken) => {
-            let mut headers = ResponseHeaders::default();
-            headers.tokens(taken);
-            headers.set.push(("retry-after", taken.retry_after.max(1).to_string().into()));
-            headers.set
+            vec![("retry-after", taken.retry_after.max(1).to_string().into())]
         }
         _ => Vec::new(),
     }
