@@ -39,8 +39,8 @@ pub(crate) fn answered(status: u16, lines: &[(String, Vec<u8>)], body: String) -
 pub(crate) fn at_any_moment(answer: &Answered) -> Answered {
     let mut answer = answer.clone();
     answer.headers.retain(|name, _| !is_of_connection(name));
-    // Numbers of seconds depend on the time.
-    for name in ["retry-after", "ratelimit"] {
+    // Numbers of seconds depend on the time, and on what earlier requests took.
+    for name in ["retry-after", "ratelimit", "x-ratelimit-reset-tokens"] {
         answer.headers.entry(name.to_owned()).and_modify(|value| "…".clone_into(value));
     }
     answer

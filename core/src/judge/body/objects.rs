@@ -259,6 +259,8 @@ impl ObjectWatch {
     /// Goes on with the slices that wait, as if no call could be made.
     pub(crate) fn pass(&mut self, now: Moment, store: &dyn Store) -> Result<Option<Vec<u8>>, Unclaimed> {
         let held = self.held.take();
+        // No call was made, so none has failed.
+        self.awaited = None;
         match &mut self.answer {
             Answer::List(list) => {
                 Ok(Some(list.filter(&self.rule, &self.registry, self.is_last, now, store)?))
