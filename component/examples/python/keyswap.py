@@ -70,6 +70,10 @@ class Refused(Exception):
         self.reply = reply
 
 
+class Unreadable(Exception):
+    """The end of an answer of which nothing more may go on."""
+
+
 class PolicyError(Exception):
     """All that is wrong with a policy."""
 
@@ -209,7 +213,9 @@ class Keyswap:
         if not self.authorizer.call("[method]exchange.reads-answer", exchange):
             return chunk
         read = self.authorizer.call("[method]exchange.answer-body", exchange, chunk, is_last)
-        return chunk if read is None else bytes(read)
+        if read.tag == "err":
+            raise Unreadable
+        return chunk if read.payload is None else bytes(read.payload)
 
     async def carry(self, forward, scope, headers, body, send):
         request = outgoing(scope["method"], forward, headers, body)
