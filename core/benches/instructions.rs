@@ -170,6 +170,8 @@ fn registry() -> Value {
     policy(&json!({
         "tokens": null,
         "registry": {"url": "http://registry.example:7070", "plaintext": "trusted_network", "credential": {"env": "REGISTRY"}},
+        // No body is read.
+        "objects": "shared",
         "rate_limit": {"requests": 100, "per": "60s"},
     }))
 }

@@ -117,7 +117,7 @@ fn upstream(call: &Call) -> Script {
         ("POST", "/v1/responses") => {
             Script::Answer(200, vec![("content-type", "text/event-stream".to_owned())], STREAM.into())
         }
-        ("GET", "/v1/files/file-1/content") | ("GET", "/v1/batches/batch_1/content") => {
+        ("GET", "/v1/files/file-1/content" | "/v1/batches/batch_1/content") => {
             Script::answer(200, r#"{"id":"file-2","output_file_id":"file-3","response":{"id":"resp_9"}}"#)
         }
         ("POST", "/v1/batches") => Script::answer(200, r#"{"id":"batch_1"}"#),

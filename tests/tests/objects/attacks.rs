@@ -88,7 +88,7 @@ const ATTEMPTS: [Attempt; 28] = [
 ];
 
 fn attempt(caller: &Caller, (method, target, content_type, body, _): Attempt, id: &str) -> Request {
-    let escapes: String = id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let escapes = id.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
     let fill =
         |text: &str| text.replace("{}", id).replace("{%}", &escapes).replace("{^}", &id.to_uppercase());
     let request = Request::new(method, fill(target)).bearer(&caller.0).body(fill(body));
