@@ -11,7 +11,7 @@ use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::refused::{BodyRefused, Misfit, Refused};
-use crate::registry::{KeptObject, ObjectClaim, ObjectKey, RegistryError};
+use crate::registry::{KeptObject, ObjectClaim, ObjectKey};
 use crate::server::digest::read_digest;
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
@@ -71,8 +71,7 @@ struct Claim {
     owner: Option<String>,
     /// The team of the principal's record
     team: Option<String>,
-    /// The time at which the provider deletes the object, in seconds since 1970
-    #[schema(minimum = 0, maximum = 253_402_300_799_i64)]
+    /// The time at which the provider deletes the object, in seconds since 1970; before 1970 and after 9999 counts the nearest
     expires_at: Option<i64>,
 }
 
@@ -170,17 +169,13 @@ pub(super) async fn remove(
 impl Claim {
     fn read(self) -> Result<ObjectClaim, Problem> {
         let some = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        if self.expires_at.is_some_and(|at| !(0..=MAX_TIME).contains(&at)) {
-            let expected = "expected seconds since 1970, in a year of four digits".to_owned();
-            return Err(RegistryError::Invalid { field: "expires_at", expected }.into());
-        }
         Ok(ObjectClaim {
             key: ObjectKey::new(&self.provider, &self.id)?,
             kind: self.kind,
             principal: self.principal,
             owner: some(self.owner),
             team: some(self.team),
-            expires_at: self.expires_at.map(UnixTime),
+            expires_at: self.expires_at.map(|at| UnixTime(at.clamp(0, MAX_TIME))),
         })
     }
 }
