@@ -57,7 +57,7 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     let token: String =
         created[begin..].chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
     let with_token = format!(
-        "curl --silent --show-error --fail-with-body --oauth2-bearer {token} http://{proxy}/v1/models"
+        "curl --silent --show-error --fail-with-body --oauth2-bearer {token} --json '{{\"model\": \"gpt-5-mini\", \"messages\": []}}' http://{proxy}/v1/chat/completions"
     );
     assert!(shell(&with_token)?.contains(CREDENTIAL));
 
