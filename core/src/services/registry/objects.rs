@@ -130,6 +130,13 @@ impl Registry {
         Fetch::new(self.key(subject), request, state.as_of(now))
     }
 
+    /// Reads an answer, and notes its outcome.
+    fn told(&self, answer: &FetchAnswer<'_>, now: Moment) -> Result<Vec<Told>, FetchOutcome> {
+        let told = read(answer);
+        self.note_outcome(told.as_ref().err().copied().unwrap_or(FetchOutcome::Found), now);
+        told
+    }
+
     /// Takes the answer about the holders of objects.
     pub(super) fn accept_objects(
         &self,
@@ -139,14 +146,10 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> (FetchOutcome, Resolution) {
-        let told = match read(answer) {
+        let told = match self.told(answer, now) {
             Ok(told) => told,
-            Err(outcome) => {
-                self.note_outcome(outcome, now);
-                return (outcome, Resolution::Unavailable);
-            }
+            Err(outcome) => return (outcome, Resolution::Unavailable),
         };
-        self.note_outcome(FetchOutcome::Found, now);
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return (FetchOutcome::Failed, Resolution::Unavailable);
         };
@@ -231,14 +234,10 @@ impl Registry {
         now: Moment,
         store: &dyn Store,
     ) -> (FetchOutcome, Resolution) {
-        let told = match read(answer) {
+        let told = match self.told(answer, now) {
             Ok(told) => told,
-            Err(outcome) => {
-                self.note_outcome(outcome, now);
-                return (outcome, Resolution::Unavailable);
-            }
+            Err(outcome) => return (outcome, Resolution::Unavailable),
         };
-        self.note_outcome(FetchOutcome::Found, now);
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return (FetchOutcome::Failed, Resolution::Unavailable);
         };
